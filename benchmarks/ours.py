@@ -1,0 +1,40 @@
+"""The contestants that are ours, as a user would call them. `featuremaps` is imported only where it is run, so that
+the memory of a peer is its own.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from benchmarks.peers import Build
+from benchmarks.timing import Run
+
+
+def explain(method: str, layer: str, **options: Any) -> Build:
+    """`Scope.explain`: one method on one layer."""
+
+    def build(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+        import featuremaps as fm
+
+        scope = fm.Scope(model)
+        return lambda: [scope.explain(pictures, method, layer=layer, target=classes, **options).tensor]
+
+    return build
+
+
+def compare(methods: Sequence[str], layers: Sequence[str]) -> Build:
+    """`Scope.compare`: all methods on all layers, enlarged to the picture as grad-cam does."""
+
+    def build(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+        import featuremaps as fm
+
+        scope, target = fm.Scope(model), tuple(classes)
+
+        def run() -> list[Tensor]:
+            found = scope.compare(pictures, methods, layers, [target])
+            return [found[method, layer, target].upsample().tensor for layer in layers for method in methods]
+
+        return run
+
+    return build

@@ -1,0 +1,31 @@
+"""featuremaps: ask a vision model what it sees, and get an answer you can check."""
+
+from importlib.metadata import version
+
+from featuremaps.errors import FeatureMapsError, FeatureMapsWarning
+from featuremaps.heatmaps import Comparison, Heatmaps, fuse
+from featuremaps.methods import METHODS, method
+from featuremaps.record import Record
+from featuremaps.scope import Scope
+from featuremaps.sources import load
+from featuremaps.targets import Box, Logit, Margin, Mask, Probability, Similarity
+
+__version__ = version("featuremaps")
+__all__ = [
+    "METHODS",
+    "Box",
+    "Comparison",
+    "FeatureMapsError",
+    "FeatureMapsWarning",
+    "Heatmaps",
+    "Logit",
+    "Margin",
+    "Mask",
+    "Probability",
+    "Record",
+    "Scope",
+    "Similarity",
+    "fuse",
+    "load",
+    "method",
+]

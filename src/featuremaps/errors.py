@@ -1,0 +1,64 @@
+"""The errors and warnings of featuremaps, and the search for the name that was probably meant.
+
+A message says where, what was given, what was understood, and what to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FeatureMapsError(Exception):
+    """Any error that featuremaps raises on purpose."""
+
+
+class LayerNotFoundError(FeatureMapsError, LookupError):
+    """A layer or unit address that matches nothing in the model."""
+
+
+class LayoutError(FeatureMapsError, ValueError):
+    """A layer whose output cannot be read as maps (batch, channel, height, width)."""
+
+
+class TargetError(FeatureMapsError, ValueError):
+    """A target that does not fit the model's output or the pictures."""
+
+
+class ImageError(FeatureMapsError, ValueError):
+    """A picture that cannot be read."""
+
+
+class MethodError(FeatureMapsError, ValueError):
+    """A method that does not exist, is badly declared, or does not apply to this model."""
+
+
+class OptionError(FeatureMapsError, TypeError):
+    """An option that a method or verb does not have, or a value it does not take."""
+
+
+class ModelError(FeatureMapsError, RuntimeError):
+    """A model that cannot be run or studied."""
+
+
+class SourceError(FeatureMapsError, ValueError):
+    """A model, checkpoint or class list that cannot be loaded."""
+
+
+class FeatureMapsWarning(UserWarning):
+    """Something worked, but the user should know about it."""
+
+
+def nearest(name: str, choices: Iterable[str], count: int = 3) -> list[str]:
+    """The `count` choices that look most like `name`, best first; substring matches count as near."""
+    choices = list(dict.fromkeys(choices))
+    lowered = {choice.lower(): choice for choice in reversed(choices)}
+    close = [lowered[match] for match in get_close_matches(name.lower(), lowered, n=count, cutoff=0.55)]
+    inside = [choice for choice in choices if name and name.lower() in choice.lower()]
+    return list(dict.fromkeys(close + inside))[:count]
+
+
+def did_you_mean(name: str, choices: Iterable[str], count: int = 3) -> str:
+    """`" Did you mean 'a' or 'b'?"` for the nearest choices, or an empty string."""
+    found = nearest(name, choices, count)
+    if not found:
+        return ""
+    return " Did you mean " + " or ".join(repr(match) for match in found) + "?"

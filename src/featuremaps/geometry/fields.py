@@ -1,0 +1,269 @@
+"""Where in the picture each element of a tensor looks: the algebra of strides and receptive fields.
+
+A tensor's dimensions are runs of positions along the picture's axes, so that reshaping, windows and tokens keep
+their place in the picture. Nothing here runs a model: the rules in this folder apply it to the operations seen.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+Number = int | float
+
+
+class Run(NamedTuple):
+    """`size` positions, `step` input pixels apart, along one axis of the picture (None: batch or channels)."""
+
+    size: int
+    axis: int | None = None
+    step: Number = 0.0
+
+
+class Dim(NamedTuple):
+    """One dimension of a tensor: `lead` class or register tokens, then the product of its runs."""
+
+    runs: tuple[Run, ...]
+    lead: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many elements the dimension has."""
+        return self.lead + math.prod(run.size for run in self.runs)
+
+    @property
+    def axes(self) -> set[int]:
+        """The picture's axes that this dimension walks along."""
+        return {run.axis for run in self.runs if run.axis is not None}
+
+
+class Reach(NamedTuple):
+    """What the first unit sees along one axis, in input pixels; `whole`: every unit sees all of it."""
+
+    low: Number
+    high: Number
+    whole: bool = False
+
+    def moved(self, by: Number) -> "Reach":
+        """The same width, `by` pixels further."""
+        return self._replace(low=self.low + by, high=self.high + by)
+
+    def widened(self, left: Number, right: Number, *, whole: bool = False) -> "Reach":
+        """`left` and `right` pixels wider."""
+        return Reach(self.low - left, self.high + right, self.whole or whole)
+
+    def __or__(self, other: "Reach") -> "Reach":
+        return Reach(min(self.low, other.low), max(self.high, other.high), self.whole or other.whole)
+
+    @property
+    def width(self) -> Number:
+        """The receptive field in input pixels."""
+        return self.high - self.low
+
+    @property
+    def centre(self) -> Number:
+        """The middle of the first unit's field; the middle of the first pixel is 0.5."""
+        return (self.low + self.high) / 2
+
+
+class Field(NamedTuple):
+    """Where each element of a tensor looks.
+
+    `gated`: multiplied by something that saw the whole picture. `lost`: an operation on the way could not be
+    followed, so that the dimensions may have places in the picture that are not known here.
+    """
+
+    dims: tuple[Dim, ...]
+    reach: tuple[Reach, ...]
+    gated: bool = False
+    lost: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape."""
+        return tuple(dim.size for dim in self.dims)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every element depends on the whole picture."""
+        return all(reach.whole for reach in self.reach)
+
+    @property
+    def positions(self) -> int:
+        """How many places of the picture the elements stand for."""
+        return math.prod(run.size for dim in self.dims for run in dim.runs if run.axis is not None)
+
+    def step(self, axis: int) -> Number | None:
+        """The stride in input pixels, or None where no dimension walks along this axis."""
+        return min((run.step for dim in self.dims for run in dim.runs if run.axis == axis), default=None)
+
+    def with_dim(self, index: int, *dims: Dim) -> "Field":
+        """The same field with dimension `index` replaced by none, one or several."""
+        index %= len(self.dims)
+        return self._replace(dims=self.dims[:index] + dims + self.dims[index + 1 :])
+
+    def with_reach(self, axis: int, reach: Reach) -> "Field":
+        """The same field with another reach along one axis."""
+        return self._replace(reach=(*self.reach[:axis], reach, *self.reach[axis + 1 :]))
+
+
+def channels(size: int) -> Dim:
+    """A dimension that is not a place in the picture."""
+    return Dim((Run(size),))
+
+
+def of_picture(shape: Sequence[int]) -> Field:
+    """The field of the model's input, (batch, channel, *spatial): every pixel sees itself."""
+    places = tuple(Dim((Run(size, axis, 1.0),)) for axis, size in enumerate(shape[2:]))
+    return Field((channels(shape[0]), channels(shape[1]), *places), (Reach(0.0, 1.0),) * len(places))
+
+
+def everywhere(field: Field, shape: Sequence[int]) -> Field:
+    """A tensor of which only this is known: it may depend on all of the picture."""
+    reach = tuple(reach._replace(whole=True) for reach in field.reach)
+    return Field(tuple(channels(size) for size in shape), reach, field.gated, lost=True)
+
+
+def regrouped(field: Field, shape: Sequence[int]) -> Field:
+    """`view`: the same elements in the same order under another shape."""
+    if any(dim.lead for dim in field.dims):
+        return _regrouped_around_tokens(field, shape)
+    waiting = [run for dim in field.dims for run in dim.runs]
+    dims: list[list[Run]] = []
+    for size in shape:
+        taken: list[Run] = []
+        left = size
+        while waiting and (left > 1 or (size == 1 and not taken and waiting[0].size == 1)):
+            run = waiting.pop(0)
+            if run.size > left:
+                if run.size % left:
+                    return everywhere(field, shape)
+                inner = run._replace(size=run.size // left)
+                waiting.insert(0, inner)
+                run = run._replace(size=left, step=run.step * inner.size)
+            elif left % run.size:
+                return everywhere(field, shape)
+            taken.append(run)
+            left //= run.size
+        dims.append(taken)
+    if waiting and dims:
+        dims[-1] += waiting
+    result = field._replace(dims=tuple(Dim(_joined(runs)) for runs in dims))
+    return result if result.shape == tuple(shape) else everywhere(field, shape)
+
+
+def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Neighbouring runs that are one longer run: windows put together again."""
+    joined: list[Run] = []
+    for run in runs:
+        outer = joined[-1] if joined else None
+        if outer and outer.axis == run.axis and outer.step == run.step * run.size:
+            joined[-1] = run._replace(size=outer.size * run.size)
+        else:
+            joined.append(run)
+    return tuple(joined)
+
+
+def _regrouped_around_tokens(field: Field, shape: Sequence[int]) -> Field:
+    """`view` of a sequence with class tokens: what lies before and after the sequence is regrouped alone."""
+    at = next(index for index, dim in enumerate(field.dims) if dim.lead)
+    before = math.prod(field.shape[:at])
+    for index, size in enumerate(shape):
+        if size == field.dims[at].size and math.prod(shape[:index]) == before:
+            first = regrouped(field._replace(dims=field.dims[:at]), shape[:index])
+            rest = regrouped(field._replace(dims=field.dims[at + 1 :]), shape[index + 1 :])
+            return field._replace(dims=(*first.dims, field.dims[at], *rest.dims))
+    return everywhere(contracted(field, [at]), shape)
+
+
+def contracted(field: Field, dims: Collection[int]) -> Field:
+    """A sum, mean or product over dimensions, which stay with size 1."""
+    wanted = {dim % len(field.dims) for dim in dims}
+    for axis in range(len(field.reach)):
+        inside = [run for dim in wanted for run in field.dims[dim].runs if run.axis == axis]
+        if not inside:
+            continue
+        total = math.prod(run.size for dim in field.dims for run in dim.runs if run.axis == axis)
+        whole = math.prod(run.size for run in inside) == total
+        span = sum((run.size - 1) * run.step for run in inside)
+        field = field.with_reach(axis, field.reach[axis].widened(0, span, whole=whole))
+    for dim in wanted:
+        kept = tuple(Run(1, run.axis, run.step * run.size) for run in field.dims[dim].runs if run.axis is not None)
+        field = field.with_dim(dim, Dim(kept))
+    return field
+
+
+def blurred(field: Field, dim: int, size: int) -> Field:
+    """Elements of one dimension taken in an order that is not followed: each may be any of them."""
+    return contracted(field, [dim]).with_dim(dim, channels(size))
+
+
+def slid(
+    field: Field,
+    dim: int,
+    size: int,
+    *,
+    step: Number = 1.0,
+    first: Number = 0.0,
+    span: Number = 0.0,
+) -> Field:
+    """A window moved along one dimension, all lengths in units of that dimension.
+
+    The result has `size` elements, `step` units apart; the first window begins at unit `first` and ends `span`
+    units later.
+    """
+    runs, lead = field.dims[dim].runs, field.dims[dim].lead
+    if lead or len(runs) > 1:
+        return field if (step, first, span) == (1, 0, 0) else blurred(field, dim, size)
+    axis = runs[0].axis if runs else None
+    if axis is None:
+        return field.with_dim(dim, channels(size))
+    run = runs[0]
+    reach = field.reach[axis].moved(first * run.step).widened(0, span * run.step)
+    return field.with_dim(dim, Dim((Run(size, axis, run.step * step),))).with_reach(axis, reach)
+
+
+def resized(field: Field, dim: int, size: int, *, step: Number, first: Number, taps: Number) -> Field:
+    """Interpolation or a transposed convolution: element 0 looks at unit `first`, through `taps` units."""
+    return slid(field, dim, size, step=step, first=first - (taps - 1) / 2, span=taps - 1)
+
+
+def merged(fields: Sequence[Field], shape: Sequence[int], *, gate: bool = False) -> Field:
+    """Several tensors combined element by element, with broadcasting.
+
+    Under `gate` (a product), a factor that saw the whole picture and has no positions of its own leaves the other
+    factor's field local and marks it as gated.
+    """
+    aligned = [f._replace(dims=(Dim(()),) * (len(shape) - len(f.dims)) + f.dims) for f in fields]
+    dims = tuple(_broadcast([field.dims[index] for field in aligned], size) for index, size in enumerate(shape))
+    gated = any(field.gated for field in aligned)
+    reaches = []
+    for axis in range(len(aligned[0].reach)):
+        local = [field for field in aligned if not field.reach[axis].whole]
+        if gate and local and all(_is_gate(field, axis) for field in aligned if field not in local):
+            gated = gated or len(local) < len(aligned)
+        else:
+            local = aligned
+        reach = _seen_from(local[0], dims, axis)
+        for field in local[1:]:
+            reach |= _seen_from(field, dims, axis)
+        reaches.append(reach)
+    return Field(dims, tuple(reaches), gated, any(field.lost for field in aligned))
+
+
+def _is_gate(field: Field, axis: int) -> bool:
+    return all(run.size == 1 for dim in field.dims for run in dim.runs if run.axis == axis)
+
+
+def _broadcast(dims: Sequence[Dim], size: int) -> Dim:
+    matching = [dim for dim in dims if dim.size == size]
+    placed = [dim for dim in matching if dim.axes]
+    return (placed or matching or [channels(size)])[0]
+
+
+def _seen_from(field: Field, dims: Sequence[Dim], axis: int) -> Reach:
+    """The field's reach relative to the result's positions, some of which it may not have itself."""
+    reach = field.reach[axis]
+    for mine, theirs in zip(field.dims, dims, strict=True):
+        if axis in theirs.axes and (axis not in mine.axes or mine.size < theirs.size):
+            reach = reach.widened(sum((run.size - 1) * run.step for run in theirs.runs if run.axis == axis), 0)
+    return reach

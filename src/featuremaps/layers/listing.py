@@ -1,0 +1,163 @@
+"""All layers of one run, and finding among them what an address, a glob, "last" or "all" means."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+from featuremaps.errors import LayerNotFoundError, LayoutError, did_you_mean
+from featuremaps.layers import table
+from featuremaps.layers.addresses import glob, is_glob, parse
+from featuremaps.layers.table import LayerInfo
+
+
+@dataclass(frozen=True)
+class Layers(Sequence[LayerInfo]):
+    """The layers of one run, in the order in which they completed.
+
+    `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
+    registered twice, `idle` the modules that never ran.
+    """
+
+    infos: tuple[LayerInfo, ...]
+    model: str
+    last_map: str | None
+    stages: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    idle: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All addresses, in order of completion."""
+        return tuple(info.name for info in self.infos)
+
+    @property
+    def last(self) -> str:
+        """The last layer whose output is still a map; raises `LayoutError` where there is none."""
+        if self.last_map is None:
+            raise LayoutError(
+                f"no layer of {self.model} gives maps of more than one position on this input, so there is no "
+                "'last' map. Give larger pictures, or a model with convolutions or patch tokens; "
+                "scope.layers() shows what each layer gives."
+            )
+        return self.last_map
+
+    @overload
+    def __getitem__(self, key: int | str) -> LayerInfo: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[LayerInfo, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> LayerInfo | tuple[LayerInfo, ...]:
+        if not isinstance(key, str):
+            return self.infos[key]
+        name = self._exact(key)
+        if name is None:
+            raise self._not_found(key)
+        return next(info for info in self.infos if info.name == name)
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    def __iter__(self) -> Iterator[LayerInfo]:
+        return iter(self.infos)
+
+    def __contains__(self, key: object) -> bool:
+        return self._exact(key) is not None if isinstance(key, str) else key in self.infos
+
+    def resolve(self, patterns: str | Sequence[str]) -> list[str]:
+        """The names that these addresses stand for, in order of completion, each once.
+
+        An address is a name, a unit (its layer counts), a glob, "last" or "all"; of a module that ran several
+        times the last call is meant unless the address says which. Raises `LayerNotFoundError` for a name that
+        matches nothing, `LayoutError` for "last" and "all" where no layer gives maps.
+        """
+        given = [patterns] if isinstance(patterns, str) else list(patterns)
+        if not given:
+            raise LayerNotFoundError("no layer was named. Give a name, a glob such as 'layer*', 'last' or 'all'.")
+        wanted = {name for pattern in given for name in self._matches(pattern)}
+        return [name for name in self.names if name in wanted]
+
+    def _exact(self, name: str) -> str | None:
+        """The record key of a module's name, alias or call; None where there is no such layer."""
+        if any(info.name == name for info in self.infos):
+            return name
+        module = self.aliases.get(name, name)
+        last_call = next((info.name for info in reversed(self.infos) if info.module_name == module), None)
+        if last_call is not None:
+            return last_call
+        base, _, call = name.rpartition("#")
+        module = self.aliases.get(base, base)
+        calls = (info.name for info in self.infos if info.module_name == module and str(info.call) == call)
+        return next(calls, None)
+
+    def _matches(self, pattern: str) -> list[str]:
+        """The names one address stands for; an exact name wins over any other meaning it has."""
+        layer, _, channel = pattern.rpartition(":")
+        exact = self._exact(pattern) or (self._exact(layer) if channel.isdecimal() else None)
+        if exact is not None:
+            return [exact]
+        body = layer if layer and channel.isdecimal() else pattern
+        if body == "last":
+            return [self.last]
+        if body == "all":
+            # `last` also says what is wrong where no layer gives maps.
+            return [self.last, *(info.name for info in self.infos if info.positions > 1)]
+        if is_glob(body):
+            return self._glob(body)
+        raise self._not_found(parse(pattern).name)
+
+    def _glob(self, pattern: str) -> list[str]:
+        matches = glob(pattern).fullmatch
+        named = [
+            info
+            for info in self.infos
+            if matches(info.name) or (info.call == info.calls - 1 and matches(info.module_name))
+        ]
+        maps = [info.name for info in named if info.layout is not None]
+        if maps:
+            return maps
+        if named:
+            raise LayerNotFoundError(
+                f"layers matching {pattern!r} ran ({_examples([info.name for info in named])}), but none of them "
+                "gives maps. scope.layers() shows what each layer gives."
+            )
+        raise self._not_found(pattern)
+
+    def _not_found(self, name: str) -> LayerNotFoundError:
+        module = self.aliases.get(name, name)
+        if module in self.idle:
+            return LayerNotFoundError(
+                f"layer {name!r} is part of {self.model} but never ran on this input, so it has no output. "
+                "scope.layers() lists the layers that ran."
+            )
+        base = name.rpartition("#")[0]
+        calls = [info for info in self.infos if base and info.module_name == self.aliases.get(base, base)]
+        if calls:
+            return LayerNotFoundError(
+                f"there is no call {name!r}: {base!r} ran {_times(len(calls))} on this input, so its last call is "
+                f"{base}#{len(calls) - 1}. scope.layers() lists all calls."
+            )
+        outermost = sorted(self.infos, key=lambda info: (info.depth, info.order))
+        return LayerNotFoundError(
+            f"layer {name!r} is not in {self.model}.{did_you_mean(name, [*self.names, *self.aliases])} "
+            f"Layers that ran: {_examples([info.name for info in outermost])}. "
+            "scope.layers() lists them all; globs such as 'layer*', 'last' and 'all' also work."
+        )
+
+    def _summary(self) -> str:
+        if self.last_map is None:
+            return f"{self.model}: {len(self)} layers, none of which gives maps"
+        return f"{self.model}: {len(self)} layers; last: {self.last_map}; stages: {', '.join(self.stages)}"
+
+    def __str__(self) -> str:
+        return table.as_text(self.infos, self._summary())
+
+    def _repr_html_(self) -> str:
+        return table.as_html(self.infos, self._summary(), self.last_map)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _examples(names: Sequence[str], count: int = 5) -> str:
+    shown = ", ".join(repr(name) for name in names[:count])
+    return f"{shown}, …" if len(names) > count else shown or "none"

@@ -1,0 +1,80 @@
+"""How maps become pictures: enlarging, scaling to 0..1, colouring, and laying over a photograph."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import OptionError, did_you_mean
+
+Scaling = Literal["max", "minmax", "signed"]
+SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
+
+
+def enlarged(
+    maps: Float[Tensor, "batch height width"], size: tuple[int, int]
+) -> Float[Tensor, "batch new_height new_width"]:
+    """Maps enlarged to `size` (height, width): bilinear, pixel centres aligned, so that nothing overshoots."""
+    return torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def scaled(map: Float[Tensor, "height width"], scaling: Scaling) -> Float[Tensor, "height width"]:
+    """One map for looking at.
+
+    `"max"`: what speaks for the target (ReLU), divided by its maximum, 0..1. `"minmax"`: from the lowest to the
+    highest value, 0..1. `"signed"`: divided by the largest magnitude, −1..1. A map with nothing to show becomes 0.
+    """
+    if scaling == "max":
+        map = map.relu()
+        return map / _nonzero(map.max())
+    if scaling == "minmax":
+        return (map - map.min()) / _nonzero(map.max() - map.min())
+    if scaling == "signed":
+        return map / _nonzero(map.abs().max())
+    raise OptionError(f"scaling {scaling!r} is not known; choose 'max', 'minmax' or 'signed'.")
+
+
+def looked_at(
+    map: Float[Tensor, "height width"], size: tuple[int, int], scaling: Scaling
+) -> Float[Tensor, "new_height new_width"]:
+    """One raw map as it is drawn over a picture: ReLU where the scaling asks for it, enlarged, then scaled."""
+    map = map.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
+    return scaled(enlarged((map.relu() if scaling == "max" else map)[None], size)[0], scaling)
+
+
+def coloured(map: Float[Tensor, "height width"], colormap: str, signed: bool = False) -> Image.Image:
+    """A scaled map as an RGB picture in a matplotlib colour map."""
+    values = ((map + 1) / 2 if signed else map).clamp(0, 1).numpy()
+    return Image.fromarray((_colours(colormap)(values)[..., :3] * 255).round().astype(np.uint8))
+
+
+def overlay(
+    picture: Image.Image, map: Float[Tensor, "height width"], *, alpha: float, colormap: str, signed: bool = False
+) -> Image.Image:
+    """A scaled map, of the picture's size, laid over it.
+
+    The photograph is made paler, and the colour is as opaque as the map is strong, up to `alpha`: where the map
+    says nothing, the picture stays visible.
+    """
+    if not 0 <= alpha <= 1:
+        raise OptionError(f"alpha is the opacity of the colour, from 0 (picture only) to 1; got {alpha}.")
+    grey = np.asarray(picture.convert("L").convert("RGB"), dtype=np.float32)
+    base = 0.6 * grey + 0.4 * np.asarray(picture.convert("RGB"), dtype=np.float32)
+    heat = np.asarray(coloured(map, colormap, signed), dtype=np.float32)
+    opacity = alpha * (1.25 * map.abs()).clamp(0, 1).numpy()[..., None]
+    return Image.fromarray((base * (1 - opacity) + heat * opacity).round().astype(np.uint8))
+
+
+def _colours(name: str):  # type: ignore[no-untyped-def]
+    import matplotlib
+
+    if name not in matplotlib.colormaps:
+        raise OptionError(f"colour map {name!r} is not known to matplotlib.{did_you_mean(name, matplotlib.colormaps)}")
+    return matplotlib.colormaps[name]
+
+
+def _nonzero(value: Tensor) -> Tensor:
+    return torch.where(value > 0, value, torch.ones_like(value))

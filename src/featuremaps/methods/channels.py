@@ -1,0 +1,75 @@
+"""What formulas share: collapsing the channels of a layer into one map, by their sum or first principal component."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.errors import OptionError
+
+Combine = Literal["sum", "principal"]
+
+
+def combined(
+    contributions: Float[Tensor, "batch channel height width"], combine: Combine
+) -> Float[Tensor, "batch height width"]:
+    """What all channels contribute together.
+
+    `"sum"` is what the papers do; `"principal"` keeps what varies most over the picture (eigen-smoothing), which
+    suppresses scattered noise.
+    """
+    return contributions.sum(1) if combine == "sum" else principal_component(contributions)
+
+
+def principal_component(maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch height width"]:
+    """Each position's projection on the first principal component of the channels.
+
+    Centred over the positions. The sign, which an eigendecomposition leaves open, is that of the correlation with
+    the mean over the channels. The eigenvectors are those of the smaller Gram matrix, channels or positions.
+    """
+    batch, _, height, width = maps.shape
+    points, broken = centred_points(maps)
+    if points.shape[1] <= points.shape[2]:
+        values, vectors = torch.linalg.eigh(points @ points.mT)
+        projection = vectors[..., -1] * values[..., -1:].clamp_min(0).sqrt()
+    else:
+        _, vectors = torch.linalg.eigh(points.mT @ points)
+        projection = (points @ vectors[..., -1:])[..., 0]
+    component = oriented(projection, points.mean(2)).masked_fill(broken, torch.nan)
+    return component.reshape(batch, height, width).to(maps.dtype)
+
+
+def centred_points(maps: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
+    """Positions as points in channel space (batch, position, channel), double, with their mean at 0.
+
+    And which pictures (batch, 1) hold a value that is not finite: their points are all 0, because no decomposition
+    converges on them.
+    """
+    points = maps.double().flatten(2).transpose(1, 2)
+    broken = ~points.isfinite().flatten(1).all(1)
+    points = points.masked_fill(broken[:, None, None], 0.0)
+    return points - points.mean(1, keepdim=True), broken[:, None]
+
+
+def oriented(projection: Float[Tensor, "batch position"], like: Float[Tensor, "batch position"]) -> Tensor:
+    """The projection with the sign that correlates with `like`; unchanged where they are orthogonal."""
+    sign = (projection * like).sum(1, keepdim=True).sign()
+    return projection * torch.where(sign == 0, torch.ones_like(sign), sign)
+
+
+def spatial_mean(maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel 1 1"]:
+    """One weight per channel: the mean over the positions."""
+    return maps.mean((2, 3), keepdim=True)
+
+
+def at_least_one(**counts: int) -> None:
+    """`OptionError` where one of these options, a number of repeats, is below 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise OptionError(f"option {name!r} is a number of repeats, 1 or more; got {value}.")
+
+
+def divided(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The quotient, and 0 where the denominator is 0."""
+    return torch.where(denominator == 0, 0.0, numerator / torch.where(denominator == 0, 1.0, denominator))

@@ -1,0 +1,72 @@
+"""The methods as text: a table of all, or everything about one."""
+
+import inspect
+import textwrap
+from collections.abc import Iterable
+from typing import get_args
+
+from featuremaps.methods.registry import Method
+from featuremaps.needs import NEEDS
+
+COSTS = (
+    "What a method costs beyond one forward pass: **forward** nothing; **gradient** one backward pass, shared by all "
+    "methods, layers and targets asked for together; **tail** runs of what comes after the layer; **passes** a few "
+    "passes through the whole model; **pass per channel** as many as the layer has channels.",
+)
+
+
+def listed(methods: Iterable[Method]) -> str:
+    """A line per method: name, what it does; below each level what it costs to run is in its needs."""
+    rows = [(method.name, method.summary, _cost(method)) for method in methods]
+    width = max(len(name) for name, _, _ in rows)
+    costs = max(len(cost) for _, _, cost in rows)
+    return "\n".join(f"{name:<{width}}  {cost:<{costs}}  {summary}" for name, summary, cost in rows)
+
+
+def described(method: Method) -> str:
+    """Everything about one method: its documentation, needs and options."""
+    doc = inspect.getdoc(method.formula) or ""
+    lines = [f"{method.name} — {method.paper}", "", doc, "", "Needs"]
+    lines += [f"  {name}: {NEEDS[name].doc.splitlines()[0]}" for name in method.needs]
+    if method.options:
+        lines += ["", "Options"]
+        lines += [f"  {name}: {_kind(option)} = {option.default!r}" for name, option in method.options.items()]
+    return "\n".join(textwrap.fill(line, 100, subsequent_indent="    ") if len(line) > 100 else line for line in lines)
+
+
+def markdown(methods: Iterable[Method]) -> str:
+    """The documentation's table of methods, `docs/methods.md`."""
+    lines = [
+        "# Methods",
+        "",
+        "Written by `python -m featuremaps.methods.table > docs/methods.md`; `featuremaps methods NAME` says more.",
+        "",
+        "| method | what it shows | costs | options | paper |",
+        "|---|---|---|---|---|",
+    ]
+    for method in methods:
+        options = ", ".join(f"`{name}={option.default!r}`" for name, option in method.options.items()) or "–"
+        lines.append(f"| `{method.name}` | {method.summary} | {_cost(method)} | {options} | {method.paper} |")
+    return "\n".join([*lines, "", *COSTS])
+
+
+def _kind(option: inspect.Parameter) -> str:
+    choices = get_args(option.annotation)
+    return " | ".join(map(repr, choices)) if choices else str(getattr(option.annotation, "__name__", option.annotation))
+
+
+def _cost(method: Method) -> str:
+    """What running it takes, beyond one forward pass."""
+    if {"score", "probability"} & set(method.needs):
+        return "pass per channel"
+    if "observe" in method.needs:
+        return "passes"
+    if {"tail", "tail_logits"} & set(method.needs):
+        return "tail"
+    return "gradient" if any(NEEDS[name].gradients for name in method.needs) else "forward"
+
+
+if __name__ == "__main__":
+    from featuremaps.methods import METHODS
+
+    print(markdown(METHODS.values()))  # noqa: T201

@@ -1,0 +1,219 @@
+"""What a method may name as its parameters, and how each is supplied from a record.
+
+Everything a formula uses arrives through one of these names, so reading the parameter names of the methods asked
+for tells the engine all it has to compute, and no more.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from featuremaps.errors import TargetError
+from featuremaps.outputs import probabilities, scores_of
+from featuremaps.record import Record, take, to_model
+from featuremaps.state import Session
+from featuremaps.tail import Tail
+from featuremaps.targets import Bound
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One layer and one target of a record, from which a formula's needs are supplied.
+
+    `deeper` names the last layer of every coarser map size after `layer`. `precision` is that of extra passes
+    through the model. `tails` is shared between the passes over one batch, so that a tail is split off only once.
+    """
+
+    session: Session
+    record: Record
+    layer: str
+    deeper: tuple[str, ...] = ()
+    seed: int = 0
+    precision: Precision = "float32"
+    tails: dict[str, Tail] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Bound:
+        """The target of this pass."""
+        return self.record.targets[0]
+
+    @property
+    def tail(self) -> Tail:
+        """The model from this layer on."""
+        if self.layer not in self.tails:
+            layer, _, call = self.layer.partition("#")
+            with torch.no_grad():
+                self.tails[self.layer] = Tail(
+                    self.session.model, layer, self.record.inputs, call=int(call) if call else None
+                )
+        return self.tails[self.layer]
+
+
+@dataclass(frozen=True)
+class Need:
+    """A parameter name that formulas may use, what it is, and what recording it takes."""
+
+    name: str
+    doc: str
+    supply: Callable[[Pass], Any]
+    gradients: bool = False
+    deeper: bool = False
+    target: bool = False
+
+
+NEEDS: dict[str, Need] = {}
+
+
+def need(
+    *, gradients: bool = False, deeper: bool = False, target: bool = False
+) -> Callable[[Callable[[Pass], Any]], Callable[[Pass], Any]]:
+    """Register a supplier under its function's name; its docstring is the description users read."""
+
+    def register(supply: Callable[[Pass], Any]) -> Callable[[Pass], Any]:
+        doc = (supply.__doc__ or "").strip()
+        NEEDS[supply.__name__] = Need(supply.__name__, doc, supply, gradients, deeper, target or gradients)
+        return supply
+
+    return register
+
+
+def together(names: Iterable[str]) -> Need:
+    """The union of several needs: the least recording that supplies them all."""
+    needs = [NEEDS[name] for name in names]
+    return Need(
+        "union",
+        "",
+        lambda _: None,
+        any(need.gradients for need in needs),
+        any(need.deeper for need in needs),
+        any(need.target for need in needs),
+    )
+
+
+@need()
+def activations(given: Pass) -> Float[Tensor, "batch channel height width"]:
+    """The layer's output as maps."""
+    return given.record.activations[given.layer]
+
+
+@need(gradients=True)
+def gradients(given: Pass) -> Float[Tensor, "batch channel height width"]:
+    """The gradient of the target's score with respect to the layer's maps."""
+    return given.record.gradients[given.layer]
+
+
+@need(deeper=True)
+def deeper_activations(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_ width_"], ...]:
+    """The outputs of the last layer of every coarser map size after this one."""
+    return tuple(given.record.activations[layer] for layer in given.deeper)
+
+
+@need(gradients=True, deeper=True)
+def deeper_gradients(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_ width_"], ...]:
+    """The gradients that belong to `deeper_activations`."""
+    return tuple(given.record.gradients[layer] for layer in given.deeper)
+
+
+@need()
+def inputs(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """The preprocessed pictures, as the model received them."""
+    return given.record.inputs.float()
+
+
+@need(target=True)
+def logits(given: Pass) -> Float[Tensor, "batch classes"]:
+    """The model's class scores before the softmax."""
+    return scores_of(given.record.outputs).float()
+
+
+@need(target=True)
+def target(given: Pass) -> Int[Tensor, " batch"]:
+    """The class index being explained, per picture."""
+    indices = given.target.indices
+    if indices is None:
+        raise TargetError(
+            f"this method compares classes, and the target {given.target.labels[0]!r} is not a class. "
+            "Give a class index or name, or choose another method."
+        )
+    return indices
+
+
+@need(target=True)
+def score(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,)."""
+    return lambda new: given.target.scores(*_run(given, new))
+
+
+@need(target=True)
+def probability(given: Pass) -> Callable[[Tensor], Tensor]:
+    """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
+    indices = given.target.indices
+    if indices is None:
+        return lambda new: given.target.scores(*_run(given, new))
+
+    def probabilities_of(new: Tensor) -> Tensor:
+        outputs, repeats = _run(given, new)
+        return probabilities(scores_of(outputs)).gather(1, indices.repeat_interleave(repeats)[:, None])[:, 0]
+
+    return probabilities_of
+
+
+@need(target=True)
+def tail(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from edited maps (batch·k, channel, height, width), picture by picture, to target scores (batch·k,).
+
+    It runs only what comes after the layer, and can be differentiated.
+    """
+    return lambda edited: given.target.scores(*_run_tail(given, edited))
+
+
+@need(target=True)
+def tail_logits(given: Pass) -> Callable[[Tensor], Tensor]:
+    """Like `tail`, but all class scores, (batch·k, classes)."""
+    return lambda edited: scores_of(_run_tail(given, edited)[0]).float()
+
+
+@need(gradients=True)
+def observe(given: Pass) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """A function from new inputs to this layer's activations and gradients: a forward and a backward pass each."""
+
+    def observed(new: Tensor) -> tuple[Tensor, Tensor]:
+        with _autocast(given):
+            record = take(given.session, new, [given.layer], [given.target])
+        return record.activations[given.layer], record.gradients[given.layer]
+
+    return observed
+
+
+@need()
+def generator(given: Pass) -> torch.Generator:
+    """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
+    return torch.Generator().manual_seed(given.seed)
+
+
+def _run(given: Pass, new: Tensor) -> tuple[Any, int]:
+    with torch.no_grad(), _autocast(given):
+        ready = to_model(given.session.model, new)
+        outputs = given.session.model(ready.to(memory_format=torch.channels_last) if ready.ndim == 4 else ready)
+    return outputs, len(new) // len(given.target.labels)
+
+
+def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:
+    tail = given.tail
+    layout = given.record.layouts[given.layer]
+    raw = layout.from_maps(edited, tail.output).to(tail.output.dtype)
+    with torch.set_grad_enabled(edited.requires_grad), _autocast(given):
+        return tail(raw), len(edited) // len(given.target.labels)
+
+
+def _autocast(given: Pass) -> AbstractContextManager[None]:
+    if given.precision == "float32":
+        return nullcontext()
+    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.precision))

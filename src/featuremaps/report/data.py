@@ -1,0 +1,108 @@
+"""What a report says, apart from how it looks: a title, findings, a list of sections, and how it was made.
+
+A section is one dataclass with a `kind`, and one viewer module of the same name in `viewer/sections/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
+
+from featuremaps.report.palettes import palettes
+
+SCHEMA = 1
+"""The version of the payload's layout; a viewer refuses one that it does not know."""
+
+
+@runtime_checkable
+class Section(Protocol):
+    """One part of a report. `kind` names the viewer module that draws it."""
+
+    kind: ClassVar[str]
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+
+    @property
+    def colormaps(self) -> tuple[str, ...]:
+        """The matplotlib colormaps it needs beside those that every report offers."""
+
+    def to_json(self) -> dict[str, object]:
+        """Everything that the viewer module needs, in JSON's own types."""
+
+
+@dataclass(frozen=True)
+class MethodNote:
+    """A method as a reader meets it: its name, one line on what it does, and the paper it comes from."""
+
+    name: str
+    summary: str = ""
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A picture that was not explained, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a report was made, in enough detail to make it again."""
+
+    model: str
+    source: str = ""
+    preprocessing: str = ""
+    layers: tuple[str, ...] = ()
+    methods: tuple[MethodNote, ...] = ()
+    targets: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    device: str = ""
+    precision: str = ""
+    command: str = ""
+    created: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """The fields under their own names."""
+        return {
+            **vars(self),
+            "layers": list(self.layers),
+            "methods": [asdict(method) for method in self.methods],
+            "targets": list(self.targets),
+            "versions": dict(self.versions),
+        }
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A whole report: what was found first, then the sections that show it, then how it was made."""
+
+    title: str
+    provenance: Provenance
+    findings: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The payload that the viewer reads. A section that cannot be encoded becomes a visible failure."""
+        wanted = tuple(name for section in self.sections for name in section.colormaps)
+        return {
+            "schema": SCHEMA,
+            "title": self.title,
+            "findings": list(self.findings),
+            "sections": [_section_json(section) for section in self.sections],
+            "provenance": self.provenance.to_json(),
+            "rejected": [asdict(rejection) for rejection in self.rejected],
+            "palettes": palettes(wanted),
+        }
+
+
+def _section_json(section: Section) -> dict[str, object]:
+    try:
+        content = section.to_json()
+    except Exception as error:
+        return {"kind": "failure", "title": section.title, "message": f"{type(error).__name__}: {error}"}
+    return {**content, "kind": section.kind, "title": section.title}

@@ -1,0 +1,91 @@
+"""The writer: report data and the viewer's modules put into one HTML file that needs nothing else."""
+
+import json
+import os
+from base64 import b64encode
+from html import escape
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from featuremaps.errors import OptionError
+from featuremaps.report.data import ReportData
+
+PREFIX = "featuremaps/"
+"""How the viewer's modules name each other: `import { h } from "featuremaps/dom.js"`."""
+
+
+def viewer_files() -> dict[str, str]:
+    """The text of every file of the viewer by its path inside `viewer/`, for a page or a server to hand out."""
+    return dict(sorted(_walk(files("featuremaps.report") / "viewer", "")))
+
+
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
+    found = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _walk(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith((".js", ".css", ".j2")):
+            found.append((prefix + entry.name, entry.read_text(encoding="utf-8")))
+    return found
+
+
+def payload(report: ReportData) -> str:
+    """The report's data as JSON that is safe inside a `<script>` element, whatever the names in it contain."""
+    text = json.dumps(report.to_json(), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def render(report: ReportData) -> str:
+    """The report as one HTML page without a single reference to anything outside it."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    sources = viewer_files()
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = template.from_string(sources["page.html.j2"]).render(
+        title=report.title,
+        findings=report.findings,
+        # The three are ours or escaped above: the style sheets, the import map (base64), the payload.
+        styles=Markup("\n".join(text for name, text in sources.items() if name.endswith(".css"))),
+        import_map=Markup(_import_map(sources)),
+        payload=Markup(payload(report)),
+    )
+    # A file name may hold bytes that are not text; Python carries them as lone surrogates, which UTF-8 lacks.
+    return page.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _import_map(sources: dict[str, str]) -> str:
+    imports = {
+        PREFIX + name: "data:text/javascript;base64," + b64encode(text.encode("utf-8")).decode("ascii")
+        for name, text in sources.items()
+        if name.endswith(".js")
+    }
+    return json.dumps({"imports": imports}, separators=(",", ":"))
+
+
+def embed(report: ReportData, height: int = 720) -> str:
+    """The report as an `<iframe srcdoc>` for a notebook; `height` in CSS pixels."""
+    return (
+        f'<iframe srcdoc="{escape(render(report))}" title="{escape(report.title)}" width="100%" height="{height}" '
+        'style="border: 0" sandbox="allow-scripts allow-modals"></iframe>'
+    )
+
+
+def write(report: ReportData, path: str | os.PathLike[str]) -> Path:
+    """Writes the page and returns its path; folders are made, and a file already there is replaced in one step.
+
+    Raises `OptionError` where `path` is a folder.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OptionError(f"report path {str(target)!r}: is a folder. Give a file, such as {target / 'report.html'}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = render(report)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,68 @@
+// The maps of one picture as tables: methods down, layers across, a table per target where there are both.
+
+import { breakable, failure, h } from "featuremaps/dom.js";
+import { openMap } from "featuremaps/dialog.js";
+import { createFigure } from "featuremaps/figure.js";
+import { decode } from "featuremaps/grid.js";
+
+const distinct = (values) => [...new Set(values)];
+
+// [{ caption, columns, rows, at(method, column) }]: with a single layer the targets stand beside each other.
+function layout(maps) {
+  const layers = distinct(maps.map((map) => map.layer));
+  const targets = distinct(maps.map((map) => map.target));
+  if (layers.length === 1 && targets.length > 1) return [{ kind: "target", fixed: ["layer", layers[0]], maps }];
+  return targets.map((target) => ({ kind: "layer", fixed: ["target", target], maps: maps.filter((map) => map.target === target) }));
+}
+
+function captionOf([what, name]) {
+  if (!name) return null;
+  return h("caption", {}, what === "target" ? "Explains " : "Layer ", h("strong", {}, name));
+}
+
+function cellOf(data, picture, store, group, open) {
+  if (!data) return { cell: h("td", { class: "blank" }, h("span", { "aria-label": "not asked for" }, "\u2013")), entry: null };
+  if (data.failure !== null) return { cell: h("td", {}, failure("Failed", data.failure)), entry: null };
+  const map = { ...data, grid: decode(data.map) };
+  const entry = { map };
+  entry.figure = createFigure({ picture, map, store, group, onopen: () => open(entry) });
+  const warnings = map.warnings.map((text) => h("p", { class: "warning" }, text));
+  if (warnings.length) entry.figure.button.append(h("span", { class: "badge" }, "Do not trust"));
+  return { cell: h("td", {}, entry.figure.button, entry.figure.readout, warnings), entry };
+}
+
+function table({ kind, fixed, maps }, picture, store, group) {
+  const columns = distinct(maps.map((map) => map[kind]));
+  const matrix = [];
+  const open = (entry) => {
+    const row = matrix.findIndex((entries) => entries.includes(entry));
+    openMap({ picture, matrix, store, position: [row, matrix[row].indexOf(entry)] });
+  };
+  const rows = distinct(maps.map((map) => map.method)).map((method) => {
+    const cells = columns.map((column) => {
+      const data = maps.find((map) => map.method === method && map[kind] === column);
+      return cellOf(data, picture, store, group, open);
+    });
+    matrix.push(cells.map(({ entry }) => entry));
+    return h("tr", {}, h("th", { scope: "row" }, breakable(method)), cells.map(({ cell }) => cell));
+  });
+  const heads = columns.map((column) => h("th", { scope: "col" }, column ? breakable(column) : "\u2013"));
+  const corner = h("td", { class: "corner" }, h("span", { class: "visually-hidden" }, `methods down, ${kind}s across`));
+  return h("table", { class: "matrix", style: { "--columns": columns.length } },
+    captionOf(fixed), h("thead", {}, h("tr", {}, corner, heads)), h("tbody", {}, rows));
+}
+
+// A table that is wider than the page scrolls inside its own box. Only then, because headings that stick to the top
+// of the page cannot leave a box that scrolls.
+function scroller(element) {
+  const box = h("div", { class: "scroller" }, element);
+  const measure = () => box.classList.toggle("scrolls", element.offsetWidth > box.clientWidth + 1);
+  const watcher = new ResizeObserver(measure);
+  watcher.observe(box);
+  watcher.observe(element);
+  return box;
+}
+
+export function renderMatrices(picture, store, group) {
+  return layout(picture.maps).map((part) => scroller(table(part, picture, store, group)));
+}

@@ -1,0 +1,327 @@
+"""The model under study. Its verbs are thin: each gathers pictures, finds layers, and calls one function below."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from featuremaps.errors import ImageError, ModelError, OptionError
+from featuremaps.explain import Request, Smoothing, compare
+from featuremaps.heatmaps import Comparison, Heatmaps
+from featuremaps.layers import LayerInfo, Layers, is_layer, walk
+from featuremaps.methods import Method, find_method
+from featuremaps.needs import Precision, together
+from featuremaps.record import Record, take, to_model
+from featuremaps.report.build import explanation_report, provenance_of
+from featuremaps.report.html import write
+from featuremaps.sight import Sighting, see
+from featuremaps.state import preserved, unwrapped
+from featuremaps.targets import as_target
+from featuremaps.view import Preprocessing
+
+MethodLike = str | Callable[..., Any]
+REPORT_METHODS = ("grad_cam", "grad_cam_pp", "layer_cam", "hires_cam")
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """A vision model under study: the module, its preprocessing, its class names.
+
+    `transform` turns a PIL picture into the model's input (channel, height, width); without one, pictures become
+    floats from 0 to 1 at their own size. `classes` names the outputs, in order. The model is used where it is, and
+    is after every call as it was before.
+    """
+
+    model: nn.Module
+    transform: Callable[[Image.Image], Any] | None = None
+    classes: Sequence[str] | None = None
+    name: str = ""
+    _layers: dict[tuple[int, ...], Layers] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module):
+            raise ModelError(
+                f"Scope takes a torch.nn.Module, got {type(self.model).__name__}. To load a model by name use "
+                "featuremaps.load('torchvision:resnet50')."
+            )
+        if isinstance(self.classes, str):
+            raise OptionError("classes is a list of names, one per output, not a single text.")
+        object.__setattr__(self, "model", unwrapped(self.model))
+        object.__setattr__(self, "classes", None if self.classes is None else tuple(self.classes))
+        object.__setattr__(self, "name", self.name or type(self.model).__name__)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From pictures to the model's input, and back to what the model saw."""
+        return Preprocessing(self.transform)
+
+    def see(self, pictures: object) -> Sighting:
+        """The pictures as the model receives them, with those that could not be read."""
+        return pictures if isinstance(pictures, Sighting) else see(pictures, self.preprocessing)
+
+    def layers(self, pictures: object = None) -> Layers:
+        """Every layer that runs: address, type, channels, size, stride, receptive field.
+
+        Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
+        gives (224 × 224 without one).
+        """
+        inputs = self._blank() if pictures is None else self.see(pictures).seen[0].input[None]
+        return self._walk(inputs)
+
+    def record(
+        self, pictures: object, layers: str | Sequence[str] = "last", target: object = None, *, gradients: bool = True
+    ) -> Record:
+        """One pass over a batch: `logits`, and the activations and gradients of `layers` as maps.
+
+        The pictures must have one size after preprocessing. Raises `LayerNotFoundError`, `TargetError`, `ImageError`.
+        """
+        seen = self.see(pictures).seen
+        shapes = {tuple(one.input.shape) for one in seen}
+        if len(shapes) > 1:
+            raise ImageError(
+                f"the pictures have {len(shapes)} different sizes after preprocessing, and a record holds one batch. "
+                "Give a transform that resizes them alike, or record them one by one."
+            )
+        inputs = torch.stack([one.input for one in seen])
+        names = self._resolve(layers, inputs)
+        with preserved(self.model) as session:
+            return take(session, inputs, names, [as_target(target)], classes=self.classes, gradients=gradients)
+
+    def explain(
+        self,
+        pictures: object,
+        method: MethodLike = "grad_cam",
+        *,
+        layer: str = "last",
+        target: object = None,
+        smooth: Smoothing | Sequence[Smoothing] = (),
+        seed: int = 0,
+        precision: Precision = "float32",
+        batch_size: int = 32,
+        **options: object,
+    ) -> Heatmaps:
+        """Where each picture speaks for `target`: one method on one layer.
+
+        `options` are the method's own. See `compare`.
+        """
+        known = find_method(method)
+        comparison = self._compare(
+            pictures, [known], layer, [target], smooth, seed, precision, batch_size, {known.name: options}
+        )
+        if len(comparison) > 1:
+            found = ", ".join(key[1] for key in comparison)
+            raise OptionError(
+                f"layer={layer!r} names {len(comparison)} layers ({found}); use compare(layers=…) for several."
+            )
+        return next(iter(comparison.values()))
+
+    def compare(
+        self,
+        pictures: object,
+        methods: MethodLike | Sequence[MethodLike] = ("grad_cam",),
+        layers: str | Sequence[str] = "last",
+        targets: object = None,
+        *,
+        smooth: Smoothing | Sequence[Smoothing] = (),
+        seed: int = 0,
+        precision: Precision = "float32",
+        batch_size: int = 32,
+        options: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> Comparison:
+        """Heatmaps keyed `(method, layer, target)`, all from one forward pass per picture and one backward per target.
+
+        `targets` is one target or a list of several for each picture. `smooth="augment"` averages over flipped and
+        brightened copies, `"eigen"` keeps the first principal component of the channels' contributions.
+        `precision` is that of the extra passes some methods make. `options` are per method name.
+        """
+        return self._compare(
+            pictures, _found(methods), layers, _several(targets), smooth, seed, precision, batch_size, options or {}
+        )
+
+    def report(
+        self,
+        pictures: object,
+        path: str | Path = "report.html",
+        *,
+        methods: MethodLike | Sequence[MethodLike] = REPORT_METHODS,
+        layers: str | Sequence[str] | None = None,
+        targets: object = None,
+        title: str = "",
+        findings: Sequence[str] = (),
+        command: str = "",
+        smooth: Smoothing | Sequence[Smoothing] = (),
+        seed: int = 0,
+        precision: Precision = "float32",
+        batch_size: int = 32,
+        options: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> Path:
+        """Write one self-contained HTML file that explains each picture, and return its path.
+
+        Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
+        rest is written. `command` is what to repeat it with.
+        """
+        sighting = self.see(pictures)
+        chosen, wanted = _found(methods), _several(targets)
+        stages = self._walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
+        comparison = self._compare(
+            sighting, chosen, stages, wanted, smooth, seed, precision, batch_size, options or {}, keep_failures=True
+        )
+        return self.write_report(
+            comparison,
+            sighting,
+            path,
+            title=title,
+            findings=findings,
+            command=command,
+            seed=seed,
+            precision=precision,
+            options=options,
+        )
+
+    def write_report(
+        self,
+        comparison: Comparison,
+        sighting: Sighting,
+        path: str | Path = "report.html",
+        *,
+        title: str = "",
+        findings: Sequence[str] = (),
+        command: str = "",
+        seed: int = 0,
+        precision: Precision = "float32",
+        options: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> Path:
+        """Write a comparison that is already there as one HTML file."""
+        provenance = provenance_of(
+            comparison,
+            model=self.name,
+            architecture=type(self.model).__name__,
+            preprocessing=self.preprocessing.describe(),
+            device=next((p.device for p in self.model.parameters()), torch.device("cpu")),
+            seed=seed,
+            precision=precision,
+            command=command,
+            options=options,
+        )
+        report = explanation_report(
+            comparison,
+            sighting.seen,
+            classes=self.classes,
+            title=title or f"What {self.name} sees",
+            provenance=provenance,
+            rejected=sighting.rejected,
+            findings=findings,
+        )
+        return write(report, path)
+
+    def _compare(
+        self,
+        pictures: object,
+        methods: Sequence[Method],
+        layers: str | Sequence[str],
+        targets: Sequence[object],
+        smooth: Smoothing | Sequence[Smoothing],
+        seed: int,
+        precision: Precision,
+        batch_size: int,
+        options: Mapping[str, Mapping[str, object]],
+        keep_failures: bool = False,
+    ) -> Comparison:
+        if not methods or not targets:
+            raise OptionError("compare needs at least one method and one target.")
+        seen = self.see(pictures).seen
+        first = seen[0].input[None]
+        need = together(name for method in methods for name in method.needs)
+        names = self._resolve(layers, first, run=not need.target)
+        request = Request(
+            methods=tuple(dict.fromkeys(methods)),
+            layers=tuple(names),
+            targets={_key(target): as_target(target) for target in targets},
+            options=_checked(methods, options),
+            classes=self.classes,
+            deeper={name: self._deeper(name, first) for name in names} if need.deeper else {},
+            smooth=frozenset([smooth] if isinstance(smooth, str) else smooth),
+            seed=seed,
+            precision=precision,
+            stop_early=not need.target,
+            keep_failures=keep_failures,
+        )
+        return compare(self.model, seen, request, batch_size)
+
+    def _blank(self) -> Tensor:
+        """A grey picture as the transform makes it, to run the model on when nobody gave one."""
+        if self.transform is not None:
+            return self.see(Image.new("RGB", (256, 256), (128, 128, 128))).seen[0].input[None]
+        weights = [p for p in self.model.parameters() if p.ndim == 4]
+        return torch.full((1, weights[0].shape[1] if weights else 3, 224, 224), 0.5)
+
+    def _walk(self, inputs: Tensor) -> Layers:
+        """The layers that run for inputs of this size; remembered until the model's modules change."""
+        key = (*inputs.shape[1:], *map(id, self.model.modules()))
+        if key not in self._layers:
+            self._layers.clear()
+            with preserved(self.model):
+                self._layers[key] = walk(self.model, to_model(self.model, inputs))
+        return self._layers[key]
+
+    def _resolve(self, layers: str | Sequence[str], inputs: Tensor, run: bool = False) -> list[str]:
+        """Exact names of the layers asked for; the model is run to find them only where a name alone does not do."""
+        patterns = [layers] if isinstance(layers, str) else list(layers)
+        if not patterns:
+            raise OptionError("no layer was given; 'last' is the last one whose output is still a map.")
+        if not run and all(is_layer(self.model, pattern) for pattern in patterns):
+            return list(dict.fromkeys(patterns))
+        return self._walk(inputs).resolve(patterns)
+
+    def _deeper(self, layer: str, inputs: Tensor) -> tuple[str, ...]:
+        """The last layer of every coarser map size that comes after `layer`."""
+        layers = self._walk(inputs)
+        own = layers[layer]
+        return tuple(
+            stage
+            for stage in layers.stages
+            if layers[stage].order > own.order and _positions(layers[stage]) < _positions(own)
+        )
+
+    def __repr__(self) -> str:
+        classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
+        return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
+
+
+def _found(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        return [find_method(methods)]
+    return [find_method(method) for method in methods]
+
+
+def _several(targets: object) -> list[object]:
+    return list(targets) if isinstance(targets, list | tuple) else [targets]
+
+
+def _positions(layer: LayerInfo) -> int:
+    return math.prod(layer.size or ())
+
+
+def _key(target: object) -> object:
+    """What a comparison is keyed by: the target itself where that is possible."""
+    if isinstance(target, Tensor):
+        return tuple(target.tolist()) if target.ndim else target.item()
+    key = tuple(target) if isinstance(target, list) else target
+    try:
+        hash(key)
+    except TypeError:
+        return repr(target)
+    return key
+
+
+def _checked(methods: Sequence[Method], options: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    names = [method.name for method in methods]
+    for name in options:
+        if name not in names:
+            raise OptionError(f"options were given for {name!r}, which is not among the methods: {', '.join(names)}.")
+    return {method.name: method.checked(options.get(method.name, {})) for method in methods}

@@ -1,0 +1,29 @@
+"""Where models come from: one file per source, imported only when used."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from featuremaps.scope import Scope
+from featuremaps.sources.registry import SOURCES, Loaded, read
+
+__all__ = ["SOURCES", "Loaded", "load"]
+
+
+def load(
+    model: str,
+    *,
+    weights: str | Path | None = None,
+    transform: Callable[..., Any] | None = None,
+    classes: Sequence[str] | None = None,
+    device: str | None = None,
+) -> Scope:
+    """A model under study by name, with its preprocessing and class names.
+
+    `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"` or `"package.module:factory"`.
+    `weights` is a file with a state dict (safetensors, or PyTorch's format read without running code); `transform`
+    and `classes` replace those of the source. Raises `SourceError`.
+    """
+    loaded = read(model, None if weights is None else Path(weights))
+    module = loaded.model if device is None else loaded.model.to(device)
+    return Scope(module, transform or loaded.transform, classes or loaded.classes, name=model)

@@ -1,0 +1,184 @@
+"""The last map a person would name, over the families in use, with random weights."""
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from featuremaps.layers import walk
+from featuremaps.layers.last_map import main_tensor
+from nets import SqueezeExcite, TinyUNet, plain, resnet20
+
+models = torchvision.models
+
+LAST = {
+    "alexnet": (224, "features"),
+    "vgg11_bn": (224, "features"),
+    "squeezenet1_0": (96, "features"),
+    "resnet18": (64, "layer4"),
+    "resnext50_32x4d": (64, "layer4"),
+    "densenet121": (64, "features"),
+    "googlenet": (64, "inception5b"),
+    "inception_v3": (128, "Mixed_7c"),
+    "mobilenet_v2": (64, "features"),
+    "mobilenet_v3_small": (64, "features"),
+    "shufflenet_v2_x0_5": (64, "conv5"),
+    "efficientnet_b0": (64, "features"),
+    "regnet_x_400mf": (64, "trunk_output"),
+    "convnext_tiny": (64, "features"),
+    "swin_t": (64, "norm"),
+    "swin_v2_t": (64, "norm"),
+    "mnasnet0_5": (64, "layers"),
+}
+
+
+@pytest.mark.parametrize("family", LAST)
+def test_torchvision(family):
+    size, last = LAST[family]
+    more = {"init_weights": False} if family in ("googlenet", "inception_v3") else {}
+    layers = walk(getattr(models, family)(weights=None, **more), torch.rand(1, 3, size, size))
+    assert layers.last == last
+    assert layers[last].positions > 1
+    assert not any(info.note for info in layers if info.layout)
+    assert layers.stages[-1] == last
+
+
+TIMM = {
+    "resnet18": ({}, 64, "layer4"),
+    "convnext_atto": ({}, 64, "stages"),
+    "vit_tiny_patch16_224": ({"img_size": 64}, 64, "blocks.11.norm1"),
+    "vit_tiny_patch16_224 pooled": ({"img_size": 64, "class_token": False, "global_pool": "avg"}, 64, "blocks"),
+    "deit_tiny_distilled_patch16_224": ({"img_size": 64}, 64, "blocks.11.norm1"),
+    "swin_tiny_patch4_window7_224": ({"img_size": 64, "window_size": 2}, 64, "norm"),
+    "mixer_s32_224": ({"img_size": 64}, 64, "norm"),
+    "efficientnet_b0": ({}, 64, "bn2"),
+}
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name):
+    options, size, last = TIMM[name]
+    layers = walk(timm.create_model(name.split()[0], pretrained=False, **options), torch.rand(1, 3, size, size))
+    assert layers.last == last
+    assert layers[last].positions > 1
+
+
+STAGES = {
+    "resnet18": ("relu", "layer1", "layer2", "layer3", "layer4"),
+    "densenet121": (
+        "features.relu0",
+        "features.denseblock1",
+        "features.denseblock2",
+        "features.denseblock3",
+        "features",
+    ),
+    "convnext_tiny": ("features.1", "features.3", "features.5", "features"),
+    "swin_t": ("features.1", "features.3", "features.5", "norm"),
+    "mobilenet_v2": ("features.1", "features.3", "features.6", "features.13", "features"),
+    "googlenet": ("conv1", "conv3", "inception3b", "inception4e", "inception5b"),
+}
+
+
+@pytest.mark.parametrize("family", STAGES)
+def test_stages_are_the_last_of_each_size(family):
+    more = {"init_weights": False} if family == "googlenet" else {}
+    layers = walk(getattr(models, family)(weights=None, **more), torch.rand(1, 3, 64, 64))
+    assert layers.stages == STAGES[family]
+    sizes = [layers[name].size for name in layers.stages]
+    assert len(set(sizes)) == len(sizes)
+    assert [layers[name].order for name in layers.stages] == sorted(layers[name].order for name in layers.stages)
+
+
+def test_a_vision_transformer_whose_head_reads_the_class_token_only():
+    model = models.VisionTransformer(32, 16, num_layers=12, num_heads=2, hidden_dim=32, mlp_dim=64)
+    assert not model.heads.head.weight.any()  # torchvision's head begins as zeros: no gradient, yet a connection
+    layers = walk(model, torch.rand(2, 3, 32, 32))
+    assert layers.last == "encoder.layers.encoder_layer_11.ln_1"
+    assert layers[layers.last].layout.prefix == 1
+
+
+def test_the_cifar_resnet():
+    layers = walk(resnet20(), torch.rand(1, 3, 32, 32))
+    assert layers.last == "layer3"
+    assert layers.stages == ("layer1", "layer2", "layer3")
+
+
+def test_the_real_weights_fit(shared):
+    model = resnet20(shared / "models" / "resnet20_cifar10.safetensors")
+    assert walk(model, torch.rand(1, 3, 32, 32)).last == "layer3"
+
+
+def test_plain_models():
+    assert walk(plain(), torch.rand(1, 3, 32, 32)).last == "3"
+    assert walk(SqueezeExcite(), torch.rand(1, 3, 32, 32)).last == "project"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        [nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
+        [nn.Conv2d(8, 4, 1), nn.ReLU(), nn.AvgPool2d(8), nn.Flatten(1)],
+        [nn.Dropout(), nn.Identity(), nn.Conv2d(8, 4, 1), nn.BatchNorm2d(4), nn.AdaptiveMaxPool2d(1), nn.Flatten()],
+    ],
+)
+def test_class_maps_are_not_features(tail):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), *tail)
+    assert walk(model, torch.rand(1, 3, 8, 8)).last == "1"
+
+
+def test_as_many_channels_as_classes_are_features_where_more_is_computed():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    assert walk(model, torch.rand(1, 3, 8, 8)).last == "1"
+
+
+def test_where_there_are_only_class_maps_they_will_do():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert walk(model, torch.rand(1, 3, 8, 8)).last == "0"
+
+
+def test_a_branch_that_does_not_reach_the_output_does_not_count():
+    class Branch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.aside = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+            self.fc = nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.body(x)
+            self.aside(x)
+            return self.fc(x.mean((2, 3)))
+
+    assert walk(Branch(), torch.rand(1, 3, 8, 8)).last == "body"
+
+
+def test_a_pooling_into_cells_is_passed_over_and_a_convolution_after_it_is_not():
+    pooled = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 4))
+    assert walk(pooled, torch.rand(1, 3, 8, 8)).last == "0"
+    first = nn.Sequential(nn.AdaptiveAvgPool2d(9), nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(392, 4))
+    assert walk(first, torch.rand(1, 3, 32, 32)).last == "1"
+
+
+def test_segmentation_and_detection():
+    segmentation = models.segmentation.fcn_resnet50(weights=None, weights_backbone=None, aux_loss=True)
+    assert walk(segmentation, torch.rand(1, 3, 64, 64)).last == "backbone.layer4"
+    detection = models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, min_size=64, max_size=64
+    )
+    assert walk(detection, torch.rand(1, 3, 64, 64)).last.startswith("backbone.body")
+    assert walk(TinyUNet(), torch.rand(1, 3, 32, 32)).last == "merge"
+
+
+def test_a_model_without_a_head_ends_with_its_last_map():
+    body = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Conv2d(4, 4, 3, 2), nn.ReLU())
+    assert walk(body, torch.rand(1, 3, 32, 32)).last == "3"
+
+
+def test_the_main_tensor_of_any_output():
+    one, two = torch.zeros(1), torch.ones(1)
+    assert main_tensor(one) is one
+    assert main_tensor((None, two)) is two
+    assert main_tensor({"aux": one, "out": two}) is two
+    assert main_tensor({"loss": None, "logits": two}) is two
+    assert main_tensor([{"boxes": two}]) is two
+    assert main_tensor("text") is None

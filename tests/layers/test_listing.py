@@ -1,0 +1,165 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from featuremaps.errors import LayerNotFoundError, LayoutError
+from featuremaps.layers import Layers, walk
+from nets import Reused
+
+PICTURE = torch.rand(1, 3, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Layers:
+    return walk(torchvision.models.resnet18(), PICTURE)
+
+
+@pytest.fixture(scope="module")
+def reused() -> Layers:
+    return walk(Reused(), PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ("layer4", ["layer4"]),
+        ("last", ["layer4"]),
+        ("layer4:452", ["layer4"]),
+        ("last:3", ["layer4"]),
+        ("layer*", ["layer1", "layer2", "layer3", "layer4"]),
+        ("layer[34]:0", ["layer3", "layer4"]),
+        ("layer2.*", ["layer2.0", "layer2.1"]),
+        ("layer1.**.conv1", ["layer1.0.conv1", "layer1.1.conv1"]),
+        (["layer4", "conv1", "last", "layer4:1"], ["conv1", "layer4"]),
+        ("layer1.0.relu", ["layer1.0.relu#1"]),
+        ("layer1.0.relu#0", ["layer1.0.relu#0"]),
+        ("layer1.0.relu#1:5", ["layer1.0.relu#1"]),
+        ("layer1.*.relu", ["layer1.0.relu#1", "layer1.1.relu#1"]),
+        ("layer1.0.relu#*", ["layer1.0.relu#0", "layer1.0.relu#1"]),
+        ("fc", ["fc"]),
+    ],
+)
+def test_addresses_resolve_in_order_of_completion(resnet, patterns, names):
+    assert resnet.resolve(patterns) == names
+
+
+def test_all_is_every_map(resnet):
+    names = resnet.resolve("all")
+    assert {"conv1", "layer1.0.relu#0", "layer4"} <= set(names)
+    assert not {"fc", "avgpool"} & set(names)
+    assert names == [info.name for info in resnet if info.positions > 1]
+
+
+def test_indexing(resnet):
+    assert resnet[0].name == "conv1"
+    assert resnet[-1].name == "fc"
+    assert [info.name for info in resnet[:2]] == ["conv1", "bn1"]
+    assert resnet["layer1.0.relu"].call == 1
+    assert resnet["layer1.0.relu#0"].call == 0
+    assert "layer4" in resnet
+    assert "layer5" not in resnet
+    assert resnet[0] in resnet
+    assert len(resnet) == len(resnet.names) == len(list(resnet))
+
+
+def test_a_wrong_name_lists_the_nearest(resnet):
+    with pytest.raises(LayerNotFoundError) as caught:
+        resnet.resolve("layre4")
+    assert str(caught.value) == (
+        "layer 'layre4' is not in ResNet. Did you mean 'layer4' or 'layer4.1' or 'layer4.0'? "
+        "Layers that ran: 'conv1', 'bn1', 'relu', 'maxpool', 'layer1', …. "
+        "scope.layers() lists them all; globs such as 'layer*', 'last' and 'all' also work."
+    )
+    with pytest.raises(LayerNotFoundError, match=r"layer 'zzz' is not in ResNet\. Layers that ran"):
+        resnet["zzz"]
+    with pytest.raises(LayerNotFoundError, match=r"'block\*' is not in ResNet"):
+        resnet.resolve("block*")
+
+
+@pytest.mark.parametrize("bad", ["", "layer4:abc", "layer4:-1", ":4"])
+def test_a_malformed_address_is_explained(resnet, bad):
+    with pytest.raises(LayerNotFoundError, match="cannot be read"):
+        resnet.resolve(bad)
+
+
+def test_nothing_is_no_layer(resnet):
+    with pytest.raises(LayerNotFoundError, match="no layer was named"):
+        resnet.resolve([])
+
+
+def test_a_call_that_did_not_happen(reused):
+    with pytest.raises(LayerNotFoundError) as caught:
+        reused.resolve("relu#3")
+    assert str(caught.value) == (
+        "there is no call 'relu#3': 'relu' ran 3 times on this input, so its last call is relu#2. "
+        "scope.layers() lists all calls."
+    )
+    with pytest.raises(LayerNotFoundError, match=r"'conv1' ran once on this input, so its last call is conv1#0\."):
+        reused.resolve("conv1#1")
+
+
+def test_the_only_call_can_be_numbered(reused):
+    assert reused.resolve("conv1#0") == ["conv1"]
+
+
+def test_a_layer_that_never_runs(reused):
+    with pytest.raises(LayerNotFoundError) as caught:
+        reused.resolve("spare")
+    assert str(caught.value) == (
+        "layer 'spare' is part of Reused but never ran on this input, so it has no output. "
+        "scope.layers() lists the layers that ran."
+    )
+
+
+def test_a_glob_over_layers_without_maps(resnet):
+    with pytest.raises(LayerNotFoundError, match=r"matching 'f\*' ran \('fc'\), but none of them gives maps"):
+        resnet.resolve("f*")
+
+
+def test_without_maps_there_is_no_last():
+    layers = walk(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), torch.rand(2, 3, 2, 2))
+    assert layers.names == ("0", "1")
+    assert layers.stages == ()
+    for ask in (lambda: layers.last, lambda: layers.resolve("all"), lambda: layers.resolve("last")):
+        with pytest.raises(LayoutError) as caught:
+            ask()
+        assert str(caught.value) == (
+            "no layer of Sequential gives maps of more than one position on this input, so there is no 'last' map. "
+            "Give larger pictures, or a model with convolutions or patch tokens; scope.layers() shows what each "
+            "layer gives."
+        )
+    assert "none of which gives maps" in str(layers)
+
+
+def test_an_exact_name_wins_over_its_other_meaning():
+    model = nn.Sequential()
+    for name in ("a*", "last", "all", "b:3", "c#0", "d[1]"):
+        model.add_module(name, nn.Conv2d(3, 3, 1))
+    model.add_module("end", nn.MaxPool2d(2))
+    layers = walk(model, torch.rand(1, 3, 8, 8))
+    for name in ("a*", "last", "all", "b:3", "c#0", "d[1]"):
+        assert layers.resolve(name) == [name]
+        assert layers.resolve(f"{name}:1") == [name]
+    assert layers.last == "end"
+
+
+def test_a_module_registered_twice_answers_to_both_names():
+    layers = walk(_twice(), PICTURE)
+    assert layers.resolve("head") == ["body#1"]
+    assert layers.resolve("head#0") == ["body#0"]
+    assert layers["head"].module_name == "body"
+    assert layers.names == ("body#0", "body#1")
+
+
+def _twice() -> nn.Module:
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Conv2d(3, 3, 3, padding=1)
+            self.head = self.body
+
+        def forward(self, x):
+            return self.head(self.body(x)).mean((2, 3))
+
+    return Twice()

@@ -1,0 +1,184 @@
+"""What holds for every method, whatever its formula: equal ways of asking give equal maps."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import featuremaps as fm
+from method_samples import Little, explained, noise, photographs, principal, squeezenet
+
+ALL = sorted(fm.METHODS)
+RANDOM = sorted(name for name, method in fm.METHODS.items() if "generator" in method.needs)
+CHUNKED = sorted(name for name, method in fm.METHODS.items() if "chunk" in method.options)
+COMBINING = sorted(name for name, method in fm.METHODS.items() if "combine" in method.options)
+BY_GRADIENT = sorted(name for name, method in fm.METHODS.items() if "gradients" in method.needs)
+
+every_method = pytest.mark.parametrize("method", ALL)
+
+
+def layer_for(method: str) -> str:
+    """A signed layer that (in-place) ReLU follows; `cam` is defined for the last maps only."""
+    return "features" if method == "cam" else "features.conv2"
+
+
+def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
+    """Equal to a share of the strongest value, and the strongest value is not zero."""
+    scale = float(expected.abs().max())
+    assert scale > 0
+    torch.testing.assert_close(actual / scale, expected / scale, rtol=0, atol=tolerance)
+
+
+@every_method
+def test_batch_equals_one_by_one(method: str) -> None:
+    model, pictures, layer = Little(), noise(3), layer_for(method)
+    whole = explained(model, pictures, method, layer)
+    close(whole, torch.cat([explained(model, picture[None], method, layer) for picture in pictures]))
+
+
+@every_method
+def test_small_batches_equal_a_large_one(method: str) -> None:
+    model, pictures, layer = Little(), noise(3), layer_for(method)
+    whole = explained(model, pictures, method, layer, target=[1, 0, 3])
+    for size in (1, 2):
+        close(explained(model, pictures, method, layer, target=[1, 0, 3], batch_size=size), whole)
+
+
+@pytest.mark.parametrize("method", CHUNKED)
+def test_chunks_of_channels_equal_all_at_once(method: str) -> None:
+    model, pictures = Little(), noise(2)
+    whole = explained(model, pictures, method, "features.conv2", chunk=1000)
+    for chunk in (1, 3, 5):
+        close(explained(model, pictures, method, "features.conv2", chunk=chunk), whole)
+
+
+@every_method
+@pytest.mark.parametrize("relu", ["inplace", "functional"])
+def test_way_of_writing_relu_does_not_matter(method: str, relu: str) -> None:
+    for layer in {"features", layer_for(method)}:
+        expected = explained(Little("module"), noise(2), method, layer, target=1)
+        close(explained(Little(relu), noise(2), method, layer, target=1), expected)
+
+
+@every_method
+def test_channels_last_equals_contiguous(method: str) -> None:
+    model, pictures, layer = Little(), noise(2), layer_for(method)
+    expected = explained(model, pictures, method, layer)
+    close(explained(model, pictures.to(memory_format=torch.channels_last), method, layer), expected)
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    close(explained(other, pictures, method, layer), expected)
+
+
+@pytest.mark.parametrize(
+    "method", sorted({*ALL} - {"ss_cam", "smooth_grad_cam_pp"})
+)  # their noise has a left and right
+def test_flipped_picture_gives_flipped_map(method: str) -> None:
+    model = Little()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight += module.weight.flip(-1)
+    pictures, layer = noise(2, (17, 17)), layer_for(method)
+    expected = explained(model, pictures, method, layer, target=2)
+    assert not torch.allclose(expected, expected.flip(-1), atol=0.1 * float(expected.abs().max()))
+    close(explained(model, pictures.flip(-1), method, layer, target=2), expected.flip(-1))
+
+
+@every_method
+def test_same_seed_same_map(method: str) -> None:
+    model, pictures, layer = Little(), noise(2), layer_for(method)
+    torch.manual_seed(1)
+    first = explained(model, pictures, method, layer, seed=3)
+    torch.manual_seed(2)
+    assert torch.equal(explained(model, pictures, method, layer, seed=3), first)
+    other = explained(model, pictures, method, layer, seed=4)
+    assert torch.equal(other, first) == (method not in RANDOM)
+
+
+def test_targets_layers_and_methods_together_equal_one_at_a_time() -> None:
+    model, pictures = Little(), noise(2)
+    scope = fm.Scope(model)
+    targets = [None, fm.Margin(1, 3), fm.Probability(2)]
+    layers = ["features.conv2", "features.conv3"]
+    methods = [name for name in ALL if name != "cam"]
+    together = scope.compare(pictures, methods, layers, targets)
+    assert list(together) == [(m, layer, target) for target in targets for layer in layers for m in methods]
+    for (method, layer, target), heat in together.items():
+        alone = scope.explain(pictures, method, layer=layer, target=target)
+        assert heat.targets == alone.targets or method in ("eigen_cam", "kpca_cam", "fem", "random_cam")
+        close(heat.tensor, alone.tensor)
+
+
+@every_method
+def test_augment_is_the_mean_over_flipped_and_brightened_copies(method: str) -> None:
+    model, pictures, layer = Little(), noise(2), layer_for(method)
+    expected = torch.zeros_like(explained(model, pictures, method, layer))
+    for factor in (0.9, 1.0, 1.1):
+        expected += explained(model, pictures * factor, method, layer, target=1) / 6
+        expected += explained(model, pictures.flip(-1) * factor, method, layer, target=1).flip(-1) / 6
+    close(explained(model, pictures, method, layer, target=1, smooth="augment"), expected)
+
+
+def test_augment_keeps_the_top_class_of_the_picture_itself() -> None:
+    class Sided(Little):
+        """Says class 0 where the left half is brighter, else class 1."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps = self.features(x).mean(1)
+            left, right = maps[..., :2].sum((1, 2)), maps[..., 2:].sum((1, 2))
+            return torch.stack([left, right], 1)
+
+    pictures = noise(1)
+    pictures[..., :8] *= 10
+    heat = fm.Scope(Sided()).explain(pictures, "hires_cam", layer="features", smooth="augment")
+    assert heat.targets == ("class 0",)
+    expected = explained(Sided(), pictures, "hires_cam", "features", target=0, smooth="augment")
+    close(heat.tensor, expected)
+
+
+@pytest.mark.parametrize("method", COMBINING)
+def test_eigen_smoothing_is_the_option_combine_principal(method: str) -> None:
+    model, pictures, layer = Little(), noise(2), layer_for(method)
+    smooth = explained(model, pictures, method, layer, smooth="eigen")
+    assert torch.equal(smooth, explained(model, pictures, method, layer, combine="principal"))
+    assert not torch.allclose(smooth, explained(model, pictures, method, layer))
+
+
+def test_eigen_smoothing_is_the_first_principal_component_of_the_contributions() -> None:
+    model, pictures = Little(), noise(2)
+    record = fm.Scope(model).record(pictures, "features.conv2", target=1)
+    activations, gradients = record.activations["features.conv2"], record.gradients["features.conv2"]
+    contributions = (gradients.mean((2, 3), keepdim=True) * activations).numpy()
+    expected = torch.tensor(contributions[:, 0] * 0)
+    for i, picture in enumerate(contributions):
+        expected[i] = torch.from_numpy(principal(picture))
+    close(explained(model, pictures, "grad_cam", "features.conv2", target=1, smooth="eigen"), expected)
+
+
+@pytest.mark.parametrize("method", BY_GRADIENT)
+def test_bfloat16_ranks_places_as_float32_does(method: str, shared: Path) -> None:
+    pictures = photographs(shared, (0, 280, 430))
+    layer = "features" if method != "cam" else "classifier.2"
+    exact = explained(squeezenet(shared), pictures, method, layer, target=[0, 280, 430])
+    rough = explained(squeezenet(shared, torch.bfloat16), pictures, method, layer, target=[0, 280, 430])
+    assert rough.dtype == torch.float32
+    for one, other in zip(exact, rough, strict=True):
+        assert spearman(one, other) > 0.9
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_score_cam_in_half_precision_ranks_places_alike(precision: str) -> None:
+    model, pictures = Little(), noise(2, (32, 32))
+    exact = explained(model, pictures, "score_cam", "features", target=1)
+    rough = explained(model, pictures, "score_cam", "features", target=1, precision=precision)
+    assert not torch.equal(exact, rough)
+    for one, other in zip(exact, rough, strict=True):
+        assert spearman(one, other) > 0.9
+
+
+def spearman(first: Tensor, second: Tensor) -> float:
+    """Correlation of the ranks of all places."""
+    ranks = torch.stack([map.flatten().argsort().argsort().double() for map in (first, second)])
+    return float(torch.corrcoef(ranks)[0, 1])

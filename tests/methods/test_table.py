@@ -1,0 +1,57 @@
+"""The methods as text: every method has its line, its cost and its options."""
+
+from pathlib import Path
+
+import featuremaps as fm
+from featuremaps.methods import find_method
+from featuremaps.methods.table import described, listed, markdown
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+
+
+def test_listing_has_a_line_per_method_in_columns() -> None:
+    lines = listed(fm.METHODS.values()).splitlines()
+    assert [line.split()[0] for line in lines] == list(fm.METHODS)
+    starts = {line.index(method.summary) for line, method in zip(lines, fm.METHODS.values(), strict=True)}
+    assert len(starts) == 1
+
+
+def test_costs() -> None:
+    lines = {line.split()[0]: line for line in listed(fm.METHODS.values()).splitlines()}
+    for name, cost in {
+        "eigen_cam": "forward",
+        "grad_cam": "gradient",
+        "refine_cam": "gradient",
+        "ablation_cam": "tail",
+        "shapley_cam": "tail",
+        "smooth_grad_cam_pp": "passes",
+        "score_cam": "pass per channel",
+    }.items():
+        assert lines[name].removeprefix(name).strip().startswith(f"{cost} ")
+
+
+def test_description_says_everything_about_a_method() -> None:
+    text = described(find_method("score_cam"))
+    assert text.startswith("score_cam — Wang et al. 2020, Score-CAM")
+    for part in (
+        "Channels weighted by what the class gains",
+        "  probability: Like `score`, but the probability of the target's class",
+        "  baseline: 'zero' | 'blur' = 'zero'",
+        "  chunk: int = 32",
+    ):
+        assert part in text
+    assert all(len(line) <= 115 for line in text.splitlines())
+    assert "Options" not in described(find_method("eigen_cam"))
+
+
+def test_markdown_has_a_row_per_method() -> None:
+    rows = [line for line in markdown(fm.METHODS.values()).splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == list(fm.METHODS)
+    assert all(row.count(" | ") == 4 for row in rows)
+    assert "| `fem` |" in rows[list(fm.METHODS).index("fem")]
+    assert "`sigmas=2.0`" in rows[list(fm.METHODS).index("fem")]
+
+
+def test_documentation_holds_the_table_as_it_is() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert text.strip() == markdown(fm.METHODS.values()).strip()

@@ -1,0 +1,38 @@
+"""Reading the canvases of an open report, for the tests that run in a browser."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import torch
+from PIL import Image
+from report_samples import MAP, sample_picture
+
+from featuremaps.report import HeatmapData
+
+FIRST = ".map >> nth=0"
+# A copy is read, because Chromium warns when the canvas on the page is read again and again.
+COPY = """canvas => {
+  const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
+  copy.getContext("2d", {willReadFrequently: true}).drawImage(canvas, 0, 0);
+  return copy.toDataURL("image/png");
+}"""
+
+
+def pixels(page, index=0):
+    """What the canvas of a map shows: (height, width, 3)."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    address = page.locator(".matrix canvas").nth(index).evaluate(COPY)
+    return np.array(Image.open(BytesIO(b64decode(address.split(",")[1]))).convert("RGB"), dtype=int)
+
+
+def one_map(values=MAP, **changes):
+    return sample_picture(maps=(HeatmapData("grad_cam", "layer4", "tabby", values),), **changes)
+
+
+def set_strength(page, percent):
+    page.locator(".toolbar input[type=range]").fill(str(percent))
+
+
+def bilinear(values, size):
+    return torch.nn.functional.interpolate(values[None, None], size, mode="bilinear", align_corners=False)[0, 0]

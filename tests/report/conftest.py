@@ -1,0 +1,82 @@
+"""Headless Chromium, and a fixture that opens a report in it and watches what happens."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from report_samples import sample_report
+
+from featuremaps.report import ReportData, write
+
+CHROMIUM_ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Visit:
+    """An open page, and everything that must not have happened on it."""
+
+    page: object
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def watch(self) -> "Visit":
+        page = self.page
+        page.on("console", lambda message: self.errors.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: (self.errors.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: self.requests.append(request.url))
+        return self
+
+    def outside(self) -> list[str]:
+        return [url[:120] for url in self.requests if not url.startswith(("file:", "data:", "about:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    # Per module, because a running Playwright holds an event loop that other tests could trip over.
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        reason = "no Chromium on PATH; install it (Debian: apt-get install chromium) to test the report in a browser"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens a report in a new window; at the end nothing may have gone wrong or left the machine."""
+    visits: list[Visit] = []
+
+    def open_report(report: ReportData | None = None, width: int = 1280, height: int = 900, **options: object) -> Visit:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(10_000)
+        file = write(report or sample_report(), tmp_path / f"report-{len(visits)}.html")
+        opened = Visit(context.new_page()).watch()
+        visits.append(opened)
+        opened.page.goto(file.as_uri())
+        opened.page.wait_for_selector("#report[data-ready]")
+        return opened
+
+    yield open_report
+    for opened in visits:
+        opened.page.context.close()
+        assert opened.errors == []
+        assert opened.outside() == []

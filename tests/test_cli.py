@@ -1,0 +1,164 @@
+"""The command line, run as a user runs it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import featuremaps as fm
+from featuremaps import demo
+from featuremaps.cli import main
+from nets import ResNet20
+
+
+def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["featuremaps", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for scene, name in zip(demo.pictures()[:2], ("first.png", "second.png"), strict=True):
+        scene.picture.save(folder / name)
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == f"featuremaps {fm.__version__}\n"
+
+
+def test_explain_writes_overlays_maps_and_report(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["explain", str(photos), "--model", "demo", "--method", "grad_cam", "--method", "layer_cam"]
+    assert run(*arguments, "--layer", "layer3", "--target", "scissors", "-o", str(out), monkeypatch=monkeypatch) == 0
+    names = sorted(path.name for path in out.iterdir())
+    expected = [
+        f"{p}__{m}__layer3.{s}" for p in ("first", "second") for m in ("grad_cam", "layer_cam") for s in ("npy", "png")
+    ]
+    assert names == sorted([*expected, "report.html"])
+    heat = fm.load("demo").explain(str(photos / "first.png"), "grad_cam", layer="layer3", target="scissors")
+    np.testing.assert_allclose(
+        np.load(out / "first__grad_cam__layer3.npy"), heat.tensor[0].numpy(), rtol=1e-4, atol=1e-5
+    )
+    with Image.open(out / "first__grad_cam__layer3.png") as overlay:
+        assert overlay.size == (128, 128)
+    printed = capsys.readouterr()
+    assert "first.png: grad_cam of layer3 for scissors" in printed.out
+    assert "broken.jpg" in printed.err
+    assert "1 left out" in printed.err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "broken.jpg" in page
+    assert "featuremaps explain" in page
+
+
+def test_report(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.html"
+    arguments = ["report", str(photos / "first.png"), "-m", "demo-fixed", "-o", str(path), "--title", "Ours & theirs"]
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    page = path.read_text(encoding="utf-8")
+    payload = json.loads(re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+    assert payload["title"] == "Ours & theirs"
+    picture = payload["sections"][0]["pictures"][0]
+    assert {entry["label"] for entry in picture["top"]} == {"scissors", "hammer", "neither"}
+    assert {heat["method"] for heat in picture["maps"]} == {"grad_cam", "grad_cam_pp", "layer_cam", "hires_cam"}
+
+
+def test_layers_and_methods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("layers", "--model", "demo", monkeypatch=monkeypatch) == 0
+    table = capsys.readouterr().out
+    assert re.search(r"layer4\s+Block\s+96\s+16×16\s+8", table)
+    assert run("methods", monkeypatch=monkeypatch) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in fm.METHODS)
+    assert run("methods", "score_cam", monkeypatch=monkeypatch) == 0
+    shown = capsys.readouterr().out
+    assert "weighting: 'probability' | 'score' | 'softmax' = 'probability'" in shown
+    assert "Wang et al. 2020" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "{photo}", "-m", "demo", "--layer", "layer9"], r"no layer.*layer9.*Did you mean|layer9"),
+        (["explain", "{photo}", "-m", "demo", "--target", "scisors"], "Did you mean 'scissors'"),
+        (["explain", "{photo}", "-m", "demo", "--method", "gradkam"], "Did you mean 'grad_cam'"),
+        (["explain", "{photo}", "-m", "demo", "--option", "chunk=3"], "method.name=value"),
+        (["explain", "missing.jpg", "-m", "demo"], "missing.jpg"),
+        (["explain", "{photo}", "-m", "dmeo"], "Did you mean 'demo'"),
+        (["explain", "{photo}", "-m", "torchvision:resnet51"], "Did you mean 'resnet5"),
+        (["explain", "{photo}", "-m", "torchvision:resnet18", "-w", "gone.safetensors"], "gone.safetensors"),
+    ],
+)
+def test_errors_are_one_message(
+    arguments: list[str],
+    message: str,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [part.replace("{photo}", str(photos / "first.png")) for part in arguments]
+    assert run(*given, monkeypatch=monkeypatch) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("featuremaps: ")
+    assert re.search(message, printed), printed
+    assert "Traceback" not in printed
+
+
+def test_real_weights_on_a_real_photograph(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = next(iter(sorted((shared / "images" / "imagenet").glob("28*.jpg"))))
+    weights = shared / "models" / "squeezenet1_0_imagenet_fp16.safetensors"
+    arguments = [
+        "explain",
+        str(photo),
+        "--model",
+        "torchvision:squeezenet1_0",
+        "--weights",
+        str(weights),
+        "--on",
+        "original",
+    ]
+    assert run(*arguments, "-o", str(tmp_path / "out"), monkeypatch=monkeypatch) == 0
+    with (
+        Image.open(tmp_path / "out" / f"{photo.stem}__grad_cam__features.png") as overlay,
+        Image.open(photo) as original,
+    ):
+        assert overlay.size == original.size
+    assert "of features for" in capsys.readouterr().out
+
+
+def test_own_factory(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mymodels.py").write_text("from nets import ResNet20\n\ndef make():\n    return ResNet20()\n")
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    torch.save({"state_dict": {f"module.{k}": v for k, v in ResNet20().state_dict().items()}}, "w.pth")
+    classes = tmp_path / "names.txt"
+    classes.write_text(
+        "\n".join(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
+    )
+    arguments = ["explain", str(photos / "first.png"), "-m", "mymodels:make", "-w", "w.pth", "--classes", str(classes)]
+    assert run(*arguments, "-t", "cat", monkeypatch=monkeypatch) == 0
+    assert "for cat" in capsys.readouterr().out
+
+
+def test_progress_is_silent_where_nobody_watches(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "featuremaps", "explain", str(photos / "first.png"), "-m", "demo"]
+    done = subprocess.run([*command, "-o", str(tmp_path / "o")], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -1,0 +1,46 @@
+"""The README's Python runs as it stands, and the documentation is complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import featuremaps as fm
+from featuremaps.methods import registry
+from featuremaps.methods.table import markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_readme_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(BLOCKS) >= 2
+    names: dict[str, object] = {}
+    for block in BLOCKS:
+        exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    del registry._METHODS["strongest_channel"]
+
+
+def test_every_method_has_its_row() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert page.strip() == markdown(fm.METHODS.values()).strip(), (
+        "docs/methods.md is stale: python -m featuremaps.methods.table > docs/methods.md"
+    )
+    for name in fm.METHODS:
+        assert f"| `{name}` |" in page
+
+
+def test_links_and_pictures_in_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if not t.startswith("http")]
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+def test_every_public_name_is_documented() -> None:
+    for name in fm.__all__:
+        thing = getattr(fm, name)
+        assert name == "METHODS" or thing.__doc__, name
