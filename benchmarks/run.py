@@ -35,8 +35,8 @@ class Plan:
     device: torch.device
     threads: int
     batches: tuple[int, ...] = (1, 8)
-    budget: float = 60.0
-    repeats: int = 25
+    budget: float = 15.0
+    repeats: int = 15
     full: bool = True
     passes: int = 6
 
@@ -166,7 +166,13 @@ def main() -> None:
     torch.set_num_threads(plan.threads)
     names = chosen.only or NAMES
     print(f"{machine(plan)}\n", flush=True)
-    rows = list(_rows(names, plan))
+    rows: list[Row] = []
+    try:
+        for row in _rows(names, plan):
+            rows.append(row)
+    except KeyboardInterrupt:
+        print("stopped: the table holds what was measured until then", file=sys.stderr)
+        names = [name for name in names if name != "tails"]
     if rows:
         print(table.as_table(rows), end="\n\n", flush=True)
     of_tails = list(tails.measured(plan.device, min(plan.repeats, 5))) if "tails" in names else []

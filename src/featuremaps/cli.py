@@ -129,10 +129,7 @@ def explain(
         precision=precision,
         options=_settings(option),
     )
-    for heat in comparison.values():
-        for seen, label, notes in zip(heat.pictures, heat.targets, heat.warnings, strict=True):
-            doubt = f"  — {notes[0]}" if notes else ""
-            typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {label or 'any class'}{doubt}")
+    _tell(comparison)
     _refusals(sighting)
     typer.echo(f"{len(written)} files and {report}")
 
@@ -266,6 +263,13 @@ def _gathered(pictures: list[str]) -> Any:
     from featuremaps.images import gather
 
     return gather(pictures[0] if len(pictures) == 1 else pictures)
+
+
+def _tell(comparison: Any) -> None:
+    for heat in comparison.values():
+        for seen, label, notes in zip(heat.pictures, heat.targets, heat.warnings, strict=True):
+            doubt = f"  — {notes[0]}" if notes else ""
+            typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {label or 'any class'}{doubt}")
 
 
 def _refusals(sighting: Any) -> None:

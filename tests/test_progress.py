@@ -1,0 +1,82 @@
+"""Progress bars: on a terminal and after a second only, one at a time, gone whatever happens."""
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from featuremaps import progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return screen
+
+
+WATCHED = """
+import io, sys, time
+from featuremaps import progress
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+progress.PATIENCE = -1.0
+sys.stderr, before = Terminal(), sys.stderr
+for _ in progress.track(range(4), "ablating channels"):
+    time.sleep(0.2)  # long enough for the bar's own thread to draw
+print(sys.stderr.getvalue())
+"""
+
+
+def test_a_bar_appears_and_says_what_is_done() -> None:
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True, env=environment)
+    assert "ablating channels" in done.stdout
+    assert "/4" in done.stdout
+
+
+def test_quick_work_shows_nothing(terminal: Terminal) -> None:
+    assert list(progress.track([1, 2], "quick")) == [1, 2]
+    assert terminal.getvalue() == ""
+
+
+def test_work_inside_work_draws_one_bar(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    seen = [(a, b) for a in progress.track(range(2), "outer") for b in progress.track(range(2), "inner")]
+    assert seen == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert "inner" not in terminal.getvalue()
+
+
+def _fail(error: type[BaseException]) -> None:
+    for _ in progress.track(range(3), "failing"):
+        raise error
+
+
+def test_the_bar_goes_when_the_work_fails_or_stops(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error):
+            _fail(error)
+    work = progress.track(range(3), "left early")
+    next(work)
+    work.close()
+    assert progress._shown == []
+
+
+def test_nothing_is_written_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    assert list(progress.track(iter([1, 2, 3]), "silent")) == [1, 2, 3]
+    assert screen.getvalue() == ""
