@@ -109,26 +109,10 @@ def explain(
     """
     scope = _scope(model, weights, classes, device)
     sighting = scope.see(_gathered(pictures))
-    comparison = scope.compare(
-        sighting,
-        method,
-        layer or "last",
-        target or None,
-        smooth=smooth or (),
-        seed=seed,
-        precision=precision,
-        options=_settings(option),
-    )
+    settings: dict[str, Any] = {"seed": seed, "precision": precision, "options": _settings(option)}
+    comparison = scope.compare(sighting, method, layer or "last", target or None, smooth=smooth or (), **settings)
     written = comparison.save(out, on=on, colormap=colormap, scaling=scaling)
-    report = scope.write_report(
-        comparison,
-        sighting,
-        out / "report.html",
-        command=_command(),
-        seed=seed,
-        precision=precision,
-        options=_settings(option),
-    )
+    report = scope.write_report(comparison, sighting, out / "report.html", command=_command(), **settings)
     _tell(comparison)
     _refusals(sighting)
     typer.echo(f"{len(written)} files and {report}")
