@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 Run = Callable[[], list[Tensor]]
+TURN = 1.0  # seconds that a contestant runs before the next one's turn
 FIRST_PASSES = 3  # a slow peer's first passes look at the picture itself, the ones after them are all alike
 
 
@@ -47,18 +48,20 @@ def timed(run: Run, device: torch.device) -> tuple[float, list[Tensor]]:
 
 
 def interleaved(runs: Mapping[str, Run], device: torch.device, budget: float, most: int) -> dict[str, Timing]:
-    """Times of contestants that take turns (a, b, c, a, b, c, …), as often as `budget` seconds allow.
+    """Times of contestants that take turns (a, b, c, a, b, c, …), as often as `budget` seconds allow, at least once.
 
-    The first turn warms up and is not counted, unless it alone has used the budget.
+    A turn is a second of runs, or one run that takes longer, so that caches are as warm for the quick ones as for the
+    slow. The first turn warms up and is not counted, except for a contestant that alone uses the budget with it.
     """
     first = {name: timed(run, device) for name, run in runs.items()}
-    rounds = min(most, int(budget / max(1e-9, sum(seconds for seconds, _ in first.values()))))
+    turn = {name: max(1, int(TURN / max(1e-9, taken))) for name, (taken, _) in first.items() if taken <= budget}
+    rounds = min(most, max(1, int(budget / max(1e-9, sum(first[name][0] * turn[name] for name in turn)))))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        for name, run in runs.items():
-            seconds[name].append(timed(run, device)[0])
+        for name, times in turn.items():
+            seconds[name] += [timed(runs[name], device)[0] for _ in range(times)]
     return {
-        name: Timing(statistics.median(seconds[name] or [taken]), max(1, rounds), maps)
+        name: Timing(statistics.median(seconds[name] or [taken]), max(1, len(seconds[name])), maps)
         for name, (taken, maps) in first.items()
     }
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 import featuremaps as fm
+from featuremaps.comparison import Comparison
 from featuremaps.errors import FeatureMapsError, OptionError
-from featuremaps.heatmaps import Comparison, Heatmaps, file_name, unique_names
+from featuremaps.heatmaps import Heatmaps, file_name, unique_names
 from featuremaps.looks import coloured, enlarged, overlay, scaled
 from method_samples import Little, noise, unchecked
 

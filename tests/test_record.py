@@ -321,10 +321,9 @@ def test_input_gradients() -> None:
     inputs = pictures.clone().requires_grad_()
     expected = torch.autograd.grad(model(inputs)[:, 2].sum(), inputs)[0]
     with preserved(model) as session:
-        record = take(session, pictures, ["features"], [fm.Logit(1), fm.Logit(2)], input_gradients=True)
-    assert record.for_target(1).input_gradients is not None
-    torch.testing.assert_close(record.for_target(1).input_gradients, expected)
-    assert not torch.allclose(record.input_gradients, expected)
+        record = take(session, pictures, ["features"], [fm.Logit(1), fm.Logit(2)], input_gradients=["gradient"])
+    torch.testing.assert_close(record.for_target(1).input_gradients["gradient"], expected)
+    assert not torch.allclose(record.input_gradients["gradient"], expected)
     assert not pictures.requires_grad
 
 

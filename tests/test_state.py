@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsError, ModelError, TargetError
+from featuremaps.needs import NEEDS
 from featuremaps.state import preserved, random_state, unwrapped
 from snapshots import snapshot
 
@@ -80,7 +81,10 @@ def test_model_comes_back(method: str, case: str, training: bool) -> None:
     except (RuntimeError, KeyboardInterrupt, FeatureMapsError) as error:
         outcome = error
     assert before.differences(snapshot(model, inputs)) == []
-    needs_gradient = any(name in fm.METHODS[method].needs for name in ("gradients", "observe"))
+    backward = {"gradients", "observe", "gradients_at", "propagate"}
+    needs_gradient = bool(backward & set(fm.METHODS[method].needs)) or any(
+        NEEDS[name].ways for name in fm.METHODS[method].needs
+    )
     differentiates = needs_gradient or method in ("shapley_cam", "finer_cam")
     class_free = method in ("eigen_cam", "kpca_cam", "fem", "random_cam")
     if case == "normal" or (class_free and case in ("bad target", "forward", "interrupt")):

@@ -2,8 +2,10 @@
 
 from importlib.metadata import version
 
+from featuremaps.attributions import Attributions
+from featuremaps.comparison import Comparison
 from featuremaps.errors import FeatureMapsError, FeatureMapsWarning
-from featuremaps.heatmaps import Comparison, Heatmaps, fuse
+from featuremaps.heatmaps import Heatmaps, fuse
 from featuremaps.methods import METHODS, method
 from featuremaps.record import Record
 from featuremaps.scope import Scope
@@ -13,6 +15,7 @@ from featuremaps.targets import Box, Logit, Margin, Mask, Probability, Similarit
 __version__ = version("featuremaps")
 __all__ = [
     "METHODS",
+    "Attributions",
     "Box",
     "Comparison",
     "FeatureMapsError",

@@ -1,17 +1,20 @@
 """Explaining pictures: one record per chunk of pictures, and every method asked for as a formula on it."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from featuremaps.attributions import Attributions
+from featuremaps.comparison import Comparison, Explanation, Key
+from featuremaps.doubts import doubts, pixel_doubts
 from featuremaps.errors import MethodError, ModelError, OptionError, did_you_mean
-from featuremaps.heatmaps import Comparison, Heatmaps, Key
+from featuremaps.heatmaps import Heatmaps
 from featuremaps.methods import Method
-from featuremaps.needs import NEEDS, Pass, Precision, together
+from featuremaps.needs import NEEDS, Pass, Precision, autocast, together
 from featuremaps.outputs import Classes, logits_of, scores_of
 from featuremaps.progress import track
 from featuremaps.record import Record, take
@@ -20,6 +23,7 @@ from featuremaps.state import Session, preserved
 from featuremaps.targets import Bound, Target, select
 
 Smoothing = Literal["augment", "eigen"]
+INPUT = "input"
 BRIGHTNESS = (0.9, 1.0, 1.1)
 
 
@@ -52,7 +56,13 @@ class Request:
     @property
     def keys(self) -> list[Key]:
         """The keys of the comparison, in order."""
-        return [(m.name, layer, t) for t in self.targets for layer in self.layers for m in self.methods]
+        return [(m.name, layer, t) for t in self.targets for layer, m in self.pairs]
+
+    @property
+    def pairs(self) -> list[tuple[str, Method]]:
+        """Each layer with each method that looks at it, and "input" with those that look at no layer."""
+        by_layer = [(layer, method) for layer in self.layers for method in self.methods if method.by_layer]
+        return by_layer + [(INPUT, method) for method in self.methods if not method.by_layer]
 
     def of(self, indices: Sequence[int], total: int) -> "Request":
         """The same request for some of the pictures, where targets were given one per picture."""
@@ -66,6 +76,7 @@ class _Part:
     maps: Tensor
     labels: tuple[str, ...]
     warnings: tuple[tuple[str, ...], ...]
+    remarks: Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,36 +107,52 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request, batch_
     rows = [found[i] for i in range(len(pictures))]
     failures = {key: text for chunk, _ in rows for key, text in chunk.failures.items()}
     scores = tuple(None if chunk.scores is None else chunk.scores[row] for chunk, row in rows)
+    methods = {method.name: method for method in request.methods}
     kept = [key for key in request.keys if key not in failures]
-    return Comparison({key: _heatmaps(key, rows, pictures) for key in kept}, failures, scores)
+    found_maps = {key: _explanation(key, methods[key[0]], rows, pictures) for key in kept}
+    return Comparison(found_maps, failures, scores)
 
 
-def _heatmaps(key: Key, rows: Sequence[tuple[_Chunk, int]], pictures: Sequence[Seen]) -> Heatmaps:
+def _explanation(key: Key, method: Method, rows: Sequence[tuple[_Chunk, int]], pictures: Sequence[Seen]) -> Explanation:
     parts = [(chunk.parts[key], row) for chunk, row in rows]
-    return Heatmaps(
-        maps=tuple(part.maps[row] for part, row in parts),
-        method=key[0],
-        layer=key[1],
-        targets=tuple(part.labels[row] for part, row in parts),
-        pictures=tuple(pictures),
-        warnings=tuple(part.warnings[row] for part, row in parts),
-    )
+    maps = tuple(part.maps[row] for part, row in parts)
+    targets = tuple(part.labels[row] for part, row in parts)
+    warnings = tuple(part.warnings[row] for part, row in parts)
+    if method.level == "layer":
+        return Heatmaps(maps, key[0], key[1], targets, tuple(pictures), warnings)
+    remarks = {name: tuple(part.remarks[name][row] for part, row in parts) for name in parts[0][0].remarks}
+    return Attributions(maps, key[0], key[1], targets, tuple(pictures), warnings, method.collapse, remarks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What one formula gave for one layer and target, with the notes on what it was given and the remarks it left."""
+
+    map: Tensor
+    notes: tuple[str, ...] = ()
+    remarks: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     failures: dict[Key, str] = {}
-    record, maps = _maps(session, inputs, request, list(request.targets.values()), failures)
+    record, made = _maps(session, inputs, request, list(request.targets.values()), failures)
     if "augment" in request.smooth:
-        maps = _augmented(session, inputs, request, record, maps, failures)
-    parts = {}
-    needs = {method.name: method.needs for method in request.methods}
+        made = _augmented(session, inputs, request, record, made, failures)
+    methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
-    for key, map in maps.items():
-        number = numbers[key[2]]
-        labels = record.targets[number].labels if record.targets else ("",) * len(inputs)
-        parts[key] = _Part(map, labels, doubts(map, record, key[1], number, "gradients" in needs[key[0]]))
+    parts = {key: _part(key, found, methods[key[0]], record, numbers[key[2]]) for key, found in made.items()}
     logits = logits_of(record.outputs)
     return _Chunk(parts, failures, None if logits is None else scores_of(logits).float())
+
+
+def _part(key: Key, made: _Made, method: Method, record: Record, number: int) -> _Part:
+    labels = record.targets[number].labels if record.targets else ("",) * len(record.inputs)
+    if method.level == "pixel":
+        found = pixel_doubts(made.map, record, number)
+    else:
+        found = doubts(made.map, record, key[1], number, "gradients" in method.needs)
+    warnings = tuple((*notes, *made.notes) for notes in found)
+    return _Part(made.map, labels, warnings, {name: tuple(of.tolist()) for name, of in made.remarks.items()})
 
 
 def _maps(
@@ -134,8 +161,8 @@ def _maps(
     request: Request,
     targets: Sequence[Target | Bound],
     failures: dict[Key, str],
-) -> tuple[Record, dict[Key, Tensor]]:
-    """One record, and from it a map (batch, height, width) per key."""
+) -> tuple[Record, dict[Key, _Made]]:
+    """One record, and from it a map (batch, height, width) or values (batch, colour, height, width) per key."""
     need = together(name for method in request.methods for name in method.needs)
     layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
     record = take(
@@ -145,36 +172,50 @@ def _maps(
         targets if need.target else (),
         classes=request.classes,
         gradients=need.gradients,
+        input_gradients=need.ways,
         stop_early=request.stop_early,
     )
-    maps = {}
+    made = {}
     tails: dict[str, Any] = {}
     for number, key in enumerate(request.targets):
         own = record.for_target(number)
-        for layer in request.layers:
+        for layer, method in request.pairs:
             given = Pass(session, own, layer, request.deeper.get(layer, ()), request.seed, request.precision, tails)
-            for method in request.methods:
-                try:
-                    maps[method.name, layer, key] = _map(method, given, request)
-                except Exception as error:
-                    if not request.keep_failures or (_out_of_memory(error) and len(inputs) > 1):
-                        raise
-                    failures[method.name, layer, key] = f"{type(error).__name__}: {error}"
-    return record, maps
+            try:
+                made[method.name, layer, key] = _map(method, given, request)
+            except Exception as error:
+                if not request.keep_failures or (_out_of_memory(error) and len(inputs) > 1):
+                    raise
+                failures[method.name, layer, key] = f"{type(error).__name__}: {error}"
+    return record, made
 
 
-def _map(method: Method, given: Pass, request: Request) -> Float[Tensor, "batch height width"]:
+def _map(method: Method, given: Pass, request: Request) -> _Made:
     options = dict(request.options.get(method.name, {}))
     if "eigen" in request.smooth and "combine" in method.options:
         options["combine"] = "principal"
-    with torch.no_grad():
+    with torch.no_grad(), autocast(given, enabled=False):
         map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
-    size = given.record.activations[given.layer]
-    expected = (size.shape[0], *size.shape[2:])
-    if not isinstance(map, Tensor) or tuple(map.shape) != expected:
-        got = f"shape {tuple(map.shape)}" if isinstance(map, Tensor) else f"a {type(map).__name__}"
-        raise MethodError(f"method {method.name!r} must return a map {expected} (batch, height, width); it gave {got}.")
-    return map.detach().float()
+    shape = tuple(map.shape) if isinstance(map, Tensor) else None
+    if shape not in _expected(method, given):
+        wanted = " or ".join(str(expected) for expected in _expected(method, given))
+        axes = "(batch, height, width)" if method.level == "layer" else "(batch, colour, height, width)"
+        got = f"shape {shape}" if shape else f"a {type(map).__name__}"
+        raise MethodError(f"method {method.name!r} must return a map {wanted} {axes}; it gave {got}.")
+    map = map.detach().float()
+    if method.level == "pixel":
+        *stack, width = map.shape[2:]
+        map = map.reshape(*map.shape[:2], math.prod(stack), width)
+    return _Made(map, tuple(given.notes), dict(given.remarks))
+
+
+def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
+    """The shapes that a method's map may have."""
+    if method.level == "pixel":
+        batch, colours, *space = given.record.inputs.shape
+        return [(batch, colours, *space)] + ([(batch, 1, *space)] if colours != 1 else [])
+    maps = given.record.activations[given.layer]
+    return [(maps.shape[0], *maps.shape[2:])]
 
 
 def _augmented(
@@ -182,56 +223,18 @@ def _augmented(
     inputs: Tensor,
     request: Request,
     record: Record,
-    maps: dict[Key, Tensor],
+    made: dict[Key, _Made],
     failures: dict[Key, str],
-) -> dict[Key, Tensor]:
+) -> dict[Key, _Made]:
     """The mean over flipped and brightened copies, for the targets found on the picture itself."""
     variants = [(flip, factor) for flip in (False, True) for factor in BRIGHTNESS if flip or factor != 1.0]
     targets: list[Target | Bound] = list(record.targets or request.targets.values())
-    total = dict(maps)
+    total = {key: found.map for key, found in made.items()}
     for flip, factor in track(variants, "explaining augmented copies"):
-        _, found = _maps(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
-        found = {key: map.flip(-1) if flip else map for key, map in found.items()}
-        total = {key: total[key] + map for key, map in found.items() if key in total}
-    return {key: map / (len(variants) + 1) for key, map in total.items()}
-
-
-def doubts(
-    map: Float[Tensor, "batch height width"], record: Record, layer: str, target: int, by_gradient: bool
-) -> tuple[tuple[str, ...], ...]:
-    """For each picture why its map should not be trusted, if so: not finite, empty, or the same everywhere."""
-    flat = map.flatten(1)
-    finite = flat.isfinite().all(1)
-    empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
-    constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
-    if bool((finite & ~constant & ~nothing).all()):
-        return ((),) * len(map)
-    notes: list[tuple[str, ...]] = []
-    for i in range(len(map)):
-        if not finite[i]:
-            notes.append((f"{int((~flat[i].isfinite()).sum())} of {flat.shape[1]} values are not finite.",))
-        elif empty[i]:
-            notes.append((f"The map is zero everywhere: {_why_empty(record, layer, target, i, by_gradient)}",))
-        elif nothing[i]:
-            score = f" (its score is {float(record.scores[target][i]):.3g})" if record.scores else ""
-            notes.append((f"Every value is negative: this layer speaks against the target{score}. Look at it signed.",))
-        elif constant[i]:
-            notes.append(("The map is the same everywhere: it prefers no place.",))
-        else:
-            notes.append(())
-    return tuple(notes)
-
-
-def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: bool) -> str:
-    if not bool(record.activations[layer][i].any()):
-        return "every activation of the layer is zero (a dead layer) for this picture."
-    if by_gradient and layer in record.unreached:
-        return "no gradient reaches the layer, the target's score does not depend on it."
-    if by_gradient and not bool(record.gradients_by_target[target][layer][i].any()):
-        return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
-    if by_gradient and not bool((record.gradients_by_target[target][layer][i] > 0).any()):
-        return "every gradient is negative: nothing in the layer speaks for the target."
-    return "no channel was given any weight."
+        _, again = _maps(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
+        maps = {key: found.map.flip(-1) if flip else found.map for key, found in again.items()}
+        total = {key: total[key] + map for key, map in maps.items() if key in total}
+    return {key: replace(made[key], map=map / (len(variants) + 1)) for key, map in total.items()}
 
 
 def _in_chunks(

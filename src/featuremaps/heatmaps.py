@@ -1,7 +1,7 @@
 """Heatmaps: where a picture speaks for a target. Raw values at the layer's own resolution, and how to look at them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import FeatureMapsError, OptionError, did_you_mean
+from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.looks import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled
 from featuremaps.sight import Seen
 
@@ -144,71 +144,6 @@ class Heatmaps:
         doubt = f", {doubtful} with warnings" if doubtful else ""
         plural = "s" if len(self) != 1 else ""
         return f"<Heatmaps: {self.method} of {self.layer}, {len(self)} picture{plural}, {', '.join(sizes)}{doubt}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
-
-Key = tuple[str, str, Any]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Mapping[Key, Heatmaps]):
-    """Heatmaps keyed `(method, layer, target)`, all from one record.
-
-    `target` in a key is what was asked for: an index, a name, None for the top prediction. `failures` holds the
-    messages of methods that failed, where that was allowed; `scores[i]` are the model's class scores for picture i.
-    """
-
-    heatmaps: Mapping[Key, Heatmaps]
-    failures: Mapping[Key, str] = field(default_factory=dict)
-    scores: tuple[Float[Tensor, " classes"] | None, ...] = ()
-
-    def __getitem__(self, key: Key) -> Heatmaps:
-        if key in self.heatmaps:
-            return self.heatmaps[key]
-        known = [" / ".join(map(str, known)) for known in self.heatmaps]
-        asked = " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)
-        raise KeyError(f"no heatmaps for {asked}.{did_you_mean(asked, known)} Keys are (method, layer, target).")
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self.heatmaps)
-
-    def __len__(self) -> int:
-        return len(self.heatmaps)
-
-    def figure(self, picture: int = 0, **look: Any) -> "Figure":
-        """One picture's overlays as a matrix: a row for each layer and target, a column for each method."""
-        from featuremaps.figures import Panel, matrix_figure
-
-        methods = list(dict.fromkeys(key[0] for key in self))
-        rows: list[list[Panel]] = []
-        for layer, target in dict.fromkeys(key[1:] for key in self):
-            found = [self.heatmaps.get((method, layer, target)) for method in methods]
-            heats = [None if heat is None else heat[picture] for heat in found]
-            first = next(heat for heat in heats if heat is not None)
-            side = f"{layer}\n{first.targets[0] or 'any class'}"
-            row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
-            for method, heat in zip(methods, heats, strict=True):
-                title = "" if rows else method
-                row.append(
-                    Panel(None, title) if heat is None else Panel(heat.overlay(**look)[0], title, heat.warnings[0])
-                )
-            rows.append(row)
-        return matrix_figure(rows, look)
-
-    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Save every heatmap, see `Heatmaps.save`; several targets get a folder each."""
-        targets = {key[2] for key in self}
-        written = []
-        for (_, _, target), heat in self.items():
-            inner = Path(folder) / file_name(str(target)) if len(targets) > 1 else Path(folder)
-            written += heat.save(inner, **look)
-        return written
-
-    def __repr__(self) -> str:
-        rows = "\n".join(f"  {method} / {layer} / {target}" for method, layer, target in self)
-        return f"<Comparison of {len(self)} heatmaps:\n{rows}>"
 
     def _repr_png_(self) -> bytes:
         return png_of(self.figure())

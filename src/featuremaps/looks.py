@@ -11,6 +11,7 @@ from torch import Tensor
 from featuremaps.errors import OptionError, did_you_mean
 
 Scaling = Literal["max", "minmax", "signed"]
+Collapse = Literal["sum", "max_abs", "norm"]
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 
 
@@ -43,6 +44,39 @@ def looked_at(
     """One raw map as it is drawn over a picture: ReLU where the scaling asks for it, enlarged, then scaled."""
     map = map.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
     return scaled(enlarged((map.relu() if scaling == "max" else map)[None], size)[0], scaling)
+
+
+def collapsed(values: Float[Tensor, "colour height width"], collapse: Collapse) -> Float[Tensor, "height width"]:
+    """The colours of a pixel as one number: their sum, their largest magnitude or their Euclidean length."""
+    if collapse == "sum":
+        return values.sum(0)
+    if collapse == "max_abs":
+        return values.abs().amax(0)
+    if collapse == "norm":
+        return values.square().sum(0).sqrt()
+    raise OptionError(f"collapse={collapse!r} is not known; choose 'sum', 'max_abs' or 'norm'.")
+
+
+def clipped(map: Float[Tensor, "height width"], share: float = 0.99) -> Float[Tensor, "height width"]:
+    """The map with magnitudes beyond this quantile of the magnitudes that are not 0 cut to it."""
+    magnitudes = map.detach().abs().flatten()
+    magnitudes = magnitudes[magnitudes.isfinite() & (magnitudes > 0)].sort().values
+    if not len(magnitudes):
+        return map
+    limit = magnitudes[min(len(magnitudes) - 1, int(share * len(magnitudes)))]
+    return map.clamp(-limit, limit)
+
+
+def around_grey(values: Float[Tensor, "colour height width"]) -> Image.Image:
+    """Signed values as colours: 0 is mid-grey, three standard deviations reach black and white.
+
+    Of one or two colours the first is shown in grey, of more than three the first three.
+    """
+    shown = (values[:3] if len(values) >= 3 else values[:1]).detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
+    spread = shown.square().mean().sqrt()
+    levels = (shown / (6 * _nonzero(spread)) + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
+    image = Image.fromarray(levels.permute(1, 2, 0).numpy() if len(levels) == 3 else levels[0].numpy())
+    return image.convert("RGB")
 
 
 def coloured(map: Float[Tensor, "height width"], colormap: str, signed: bool = False) -> Image.Image:

@@ -16,8 +16,10 @@ from torch import Tensor
 from featuremaps.errors import TargetError
 from featuremaps.outputs import probabilities, scores_of
 from featuremaps.record import Record, take, to_model
+from featuremaps.record import propagate as send_back
+from featuremaps.rules import Rule, Way
 from featuremaps.state import Session
-from featuremaps.tail import Tail
+from featuremaps.tail import Tail, Without
 from featuremaps.targets import Bound
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -29,6 +31,7 @@ class Pass:
 
     `deeper` names the last layer of every coarser map size after `layer`. `precision` is that of extra passes
     through the model. `tails` is shared between the passes over one batch, so that a tail is split off only once.
+    `notes` gathers warnings about what is supplied, `remarks` named numbers, one per picture, that a formula leaves.
     """
 
     session: Session
@@ -38,6 +41,8 @@ class Pass:
     seed: int = 0
     precision: Precision = "float32"
     tails: dict[str, Tail] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    remarks: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def target(self) -> Bound:
@@ -58,7 +63,10 @@ class Pass:
 
 @dataclass(frozen=True)
 class Need:
-    """A parameter name that formulas may use, what it is, and what recording it takes."""
+    """A parameter name that formulas may use, what it is, and what recording it takes.
+
+    `layer`: it depends on the layer. `ways`: ways back through a ReLU to the inputs that the record must hold.
+    """
 
     name: str
     doc: str
@@ -66,19 +74,27 @@ class Need:
     gradients: bool = False
     deeper: bool = False
     target: bool = False
+    layer: bool = False
+    ways: tuple[Way, ...] = ()
 
 
 NEEDS: dict[str, Need] = {}
 
 
 def need(
-    *, gradients: bool = False, deeper: bool = False, target: bool = False
+    *,
+    gradients: bool = False,
+    deeper: bool = False,
+    target: bool = False,
+    layer: bool = False,
+    ways: tuple[Way, ...] = (),
 ) -> Callable[[Callable[[Pass], Any]], Callable[[Pass], Any]]:
     """Register a supplier under its function's name; its docstring is the description users read."""
 
     def register(supply: Callable[[Pass], Any]) -> Callable[[Pass], Any]:
-        doc = (supply.__doc__ or "").strip()
-        NEEDS[supply.__name__] = Need(supply.__name__, doc, supply, gradients, deeper, target or gradients)
+        doc, name = (supply.__doc__ or "").strip(), supply.__name__
+        wants_target = target or gradients or bool(ways)
+        NEEDS[name] = Need(name, doc, supply, gradients, deeper, wants_target, layer or gradients or deeper, ways)
         return supply
 
     return register
@@ -91,13 +107,15 @@ def together(names: Iterable[str]) -> Need:
         "union",
         "",
         lambda _: None,
-        any(need.gradients for need in needs),
-        any(need.deeper for need in needs),
-        any(need.target for need in needs),
+        gradients=any(need.gradients for need in needs),
+        deeper=any(need.deeper for need in needs),
+        target=any(need.target for need in needs),
+        layer=any(need.layer for need in needs),
+        ways=tuple(dict.fromkeys(way for need in needs for way in need.ways)),
     )
 
 
-@need()
+@need(layer=True)
 def activations(given: Pass) -> Float[Tensor, "batch channel height width"]:
     """The layer's output as maps."""
     return given.record.activations[given.layer]
@@ -165,7 +183,7 @@ def probability(given: Pass) -> Callable[[Tensor], Tensor]:
     return probabilities_of
 
 
-@need(target=True)
+@need(target=True, layer=True)
 def tail(given: Pass) -> Callable[[Tensor], Tensor]:
     """A function from edited maps (batch·k, channel, height, width), picture by picture, to target scores (batch·k,).
 
@@ -174,10 +192,16 @@ def tail(given: Pass) -> Callable[[Tensor], Tensor]:
     return lambda edited: given.target.scores(*_run_tail(given, edited))
 
 
-@need(target=True)
+@need(target=True, layer=True)
 def tail_logits(given: Pass) -> Callable[[Tensor], Tensor]:
     """Like `tail`, but all class scores, (batch·k, classes)."""
     return lambda edited: scores_of(_run_tail(given, edited)[0]).float()
+
+
+@need(target=True, layer=True)
+def tail_without(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from channel indices (k,) to the target scores (batch, k) with one of these channels set to zero."""
+    return Without(tail(given), activations(given))
 
 
 @need(gradients=True)
@@ -185,11 +209,64 @@ def observe(given: Pass) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """A function from new inputs to this layer's activations and gradients: a forward and a backward pass each."""
 
     def observed(new: Tensor) -> tuple[Tensor, Tensor]:
-        with _autocast(given):
+        with autocast(given):
             record = take(given.session, new, [given.layer], [given.target])
         return record.activations[given.layer], record.gradients[given.layer]
 
     return observed
+
+
+@need(ways=("gradient",))
+def input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """The gradient of the target's score with respect to the preprocessed pictures."""
+    return given.record.input_gradients["gradient"]
+
+
+@need(ways=("guided",))
+def guided_input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """What guided backprop sends back to the preprocessed pictures."""
+    return _by_way(given, "guided")
+
+
+@need(ways=("deconvnet",))
+def deconvnet_input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """What the DeconvNet sends back to the preprocessed pictures."""
+    return _by_way(given, "deconvnet")
+
+
+@need(target=True)
+def gradients_at(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from new inputs (batch·k, …), picture by picture, to the gradient of the target's score at each."""
+
+    def gradient(new: Tensor) -> Tensor:
+        with autocast(given):
+            record = take(given.session, new, (), [given.target], gradients=False, input_gradients=["gradient"])
+        return record.input_gradients["gradient"]
+
+    return gradient
+
+
+@need(target=True)
+def propagate(given: Pass) -> Callable[[Rule], Tensor]:
+    """A function from a backward rule to what it sends from the target's score to the preprocessed pictures."""
+
+    def propagated(rule: Rule) -> Tensor:
+        arrived = send_back(given.session, given.record.inputs, given.target, rule)
+        if note := rule.warning():
+            given.notes.append(note)
+        return arrived
+
+    return propagated
+
+
+@need()
+def remark(given: Pass) -> Callable[[str, Tensor], None]:
+    """A function that puts a named number per picture (batch,) beside the result: `remark("error", values)`."""
+
+    def remarked(name: str, values: Tensor) -> None:
+        given.remarks[name] = values.detach().float()
+
+    return remarked
 
 
 @need()
@@ -198,8 +275,14 @@ def generator(given: Pass) -> torch.Generator:
     return torch.Generator().manual_seed(given.seed)
 
 
+def _by_way(given: Pass, way: Way) -> Tensor:
+    if way in given.record.notes:
+        given.notes.append(given.record.notes[way])
+    return given.record.input_gradients[way]
+
+
 def _run(given: Pass, new: Tensor) -> tuple[Any, int]:
-    with torch.no_grad(), _autocast(given):
+    with torch.no_grad(), autocast(given):
         ready = to_model(given.session.model, new)
         outputs = given.session.model(ready.to(memory_format=torch.channels_last) if ready.ndim == 4 else ready)
     return outputs, len(new) // len(given.target.labels)
@@ -209,11 +292,12 @@ def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:
     tail = given.tail
     layout = given.record.layouts[given.layer]
     raw = layout.from_maps(edited, tail.output).to(tail.output.dtype)
-    with torch.set_grad_enabled(edited.requires_grad), _autocast(given):
+    with torch.set_grad_enabled(edited.requires_grad), autocast(given):
         return tail(raw), len(edited) // len(given.target.labels)
 
 
-def _autocast(given: Pass) -> AbstractContextManager[None]:
+def autocast(given: Pass, enabled: bool = True) -> AbstractContextManager[None]:
+    """Extra passes in the precision asked for; one that is not enabled, around several, keeps the weights they cast."""
     if given.precision == "float32":
         return nullcontext()
-    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.precision))
+    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.precision), enabled=enabled)

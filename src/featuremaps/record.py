@@ -6,7 +6,8 @@ gradients, never a weight gradient, and where only activations are wanted the mo
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from featuremaps.errors import ModelError, TargetError
 from featuremaps.layers.addresses import Address, find, parse
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.outputs import Classes, logits_of
+from featuremaps.rules import Rectifiers, Rule, Way
 from featuremaps.state import Session
 from featuremaps.targets import Bound, Target
 
@@ -27,17 +29,19 @@ class Record:
 
     `activations[layer]` and `gradients[layer]` are maps (batch, channel, height, width), float32, on the model's
     device. With several targets `gradients` is that of the first; `for_target(i)` gives the record of another.
-    `input_gradients` is shaped like `inputs`. `unreached` names layers the target's score does not depend on.
+    `input_gradients[way]` is shaped like `inputs`, for each way back through a ReLU that was asked for; `notes[way]` is
+    a warning where that way found nothing to act on. `unreached` names layers the target's score does not depend on.
     """
 
     inputs: Tensor
     outputs: Any
-    activations: Mapping[str, Float[Tensor, "batch channel height width"]]
+    activations: Mapping[str, Float[Tensor, "batch _channel _height _width"]]
     layouts: Mapping[str, Layout]
     targets: tuple[Bound, ...] = ()
     scores: tuple[Float[Tensor, " batch"], ...] = ()
-    gradients_by_target: tuple[Mapping[str, Float[Tensor, "batch channel height width"]], ...] = ()
-    input_gradients_by_target: tuple[Tensor, ...] = ()
+    gradients_by_target: tuple[Mapping[str, Float[Tensor, "batch _channel _height _width"]], ...] = ()
+    input_gradients_by_target: tuple[Mapping[Way, Tensor], ...] = ()
+    notes: Mapping[Way, str] = field(default_factory=dict)
     unreached: frozenset[str] = frozenset()
 
     @property
@@ -46,14 +50,14 @@ class Record:
         return logits_of(self.outputs)
 
     @property
-    def gradients(self) -> Mapping[str, Float[Tensor, "batch channel height width"]]:
+    def gradients(self) -> Mapping[str, Float[Tensor, "batch _channel _height _width"]]:
         """Gradients of the first target's score with respect to each layer's maps; empty when none were asked for."""
         return self.gradients_by_target[0] if self.gradients_by_target else {}
 
     @property
-    def input_gradients(self) -> Tensor | None:
-        """Gradient of the first target's score with respect to the inputs, when asked for."""
-        return self.input_gradients_by_target[0] if self.input_gradients_by_target else None
+    def input_gradients(self) -> Mapping[Way, Tensor]:
+        """What came back to the inputs from the first target's score, for each way asked for."""
+        return self.input_gradients_by_target[0] if self.input_gradients_by_target else {}
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {tuple(maps.shape)}" for name, maps in self.activations.items())
@@ -63,16 +67,13 @@ class Record:
 
     def for_target(self, number: int) -> "Record":
         """The same pass seen from its target `number`."""
-        return Record(
-            self.inputs,
-            self.outputs,
-            self.activations,
-            self.layouts,
-            self.targets[number : number + 1],
-            self.scores[number : number + 1],
-            self.gradients_by_target[number : number + 1],
-            self.input_gradients_by_target[number : number + 1],
-            self.unreached,
+        one = slice(number, number + 1)
+        return replace(
+            self,
+            targets=self.targets[one],
+            scores=self.scores[one],
+            gradients_by_target=self.gradients_by_target[one],
+            input_gradients_by_target=self.input_gradients_by_target[one],
         )
 
 
@@ -132,31 +133,36 @@ def take(
     *,
     classes: Classes = None,
     gradients: bool = True,
-    input_gradients: bool = False,
+    input_gradients: Sequence[Way] = (),
     stop_early: bool = False,
 ) -> Record:
     """Run the model once on `inputs` and record `layers` (exact names, `"relu#0"` for one call of several).
 
     For each target one backward pass gives the gradients of its score, summed over the batch, with respect to the
-    recorded maps. A `Bound` target may come from fewer pictures than `inputs` has, if `inputs` is a multiple of
-    them, picture by picture. Raises `TargetError` for a target that does not fit, has no gradient, or whose score
-    is not finite; `LayoutError` for a layer without maps; `ModelError` for a layer that never ran.
+    recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
+    come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. Raises
+    `TargetError` for a target that does not fit, has no gradient, or whose score is not finite; `LayoutError` for a
+    layer without maps; `ModelError` for a layer that never ran.
     """
     addresses = tuple(parse(layer) for layer in layers)
-    backward = bool(targets) and (gradients or input_gradients)
+    backward = bool(targets) and (gradients or bool(input_gradients))
     inputs = to_model(session.model, inputs)
-    for with_graph in (input_gradients, True):
-        leaf = inputs.detach().clone().requires_grad_(backward and input_gradients)
+    rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
+    for with_graph in (bool(input_gradients), True):
+        leaf = inputs.detach().clone().requires_grad_(backward and bool(input_gradients))
         tap = _Tap(
             addresses, tuple(inputs.shape), getattr(session.model, "num_prefix_tokens", None), backward, stop_early
         )
-        outputs = _forward(session, leaf, tap, with_graph and backward)
+        outputs = _forward(session, leaf, tap, with_graph and backward, rule)
         _check_all_ran(addresses, tap)
         bound = tuple(_bind(target, outputs, classes, len(inputs)) for target in targets)
         scores = tuple(_scores(target, outputs, len(inputs)) for target in bound)
         if not backward or with_graph or all(score.requires_grad for score in scores):
             break  # else the model left the graph out itself (its own no_grad): once more, with a graph all the way
-    record = _backward(tap, leaf, bound, scores, gradients, input_gradients) if backward else {}
+    record: dict[str, Any] = {}
+    if backward:
+        _check_gradients(bound, scores, list(tap.taken) if gradients else [])
+        record = _backward(tap, leaf, scores, gradients, tuple(input_gradients), rule)
     return Record(
         inputs=leaf.detach(),
         outputs=_detached(outputs),
@@ -168,6 +174,21 @@ def take(
         scores=tuple(score.detach() for score in scores),
         **record,
     )
+
+
+@torch.enable_grad()
+def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Tensor:
+    """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
+    inputs = to_model(session.model, inputs.detach())
+    leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
+    with session.one_pass(), rule:
+        outputs = session.model(leaf)
+    scores = _scores(target, outputs, len(leaf))
+    _check_gradients([target], [scores], [])
+    start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
+    arrived = torch.autograd.grad(scores, [leaf, *rule.watched], grad_outputs=start, allow_unused=True)
+    rule.arrived = list(arrived[1:])
+    return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
 
 
 def to_model(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -201,8 +222,8 @@ def _name(address: Address) -> str:
     return address.name
 
 
-def _forward(session: Session, inputs: Tensor, tap: _Tap, with_graph: bool) -> Any:
-    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph):
+def _forward(session: Session, inputs: Tensor, tap: _Tap, with_graph: bool, rule: Rule | None) -> Any:
+    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), rule or nullcontext():
         for layer in dict.fromkeys(address.layer for address in tap.wanted):
             hooks.on_forward(find(session.model, layer), tap.hook(layer))
         try:
@@ -239,37 +260,53 @@ def _scores(target: Bound, outputs: object, batch: int) -> Tensor:
     return scores
 
 
-def _backward(
-    tap: _Tap,
-    inputs: Tensor,
-    bound: tuple[Bound, ...],
-    scores: tuple[Tensor, ...],
-    gradients: bool,
-    input_gradients: bool,
-) -> dict[str, Any]:
-    names = list(tap.taken) if gradients else []
-    leaves = [tap.taken[name] for name in names] + ([inputs] if input_gradients else [])
-    by_target, of_inputs, unreached = [], [], set()
-    for number, (target, score) in enumerate(zip(bound, scores, strict=True)):
+def _check_gradients(bound: Sequence[Bound], scores: Sequence[Tensor], layers: Sequence[str]) -> None:
+    for target, score in zip(bound, scores, strict=True):
         if not score.requires_grad:
             raise TargetError(
                 f"target {target.labels[0]!r} has no gradient: its score does not depend on the layers "
-                f"{', '.join(names) or 'or the input'} through operations that can be differentiated. A target "
+                f"{', '.join(layers) or 'or the input'} through operations that can be differentiated. A target "
                 "function must keep the graph (no .detach(), .item() or argmax), and the model must not compute "
                 "these layers' successors under no_grad."
             )
-        last = number == len(scores) - 1
+
+
+def _backward(
+    tap: _Tap,
+    inputs: Tensor,
+    scores: Sequence[Tensor],
+    gradients: bool,
+    ways: tuple[Way, ...],
+    rule: Rectifiers | None,
+) -> dict[str, Any]:
+    """One backward pass per score for the layers and the plain input gradient, and one for each other way."""
+    names = list(tap.taken) if gradients else []
+    plain: list[Way] = ["gradient"] if names or "gradient" in ways else []
+    passes = [(score, way) for score in scores for way in dict.fromkeys([*plain, *ways])]
+    by_target: list[dict[str, Tensor]] = [{} for _ in scores]
+    of_inputs: list[dict[Way, Tensor]] = [{} for _ in scores]
+    notes: dict[Way, str] = {}
+    unreached: set[str] = set()
+    for number, (score, way) in enumerate(passes):
+        target = number * len(scores) // len(passes)
+        wanted = names if way == "gradient" else []
+        leaves = [tap.taken[name] for name in wanted] + ([inputs] if way in ways else [])
+        if rule is not None:
+            rule.way = way
+            if way != "gradient" and (note := rule.warning()):
+                notes[way] = note
+        last = number == len(passes) - 1
         found = torch.autograd.grad(score.sum(), leaves, retain_graph=not last, allow_unused=True)
-        unreached |= {name for name, grad in zip(names, found, strict=False) if grad is None}
+        unreached |= {name for name, grad in zip(wanted, found, strict=False) if grad is None}
         grads = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found, strict=True)]
-        by_target.append(
-            {name: tap.layouts[name].to_maps(grad).float() for name, grad in zip(names, grads, strict=False)}
-        )
-        if input_gradients:
-            of_inputs.append(grads[-1].float())
+        for name, grad in zip(wanted, grads, strict=False):
+            by_target[target][name] = tap.layouts[name].to_maps(grad).float()
+        if way in ways:
+            of_inputs[target][way] = grads[-1].float()
     return {
         "gradients_by_target": tuple(by_target) if gradients else (),
-        "input_gradients_by_target": tuple(of_inputs),
+        "input_gradients_by_target": tuple(of_inputs) if ways else (),
+        "notes": notes,
         "unreached": frozenset(unreached),
     }
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from featuremaps.comparison import Comparison, Explanation
 from featuremaps.errors import ImageError, ModelError, OptionError
 from featuremaps.explain import Request, Smoothing, compare
-from featuremaps.heatmaps import Comparison, Heatmaps
 from featuremaps.layers import LayerInfo, Layers, is_layer, walk
 from featuremaps.methods import Method, find_method
 from featuremaps.needs import Precision, together
@@ -104,10 +104,11 @@ class Scope:
         precision: Precision = "float32",
         batch_size: int = 32,
         **options: object,
-    ) -> Heatmaps:
-        """Where each picture speaks for `target`: one method on one layer.
+    ) -> Explanation:
+        """Where each picture speaks for `target`: one method on one layer, or down to the pixel.
 
-        `options` are the method's own. See `compare`.
+        `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
+        not used by a method that looks at no layer. `options` are the method's own. See `compare`.
         """
         known = find_method(method)
         comparison = self._compare(
@@ -237,7 +238,7 @@ class Scope:
         seen = self.see(pictures).seen
         first = seen[0].input[None]
         need = together(name for method in methods for name in method.needs)
-        names = self._resolve(layers, first, run=not need.target)
+        names = self._resolve(layers, first, run=not need.target) if need.layer else []
         request = Request(
             methods=tuple(dict.fromkeys(methods)),
             layers=tuple(names),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import MethodError, OptionError
 from featuremaps.methods import masks
+from featuremaps.tail import Without
 from method_samples import Curved, Little, cifar_model, explained, noise, small_photographs
 
 Measure = Callable[[Tensor], float]
@@ -195,12 +196,13 @@ def test_ablation_cam_keeps_its_sign_where_the_score_is_negative() -> None:
     activations = torch.ones(1, 1, 1, 1)
     for offset in (5.0, -5.0):
         score = lambda maps, offset=offset: offset + 2 * maps.sum((1, 2, 3))  # noqa: E731
-        found = float(masks.ablation_cam(activations, score)[0, 0, 0])
+        found = float(masks.ablation_cam(activations, score, Without(score, activations))[0, 0, 0])
         assert found == pytest.approx(2 / abs(offset + 2))
 
 
 def test_ablation_cam_of_a_score_of_zero_is_zero_and_not_infinite() -> None:
-    found = masks.ablation_cam(torch.ones(2, 3, 2, 2), lambda maps: maps.sum((1, 2, 3)) * 0)
+    activations, score = torch.ones(2, 3, 2, 2), lambda maps: maps.sum((1, 2, 3)) * 0
+    found = masks.ablation_cam(activations, score, Without(score, activations))
     assert torch.equal(found, torch.zeros(2, 2, 2))
 
 
@@ -213,7 +215,7 @@ def test_ablation_cam_does_not_run_channels_that_are_zero_already() -> None:
 
     activations = torch.zeros(2, 10, 2, 2)
     activations[0, 3], activations[1, 7] = 1.0, 2.0
-    found = masks.ablation_cam(activations, score)
+    found = masks.ablation_cam(activations, score, Without(score, activations))
     assert sizes == [2, 4]
     torch.testing.assert_close(found[0], torch.full((2, 2), 4 / 5))
     torch.testing.assert_close(found[1], torch.full((2, 2), 2 * 8 / 9))

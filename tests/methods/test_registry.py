@@ -45,6 +45,16 @@ ISSUE = [
     "finer_cam",
     "refine_cam",
     "random_cam",
+    "saliency",
+    "input_x_gradient",
+    "guided_backprop",
+    "deconvnet",
+    "guided_grad_cam",
+    "integrated_gradients",
+    "smooth_grad",
+    "square_grad",
+    "var_grad",
+    "gradient_shap",
 ]
 
 

@@ -26,6 +26,10 @@ def test_costs() -> None:
         "shapley_cam": "tail",
         "smooth_grad_cam_pp": "passes",
         "score_cam": "pass per channel",
+        "saliency": "gradient",
+        "guided_grad_cam": "gradient",
+        "smooth_grad": "passes",
+        "integrated_gradients": "passes",
     }.items():
         assert lines[name].removeprefix(name).strip().startswith(f"{cost} ")
 

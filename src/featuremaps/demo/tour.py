@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featuremaps import demo
+from featuremaps.comparison import Comparison
 from featuremaps.demo.world import Scene
-from featuremaps.heatmaps import Comparison, Heatmaps
+from featuremaps.heatmaps import Heatmaps
 from featuremaps.images import Pictures
 from featuremaps.looks import looked_at
 from featuremaps.outputs import class_label
@@ -116,6 +117,7 @@ def _answer(scope: Scope, comparison: Comparison, index: int) -> tuple[str, floa
 
 def _share_inside(scope: Scope, scenes: Sequence[Scene], chosen: Sequence[int]) -> float:
     heat = scope.explain([scenes[i].picture for i in chosen], "grad_cam", target="scissors")
+    assert isinstance(heat, Heatmaps)
     return float(np.mean(energy_inside(heat, [np.asarray(scenes[i].mask) for i in chosen])))
 
 

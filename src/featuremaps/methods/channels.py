@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.methods.spectrum import leading_eigenpair
 
 Combine = Literal["sum", "principal"]
 
@@ -31,11 +32,11 @@ def principal_component(maps: Float[Tensor, "batch channel height width"]) -> Fl
     batch, _, height, width = maps.shape
     points, broken = centred_points(maps)
     if points.shape[1] <= points.shape[2]:
-        values, vectors = torch.linalg.eigh(points @ points.mT)
-        projection = vectors[..., -1] * values[..., -1:].clamp_min(0).sqrt()
+        values, vectors = leading_eigenpair(points @ points.mT)
+        projection = vectors * values[:, None].clamp_min(0).sqrt()
     else:
-        _, vectors = torch.linalg.eigh(points.mT @ points)
-        projection = (points @ vectors[..., -1:])[..., 0]
+        _, vectors = leading_eigenpair(points.mT @ points)
+        projection = (points @ vectors[..., None])[..., 0]
     component = oriented(projection, points.mean(2)).masked_fill(broken, torch.nan)
     return component.reshape(batch, height, width).to(maps.dtype)
 
@@ -46,10 +47,12 @@ def centred_points(maps: Float[Tensor, "batch channel height width"]) -> tuple[T
     And which pictures (batch, 1) hold a value that is not finite: their points are all 0, because no decomposition
     converges on them.
     """
-    points = maps.double().flatten(2).transpose(1, 2)
-    broken = ~points.isfinite().flatten(1).all(1)
-    points = points.masked_fill(broken[:, None, None], 0.0)
-    return points - points.mean(1, keepdim=True), broken[:, None]
+    points = maps.flatten(2).to(torch.float64, copy=True)
+    mean = points.mean(2, keepdim=True)  # finite exactly where every value is: no float32 sum overflows in double
+    broken = ~mean.isfinite().all(1)
+    if bool(broken.any()):
+        points, mean = (values.masked_fill(broken[:, :, None], 0.0) for values in (points, mean))
+    return points.sub_(mean).mT, broken
 
 
 def oriented(projection: Float[Tensor, "batch position"], like: Float[Tensor, "batch position"]) -> Tensor:

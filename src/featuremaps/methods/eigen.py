@@ -9,6 +9,7 @@ from torch import Tensor
 from featuremaps.errors import MethodError
 from featuremaps.methods.channels import centred_points, oriented, principal_component
 from featuremaps.methods.registry import method
+from featuremaps.methods.spectrum import leading_eigenpair
 
 Maps = Float[Tensor, "batch channel height width"]
 Map = Float[Tensor, "batch height width"]
@@ -68,11 +69,10 @@ def _kernel_component(points: Float[Tensor, "position channel"], kernel: Kernel,
     mean = similarity.mean(0)
     centred = similarity - mean[None, :] - mean[:, None] + mean.mean()
     if len(points) <= 1024:
-        values, vectors = torch.linalg.eigh(centred)
+        value, vector = (found[0] for found in leading_eigenpair(centred[None]))
     else:
         # a start without any symmetry: one orthogonal to the component would not find it
         start = torch.arange(len(points), dtype=points.dtype, device=points.device).sin()[:, None]
         values, vectors = torch.lobpcg(centred, X=start, largest=True, niter=200)
-        values, vectors = values.flip(0), vectors.flip(1)
-    component: Tensor = vectors[:, -1] * values[-1].clamp_min(0).sqrt()
-    return component
+        value, vector = values[0], vectors[:, 0]
+    return vector * value.clamp_min(0).sqrt()

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
+from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channels import Combine, at_least_one, combined, divided
 from featuremaps.methods.registry import method
 from featuremaps.progress import track
@@ -21,7 +22,6 @@ Map = Float[Tensor, "batch height width"]
 Inputs = Float[Tensor, "batch colour *space"]
 Score = Callable[[Tensor], Tensor]
 Weighting = Literal["probability", "score", "softmax"]
-Baseline = Literal["zero", "blur"]
 
 
 @method(paper="Wang et al. 2020, Score-CAM, eq. 5-8, with the authors' weights")
@@ -43,7 +43,7 @@ def score_cam(
     target's score, or the score after a softmax over the channels. `chunk` copies of the picture run at a time.
     """
     measure = probability if weighting == "probability" else score
-    empty = _baseline(inputs, baseline)
+    empty = baseline_of(inputs, baseline)
 
     def gains(maps: Tensor) -> Tensor:
         return measure(_copies(torch.addcmul(empty[:, None], _unit_masks(maps, inputs), (inputs - empty)[:, None])))
@@ -109,26 +109,20 @@ def is_cam(
 
 
 @method(paper="Desai & Ramaswamy 2020, Ablation-CAM, eq. 4-5")
-def ablation_cam(activations: Maps, tail: Score, *, chunk: int = 64, combine: Combine = "sum") -> Map:
+def ablation_cam(
+    activations: Maps, tail: Score, tail_without: Score, *, chunk: int = 64, combine: Combine = "sum"
+) -> Map:
     """Channels weighted by the share of the score that is lost without them, (y − yₖ) / |y|.
 
     The channel is set to zero. Dividing by |y| keeps the sign where the score is negative: a positive weight always
     means that the channel speaks for the class. Channels that are zero already are not run.
     """
-    batch = len(activations)
     with torch.no_grad():
         whole = tail(activations)
         weights = torch.zeros(activations.shape[:2], device=activations.device)
         alive = (activations != 0).flatten(2).any(2).any(0).nonzero()[:, 0]
-        size = min(max(1, chunk // batch), max(1, len(alive)))
-        copies = activations.repeat_interleave(size, 0).contiguous(memory_format=torch.channels_last)
-        copies = copies.unflatten(0, (batch, size))  # channels last, as convolutions are faster on them
-        for channels in _chunks(alive, size, "ablating channels"):
-            edited = copies[:, : len(channels)]
-            rows = torch.arange(len(channels), device=activations.device)
-            edited[:, rows, channels] = 0
-            weights[:, channels] = whole[:, None] - tail(edited.flatten(0, 1)).reshape(batch, -1)
-            edited[:, rows, channels] = activations[:, channels]  # the same copies serve the next channels
+        for channels in _chunks(alive, max(1, chunk // len(activations)), "ablating channels"):
+            weights[:, channels] = whole[:, None] - tail_without(channels)
     return combined(divided(weights, whole.abs()[:, None])[..., None, None] * activations, combine)
 
 
@@ -161,15 +155,6 @@ def _unit_masks(maps: Maps, inputs: Inputs) -> Float[Tensor, "batch channel 1 in
 def _weighted(gains: Float[Tensor, "batch channel"], weighting: Weighting) -> Tensor:
     masked = torch.isneginf(gains).logical_not()
     return torch.where(masked, gains.softmax(1) if weighting == "softmax" else gains, 0.0)
-
-
-def _baseline(inputs: Inputs, baseline: Baseline) -> Tensor:
-    if baseline == "zero":
-        return torch.zeros_like(inputs)
-    from torchvision.transforms.functional import gaussian_blur
-
-    blurred: Tensor = gaussian_blur(inputs, [51, 51], [20.0, 20.0])
-    return blurred
 
 
 def _copies(masked: Float[Tensor, "batch copy colour input_height input_width"]) -> Tensor:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from featuremaps.errors import MethodError, OptionError, did_you_mean
+from featuremaps.looks import Collapse
 from featuremaps.needs import NEEDS
 
 Formula = TypeVar("Formula", bound=Callable[..., Any])
@@ -18,7 +19,10 @@ Level = Literal["layer", "pixel"]
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """A formula and what its signature says: `needs` (positional parameters) and `options` (keyword-only)."""
+    """A formula and what its signature says: `needs` (positional parameters) and `options` (keyword-only).
+
+    `collapse` is how its authors make one map of the colours, for a method of level "pixel".
+    """
 
     name: str
     formula: Callable[..., Any]
@@ -26,6 +30,12 @@ class Method:
     options: Mapping[str, inspect.Parameter]
     paper: str
     level: Level
+    collapse: Collapse = "sum"
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether what it gives depends on a layer."""
+        return any(NEEDS[need].layer for need in self.needs)
 
     @property
     def summary(self) -> str:
@@ -47,7 +57,7 @@ _METHODS: dict[str, Method] = {}
 METHODS: Mapping[str, Method] = MappingProxyType(_METHODS)
 
 
-def method(*, paper: str, level: Level = "layer") -> Callable[[Formula], Formula]:
+def method(*, paper: str, level: Level = "layer", collapse: Collapse = "sum") -> Callable[[Formula], Formula]:
     """Register a formula under its own name; `paper` is the source, with the equation.
 
     Raises `MethodError` when the name is taken, a positional parameter is not a known need, or there is no docstring.
@@ -71,7 +81,7 @@ def method(*, paper: str, level: Level = "layer") -> Callable[[Formula], Formula
             raise MethodError(f"option {without[0]!r} of method {name!r} needs a default value.")
         if not inspect.getdoc(formula):
             raise MethodError(f"method {name!r} needs a docstring that says what it returns.")
-        _METHODS[name] = Method(name, formula, needs, MappingProxyType(options), paper, level)
+        _METHODS[name] = Method(name, formula, needs, MappingProxyType(options), paper, level, collapse)
         return formula
 
     return register

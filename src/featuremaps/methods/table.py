@@ -10,7 +10,7 @@ from featuremaps.needs import NEEDS
 
 COSTS = (
     "What a method costs beyond one forward pass: **forward** nothing; **gradient** one backward pass, shared by all "
-    "methods, layers and targets asked for together; **tail** runs of what comes after the layer; **passes** a few "
+    "methods, layers and targets asked for together; **tail** runs of what comes after the layer; **passes** more "
     "passes through the whole model; **pass per channel** as many as the layer has channels.",
 )
 
@@ -57,13 +57,13 @@ def _kind(option: inspect.Parameter) -> str:
 
 def _cost(method: Method) -> str:
     """What running it takes, beyond one forward pass."""
-    if {"score", "probability"} & set(method.needs):
+    if {"score", "probability"} & set(method.needs) and method.by_layer:
         return "pass per channel"
-    if "observe" in method.needs:
+    if {"observe", "gradients_at", "propagate", "score", "probability"} & set(method.needs):
         return "passes"
-    if {"tail", "tail_logits"} & set(method.needs):
+    if {"tail", "tail_logits", "tail_without"} & set(method.needs):
         return "tail"
-    return "gradient" if any(NEEDS[name].gradients for name in method.needs) else "forward"
+    return "gradient" if any(NEEDS[name].gradients or NEEDS[name].ways for name in method.needs) else "forward"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from importlib.metadata import version
 
 import torch
 
-from featuremaps.heatmaps import Comparison, Heatmaps
+from featuremaps.comparison import Comparison, Explanation
+from featuremaps.heatmaps import Heatmaps
 from featuremaps.images import Rejected
 from featuremaps.methods import METHODS
 from featuremaps.outputs import Classes, class_label, probabilities
@@ -128,8 +129,9 @@ def provenance_of(
     )
 
 
-def _panel(key: tuple[str, str, object], heat: Heatmaps, index: int) -> HeatmapData:
+def _panel(key: tuple[str, str, object], found: Explanation, index: int) -> HeatmapData:
     method, layer, target = key
+    heat = found if isinstance(found, Heatmaps) else found.shown()
     label = heat.targets[index] or "any class"
     shown = f"top: {label}" if target is None and heat.targets[index] else label
     return HeatmapData(method, layer, shown, heat.maps[index], heat.warnings[index])

@@ -1,0 +1,62 @@
+"""Pixel maps from one backward pass: the gradient at the picture, and what other ways back through a ReLU leave of it.
+
+Every formula returns signed values (batch, colour, height, width).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.errors import MethodError
+from featuremaps.methods.channels import spatial_mean
+from featuremaps.methods.registry import method
+
+Maps = Float[Tensor, "batch channel height width"]
+Inputs = Float[Tensor, "batch colour *space"]
+
+
+@method(
+    paper="Simonyan et al. 2014, Deep inside convolutional networks, section 3.1", level="pixel", collapse="max_abs"
+)
+def saliency(input_gradients: Inputs) -> Inputs:
+    """The gradient of the score at every pixel: where a small change matters."""
+    return input_gradients
+
+
+@method(paper="Shrikumar et al. 2016, Not just a black box, section 2", level="pixel")
+def input_x_gradient(inputs: Inputs, input_gradients: Inputs) -> Inputs:
+    """Input times gradient: what each pixel contributes if the model were linear there."""
+    return inputs * input_gradients
+
+
+@method(paper="Springenberg et al. 2015, Striving for simplicity, eq. 5", level="pixel", collapse="max_abs")
+def guided_backprop(guided_input_gradients: Inputs) -> Inputs:
+    """The gradient with every negative part cut at every ReLU: sharp, and mostly what the picture itself shows.
+
+    It changes little with the class or the weights of the last layers (Adebayo et al. 2018), so it shows which
+    details the network sees rather than why it decided.
+    """
+    return guided_input_gradients
+
+
+@method(paper="Zeiler & Fergus 2014, Visualizing and understanding, section 2.1", level="pixel", collapse="max_abs")
+def deconvnet(deconvnet_input_gradients: Inputs) -> Inputs:
+    """The score sent back through a DeconvNet: every ReLU passes on what is positive coming from above.
+
+    Batch norm passes its scale and no offset. Scaling for display is per picture.
+    """
+    return deconvnet_input_gradients
+
+
+@method(paper="Selvaraju et al. 2017, Grad-CAM, section 3.2", level="pixel", collapse="max_abs")
+def guided_grad_cam(activations: Maps, gradients: Maps, guided_input_gradients: Inputs) -> Inputs:
+    """Guided backprop where Grad-CAM of the layer is positive: its details, for this class."""
+    if guided_input_gradients.ndim != 4:
+        raise MethodError(
+            "guided_grad_cam lays a map over a picture (batch, colour, height, width), and the model's input has "
+            f"shape {tuple(guided_input_gradients.shape)}. Use guided_backprop or grad_cam alone."
+        )
+    map = (spatial_mean(gradients) * activations).sum(1, keepdim=True).relu()
+    size = guided_input_gradients.shape[2:]
+    enlarged = torch.nn.functional.interpolate(map, size, mode="bilinear", align_corners=False)
+    return enlarged * guided_input_gradients

@@ -1,0 +1,145 @@
+"""Which operation a torch function is, however it is written: as a module, a function or a method, in place or not."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Function = Callable[..., Any]
+
+_SPELLINGS: dict[str, tuple[str, ...]] = {
+    "relu": ("relu", "relu_"),
+    "relu6": ("relu6",),
+    "hardtanh": ("hardtanh", "hardtanh_"),
+    "clamp": ("clamp", "clamp_", "clip", "clip_", "clamp_min", "clamp_min_"),
+    "threshold": ("threshold", "threshold_", "_threshold"),
+    "leaky_relu": ("leaky_relu", "leaky_relu_"),
+    "prelu": ("prelu",),
+    "rrelu": ("rrelu", "rrelu_"),
+    "elu": ("elu", "elu_"),
+    "selu": ("selu", "selu_"),
+    "celu": ("celu", "celu_"),
+    "gelu": ("gelu",),
+    "silu": ("silu",),
+    "mish": ("mish",),
+    "softplus": ("softplus",),
+    "hardswish": ("hardswish",),
+    "hardsigmoid": ("hardsigmoid",),
+    "sigmoid": ("sigmoid", "sigmoid_"),
+    "tanh": ("tanh", "tanh_"),
+    "softmax": ("softmax",),
+    "conv": tuple(f"conv{axes}d" for axes in (1, 2, 3)),
+    "conv_transpose": tuple(f"conv_transpose{axes}d" for axes in (1, 2, 3)),
+    "linear": ("linear",),
+    "batch_norm": ("batch_norm",),
+    "layer_norm": ("layer_norm",),
+    "group_norm": ("group_norm",),
+    "add": ("add", "add_", "__add__", "__iadd__", "__radd__"),
+    "cat": ("cat", "concat", "concatenate"),
+    "mean": ("mean",),
+    "max_pool": tuple(f"max_pool{axes}d" for axes in (1, 2, 3)),
+    "adaptive_max_pool": tuple(f"adaptive_max_pool{axes}d" for axes in (1, 2, 3)),
+    "avg_pool": tuple(f"avg_pool{axes}d" for axes in (1, 2, 3)),
+    "adaptive_avg_pool": tuple(f"adaptive_avg_pool{axes}d" for axes in (1, 2, 3)),
+    "attention": ("scaled_dot_product_attention",),
+    "multi_head_attention": ("multi_head_attention_forward",),
+    "matmul": ("matmul", "__matmul__", "bmm"),
+}
+
+ACTIVATIONS = frozenset(
+    {"relu", "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish"}
+    | {"softplus", "hardswish", "hardsigmoid", "sigmoid", "tanh"}
+)
+"""Nonlinear functions of single values."""
+
+_INPLACE_POSITION = {
+    "relu": 1, "relu6": 1, "hardtanh": 3, "threshold": 3, "leaky_relu": 2, "rrelu": 4, "elu": 2, "selu": 1,
+    "celu": 2, "silu": 1, "mish": 1, "hardswish": 1, "hardsigmoid": 1,
+}  # fmt: skip
+
+_TOP = {"relu": float("inf"), "relu6": 6.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One call of a torch function that has a name here. `top` is where a rectifier stops growing."""
+
+    kind: str
+    function: Function
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    in_place: bool
+    top: float = float("inf")
+
+    @property
+    def input(self) -> Any:
+        """What it works on."""
+        return self.args[0] if self.args else self.kwargs.get("input")
+
+    def argument(self, name: str, position: int, default: Any = None) -> Any:
+        """One of its arguments, however it was passed."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
+    def run(self) -> Any:
+        """What it gives."""
+        return self.function(*self.args, **self.kwargs)
+
+    def instead(self, output: Tensor) -> Tensor:
+        """`output` in the place of what the operation gives: written into its input where it works in place."""
+        if not self.in_place:
+            return output
+        result: Tensor = self.input.copy_(output)
+        return result
+
+
+def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
+    """Which operation a call is, or None for one that has no name here.
+
+    A clamp, threshold or hardtanh that is a ReLU, with or without a top, is called "relu" or "relu6".
+    """
+    kind = _KINDS.get(function)
+    if kind is None:
+        return None
+    name = getattr(function, "__name__", "")
+    written = kwargs.get("inplace", args[_INPLACE_POSITION[kind]] if _takes_inplace(kind, args) else False)
+    in_place = bool(written) or name == "__iadd__" or (name.endswith("_") and not name.endswith("__"))
+    operation = Operation(kind, function, args, kwargs, in_place, _TOP.get(kind, float("inf")))
+    return _rectifier(operation) if kind in ("clamp", "threshold", "hardtanh") else operation
+
+
+def _takes_inplace(kind: str, args: tuple[Any, ...]) -> bool:
+    return kind in _INPLACE_POSITION and len(args) > _INPLACE_POSITION[kind]
+
+
+def _rectifier(operation: Operation) -> Operation | None:
+    """The same as a ReLU, where it is one; None for a clamp or threshold that is not."""
+    if operation.kind == "hardtanh":
+        low, high = operation.argument("min_val", 1, -1.0), operation.argument("max_val", 2, 1.0)
+    elif operation.kind == "threshold":
+        low, high = operation.argument("threshold", 1), None
+        if low != operation.argument("value", 2):
+            return None
+    else:
+        low, high = operation.argument("min", 1), operation.argument("max", 2)
+    if isinstance(low, Tensor) or isinstance(high, Tensor) or low != 0:
+        return operation if operation.kind == "hardtanh" else None
+    top = float("inf") if high is None else float(high)
+    kind = "relu" if high is None else "relu6"
+    return Operation(kind, operation.function, operation.args, operation.kwargs, operation.in_place, top)
+
+
+def _kinds() -> dict[Function, str]:
+    found: dict[Function, str] = {}
+    for kind, names in _SPELLINGS.items():
+        for name in names:
+            for home in (F, torch, Tensor):
+                function = getattr(home, name, None)
+                if function is not None:
+                    found[function] = kind
+    return found
+
+
+_KINDS = _kinds()

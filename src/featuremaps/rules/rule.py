@@ -1,0 +1,72 @@
+"""A backward rule: how something other than the gradient passes single operations on its way back to the input.
+
+Rules act on operations, not on module types, so `nn.ReLU`, `F.relu` and `Tensor.relu_` are alike to them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from featuremaps.rules.operations import ACTIVATIONS, Operation, operation_of
+
+
+class Rule(TorchFunctionMode):
+    """While it is entered, the operations it acts on record another way back; all others keep their gradient.
+
+    A subclass gives in `act` an operation's output with its own way back, or None where it leaves it alone.
+    `replaced` and `kept` count, by kind, the operations it acted on and the activation functions it left alone.
+    `start` says what is sent into the score: 1, or the score itself. What arrives at the tensors that a rule put into
+    `watched` during the forward pass stands in `arrived` after the backward pass, None where nothing did.
+    """
+
+    title: ClassVar[str]
+    start: ClassVar[Literal["one", "score"]] = "one"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replaced: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.watched: list[Tensor] = []
+        self.arrived: list[Tensor | None] = []
+
+    def act(self, operation: Operation) -> Tensor | None:
+        """The operation's output, with another way back; it must not save the operation's input or output itself."""
+        raise NotImplementedError
+
+    def prepared(self, inputs: Tensor) -> Tensor:
+        """What the model is run on (batch·k, …), picture by picture, for these inputs."""
+        return inputs
+
+    def collected(self, arrived: Tensor, inputs: Tensor) -> Tensor:
+        """What is made of that which arrived at the prepared inputs: shaped like `inputs`."""
+        return arrived
+
+    def warning(self) -> str | None:
+        """What was replaced and what was not, with counts, where something was left alone."""
+        if self.replaced and not self.kept:
+            return None
+        left = f"{_counted(self.kept)} kept their own gradient" if self.kept else "no activation function was seen"
+        if not self.replaced:
+            return f"{self.title} found nothing to act on ({left}): this is the plain gradient."
+        return f"{self.title} acted on {_counted(self.replaced)}; {left}."
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        operation = operation_of(func, args, kwargs or {})
+        if operation is None:
+            return func(*args, **(kwargs or {}))
+        output = self.act(operation)
+        if output is None:
+            if operation.kind in ACTIVATIONS:
+                self.kept[operation.kind] += 1
+            return operation.run()
+        self.replaced[operation.kind] += 1
+        return operation.instead(output)
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
