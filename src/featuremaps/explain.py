@@ -1,7 +1,7 @@
 """Explaining pictures: one record per chunk of pictures, and every method asked for as a formula on it."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.attributions import Attributions
+from featuremaps.chunks import in_chunks, out_of_memory
 from featuremaps.comparison import Comparison, Explanation, Key
 from featuremaps.doubts import doubts, pixel_doubts
-from featuremaps.errors import MethodError, ModelError, OptionError, did_you_mean
+from featuremaps.errors import MethodError, OptionError, did_you_mean
 from featuremaps.heatmaps import Heatmaps
 from featuremaps.methods import Method
 from featuremaps.needs import NEEDS, Pass, Precision, autocast, together
@@ -94,11 +95,9 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request, batch_
     Pictures of one size run together, up to `batch_size` at a time, fewer when memory is short. The model is
     afterwards as it was, also when something fails.
     """
-    if batch_size < 1:
-        raise OptionError(f"batch_size is how many pictures run together, 1 or more; got {batch_size}.")
     found: dict[int, tuple[_Chunk, int]] = {}
     with preserved(model) as session:
-        for indices, chunk in _in_chunks(
+        for indices, chunk in in_chunks(
             [seen.input for seen in pictures],
             batch_size,
             lambda inputs, indices: _explain(session, inputs, request.of(indices, len(pictures))),
@@ -184,7 +183,7 @@ def _maps(
             try:
                 made[method.name, layer, key] = _map(method, given, request)
             except Exception as error:
-                if not request.keep_failures or (_out_of_memory(error) and len(inputs) > 1):
+                if not request.keep_failures or (out_of_memory(error) and len(inputs) > 1):
                     raise
                 failures[method.name, layer, key] = f"{type(error).__name__}: {error}"
     return record, made
@@ -235,37 +234,6 @@ def _augmented(
         maps = {key: found.map.flip(-1) if flip else found.map for key, found in again.items()}
         total = {key: total[key] + map for key, map in maps.items() if key in total}
     return {key: replace(made[key], map=map / (len(variants) + 1)) for key, map in total.items()}
-
-
-def _in_chunks(
-    inputs: Sequence[Tensor], most: int, run: Callable[[Tensor, list[int]], Any]
-) -> Iterator[tuple[list[int], Any]]:
-    """Run pictures of equal shape together, at most `most` at a time; halve that whenever memory runs out."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for i, tensor in enumerate(inputs):
-        groups.setdefault(tuple(tensor.shape), []).append(i)
-    work = [group[start : start + most] for group in groups.values() for start in range(0, len(group), most)]
-    for chunk in track(work, "explaining pictures"):
-        pending = [chunk]
-        while pending:
-            indices = pending.pop(0)
-            try:
-                result = run(torch.stack([inputs[i] for i in indices]), indices)
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                if len(indices) == 1:
-                    raise ModelError(
-                        "memory ran out on a single picture; use smaller pictures or fewer layers."
-                    ) from error
-                half = len(indices) // 2
-                pending[:0] = [indices[:half], indices[half:]]
-                continue
-            yield indices, result
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from featuremaps.errors import ModelError, TargetError
@@ -189,6 +189,27 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     arrived = torch.autograd.grad(scores, [leaf, *rule.watched], grad_outputs=start, allow_unused=True)
     rule.arrived = list(arrived[1:])
     return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
+
+
+@torch.enable_grad()
+def send_back_unit(
+    session: Session, inputs: Float[Tensor, "batch colour *space"], layer: str, channel: int, way: Way
+) -> tuple[Float[Tensor, " batch"], Int[Tensor, "batch 2"], Float[Tensor, "batch colour *space"]]:
+    """A channel's highest value in each picture, its place (row, column), and what `way` sends back from there.
+
+    What is sent is the value itself (Zeiler & Fergus 2014, section 2.1). The model stops at the layer.
+    """
+    address, leaf = parse(layer), to_model(session.model, inputs).detach().clone().requires_grad_()
+    tap = _Tap((address,), tuple(leaf.shape), getattr(session.model, "num_prefix_tokens", None), True, True)
+    rule = Rectifiers()
+    _forward(session, leaf, tap, True, rule)
+    _check_all_ran([address], tap)
+    own = tap.layouts[layer].to_maps(tap.taken[layer])[:, channel]
+    values, places = own.flatten(1).max(1)
+    rule.way = way
+    (signal,) = torch.autograd.grad(values, leaf, grad_outputs=values.detach())
+    rows_and_columns = torch.stack([places // own.shape[2], places % own.shape[2]], 1)
+    return values.detach().float(), rows_and_columns, signal.float()
 
 
 def to_model(model: nn.Module, inputs: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from featuremaps.comparison import Comparison, Explanation
-from featuremaps.errors import ImageError, ModelError, OptionError
+from featuremaps.errors import ImageError, LayerNotFoundError, ModelError, OptionError
 from featuremaps.explain import Request, Smoothing, compare
 from featuremaps.layers import LayerInfo, Layers, is_layer, walk
+from featuremaps.layers.addresses import Address, parse
 from featuremaps.methods import Method, find_method
 from featuremaps.needs import Precision, together
+from featuremaps.projecting import project
+from featuremaps.projections import Projections
 from featuremaps.record import Record, take, to_model
 from featuremaps.report.build import explanation_report, provenance_of
 from featuremaps.report.html import write
+from featuremaps.rules import Way
 from featuremaps.sight import Sighting, see
 from featuremaps.state import preserved, unwrapped
 from featuremaps.targets import as_target
@@ -143,6 +147,25 @@ class Scope:
         return self._compare(
             pictures, _found(methods), layers, _several(targets), smooth, seed, precision, batch_size, options or {}
         )
+
+    def project(
+        self,
+        pictures: object,
+        units: str | Sequence[str],
+        *,
+        rule: Way = "deconvnet",
+        most: int = 9,
+        batch_size: int = 32,
+    ) -> Projections:
+        """Units back in pixel space, each in the `most` pictures where it is strongest, cut to its receptive field.
+
+        `units` are channels such as "layer4:452"; `rule` is "deconvnet", "guided" or "gradient".
+        """
+        seen = self.see(pictures).seen
+        found = [
+            _unit(self._walk(seen[0].input[None]), unit) for unit in ([units] if isinstance(units, str) else units)
+        ]
+        return project(self.model, seen, found, lambda inputs, layer: self._walk(inputs)[layer], rule, most, batch_size)
 
     def report(
         self,
@@ -298,6 +321,20 @@ def _found(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
     if isinstance(methods, str) or not isinstance(methods, Sequence):
         return [find_method(methods)]
     return [find_method(method) for method in methods]
+
+
+def _unit(layers: Layers, text: str) -> Address:
+    """One channel of a layer that gives maps, as the model ran."""
+    address = parse(text)
+    if address.channel is None:
+        raise LayerNotFoundError(
+            f"{text!r} is a layer, and one channel of it is needed: write '{text}:0' for its first channel."
+        )
+    (layer,) = layers.resolve(str(address))
+    channels = layers[layer].channels
+    if channels is not None and address.channel >= channels:
+        raise LayerNotFoundError(f"unit {text!r} does not exist: {layer} has {channels} channels, 0 to {channels - 1}.")
+    return replace(parse(layer), channel=address.channel)
 
 
 def _several(targets: object) -> list[object]:

@@ -1,0 +1,131 @@
+"""Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from featuremaps.chunks import in_chunks
+from featuremaps.errors import LayerNotFoundError, OptionError, did_you_mean
+from featuremaps.layers import LayerInfo
+from featuremaps.layers.addresses import Address
+from featuremaps.projections import Box, Projection, Projections
+from featuremaps.record import send_back_unit, take
+from featuremaps.rules import WAYS, Way
+from featuremaps.sight import Seen
+from featuremaps.state import Session, preserved
+
+Look = Callable[[Tensor, str], LayerInfo]
+
+
+@dataclass(frozen=True)
+class _Peak:
+    """How strong one channel is in one picture."""
+
+    picture: int
+    value: float
+
+
+def project(
+    model: nn.Module,
+    pictures: Sequence[Seen],
+    units: Sequence[Address],
+    info: Look,
+    way: Way,
+    most: int,
+    batch_size: int,
+) -> Projections:
+    """Each unit in the `most` pictures where it is strongest, sent back to the pixels from its strongest place.
+
+    `info` tells what is known about a layer for inputs of a size. One pass over all pictures finds the strongest, a
+    second one sends them back.
+    """
+    if way not in WAYS:
+        raise OptionError(f"rule={way!r} is not known; choose {', '.join(map(repr, WAYS))}.{did_you_mean(way, WAYS)}")
+    if most < 1:
+        raise OptionError(f"most is how many pictures are shown of each unit, 1 or more; got {most}.")
+    with preserved(model) as session:
+        peaks = _peaks(session, pictures, units, batch_size)
+        rows = tuple(
+            _projected(session, pictures, unit, _strongest(peaks[str(unit)], most), info, way, batch_size)
+            for unit in units
+        )
+    return Projections(rows, way)
+
+
+def _strongest(peaks: Sequence[_Peak], most: int) -> list[int]:
+    """The numbers of the pictures with the highest peaks, strongest first."""
+    return [peak.picture for peak in sorted(peaks, key=lambda peak: -peak.value)[:most]]
+
+
+def _projected(
+    session: Session,
+    pictures: Sequence[Seen],
+    unit: Address,
+    chosen: Sequence[int],
+    info: Look,
+    way: Way,
+    batch_size: int,
+) -> tuple[Projection, ...]:
+    """One unit in some of the pictures, in their order."""
+    found: dict[int, Projection] = {}
+
+    def back(batch: Tensor, rows: list[int]) -> None:
+        assert unit.channel is not None
+        layer = info(batch[:1], unit.name)
+        values, places, signals = send_back_unit(session, batch, unit.name, unit.channel, way)
+        for row, value, (down, across), signal in zip(rows, values.tolist(), places.tolist(), signals, strict=True):
+            box = receptive_box(layer, (down, across), tuple(batch.shape[2:]))
+            found[row] = Projection(str(unit), pictures[chosen[row]], value, (down, across), box, signal)
+
+    for _ in in_chunks([pictures[number].input for number in chosen], batch_size, back, "projecting units"):
+        pass
+    return tuple(found[row] for row in range(len(chosen)))
+
+
+def _peaks(
+    session: Session, pictures: Sequence[Seen], units: Sequence[Address], batch_size: int
+) -> Mapping[str, list[_Peak]]:
+    """Every unit's highest value in every picture, from one pass that stops at the deepest layer."""
+    layers = list(dict.fromkeys(unit.name for unit in units))
+    peaks: dict[str, list[_Peak]] = {str(unit): [] for unit in units}
+
+    def highest(batch: Tensor, rows: list[int]) -> None:
+        record = take(session, batch, layers, gradients=False, stop_early=True)
+        for unit in units:
+            values = channel_of(record.activations[unit.name], unit).flatten(1).amax(1)
+            peaks[str(unit)] += [_Peak(row, value) for row, value in zip(rows, values.tolist(), strict=True)]
+
+    for _ in in_chunks([seen.input for seen in pictures], batch_size, highest, "looking for the strongest pictures"):
+        pass
+    return peaks
+
+
+def channel_of(maps: Float[Tensor, "batch channel height width"], unit: Address) -> Float[Tensor, "batch height width"]:
+    """One unit's maps; `LayerNotFoundError` where the layer has no such channel."""
+    assert unit.channel is not None
+    if unit.channel >= maps.shape[1]:
+        raise LayerNotFoundError(
+            f"unit {str(unit)!r} does not exist: {unit.name} has {maps.shape[1]} channels, 0 to {maps.shape[1] - 1}."
+        )
+    return maps[:, unit.channel]
+
+
+def receptive_box(layer: LayerInfo, place: tuple[int, int], size: tuple[int, ...]) -> Box:
+    """What one unit sees of an input of `size` (height, width), in its pixels, clipped at the border.
+
+    The whole input where every unit sees all of it, or where the receptive field is not known.
+    """
+    if layer.whole or not (layer.receptive_field and layer.start and layer.stride) or len(size) != 2:
+        *stack, width = size
+        return Box(0, 0, width, int(torch.tensor(stack).prod()))
+    edges = []
+    for field, start, stride, index, extent in zip(
+        layer.receptive_field, layer.start, layer.stride, place, size, strict=True
+    ):
+        low = start + index * stride - field / 2
+        edges.append((max(0, round(low)), min(extent, round(low + field))))
+    (top, bottom), (left, right) = edges
+    return Box(left, top, right, bottom)
