@@ -22,7 +22,14 @@ COPY = """canvas => {
 def pixels(page, index=0):
     """What the canvas of a map shows: (height, width, 3)."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    address = page.locator(".matrix canvas").nth(index).evaluate(COPY)
+    return drawing(page.locator(".matrix canvas").nth(index))
+
+
+def drawing(canvas):
+    """What any canvas shows, once it is in view and drawn: (height, width, 3)."""
+    canvas.scroll_into_view_if_needed()
+    canvas.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    address = canvas.evaluate(COPY)
     return np.array(Image.open(BytesIO(b64decode(address.split(",")[1]))).convert("RGB"), dtype=int)
 
 

@@ -1,20 +1,32 @@
 """A report: data that says what was found, and a viewer that shows it, written into one HTML file."""
 
+from featuremaps.report.channels import BrowsedPicture, ChannelsSection, LayerMaps
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanations import ClassScore, Display, ExplainedPicture, Explanations, HeatmapData
+from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.html import embed, render, write
+from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
 
 __all__ = [
+    "BrowsedPicture",
+    "ChannelsSection",
     "ClassScore",
     "Display",
     "ExplainedPicture",
     "Explanations",
+    "FilterTile",
+    "FiltersSection",
     "HeatmapData",
+    "LayerMaps",
+    "LayerWalkSection",
     "MethodNote",
     "Provenance",
     "Rejection",
     "ReportData",
     "Section",
+    "TopMap",
+    "WalkedLayer",
+    "WalkedPicture",
     "embed",
     "render",
     "write",

@@ -71,3 +71,8 @@ def picture_uri(image: Image, longest: int = 1024) -> str:
     file = BytesIO()
     image.save(file, kind, quality=quality)
     return f"data:image/{kind};base64,{b64encode(file.getvalue()).decode('ascii')}"
+
+
+def picture_json(image: Image, longest: int = 1024) -> dict[str, object]:
+    """The picture as a data URI with the size that it has on its own."""
+    return {"source": picture_uri(image, longest), "width": image.width, "height": image.height}

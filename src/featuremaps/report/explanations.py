@@ -9,7 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.report.encode import picture_uri, quantise
+from featuremaps.report.encode import picture_json, quantise
 from featuremaps.report.palettes import check_colormap, is_diverging
 
 SCALES = ("max", "minmax", "signed")
@@ -85,8 +85,8 @@ class ExplainedPicture:
         shown = self.original is not None and self.placement is not None
         return {
             "name": self.name,
-            "seen": _picture_json(self.seen),
-            "original": _picture_json(self.original) if shown and self.original else None,
+            "seen": picture_json(self.seen),
+            "original": picture_json(self.original) if shown and self.original else None,
             "placement": list(self.placement) if shown and self.placement else None,
             "label": self.label,
             "top": [score.to_json() for score in self.top],
@@ -144,7 +144,3 @@ def _explained_json(picture: ExplainedPicture) -> dict[str, object]:
         return picture.to_json()
     except Exception as error:
         return {"name": picture.name, "failure": f"{type(error).__name__}: {error}"}
-
-
-def _picture_json(image: Image) -> dict[str, object]:
-    return {"source": picture_uri(image), "width": image.width, "height": image.height}

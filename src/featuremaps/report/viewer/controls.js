@@ -33,18 +33,18 @@ export function strengthControl(store) {
   return holder;
 }
 
-function select(label, options, value, choose) {
+export function select(label, options, value, choose) {
   const element = h("select", { onchange: () => choose(element.value) });
   element.append(...options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
   return h("label", { class: "choice" }, h("span", {}, label), element);
 }
 
-function scaleControl(store) {
+export function scaleControl(store) {
   const options = Object.entries(SCALES).map(([value, { name }]) => [value, name]);
   return select("Values", options, store.get().scale, (scale) => store.set({ scale }));
 }
 
-function colourControl(store) {
+export function colourControl(store) {
   const holder = h("div", {});
   const draw = (state) => {
     const signed = state.scale === "signed";
@@ -62,25 +62,32 @@ function checkbox(label, title, checked, change) {
   return h("label", { class: "tick", title }, input, h("span", {}, label));
 }
 
-export function toolbar(store, { placed }) {
-  const more = h("details", { class: "more" },
-    h("summary", {}, "Display"),
-    h("div", { class: "more-body" },
-      scaleControl(store),
-      colourControl(store),
-      checkbox("Fade weak areas", "Let the picture show through where the map is weak", store.get().fade, (fade) => store.set({ fade })),
-      placed && checkbox("On the whole original picture", "Undo the model's crop and resize", store.get().whole, (whole) => store.set({ whole })),
-    ));
+// Choices that a narrow screen folds away.
+export function displayMenu(...choices) {
+  const more = h("details", { class: "more" }, h("summary", {}, "Display"), h("div", { class: "more-body" }, choices));
   // A wide screen has room for everything, and the style sheet hides the summary there.
   const wide = matchMedia("(min-width: 60rem)");
   wide.addEventListener("change", () => (more.open = wide.matches));
   more.open = wide.matches;
+  return more;
+}
+
+export function toolbar(store, { placed }) {
+  const more = displayMenu(
+    scaleControl(store),
+    colourControl(store),
+    checkbox("Fade weak areas", "Let the picture show through where the map is weak", store.get().fade, (fade) => store.set({ fade })),
+    placed && checkbox("On the whole original picture", "Undo the model's crop and resize", store.get().whole, (whole) => store.set({ whole })));
   const element = h("div", { class: "toolbar", role: "group", "aria-label": "How the maps are shown" },
     viewControl(store), strengthControl(store), sharedLegend(store), more, printNote(store));
-  // Headings stick below the toolbar, whose height depends on what fits beside each other.
-  const measure = () => element.parentElement?.style.setProperty("--toolbar-height", `${element.offsetHeight}px`);
-  new ResizeObserver(measure).observe(element);
-  return element;
+  return measured(element);
+}
+
+// Headings stick below the toolbar, whose height depends on what fits beside each other.
+export function measured(toolbar) {
+  const measure = () => toolbar.parentElement?.style.setProperty("--toolbar-height", `${toolbar.offsetHeight}px`);
+  new ResizeObserver(measure).observe(toolbar);
+  return toolbar;
 }
 
 // Paper has no slider: say what it was set to.

@@ -105,10 +105,11 @@ function factsOf(map, picture, state) {
     ["Resolution", `${map.grid.height} \u00d7 ${map.grid.width} cells`],
     ["Raw values", `${number(low)} to ${number(high)}`],
     ["Strongest", top && `row ${top.row}, column ${top.column}, counted from 0`],
+    ...(map.facts ?? []),
   ];
   return [
     h("dl", {}, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
     mapLegend(map, picture, state),
-    ...map.warnings.map((warning) => h("p", { class: "warning" }, h("strong", {}, "Do not trust: "), warning)),
+    ...(map.warnings ?? []).map((warning) => h("p", { class: "warning" }, h("strong", {}, "Do not trust: "), warning)),
   ];
 }

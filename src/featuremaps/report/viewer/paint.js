@@ -23,10 +23,11 @@ function canvasOf(width, height) {
 
 const GREY = 128;
 
-function colourCanvas(grid, state, fade) {
+// Fills `canvas` with the colours of a scaled grid, a pixel a cell.
+function colourInto(canvas, grid, state, fade) {
   const { colours } = tables.get(activePalette(state));
   const signed = state.scale === "signed";
-  const canvas = canvasOf(grid.width, grid.height);
+  Object.assign(canvas, { width: grid.width, height: grid.height });
   const context = canvas.getContext("2d");
   const image = context.createImageData(grid.width, grid.height);
   const span = grid.high - grid.low;
@@ -40,17 +41,28 @@ function colourCanvas(grid, state, fade) {
     image.data[4 * index + 3] = fade && known ? Math.round(255 * weight) : 255;
   });
   context.putImageData(image, 0, 0);
-  return { canvas, low: grid.low, high: grid.high };
+}
+
+// The map scaled for colouring. Maps that share their scale with others say between which values: `limits(state)`.
+function shaded(map, height, width, state) {
+  return { ...scaled(map.grid, height, width, state.scale), ...map.limits?.(state) };
+}
+
+// The map alone, a pixel a cell.
+export function paintTile(canvas, map, state) {
+  colourInto(canvas, shaded(map, map.grid.height, map.grid.width, state), state, false);
 }
 
 // The colours of a map for this state, kept until the state asks for others: a strength slider then costs one blend.
 export function colours(map, picture, state) {
   const raw = state.view === "raw";
-  const key = [state.scale, activePalette(state), raw || state.fade, raw].join(" ");
+  const key = [state.scale, activePalette(state), raw || state.fade, raw, state.across].join(" ");
   if (map.painted?.key !== key) {
     const [height, width] = raw ? [map.grid.height, map.grid.width] : [picture.seen.height, picture.seen.width];
-    const grid = scaled(map.grid, Math.min(height, 1024), Math.min(width, 1024), state.scale);
-    map.painted = { key, ...colourCanvas(grid, state, state.fade && !raw) };
+    const grid = shaded(map, Math.min(height, 1024), Math.min(width, 1024), state);
+    const canvas = canvasOf(grid.width, grid.height);
+    colourInto(canvas, grid, state, state.fade && !raw);
+    map.painted = { key, canvas, low: grid.low, high: grid.high };
   }
   return map.painted;
 }

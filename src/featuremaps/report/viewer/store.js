@@ -1,5 +1,14 @@
 // The reader's choices (view, strength, scale, …) in one place: controls change them, figures listen.
 
+// What a section's display says at first, in the words of the controls.
+export function displayState({ colormap, strength, scale }) {
+  const signed = scale === "signed";
+  return {
+    view: "overlay", strength, scale, fade: false, whole: false,
+    sequential: signed ? "inferno" : colormap, diverging: signed ? colormap : "RdBu_r",
+  };
+}
+
 export function createStore(initial) {
   const listeners = new Set();
   let state = Object.freeze({ ...initial });

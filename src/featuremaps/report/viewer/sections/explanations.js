@@ -4,15 +4,8 @@ import { breakable, failure, h, percent, plural } from "featuremaps/dom.js";
 import { toolbar } from "featuremaps/controls.js";
 import { createGroup } from "featuremaps/figure.js";
 import { renderMatrices } from "featuremaps/matrix.js";
-import { createStore } from "featuremaps/store.js";
-
-async function load(entry) {
-  if (!entry) return null;
-  const image = new Image();
-  image.src = entry.source;
-  await image.decode();
-  return { ...entry, image };
-}
+import { load } from "featuremaps/pictures.js";
+import { createStore, displayState } from "featuremaps/store.js";
 
 function answer(picture) {
   if (!picture.top.length) return h("p", { class: "quiet" }, "The model's answer was not recorded.");
@@ -80,12 +73,7 @@ export async function render(section, { id, rejected }) {
     const why = rejected.length ? ` ${plural(rejected.length, "picture was", "pictures were")} rejected; the reasons are below.` : "";
     return h("p", { class: "empty" }, `There is no picture to explain.${why}`);
   }
-  const { colormap, strength, scale } = section.display;
-  const signed = scale === "signed";
-  const store = createStore({
-    view: "overlay", strength, scale, fade: false, whole: false,
-    sequential: signed ? "inferno" : colormap, diverging: signed ? colormap : "RdBu_r",
-  });
+  const store = createStore(displayState(section.display));
   const pictures = await Promise.all(section.pictures.map((picture, index) => guarded(picture, `${id}-${index + 1}`, store)));
   const mapped = section.pictures.some((picture) => picture.maps?.some((map) => map.map));
   const placed = section.pictures.some((picture) => picture.original);
