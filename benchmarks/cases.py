@@ -1,65 +1,18 @@
-"""What is measured: for each piece of work its contestants, who is compared with whom, and the goal."""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+"""What is measured of class activation maps, beside the pixel maps of `pixel_cases`, and the models for both."""
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
 from benchmarks import ours, peers
+from benchmarks.case import OURS, Case, Contestant, Goal, Pair
+from benchmarks.pixel_cases import PIXEL_CASES
 from benchmarks.timing import Run
 
 SIZE = 224
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What a ratio has to be: at least so many times faster than the peer, or at most so many times its time."""
-
-    value: float
-    within: bool = False
-
-    def ratio(self, own: float, other: float) -> float:
-        """The figure that the goal is about."""
-        return own / other if self.within else other / own
-
-    def met(self, ratio: float) -> bool:
-        """Whether a measured ratio reaches the goal."""
-        return ratio <= self.value if self.within else ratio >= self.value
-
-    def __str__(self) -> str:
-        return f"≤ {self.value:g} × its time" if self.within else f"≥ {self.value:g} × faster"
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """Someone who does the work. `passes` is how often a slow one runs the model per picture; 0: it is not slow."""
-
-    build: peers.Build
-    passes: int = 0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Who is compared with whom, and what is asked of the ratio."""
-
-    own: str
-    other: str
-    goal: Goal
-
-
-@dataclass(frozen=True)
-class Case:
-    """One piece of work."""
-
-    title: str
-    architecture: str
-    contestants: Mapping[str, Contestant]
-    pairs: tuple[Pair, ...]
-
-
-OURS, GRAD_CAM = "featuremaps", "grad-cam"
+GRAD_CAM = "grad-cam"
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 EIGHT = {
     "grad_cam": "GradCAM",
@@ -85,7 +38,7 @@ def _ablation(layer: str, channels: int, goal: float) -> Case:
     )
 
 
-CASES = {
+CASES: dict[str, Case] = {
     "grad_cam": Case(
         "Grad-CAM, layer4",
         "resnet50",
@@ -126,6 +79,7 @@ CASES = {
         },
         (Pair(OURS, GRAD_CAM, Goal(1)), Pair(f"{OURS}, bfloat16", GRAD_CAM, Goal(2.5))),
     ),
+    **PIXEL_CASES,
 }
 
 

@@ -38,3 +38,20 @@ def compare(methods: Sequence[str], layers: Sequence[str]) -> Build:
         return run
 
     return build
+
+
+def pixels(methods: Sequence[str], **options: Any) -> Build:
+    """`Scope.compare` with pixel methods; values (batch, colour, …) are handed on as maps (batch·colour, …)."""
+
+    def build(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+        import featuremaps as fm
+
+        scope, target = fm.Scope(model), tuple(classes)
+
+        def run() -> list[Tensor]:
+            found = scope.compare(pictures, methods, targets=[target], options=options)
+            return [found[method, "input", target].tensor.flatten(0, 1) for method in methods]
+
+        return run
+
+    return build

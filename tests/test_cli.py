@@ -101,6 +101,9 @@ def test_layers_and_methods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["explain", "{photo}", "-m", "dmeo"], "Did you mean 'demo'"),
         (["explain", "{photo}", "-m", "torchvision:resnet51"], "Did you mean 'resnet5"),
         (["explain", "{photo}", "-m", "torchvision:resnet18", "-w", "gone.safetensors"], "gone.safetensors"),
+        (["maps", "{photo}", "-m", "demo", "-l", "layer4:600"], "layer4 has channels 0 to 95, there is no 600"),
+        (["maps", "{photo}", "-m", "demo", "--scaling", "0,high"], "two numbers such as 0,5"),
+        (["filters", "-m", "demo", "-l", "fc"], "has no filters.*Convolutions near it"),
     ],
 )
 def test_errors_are_one_message(
@@ -162,3 +165,38 @@ def test_progress_is_silent_where_nobody_watches(photos: Path, tmp_path: Path) -
     command = [sys.executable, "-m", "featuremaps", "explain", str(photos / "first.png"), "-m", "demo"]
     done = subprocess.run([*command, "-o", str(tmp_path / "o")], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_maps_of_a_layer(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["maps", str(photos), "-m", "demo", "-l", "layer3", "--top", "4", "--highlight", "layer3:1"]
+    assert run(*arguments, "--scaling", "0,5", "-o", str(out), monkeypatch=monkeypatch) == 0
+    kinds = [("maps", "npy"), ("maps", "png"), ("rgb", "npy"), ("rgb", "png"), ("top", "npy"), ("top", "png")]
+    expected = [f"{photo}__{kind}__layer3.{suffix}" for photo in ("first", "second") for kind, suffix in kinds]
+    assert sorted(path.name for path in out.iterdir()) == expected
+    whole = np.load(out / "first__maps__layer3.npy")
+    best = whole.mean((1, 2)).argsort()[::-1][0]
+    printed = capsys.readouterr()
+    assert f"first.png: layer3:{best} " in printed.out
+    assert "broken.jpg" in printed.err
+    assert 4 <= len(np.load(out / "first__top__layer3.npy")) <= 5
+
+
+def test_maps_of_units_and_of_all_layers(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(photos / "first.png")
+    assert run("maps", photo, "-m", "demo", "-l", "layer4:5", "-o", str(tmp_path / "u"), monkeypatch=monkeypatch) == 0
+    assert sorted(p.name for p in (tmp_path / "u").iterdir()) == [f"first__maps__layer4-5.{s}" for s in ("npy", "png")]
+    capsys.readouterr()
+    assert run("maps", photo, "-m", "demo", "-l", "all", "-o", str(tmp_path / "w"), monkeypatch=monkeypatch) == 0
+    assert sorted(p.name for p in (tmp_path / "w").iterdir()) == ["first__walk.png", "walk.csv"]
+    assert re.search(r"layer4\s+Block\s+96\s+16×16\s+\d+%", capsys.readouterr().out)
+
+
+def test_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("filters", "-m", "demo", "-l", "conv1", "-o", str(tmp_path), monkeypatch=monkeypatch) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["filters__conv1.npy", "filters__conv1.png"]
+    assert "conv1: 16 filters 5×5 over 3 channels" in capsys.readouterr().out

@@ -147,10 +147,12 @@ def test_the_model_comes_back() -> None:
 
 def test_what_cannot_be_projected() -> None:
     scope, pictures = fm.Scope(Little()), noise(1)
-    with pytest.raises(LayerNotFoundError, match=r"unit 'features:99' does not exist: features has 8 channels, 0 to 7"):
+    with pytest.raises(
+        LayerNotFoundError, match=r"features has channels 0 to 7, there is no 99 \('features:99' was asked for\)"
+    ):
         scope.project(pictures, "features:99")
     with pytest.raises(
-        LayerNotFoundError, match=r"'features' is a layer, and one channel of it is needed: write 'feat"
+        LayerNotFoundError, match=r"'features' is a layer, and a unit is one channel of it: 'features:0'"
     ):
         scope.project(pictures, "features")
     with pytest.raises(LayerNotFoundError, match="Did you mean 'features"):

@@ -3,11 +3,13 @@
 import gc
 import random
 import weakref
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 
 import featuremaps as fm
@@ -68,7 +70,7 @@ def fragile(training: bool, failure: str | None = None) -> Fragile:
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("case", ["normal", "bad target", "forward", "backward", "interrupt"])
-@pytest.mark.parametrize("method", sorted(fm.METHODS))
+@pytest.mark.parametrize("method", sorted(set(fm.METHODS) - {"legrad"}))  # which needs attention, see below
 def test_model_comes_back(method: str, case: str, training: bool) -> None:
     model = fragile(training, case if case in ("forward", "backward", "interrupt") else None)
     inputs = torch.rand(2, 3, 16, 16)
@@ -98,6 +100,24 @@ def test_model_comes_back(method: str, case: str, training: bool) -> None:
         assert isinstance(outcome, KeyboardInterrupt)
     else:
         assert (outcome is not None) == differentiates
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("failure", [None, KeyboardInterrupt, RuntimeError])
+def test_a_vision_transformer_comes_back_from_legrad(failure: type[BaseException] | None, training: bool) -> None:
+    model = torchvision.models.VisionTransformer(16, 8, 2, 2, 8, 16, dropout=0.1, num_classes=3).train(training)
+    inputs = torch.rand(2, 3, 16, 16)
+
+    def fail(*_: object) -> None:
+        if failure is not None:
+            raise failure
+
+    handle = model.encoder.layers[1].register_forward_hook(fail)
+    before = snapshot(model, inputs)
+    with pytest.raises(failure) if failure else nullcontext():
+        fm.Scope(model).explain(inputs, "legrad", target=1)
+    assert before.differences(snapshot(model, inputs)) == []
+    handle.remove()
 
 
 def test_interrupt_inside_a_nested_pass_restores_everything() -> None:

@@ -5,7 +5,11 @@ from importlib.metadata import version
 from featuremaps.attributions import Attributions
 from featuremaps.comparison import Comparison
 from featuremaps.errors import FeatureMapsError, FeatureMapsWarning
+from featuremaps.filters import Filters
 from featuremaps.heatmaps import Heatmaps, fuse
+from featuremaps.layer_maps import LayerMaps
+from featuremaps.layer_walk import LayerWalk
+from featuremaps.maps import FeatureMaps
 from featuremaps.methods import METHODS, method
 from featuremaps.record import Record
 from featuremaps.scope import Scope
@@ -18,9 +22,13 @@ __all__ = [
     "Attributions",
     "Box",
     "Comparison",
+    "FeatureMaps",
     "FeatureMapsError",
     "FeatureMapsWarning",
+    "Filters",
     "Heatmaps",
+    "LayerMaps",
+    "LayerWalk",
     "Logit",
     "Margin",
     "Mask",

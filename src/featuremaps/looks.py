@@ -1,5 +1,7 @@
 """How maps become pictures: enlarging, scaling to 0..1, colouring, and laying over a photograph."""
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -100,6 +102,43 @@ def overlay(
     heat = np.asarray(coloured(map, colormap, signed), dtype=np.float32)
     opacity = alpha * (1.25 * map.abs()).clamp(0, 1).numpy()[..., None]
     return Image.fromarray((base * (1 - opacity) + heat * opacity).round().astype(np.uint8))
+
+
+def tiled(tiles: Sequence[Image.Image], columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Pictures of one size beside each other, row by row, on white; nearly square unless `columns` are given."""
+    columns = min(len(tiles), columns or math.ceil(math.sqrt(len(tiles))))
+    if columns < 1:
+        raise OptionError(f"a grid has 1 column or more; got {columns}.")
+    width, height = tiles[0].size
+    rows = math.ceil(len(tiles) / columns)
+    sheet = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        sheet.paste(tile, (column * (width + gap), row * (height + gap)))
+    return sheet
+
+
+def captioned(image: Image.Image, text: str) -> Image.Image:
+    """The picture with a line of text below it, as wide as both need."""
+    from PIL import ImageDraw, ImageFont
+
+    font = ImageFont.load_default(12)
+    width = max(image.width, math.ceil(font.getlength(text)) + 8)
+    sheet = Image.new("RGB", (width, image.height + 22), "white")
+    sheet.paste(image, (0, 0))
+    ImageDraw.Draw(sheet).text((4, image.height + 4), text, (85, 85, 85), font)
+    return sheet
+
+
+def stacked(maps: Sequence[Float[Tensor, "channel _height _width"]]) -> Float[Tensor, "batch channel height width"]:
+    """Maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
+    sizes = {tuple(map.shape[1:]) for map in maps}
+    if len(sizes) > 1:
+        raise OptionError(
+            f"the maps have different sizes ({', '.join(f'{h}×{w}' for h, w in sorted(sizes))}), because the "
+            "pictures have; take .maps, a tuple of them, or give a transform that resizes the pictures alike."
+        )
+    return torch.stack(list(maps))
 
 
 def _colours(name: str):  # type: ignore[no-untyped-def]

@@ -1,14 +1,14 @@
 """Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from featuremaps.anatomy import Anatomy
 from featuremaps.chunks import in_chunks
-from featuremaps.errors import LayerNotFoundError, OptionError, did_you_mean
+from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.layers import LayerInfo
 from featuremaps.layers.addresses import Address
 from featuremaps.projections import Box, Projection, Projections
@@ -16,8 +16,6 @@ from featuremaps.record import send_back_unit, take
 from featuremaps.rules import WAYS, Way
 from featuremaps.sight import Seen
 from featuremaps.state import Session, preserved
-
-Look = Callable[[Tensor, str], LayerInfo]
 
 
 @dataclass(frozen=True)
@@ -29,27 +27,22 @@ class _Peak:
 
 
 def project(
-    model: nn.Module,
-    pictures: Sequence[Seen],
-    units: Sequence[Address],
-    info: Look,
-    way: Way,
-    most: int,
-    batch_size: int,
+    anatomy: Anatomy, pictures: Sequence[Seen], texts: Sequence[str], way: Way, most: int, batch_size: int
 ) -> Projections:
     """Each unit in the `most` pictures where it is strongest, sent back to the pixels from its strongest place.
 
-    `info` tells what is known about a layer for inputs of a size. One pass over all pictures finds the strongest, a
-    second one sends them back.
+    One pass over all pictures finds the strongest, a second one sends them back. Raises `LayerNotFoundError` for a
+    unit that does not exist, `LayoutError` for a layer whose output is not a map.
     """
     if way not in WAYS:
         raise OptionError(f"rule={way!r} is not known; choose {', '.join(map(repr, WAYS))}.{did_you_mean(way, WAYS)}")
     if most < 1:
         raise OptionError(f"most is how many pictures are shown of each unit, 1 or more; got {most}.")
-    with preserved(model) as session:
+    units = anatomy.walk(pictures[0].input[None]).units(texts)
+    with preserved(anatomy.model) as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(
-            _projected(session, pictures, unit, _strongest(peaks[str(unit)], most), info, way, batch_size)
+            _projected(session, pictures, unit, _strongest(peaks[str(unit)], most), anatomy, way, batch_size)
             for unit in units
         )
     return Projections(rows, way)
@@ -65,7 +58,7 @@ def _projected(
     pictures: Sequence[Seen],
     unit: Address,
     chosen: Sequence[int],
-    info: Look,
+    anatomy: Anatomy,
     way: Way,
     batch_size: int,
 ) -> tuple[Projection, ...]:
@@ -74,7 +67,7 @@ def _projected(
 
     def back(batch: Tensor, rows: list[int]) -> None:
         assert unit.channel is not None
-        layer = info(batch[:1], unit.name)
+        layer = anatomy.walk(batch[:1])[unit.name]
         values, places, signals = send_back_unit(session, batch, unit.name, unit.channel, way)
         for row, value, (down, across), signal in zip(rows, values.tolist(), places.tolist(), signals, strict=True):
             box = receptive_box(layer, (down, across), tuple(batch.shape[2:]))
@@ -95,22 +88,12 @@ def _peaks(
     def highest(batch: Tensor, rows: list[int]) -> None:
         record = take(session, batch, layers, gradients=False, stop_early=True)
         for unit in units:
-            values = channel_of(record.activations[unit.name], unit).flatten(1).amax(1)
+            values = record.activations[unit.name][:, unit.channel].flatten(1).amax(1)
             peaks[str(unit)] += [_Peak(row, value) for row, value in zip(rows, values.tolist(), strict=True)]
 
     for _ in in_chunks([seen.input for seen in pictures], batch_size, highest, "looking for the strongest pictures"):
         pass
     return peaks
-
-
-def channel_of(maps: Float[Tensor, "batch channel height width"], unit: Address) -> Float[Tensor, "batch height width"]:
-    """One unit's maps; `LayerNotFoundError` where the layer has no such channel."""
-    assert unit.channel is not None
-    if unit.channel >= maps.shape[1]:
-        raise LayerNotFoundError(
-            f"unit {str(unit)!r} does not exist: {unit.name} has {maps.shape[1]} channels, 0 to {maps.shape[1] - 1}."
-        )
-    return maps[:, unit.channel]
 
 
 def receptive_box(layer: LayerInfo, place: tuple[int, int], size: tuple[int, ...]) -> Box:

@@ -182,8 +182,7 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     inputs = to_model(session.model, inputs.detach())
     leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
     with session.one_pass(), rule:
-        outputs = session.model(leaf)
-    scores = _scores(target, outputs, len(leaf))
+        scores = _scores(target, session.model(leaf), len(leaf))
     _check_gradients([target], [scores], [])
     start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
     arrived = torch.autograd.grad(scores, [leaf, *rule.watched], grad_outputs=start, allow_unused=True)

@@ -1,8 +1,7 @@
 """The model under study. Its verbs are thin: each gathers pictures, finds layers, and calls one function below."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,25 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from featuremaps.anatomy import Anatomy
 from featuremaps.comparison import Comparison, Explanation
-from featuremaps.errors import ImageError, LayerNotFoundError, ModelError, OptionError
+from featuremaps.errors import ImageError, ModelError, OptionError
 from featuremaps.explain import Request, Smoothing, compare
-from featuremaps.layers import LayerInfo, Layers, is_layer, walk
-from featuremaps.layers.addresses import Address, parse
+from featuremaps.filters import Filters, FilterScaling, filters_of
+from featuremaps.layer_maps import LayerMaps
+from featuremaps.layer_walk import LayerWalk
+from featuremaps.layers import Layers
+from featuremaps.maps import FeatureMaps
 from featuremaps.methods import Method, find_method
 from featuremaps.needs import Precision, together
 from featuremaps.projecting import project
 from featuremaps.projections import Projections
-from featuremaps.record import Record, take, to_model
+from featuremaps.reading import read_maps
+from featuremaps.record import Record, take
 from featuremaps.report.build import explanation_report, provenance_of
 from featuremaps.report.html import write
 from featuremaps.rules import Way
+from featuremaps.scales import MapScaling
 from featuremaps.sight import Sighting, see
 from featuremaps.state import preserved, unwrapped
 from featuremaps.targets import as_target
@@ -45,7 +50,7 @@ class Scope:
     transform: Callable[[Image.Image], Any] | None = None
     classes: Sequence[str] | None = None
     name: str = ""
-    _layers: dict[tuple[int, ...], Layers] = field(default_factory=dict, repr=False)
+    _anatomy: Anatomy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module):
@@ -58,6 +63,7 @@ class Scope:
         object.__setattr__(self, "model", unwrapped(self.model))
         object.__setattr__(self, "classes", None if self.classes is None else tuple(self.classes))
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
+        object.__setattr__(self, "_anatomy", Anatomy(self.model, self.preprocessing))
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -74,8 +80,8 @@ class Scope:
         Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
         gives (224 × 224 without one).
         """
-        inputs = self._blank() if pictures is None else self.see(pictures).seen[0].input[None]
-        return self._walk(inputs)
+        inputs = self._anatomy.blank() if pictures is None else self.see(pictures).seen[0].input[None]
+        return self._anatomy.walk(inputs)
 
     def record(
         self, pictures: object, layers: str | Sequence[str] = "last", target: object = None, *, gradients: bool = True
@@ -92,7 +98,7 @@ class Scope:
                 "Give a transform that resizes them alike, or record them one by one."
             )
         inputs = torch.stack([one.input for one in seen])
-        names = self._resolve(layers, inputs)
+        names = self._anatomy.resolve(layers, inputs)
         with preserved(self.model) as session:
             return take(session, inputs, names, [as_target(target)], classes=self.classes, gradients=gradients)
 
@@ -148,6 +154,32 @@ class Scope:
             pictures, _found(methods), layers, _several(targets), smooth, seed, precision, batch_size, options or {}
         )
 
+    def maps(
+        self,
+        pictures: object,
+        layers: str | Sequence[str] = "last",
+        *,
+        highlight: str | Sequence[str] = (),
+        scaling: MapScaling = "map",
+        batch_size: int = 32,
+    ) -> FeatureMaps | LayerMaps | LayerWalk:
+        """What layers turn pictures into: every channel, whatever the model's layout.
+
+        A layer, a unit (`"layer4:452"`) or a list of units gives `FeatureMaps`; several layers or a glob give
+        `LayerMaps`, keyed by layer; `"all"` gives a `LayerWalk`. `highlight` names units that are always shown.
+        `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
+        """
+        seen = self.see(pictures).seen
+        return read_maps(self._anatomy, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
+
+    def filters(self, layer: str, *, scaling: FilterScaling = "filter") -> Filters:
+        """The weights of a convolution as pictures, with what can be told from them; the model is not run.
+
+        `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
+        """
+        found = self.preprocessing.normalization() if self.transform is not None else None
+        return filters_of(self.model, layer, scaling=scaling, colours=found.shown if found else (0, 1, 2))
+
     def project(
         self,
         pictures: object,
@@ -161,11 +193,8 @@ class Scope:
 
         `units` are channels such as "layer4:452"; `rule` is "deconvnet", "guided" or "gradient".
         """
-        seen = self.see(pictures).seen
-        found = [
-            _unit(self._walk(seen[0].input[None]), unit) for unit in ([units] if isinstance(units, str) else units)
-        ]
-        return project(self.model, seen, found, lambda inputs, layer: self._walk(inputs)[layer], rule, most, batch_size)
+        wanted = [units] if isinstance(units, str) else list(units)
+        return project(self._anatomy, self.see(pictures).seen, wanted, rule, most, batch_size)
 
     def report(
         self,
@@ -191,7 +220,7 @@ class Scope:
         """
         sighting = self.see(pictures)
         chosen, wanted = _found(methods), _several(targets)
-        stages = self._walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
+        stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
             sighting, chosen, stages, wanted, smooth, seed, precision, batch_size, options or {}, keep_failures=True
         )
@@ -261,14 +290,14 @@ class Scope:
         seen = self.see(pictures).seen
         first = seen[0].input[None]
         need = together(name for method in methods for name in method.needs)
-        names = self._resolve(layers, first, run=not need.target) if need.layer else []
+        names = self._anatomy.resolve(layers, first, run=not need.target) if need.layer else []
         request = Request(
             methods=tuple(dict.fromkeys(methods)),
             layers=tuple(names),
             targets={_key(target): as_target(target) for target in targets},
             options=_checked(methods, options),
             classes=self.classes,
-            deeper={name: self._deeper(name, first) for name in names} if need.deeper else {},
+            deeper={name: self._anatomy.deeper(name, first) for name in names} if need.deeper else {},
             smooth=frozenset([smooth] if isinstance(smooth, str) else smooth),
             seed=seed,
             precision=precision,
@@ -276,41 +305,6 @@ class Scope:
             keep_failures=keep_failures,
         )
         return compare(self.model, seen, request, batch_size)
-
-    def _blank(self) -> Tensor:
-        """A grey picture as the transform makes it, to run the model on when nobody gave one."""
-        if self.transform is not None:
-            return self.see(Image.new("RGB", (256, 256), (128, 128, 128))).seen[0].input[None]
-        weights = [p for p in self.model.parameters() if p.ndim == 4]
-        return torch.full((1, weights[0].shape[1] if weights else 3, 224, 224), 0.5)
-
-    def _walk(self, inputs: Tensor) -> Layers:
-        """The layers that run for inputs of this size; remembered until the model's modules change."""
-        key = (*inputs.shape[1:], *map(id, self.model.modules()))
-        if key not in self._layers:
-            self._layers.clear()
-            with preserved(self.model):
-                self._layers[key] = walk(self.model, to_model(self.model, inputs))
-        return self._layers[key]
-
-    def _resolve(self, layers: str | Sequence[str], inputs: Tensor, run: bool = False) -> list[str]:
-        """Exact names of the layers asked for; the model is run to find them only where a name alone does not do."""
-        patterns = [layers] if isinstance(layers, str) else list(layers)
-        if not patterns:
-            raise OptionError("no layer was given; 'last' is the last one whose output is still a map.")
-        if not run and all(is_layer(self.model, pattern) for pattern in patterns):
-            return list(dict.fromkeys(patterns))
-        return self._walk(inputs).resolve(patterns)
-
-    def _deeper(self, layer: str, inputs: Tensor) -> tuple[str, ...]:
-        """The last layer of every coarser map size that comes after `layer`."""
-        layers = self._walk(inputs)
-        own = layers[layer]
-        return tuple(
-            stage
-            for stage in layers.stages
-            if layers[stage].order > own.order and _positions(layers[stage]) < _positions(own)
-        )
 
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
@@ -323,26 +317,8 @@ def _found(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
     return [find_method(method) for method in methods]
 
 
-def _unit(layers: Layers, text: str) -> Address:
-    """One channel of a layer that gives maps, as the model ran."""
-    address = parse(text)
-    if address.channel is None:
-        raise LayerNotFoundError(
-            f"{text!r} is a layer, and one channel of it is needed: write '{text}:0' for its first channel."
-        )
-    (layer,) = layers.resolve(str(address))
-    channels = layers[layer].channels
-    if channels is not None and address.channel >= channels:
-        raise LayerNotFoundError(f"unit {text!r} does not exist: {layer} has {channels} channels, 0 to {channels - 1}.")
-    return replace(parse(layer), channel=address.channel)
-
-
 def _several(targets: object) -> list[object]:
     return list(targets) if isinstance(targets, list | tuple) else [targets]
-
-
-def _positions(layer: LayerInfo) -> int:
-    return math.prod(layer.size or ())
 
 
 def _key(target: object) -> object:

@@ -40,7 +40,7 @@ def test_description_says_everything_about_a_method() -> None:
     for part in (
         "Channels weighted by what the class gains",
         "  probability: Like `score`, but the probability of the target's class",
-        "  baseline: 'zero' | 'blur' = 'zero'",
+        "  baseline: 'zero' | 'blur' | 'mean' = 'zero'",
         "  chunk: int = 32",
     ):
         assert part in text

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from map_samples import CHANNELS, browsed, channels_section, noise
 from report_samples import drawn, sample_report
+from section_samples import CHANNELS, browsed, channels_section, noise
 
 from featuremaps.errors import OptionError
 from featuremaps.report import BrowsedPicture, ChannelsSection, Display, LayerMaps

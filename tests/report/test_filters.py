@@ -3,8 +3,8 @@ from io import BytesIO
 
 import pytest
 import torch
-from map_samples import filter_tile, filters_section
 from PIL import Image
+from section_samples import filter_tile, filters_section
 
 from featuremaps.errors import OptionError
 from featuremaps.report import FilterTile

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from map_samples import deep_layers, walk_section, walked_layer
 from report_samples import drawn, sample_report
+from section_samples import deep_layers, walk_section, walked_layer
 
 from featuremaps.errors import OptionError
 from featuremaps.report import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture

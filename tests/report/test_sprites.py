@@ -4,8 +4,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from map_samples import noise
 from PIL import Image
+from section_samples import noise
 
 from featuremaps.report.sprites import averaged, reduced, rounded, sprite
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from browser_tools import drawing
-from map_samples import CHANNELS, browsed, channels_section, noise
 from matplotlib import colormaps
 from playwright.sync_api import expect
 from report_samples import drawn, sample_report
+from section_samples import CHANNELS, browsed, channels_section, noise
 
 from featuremaps.report import BrowsedPicture, ChannelsSection, Display, LayerMaps
 from featuremaps.report.sprites import sprite

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from browser_tools import drawing
-from map_samples import browsed, channels_section, filter_tile, filters_section, walk_section
 from matplotlib import colormaps
 from PIL import Image
 from report_samples import sample_report
+from section_samples import browsed, channels_section, filter_tile, filters_section, walk_section
 
 from featuremaps.report import FilterTile
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from browser_tools import drawing
-from map_samples import deep_layers, walk_section, walked_layer
 from matplotlib import colormaps
 from playwright.sync_api import expect
 from report_samples import drawn, sample_report
+from section_samples import deep_layers, walk_section, walked_layer
 
 from featuremaps.report import LayerWalkSection, WalkedLayer, WalkedPicture
 

@@ -113,12 +113,19 @@ def _distortion(grid: tuple[int, ...], spatial: tuple[int, ...]) -> float:
 
 
 def _token_layout(output: Tensor, spatial: tuple[int, ...], prefix: int | None) -> Layout | None:
-    count, channels = output.shape[1], output.shape[2]
-    prefixes = range(min(9, count)) if prefix is None else [prefix]
-    for tokens in prefixes:
+    found = token_grid(output.shape[1], spatial, prefix=prefix)
+    return None if found is None else Layout("tokens", output.shape[2], *found)
+
+
+def token_grid(count: int, spatial: Sequence[int], *, prefix: int | None = None) -> tuple[tuple[int, int], int] | None:
+    """Rows and columns of a picture's patch tokens, and how many class and register tokens stand before them.
+
+    None where `count` tokens are no grid of square patches of a picture of this height and width.
+    """
+    for tokens in range(min(9, count)) if prefix is None else [prefix]:
         grid = _grid(count - tokens, spatial[0], spatial[1])
         if grid is not None:
-            return Layout("tokens", channels, grid, tokens)
+            return grid, tokens
     return None
 
 

@@ -1,12 +1,12 @@
 """All layers of one run, and finding among them what an address, a glob, "last" or "all" means."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, did_you_mean
 from featuremaps.layers import table
-from featuremaps.layers.addresses import glob, is_glob, parse
+from featuremaps.layers.addresses import Address, glob, is_glob, parse
 from featuremaps.layers.table import LayerInfo
 
 
@@ -74,6 +74,24 @@ class Layers(Sequence[LayerInfo]):
             raise LayerNotFoundError("no layer was named. Give a name, a glob such as 'layer*', 'last' or 'all'.")
         wanted = {name for pattern in given for name in self._matches(pattern)}
         return [name for name in self.names if name in wanted]
+
+    def units(self, texts: Sequence[str]) -> list[Address]:
+        """The channels that unit addresses stand for, each once; raises `LayerNotFoundError` for one that is not."""
+        found = {}
+        for text in texts:
+            asked = parse(text)
+            if asked.channel is None:
+                raise LayerNotFoundError(f"{text!r} is a layer, and a unit is one channel of it: {text + ':0'!r}.")
+            for name in self.resolve(asked.name):
+                unit = replace(parse(name), channel=asked.channel)
+                channels = self[name].channels
+                if channels is not None and asked.channel >= channels:
+                    raise LayerNotFoundError(
+                        f"{name} has channels 0 to {channels - 1}, there is no {asked.channel} ({text!r} was asked "
+                        "for)."
+                    )
+                found[str(unit)] = unit
+        return list(found.values())
 
     def _exact(self, name: str) -> str | None:
         """The record key of a module's name, alias or call; None where there is no such layer."""

@@ -88,10 +88,13 @@ def row(info: LayerInfo) -> tuple[str, ...]:
 
 def as_text(infos: Sequence[LayerInfo], summary: str) -> str:
     """The table in monospaced, aligned columns, with a line of summary below."""
-    rows = [HEADINGS, *(row(info) for info in infos)]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(HEADINGS))]
-    aligned = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in rows)
-    return "\n".join([*aligned, "", summary])
+    return "\n".join([*aligned([HEADINGS, *(row(info) for info in infos)]), "", summary])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of text whose columns stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in rows]
 
 
 def as_html(infos: Sequence[LayerInfo], summary: str, marked: str | None) -> str:

@@ -1,6 +1,20 @@
 """Formulas, a file per family; importing this package registers them all."""
 
-from featuremaps.methods import averaged, cam, eigen, masks, saliency
+from featuremaps.methods import averaged, cam, deep_lift, eigen, full_grad, legrad, masks, relevance, saliency
 from featuremaps.methods.registry import METHODS, Method, find_method, method
 
-__all__ = ["METHODS", "Method", "averaged", "cam", "eigen", "find_method", "masks", "method", "saliency"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "averaged",
+    "cam",
+    "deep_lift",
+    "eigen",
+    "find_method",
+    "full_grad",
+    "legrad",
+    "masks",
+    "method",
+    "relevance",
+    "saliency",
+]

@@ -9,22 +9,24 @@ from torch import Tensor
 from featuremaps.errors import MethodError
 
 Inputs = Float[Tensor, "batch colour *space"]
-Baseline = Literal["zero", "blur"]
-RandomBaseline = Literal["zero", "blur", "uniform"]
+Baseline = Literal["zero", "blur", "mean"]
+RandomBaseline = Literal["zero", "blur", "mean", "uniform"]
 
 
 def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator | None = None) -> Inputs:
     """A baseline for each input.
 
-    `"zero"` is 0 after the preprocessing, the mean colour where that normalises; `"blur"` is the picture blurred
-    beyond recognition (Gaussian, 20 pixels); `"uniform"` is noise between each colour's lowest and highest value,
-    the same noise for every picture.
+    `"zero"` is 0 after the preprocessing, the mean colour of the training pictures where that normalises; `"mean"` the
+    picture's own mean colour; `"blur"` the picture blurred beyond recognition (Gaussian, 20 pixels); `"uniform"` noise
+    between each colour's lowest and highest value, the same noise for every picture.
     """
     if kind == "zero":
         return torch.zeros_like(inputs)
+    space = tuple(range(2, inputs.ndim))
+    if kind == "mean":
+        return inputs.mean(space, keepdim=True).expand_as(inputs).contiguous()
     if kind == "uniform":
         noise = torch.rand(inputs.shape[1:], generator=generator).to(inputs)
-        space = tuple(range(2, inputs.ndim))
         low, high = inputs.amin(space, keepdim=True), inputs.amax(space, keepdim=True)
         return low + noise * (high - low)
     if inputs.ndim != 4:
@@ -34,5 +36,6 @@ def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator
         )
     from torchvision.transforms.functional import gaussian_blur
 
-    blurred: Tensor = gaussian_blur(inputs, [51, 51], [20.0, 20.0])
+    widest = 2 * min(inputs.shape[2:]) - 1  # reflection at the border reaches no further than the picture
+    blurred: Tensor = gaussian_blur(inputs, [min(51, widest)] * 2, [20.0, 20.0])
     return blurred

@@ -9,6 +9,9 @@ from torch import Tensor
 from featuremaps.errors import OptionError
 from featuremaps.methods.spectrum import leading_eigenpair
 
+NOISE = 1e-12
+"""The share of the variance below which a component is rounding."""
+
 Combine = Literal["sum", "principal"]
 
 
@@ -39,6 +42,31 @@ def principal_component(maps: Float[Tensor, "batch channel height width"]) -> Fl
         projection = (points @ vectors[..., None])[..., 0]
     component = oriented(projection, points.mean(2)).masked_fill(broken, torch.nan)
     return component.reshape(batch, height, width).to(maps.dtype)
+
+
+def leading_components(
+    maps: Float[Tensor, "batch channel height width"], count: int
+) -> tuple[Float[Tensor, "batch count height width"], Float[Tensor, "batch count"]]:
+    """Each position's projections on the leading principal components, and their shares of the variance.
+
+    As `principal_component`, for several; components beyond the rank of the layer are 0.
+    """
+    batch, _, height, width = maps.shape
+    points, broken = centred_points(maps)
+    wide = points.shape[1] <= points.shape[2]
+    values, vectors = torch.linalg.eigh(points @ points.mT if wide else points.mT @ points)
+    total = values.clamp_min(0).sum(1, keepdim=True)
+    values, vectors = values.flip(1)[:, :count].clamp_min(0), vectors.flip(2)[:, :, :count]
+    projections = (vectors * values[:, None].sqrt() if wide else points @ vectors).mT
+    noise = values <= NOISE * total
+    values, projections = values.masked_fill(noise, 0.0), projections.masked_fill(noise[:, :, None], 0.0)
+    mean = points.mean(2)
+    missing = count - values.shape[1]
+    shares = torch.nn.functional.pad(divided(values, total.expand_as(values)), (0, missing))
+    rows = [oriented(projections[:, k], mean) for k in range(values.shape[1])]
+    rows += [torch.zeros_like(mean)] * missing
+    components = torch.stack(rows, 1).masked_fill(broken[:, None], torch.nan)
+    return components.reshape(batch, count, height, width).to(maps.dtype), shares.to(maps.dtype)
 
 
 def centred_points(maps: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:

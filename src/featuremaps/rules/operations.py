@@ -1,7 +1,7 @@
 """Which operation a torch function is, however it is written: as a module, a function or a method, in place or not."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,16 +30,31 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "hardsigmoid": ("hardsigmoid",),
     "sigmoid": ("sigmoid", "sigmoid_"),
     "tanh": ("tanh", "tanh_"),
+    "pow": ("pow", "pow_", "__pow__", "__rpow__", "square", "square_"),
+    "sqrt": ("sqrt", "sqrt_", "rsqrt"),
+    "exp": ("exp", "exp_", "expm1"),
+    "log": ("log", "log1p", "logsigmoid"),
+    "abs": ("abs", "abs_", "__abs__"),
+    "reciprocal": ("reciprocal", "__rtruediv__", "__rdiv__"),
+    "other_pointwise": ("cos", "sin", "erf", "softsign", "tanhshrink"),
     "softmax": ("softmax",),
+    "log_softmax": ("log_softmax",),
     "conv": tuple(f"conv{axes}d" for axes in (1, 2, 3)),
     "conv_transpose": tuple(f"conv_transpose{axes}d" for axes in (1, 2, 3)),
     "linear": ("linear",),
     "batch_norm": ("batch_norm",),
     "layer_norm": ("layer_norm",),
     "group_norm": ("group_norm",),
+    "instance_norm": ("instance_norm",),
+    "normalize": ("normalize",),
     "add": ("add", "add_", "__add__", "__iadd__", "__radd__"),
+    "sub": ("sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__", "__rsub__"),
+    "mul": ("mul", "mul_", "multiply", "multiply_", "__mul__", "__imul__", "__rmul__"),
+    "div": ("div", "div_", "divide", "divide_", "true_divide", "true_divide_", "__truediv__", "__itruediv__"),
     "cat": ("cat", "concat", "concatenate"),
     "mean": ("mean",),
+    "sum": ("sum",),
+    "max": ("amax", "amin", "max", "min", "maximum", "minimum"),
     "max_pool": tuple(f"max_pool{axes}d" for axes in (1, 2, 3)),
     "adaptive_max_pool": tuple(f"adaptive_max_pool{axes}d" for axes in (1, 2, 3)),
     "avg_pool": tuple(f"avg_pool{axes}d" for axes in (1, 2, 3)),
@@ -47,13 +62,17 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "attention": ("scaled_dot_product_attention",),
     "multi_head_attention": ("multi_head_attention_forward",),
     "matmul": ("matmul", "__matmul__", "bmm"),
+    "einsum": ("einsum",),
 }
 
 ACTIVATIONS = frozenset(
     {"relu", "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish"}
     | {"softplus", "hardswish", "hardsigmoid", "sigmoid", "tanh"}
 )
-"""Nonlinear functions of single values."""
+"""Nonlinear functions of single values that networks have between their layers."""
+
+POINTWISE = frozenset({"pow", "sqrt", "exp", "log", "abs", "reciprocal", "other_pointwise"})
+"""Other functions of single values."""
 
 _INPLACE_POSITION = {
     "relu": 1, "relu6": 1, "hardtanh": 3, "threshold": 3, "leaky_relu": 2, "rrelu": 4, "elu": 2, "selu": 1,
@@ -77,7 +96,9 @@ class Operation:
     @property
     def input(self) -> Any:
         """What it works on."""
-        return self.args[0] if self.args else self.kwargs.get("input")
+        if self.args:
+            return self.args[0]
+        return self.kwargs.get("input", self.kwargs.get("query"))
 
     def argument(self, name: str, position: int, default: Any = None) -> Any:
         """One of its arguments, however it was passed."""
@@ -87,12 +108,25 @@ class Operation:
         """What it gives."""
         return self.function(*self.args, **self.kwargs)
 
-    def instead(self, output: Tensor) -> Tensor:
+    def on(self, values: Tensor) -> "Operation":
+        """The same call on another input."""
+        if self.args:
+            return replace(self, args=(values, *self.args[1:]))
+        return replace(self, kwargs={**self.kwargs, "input": values})
+
+    def applied(self) -> Function:
+        """The operation as a function of its input alone, which may be overwritten; the input itself is not held."""
+        function, rest = self.function, self.args[1:]
+        named = {name: value for name, value in self.kwargs.items() if name != "input"}
+        return lambda new: function(new, *rest, **named)
+
+    def apart(self) -> Any:
+        """What it gives, with its input left as it is."""
+        return self.applied()(self.input.detach().clone()) if self.in_place else self.run()
+
+    def instead(self, output: Any) -> Any:
         """`output` in the place of what the operation gives: written into its input where it works in place."""
-        if not self.in_place:
-            return output
-        result: Tensor = self.input.copy_(output)
-        return result
+        return self.input.copy_(output) if self.in_place else output
 
 
 def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
@@ -105,7 +139,7 @@ def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str,
         return None
     name = getattr(function, "__name__", "")
     written = kwargs.get("inplace", args[_INPLACE_POSITION[kind]] if _takes_inplace(kind, args) else False)
-    in_place = bool(written) or name == "__iadd__" or (name.endswith("_") and not name.endswith("__"))
+    in_place = bool(written) or name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
     operation = Operation(kind, function, args, kwargs, in_place, _TOP.get(kind, float("inf")))
     return _rectifier(operation) if kind in ("clamp", "threshold", "hardtanh") else operation
 

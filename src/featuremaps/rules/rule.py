@@ -32,7 +32,7 @@ class Rule(TorchFunctionMode):
         self.watched: list[Tensor] = []
         self.arrived: list[Tensor | None] = []
 
-    def act(self, operation: Operation) -> Tensor | None:
+    def act(self, operation: Operation) -> Any:
         """The operation's output, with another way back; it must not save the operation's input or output itself."""
         raise NotImplementedError
 
@@ -48,10 +48,10 @@ class Rule(TorchFunctionMode):
         """What was replaced and what was not, with counts, where something was left alone."""
         if self.replaced and not self.kept:
             return None
-        left = f"{_counted(self.kept)} kept their own gradient" if self.kept else "no activation function was seen"
+        left = f"{counted(self.kept)} kept their own gradient" if self.kept else "no activation function was seen"
         if not self.replaced:
             return f"{self.title} found nothing to act on ({left}): this is the plain gradient."
-        return f"{self.title} acted on {_counted(self.replaced)}; {left}."
+        return f"{self.title} acted on {counted(self.replaced)}; {left}."
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -68,5 +68,6 @@ class Rule(TorchFunctionMode):
         return operation.instead(output)
 
 
-def _counted(kinds: Counter[str]) -> str:
+def counted(kinds: Counter[str]) -> str:
+    """`"3 gelu, 1 silu"`, the most frequent first."""
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())

@@ -1,0 +1,43 @@
+"""`featuremaps methods` and `featuremaps demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.steps import command_line
+
+
+@app.command()
+def methods(name: Annotated[str | None, typer.Argument(help="One method, in full.")] = None) -> None:
+    """List the methods: what they do, what they need, their options, their paper.
+
+    **Examples**
+
+    featuremaps methods
+
+    featuremaps methods score_cam
+    """
+    from featuremaps.methods import METHODS, find_method
+    from featuremaps.methods.table import described, listed
+
+    typer.echo(listed(METHODS.values()) if name is None else described(find_method(name)))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("featuremaps-demo"),
+) -> None:
+    """Explain the bundled pictures with the bundled models, without any network, and say what was found.
+
+    **Example**
+
+    featuremaps demo
+    """
+    from featuremaps.demo.tour import tour
+
+    found = tour(out, command=command_line())
+    for sentence in found.findings:
+        typer.echo(sentence)
+    typer.echo(f"Report: {found.report}")

@@ -1,0 +1,38 @@
+"""DeepLIFT: the change of the score between a baseline and the picture, shared out over the pixels."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.methods.baselines import Baseline, baseline_of
+from featuremaps.methods.registry import method
+from featuremaps.rules import Rule
+from featuremaps.rules.pairs import interleaved
+from featuremaps.rules.rescale import Rescale
+
+Inputs = Float[Tensor, "batch colour height width"]
+
+
+@method(paper="Shrikumar et al. 2017, DeepLIFT, eq. 1-3 and section 3.5.1 (the rescale rule)", level="pixel")
+def deep_lift(
+    inputs: Inputs,
+    propagate: Callable[[Rule], Tensor],
+    score: Callable[[Tensor], Tensor],
+    remark: Callable[[str, Tensor], None],
+    *,
+    baseline: Baseline = "zero",
+) -> Inputs:
+    """What each value of the picture adds to the score, compared with a `baseline` that shows nothing.
+
+    (picture − baseline) times DeepLIFT's multipliers, signed. The contributions add up to the score minus the
+    baseline's score; what is missing is remarked as "completeness error". The baseline is zero, the picture blurred,
+    or its mean colour.
+    """
+    empty = baseline_of(inputs, baseline)
+    contributions = (inputs - empty) * propagate(Rescale(empty))
+    with torch.no_grad():
+        with_picture, without = score(interleaved(inputs, empty)).view(-1, 2).T
+    remark("completeness error", contributions.flatten(1).sum(1) - (with_picture - without))
+    return contributions

@@ -1,0 +1,49 @@
+"""FullGrad: the whole score as a sum of what the picture and every bias put into it, drawn over the picture."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from featuremaps.methods.channels import divided
+from featuremaps.methods.registry import method
+from featuremaps.rules import Rule
+from featuremaps.rules.biases import Biases
+
+Inputs = Float[Tensor, "batch colour height width"]
+
+
+@method(
+    paper="Srinivas & Fleuret 2019, Full-gradient representation, eq. 5-8, rescaled as in the authors' code",
+    level="pixel",
+)
+def full_grad(
+    inputs: Inputs,
+    propagate: Callable[[Rule], Tensor],
+    score: Callable[[Tensor], Tensor],
+    remark: Callable[[str, Tensor], None],
+) -> Float[Tensor, "batch 1 height width"]:
+    """Where the picture and the biases of all layers make the score: input times gradient plus bias times gradient.
+
+    The absolute value of each layer's term is scaled to 0..1 per picture, enlarged and added up, so the map is not
+    negative. Before that, the terms of a network of ReLUs add up to its score; what is missing is remarked as
+    "completeness error".
+    """
+    rule = Biases()
+    product = inputs * propagate(rule)
+    with torch.no_grad():
+        expected = score(inputs)
+    remark("completeness error", product.flatten(1).sum(1) + rule.totals() - expected)
+    total = _rescaled(product)
+    for term in rule.maps():
+        total = total + interpolate(_rescaled(term), inputs.shape[2:], mode="bilinear", align_corners=False)
+    return total
+
+
+def _rescaled(term: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch 1 rows columns"]:
+    """The absolute value, scaled to 0..1 over each picture's channels and positions, summed over the channels."""
+    strength = term.abs()
+    above = strength - strength.amin((1, 2, 3), keepdim=True)
+    return divided(above, above.amax((1, 2, 3), keepdim=True)).sum(1, keepdim=True)

@@ -1,0 +1,59 @@
+"""LeGrad: which patches a vision transformer's score is sensitive to, through its attention maps."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from featuremaps.errors import MethodError
+from featuremaps.layers.layout import token_grid
+from featuremaps.methods.registry import method
+from featuremaps.rules import Rule
+from featuremaps.rules.attention import AttentionMaps
+
+Gradient = Float[Tensor, "batch head query key"]
+
+
+@method(paper="Bousselham et al. 2024, LeGrad, eq. 5-8, with the final score for every layer", level="pixel")
+def legrad(
+    inputs: Float[Tensor, "batch colour height width"], propagate: Callable[[Rule], Tensor]
+) -> Float[Tensor, "batch 1 height width"]:
+    """Where more attention would raise the score: positive gradients of the attention maps, mean over all layers.
+
+    Per layer the mean over heads and query tokens, at the patches' own places; class and register tokens are left
+    out. The paper scores each layer's own tokens with the head; here the model's own score is sent back once, which
+    needs one backward pass. Raises `MethodError` for a model without attention over the whole picture.
+    """
+    rule = AttentionMaps()
+    propagate(rule)
+    maps = [_patches(gradient, inputs.shape[2:]) for gradient in rule.gradients()]
+    found = [
+        interpolate(each, inputs.shape[2:], mode="bilinear", align_corners=False) for each in maps if each is not None
+    ]
+    if not found:
+        raise MethodError(_nothing_found(rule))
+    return torch.stack(found).mean(0)
+
+
+def _patches(gradient: Gradient, spatial: Sequence[int]) -> Float[Tensor, "batch 1 rows columns"] | None:
+    """What each patch adds through one layer; None where the keys are not patches of the picture."""
+    found = token_grid(gradient.shape[3], spatial)
+    if found is None:
+        return None
+    grid, prefix = found
+    return gradient.relu().mean((1, 2))[:, prefix:].reshape(len(gradient), 1, *grid)
+
+
+def _nothing_found(rule: AttentionMaps) -> str:
+    instead = "Choose a method that reads any layer, such as 'layer_cam' or 'grad_cam'."
+    if rule.watched:
+        keys = ", ".join(sorted({str(watched.shape[-1]) for watched in rule.watched}))
+        return f"legrad found attention over {keys} tokens, which are not a grid of patches of the picture. {instead}"
+    if rule.windowed:
+        return (
+            f"legrad needs attention between all patches of a picture; this model attends inside windows only "
+            f"({rule.windowed} attentions). {instead}"
+        )
+    return f"legrad reads a vision transformer's attention maps, and this model has no softmax attention. {instead}"

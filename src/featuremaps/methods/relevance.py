@@ -1,0 +1,69 @@
+"""Layer-wise relevance propagation and excitation backprop: the score handed back, layer by layer, to the pixels."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.errors import OptionError
+from featuremaps.methods.registry import method
+from featuremaps.rules import Rule
+from featuremaps.rules.composites import COMPOSITES, Bound, CompositeName, Settings, winning
+from featuremaps.rules.relevance import Excitation, Relevance
+
+Pixels = Float[Tensor, "batch colour height width"]
+Propagate = Callable[[Rule], Tensor]
+Limit = float | int | str | Sequence[float] | Tensor | None
+
+
+@method(paper="Bach et al. 2015, LRP, eq. 58-60; Montavon et al. 2019, LRP: an overview, section 10.3", level="pixel")
+def lrp(
+    propagate: Propagate,
+    *,
+    composite: CompositeName = "epsilon_gamma_box",
+    epsilon: float = 1e-6,
+    gamma: float = 0.25,
+    low: Limit = None,
+    high: Limit = None,
+) -> Pixels:
+    """Layer-wise relevance propagation: the score, shared out among the pixels by what each layer's inputs contribute.
+
+    The sum over the pixels is the score, less what biases and `epsilon` take. `composite` says which rule a layer
+    gets: "epsilon_gamma_box" is z-box for the layer that sees the picture, gamma for the other convolutions, epsilon
+    for dense layers; "epsilon_plus" z-plus for convolutions; "epsilon_plus_flat" flat for the first layer;
+    "epsilon_alpha2_beta1" α = 2, β = 1 for convolutions; "epsilon", "gamma", "z_plus" one rule for all.
+    `low` and `high` are the lowest and highest values that a preprocessed picture can have, a number or one a
+    colour; by default each picture's own.
+    """
+    for name, value in (("epsilon", epsilon), ("gamma", gamma)):
+        if not value >= 0:
+            raise OptionError(f"option {name!r} of lrp is zero or more; got {value}.")
+    settings = Settings(epsilon, gamma, _limit("low", low), _limit("high", high))
+    return propagate(Relevance(COMPOSITES[composite](settings)))
+
+
+@method(paper="Zhang et al. 2018, Top-down neural attention by excitation backprop, eq. 8, section 3.4", level="pixel")
+def excitation_backprop(propagate: Propagate, *, contrastive: bool = False) -> Pixels:
+    """Excitation backprop: the probability that each pixel wins when winners are drawn from the score downwards.
+
+    From an output to its inputs in proportion to input times positive weight, biases left out; negative inputs count
+    as 0, and at the layer that sees the picture the lowest value of each colour is subtracted, the paper's way with
+    values that have a lower bound. The sum over the pixels is 1. The paper stops at an inner layer; this is the same
+    chain down to the pixels. `contrastive` subtracts the probability under the class's opposite weights (c-MWP), so
+    that what the class shares with the others cancels; it is meant for a dense last layer after the pooling: where
+    the classes are maps that are averaged (SqueezeNet), it contrasts each position with itself.
+    """
+    return propagate(Excitation(winning(contrastive)))
+
+
+def _limit(name: str, given: Limit) -> Bound:
+    """A limit of the box as a tensor; text from the command line is read as numbers between commas."""
+    if given is None:
+        return None
+    try:
+        values = [float(part) for part in given.split(",")] if isinstance(given, str) else given
+        limit = torch.as_tensor(values, dtype=torch.float32)
+        return limit[0] if limit.shape == (1,) else limit
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise OptionError(f"option {name!r} of lrp is a number, or one number a colour; got {given!r}.") from error
