@@ -200,3 +200,40 @@ def test_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert run("filters", "-m", "demo", "-l", "conv1", "-o", str(tmp_path), monkeypatch=monkeypatch) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["filters__conv1.npy", "filters__conv1.png"]
     assert "conv1: 16 filters 5×5 over 3 channels" in capsys.readouterr().out
+
+
+def test_pixel_methods(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = ("saliency", "lrp", "occlusion", "grad_cam")
+    chosen = [part for name in methods for part in ("--method", name)]
+    assert run("explain", str(photos), "-m", "demo", *chosen, "-o", str(tmp_path / "o"), monkeypatch=monkeypatch) == 0
+    assert np.load(tmp_path / "o" / "first__saliency__input.npy").shape == (3, 128, 128)
+    assert np.load(tmp_path / "o" / "first__occlusion__input.npy").shape == (1, 128, 128)
+    for name in (
+        "first__lrp__input.png",
+        "first__lrp__input__colours.png",
+        "second__grad_cam__layer4.png",
+        "report.html",
+    ):
+        assert (tmp_path / "o" / name).is_file(), sorted(path.name for path in (tmp_path / "o").iterdir())
+
+
+def test_project(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = fm.load("demo").layers().last
+    given = ("project", str(photos), "-m", "demo", "-u", f"{layer}:3", "-u", f"{layer}:5", "-o", str(tmp_path / "o"))
+    assert run(*given, monkeypatch=monkeypatch) == 0
+    told = capsys.readouterr()
+    assert f"{layer}:3: strongest in " in told.out
+    assert "12 files and" in told.out
+    assert "broken.jpg" in told.err
+    assert (tmp_path / "o" / "projections__deconvnet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_factorize(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("factorize", str(photos), "-m", "demo", "-k", "3", "-o", str(tmp_path / "o"))
+    assert run(*given, monkeypatch=monkeypatch) == 0
+    assert re.findall(r"concept (\d): \w+ \d+%", capsys.readouterr().out) == ["1", "2", "3"]
+    assert len(list((tmp_path / "o").glob("*.npy"))) == 2

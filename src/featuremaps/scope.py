@@ -7,19 +7,23 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from featuremaps.anatomy import Anatomy
+from featuremaps.asking import asked
 from featuremaps.comparison import Comparison, Explanation
+from featuremaps.concepts import Concepts
 from featuremaps.errors import ImageError, ModelError, OptionError
-from featuremaps.explain import Request, Smoothing, compare
+from featuremaps.explain import Smoothing, compare
+from featuremaps.factoring import find_concepts
 from featuremaps.filters import Filters, FilterScaling, filters_of
 from featuremaps.layer_maps import LayerMaps
 from featuremaps.layer_walk import LayerWalk
 from featuremaps.layers import Layers
 from featuremaps.maps import FeatureMaps
 from featuremaps.methods import Method, find_method
-from featuremaps.needs import Precision, together
+from featuremaps.methods.factorization import Negative
+from featuremaps.needs import Precision
 from featuremaps.projecting import project
 from featuremaps.projections import Projections
 from featuremaps.reading import read_maps
@@ -196,6 +200,31 @@ class Scope:
         wanted = [units] if isinstance(units, str) else list(units)
         return project(self._anatomy, self.see(pictures).seen, wanted, rule, most, batch_size)
 
+    def factorize(
+        self,
+        pictures: object,
+        layer: str = "last",
+        *,
+        concepts: int = 5,
+        negative: Negative = "refuse",
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> Concepts:
+        """The parts that a set of pictures share in a layer: each with its maps and the class scores it has alone.
+
+        `negative="clip"` sets a signed layer's negative values to 0, which is an error otherwise.
+        """
+        return find_concepts(
+            self._anatomy,
+            self.see(pictures).seen,
+            layer,
+            concepts=concepts,
+            negative=negative,
+            classes=self.classes,
+            seed=seed,
+            batch_size=batch_size,
+        )
+
     def report(
         self,
         pictures: object,
@@ -285,23 +314,18 @@ class Scope:
         options: Mapping[str, Mapping[str, object]],
         keep_failures: bool = False,
     ) -> Comparison:
-        if not methods or not targets:
-            raise OptionError("compare needs at least one method and one target.")
         seen = self.see(pictures).seen
-        first = seen[0].input[None]
-        need = together(name for method in methods for name in method.needs)
-        names = self._anatomy.resolve(layers, first, run=not need.target) if need.layer else []
-        request = Request(
-            methods=tuple(dict.fromkeys(methods)),
-            layers=tuple(names),
-            targets={_key(target): as_target(target) for target in targets},
-            options=_checked(methods, options),
+        request = asked(
+            self._anatomy,
+            seen[0].input[None],
+            methods,
+            layers,
+            targets,
+            options,
             classes=self.classes,
-            deeper={name: self._anatomy.deeper(name, first) for name in names} if need.deeper else {},
             smooth=frozenset([smooth] if isinstance(smooth, str) else smooth),
             seed=seed,
             precision=precision,
-            stop_early=not need.target,
             keep_failures=keep_failures,
         )
         return compare(self.model, seen, request, batch_size)
@@ -319,23 +343,3 @@ def _found(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
 
 def _several(targets: object) -> list[object]:
     return list(targets) if isinstance(targets, list | tuple) else [targets]
-
-
-def _key(target: object) -> object:
-    """What a comparison is keyed by: the target itself where that is possible."""
-    if isinstance(target, Tensor):
-        return tuple(target.tolist()) if target.ndim else target.item()
-    key = tuple(target) if isinstance(target, list) else target
-    try:
-        hash(key)
-    except TypeError:
-        return repr(target)
-    return key
-
-
-def _checked(methods: Sequence[Method], options: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
-    names = [method.name for method in methods]
-    for name in options:
-        if name not in names:
-            raise OptionError(f"options were given for {name!r}, which is not among the methods: {', '.join(names)}.")
-    return {method.name: method.checked(options.get(method.name, {})) for method in methods}

@@ -17,6 +17,7 @@ COMBINING = sorted(name for name, method in fm.METHODS.items() if "combine" in m
 BY_GRADIENT = sorted(name for name, method in fm.METHODS.items() if "gradients" in method.needs)
 
 NOISY = {"ss_cam", "smooth_grad_cam_pp", "smooth_grad", "square_grad", "var_grad", "gradient_shap"}
+NOISY |= {"rise", "lime", "kernel_shap"}
 SIDED = NOISY | {"deconvnet"}  # noise has a left and right; a DeconvNet without pooling does not see the picture at all
 SEEDED_BY_OPTION = {"integrated_gradients"}  # random only for baseline="uniform"
 

@@ -104,11 +104,13 @@ def test_score_cam(weighting: str, baseline: str) -> None:
 
 
 def blurred(picture: Tensor) -> Tensor:
-    """A Gaussian of 20 pixels over 51, mirrored at the edges, along one axis and then the other."""
-    offsets = torch.arange(51) - 25.0
-    kernel = torch.exp(-(offsets**2) / (2 * 20.0**2))
-    kernel = (kernel / kernel.sum()).expand(3, 1, 51)
-    padded = F.pad(picture[None], (25, 25, 25, 25), mode="reflect")
+    """A Gaussian of a tenth of the side, mirrored at the edges, along one axis and then the other."""
+    sigma = min(picture.shape[1:]) / 10
+    reach = round(2.5 * sigma)
+    offsets = torch.arange(2 * reach + 1) - float(reach)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).expand(3, 1, 2 * reach + 1)
+    padded = F.pad(picture[None], (reach,) * 4, mode="reflect")
     return F.conv2d(F.conv2d(padded, kernel[:, :, None], groups=3), kernel[..., None], groups=3)[0]
 
 

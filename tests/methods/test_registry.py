@@ -60,6 +60,10 @@ ISSUE = [
     "legrad",
     "lrp",
     "excitation_backprop",
+    "occlusion",
+    "rise",
+    "lime",
+    "kernel_shap",
 ]
 
 
@@ -136,6 +140,9 @@ def test_a_method_without_a_docstring_or_default_is_an_error() -> None:
         ("KPCA-CAM", "kpca_cam"),
         ("FEM", "fem"),
         ("Score-CAM", "score_cam"),
+        ("LIME", "lime"),
+        ("Kernel SHAP", "kernel_shap"),
+        ("KernelShap", "kernel_shap"),
     ],
 )
 def test_usual_spellings_find_the_method(spelling: str, name: str) -> None:
@@ -147,8 +154,8 @@ def test_an_unknown_method_names_the_nearest_and_all() -> None:
         MethodError, match=r"no method 'gard_cam'\. Did you mean 'grad_cam'.* Known methods: ablation_cam, "
     ):
         find_method("gard_cam")
-    with pytest.raises(MethodError, match=r"no method 'lime'\. Known methods"):
-        find_method("lime")
+    with pytest.raises(MethodError, match=r"no method 'xyzzy'\. Known methods"):
+        find_method("xyzzy")
 
 
 def test_a_formula_finds_its_method_and_another_function_does_not() -> None:

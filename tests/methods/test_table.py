@@ -26,6 +26,8 @@ def test_costs() -> None:
         "shapley_cam": "tail",
         "smooth_grad_cam_pp": "passes",
         "score_cam": "pass per channel",
+        "occlusion": "pass per copy",
+        "rise": "pass per copy",
         "saliency": "gradient",
         "guided_grad_cam": "gradient",
         "smooth_grad": "passes",

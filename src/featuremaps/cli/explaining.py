@@ -38,7 +38,9 @@ def explain(
         str, typer.Option("--on", help="Draw on what the model saw ('seen') or the whole 'original'.")
     ] = "seen",
     colormap: Annotated[str | None, typer.Option("--colormap", help="Any matplotlib colour map.")] = None,
-    scaling: Annotated[str, typer.Option("--scaling", help="max, minmax or signed.")] = "max",
+    scaling: Annotated[
+        str | None, typer.Option("--scaling", help="max, minmax or signed. Default: as each method is usually shown.")
+    ] = None,
     smooth: Smooth = None,
     option: Settings = None,
     seed: Seed = 0,
@@ -52,6 +54,8 @@ def explain(
     featuremaps explain cat.jpg --model torchvision:resnet50 --method grad_cam --target tabby
 
     featuremaps explain photos/ -m torchvision:resnet50 -w my.safetensors --method layer_cam -l layer3 -l layer4
+
+    featuremaps explain cat.jpg -m torchvision:resnet50 --method integrated_gradients --method lrp --method occlusion
     """
     scope = model_under_study(model, weights, classes, device)
     sighting = scope.see(gathered(pictures))

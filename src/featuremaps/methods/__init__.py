@@ -1,6 +1,19 @@
 """Formulas, a file per family; importing this package registers them all."""
 
-from featuremaps.methods import averaged, cam, deep_lift, eigen, full_grad, legrad, masks, relevance, saliency
+from featuremaps.methods import (
+    averaged,
+    cam,
+    deep_lift,
+    eigen,
+    full_grad,
+    legrad,
+    masks,
+    occlusion,
+    relevance,
+    rise,
+    saliency,
+    surrogate,
+)
 from featuremaps.methods.registry import METHODS, Method, find_method, method
 
 __all__ = [
@@ -15,6 +28,9 @@ __all__ = [
     "legrad",
     "masks",
     "method",
+    "occlusion",
     "relevance",
+    "rise",
     "saliency",
+    "surrogate",
 ]

@@ -17,8 +17,8 @@ def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator
     """A baseline for each input.
 
     `"zero"` is 0 after the preprocessing, the mean colour of the training pictures where that normalises; `"mean"` the
-    picture's own mean colour; `"blur"` the picture blurred beyond recognition (Gaussian, 20 pixels); `"uniform"` noise
-    between each colour's lowest and highest value, the same noise for every picture.
+    picture's own mean colour; `"blur"` the picture under a strong blur (a Gaussian of a tenth of its shorter side);
+    `"uniform"` noise between each colour's lowest and highest value, the same noise for every picture.
     """
     if kind == "zero":
         return torch.zeros_like(inputs)
@@ -36,6 +36,7 @@ def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator
         )
     from torchvision.transforms.functional import gaussian_blur
 
-    widest = 2 * min(inputs.shape[2:]) - 1  # reflection at the border reaches no further than the picture
-    blurred: Tensor = gaussian_blur(inputs, [min(51, widest)] * 2, [20.0, 20.0])
+    sigma = min(inputs.shape[2:]) / 10
+    reach = [min(round(2.5 * sigma), size - 1) for size in inputs.shape[:1:-1]]  # reflection needs one pixel more
+    blurred: Tensor = gaussian_blur(inputs, [2 * pixels + 1 for pixels in reach], [sigma, sigma])
     return blurred

@@ -11,7 +11,8 @@ from featuremaps.needs import NEEDS
 COSTS = (
     "What a method costs beyond one forward pass: **forward** nothing; **gradient** one backward pass, shared by all "
     "methods, layers and targets asked for together; **tail** runs of what comes after the layer; **passes** more "
-    "passes through the whole model; **pass per channel** as many as the layer has channels.",
+    "passes through the whole model; **pass per channel** as many as the layer has channels; **pass per copy** as many "
+    "as the method makes copies of the picture with parts of it hidden.",
 )
 
 
@@ -57,10 +58,10 @@ def _kind(option: inspect.Parameter) -> str:
 
 def _cost(method: Method) -> str:
     """What running it takes, beyond one forward pass."""
-    if {"score", "probability"} & set(method.needs) and method.by_layer:
-        return "pass per channel"
-    if {"observe", "gradients_at", "propagate", "score", "probability"} & set(method.needs):
+    if {"observe", "gradients_at", "propagate"} & set(method.needs):
         return "passes"
+    if {"score", "probability"} & set(method.needs):
+        return "pass per channel" if method.by_layer else "pass per copy"
     if {"tail", "tail_logits", "tail_without"} & set(method.needs):
         return "tail"
     return "gradient" if any(NEEDS[name].gradients or NEEDS[name].ways for name in method.needs) else "forward"
