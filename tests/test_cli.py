@@ -14,6 +14,7 @@ from PIL import Image
 import featuremaps as fm
 from featuremaps import demo
 from featuremaps.cli import main
+from featuremaps.scope import REPORT_METHODS
 from nets import ResNet20
 
 
@@ -74,7 +75,8 @@ def test_report(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert payload["title"] == "Ours & theirs"
     picture = payload["sections"][0]["pictures"][0]
     assert {entry["label"] for entry in picture["top"]} == {"scissors", "hammer", "neither"}
-    assert {heat["method"] for heat in picture["maps"]} == {"grad_cam", "grad_cam_pp", "layer_cam", "hires_cam"}
+    assert {heat["method"] for heat in picture["maps"]} == set(REPORT_METHODS)
+    assert [section["kind"] for section in payload["sections"]] == ["explanations", "layer_walk", "channels", "filters"]
 
 
 def test_layers_and_methods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

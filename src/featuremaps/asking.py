@@ -1,6 +1,6 @@
 """From what a user asks for to a request: layers found, targets and options understood, nothing run needlessly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -8,9 +8,23 @@ from torch import Tensor
 from featuremaps.anatomy import Anatomy
 from featuremaps.errors import OptionError
 from featuremaps.explain import Request
-from featuremaps.methods import Method
+from featuremaps.methods import Method, find_method
 from featuremaps.needs import together
 from featuremaps.targets import as_target
+
+MethodLike = str | Callable[..., Any]
+
+
+def methods_of(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
+    """One or several methods, by name or formula."""
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        return [find_method(methods)]
+    return [find_method(method) for method in methods]
+
+
+def several(targets: object) -> list[object]:
+    """One target, or a list of several for each picture."""
+    return list(targets) if isinstance(targets, list | tuple) else [targets]
 
 
 def asked(

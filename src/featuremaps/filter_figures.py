@@ -40,9 +40,9 @@ def filters_figure(filters: "Filters", which: Sequence[int] | None, most: int, s
 def _tiles(filters: "Filters", which: Sequence[int] | None, most: int, scaling: "FilterScaling") -> "Figure":
     """A tile per filter, and for a first layer its frequency response in the same place of a second sheet."""
     chosen, title = _chosen(filters, which, most or TILES)
-    limits = _limits(filters, scaling)
+    limits = full_weights(filters, scaling)
     kernels = _strips(filters) if len(filters.kernel) == 1 else filters.spread()
-    tiles = [Tile(_pixels(filters, kernels[i], float(limits[i])), *_mark(filters, i)) for i in chosen]
+    tiles = [Tile(kernel_pixels(filters, kernels[i], float(limits[i])), *_mark(filters, i)) for i in chosen]
     wide = _proportion(tiles[0])
     columns = max(6, math.ceil(math.sqrt(1.4 * len(tiles) / wide)))
     sheets = [tiles]
@@ -65,7 +65,7 @@ def _tiles(filters: "Filters", which: Sequence[int] | None, most: int, scaling: 
 def _rows(filters: "Filters", which: Sequence[int] | None, most: int, scaling: "FilterScaling") -> "Figure":
     """A row of tiles per filter, its channels with the largest norms first, the rest counted."""
     chosen, title = _chosen(filters, which, most or ROWS)
-    spread, limits = filters.spread(), _limits(filters, scaling)
+    spread, limits = filters.spread(), full_weights(filters, scaling)
     count = filters.tensor.shape[1]
     norms = filters.tensor.flatten(2).norm(dim=2)
     start = filters.inputs // filters.groups
@@ -74,7 +74,9 @@ def _rows(filters: "Filters", which: Sequence[int] | None, most: int, scaling: "
     for i in chosen:
         order = norms[i].argsort(descending=True, stable=True)[:CHANNELS].tolist()
         offset = i // per_group * start
-        rows.append([Tile(_pixels(filters, spread[i, c : c + 1], float(limits[i])), str(offset + c)) for c in order])
+        rows.append(
+            [Tile(kernel_pixels(filters, spread[i, c : c + 1], float(limits[i])), str(offset + c)) for c in order]
+        )
     columns = min(CHANNELS, count)
     wide = _proportion(rows[0][0])
     left, more = 1.15, 0.75 if count > CHANNELS else 0.0
@@ -94,7 +96,7 @@ def _matrix(filters: "Filters", which: Sequence[int] | None, most: int, scaling:
     """1×1 kernels as filters × channels; 1-D kernels over one channel as filters × positions."""
     chosen, title = _chosen(filters, which, most or len(filters))
     values = filters.spread().flatten(1)[chosen].cpu()
-    shares = (values / _limits(filters, scaling)[chosen, None].cpu()).numpy()
+    shares = (values / full_weights(filters, scaling)[chosen, None].cpu()).numpy()
     rows, columns = shares.shape
     cell = min(0.25, 6.0 / max(rows, columns))
     width, height = max(2.0, columns * cell), max(2.0, rows * cell)
@@ -127,14 +129,14 @@ def _chosen(filters: "Filters", which: Sequence[int] | None, most: int) -> tuple
     return chosen, f"{filters.layer}: {head}{rest}\n{', '.join(facts)}"
 
 
-def _limits(filters: "Filters", scaling: "FilterScaling") -> Float[Tensor, " filter"]:
+def full_weights(filters: "Filters", scaling: "FilterScaling") -> Float[Tensor, " filter"]:
     """For each filter the weight drawn in full colour."""
     largest = filters.tensor.flatten(1).abs().amax(1)
     shared = largest if scaling == "filter" else largest.max().expand_as(largest)
     return torch.where(shared > 0, shared, 1.0)
 
 
-def _pixels(filters: "Filters", kernel: Float[Tensor, "channel *kernel"], limit: float) -> Pixels:
+def kernel_pixels(filters: "Filters", kernel: Float[Tensor, "channel *kernel"], limit: float) -> Pixels:
     """A kernel as a tile: three channels as colours about mid-grey, one in red and blue; gaps stay empty."""
     flat = _laid_out(kernel.cpu()) / limit
     missing = flat[0].isnan().numpy()

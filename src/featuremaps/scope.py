@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from featuremaps.anatomy import Anatomy
-from featuremaps.asking import asked
+from featuremaps.asking import MethodLike, asked, methods_of, several
 from featuremaps.comparison import Comparison, Explanation
 from featuremaps.concepts import Concepts
 from featuremaps.errors import ImageError, ModelError, OptionError
@@ -21,7 +21,7 @@ from featuremaps.layer_maps import LayerMaps
 from featuremaps.layer_walk import LayerWalk
 from featuremaps.layers import Layers
 from featuremaps.maps import FeatureMaps
-from featuremaps.methods import Method, find_method
+from featuremaps.methods import Method
 from featuremaps.methods.factorization import Negative
 from featuremaps.needs import Precision
 from featuremaps.projecting import project
@@ -29,7 +29,9 @@ from featuremaps.projections import Projections
 from featuremaps.reading import read_maps
 from featuremaps.record import Record, take
 from featuremaps.report.build import explanation_report, provenance_of
+from featuremaps.report.data import Section
 from featuremaps.report.html import write
+from featuremaps.report.inside import inside
 from featuremaps.rules import Way
 from featuremaps.scales import MapScaling
 from featuremaps.sight import Sighting, see
@@ -37,8 +39,7 @@ from featuremaps.state import preserved, unwrapped
 from featuremaps.targets import as_target
 from featuremaps.view import Preprocessing
 
-MethodLike = str | Callable[..., Any]
-REPORT_METHODS = ("grad_cam", "grad_cam_pp", "layer_cam", "hires_cam")
+REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ class Scope:
         `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
         not used by a method that looks at no layer. `options` are the method's own. See `compare`.
         """
-        known = find_method(method)
+        known = methods_of(method)[0]
         comparison = self._compare(
             pictures, [known], layer, [target], smooth, seed, precision, batch_size, {known.name: options}
         )
@@ -155,7 +156,7 @@ class Scope:
         `precision` is that of the extra passes some methods make. `options` are per method name.
         """
         return self._compare(
-            pictures, _found(methods), layers, _several(targets), smooth, seed, precision, batch_size, options or {}
+            pictures, methods_of(methods), layers, several(targets), smooth, seed, precision, batch_size, options or {}
         )
 
     def maps(
@@ -181,8 +182,7 @@ class Scope:
 
         `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
         """
-        found = self.preprocessing.normalization() if self.transform is not None else None
-        return filters_of(self.model, layer, scaling=scaling, colours=found.shown if found else (0, 1, 2))
+        return filters_of(self.model, layer, scaling=scaling, colours=self._colours)
 
     def project(
         self,
@@ -235,6 +235,7 @@ class Scope:
         targets: object = None,
         title: str = "",
         findings: Sequence[str] = (),
+        anatomy: bool = True,
         command: str = "",
         smooth: Smoothing | Sequence[Smoothing] = (),
         seed: int = 0,
@@ -245,10 +246,11 @@ class Scope:
         """Write one self-contained HTML file that explains each picture, and return its path.
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
-        rest is written. `command` is what to repeat it with.
+        rest is written. `anatomy` adds the walk through the layers, their channels and the first filters. `command`
+        is what to repeat it with.
         """
         sighting = self.see(pictures)
-        chosen, wanted = _found(methods), _several(targets)
+        chosen, wanted = methods_of(methods), several(targets)
         stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
             sighting, chosen, stages, wanted, smooth, seed, precision, batch_size, options or {}, keep_failures=True
@@ -259,6 +261,7 @@ class Scope:
             path,
             title=title,
             findings=findings,
+            more=self.inside(sighting) if anatomy else (),
             command=command,
             seed=seed,
             precision=precision,
@@ -273,12 +276,13 @@ class Scope:
         *,
         title: str = "",
         findings: Sequence[str] = (),
+        more: Sequence[Section] = (),
         command: str = "",
         seed: int = 0,
         precision: Precision = "float32",
         options: Mapping[str, Mapping[str, object]] | None = None,
     ) -> Path:
-        """Write a comparison that is already there as one HTML file."""
+        """Write a comparison that is already there as one HTML file, with `more` sections below."""
         provenance = provenance_of(
             comparison,
             model=self.name,
@@ -298,8 +302,19 @@ class Scope:
             provenance=provenance,
             rejected=sighting.rejected,
             findings=findings,
+            more=more,
         )
         return write(report, path)
+
+    def inside(self, pictures: object) -> tuple[Section, ...]:
+        """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""
+        return inside(self._anatomy, self.see(pictures).seen, self._colours)
+
+    @property
+    def _colours(self) -> tuple[int, ...]:
+        """Which of the input's channels are red, green and blue."""
+        found = self.preprocessing.normalization() if self.transform is not None else None
+        return found.shown if found else (0, 1, 2)
 
     def _compare(
         self,
@@ -333,13 +348,3 @@ class Scope:
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
-
-
-def _found(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
-    if isinstance(methods, str) or not isinstance(methods, Sequence):
-        return [find_method(methods)]
-    return [find_method(method) for method in methods]
-
-
-def _several(targets: object) -> list[object]:
-    return list(targets) if isinstance(targets, list | tuple) else [targets]

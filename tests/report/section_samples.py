@@ -6,11 +6,11 @@ from report_samples import drawn
 from torch import Tensor
 
 from featuremaps.report import (
+    BrowsedLayer,
     BrowsedPicture,
     ChannelsSection,
     FiltersSection,
     FilterTile,
-    LayerMaps,
     LayerWalkSection,
     TopMap,
     WalkedLayer,
@@ -32,8 +32,8 @@ def noise(count: int, height: int, width: int, seed: int = 0) -> Tensor:
     return torch.randn(count, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-def browsed(name: str = "cat.png", *layers: LayerMaps) -> BrowsedPicture:
-    given = layers or (LayerMaps("conv1", noise(6, 64, 64), "Conv2d"), LayerMaps("layer4", CHANNELS, "ReLU"))
+def browsed(name: str = "cat.png", *layers: BrowsedLayer) -> BrowsedPicture:
+    given = layers or (BrowsedLayer("conv1", noise(6, 64, 64), "Conv2d"), BrowsedLayer("layer4", CHANNELS, "ReLU"))
     return BrowsedPicture(name, drawn(), given)
 
 

@@ -4,17 +4,17 @@ from report_samples import drawn, sample_report
 from section_samples import CHANNELS, browsed, channels_section, noise
 
 from featuremaps.errors import OptionError
-from featuremaps.report import BrowsedPicture, ChannelsSection, Display, LayerMaps
+from featuremaps.report import BrowsedLayer, BrowsedPicture, ChannelsSection, Display
 from featuremaps.report.channels import SIZES, statistics
 
 
 def test_maps_or_a_failure_but_not_both():
-    with pytest.raises(OptionError, match=r"LayerMaps\('layer4'\).*neither given"):
-        LayerMaps("layer4")
+    with pytest.raises(OptionError, match=r"BrowsedLayer\('layer4'\).*neither given"):
+        BrowsedLayer("layer4")
     with pytest.raises(OptionError, match="both given"):
-        LayerMaps("layer4", CHANNELS, failure="no")
+        BrowsedLayer("layer4", CHANNELS, failure="no")
     with pytest.raises(OptionError, match=r"empty, shape \(0, 2, 2\)"):
-        LayerMaps("layer4", torch.zeros(0, 2, 2))
+        BrowsedLayer("layer4", torch.zeros(0, 2, 2))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_options_are_checked(options, message):
 
 
 def test_means_and_maxima_are_those_of_the_full_maps():
-    content = channels_section(browsed("a", LayerMaps("big", noise(3, 100, 100)))).to_json()
+    content = channels_section(browsed("a", BrowsedLayer("big", noise(3, 100, 100)))).to_json()
     layer = content["pictures"][0]["layers"][0]
     assert layer["means"] == pytest.approx(noise(3, 100, 100).mean((1, 2)).tolist(), rel=1e-5)
     assert layer["maxima"] == pytest.approx(noise(3, 100, 100).amax((1, 2)).tolist(), rel=1e-5)
@@ -42,7 +42,7 @@ def test_statistics_leave_out_what_is_not_finite():
 def test_maps_get_coarser_until_they_fit():
     small = channels_section()
     assert small.cells == 32
-    section = channels_section(browsed("a", LayerMaps("x", noise(40, 64, 64))), megabytes=0.02)
+    section = channels_section(browsed("a", BrowsedLayer("x", noise(40, 64, 64))), megabytes=0.02)
     assert section.cells == 24
     assert len(section.to_json()["pictures"][0]["layers"][0]["sprite"]["png"]) < 40 * 24 * 24 * 1.4
     assert channels_section(megabytes=0.0).cells == SIZES[-1]
@@ -51,10 +51,10 @@ def test_maps_get_coarser_until_they_fit():
 def test_a_layer_and_a_picture_that_cannot_be_encoded_fail_alone(monkeypatch):
     closed = drawn()
     closed.close()
-    bad = LayerMaps("bad", CHANNELS, "ReLU")
+    bad = BrowsedLayer("bad", CHANNELS, "ReLU")
     object.__setattr__(bad, "maps", CHANNELS.to("meta"))
     first, second = channels_section(
-        BrowsedPicture("broken.png", closed), browsed("cat.png", bad, LayerMaps("good", CHANNELS))
+        BrowsedPicture("broken.png", closed), browsed("cat.png", bad, BrowsedLayer("good", CHANNELS))
     ).to_json()["pictures"]
     assert "Error" in first["failure"]
     layers = second["layers"]

@@ -202,3 +202,17 @@ def test_hostile_names_do_nothing(visit):
     assert page.locator("img[src=x], b").count() == 0
     page.locator(FIRST).click()
     assert page.get_by_role("dialog").locator("h2").inner_text().startswith("</script>")
+
+
+def test_pixel_methods_follow_each_other_beside_the_matrix(visit):
+    layers = matrix(("grad_cam", "layer_cam"), ("layer3", "layer4"), "tabby")
+    pixels_of = tuple(HeatmapData(name, "input", "tabby", MAP) for name in ("lrp", "occlusion", "saliency"))
+    page = visit(sample_report(sections=(Explanations((sample_picture(maps=(*layers, *pixels_of)),)),))).page
+    assert page.locator(".matrix").count() == 1
+    assert page.locator(".matrix .blank").count() == 0
+    assert page.locator(".pixel-maps .method-name").all_inner_texts() == ["lrp", "occlusion", "saliency"]
+    assert page.locator(".pixel-caption").inner_text() == "Pixels of the input, explains tabby"
+    page.locator(".pixel-maps .map").nth(1).click()
+    assert "occlusion" in page.get_by_role("dialog").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "saliency" in page.get_by_role("dialog").inner_text()

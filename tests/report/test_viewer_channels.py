@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from report_samples import drawn, sample_report
 from section_samples import CHANNELS, browsed, channels_section, noise
 
-from featuremaps.report import BrowsedPicture, ChannelsSection, Display, LayerMaps
+from featuremaps.report import BrowsedLayer, BrowsedPicture, ChannelsSection, Display
 from featuremaps.report.sprites import sprite
 
 pytestmark = pytest.mark.browser
@@ -82,7 +82,7 @@ def test_the_caption_says_size_and_scaling(visit):
 
 @pytest.mark.parametrize("scaling", ["map", "layer"])
 def test_the_colours_are_those_of_the_scaling(visit, scaling):
-    page = opened(visit, browsed("cat.png", LayerMaps("layer4", CHANNELS)), scaling=scaling, sort="name")
+    page = opened(visit, browsed("cat.png", BrowsedLayer("layer4", CHANNELS)), scaling=scaling, sort="name")
     for channel, map in enumerate(CHANNELS.relu()):
         peak = CHANNELS.max() if scaling == "layer" else map.max().clamp_min(1e-9)
         expected = np.array(colormaps["inferno"]((map / peak).numpy()))[..., :3] * 255
@@ -114,13 +114,13 @@ def test_a_channel_opens_large_and_steps_in_the_sorted_order(visit):
 
 
 def test_the_large_view_has_the_scale_of_the_layer(visit):
-    page = opened(visit, browsed("cat.png", LayerMaps("layer4", CHANNELS)), scaling="layer", sort="name")
+    page = opened(visit, browsed("cat.png", BrowsedLayer("layer4", CHANNELS)), scaling="layer", sort="name")
     page.locator(".tile").first.click()
     assert page.get_by_role("dialog").locator(".legend-ends").inner_text().split() == ["0", "4", "8"]
 
 
 def test_by_keyboard_alone(visit):
-    page = opened(visit, browsed("cat.png", LayerMaps("layer4", noise(40, 4, 4))), sort="name")
+    page = opened(visit, browsed("cat.png", BrowsedLayer("layer4", noise(40, 4, 4))), sort="name")
     columns = page.evaluate("getComputedStyle(document.querySelector('.tiles')).gridTemplateColumns.split(' ').length")
     page.get_by_label("Colours").focus()
     page.keyboard.press("Tab")
@@ -138,13 +138,14 @@ def test_by_keyboard_alone(visit):
     page.keyboard.press("Enter")
     assert page.get_by_role("dialog").locator("h2").inner_text() == "channel 0 at layer4"
     page.keyboard.press("Escape")
+    expect(tile.nth(0)).to_be_focused()
     page.keyboard.press("Tab")
     assert not page.evaluate("document.activeElement.classList.contains('tile')")
 
 
 def test_pictures_and_layers_are_chosen_and_the_layer_stays(visit):
     other = BrowsedPicture(
-        "dog.png", drawn(colour="red"), (LayerMaps("stem", CHANNELS), LayerMaps("layer4", CHANNELS + 1))
+        "dog.png", drawn(colour="red"), (BrowsedLayer("stem", CHANNELS), BrowsedLayer("layer4", CHANNELS + 1))
     )
     page = opened(visit, browsed(), other)
     page.get_by_role("button", name="Layer after").click()
@@ -157,7 +158,7 @@ def test_pictures_and_layers_are_chosen_and_the_layer_stays(visit):
 
 
 def test_only_tiles_in_view_are_drawn_and_all_of_them_for_paper(visit):
-    page = opened(visit, browsed("cat.png", LayerMaps("layer4", noise(512, 7, 7))))
+    page = opened(visit, browsed("cat.png", BrowsedLayer("layer4", noise(512, 7, 7))))
     undrawn = "all => all.filter(one => one.width === 1).length"
     page.locator(".tile").first.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('.tile canvas').width === 7")
@@ -180,7 +181,7 @@ def test_failures_and_empty_states_stand_in_their_place(visit):
     closed = drawn()
     closed.close()
     pictures = (
-        browsed("cat.png", LayerMaps("fc", failure="gives no maps"), LayerMaps("layer4", CHANNELS)),
+        browsed("cat.png", BrowsedLayer("fc", failure="gives no maps"), BrowsedLayer("layer4", CHANNELS)),
         BrowsedPicture("broken.png", closed),
         BrowsedPicture("none.png", drawn()),
     )
@@ -212,7 +213,7 @@ def test_a_damaged_sprite_fails_alone(visit, monkeypatch):
 def test_values_that_are_not_finite_are_grey_and_said(visit):
     maps = CHANNELS.clone()
     maps[0] = float("nan")
-    page = opened(visit, browsed("cat.png", LayerMaps("layer4", maps)))
+    page = opened(visit, browsed("cat.png", BrowsedLayer("layer4", maps)))
     assert numbers(page)[-1] == "0"
     assert page.locator(".tile-value").last.inner_text() == "not a number"
     assert "grey cells hold a value that is not finite" in page.locator(".caption").inner_text()
@@ -222,5 +223,5 @@ def test_values_that_are_not_finite_are_grey_and_said(visit):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_never_scrolls_sideways(visit, width):
     long = "a_very_long_name_of_a_layer_or_a_file.0.conv2" * 3
-    page = opened(visit, browsed(long, LayerMaps(long, CHANNELS, long)), browsed(), width=width)
+    page = opened(visit, browsed(long, BrowsedLayer(long, CHANNELS, long)), browsed(), width=width)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0

@@ -22,6 +22,7 @@ from featuremaps.cli.options import (
 )
 from featuremaps.cli.steps import command_line, gathered, model_under_study, tell_refusals
 from featuremaps.errors import FeatureMapsError
+from featuremaps.scope import REPORT_METHODS
 
 
 @app.command()
@@ -74,7 +75,7 @@ def report(
     model: Model,
     weights: Weights = None,
     classes: Classes = None,
-    method: Methods = ["grad_cam", "grad_cam_pp", "layer_cam", "hires_cam"],  # noqa: B006
+    method: Methods = list(REPORT_METHODS),  # noqa: B006
     layer: LayerNames = None,
     target: Targets = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path("report.html"),

@@ -22,7 +22,7 @@ from featuremaps.scope import Scope
 from featuremaps.sources import load
 
 MODELS = ("demo", "demo-fixed")
-METHODS = ("grad_cam", "layer_cam", "ablation_cam", "score_cam")
+METHODS = ("grad_cam", "layer_cam", "ablation_cam", "guided_backprop", "integrated_gradients", "lrp", "occlusion")
 SEED = 0
 
 
@@ -54,7 +54,7 @@ def tour(folder: Path, command: str = "featuremaps demo") -> Tour:
         title="Scissors, hammers and a shortcut",
         provenance=_provenance(scopes, comparisons, command),
         findings=findings,
-        sections=sections,
+        sections=(*sections, *scopes["demo"].inside(pictures)),
     )
     return Tour(findings, write(report, folder / "report.html"))
 

@@ -65,7 +65,8 @@ def _size(info: LayerInfo) -> str:
     return "no map: " + ("×".join(str(length) for length in info.shape[1:]) or "one number")
 
 
-def _receptive_field(info: LayerInfo) -> str:
+def receptive_field_of(info: LayerInfo) -> str:
+    """The receptive field as the table has it: numbers in input pixels, or words."""
     if info.whole:
         return "whole picture"
     return _numbers(info.receptive_field) + (" + global gate" if info.gated else "")
@@ -81,7 +82,7 @@ def row(info: LayerInfo) -> tuple[str, ...]:
         channels,
         _size(info),
         _numbers(info.stride),
-        _receptive_field(info),
+        receptive_field_of(info),
         formula,
     )
 

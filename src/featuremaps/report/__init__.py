@@ -1,6 +1,6 @@
 """A report: data that says what was found, and a viewer that shows it, written into one HTML file."""
 
-from featuremaps.report.channels import BrowsedPicture, ChannelsSection, LayerMaps
+from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanations import ClassScore, Display, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.filters import FiltersSection, FilterTile
@@ -8,6 +8,7 @@ from featuremaps.report.html import embed, render, write
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
 
 __all__ = [
+    "BrowsedLayer",
     "BrowsedPicture",
     "ChannelsSection",
     "ClassScore",
@@ -17,7 +18,6 @@ __all__ = [
     "FilterTile",
     "FiltersSection",
     "HeatmapData",
-    "LayerMaps",
     "LayerWalkSection",
     "MethodNote",
     "Provenance",

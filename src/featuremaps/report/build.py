@@ -12,7 +12,7 @@ from featuremaps.heatmaps import Heatmaps
 from featuremaps.images import Rejected
 from featuremaps.methods import METHODS
 from featuremaps.outputs import Classes, class_label, probabilities
-from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData
+from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.sight import Seen
 
@@ -28,14 +28,15 @@ def explanation_report(
     provenance: Provenance,
     rejected: Sequence[Rejected] = (),
     findings: Sequence[str] = (),
+    more: Sequence[Section] = (),
 ) -> ReportData:
-    """A report that shows every heatmap of a comparison, picture by picture."""
+    """A report that shows every heatmap of a comparison, picture by picture, and then `more` sections."""
     pictures = tuple(explained_picture(comparison, seen[i], i, classes) for i in range(len(seen)))
     return ReportData(
         title=title,
         provenance=provenance,
         findings=tuple(findings) or summary(comparison, pictures),
-        sections=(Explanations(pictures),),
+        sections=(Explanations(pictures), *more),
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in rejected),
     )
 

@@ -26,7 +26,7 @@ BYTES_PER_CELL = 0.85
 
 
 @dataclass(frozen=True, eq=False)
-class LayerMaps:
+class BrowsedLayer:
     """All channels of one layer for one picture: raw signed `maps`, or a `failure` that says why there are none.
 
     Raises `OptionError` unless exactly one of the two is given.
@@ -40,10 +40,12 @@ class LayerMaps:
     def __post_init__(self) -> None:
         if (self.maps is None) == (self.failure is None):
             given = "neither" if self.maps is None else "both"
-            raise OptionError(f"LayerMaps({self.layer!r}): give either maps or a failure; {given} given.")
+            raise OptionError(f"BrowsedLayer({self.layer!r}): give either maps or a failure; {given} given.")
         if self.maps is not None and self.maps.numel() == 0:
             shape = tuple(self.maps.shape)
-            raise OptionError(f"LayerMaps({self.layer!r}): the maps are empty, shape {shape}. Give a failure instead.")
+            raise OptionError(
+                f"BrowsedLayer({self.layer!r}): the maps are empty, shape {shape}. Give a failure instead."
+            )
 
     def to_json(self, cells: int) -> dict[str, object]:
         """The sprite of its maps at no more than `cells` a side, with the mean and maximum of each full map."""
@@ -71,7 +73,7 @@ class BrowsedPicture:
 
     name: str
     seen: Image
-    layers: tuple[LayerMaps, ...] = ()
+    layers: tuple[BrowsedLayer, ...] = ()
 
     def to_json(self, cells: int) -> dict[str, object]:
         """The picture as a data URI and every layer; a layer that cannot be encoded fails alone."""
@@ -133,7 +135,7 @@ def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
 
 
-def _layer_json(layer: LayerMaps, cells: int) -> dict[str, object]:
+def _layer_json(layer: BrowsedLayer, cells: int) -> dict[str, object]:
     try:
         return layer.to_json(cells)
     except Exception as error:

@@ -30,7 +30,7 @@ class TopMap:
 class WalkedLayer:
     """One layer for one picture: `shape` is (channel, height, width); `zeros` and `silent` are shares of 0 to 1.
 
-    `zeros` counts values that are exactly zero, `silent` the channels that are nowhere above zero; None is unknown.
+    `zeros` counts values that are exactly zero, `silent` the channels that are zero everywhere; None is unknown.
     Raises `OptionError` unless exactly one of `shape` and `failure` is given.
     """
 

@@ -1,10 +1,12 @@
-// The maps of one picture as tables: methods down, layers across, a table per target where there are both.
+// The maps of one picture as tables: methods down, layers across, a table per target where there are both. Maps of
+// the input itself know no layers; they follow each other in a row that wraps.
 
 import { breakable, failure, h } from "featuremaps/dom.js";
 import { openMap } from "featuremaps/dialog.js";
 import { createFigure } from "featuremaps/figure.js";
 import { decode } from "featuremaps/grid.js";
 
+const INPUT = "input";
 const distinct = (values) => [...new Set(values)];
 
 // [{ caption, columns, rows, at(method, column) }]: with a single layer the targets stand beside each other.
@@ -63,6 +65,26 @@ function scroller(element) {
   return box;
 }
 
+// Pixel methods beside each other, each with its name above.
+function strip(target, maps, picture, store, group) {
+  const row = [];
+  const open = (entry) => openMap({ picture, matrix: [row], store, position: [0, row.indexOf(entry)] });
+  const items = maps.map((data) => {
+    const { cell, entry } = cellOf(data, picture, store, group, open);
+    row.push(entry);
+    return h("li", {}, h("p", { class: "method-name" }, breakable(data.method)), [...cell.childNodes]);
+  });
+  const words = ["Pixels of the input", target ? ", explains " : "", target ? h("strong", {}, target) : ""];
+  return h("section", { class: "pixel-maps" }, h("p", { class: "pixel-caption" }, words), h("ul", {}, items));
+}
+
 export function renderMatrices(picture, store, group) {
-  return layout(picture.maps).map((part) => scroller(table(part, picture, store, group)));
+  const ofLayers = picture.maps.filter((map) => map.layer !== INPUT);
+  const ofPixels = picture.maps.filter((map) => map.layer === INPUT);
+  const tables = layout(ofLayers).filter(({ maps }) => maps.length);
+  return [
+    ...tables.map((part) => scroller(table(part, picture, store, group))),
+    ...distinct(ofPixels.map((map) => map.target)).map((target) =>
+      strip(target, ofPixels.filter((map) => map.target === target), picture, store, group)),
+  ];
 }

@@ -70,7 +70,7 @@ function createWalk(layers, board, caption) {
 
 function captionOf({ ranked_by: rank }) {
   return h("p", { class: "caption" },
-    `Lines join the layers that have zeros; the others, such as convolutions, are small dots. A silent channel is nowhere above zero. Strongest maps by ${rank}: each is scaled by itself, from 0 to its maximum, and has its channel number and ${rank} below it.`);
+    `Lines join the layers that have zeros; the others, such as convolutions, are small dots. A silent channel is zero everywhere. Strongest maps by ${rank}: each is scaled by itself, from 0 to its maximum, and has its channel number and ${rank} below it.`);
 }
 
 export async function render(section, { rejected }) {

@@ -1,0 +1,121 @@
+"""From what stands inside a model to sections of a report: the walk through its layers, their channels, its filters."""
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.errors import FeatureMapsError
+from featuremaps.filter_figures import full_weights, kernel_pixels
+from featuremaps.filters import Filters, filters_of
+from featuremaps.layer_maps import LayerMaps
+from featuremaps.layer_walk import WalkRow, walk_through
+from featuremaps.layers import Layers
+from featuremaps.layers.table import receptive_field_of
+from featuremaps.maps import FeatureMaps
+from featuremaps.reading import read_maps
+from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
+from featuremaps.report.data import Section
+from featuremaps.report.filters import FiltersSection, FilterTile
+from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
+from featuremaps.sight import Seen
+
+MOST_PICTURES = 4
+MOST_FILTERS = 96
+RESPONSE = 32
+
+
+def inside(anatomy: Anatomy, pictures: Sequence[Seen], colours: tuple[int, ...] = (0, 1, 2)) -> tuple[Section, ...]:
+    """The walk and the channels for the first pictures, and the first layer's filters, as far as the model has them.
+
+    `colours` says which of the input's channels are red, green and blue. A part that cannot be made is left out.
+    """
+    shown = pictures[:MOST_PICTURES]
+    known = anatomy.walk(shown[0].input[None])
+    if known.last_map is None:
+        return ()
+    parts = (
+        lambda: walk_section(anatomy, known, shown),
+        lambda: channels_section(anatomy, known, shown),
+        lambda: filters_section(first_filters(anatomy, known, colours)),
+    )
+    found = []
+    for part in parts:
+        try:
+            found.append(part())
+        except FeatureMapsError:
+            continue
+    return tuple(found)
+
+
+def walk_section(anatomy: Anatomy, known: Layers, pictures: Sequence[Seen]) -> LayerWalkSection:
+    """Every layer for each picture, with its strongest channels and how sparse it is."""
+    walked = []
+    for seen in pictures:
+        rows = walk_through(anatomy.model, known, [seen]).rows
+        walked.append(WalkedPicture(seen.picture.name, seen.image, tuple(_layer(row, known) for row in rows)))
+    return LayerWalkSection(tuple(walked))
+
+
+def channels_section(anatomy: Anatomy, known: Layers, pictures: Sequence[Seen]) -> ChannelsSection:
+    """All channels of the last layer of each map size."""
+    stages = list(known.stages)
+    found = read_maps(anatomy, pictures, stages)
+    layers: dict[str, FeatureMaps] = dict(found) if isinstance(found, LayerMaps) else {}
+    if isinstance(found, FeatureMaps):
+        layers = {stages[0]: found}
+    browsed = [
+        BrowsedPicture(
+            seen.picture.name,
+            seen.image,
+            tuple(BrowsedLayer(name, maps.maps[i], known[name].type) for name, maps in layers.items()),
+        )
+        for i, seen in enumerate(pictures)
+    ]
+    return ChannelsSection(tuple(browsed))
+
+
+def first_filters(anatomy: Anatomy, known: Layers, colours: tuple[int, ...]) -> Filters:
+    """The filters of the first convolution; `FeatureMapsError` for a model without any."""
+    for info in known:
+        if info.type.startswith("Conv"):
+            return filters_of(anatomy.model, info.module_name, colours=colours)
+    raise FeatureMapsError(f"no layer of {known.model} is a convolution, so there are no filters to draw.")
+
+
+def filters_section(filters: Filters) -> FiltersSection:
+    """Filters as tiles, each with its own scale, and their frequency response where kernels are 2-D."""
+    spread, limits = filters.spread(), full_weights(filters, "filter")
+    flat = len(filters.kernel) == 2
+    responses = filters.frequency_response(RESPONSE) if flat and max(spread.shape[2:]) <= RESPONSE else None
+    twins = {second: (first, cosine) for first, second, cosine in reversed(filters.duplicates)}
+    shown = min(len(filters), MOST_FILTERS)
+    tiles = []
+    for i in range(shown):
+        twin, likeness = twins.get(i, (None, None))
+        kernel = spread[i] if spread.shape[1] == 3 else spread[i, :1]
+        picture = Image.fromarray(kernel_pixels(filters, kernel, float(limits[i])))
+        response = None if responses is None else responses[i]
+        tiles.append(FilterTile(i, float(filters.norms[i]), picture, response, i in filters.dead, twin, likeness))
+    of = "colours around mid-grey, which is 0" if spread.shape[1] == 3 else "the first channel, red above 0, blue below"
+    return FiltersSection(
+        filters.layer,
+        tuple(tiles),
+        f"Weights as {of}; each filter has its own scale, up to its largest weight.",
+        filters.summary(),
+        None if shown == len(filters) else len(filters),
+    )
+
+
+def _layer(row: WalkRow, known: Layers) -> WalkedLayer:
+    field = receptive_field_of(known[row.layer])
+    return WalkedLayer(
+        row.layer,
+        row.type,
+        (row.channels, *row.size),
+        f"{field} px" if field and field[0].isdigit() and "gate" not in field else field,
+        row.zeros,
+        row.silent,
+        row.mean,
+        tuple(TopMap(int(one.unit.rpartition(":")[2]), one.value, one.map) for one in row.tops[0]),
+    )
