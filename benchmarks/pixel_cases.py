@@ -36,6 +36,22 @@ PIXEL_CASES = {
         1.0,
         "resnet18",
     ),
+    "occlusion": _beside_captum(
+        f"Occlusion, windows of {WINDOW} every {STRIDE}, ResNet-18",
+        ours.pixels(["occlusion"], occlusion={"window": WINDOW, "stride": STRIDE}),
+        pixel_peers.captum_occlusion(WINDOW, STRIDE),
+        2.0,
+        "resnet18",
+    ),
+    "rise": Case(
+        f"RISE, {MASKS} masks, ResNet-18",
+        "resnet18",
+        {
+            OURS: Contestant(ours.pixels(["rise"], rise={"masks": MASKS})),
+            BARE: Contestant(pixel_peers.throughput(MASKS, AT_ONCE)),
+        },
+        (Pair(OURS, BARE, Goal(0.9)),),
+    ),
     "smooth": _beside_captum(
         f"SmoothGrad, {SAMPLES} samples, ResNet-18",
         ours.pixels(["smooth_grad"], smooth_grad={"samples": SAMPLES, "noise": NOISE}),

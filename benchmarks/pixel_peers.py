@@ -73,3 +73,19 @@ def throughput(passes: int, at_once: int) -> Build:
         return run
 
     return build
+
+
+def captum_occlusion(window: int, stride: int) -> Build:
+    """captum's occlusion with square windows over all colours, one window at a time, which is its default.
+
+    It gives every colour the same value, of which one is handed on.
+    """
+
+    def build(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+        from captum.attr import Occlusion
+
+        target, occlusion = torch.tensor(classes, device=pictures.device), Occlusion(model)
+        given = {"sliding_window_shapes": (3, window, window), "strides": (3, stride, stride), "baselines": 0}
+        return lambda: [occlusion.attribute(pictures, target=target, **given)[:, 0].detach()]
+
+    return build

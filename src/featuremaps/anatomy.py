@@ -1,6 +1,5 @@
 """Which layers a model has for given inputs: found by running it once, remembered, and named as the user names them."""
 
-import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,9 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from featuremaps.errors import ModelError, OptionError
+from featuremaps.errors import OptionError
 from featuremaps.layers import LayerInfo, Layers, is_layer, walk
 from featuremaps.record import to_model
+from featuremaps.running import run_on
 from featuremaps.sight import see
 from featuremaps.state import preserved
 from featuremaps.view import Preprocessing
@@ -38,12 +38,8 @@ class Anatomy:
         key = (*inputs.shape[1:], *map(id, self.model.modules()))
         if key not in self._known:
             self._known.clear()
-            with preserved(self.model):
-                try:
-                    self._known[key] = walk(self.model, to_model(self.model, inputs))
-                except TypeError as error:
-                    self._takes_pictures_only(error)
-                    raise
+            with preserved(self.model), run_on(self.model, inputs):
+                self._known[key] = walk(self.model, to_model(self.model, inputs))
         return self._known[key]
 
     def resolve(self, layers: str | Sequence[str], inputs: Tensor, run: bool = False) -> list[str]:
@@ -64,21 +60,6 @@ class Anatomy:
             for stage in layers.stages
             if layers[stage].order > own.order and _positions(layers[stage]) < _positions(own)
         )
-
-    def _takes_pictures_only(self, error: TypeError) -> None:
-        """`ModelError` where the model's forward needs more than one argument."""
-        needed = [
-            name
-            for name, parameter in inspect.signature(self.model.forward).parameters.items()
-            if parameter.default is parameter.empty
-            and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        ]
-        if len(needed) > 1:
-            raise ModelError(
-                f"{type(self.model).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and "
-                "featuremaps gives a model one: the batch of pictures. Wrap it in a module whose forward takes the "
-                "pictures and supplies the others."
-            ) from error
 
 
 def _positions(layer: LayerInfo) -> int:

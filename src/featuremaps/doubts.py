@@ -1,5 +1,6 @@
 """Why an explanation should not be trusted: maps that are not finite, empty, or the same everywhere, and the reason."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -49,7 +50,7 @@ def pixel_doubts(
 ) -> tuple[tuple[str, ...], ...]:
     """For each picture why its values should not be trusted, if so: not finite, or zero everywhere."""
     flat = values.flatten(1)
-    finite, empty = flat.isfinite().all(1), (flat == 0).all(1)
+    finite, empty = flat.sum(1, dtype=torch.float64).isfinite(), ~flat.any(1)
     notes: list[tuple[str, ...]] = []
     for i in range(len(flat)):
         if not finite[i]:

@@ -19,6 +19,7 @@ from featuremaps.needs import NEEDS, Pass, Precision, autocast, together
 from featuremaps.outputs import Classes, logits_of, scores_of
 from featuremaps.progress import track
 from featuremaps.record import Record, take
+from featuremaps.running import quickest
 from featuremaps.sight import Seen
 from featuremaps.state import Session, preserved
 from featuremaps.targets import Bound, Target, select
@@ -164,16 +165,22 @@ def _maps(
     """One record, and from it a map (batch, height, width) or values (batch, colour, height, width) per key."""
     need = together(name for method in request.methods for name in method.needs)
     layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
-    record = take(
-        session,
-        inputs,
-        list(layers),
-        targets if need.target else (),
-        classes=request.classes,
-        gradients=need.gradients,
-        input_gradients=need.ways,
-        stop_early=request.stop_early,
-    )
+
+    def run(layout: torch.memory_format) -> Record:
+        return take(
+            session,
+            inputs,
+            list(layers),
+            targets if need.target else (),
+            classes=request.classes,
+            gradients=need.gradients,
+            input_gradients=need.ways,
+            stop_early=request.stop_early,
+            layout=layout,
+        )
+
+    all_the_way = bool(need.ways) and len(inputs) > 1 and inputs.ndim == 4  # where the other layout pays
+    record = quickest(session, run) if all_the_way else run(torch.preserve_format)
     made = {}
     tails: dict[str, Any] = {}
     for number, key in enumerate(request.targets):

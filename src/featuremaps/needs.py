@@ -18,6 +18,7 @@ from featuremaps.outputs import probabilities, scores_of
 from featuremaps.record import Record, take, to_model
 from featuremaps.record import propagate as send_back
 from featuremaps.rules import Rule, Way
+from featuremaps.running import quickest
 from featuremaps.state import Session
 from featuremaps.tail import Tail, Without
 from featuremaps.targets import Bound
@@ -239,8 +240,12 @@ def gradients_at(given: Pass) -> Callable[[Tensor], Tensor]:
     """A function from new inputs (batch·k, …), picture by picture, to the gradient of the target's score at each."""
 
     def gradient(new: Tensor) -> Tensor:
+        def run(layout: torch.memory_format) -> Record:
+            targets = [given.target]
+            return take(given.session, new, (), targets, gradients=False, input_gradients=["gradient"], layout=layout)
+
         with autocast(given):
-            record = take(given.session, new, (), [given.target], gradients=False, input_gradients=["gradient"])
+            record = quickest(given.session, run) if new.ndim == 4 else run(torch.preserve_format)
         return record.input_gradients["gradient"]
 
     return gradient
@@ -282,9 +287,13 @@ def _by_way(given: Pass, way: Way) -> Tensor:
 
 
 def _run(given: Pass, new: Tensor) -> tuple[Any, int]:
+    ready = to_model(given.session.model, new)
+
+    def run(layout: torch.memory_format) -> Any:
+        return given.session.model(ready.contiguous(memory_format=layout))
+
     with torch.no_grad(), autocast(given):
-        ready = to_model(given.session.model, new)
-        outputs = given.session.model(ready.to(memory_format=torch.channels_last) if ready.ndim == 4 else ready)
+        outputs = quickest(given.session, run) if ready.ndim == 4 else given.session.model(ready)
     return outputs, len(new) // len(given.target.labels)
 
 

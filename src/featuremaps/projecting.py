@@ -8,7 +8,8 @@ from torch import Tensor
 
 from featuremaps.anatomy import Anatomy
 from featuremaps.chunks import in_chunks
-from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.errors import ModelError, OptionError, did_you_mean
+from featuremaps.finite import why_not_finite
 from featuremaps.layers import LayerInfo
 from featuremaps.layers.addresses import Address
 from featuremaps.projections import Box, Projection, Projections
@@ -89,6 +90,8 @@ def _peaks(
         record = take(session, batch, layers, gradients=False, stop_early=True)
         for unit in units:
             values = record.activations[unit.name][:, unit.channel].flatten(1).amax(1)
+            if not bool(values.isfinite().all()):
+                raise ModelError(f"unit {unit} has values that are not finite. {why_not_finite(session.model)}")
             peaks[str(unit)] += [_Peak(row, value) for row, value in zip(rows, values.tolist(), strict=True)]
 
     for _ in in_chunks([seen.input for seen in pictures], batch_size, highest, "looking for the strongest pictures"):

@@ -19,6 +19,7 @@ from featuremaps.layers.addresses import Address, find, parse
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.outputs import Classes, logits_of
 from featuremaps.rules import Rectifiers, Rule, Way
+from featuremaps.running import run_on
 from featuremaps.state import Session
 from featuremaps.targets import Bound, Target
 
@@ -135,12 +136,14 @@ def take(
     gradients: bool = True,
     input_gradients: Sequence[Way] = (),
     stop_early: bool = False,
+    layout: torch.memory_format = torch.preserve_format,
 ) -> Record:
     """Run the model once on `inputs` and record `layers` (exact names, `"relu#0"` for one call of several).
 
     For each target one backward pass gives the gradients of its score, summed over the batch, with respect to the
     recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
-    come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. Raises
+    come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. `layout` is how
+    the inputs lie in memory. Raises
     `TargetError` for a target that does not fit, has no gradient, or whose score is not finite; `LayoutError` for a
     layer without maps; `ModelError` for a layer that never ran.
     """
@@ -149,7 +152,7 @@ def take(
     inputs = to_model(session.model, inputs)
     rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
     for with_graph in (bool(input_gradients), True):
-        leaf = inputs.detach().clone().requires_grad_(backward and bool(input_gradients))
+        leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
         tap = _Tap(
             addresses, tuple(inputs.shape), getattr(session.model, "num_prefix_tokens", None), backward, stop_early
         )
@@ -181,7 +184,7 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
     inputs = to_model(session.model, inputs.detach())
     leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
-    with session.one_pass(), rule:
+    with session.one_pass(), rule, run_on(session.model, leaf):
         scores = _scores(target, session.model(leaf), len(leaf))
     _check_gradients([target], [scores], [])
     start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
@@ -247,7 +250,8 @@ def _forward(session: Session, inputs: Tensor, tap: _Tap, with_graph: bool, rule
         for layer in dict.fromkeys(address.layer for address in tap.wanted):
             hooks.on_forward(find(session.model, layer), tap.hook(layer))
         try:
-            return session.model(inputs)
+            with run_on(session.model, inputs):
+                return session.model(inputs)
         except _Stop:
             return None
 

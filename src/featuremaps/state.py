@@ -19,10 +19,14 @@ Hook = Callable[..., Any]
 
 
 class Session:
-    """A model being studied: every change to it goes through here, and is undone when the session ends."""
+    """A model being studied: every change to it goes through here, and is undone when the session ends.
+
+    `channels_last` is whether the model may be given tensors in that layout; one that says `.view` may not.
+    """
 
     def __init__(self, model: nn.Module, undo: ExitStack) -> None:
         self.model = model
+        self.channels_last = True
         self._undo = undo
 
     def on_forward(self, module: nn.Module, hook: Hook) -> None:

@@ -175,6 +175,18 @@ def test_the_real_squeezenet_as_captum_does_it(shared: Path) -> None:
     torch.testing.assert_close(found["deconvnet"], expected["deconvnet"])
 
 
+def test_zennits_rules_on_modules(shared: Path) -> None:
+    from zennit.composites import DeconvNet, GuidedBackprop
+
+    model, pictures = as_modules(cifar_model(shared)), small_photographs(shared)
+    found = by_way(model, pictures, 3)
+    for way, composite in (("guided", GuidedBackprop()), ("deconvnet", DeconvNet())):
+        leaf = pictures.clone().requires_grad_()
+        with composite.context(model) as changed:
+            (expected,) = torch.autograd.grad(changed(leaf)[:, 3].sum(), leaf)
+        close(found[way], expected)
+
+
 def test_relus_are_counted_and_others_named() -> None:
     class Mixed(nn.Module):
         def __init__(self, *activations: nn.Module) -> None:

@@ -126,7 +126,7 @@ class Operation:
 
     def instead(self, output: Any) -> Any:
         """`output` in the place of what the operation gives: written into its input where it works in place."""
-        return self.input.copy_(output) if self.in_place else output
+        return self.input.copy_(output) if self.in_place and output is not self.input else output
 
 
 def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:

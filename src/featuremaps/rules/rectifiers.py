@@ -32,20 +32,27 @@ class Rectifiers(Rule):
         """A rectifier's output; None for all else."""
         if operation.kind not in ("relu", "relu6") or not operation.input.is_floating_point():
             return None
-        output: Tensor = _Rectify.apply(operation.input, operation.top, self)
+        output: Tensor = _Rectify.apply(operation.input, operation.top, operation.in_place, self)
         return output
 
 
 class _Rectify(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, top: float, rule: Rectifiers) -> Tensor:
-        ctx.save_for_backward((x > 0) & (x < top))
-        ctx.rule = rule
-        return x.clamp(0, None if top == float("inf") else top)
+    def forward(ctx: Any, x: Tensor, top: float, in_place: bool, rule: Rectifiers) -> Tensor:
+        most = None if top == float("inf") else top
+        if in_place:
+            ctx.mark_dirty(x)
+        output = x.clamp_(0, most) if in_place else x.clamp(0, most)
+        ctx.save_for_backward(output)  # as autograd itself does: where it is 0 or at its top, nothing passed
+        ctx.top, ctx.rule = top, rule
+        return output
 
     @staticmethod
-    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None, None]:
-        (passing,), (gradient,) = ctx.saved_tensors, arriving
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None, None, None]:
+        (output,), (gradient,) = ctx.saved_tensors, arriving
         if ctx.rule.way != "gradient":
             gradient = gradient.clamp_min(0)
-        return gradient if ctx.rule.way == "deconvnet" else gradient * passing, None, None
+        if ctx.rule.way != "deconvnet":
+            gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
+            gradient = gradient if ctx.top == float("inf") else gradient * (output < ctx.top)
+        return gradient, None, None, None

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from featuremaps.running import is_view_error
+
 Maps = Float[Tensor, "batch channel height width"]
 
 
@@ -25,26 +27,36 @@ class Without:
     def __init__(self, tail: Callable[[Tensor], Tensor], maps: Maps) -> None:
         self._tail, self._maps = tail, maps
         self._copies = maps[:, None, :0]
+        self._layout = torch.channels_last  # on which convolutions are quicker
         self._whole: dict[tuple[Any, ...], Tensor] = {}
 
     def __call__(self, channels: Int[Tensor, " k"]) -> Float[Tensor, "batch k"]:
         """The scores (batch, k): in column j those without channel `channels[j]`."""
+        try:
+            return self._scores(channels)
+        except RuntimeError as error:
+            if self._layout == torch.contiguous_format or not is_view_error(error):
+                raise
+            self._layout, self._copies = torch.contiguous_format, self._maps[:, None, :0]
+            return self._scores(channels)
+
+    def _scores(self, channels: Tensor) -> Tensor:
         batch, rows = len(self._maps), torch.arange(len(channels), device=self._maps.device)
         copies = self._enough_copies(len(channels))
         with torch.no_grad():
             copies[:, rows, channels] = 0
             edited = copies.flatten(0, 1)
             try:
-                with _TakenOff(self._maps, edited, channels, self._whole):
+                with _TakenOff(self._maps, edited, channels, self._whole, self._layout):
                     return self._tail(edited).reshape(batch, -1)
             finally:
                 copies[:, rows, channels] = self._maps[:, channels]  # the same copies serve the next channels
 
     def _enough_copies(self, count: int) -> Tensor:
-        """Copies of the maps (batch, count, channel, height, width), channels last: convolutions are faster so."""
+        """Copies of the maps (batch, count, channel, height, width)."""
         if self._copies.shape[1:3] != (count, self._maps.shape[1]):
             with torch.no_grad():
-                repeated = self._maps.repeat_interleave(count, 0).contiguous(memory_format=torch.channels_last)
+                repeated = self._maps.repeat_interleave(count, 0).contiguous(memory_format=self._layout)
             self._copies = repeated.unflatten(0, (len(self._maps), count))
         return self._copies
 
@@ -52,9 +64,16 @@ class Without:
 class _TakenOff(TorchFunctionMode):
     """Convolutions of `edited` as those of `maps`, less what the missing channels contribute to them."""
 
-    def __init__(self, maps: Tensor, edited: Tensor, channels: Tensor, whole: dict[tuple[Any, ...], Tensor]) -> None:
+    def __init__(
+        self,
+        maps: Tensor,
+        edited: Tensor,
+        channels: Tensor,
+        whole: dict[tuple[Any, ...], Tensor],
+        layout: torch.memory_format,
+    ) -> None:
         super().__init__()
-        self._maps, self._channels, self._whole = maps, channels, whole
+        self._maps, self._channels, self._whole, self._layout = maps, channels, whole, layout
         self._edited = (edited.data_ptr(), edited.shape, edited.stride())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -79,7 +98,8 @@ class _TakenOff(TorchFunctionMode):
             self._whole[key] = torch.conv2d(self._maps, weight, bias, stride).permute(0, 2, 3, 1)[:, None].contiguous()
         missing = self._maps[:, self._channels, :: stride[0], :: stride[1], None]
         columns = weight[:, self._channels, 0, 0].T[None, :, None, None, :]
-        return torch.addcmul(self._whole[key], missing, columns, value=-1).flatten(0, 1).permute(0, 3, 1, 2)
+        without = torch.addcmul(self._whole[key], missing, columns, value=-1).flatten(0, 1).permute(0, 3, 1, 2)
+        return without.contiguous(memory_format=self._layout)
 
 
 def _arguments(

@@ -1,0 +1,71 @@
+"""Running a model on pictures: in the layout that is quickest, and with words where it does not run on them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.errors import ModelError
+from featuremaps.state import Session
+
+TOO_SMALL = ("kernel size can't be greater", "too small", "padding size should be less", "smaller than kernel")
+
+
+Given = TypeVar("Given")
+
+
+def quickest(session: Session, run: Callable[[torch.memory_format], Given]) -> Given:
+    """`run` with tensors laid out channels last, which convolutions are quicker on; contiguous where that fails.
+
+    A model that reshapes by `.view`, as many do before their first dense layer, does not take channels last.
+    """
+    if session.channels_last:
+        try:
+            return run(torch.channels_last)
+        except RuntimeError as error:
+            if not is_view_error(error):
+                raise
+            session.channels_last = False
+    return run(torch.contiguous_format)
+
+
+def is_view_error(error: RuntimeError) -> bool:
+    """Whether a model failed because it looked at a tensor in another layout with `.view`."""
+    return "view size is not compatible" in str(error)
+
+
+@contextmanager
+def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
+    """While a model runs on these inputs; `ModelError` says what is wrong with them where that can be told."""
+    try:
+        yield
+    except TypeError as error:
+        _check_takes_pictures_only(model, error)
+        raise
+    except RuntimeError as error:
+        if not any(words in str(error).lower() for words in TOO_SMALL):
+            raise
+        size = "×".join(map(str, inputs.shape[2:]))
+        raise ModelError(
+            f"{type(model).__name__} cannot run on pictures of {size}: they are smaller than a kernel or pooling of "
+            f"it can take. Give larger pictures, or a transform that resizes them. (torch: {error})"
+        ) from error
+
+
+def _check_takes_pictures_only(model: nn.Module, error: TypeError) -> None:
+    """`ModelError` where the model's forward needs more than one argument."""
+    needed = [
+        name
+        for name, parameter in inspect.signature(model.forward).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    if len(needed) > 1:
+        raise ModelError(
+            f"{type(model).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and "
+            "featuremaps gives a model one: the batch of pictures. Wrap it in a module whose forward takes the "
+            "pictures and supplies the others."
+        ) from error
