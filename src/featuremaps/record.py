@@ -143,9 +143,8 @@ def take(
     For each target one backward pass gives the gradients of its score, summed over the batch, with respect to the
     recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
     come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. `layout` is how
-    the inputs lie in memory. Raises
-    `TargetError` for a target that does not fit, has no gradient, or whose score is not finite; `LayoutError` for a
-    layer without maps; `ModelError` for a layer that never ran.
+    the inputs lie in memory. Raises `TargetError` for a target that does not fit, has no gradient, or whose score is
+    not finite; `LayoutError` for a layer without maps; `ModelError` for one that never ran.
     """
     addresses = tuple(parse(layer) for layer in layers)
     backward = bool(targets) and (gradients or bool(input_gradients))
