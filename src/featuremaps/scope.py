@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -28,16 +28,15 @@ from featuremaps.projecting import project
 from featuremaps.projections import Projections
 from featuremaps.reading import read_maps
 from featuremaps.record import Record, take
-from featuremaps.report.build import explanation_report, provenance_of
-from featuremaps.report.data import Section
-from featuremaps.report.html import write
-from featuremaps.report.inside import inside
 from featuremaps.rules import Way
 from featuremaps.scales import MapScaling
 from featuremaps.sight import Sighting, see
 from featuremaps.state import preserved, unwrapped
 from featuremaps.targets import as_target
 from featuremaps.view import Preprocessing
+
+if TYPE_CHECKING:
+    from featuremaps.report.data import Section
 
 REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
 
@@ -182,7 +181,7 @@ class Scope:
 
         `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
         """
-        return filters_of(self.model, layer, scaling=scaling, colours=self._colours)
+        return filters_of(self.model, layer, scaling=scaling, colours=self.preprocessing.colours)
 
     def project(
         self,
@@ -276,13 +275,16 @@ class Scope:
         *,
         title: str = "",
         findings: Sequence[str] = (),
-        more: Sequence[Section] = (),
+        more: "Sequence[Section]" = (),
         command: str = "",
         seed: int = 0,
         precision: Precision = "float32",
         options: Mapping[str, Mapping[str, object]] | None = None,
     ) -> Path:
         """Write a comparison that is already there as one HTML file, with `more` sections below."""
+        from featuremaps.report.build import explanation_report, provenance_of
+        from featuremaps.report.html import write
+
         provenance = provenance_of(
             comparison,
             model=self.name,
@@ -306,15 +308,11 @@ class Scope:
         )
         return write(report, path)
 
-    def inside(self, pictures: object) -> tuple[Section, ...]:
+    def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""
-        return inside(self._anatomy, self.see(pictures).seen, self._colours)
+        from featuremaps.report.inside import inside
 
-    @property
-    def _colours(self) -> tuple[int, ...]:
-        """Which of the input's channels are red, green and blue."""
-        found = self.preprocessing.normalization() if self.transform is not None else None
-        return found.shown if found else (0, 1, 2)
+        return inside(self._anatomy, self.see(pictures).seen, self.preprocessing.colours)
 
     def _compare(
         self,

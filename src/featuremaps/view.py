@@ -74,6 +74,12 @@ class Preprocessing:
                 return self._normalization[tried]
         return None
 
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Which of the input's channels are red, green and blue."""
+        found = self.normalization() if self.transform is not None else None
+        return found.shown if found else (0, 1, 2)
+
     def placement(self, size: Size) -> Placement | None:
         """Where the input lies in a picture of `size` (width, height); None where `placement_problem` says why."""
         found = self._placed(size)
