@@ -66,6 +66,15 @@ def test_a_vision_transformer_shows_its_tokens_as_maps() -> None:
     assert (8, 4, 4) in {layer.shape for layer in found[0].pictures[0].layers}
 
 
+def test_a_part_that_cannot_be_made_says_why_in_its_place() -> None:
+    model = Little()
+    with torch.no_grad():
+        model.features.conv2.weight[0] = torch.nan
+    found = fm.Scope(model).inside(noise(1))
+    assert [section.kind for section in found] == ["failure", "failure", "filters"]
+    assert "features.conv2.weight" in str(found[0].to_json()["message"])
+
+
 def test_no_convolution_is_said() -> None:
     model = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))
     anatomy = Anatomy(model)

@@ -32,6 +32,21 @@ class Section(Protocol):
 
 
 @dataclass(frozen=True)
+class FailedSection:
+    """A section that could not be made, and why: shown in its place, so that nothing goes missing unsaid."""
+
+    kind: ClassVar[str] = "failure"
+
+    title: str
+    message: str
+    colormaps: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The message."""
+        return {"message": self.message}
+
+
+@dataclass(frozen=True)
 class MethodNote:
     """A method as a reader meets it: its name, one line on what it does, and the paper it comes from."""
 
@@ -104,5 +119,6 @@ def _section_json(section: Section) -> dict[str, object]:
     try:
         content = section.to_json()
     except Exception as error:
-        return {"kind": "failure", "title": section.title, "message": f"{type(error).__name__}: {error}"}
+        section = FailedSection(section.title, f"{type(error).__name__}: {error}")
+        content = section.to_json()
     return {**content, "kind": section.kind, "title": section.title}

@@ -1,6 +1,6 @@
 """From what stands inside a model to sections of a report: the walk through its layers, their channels, its filters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
@@ -15,7 +15,7 @@ from featuremaps.layers.table import receptive_field_of
 from featuremaps.maps import FeatureMaps
 from featuremaps.reading import read_maps
 from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
-from featuremaps.report.data import Section
+from featuremaps.report.data import FailedSection, Section
 from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
 from featuremaps.sight import Seen
@@ -28,24 +28,26 @@ RESPONSE = 32
 def inside(anatomy: Anatomy, pictures: Sequence[Seen], colours: tuple[int, ...] = (0, 1, 2)) -> tuple[Section, ...]:
     """The walk and the channels for the first pictures, and the first layer's filters, as far as the model has them.
 
-    `colours` says which of the input's channels are red, green and blue. A part that cannot be made is left out.
+    `colours` says which of the input's channels are red, green and blue. A part that cannot be made says why.
     """
     shown = pictures[:MOST_PICTURES]
     known = anatomy.walk(shown[0].input[None])
     if known.last_map is None:
         return ()
-    parts = (
-        lambda: walk_section(anatomy, known, shown),
-        lambda: channels_section(anatomy, known, shown),
-        lambda: filters_section(first_filters(anatomy, known, colours)),
-    )
-    found = []
-    for part in parts:
-        try:
-            found.append(part())
-        except FeatureMapsError:
-            continue
-    return tuple(found)
+    parts: list[tuple[str, Callable[[], Section]]] = [
+        (LayerWalkSection.title, lambda: walk_section(anatomy, known, shown)),
+        (ChannelsSection.title, lambda: channels_section(anatomy, known, shown)),
+    ]
+    if any(info.type.startswith("Conv") for info in known):
+        parts.append((FiltersSection.title, lambda: filters_section(first_filters(anatomy, known, colours))))
+    return tuple(_made(title, make) for title, make in parts)
+
+
+def _made(title: str, make: Callable[[], Section]) -> Section:
+    try:
+        return make()
+    except FeatureMapsError as error:
+        return FailedSection(title, f"{type(error).__name__}: {error}")
 
 
 def walk_section(anatomy: Anatomy, known: Layers, pictures: Sequence[Seen]) -> LayerWalkSection:
