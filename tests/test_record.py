@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, TargetError
-from featuremaps.record import first_tensor, take, with_first_tensor
+from featuremaps.record import take
 from featuremaps.state import preserved
+from featuremaps.tapping import first_tensor, with_first_tensor
 from method_samples import Little, noise
 from nets import Reused
 

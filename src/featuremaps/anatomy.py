@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from featuremaps.errors import OptionError
 from featuremaps.layers import LayerInfo, Layers, is_layer, walk
-from featuremaps.record import to_model
 from featuremaps.running import run_on
 from featuremaps.sight import see
 from featuremaps.state import preserved
+from featuremaps.tapping import to_model
 from featuremaps.view import Preprocessing
 
 

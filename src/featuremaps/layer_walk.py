@@ -23,9 +23,9 @@ from featuremaps.heatmaps import file_name, png_of, unique_names
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import layout_of
 from featuremaps.layers.table import aligned
-from featuremaps.record import first_tensor, to_model
 from featuremaps.sight import Seen
 from featuremaps.state import Session, preserved
+from featuremaps.tapping import first_tensor, to_model
 from featuremaps.top_maps import RankedMap
 
 if TYPE_CHECKING:

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.outputs import probabilities, scores_of
-from featuremaps.record import Record, take, to_model
-from featuremaps.record import propagate as send_back
+from featuremaps.record import Record, take
 from featuremaps.rules import Rule, Way
 from featuremaps.running import quickest
+from featuremaps.sending import propagate as send_back
 from featuremaps.state import Session
 from featuremaps.tail import Tail, Without
+from featuremaps.tapping import to_model
 from featuremaps.targets import Bound
 
 Precision = Literal["float32", "bfloat16", "float16"]

@@ -13,8 +13,9 @@ from featuremaps.finite import why_not_finite
 from featuremaps.layers import LayerInfo
 from featuremaps.layers.addresses import Address
 from featuremaps.projections import Box, Projection, Projections
-from featuremaps.record import send_back_unit, take
+from featuremaps.record import take
 from featuremaps.rules import WAYS, Way
+from featuremaps.sending import send_back_unit
 from featuremaps.sight import Seen
 from featuremaps.state import Session, preserved
 

@@ -15,8 +15,8 @@ from torch.export.graph_signature import OutputKind
 from torch.fx.node import map_arg
 
 from featuremaps.errors import ModelError
-from featuremaps.record import first_tensor, with_first_tensor
 from featuremaps.tail.tracing import ROOT, Entry, Trace, passed_on, without_hooks
+from featuremaps.tapping import first_tensor, with_first_tensor
 
 
 def exported(model: nn.Module, inputs: Tensor) -> Trace:

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
 from featuremaps.layers.addresses import find
-from featuremaps.record import first_tensor, with_first_tensor
+from featuremaps.tapping import first_tensor, with_first_tensor
 
 
 @dataclass(frozen=True, eq=False)

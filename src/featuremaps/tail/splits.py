@@ -12,10 +12,10 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from featuremaps.record import with_first_tensor
 from featuremaps.tail.aliases import shared, written
 from featuremaps.tail.growth import Growth, Probe, constant, growth
 from featuremaps.tail.tracing import ROOT, Trace, passed_on
+from featuremaps.tapping import with_first_tensor
 
 _OPERATIONS = ("call_function", "call_method", "call_module")
 
