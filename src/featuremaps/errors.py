@@ -43,6 +43,10 @@ class SourceError(FeatureMapsError, ValueError):
     """A model, checkpoint or class list that cannot be loaded."""
 
 
+class SurveyError(FeatureMapsError, RuntimeError):
+    """A survey that cannot be made, gone on with, or opened, or that cannot answer what it was asked."""
+
+
 class FeatureMapsWarning(UserWarning):
     """Something worked, but the user should know about it."""
 

@@ -91,14 +91,15 @@ def check_length(given: int, batch: int) -> None:
 
 def _index(which: int | str, count: int, classes: Classes) -> int:
     if isinstance(which, str):
-        which = _index_of_name(which, count, classes)
+        which = class_named(which, count, classes)
     index = int(which)
     if not 0 <= index < count:
         raise TargetError(f"target {index} is out of range: the model gives {count} class scores, 0 to {count - 1}.")
     return index
 
 
-def _index_of_name(name: str, count: int, classes: Classes) -> int:
+def class_named(name: str, count: int, classes: Classes) -> int:
+    """The index, of `count`, of the class with this name; `TargetError` with the nearest names."""
     if classes is None:
         if name.strip().isdigit():
             return int(name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -10,7 +11,6 @@ from featuremaps.anatomy import Anatomy
 from featuremaps.chunks import in_chunks
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.finite import why_not_finite
-from featuremaps.layers import LayerInfo
 from featuremaps.layers.addresses import Address
 from featuremaps.projections import Box, Projection, Projections
 from featuremaps.record import take
@@ -18,6 +18,31 @@ from featuremaps.rules import WAYS, Way
 from featuremaps.sending import send_back_unit
 from featuremaps.sight import Seen
 from featuremaps.state import Session, preserved
+
+
+@runtime_checkable
+class Sees(Protocol):
+    """What must be known of a layer to tell what its units see; see `LayerInfo`."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every unit sees the whole input."""
+        ...
+
+    @property
+    def receptive_field(self) -> tuple[float, ...] | None:
+        """In input pixels, a number per axis; None where unknown."""
+        ...
+
+    @property
+    def start(self) -> tuple[float, ...] | None:
+        """The middle of the first unit's field."""
+        ...
+
+    @property
+    def stride(self) -> tuple[float, ...] | None:
+        """How far units are apart."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -100,7 +125,7 @@ def _peaks(
     return peaks
 
 
-def receptive_box(layer: LayerInfo, place: tuple[int, int], size: tuple[int, ...]) -> Box:
+def receptive_box(layer: Sees, place: tuple[int, int], size: tuple[int, ...]) -> Box:
     """What one unit sees of an input of `size` (height, width), in its pixels, clipped at the border.
 
     The whole input where every unit sees all of it, or where the receptive field is not known.

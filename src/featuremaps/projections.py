@@ -18,6 +18,7 @@ from featuremaps.heatmaps import file_name, png_of, unique_names
 from featuremaps.looks import around_grey
 from featuremaps.rules import Way
 from featuremaps.sight import Seen
+from featuremaps.view import Preprocessing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,14 +62,7 @@ class Projection:
     def original_box(self) -> Box | None:
         """The receptive field in pixels of the original picture, clipped at its border; None where it is not known."""
         image = self.seen.picture.image
-        placement = None if image is None else self.seen.preprocessing.placement(image.size)
-        if image is None or placement is None:
-            return None
-        across = sorted(placement.offset_x + placement.scale_x * x for x in (self.box.left, self.box.right))
-        down = sorted(placement.offset_y + placement.scale_y * y for y in (self.box.top, self.box.bottom))
-        left, right = (min(max(0, round(x)), image.width) for x in across)
-        top, bottom = (min(max(0, round(y)), image.height) for y in down)
-        return Box(left, top, max(right, left + 1), max(bottom, top + 1))
+        return None if image is None else original_box(self.box, image.size, self.seen.preprocessing)
 
     @property
     def patch(self) -> Image.Image:
@@ -150,6 +144,21 @@ class Projections:
 
     def _repr_png_(self) -> bytes:
         return png_of(self.figure())
+
+
+def original_box(box: Box, size: tuple[int, int], preprocessing: Preprocessing) -> Box | None:
+    """A part of the model's input as a part of the original picture of `size` (width, height), clipped at its border.
+
+    None where the place of the input in the original is not known.
+    """
+    placement = preprocessing.placement(size)
+    if placement is None:
+        return None
+    across = sorted(placement.offset_x + placement.scale_x * x for x in (box.left, box.right))
+    down = sorted(placement.offset_y + placement.scale_y * y for y in (box.top, box.bottom))
+    left, right = (min(max(0, round(x)), size[0]) for x in across)
+    top, bottom = (min(max(0, round(y)), size[1]) for y in down)
+    return Box(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
 def _block(images: Sequence[Image.Image]) -> Image.Image:

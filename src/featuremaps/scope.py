@@ -1,39 +1,22 @@
 """The model under study. Its verbs are thin: each gathers pictures, finds layers, and calls one function below."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image
-from torch import nn
 
-from featuremaps.anatomy import Anatomy
 from featuremaps.asking import MethodLike, asked, methods_of, several
 from featuremaps.comparison import Comparison, Explanation
-from featuremaps.concepts import Concepts
-from featuremaps.errors import ImageError, ModelError, OptionError
+from featuremaps.draw import Drawing
+from featuremaps.drawing_study import DrawingStudy
+from featuremaps.errors import OptionError
 from featuremaps.explain import Smoothing, compare
-from featuremaps.factoring import find_concepts
-from featuremaps.filters import Filters, FilterScaling, filters_of
-from featuremaps.layer_maps import LayerMaps
-from featuremaps.layer_walk import LayerWalk
-from featuremaps.layers import Layers
-from featuremaps.maps import FeatureMaps
 from featuremaps.methods import Method
-from featuremaps.methods.factorization import Negative
 from featuremaps.needs import Precision
-from featuremaps.projecting import project
-from featuremaps.projections import Projections
-from featuremaps.reading import read_maps
-from featuremaps.record import Record, take
-from featuremaps.rules import Way
-from featuremaps.scales import MapScaling
-from featuremaps.sight import Sighting, see
-from featuremaps.state import preserved, unwrapped
-from featuremaps.targets import as_target
-from featuremaps.view import Preprocessing
+from featuremaps.sight import Sighting
 
 if TYPE_CHECKING:
     from featuremaps.report.data import Section
@@ -42,69 +25,13 @@ REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "inte
 
 
 @dataclass(frozen=True, eq=False)
-class Scope:
+class Scope(DrawingStudy):
     """A vision model under study: the module, its preprocessing, its class names.
 
     `transform` turns a PIL picture into the model's input (channel, height, width); without one, pictures become
     floats from 0 to 1 at their own size. `classes` names the outputs, in order. The model is used where it is, and
     is after every call as it was before.
     """
-
-    model: nn.Module
-    transform: Callable[[Image.Image], Any] | None = None
-    classes: Sequence[str] | None = None
-    name: str = ""
-    _anatomy: Anatomy = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise ModelError(
-                f"Scope takes a torch.nn.Module, got {type(self.model).__name__}. To load a model by name use "
-                "featuremaps.load('torchvision:resnet50')."
-            )
-        if isinstance(self.classes, str):
-            raise OptionError("classes is a list of names, one per output, not a single text.")
-        object.__setattr__(self, "model", unwrapped(self.model))
-        object.__setattr__(self, "classes", None if self.classes is None else tuple(self.classes))
-        object.__setattr__(self, "name", self.name or type(self.model).__name__)
-        object.__setattr__(self, "_anatomy", Anatomy(self.model, self.preprocessing))
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From pictures to the model's input, and back to what the model saw."""
-        return Preprocessing(self.transform)
-
-    def see(self, pictures: object) -> Sighting:
-        """The pictures as the model receives them, with those that could not be read."""
-        return pictures if isinstance(pictures, Sighting) else see(pictures, self.preprocessing)
-
-    def layers(self, pictures: object = None) -> Layers:
-        """Every layer that runs: address, type, channels, size, stride, receptive field.
-
-        Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
-        gives (224 × 224 without one).
-        """
-        inputs = self._anatomy.blank() if pictures is None else self.see(pictures).seen[0].input[None]
-        return self._anatomy.walk(inputs)
-
-    def record(
-        self, pictures: object, layers: str | Sequence[str] = "last", target: object = None, *, gradients: bool = True
-    ) -> Record:
-        """One pass over a batch: `logits`, and the activations and gradients of `layers` as maps.
-
-        The pictures must have one size after preprocessing. Raises `LayerNotFoundError`, `TargetError`, `ImageError`.
-        """
-        seen = self.see(pictures).seen
-        shapes = {tuple(one.input.shape) for one in seen}
-        if len(shapes) > 1:
-            raise ImageError(
-                f"the pictures have {len(shapes)} different sizes after preprocessing, and a record holds one batch. "
-                "Give a transform that resizes them alike, or record them one by one."
-            )
-        inputs = torch.stack([one.input for one in seen])
-        names = self._anatomy.resolve(layers, inputs)
-        with preserved(self.model) as session:
-            return take(session, inputs, names, [as_target(target)], classes=self.classes, gradients=gradients)
 
     def explain(
         self,
@@ -158,72 +85,6 @@ class Scope:
             pictures, methods_of(methods), layers, several(targets), smooth, seed, precision, batch_size, options or {}
         )
 
-    def maps(
-        self,
-        pictures: object,
-        layers: str | Sequence[str] = "last",
-        *,
-        highlight: str | Sequence[str] = (),
-        scaling: MapScaling = "map",
-        batch_size: int = 32,
-    ) -> FeatureMaps | LayerMaps | LayerWalk:
-        """What layers turn pictures into: every channel, whatever the model's layout.
-
-        A layer, a unit (`"layer4:452"`) or a list of units gives `FeatureMaps`; several layers or a glob give
-        `LayerMaps`, keyed by layer; `"all"` gives a `LayerWalk`. `highlight` names units that are always shown.
-        `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
-        """
-        seen = self.see(pictures).seen
-        return read_maps(self._anatomy, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
-
-    def filters(self, layer: str, *, scaling: FilterScaling = "filter") -> Filters:
-        """The weights of a convolution as pictures, with what can be told from them; the model is not run.
-
-        `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
-        """
-        return filters_of(self.model, layer, scaling=scaling, colours=self.preprocessing.colours)
-
-    def project(
-        self,
-        pictures: object,
-        units: str | Sequence[str],
-        *,
-        rule: Way = "deconvnet",
-        most: int = 9,
-        batch_size: int = 32,
-    ) -> Projections:
-        """Units back in pixel space, each in the `most` pictures where it is strongest, cut to its receptive field.
-
-        `units` are channels such as "layer4:452"; `rule` is "deconvnet", "guided" or "gradient".
-        """
-        wanted = [units] if isinstance(units, str) else list(units)
-        return project(self._anatomy, self.see(pictures).seen, wanted, rule, most, batch_size)
-
-    def factorize(
-        self,
-        pictures: object,
-        layer: str = "last",
-        *,
-        concepts: int = 5,
-        negative: Negative = "refuse",
-        seed: int = 0,
-        batch_size: int = 32,
-    ) -> Concepts:
-        """The parts that a set of pictures share in a layer: each with its maps and the class scores it has alone.
-
-        `negative="clip"` sets a signed layer's negative values to 0, which is an error otherwise.
-        """
-        return find_concepts(
-            self._anatomy,
-            self.see(pictures).seen,
-            layer,
-            concepts=concepts,
-            negative=negative,
-            classes=self.classes,
-            seed=seed,
-            batch_size=batch_size,
-        )
-
     def report(
         self,
         pictures: object,
@@ -235,6 +96,7 @@ class Scope:
         title: str = "",
         findings: Sequence[str] = (),
         anatomy: bool = True,
+        draw: str | Sequence[str] = (),
         command: str = "",
         smooth: Smoothing | Sequence[Smoothing] = (),
         seed: int = 0,
@@ -245,10 +107,12 @@ class Scope:
         """Write one self-contained HTML file that explains each picture, and return its path.
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
-        rest is written. `anatomy` adds the walk through the layers, their channels and the first filters. `command`
-        is what to repeat it with.
+        rest is written. `anatomy` adds the walk through the layers, their channels and the first filters, `draw` the
+        strongest pictures and drawings of these units. `command` is what to repeat it with.
         """
         sighting = self.see(pictures)
+        units = [draw] if isinstance(draw, str) else list(draw)
+        patterns = [self.patterns(sighting, units, self.draw(units, real=sighting, seed=seed))] if units else []
         chosen, wanted = methods_of(methods), several(targets)
         stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
@@ -260,7 +124,7 @@ class Scope:
             path,
             title=title,
             findings=findings,
-            more=self.inside(sighting) if anatomy else (),
+            more=[*patterns, *(self.inside(sighting) if anatomy else ())],
             command=command,
             seed=seed,
             precision=precision,
@@ -314,6 +178,18 @@ class Scope:
 
         return inside(self._anatomy, self.see(pictures).seen, self.preprocessing.colours)
 
+    def patterns(
+        self,
+        pictures: object,
+        units: Sequence[str],
+        drawings: Sequence[Drawing] = (),
+        remarks: Mapping[str, str] = MappingProxyType({}),
+    ) -> "Section":
+        """A section of a report on what units look for: their strongest pictures, and what was drawn of them."""
+        from featuremaps.report.inside import patterns_section
+
+        return patterns_section(self._anatomy, self.see(pictures).seen, units, drawings, remarks)
+
     def _compare(
         self,
         pictures: object,
@@ -342,7 +218,3 @@ class Scope:
             keep_failures=keep_failures,
         )
         return compare(self.model, seen, request, batch_size)
-
-    def __repr__(self) -> str:
-        classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
-        return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"

@@ -80,6 +80,10 @@ def report(
     target: Targets = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path("report.html"),
     title: Annotated[str, typer.Option("--title", help="The report's title.")] = "",
+    draw: Annotated[
+        list[str] | None,
+        typer.Option("--draw", help="A unit, layer:channel, whose best pictures and drawing to show; several."),
+    ] = None,
     smooth: Smooth = None,
     option: Settings = None,
     seed: Seed = 0,
@@ -103,6 +107,7 @@ def report(
         layers=layer or None,
         targets=target or None,
         title=title,
+        draw=draw or (),
         command=command_line(),
         smooth=smooth or (),
         seed=seed,

@@ -15,7 +15,7 @@ from featuremaps.images import Pictures
 from featuremaps.looks import looked_at
 from featuremaps.outputs import class_label
 from featuremaps.report.build import explained_picture, provenance_of
-from featuremaps.report.data import Provenance, ReportData
+from featuremaps.report.data import Provenance, ReportData, Section
 from featuremaps.report.explanations import Explanations
 from featuremaps.report.html import write
 from featuremaps.scope import Scope
@@ -24,6 +24,8 @@ from featuremaps.sources import load
 MODELS = ("demo", "demo-fixed")
 METHODS = ("grad_cam", "layer_cam", "ablation_cam", "guided_backprop", "integrated_gradients", "lrp", "occlusion")
 SEED = 0
+PATTERNS = 2
+DRAWING_STEPS = 96
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,21 @@ def tour(folder: Path, command: str = "featuremaps demo") -> Tour:
         title="Scissors, hammers and a shortcut",
         provenance=_provenance(scopes, comparisons, command),
         findings=findings,
-        sections=(*sections, *scopes["demo"].inside(pictures)),
+        sections=(*sections, _patterns(scopes["demo"], pictures), *scopes["demo"].inside(pictures)),
     )
     return Tour(findings, write(report, folder / "report.html"))
+
+
+def _patterns(scope: Scope, pictures: Pictures) -> Section:
+    """The channels that speak most for each class, with their strongest pictures and drawings."""
+    layer = scope.layers().last
+    units: dict[str, str] = {}
+    for name in scope.classes or ():
+        record = scope.record(pictures, layer, target=name)
+        shares = (record.activations[layer] * record.gradients[layer]).sum((2, 3)).mean(0)
+        units |= {f"{layer}:{channel}": f"speaks for {name}" for channel in shares.topk(PATTERNS).indices.tolist()}
+    drawings = scope.draw(list(units), steps=DRAWING_STEPS, real=pictures, seed=SEED)
+    return scope.patterns(pictures, list(units), drawings, units)
 
 
 def energy_inside(heat: Heatmaps, masks: Sequence[NDArray[np.bool_]]) -> list[float]:

@@ -6,6 +6,7 @@ from featuremaps.report.explanations import ClassScore, Display, ExplainedPictur
 from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.html import embed, render, write
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
+from featuremaps.report.patterns import Pattern, PatternsSection, Shown
 
 __all__ = [
     "BrowsedLayer",
@@ -20,10 +21,13 @@ __all__ = [
     "HeatmapData",
     "LayerWalkSection",
     "MethodNote",
+    "Pattern",
+    "PatternsSection",
     "Provenance",
     "Rejection",
     "ReportData",
     "Section",
+    "Shown",
     "TopMap",
     "WalkedLayer",
     "WalkedPicture",

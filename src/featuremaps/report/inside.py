@@ -1,10 +1,12 @@
 """From what stands inside a model to sections of a report: the walk through its layers, their channels, its filters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from PIL import Image
 
 from featuremaps.anatomy import Anatomy
+from featuremaps.draw import Drawing
 from featuremaps.errors import FeatureMapsError
 from featuremaps.filter_figures import full_weights, kernel_pixels
 from featuremaps.filters import Filters, filters_of
@@ -13,15 +15,19 @@ from featuremaps.layer_walk import WalkRow, walk_through
 from featuremaps.layers import Layers
 from featuremaps.layers.table import receptive_field_of
 from featuremaps.maps import FeatureMaps
+from featuremaps.projecting import project
+from featuremaps.projections import Projection
 from featuremaps.reading import read_maps
 from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
 from featuremaps.report.data import FailedSection, Section
 from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
+from featuremaps.report.patterns import Pattern, PatternsSection, Shown
 from featuremaps.sight import Seen
 
 MOST_PICTURES = 4
 MOST_FILTERS = 96
+MOST_REAL = 6
 RESPONSE = 32
 
 
@@ -75,6 +81,47 @@ def channels_section(anatomy: Anatomy, known: Layers, pictures: Sequence[Seen]) 
         for i, seen in enumerate(pictures)
     ]
     return ChannelsSection(tuple(browsed))
+
+
+def patterns_section(
+    anatomy: Anatomy,
+    pictures: Sequence[Seen],
+    units: Sequence[str],
+    drawings: Sequence[Drawing] = (),
+    remarks: Mapping[str, str] = MappingProxyType({}),
+) -> PatternsSection:
+    """Units with the pictures in which they are strongest, cut to what they see, and what was drawn of them."""
+    drawn = {one.name: one for one in drawings}
+    patterns = []
+    for row in project(anatomy, pictures, units, "gradient", MOST_REAL, 32).units:
+        unit, drawing = row[0].unit, drawn.get(row[0].unit)
+        real = [
+            Shown(one.seen.picture.name, one.seen.image, one.value, None if _sees_all(one) else one.patch)
+            for one in row
+            if one.value > 0
+        ]
+        image, words, notes = (None, "", ()) if drawing is None else (drawing.over(), drawing.words, drawing.notes)
+        patterns.append(Pattern(unit, real, image, words, notes, remarks.get(unit, "")))
+    return PatternsSection(tuple(patterns), caption=_patterns_caption(len(pictures), bool(drawings)))
+
+
+def _sees_all(one: Projection) -> bool:
+    """Whether the unit's receptive field covers the whole input."""
+    height, width = one.seen.size
+    return (one.box.left, one.box.top, one.box.right, one.box.bottom) == (0, 0, width, height)
+
+
+def _patterns_caption(count: int, drawn: bool) -> str:
+    text = (
+        f"For each channel the pictures, of {count}, in which its highest value is highest, cut to what the channel "
+        "sees from there, with that value."
+    )
+    if drawn:
+        text += (
+            " Right of them a picture made from noise so that the channel's mean is as high as it gets; under it, that "
+            "mean. Trust the real pictures first: the drawing shows what drives the channel, not what it is used for."
+        )
+    return text
 
 
 def first_filters(anatomy: Anatomy, known: Layers, colours: tuple[int, ...]) -> Filters:

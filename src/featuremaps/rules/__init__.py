@@ -2,6 +2,7 @@
 
 from featuremaps.rules.operations import Operation
 from featuremaps.rules.rectifiers import WAYS, Rectifiers, Way
+from featuremaps.rules.redirect import Redirected
 from featuremaps.rules.rule import Rule
 
-__all__ = ["WAYS", "Operation", "Rectifiers", "Rule", "Way"]
+__all__ = ["WAYS", "Operation", "Rectifiers", "Redirected", "Rule", "Way"]

@@ -1,0 +1,269 @@
+"""Drawings: pictures made by optimisation, with how far they came, how they were made, and how they look.
+
+The figures are in `drawing_figures.py`, what is written into files in `settings.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.draw.settings import plain, read_png, write_png
+from featuremaps.errors import ImageError, OptionError, did_you_mean
+from featuremaps.figures import number
+from featuremaps.heatmaps import file_name, png_of, unique_names
+from featuremaps.sight import Seen
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Goal = Literal["maximised", "minimised"]
+LONGEST_NAME = 120
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """The best `value` that any of `count` real pictures gave, the picture's name, and the picture where it is kept."""
+
+    value: float
+    name: str
+    count: int
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One picture made by optimisation: values 0 to 1, as a person sees it.
+
+    `curve` is what was maximised or minimised, step by step; `value` the objective on the final picture, shown once,
+    undistorted, at the model's own size; `real` the best value among real pictures. `settings` is everything needed
+    to make it again, as plain JSON. `alpha` says how much each pixel mattered (0 to 1), `frames` is the way there,
+    and `notes` is what a reader must know.
+    """
+
+    name: str
+    picture: Float[Tensor, "channel height width"]
+    curve: Float[Tensor, " steps"]
+    settings: Mapping[str, object]
+    value: float | None = None
+    real: Real | None = None
+    goal: Goal = "maximised"
+    alpha: Float[Tensor, "height width"] | None = None
+    frames: tuple[UInt8[Tensor, "_channel _height _width"], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", plain(self.settings))
+        if self.alpha is not None and self.alpha.shape != self.picture.shape[1:]:
+            sizes = ["×".join(map(str, shape)) for shape in (self.alpha.shape, self.picture.shape[1:])]
+            raise ImageError(f"{self.name}: alpha is {sizes[0]}, and the picture is {sizes[1]}.")
+
+    @property
+    def image(self) -> Image.Image:
+        """RGB, grey for one or two channels (the first), the first three of more; RGBA where there is an alpha."""
+        image = _image_of(_levels(self.picture))
+        if self.alpha is not None:
+            image = image.convert("RGB")
+            image.putalpha(_image_of(_levels(self.alpha[None])))
+        return image
+
+    def over(self, background: str = "white") -> Image.Image:
+        """The picture in RGB, laid over a colour, such as "white" or "grey", where it is transparent."""
+        image = self.image.convert("RGBA")
+        try:
+            ground = Image.new("RGBA", image.size, background)
+        except ValueError as error:
+            raise OptionError(f"background={background!r} is no colour; write 'white', 'grey' or '#808080'.") from error
+        return Image.alpha_composite(ground, image).convert("RGB")
+
+    @property
+    def score(self) -> float | None:
+        """How many times the best real picture's value was reached; None where the two cannot be divided.
+
+        That is without real pictures, where they reach nothing above 0, and for what was minimised.
+        """
+        if self.value is None or self.real is None or self.goal == "minimised" or self.real.value <= 0:
+            return None
+        return self.value / self.real.value
+
+    @property
+    def words(self) -> str:
+        """Value and score as a person would say them; nothing where there is no value."""
+        if self.value is None:
+            return ""
+        reached = f"{number(self.value)}{' (lower is better)' if self.goal == 'minimised' else ''}"
+        if self.real is None:
+            return reached
+        one = self.real.count == 1
+        if self.score is not None:
+            best = "the only real picture" if one else f"the best of {self.real.count:,} pictures"
+            return f"{reached}, {number(self.score)} times {best} ({self.real.name})"
+        best = "the only real picture gives" if one else f"the best of {self.real.count:,} pictures gives"
+        return f"{reached}; {best} {number(self.real.value)} ({self.real.name})"
+
+    def figure(self, *, background: str = "white") -> "Figure":
+        """The picture, large, with name, value and score, beside its curve; the best real picture first, if kept."""
+        from featuremaps.draw.drawing_figures import drawing_figure
+
+        return drawing_figure(self, background)
+
+    def save(self, path: str | Path = ".", *, numbers: bool = False) -> list[Path]:
+        """Write a PNG with the settings inside it; returns the files written.
+
+        `path` is a folder, where the file is called after the drawing, or a file that ends in .png. `numbers` adds
+        the unrounded picture and the curve (`.npy`, float32). `Drawing.settings_of` reads the settings back.
+        """
+        place = _place(Path(path), self.name, ".png")
+        write_png(self.image, place, self._told())
+        if not numbers:
+            return [place]
+        written = [place]
+        for kind, values in (("", self.picture), ("__curve", self.curve)):
+            written.append(place.with_name(f"{place.name[:-4]}{kind}.npy"))
+            np.save(written[-1], values.detach().float().cpu().numpy())
+        return written
+
+    @staticmethod
+    def settings_of(path: str | Path) -> dict[str, Any]:
+        """The settings inside a PNG that `save` wrote; `ImageError` where there are none."""
+        told = read_png(path)
+        settings: dict[str, Any] = told["settings"]
+        return settings
+
+    def animation(self, path: str | Path = ".", *, duration: int | float = 3.0, hold: int | float = 1.0) -> Path:
+        """Write the way there as an animated WebP of `duration` seconds that `hold`s the final picture; returns it.
+
+        `path` is a folder or a file that ends in .webp. `OptionError` where no frames were kept.
+        """
+        if not self.frames:
+            raise OptionError(f"{self.name}: no frames were kept of the way there. Draw it again with frames=24.")
+        if duration <= 0 or hold < 0:
+            raise OptionError(f"duration is above 0 and hold 0 or more, in seconds; got {duration} and {hold}.")
+        place = _place(Path(path), self.name, ".webp")
+        final = _image_of(_levels(self.picture)).convert("RGB")
+        steps = [_image_of(frame).convert("RGB").resize(final.size, Image.Resampling.BICUBIC) for frame in self.frames]
+        each = max(1, round(1000 * duration / len(steps)))
+        timing = [each] * len(steps) + [max(1, round(1000 * hold))]
+        steps[0].save(
+            place, "WEBP", save_all=True, append_images=[*steps[1:], final], duration=timing, loop=0, quality=88
+        )
+        return place
+
+    def _told(self) -> dict[str, object]:
+        """Everything but the numbers, as it is written into the file."""
+        best = self.real and {"value": self.real.value, "name": self.real.name, "count": self.real.count}
+        told = {"name": self.name, "value": self.value, "goal": self.goal, "real": best, "notes": self.notes}
+        return {**told, "settings": self.settings}
+
+    def __repr__(self) -> str:
+        size = "×".join(map(str, self.picture.shape))
+        doubt = f", {len(self.notes)} note{'s' if len(self.notes) != 1 else ''}" if self.notes else ""
+        told = f": {self.words}" if self.words else ""
+        return f"<Drawing {self.name}{told}; {size}, {len(self.curve)} steps{doubt}>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+
+@dataclass(frozen=True, eq=False)
+class Drawings(Sequence[Drawing]):
+    """Several drawings, by number or by name."""
+
+    drawings: tuple[Drawing, ...]
+    title: str = ""
+
+    def __len__(self) -> int:
+        return len(self.drawings)
+
+    @overload
+    def __getitem__(self, index: int | str) -> Drawing: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Drawings": ...
+    def __getitem__(self, index: int | str | slice) -> "Drawing | Drawings":
+        """A drawing by number or name, or several of them; `KeyError` for a name that none or more than one has."""
+        if isinstance(index, slice):
+            return Drawings(self.drawings[index], self.title)
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"drawing {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
+            return self.drawings[index]
+        places = [place for place, drawing in enumerate(self.drawings) if drawing.name == index]
+        if len(places) == 1:
+            return self.drawings[places[0]]
+        if places:
+            raise KeyError(f"{len(places)} drawings are called {index!r}; take them by number: {places}.")
+        names = list(dict.fromkeys(drawing.name for drawing in self.drawings))
+        hint = did_you_mean(index, names) or f" There are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+        raise KeyError(f"no drawing is called {index!r}.{hint}")
+
+    def figure(
+        self, *, columns: int | None = None, most: int = 100, real: bool = True, background: str = "white"
+    ) -> "Figure":
+        """A sheet of the first `most`, each with its name, value and score; one alone is its own figure.
+
+        Where the best real pictures are kept, each stands left of its drawing, unless `real` is false.
+        """
+        from featuremaps.draw.drawing_figures import drawing_figure, sheet_figure
+
+        if not self.drawings:
+            raise OptionError("there are no drawings to show.")
+        if len(self) == 1 and columns is None:
+            return drawing_figure(self.drawings[0], background, real)
+        return sheet_figure(self.drawings, self.title, columns, most, real, background)
+
+    def save(self, folder: str | Path = ".", *, numbers: bool = False) -> list[Path]:
+        """Write every drawing into a folder, as `Drawing.save` does; returns the files written."""
+        named = zip(self.drawings, self._stems(), strict=True)
+        return [path for drawing, stem in named for path in drawing.save(Path(folder) / f"{stem}.png", numbers=numbers)]
+
+    def animation(
+        self, folder: str | Path = ".", *, duration: int | float = 3.0, hold: int | float = 1.0
+    ) -> list[Path]:
+        """Write the way to every drawing as an animated WebP, as `Drawing.animation` does; returns the files."""
+        named = zip(self.drawings, self._stems(), strict=True)
+        return [d.animation(Path(folder) / f"{stem}.webp", duration=duration, hold=hold) for d, stem in named]
+
+    def _stems(self) -> list[str]:
+        """Names for files, no two alike."""
+        return unique_names([f"{file_name(drawing.name)[:LONGEST_NAME]}.png" for drawing in self.drawings])
+
+    def __repr__(self) -> str:
+        lines = [f"<Drawings: {len(self)}{f' ({self.title})' if self.title else ''}"]
+        width = max((len(drawing.name) for drawing in self.drawings), default=0)
+        for drawing in self.drawings:
+            notes = f"  * {'; '.join(drawing.notes)}" if drawing.notes else ""
+            lines.append(f"  {drawing.name:<{width}}  {drawing.words}{notes}".rstrip())
+        return "\n".join(lines) + ">"
+
+    def _repr_png_(self) -> bytes | None:
+        return png_of(self.figure()) if self.drawings else None
+
+
+def _levels(values: Float[Tensor, "channel height width"]) -> UInt8[Tensor, "channel height width"]:
+    return values.detach().float().cpu().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def _image_of(levels: UInt8[Tensor, "channel height width"]) -> Image.Image:
+    shown = levels.cpu()
+    if len(shown) >= 3:
+        return Image.fromarray(shown[:3].permute(1, 2, 0).contiguous().numpy())
+    return Image.fromarray(shown[0].contiguous().numpy())
+
+
+def _place(path: Path, name: str, suffix: str) -> Path:
+    """The file that a path stands for: itself, or one called after the drawing in it as a folder, which is made."""
+    ending = path.suffix.lower()
+    if path.is_dir() or ending not in (".png", *PICTURE_SUFFIXES):
+        path = path / f"{file_name(name)[:LONGEST_NAME]}{suffix}"
+    elif ending != suffix:
+        kept = "PNG, which keeps its settings" if suffix == ".png" else "an animated WebP"
+        raise OptionError(f"{path}: it is written as {kept}. Give a folder, or a file that ends in {suffix}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

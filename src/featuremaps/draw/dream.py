@@ -1,0 +1,191 @@
+"""DeepDream: what a layer begins to see in a picture, made stronger in it, from coarse structure to fine.
+
+Mordvintsev, Olah & Tyka 2015, "Inceptionism".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.draw.beginning import begun, device_of, rounded, sized, whole
+from featuremaps.draw.drawing import Drawing
+from featuremaps.draw.jitter import Jitter
+from featuremaps.draw.optimise import Climb, Course, ascend
+from featuremaps.draw.pixels import PixelCanvas
+from featuremaps.draw.stages import Stage, in_stages
+from featuremaps.draw.watcher import Looked, Watcher
+from featuremaps.errors import OptionError
+from featuremaps.layers.addresses import Address, parse
+from featuremaps.rules import Rule
+from featuremaps.sight import Seen
+from featuremaps.state import preserved
+
+
+@dataclass(frozen=True)
+class Octaves:
+    """From `count` - 1 times reduced to the picture's own size, each `scale` times the one before.
+
+    At each size `steps` along the gradient, divided by its mean magnitude, each of `rate` (white is 1). The picture is
+    shifted by up to `shift` of its shorter side before every step. `frames` pictures of the way are kept.
+    """
+
+    count: int = 4
+    scale: float = 1.4
+    steps: int = 10
+    rate: float = 0.005
+    shift: float = 0.1
+    frames: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"count": 1, "scale": 1, "steps": 1, "shift": 0, "frames": 0}
+        for name, low in least.items():
+            if not low <= getattr(self, name) < float("inf"):
+                raise OptionError(f"octaves: {name} is {low} or more; got {getattr(self, name)}.")
+
+    @property
+    def climb(self) -> Climb:
+        """How to climb at one size."""
+        frames = -(-self.frames // self.count)
+        return Climb(self.steps, self.rate, "gradient", patience=None, frames=frames, steady=True)
+
+    @property
+    def jitter(self) -> Jitter:
+        """How the picture is moved before each step."""
+        return Jitter(shift=self.shift, scale=(1.0, 1.0), rotate=0.0)
+
+    def sizes(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
+        """Height and width of each, the smallest first."""
+        shrunk = [self.scale ** (self.count - 1 - octave) for octave in range(self.count)]
+        return tuple((max(1, round(height / by)), max(1, round(width / by))) for by in shrunk)
+
+
+def strength(looked: Looked, wanted: Sequence[Address]) -> Float[Tensor, " row"]:
+    """What a dream makes larger: of each layer the mean of its maps' squares, of each channel the mean of its map."""
+    parts = []
+    for address in wanted:
+        maps = looked.maps[address.name]
+        parts.append(
+            maps.square().mean((1, 2, 3)) if address.channel is None else maps[:, address.channel].mean((1, 2))
+        )
+    return torch.stack(parts).sum(0)
+
+
+def dream(
+    anatomy: Anatomy, seen: Seen, layers: str | Sequence[str], *, octaves: Octaves | None = None, seed: int = 0
+) -> Drawing:
+    """The picture, at its own size, with what `layers` or units ("layer4:452") see in it made stronger.
+
+    `value` is the sum of the mean squares of the layers' maps and the means of the channels', of the picture as a file
+    of 8 bits keeps it. Raises `LayerNotFoundError`, `LayoutError` for a layer that gives no map, `ModelError` where the
+    model does not take the picture's own size or that of the smallest octave.
+    """
+    octaves = octaves or Octaves()
+    wanted = _wanted(anatomy, seen, layers)
+    begin = whole(seen)
+    original = begin.picture[None].to(device_of(anatomy.model))
+    with preserved(anatomy.model) as session:
+        addresses = [parse(name) for name in dict.fromkeys(address.name for address in wanted)]
+        watcher = Watcher(session, addresses, False, begin.to_input)
+        sleeper = _Sleeper(watcher, wanted, original, octaves, seed)
+        sleeper.check_sizes()
+        small, course = in_stages(sleeper.stages())
+        picture = rounded(sleeper.finished(small))
+        with torch.no_grad():
+            value = float(strength(watcher(picture), wanted))
+    names = [str(address) for address in wanted]
+    settings = {"verb": "dream", "picture": seen.picture.name, "layers": names, "octaves": octaves, "seed": seed}
+    return Drawing(
+        f"{seen.picture.name}, dreamt by {', '.join(names)}",
+        picture[0].cpu(),
+        course.curve[:, 0],
+        settings,
+        value,
+        frames=tuple(frame[0] for frame in course.frames),
+        notes=(*course.notes(), *begin.notes),
+    )
+
+
+def _wanted(anatomy: Anatomy, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
+    """The layers and units meant, each once."""
+    found: dict[str, Address] = {}
+    inputs = seen.input[None]
+    for text in [layers] if isinstance(layers, str) else layers:
+        exact = anatomy.resolve(text, inputs)
+        is_unit = text not in exact and parse(text).channel is not None
+        meant = anatomy.walk(inputs).units([text]) if is_unit else [parse(name) for name in exact]
+        found.update((str(address), address) for address in meant)
+    if not found:
+        raise OptionError("no layer was given to dream with; 'last' is the last one whose output is still a map.")
+    return list(found.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Sleeper:
+    """One picture and what is wanted of it, octave by octave."""
+
+    watcher: Watcher
+    wanted: Sequence[Address]
+    original: Tensor
+    octaves: Octaves
+    seed: int
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        return self.octaves.sizes(*self.original.shape[2:])
+
+    def check_sizes(self) -> None:
+        """`ModelError` with what to do where the model does not run on the smallest or the largest octave."""
+        advice = (
+            "Give fewer octaves, so that the smallest is larger.",
+            "Give the picture as the model sees it: scope.see(picture).seen[0].image.",
+        )
+        for size, words in zip((self.sizes[0], self.sizes[-1]), advice, strict=True):
+            with torch.no_grad(), sized(*size, words):
+                self.watcher(_resized(self.original, size))
+
+    def stages(self) -> Iterator[Stage]:
+        """One climb for each octave; what it adds to the picture is carried to the next."""
+        generator = torch.Generator().manual_seed(self.seed)
+        reached: list[Tensor] = []
+
+        def stage(size: tuple[int, int]) -> tuple[Tensor, Course]:
+            start = self.finished(reached[-1], size) if reached else _resized(self.original, size)
+            pictures, course = self._climbed(start, generator)
+            reached.append(pictures)
+            return pictures, course
+
+        for size in self.sizes:
+            yield partial(stage, size)
+
+    def finished(self, pictures: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """The picture of that size, its own if none, with what the dream has added at another size."""
+        size = size or (self.original.shape[2], self.original.shape[3])
+        added = pictures - _resized(self.original, (pictures.shape[2], pictures.shape[3]))
+        return (_resized(self.original, size) + _resized(added, size, True)).clamp(0, 1)
+
+    def _climbed(self, start: Tensor, generator: torch.Generator) -> tuple[Tensor, Course]:
+        canvas = PixelCanvas("mirror").from_picture(start[0])
+        shape = (start.shape[1], start.shape[2], start.shape[3])
+        parameters = begun(canvas, 1, shape, self.seed, self.watcher.session.model)
+
+        def picture() -> Tensor:
+            return canvas.picture(parameters, shape)
+
+        def values(step: int, rule: Rule | None) -> Tensor:
+            return strength(self.watcher(self.octaves.jitter(picture(), generator), rule), self.wanted)
+
+        course = ascend(parameters, values, picture, self.octaves.climb, f"dreaming at {shape[2]}×{shape[1]}")
+        return picture().detach(), course
+
+
+def _resized(pictures: Tensor, size: tuple[int, int], signed: bool = False) -> Tensor:
+    if tuple(pictures.shape[2:]) == size:
+        return pictures
+    found = F.interpolate(pictures, size, mode="bicubic", antialias=True)
+    return found if signed else found.clamp(0, 1)

@@ -1,0 +1,42 @@
+"""A picture as waves in decorrelated colours: every step changes all of it, so that shapes appear before grain."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.draw.canvas import Shape, above_zero, not_negative
+from featuremaps.draw.colour import correlate
+from featuremaps.draw.spectrum import frequencies, levelled, waves
+
+
+@dataclass(frozen=True)
+class FourierCanvas:
+    """The sigmoid of a sum of waves, the lower the stronger (Olah et al. 2017, "Feature visualization").
+
+    A wave of frequency f is scaled by 1 / max(f, 1 / longer side) ** `decay`, and the scales of all waves are levelled
+    to a mean square of 1. The transform is orthonormal, so numbers of a certain deviation make pictures of that
+    deviation at any size: 96 and 224 px start with the same contrast, and a step of Adam changes them as much.
+    `deviation` is that of the numbers at the start, `contrast` what the picture is multiplied with before the sigmoid.
+    """
+
+    decay: float = 1.25
+    deviation: float = 0.01
+    contrast: float = 2.0
+    rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        above_zero(self, "deviation", "contrast", "rate")
+        not_negative(self, "decay")
+
+    def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """One number for each wave of every picture and channel."""
+        noise = torch.randn((count, *shape), generator=generator, device=generator.device)
+        return (noise * self.deviation,)
+
+    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+        """The waves added up, coloured, and brought between 0 and 1."""
+        (numbers,) = parameters
+        amplitudes = levelled(frequencies(shape[1], shape[2], numbers) ** -self.decay)
+        return (correlate(waves(numbers, amplitudes)) * self.contrast).sigmoid()

@@ -1,0 +1,193 @@
+"""Inversion: from noise to a picture that a layer takes for the one it was shown, so that one sees what it forgets.
+
+Mahendran & Vedaldi 2015, "Understanding deep image representations by inverting them".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.draw.beginning import Beginning, as_received, begun, rounded, sized
+from featuremaps.draw.canvas import Canvas
+from featuremaps.draw.drawing import Drawing, Drawings
+from featuremaps.draw.fourier import FourierCanvas
+from featuremaps.draw.measures import alpha_norm, total_variation
+from featuremaps.draw.optimise import Climb, Course, Optimizer, ascend
+from featuremaps.draw.watcher import Watcher
+from featuremaps.errors import ModelError, OptionError
+from featuremaps.layers.addresses import Address, parse
+from featuremaps.rules import Rule
+from featuremaps.sight import Seen
+from featuremaps.state import Session, preserved
+
+CANVAS = FourierCanvas(rate=0.15)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is asked of a picture besides its features, as weights of means over pixels and channels.
+
+    `range`: of |2·value − 1|^`alpha`, which keeps values from black and white. `smooth`: of the total variation with
+    exponent `beta`. The distance of the features, which these are added to, is 1 for a picture without any.
+    """
+
+    range: float = 0.01
+    smooth: float = 0.1
+    alpha: float = 6.0
+    beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name, low in {"range": 0.0, "smooth": 0.0, "alpha": 1.0, "beta": 1.0}.items():
+            if not low <= getattr(self, name) < float("inf"):
+                raise OptionError(f"prior: {name} is {low:g} or more; got {getattr(self, name)}.")
+
+    def __call__(self, pictures: Float[Tensor, "row channel height width"]) -> Float[Tensor, " row"]:
+        """How unnatural each picture is."""
+        cost = pictures.new_zeros(len(pictures))
+        if self.range:
+            cost = cost + self.range * alpha_norm(2 * pictures, self.alpha, 1.0) / pictures[0].numel()
+        if self.smooth:
+            cost = cost + self.smooth * total_variation(pictures, self.beta) / pictures[0].numel()
+        return cost
+
+
+def distances(
+    maps: Sequence[Float[Tensor, "_channel _height _width"]], wanted: Sequence[Float[Tensor, "_channel _height _width"]]
+) -> Float[Tensor, " row"]:
+    """‖φ(x) − φ₀‖² / ‖φ₀‖² of each row: 0 for the same features, 1 for none (equation 2 of the paper)."""
+    return torch.stack(
+        [(own - goal).square().sum() / goal.square().sum() for own, goal in zip(maps, wanted, strict=True)]
+    )
+
+
+def invert(
+    anatomy: Anatomy,
+    seen: Seen,
+    layers: str | Sequence[str],
+    *,
+    size: tuple[int, int] | None = None,
+    canvas: Canvas = CANVAS,
+    prior: Prior | None = None,
+    steps: int = 400,
+    rate: float | None = None,
+    optimizer: Optimizer = "adam",
+    frames: int = 0,
+    seed: int = 0,
+) -> Drawings:
+    """One drawing for each layer: a picture, begun as noise, to which the layer responds as it does to `seen`.
+
+    All layers are drawn in one batch that stops at the deepest. A drawing's `value` is ‖φ(x) − φ₀‖ / ‖φ₀‖ of the
+    picture as a file of 8 bits keeps it, its curve is what was minimised. `size` (height, width) is the model's input,
+    or what that is resized to first; `rate` that of the canvas. Raises `LayerNotFoundError`, `LayoutError` for a layer
+    that gives no map, `ModelError` for one that is silent or a size the model cannot take.
+    """
+    addresses = _layers(anatomy, seen, layers)
+    prior = prior or Prior()
+    climb = Climb(steps, canvas.rate if rate is None else rate, optimizer, None, "best", frames=frames)
+    begin = _resized(as_received(seen), size)
+    with preserved(anatomy.model) as session:
+        watcher = Watcher(session, addresses, False, begin.to_input)
+        wanted = _wanted(session, watcher, seen, begin, size)
+        parameters = begun(canvas, len(addresses), begin.shape, seed, anatomy.model)
+
+        def picture() -> Tensor:
+            return canvas.picture(parameters, begin.shape)
+
+        def values(step: int, rule: Rule | None) -> Tensor:
+            pictures = picture()
+            return -distances(_own(watcher, pictures, rule), wanted) - prior(pictures)
+
+        course = ascend(parameters, values, picture, climb, f"inverting {seen.picture.name}")
+        with torch.no_grad():
+            pictures = rounded(picture())
+            reached = distances(_own(watcher, pictures), wanted).cpu()
+    settings = {
+        "picture": seen.picture.name,
+        "size": begin.shape[1:],
+        "canvas": canvas,
+        "prior": prior,
+        "seed": seed,
+        "climb": climb,
+    }
+    return Drawings(
+        tuple(
+            _drawing(row, address, pictures[row].cpu(), float(reached[row]), course, begin, settings)
+            for row, address in enumerate(addresses)
+        ),
+        f"{seen.picture.name}, as layers remember it",
+    )
+
+
+def _layers(anatomy: Anatomy, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
+    """The layers meant; a unit is refused, because one channel is not a memory of a picture."""
+    given = [layers] if isinstance(layers, str) else list(layers)
+    names = anatomy.resolve(given, seen.input[None])
+    units = [text for text in given if text not in names and parse(text).channel is not None]
+    if units:
+        raise OptionError(
+            f"{units[0]!r} is one channel, and it is whole layers that are inverted: {parse(units[0]).name!r}. To see "
+            "what a channel looks for, draw it."
+        )
+    return [parse(name) for name in names]
+
+
+def _resized(begin: Beginning, size: tuple[int, int] | None) -> Beginning:
+    if size is None:
+        return begin
+    if min(size) < 1:
+        raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size}.")
+    smaller = F.interpolate(begin.picture[None], size, mode="bicubic", antialias=True)[0]
+    return replace(begin, picture=smaller.clamp(0, 1))
+
+
+def _wanted(
+    session: Session, watcher: Watcher, seen: Seen, begin: Beginning, size: tuple[int, int] | None
+) -> list[Tensor]:
+    """What each layer makes of the real picture, as it was received unless another size is drawn."""
+    with torch.no_grad(), sized(*begin.shape[1:], "Give a larger size, or none for the model's own."):
+        if size is None:
+            looked = replace(watcher, to_input=lambda inputs: inputs)(seen.input[None])
+        else:
+            looked = watcher(begin.picture[None])
+    wanted = [looked.maps[address.name][0] for address in watcher.layers]
+    for address, maps in zip(watcher.layers, wanted, strict=True):
+        if not bool(maps.isfinite().all()) or not bool(maps.any()):
+            what = "is silent" if bool(maps.isfinite().all()) else "has values that are not finite"
+            raise ModelError(
+                f"layer {address.name!r} {what} for {seen.picture.name}, so there is nothing to invert. Choose an "
+                "earlier layer; scope.maps(picture, 'all') shows where it begins."
+            )
+    return wanted
+
+
+def _own(watcher: Watcher, pictures: Tensor, rule: Rule | None = None) -> list[Tensor]:
+    """Of each row what its own layer makes of it."""
+    maps = watcher(pictures, rule).maps
+    return [maps[address.name][row] for row, address in enumerate(watcher.layers)]
+
+
+def _drawing(
+    row: int,
+    address: Address,
+    picture: Tensor,
+    squared: float,
+    course: Course,
+    begin: Beginning,
+    settings: Mapping[str, object],
+) -> Drawing:
+    told = {"verb": "invert", "layer": address.name, **settings, "relative_distance": squared**0.5}
+    return Drawing(
+        f"{address.name} of {settings['picture']}",
+        picture,
+        -course.curve[:, row],
+        {**told, "relative_squared_distance": squared},
+        value=squared**0.5,
+        goal="minimised",
+        frames=tuple(frame[row] for frame in course.frames),
+        notes=(*course.notes(row), *begin.notes),
+    )

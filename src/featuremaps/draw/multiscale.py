@@ -1,0 +1,102 @@
+"""The classic recipe for a unit's pattern: begin small, climb a little, enlarge, and so on.
+
+Graetz 2019, "How to visualize convolutional features in 40 lines of code". Kept for those who want the same pictures;
+Fourier canvases are quicker and clearer.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.draw.beginning import sized
+from featuremaps.draw.jitter import blurred
+from featuremaps.draw.optimise import Climb, Course, ascend
+from featuremaps.draw.stages import Stage, in_stages
+from featuremaps.errors import OptionError
+from featuremaps.rules import Rule
+
+Worth = Callable[[Float[Tensor, "row channel height width"], Rule | None], Float[Tensor, " row"]]
+"""How much each picture is worth, looked at by way of a backward rule if one is given."""
+
+BRIGHT = (150 / 255, 180 / 255)
+"""The range of the noise at the start, before the sigmoid."""
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """The sizes and steps of the recipe: from `start` pixels, `times` sizes, each `factor` times the one before.
+
+    At each size Adam takes `steps` of `rate`, all alike. `blur` is the deviation in pixels of a Gaussian that follows
+    each enlarging; 0 for none. `redirect` leads around dead ReLUs, which the recipe as published does not.
+    """
+
+    start: int = 33
+    steps: int = 20
+    times: int = 20
+    factor: float = 1.2
+    blur: float = 0.0
+    rate: float = 0.2
+    redirect: bool = True
+    frames: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"start": 1, "steps": 1, "times": 1, "factor": 1, "blur": 0, "frames": 0}
+        for name, low in least.items():
+            if not low <= getattr(self, name) < float("inf"):
+                raise OptionError(f"multiscale: {name} is {low} or more; got {getattr(self, name)}.")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The side of the picture, size by size."""
+        found = [self.start]
+        while len(found) < self.times:
+            found.append(int(self.factor * found[-1]))
+        return tuple(found)
+
+    @property
+    def climb(self) -> Climb:
+        """How to climb at one size."""
+        frames = -(-self.frames // self.times)
+        return Climb(self.steps, self.rate, patience=None, redirect=self.redirect, frames=frames, steady=True)
+
+
+def draw_multiscale(
+    worth: Worth, count: int, channels: int, how: Multiscale, seed: int, device: torch.device, doing: str = "drawing"
+) -> tuple[Float[Tensor, "row channel height width"], Course]:
+    """`count` pictures, values 0 to 1, each as worth as it gets, and how the climb through all sizes went.
+
+    Ctrl-C keeps what is there, at the size reached. `ModelError` for a model that does not take so small a picture.
+    """
+    pictures, course = in_stages(_stages(worth, count, channels, how, seed, device, doing))
+    return pictures.sigmoid(), course
+
+
+def _stages(
+    worth: Worth, count: int, channels: int, how: Multiscale, seed: int, device: torch.device, doing: str
+) -> Iterator[Stage]:
+    generator = torch.Generator().manual_seed(seed)
+    low, high = BRIGHT
+    numbers = (low + (high - low) * torch.rand(count, channels, how.start, how.start, generator=generator)).to(device)
+
+    def stage(size: int) -> tuple[Tensor, Course]:
+        course = ascend(
+            [numbers],
+            lambda step, rule: worth(numbers.sigmoid(), rule),
+            numbers.sigmoid,
+            how.climb,
+            f"{doing} at {size} px",
+        )
+        return numbers, course
+
+    with torch.no_grad(), sized(how.start, how.start, "Begin larger: start=64, say."):
+        worth(numbers.sigmoid(), None)
+    for size in how.sizes:
+        if size != how.start:
+            numbers = F.interpolate(numbers, (size, size), mode="bicubic")
+            numbers = blurred(numbers, how.blur)
+        yield partial(stage, size)

@@ -1,0 +1,295 @@
+"""What a drawing is to have much of: a channel, a neuron, a direction, a class, a layer; sums and differences of them.
+
+An objective gives one value per row from what the model made of a batch of pictures; the drawing climbs it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.draw.watcher import Looked
+from featuremaps.errors import LayerNotFoundError, OptionError
+from featuremaps.outputs import Classes, class_indices, class_label, probabilities, scores_of
+
+Values = Float[Tensor, " row"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What an objective is checked against before it is climbed: what a model makes of one picture.
+
+    `looked` holds the maps of the layers it names, and the outputs if it asked for them.
+    """
+
+    looked: Looked
+    classes: Classes = None
+    look: Callable[[Tensor], Looked] | None = None
+
+    def maps(self, layer: str) -> Float[Tensor, "row channel height width"]:
+        """The maps of one layer."""
+        return self.looked.maps[layer]
+
+
+class Objective(ABC):
+    """Something to climb. `a + b`, `a - b`, `0.5 * a` and `-a` (the picture that silences it) are objectives too."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What it is called."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers it looks at: its own `layer`, if it has one."""
+        layer = getattr(self, "layer", None)
+        return () if layer is None else (layer,)
+
+    @property
+    def outputs(self) -> bool:
+        """Whether it looks at the model's outputs."""
+        return False
+
+    @property
+    def placed(self) -> bool:
+        """Whether it means a place in a map, so that pictures of another size cannot be compared."""
+        return False
+
+    @abstractmethod
+    def values(self, looked: Looked) -> Values:
+        """One value per row."""
+
+    def grounded(self, ground: Ground) -> "Objective":
+        """The same, checked against what the model really gives; raises what is wrong with it."""
+        return self
+
+    def __add__(self, other: "Objective") -> "Objective":
+        return Combination((*_terms(self), *_terms(other)))
+
+    def __sub__(self, other: "Objective") -> "Objective":
+        return self + -other
+
+    def __mul__(self, weight: float) -> "Objective":
+        return Combination(tuple((weight * own, term) for own, term in _terms(self)))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Objective":
+        return self * -1.0
+
+
+@dataclass(frozen=True)
+class Channel(Objective):
+    """The mean of one channel's map."""
+
+    layer: str
+    channel: int
+
+    @property
+    def label(self) -> str:
+        """`layer4:452`."""
+        return f"{self.layer}:{self.channel}"
+
+    def values(self, looked: Looked) -> Values:
+        """The mean over the map."""
+        return looked.maps[self.layer][:, self.channel].mean((1, 2))
+
+    def grounded(self, ground: Ground) -> "Channel":
+        """Raises `LayerNotFoundError` for a channel past the last."""
+        _check_channel(self.layer, self.channel, ground)
+        return self
+
+
+@dataclass(frozen=True)
+class Neuron(Objective):
+    """One channel at one place of its map, (row, column); without a place, the middle."""
+
+    layer: str
+    channel: int
+    place: tuple[int, int] | None = None
+
+    @property
+    def label(self) -> str:
+        """`layer4:452@3,5`."""
+        return f"{self.layer}:{self.channel}@{'middle' if self.place is None else ','.join(map(str, self.place))}"
+
+    @property
+    def placed(self) -> bool:
+        """Unless it is the middle."""
+        return self.place is not None
+
+    def values(self, looked: Looked) -> Values:
+        """The value there."""
+        maps = looked.maps[self.layer]
+        y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if self.place is None else self.place
+        return maps[:, self.channel, y, x]
+
+    def grounded(self, ground: Ground) -> "Neuron":
+        """Raises `LayerNotFoundError` for a channel past the last or a place outside the map."""
+        _check_channel(self.layer, self.channel, ground)
+        height, width = ground.maps(self.layer).shape[2:]
+        if self.place is not None and not (0 <= self.place[0] < height and 0 <= self.place[1] < width):
+            raise LayerNotFoundError(
+                f"{self.label}: a map of {self.layer} has rows 0 to {height - 1} and columns 0 to {width - 1} for "
+                f"pictures of this size, there is no place {self.place}."
+            )
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Direction(Objective):
+    """Any direction in a layer's channels: the mean over positions of (a·v) · max(0.1, cos(a, v))^sharpness.
+
+    v is `vector` (channel,), taken with length 1; `sharpness` 0 is the plain projection (Olah et al. 2017; the
+    cosine keeps it from growing by other features).
+    """
+
+    layer: str
+    vector: Float[Tensor, " channel"]
+    sharpness: float = 1.0
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """`direction in layer4`, unless it has a name."""
+        return self.name or f"direction in {self.layer}"
+
+    def values(self, looked: Looked) -> Values:
+        """The mean over the map's positions."""
+        maps = looked.maps[self.layer]
+        unit = (self.vector / self.vector.norm().clamp_min(1e-12)).to(maps)
+        return along(maps, unit[None, :, None, None], self.sharpness).mean((1, 2))
+
+    def grounded(self, ground: Ground) -> "Direction":
+        """Raises `OptionError` for a vector of the wrong length or without a direction."""
+        channels = ground.maps(self.layer).shape[1]
+        if self.vector.shape != (channels,) or not bool(self.vector.isfinite().all()) or not bool(self.vector.any()):
+            raise OptionError(
+                f"{self.label}: a direction is one finite number for each of the {channels} channels of {self.layer}, "
+                f"not all zero; got shape {tuple(self.vector.shape)}."
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Layer(Objective):
+    """A whole layer: the mean of its squared values (Mordvintsev et al. 2015, DeepDream)."""
+
+    layer: str
+
+    @property
+    def label(self) -> str:
+        """The layer's name."""
+        return self.layer
+
+    def values(self, looked: Looked) -> Values:
+        """The mean square."""
+        return looked.maps[self.layer].square().mean((1, 2, 3))
+
+
+@dataclass(frozen=True)
+class ClassScore(Objective):
+    """The score of a class, by index or name: before the softmax, or its probability."""
+
+    which: int | str
+    probability: bool = False
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The class's name."""
+        return self.name or str(self.which)
+
+    @property
+    def outputs(self) -> bool:
+        """Yes."""
+        return True
+
+    def values(self, looked: Looked) -> Values:
+        """The score of each row."""
+        scores = scores_of(looked.outputs)
+        scores = probabilities(scores) if self.probability else scores
+        return scores[:, int(self.which)].float()
+
+    def grounded(self, ground: Ground) -> "ClassScore":
+        """By index, named; raises `TargetError` for a class that the model does not have."""
+        index = int(class_indices(self.which, scores_of(ground.looked.outputs)[:1], ground.classes, 1)[0])
+        return replace(self, which=index, name=class_label(index, ground.classes))
+
+
+@dataclass(frozen=True, eq=False)
+class Combination(Objective):
+    """A weighted sum of objectives."""
+
+    terms: tuple[tuple[float, Objective], ...]
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """`layer4:452 + 0.5*layer4:7`, unless it has a name."""
+        return self.name or _written(self.terms)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those of all terms."""
+        return tuple(dict.fromkeys(layer for _, term in self.terms for layer in term.layers))
+
+    @property
+    def outputs(self) -> bool:
+        """Whether one of the terms looks at them."""
+        return any(term.outputs for _, term in self.terms)
+
+    @property
+    def placed(self) -> bool:
+        """Whether one of the terms is."""
+        return any(term.placed for _, term in self.terms)
+
+    def values(self, looked: Looked) -> Values:
+        """The weighted sum."""
+        return torch.stack([weight * term.values(looked) for weight, term in self.terms]).sum(0)
+
+    def grounded(self, ground: Ground) -> "Combination":
+        """With every term checked."""
+        return replace(self, terms=tuple((weight, term.grounded(ground)) for weight, term in self.terms))
+
+
+def interpolated(a: Objective, b: Objective, steps: int) -> list[Objective]:
+    """From `a` to `b` in so many objectives, both ends included: (1 - t)·a + t·b."""
+    if steps < 2:
+        raise OptionError(f"an interpolation has 2 or more steps, its ends; got {steps}.")
+    shares = [step / (steps - 1) for step in range(steps)]
+    return [Combination((*_terms((1 - share) * a), *_terms(share * b))) for share in shares]
+
+
+def along(maps: Tensor, directions: Tensor, sharpness: float) -> Float[Tensor, "row height width"]:
+    """(a·r) · max(0.1, cos(a, r))^sharpness at every position."""
+    dot = (maps * directions).sum(1)
+    if not sharpness:
+        return dot
+    cosine = dot / (maps.norm(dim=1) * directions.norm(dim=1)).clamp_min(1e-6)
+    weight: Tensor = cosine.clamp_min(0.1) ** sharpness
+    return dot * weight
+
+
+def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
+    return objective.terms if isinstance(objective, Combination) and not objective.name else ((1.0, objective),)
+
+
+def _written(terms: tuple[tuple[float, Objective], ...]) -> str:
+    parts = []
+    for number, (weight, term) in enumerate(terms):
+        sign = "-" if weight < 0 else "+" if number else ""
+        factor = "" if abs(weight) == 1 else f"{abs(weight):.3g}*"
+        parts.append(f"{sign}{' ' if number else ''}{factor}{term.label}")
+    return " ".join(parts)
+
+
+def _check_channel(layer: str, channel: int, ground: Ground) -> None:
+    channels = ground.maps(layer).shape[1]
+    if not 0 <= channel < channels:
+        raise LayerNotFoundError(
+            f"{layer} has channels 0 to {channels - 1}, there is no {channel} ({layer}:{channel} was asked for)."
+        )

@@ -1,0 +1,225 @@
+"""Where drawings are made: one batch of pictures, one objective for each, one model that looks at them all."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.chunks import out_of_memory
+from featuremaps.draw.beginning import device_of, rounded
+from featuremaps.draw.canvases import canvas_settings, find_canvas
+from featuremaps.draw.diversity import likeness
+from featuremaps.draw.drawing import Drawing, Real
+from featuremaps.draw.fourier import FourierCanvas
+from featuremaps.draw.importance import Importance
+from featuremaps.draw.maco import MacoCanvas
+from featuremaps.draw.manner import Manner
+from featuremaps.draw.multiscale import Multiscale, draw_multiscale
+from featuremaps.draw.objective import Ground, Objective
+from featuremaps.draw.optimise import Climb, Course, ascend
+from featuremaps.draw.real import best_real
+from featuremaps.draw.watcher import Looked, Watcher, quick_precision, to_input
+from featuremaps.layers.addresses import parse
+from featuremaps.outputs import Classes
+from featuremaps.rules import Rule
+from featuremaps.sight import Seen
+from featuremaps.state import Session
+
+STRIDE = 7919
+"""How far the seeds of two steps are apart."""
+
+
+class Studio:
+    """A model that is kept as it is, and the manner in which it is drawn from."""
+
+    def __init__(self, session: Session, anatomy: Anatomy, blank: Tensor, manner: Manner, classes: Classes) -> None:
+        self.session, self.anatomy, self.manner, self.classes = session, anatomy, manner, classes
+        recipe = manner.recipe
+        self.canvas = FourierCanvas() if recipe or isinstance(manner.canvas, Multiscale) else find_canvas(manner.canvas)
+        self.shape = manner.shape(blank)
+        self.own_size = (int(blank.shape[2]), int(blank.shape[3]))
+        self.device = device_of(session.model)
+        named = manner.precision
+        self.precision = quick_precision(self.device) if named == "auto" else getattr(torch, named)
+        self.to_input = to_input(anatomy.preprocessing, self.shape[0])
+
+    def grounded(self, objectives: Sequence[Objective]) -> list[Objective]:
+        """The objectives, checked against what the model makes of a grey picture of the size to be drawn."""
+        grey = torch.full((1, *self.shape), 0.5, device=self.device)
+        looked = self._watcher(objectives)(grey)
+        plain = self._watcher(objectives, as_inputs=True)
+        ground = Ground(looked, self.classes, plain)
+        return [each.grounded(ground) for each in objectives]
+
+    def best_real(self, objectives: Sequence[Objective], pictures: Sequence[Seen]) -> Sequence[Real | None]:
+        """For each objective the best of some real pictures; None where there are none."""
+        if not pictures:
+            return [None] * len(objectives)
+        watcher = self._watcher(objectives, as_inputs=True)
+
+        def values(inputs: Tensor) -> Tensor:
+            looked = watcher(inputs)
+            return torch.stack([each.values(looked) for each in objectives], 1)
+
+        return best_real(values, pictures, batch_size=self.manner.batch_size)
+
+    def drawn(self, objectives: Sequence[Objective]) -> list[list[Drawing]]:
+        """The variants of each objective; fewer objectives at a time where memory is short."""
+        try:
+            return self._drawn(objectives)
+        except RuntimeError as error:
+            if not out_of_memory(error) or len(objectives) == 1:
+                raise
+        half = len(objectives) // 2
+        return [*self.drawn(objectives[:half]), *self.drawn(objectives[half:])]
+
+    def _drawn(self, objectives: Sequence[Objective]) -> list[list[Drawing]]:
+        variants, recipe, importance = self.manner.variants, self.manner.recipe, Importance()
+        if recipe is None:
+            pictures, course = self._on_canvas(objectives, importance)
+        else:
+            pictures, course = self._by_recipe(objectives, recipe)
+        with torch.no_grad():
+            reached = [self._reached(each, pictures[i * variants :][:variants]) for i, each in enumerate(objectives)]
+        shown = self.manner.alpha if self.manner.alpha is not None else isinstance(self.canvas, MacoCanvas)
+        return [
+            [
+                self._drawing(
+                    objective,
+                    variant,
+                    pictures[i * variants + variant],
+                    float(reached[i][variant]),
+                    course.of(i * variants + variant),
+                    importance.of(i * variants + variant) if shown and recipe is None else None,
+                )
+                for variant in range(variants)
+            ]
+            for i, objective in enumerate(objectives)
+        ]
+
+    def _on_canvas(self, objectives: Sequence[Objective], importance: Importance) -> tuple[Tensor, Course]:
+        """The pictures of a climb of the canvas's numbers, and how it went."""
+        manner = self.manner
+        begun = self.canvas.start(manner.variants, self.shape, torch.Generator().manual_seed(manner.seed))
+        parameters = tuple(each.to(self.device).repeat(len(objectives), *[1] * (each.ndim - 1)) for each in begun)
+        apart = self._where_to_differ(objectives)
+        watcher = self._watcher(objectives, extra=apart, precision=self.precision)
+
+        def picture() -> Tensor:
+            return self.canvas.picture(parameters, self.shape)
+
+        def values(step: int, rule: Rule | None) -> Tensor:
+            pictures = picture()
+            pictures.register_hook(importance.add)
+            chance = torch.Generator().manual_seed(manner.seed + STRIDE * (step + 1))
+            return self._worth(objectives, apart, watcher(manner.jitter(pictures, chance), rule), manner.jitter.crops)
+
+        rate = manner.rate or self.canvas.rate
+        climb = Climb(manner.steps, rate, patience=manner.patience, frames=manner.frames)
+        course = ascend(parameters, values, picture, climb, _doing(objectives))
+        with torch.no_grad():
+            return picture(), course
+
+    def _by_recipe(self, objectives: Sequence[Objective], recipe: Multiscale) -> tuple[Tensor, Course]:
+        """The pictures of the classic recipe, at the last of its sizes, and how the climbs went."""
+        apart = self._where_to_differ(objectives)
+        watcher = self._watcher(objectives, extra=apart, precision=self.precision)
+        return draw_multiscale(
+            lambda pictures, rule: self._worth(objectives, apart, watcher(pictures, rule), 1),
+            len(objectives) * self.manner.variants,
+            self.shape[0],
+            recipe,
+            self.manner.seed,
+            self.device,
+            _doing(objectives),
+        )
+
+    def _worth(
+        self, objectives: Sequence[Objective], apart: Sequence[str], looked: Looked, crops: int
+    ) -> Float[Tensor, " row"]:
+        """The value of each variant of each objective, less what its likeness to the others costs."""
+        variants, copies = self.manner.variants, self.manner.variants * crops
+        found = []
+        for number, (objective, layer) in enumerate(zip(objectives, apart, strict=True)):
+            own = looked.rows(number * copies, (number + 1) * copies)
+            value = objective.values(own).reshape(variants, -1).mean(1)
+            if variants > 1:
+                value = value - self.manner.diversity * value.detach().abs() * likeness(own.maps[layer][::crops])
+            found.append(value)
+        return torch.cat(found)
+
+    def _reached(self, objective: Objective, pictures: Tensor) -> Float[Tensor, " row"]:
+        """The objective on finished pictures as they are saved (8 bit), at the model's own size, undistorted."""
+        shown = rounded(pictures)
+        if not objective.placed and tuple(shown.shape[2:]) != self.own_size:
+            shown = interpolate(shown, self.own_size, mode="bilinear", align_corners=False, antialias=True)
+        return objective.values(self._watcher([objective])(shown))
+
+    def _drawing(
+        self,
+        objective: Objective,
+        variant: int,
+        picture: Tensor,
+        reached: float,
+        course: Course,
+        alpha: Tensor | None,
+    ) -> Drawing:
+        return Drawing(
+            name=objective.label if self.manner.variants == 1 else f"{objective.label} ({variant + 1})",
+            picture=picture.cpu(),
+            curve=course.curve[:, 0],
+            settings={"drawn": objective.label, "variant": variant, **self._settings()},
+            value=reached,
+            alpha=alpha,
+            frames=tuple(frame[0] for frame in course.frames),
+            notes=course.notes(),
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """What is needed to make the pictures again."""
+        manner = {name: value for name, value in asdict(self.manner).items() if name not in ("canvas", "batch_size")}
+        recipe = self.manner.recipe
+        how = {"canvas": "multiscale", "recipe": asdict(recipe)} if recipe else canvas_settings(self.canvas)
+        return {
+            "model": type(self.session.model).__name__,
+            "preprocessing": self.anatomy.preprocessing.describe(),
+            **manner,
+            **how,
+            "size": [recipe.sizes[-1]] * 2 if recipe else list(self.shape[1:]),
+            "rate": recipe.rate if recipe else self.manner.rate or self.canvas.rate,
+            "precision": str(self.precision).removeprefix("torch."),
+        }
+
+    def _where_to_differ(self, objectives: Sequence[Objective]) -> list[str]:
+        """For each objective the layer in which its variants should differ."""
+        if self.manner.variants == 1:
+            return [""] * len(objectives)
+        last = self.anatomy.walk(self.anatomy.blank()).last
+        return [each.layers[0] if each.layers else last for each in objectives]
+
+    def _watcher(
+        self,
+        objectives: Sequence[Objective],
+        extra: Sequence[str] = (),
+        *,
+        as_inputs: bool = False,
+        precision: torch.dtype = torch.float32,
+    ) -> Watcher:
+        """What looks at pictures for these objectives; at model inputs instead, if asked to."""
+        named = [layer for each in objectives for layer in each.layers] + [layer for layer in extra if layer]
+        addresses = [parse(layer) for layer in dict.fromkeys(named)]
+        outputs = any(each.outputs for each in objectives)
+        return Watcher(self.session, addresses, outputs, _as_it_is if as_inputs else self.to_input, precision)
+
+
+def _as_it_is(inputs: Tensor) -> Tensor:
+    return inputs
+
+
+def _doing(objectives: Sequence[Objective]) -> str:
+    return f"drawing {objectives[0].label}" + (f" and {len(objectives) - 1} more" if len(objectives) > 1 else "")

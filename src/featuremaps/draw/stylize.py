@@ -1,0 +1,208 @@
+"""Painting a picture in the style of another, at the size of its content; or a texture, or a content alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.draw.beginning import Beginning, as_waves, begun, device_of, rounded, sized, whole
+from featuremaps.draw.canvas import Shape
+from featuremaps.draw.drawing import Drawing
+from featuremaps.draw.fourier import FourierCanvas
+from featuremaps.draw.optimise import Climb, Optimizer, ascend
+from featuremaps.draw.style import Features, Weights, Wish
+from featuremaps.draw.watcher import Watcher
+from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.layers.addresses import parse
+from featuremaps.rules import Rule
+from featuremaps.sight import Seen
+from featuremaps.state import Session, preserved
+
+Start = Literal["content", "noise"]
+CANVAS = FourierCanvas(rate=0.1)
+STARTS = ("content", "noise")
+ADVICE = "Choose earlier layers, or give the picture as the model sees it: scope.see(picture).seen[0].image."
+
+
+def stylize(
+    anatomy: Anatomy,
+    content: Seen | None,
+    style: Seen | None,
+    *,
+    content_layers: str | Sequence[str] | None = None,
+    style_layers: str | Sequence[str] | None = None,
+    weights: Weights | None = None,
+    size: tuple[int, int] | None = None,
+    start: Start | None = None,
+    steps: int = 200,
+    rate: float | None = None,
+    optimizer: Optimizer = "adam",
+    frames: int = 0,
+    seed: int = 0,
+) -> Drawing:
+    """The content of one picture in the style of another, as Gatys et al. 2016 paint it.
+
+    The picture has the content's own size; a texture (no content) has `size` (height, width) or the style's own. A
+    style larger than that is reduced. It starts from the content, where there are both, else from noise. The content
+    is read off the last layer of the last map size but one, the style off the last of every map size, unless layers
+    are given. `value` is the loss of the picture as a file of 8 bits keeps it. Raises `OptionError` with neither
+    picture, `ModelError` where the model does not take their sizes.
+    """
+    task = _task(anatomy, content, style, content_layers, style_layers, size, start)
+    climb = Climb(steps, CANVAS.rate if rate is None else rate, optimizer, None, "best", frames=frames)
+    return _painted(anatomy, task, weights or Weights(), climb, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is to be painted: from which pictures, told by which layers, how large."""
+
+    content: Beginning | None
+    style: Beginning | None
+    content_layers: Sequence[str]
+    style_layers: Sequence[str]
+    shape: Shape
+    names: tuple[str | None, str | None]
+    start: Start
+
+    @property
+    def name(self) -> str:
+        content, style = self.names
+        if content is None or style is None:
+            return f"style of {style}" if style is not None else f"content of {content}"
+        return f"{content} in the style of {style}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        given = [picture.notes for picture in (self.content, self.style) if picture is not None]
+        return tuple(dict.fromkeys(note for notes in given for note in notes))
+
+
+def _task(
+    anatomy: Anatomy,
+    content: Seen | None,
+    style: Seen | None,
+    content_layers: str | Sequence[str] | None,
+    style_layers: str | Sequence[str] | None,
+    size: tuple[int, int] | None,
+    start: Start | None,
+) -> _Task:
+    given, start = _checked(content, style, size, start)
+    scene, texture = whole(content) if content else None, whole(style) if style else None
+    channels, height, width = (scene or texture).shape  # type: ignore[union-attr]
+    shape = (channels, *(size or (height, width)))
+    inputs = given.input[None]
+    return _Task(
+        scene,
+        _reduced(texture, max(shape[1:])) if texture else None,
+        _layers(anatomy, inputs, content_layers, slice(-2, -1)) if content else (),
+        _layers(anatomy, inputs, style_layers, slice(None)) if style else (),
+        shape,
+        (content.picture.name if content else None, style.picture.name if style else None),
+        start,
+    )
+
+
+def _checked(
+    content: Seen | None, style: Seen | None, size: tuple[int, int] | None, start: Start | None
+) -> tuple[Seen, Start]:
+    """One of the pictures given, and what to start from; `OptionError` for what does not go together."""
+    given = content or style
+    if given is None:
+        raise OptionError("stylize takes a content, a style or both, and neither was given.")
+    if content is not None and size is not None:
+        raise OptionError("the picture has the content's own size; size is for a texture, which has no content.")
+    if size is not None and min(size) < 1:
+        raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size}.")
+    start = start or ("content" if content and style else "noise")
+    if start not in STARTS or (start == "content" and content is None):
+        raise OptionError(
+            f"start={start!r} is not possible; choose {' or '.join(map(repr, STARTS[content is None :]))}."
+            f"{did_you_mean(start, STARTS[content is None :])}"
+        )
+    return given, start
+
+
+def _layers(anatomy: Anatomy, inputs: Tensor, given: str | Sequence[str] | None, default: slice) -> list[str]:
+    """The layers named, or some of the last layers of each map size; found at the model's own size."""
+    if given is not None:
+        return anatomy.resolve(given, inputs)
+    stages = anatomy.walk(inputs).stages
+    return list(stages[default] or stages) or [anatomy.walk(inputs).last]
+
+
+def _reduced(begin: Beginning, longest: int) -> Beginning:
+    """A picture whose longer side is at most this; its proportions are kept."""
+    share = longest / max(begin.shape[1:])
+    if share >= 1:
+        return begin
+    size = [max(1, round(share * side)) for side in begin.shape[1:]]
+    return replace(
+        begin, picture=F.interpolate(begin.picture[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    )
+
+
+def _painted(anatomy: Anatomy, task: _Task, weights: Weights, climb: Climb, seed: int) -> Drawing:
+    with preserved(anatomy.model) as session:
+        content = _features(session, task.content, task.content_layers)
+        style = _features(session, task.style, task.style_layers)
+        wish = Wish.of(content, style, weights)
+        watcher = _watcher(session, task.content or task.style, (*task.content_layers, *task.style_layers))
+        parameters = _numbers(task, seed, anatomy)
+
+        def picture() -> Tensor:
+            return CANVAS.picture(parameters, task.shape)
+
+        def values(step: int, rule: Rule | None) -> Tensor:
+            pictures = picture()
+            return -wish(watcher(pictures, rule).maps, pictures)
+
+        with torch.no_grad(), sized(*task.shape[1:], ADVICE):
+            watcher(picture())
+        course = ascend(parameters, values, picture, climb, "painting")
+        with torch.no_grad():
+            final = rounded(picture())
+            value = float(wish(watcher(final).maps, final))
+    settings = {
+        "verb": "stylize",
+        "content": task.names[0],
+        "style": task.names[1],
+        "start": task.start,
+        "canvas": CANVAS,
+    }
+    layers = {"content_layers": list(task.content_layers), "style_layers": list(task.style_layers)}
+    return Drawing(
+        task.name,
+        final[0].cpu(),
+        -course.curve[:, 0],
+        {**settings, **layers, "weights": weights, "size": task.shape[1:], "climb": climb, "seed": seed},
+        value,
+        goal="minimised",
+        frames=tuple(frame[0] for frame in course.frames),
+        notes=(*course.notes(), *task.notes),
+    )
+
+
+def _numbers(task: _Task, seed: int, anatomy: Anatomy) -> tuple[Tensor, ...]:
+    """What the canvas begins with: the content, or noise."""
+    if task.start == "content" and task.content is not None:
+        return (as_waves(CANVAS, task.content.picture).to(device_of(anatomy.model)),)
+    return begun(CANVAS, 1, task.shape, seed, anatomy.model)
+
+
+def _watcher(session: Session, begin: Beginning | None, layers: Sequence[str]) -> Watcher:
+    assert begin is not None
+    return Watcher(session, [parse(name) for name in dict.fromkeys(layers)], False, begin.to_input)
+
+
+def _features(session: Session, begin: Beginning | None, layers: Sequence[str]) -> Features:
+    """What each layer makes of a whole picture."""
+    if begin is None:
+        return {}
+    with torch.no_grad(), sized(*begin.shape[1:], ADVICE):
+        maps = _watcher(session, begin, layers)(begin.picture[None]).maps
+    return {layer: maps[layer][0] for layer in layers}
