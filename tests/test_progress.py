@@ -80,3 +80,34 @@ def test_nothing_is_written_where_nobody_watches(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(progress, "PATIENCE", -1.0)
     assert list(progress.track(iter([1, 2, 3]), "silent")) == [1, 2, 3]
     assert screen.getvalue() == ""
+
+
+METERED = """
+import io, sys, time
+from featuremaps import progress
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+progress.PATIENCE = -1.0
+sys.stderr, before = Terminal(), sys.stderr
+with progress.meter(8, "surveying pictures", 4) as advance:
+    for item in map(advance, range(4)):
+        time.sleep(0.2)
+print(sys.stderr.getvalue())
+"""
+
+
+def test_a_meter_shows_the_rate_and_what_was_there_before() -> None:
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    done = subprocess.run([sys.executable, "-c", METERED], capture_output=True, text=True, check=True, env=env)
+    assert "surveying pictures" in done.stdout
+    assert "8/8" in done.stdout
+    assert "/s" in done.stdout
+
+
+def test_a_meter_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.meter(3, "surveying") as advance:
+        assert list(map(advance, "abc")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""

@@ -9,10 +9,10 @@ import stat
 import threading
 import warnings
 from contextlib import suppress
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,12 +97,27 @@ def _levels(values: Array) -> NDArray[np.uint8]:
 def decoded(path: Path) -> Image.Image:
     """The picture in a file; an `ImageError` gives the reason only."""
     head = _head(path)
-    if path.suffix.lower() in _RAW:  # Pillow would take the small preview inside
+    try:
+        with path.open("rb") as stream:
+            return _decoded(stream, head, path.suffix)
+    except OSError as error:
+        raise ImageError(_broken(error)) from error
+
+
+def decoded_bytes(content: bytes, suffix: str = "") -> Image.Image:
+    """The picture in the bytes of a file that was called `*suffix`; an `ImageError` gives the reason only."""
+    if not content:
+        raise ImageError("the file is empty (0 bytes).")
+    return _decoded(BytesIO(content), content[:1024], suffix)
+
+
+def _decoded(stream: BufferedReader | BytesIO, head: bytes, suffix: str) -> Image.Image:
+    if suffix.lower() in _RAW:  # Pillow would take the small preview inside
         raise ImageError("camera RAW is not supported: develop it as JPEG or PNG with rawpy or darktable.")
     if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):  # Pillow would run Ghostscript on it
         raise ImageError("PostScript is not supported: convert it to PNG.")
     try:
-        with path.open("rb") as stream, _opened(stream) as image:
+        with _opened(stream) as image:
             return upright_rgb(image)
     except ImageError:
         raise
@@ -140,7 +155,7 @@ def _beside(path: Path) -> str:
         return f" The folder {path.parent} does not exist either."
 
 
-def _opened(stream: BinaryIO) -> Image.Image:
+def _opened(stream: BufferedReader | BytesIO) -> Image.Image:
     """Pillow's lazy picture, refused where it is larger than Pillow's limit."""
     # Pillow only warns between its limit and twice its limit. The filters are the whole process's, so they are
     # changed by one thread at a time and only while the header is read.

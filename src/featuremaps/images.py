@@ -180,6 +180,26 @@ def _from_path(text: str) -> Iterator[Picture | Rejected]:
 
 
 def _from_folder(folder: Path) -> Iterator[Picture | Rejected]:
+    listing = files_below(folder)
+    for path, reason in listing.denied:
+        yield Rejected(path.name, reason, path)
+    if not listing.files and not listing.denied:
+        raise ImageError(f"{folder}: there is no picture in this folder or below it ({listing.others} other files).")
+    for file in listing.files:
+        yield _attempt_file(file, file.relative_to(folder).as_posix())
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures' files below a folder in natural order, folders that cannot be read, and how many other files."""
+
+    files: tuple[Path, ...]
+    denied: tuple[tuple[Path, str], ...]
+    others: int
+
+
+def files_below(folder: Path) -> Listing:
+    """The files below a folder that are called like pictures; hidden ones are left out, links are followed."""
     files: list[Path] = []
     others = 0
     denied: list[OSError] = []
@@ -195,12 +215,11 @@ def _from_folder(folder: Path) -> Iterator[Picture | Rejected]:
         pictures = [path for path in shown if path.suffix.lower() in SUFFIXES]
         files += pictures
         others += len(shown) - len(pictures)
-    for error in denied:
-        yield Rejected(Path(error.filename).name, f"it cannot be opened ({error.strerror}).", Path(error.filename))
-    if not files and not denied:
-        raise ImageError(f"{folder}: there is no picture in this folder or below it ({others} other files).")
-    for file in sorted(files, key=lambda file: _natural(file.relative_to(folder))):
-        yield _attempt_file(file, file.relative_to(folder).as_posix())
+    return Listing(
+        tuple(sorted(files, key=lambda file: _natural(file.relative_to(folder)))),
+        tuple((Path(error.filename), f"it cannot be opened ({error.strerror}).") for error in denied),
+        others,
+    )
 
 
 def _home(text: str) -> Path:
@@ -258,6 +277,16 @@ def _from_item(item: Any) -> Iterator[Picture | Rejected]:
         item, label = item[0], item[1] if len(item) > 1 else None
     for found in _attempt(item):
         yield replace(found, label=_label(label)) if isinstance(found, Picture) else found
+
+
+def picture_of(item: object) -> Picture:
+    """The one picture of a dataset's item, with its label; an `ImageError` gives the reason only."""
+    found = list(_from_item(item))
+    if len(found) != 1:
+        raise ImageError(f"the item holds {len(found)} pictures, and each item of a dataset is one.")
+    if isinstance(found[0], Rejected):
+        raise ImageError(found[0].reason)
+    return found[0]
 
 
 def _is_labelled(item: object) -> bool:

@@ -145,6 +145,14 @@ def _ramp(size: Size, along_x: float, along_y: float, low: float = 0.0, high: fl
     return Image.fromarray((fine >> 8).astype(np.uint8)).convert("RGB")
 
 
+def draws_chance(run: Run) -> bool:
+    """Whether the transform draws random numbers; one that takes no picture of 256 × 256 counts as not."""
+    try:
+        return _run_noting_chance(run, Image.new("RGB", (256, 256)))[1]
+    except ImageError:
+        return False
+
+
 def find_normalization(run: Run, size: Size) -> Normalization | None:
     """Solved from flat pictures, and checked on all levels between by two ramps, and with other random numbers."""
     try:

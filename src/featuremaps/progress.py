@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -43,9 +44,40 @@ def _said(doing: str | Callable[[], str]) -> str:
     return doing if isinstance(doing, str) else doing()
 
 
-def _bar() -> "Progress":
+@contextmanager
+def meter(total: int, doing: str, done: int = 0) -> Iterator[Callable[[Item], Item]]:
+    """For a stream that others pull from: call what this gives with each item as it passes.
+
+    Drawn as by `track`, with the rate beside it; `done` items were there before.
+    """
+    if _shown or not sys.stderr.isatty():
+        yield lambda item: item
+        return
+    started, bar, passed = time.monotonic(), _bar(rate=True), done
+
+    def advance(item: Item) -> Item:
+        nonlocal passed
+        passed += 1
+        if not _shown and time.monotonic() - started > PATIENCE:
+            bar.start()
+            _shown.append(bar)
+        bar.update(task, completed=passed, rate=f"{(passed - done) / (time.monotonic() - started):.0f}/s")
+        return item
+
+    task = bar.add_task(doing, total=total, completed=done, rate="")
+    try:
+        yield advance
+    finally:
+        bar.stop()
+        if bar in _shown:
+            _shown.remove(bar)
+
+
+def _bar(rate: bool = False) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    if rate:
+        columns.insert(3, TextColumn("{task.fields[rate]}"))
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -20,6 +20,7 @@ from featuremaps.sight import Sighting
 
 if TYPE_CHECKING:
     from featuremaps.report.data import Section
+    from featuremaps.survey.survey import Survey
 
 REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
 
@@ -84,6 +85,56 @@ class Scope(DrawingStudy):
         return self._compare(
             pictures, methods_of(methods), layers, several(targets), smooth, seed, precision, batch_size, options or {}
         )
+
+    def survey(
+        self,
+        dataset: object,
+        layers: str | Sequence[str] = "last",
+        out: str | Path = "survey",
+        *,
+        labels: Sequence[str] | None = None,
+        image: str | None = None,
+        label: str | None = None,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        precision: Precision = "float32",
+        predictions: bool | None = None,
+        keep: int = 100,
+        resume: bool = True,
+    ) -> "Survey":
+        """What every channel of `layers` does over a whole dataset, kept in the folder `out`; goes on if stopped.
+
+        `dataset` is a folder with a sub-folder per class, a list of paths or of (path, label), a CSV or Parquet file
+        (columns `image` and `label`), a Dataset or DataLoader, tar shards, or a Hugging Face dataset. `labels` names
+        its labels in order. `keep` pictures are kept as strongest and weakest of each channel. Raises `SurveyError`
+        where `out` holds a survey of something else.
+        """
+        from featuremaps.survey.run import run_survey
+
+        return run_survey(
+            self._anatomy,
+            self.preprocessing,
+            dataset,
+            layers,
+            out,
+            classes=self.classes,
+            model_name=self.name,
+            image=image,
+            label=label,
+            labels=labels,
+            batch_size=batch_size,
+            workers=workers,
+            precision=precision,
+            predictions=predictions,
+            keep=keep,
+            resume=resume,
+        )
+
+    def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":
+        """A survey of this model that was made before, with places framed and detectors that run."""
+        from featuremaps.survey.survey import open_survey
+
+        return open_survey(path, dataset, self._anatomy)
 
     def report(
         self,

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from featuremaps.errors import ImageError
 from featuremaps.images import Picture
-from featuremaps.probing import Normalization, Placement, Size, find_normalization, find_placement, shape_of
+from featuremaps.probing import (
+    Normalization,
+    Placement,
+    Size,
+    draws_chance,
+    find_normalization,
+    find_placement,
+    shape_of,
+)
 
 Transform = Callable[[Image.Image], Any]
 
@@ -89,6 +97,11 @@ class Preprocessing:
         """Why the placement in a picture of `size` (width, height) is unknown; None where it is known."""
         found = self._placed(size)
         return found if isinstance(found, str) else None
+
+    @property
+    def random(self) -> bool:
+        """Whether the transform draws random numbers."""
+        return self.transform is not None and draws_chance(self._run)
 
     def describe(self) -> str:
         """The transform as it prints itself, and what was found by running it, in one line."""

@@ -1,0 +1,83 @@
+"""Datasets that are files: an image folder, a glob, a list of paths with or without labels."""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from featuremaps.decoding import SUFFIXES, decoded
+from featuremaps.errors import SurveyError
+from featuremaps.images import Label, Picture, files_below
+from featuremaps.survey.examples import Example, digest, numbered
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """Files with the names they are shown under and their labels."""
+
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
+    labels: Sequence[int | None]
+    classes: tuple[str, ...] | None
+    threads: bool = True
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Example:
+        return Example(number, self.names[number], self.paths[number], self.labels[number])
+
+    def read(self, number: int) -> Picture:
+        """The picture in the file."""
+        path = self.paths[number]
+        return Picture(self.names[number], image=decoded(path), path=path, label=self.labels[number])
+
+    def identity(self) -> str:
+        """Names, labels and sizes, not the place: a folder may move, and another folder of the same names is seen."""
+        sizes = map(_size, self.paths)
+        return digest(
+            f"{name}|{label}|{size}" for name, label, size in zip(self.names, self.labels, sizes, strict=True)
+        )
+
+
+def folder(path: Path, classes: Sequence[str] | None = None) -> Files:
+    """Every picture below a folder; the first folder on the way to it is its class, as in torchvision's ImageFolder.
+
+    Pictures directly in the folder have no label. Classes are in alphabetical order, or as given.
+    """
+    listing = files_below(path)
+    if not listing.files and not listing.denied:
+        raise SurveyError(
+            f"{path}: there is no picture in this folder or below it ({listing.others} other files). Give a folder "
+            "of pictures, or one with a folder of pictures for each class."
+        )
+    files = [*listing.files, *(place for place, _ in listing.denied)]
+    parts = [file.relative_to(path).parts for file in files]
+    labels, names = numbered([part[0] if len(part) > 1 else None for part in parts], classes)
+    return Files(tuple(file.absolute() for file in files), tuple("/".join(part) for part in parts), labels, names)
+
+
+def matching(pattern: str) -> Files:
+    """The picture files that a glob matches."""
+    found = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207
+    files = [path for path in found if path.suffix.lower() in SUFFIXES]
+    if not files:
+        raise SurveyError(f"{pattern}: this pattern matches no picture. Put it in quotes, and check the folder.")
+    return listed([(path, None) for path in files])
+
+
+def listed(pairs: Sequence[tuple[str | Path, Label]], classes: Sequence[str] | None = None) -> Files:
+    """Paths with their labels (a number, a class name, or None)."""
+    labels, names = numbered([label for _, label in pairs], classes)
+    paths = tuple(Path(path).expanduser().absolute() for path, _ in pairs)
+    shown = tuple(path.name for path in paths)
+    if len(set(shown)) < len(shown):  # "a/1.jpg" and "b/1.jpg" must be told apart
+        shown = tuple(Path(path).as_posix() for path, _ in pairs)
+    return Files(paths, shown, labels, names)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

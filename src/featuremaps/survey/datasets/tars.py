@@ -1,0 +1,163 @@
+"""WebDataset shards: tar files whose members of one name make one example, indexed once and read in place."""
+
+import glob
+import itertools
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from featuremaps.decoding import SUFFIXES, decoded_bytes
+from featuremaps.errors import ImageError, SurveyError
+from featuremaps.images import Label, Picture
+from featuremaps.survey.examples import Example, digest, numbered
+
+LABEL_KEYS = ("label", "class", "cls", "target", "label_name", "class_name")
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a picture lies: which tar file, and which bytes of it."""
+
+    name: str
+    tar: int
+    offset: int
+    size: int
+    suffix: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tars:
+    """The pictures in tar files, in the order in which they lie there."""
+
+    tars: tuple[Path, ...]
+    members: tuple[Member, ...]
+    labels: Sequence[int | None]
+    classes: tuple[str, ...] | None
+    threads: bool = True
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, number: int) -> Example:
+        return Example(number, self.members[number].name, None, self.labels[number])
+
+    def read(self, number: int) -> Picture:
+        """The picture in the tar file."""
+        member = self.members[number]
+        try:
+            with self.tars[member.tar].open("rb") as stream:
+                stream.seek(member.offset)
+                content = stream.read(member.size)
+        except OSError as error:
+            raise ImageError(f"{self.tars[member.tar]} cannot be read ({error.strerror}).") from error
+        if len(content) < member.size:
+            raise ImageError(f"{self.tars[member.tar].name} ends inside this picture: the tar file is cut short.")
+        return Picture(member.name, image=decoded_bytes(content, member.suffix), label=self.labels[number])
+
+    def identity(self) -> str:
+        """The names, sizes and labels of all pictures."""
+        rows = zip(self.members, self.labels, strict=True)
+        return digest(f"{member.name}|{member.size}|{label}" for member, label in rows)
+
+
+def tars(patterns: Sequence[str], classes: Sequence[str] | None) -> Tars:
+    """The pictures in the tar files that paths, globs or braces such as `train-{000..099}.tar` name.
+
+    Labels are those of a `.cls` member (a number or a name), or of "label", "class", "cls" or "target" in `.json`.
+    """
+    paths = [path for pattern in patterns for path in _found(pattern)]
+    found = [entry for tar, path in enumerate(paths) for entry in _indexed(path, tar)]
+    if not found:
+        raise SurveyError(f"there is no picture in {', '.join(path.name for path in paths[:5])}.")
+    labels, names = numbered([label for _, label in found], classes)
+    return Tars(tuple(path.absolute() for path in paths), tuple(member for member, _ in found), labels, names)
+
+
+def braces(pattern: str) -> list[str]:
+    """The names that `{000..012}` and `{a,b}` in a pattern stand for."""
+    pieces = [
+        _alternatives(piece[1:-1]) if piece.startswith("{") and piece.endswith("}") else [piece]
+        for piece in re.split(r"(\{[^{}]*\})", pattern)
+    ]
+    return ["".join(choice) for choice in itertools.product(*pieces)]
+
+
+def _alternatives(inside: str) -> list[str]:
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", inside)
+    if span is None:
+        return inside.split(",")
+    first, last = span.groups()
+    return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+
+
+def _found(pattern: str) -> list[Path]:
+    found = []
+    for text in braces(str(Path(pattern).expanduser())):
+        matches = sorted(glob.glob(text)) if any(sign in text for sign in "*?[") else [text]  # noqa: PTH207
+        if not matches:
+            raise SurveyError(f"{text}: this pattern matches no tar file.")
+        found += [Path(match) for match in matches]
+    return found
+
+
+def _indexed(path: Path, tar: int) -> Iterator[tuple[Member, Label]]:
+    """The pictures of one tar file with their labels; members of one example stand together."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            files = (member for member in archive if member.isfile())
+            for key, group in itertools.groupby(files, lambda member: _split(member.name)[0]):
+                yield from _example(archive, key, list(group), tar)
+    except tarfile.ReadError as error:
+        hint = " A compressed tar cannot be read in place: unpack it with gunzip." if path.suffix != ".tar" else ""
+        raise SurveyError(f"{path} is not a tar file that can be read ({error}).{hint}") from error
+    except OSError as error:
+        raise SurveyError(f"{path} cannot be opened ({error.strerror}).") from error
+
+
+def _example(
+    archive: tarfile.TarFile, key: str, group: list[tarfile.TarInfo], tar: int
+) -> Iterator[tuple[Member, Label]]:
+    by_suffix = {_split(member.name)[1]: member for member in group}
+    image = next(((suffix, member) for suffix, member in by_suffix.items() if _is_picture(suffix)), None)
+    if image is not None:
+        suffix, member = image
+        name = f"{key}.{suffix}"
+        yield (
+            Member(name, tar, member.offset_data, member.size, f".{suffix.rpartition('.')[2]}"),
+            _label(archive, by_suffix),
+        )
+
+
+def _is_picture(suffix: str) -> bool:
+    return f".{suffix.rpartition('.')[2]}" in SUFFIXES
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A member's example and the rest, which begins at the first dot of its file name."""
+    path = PurePosixPath(name)
+    base, _, suffix = path.name.partition(".")
+    return str(path.with_name(base or "_")), suffix.lower()
+
+
+def _label(archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo]) -> Label:
+    for suffix in ("cls", "cls.txt", "json"):
+        stream = archive.extractfile(members[suffix]) if suffix in members else None
+        if stream is None:
+            continue
+        text = stream.read().decode("utf-8", "replace").strip()
+        label = text if suffix != "json" else _of_json(text)
+        if label is not None and label != "":
+            return int(label) if isinstance(label, int) or label.isdecimal() else label
+    return None
+
+
+def _of_json(text: str) -> Label:
+    try:
+        known = json.loads(text)
+    except ValueError:
+        return None
+    found = next((known[key] for key in LABEL_KEYS if key in known), None) if isinstance(known, dict) else known
+    return found if isinstance(found, int | str) else None

@@ -1,0 +1,179 @@
+"""Making a detector from a survey: which channels, with which weights, and from which score on."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import nn
+
+from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError
+from featuremaps.survey.areas import areas, auc
+from featuremaps.survey.curves import choose_threshold
+from featuremaps.survey.detector import Detector, Origin, Pooling, Rule, check_channels, check_choice, checked_channels
+from featuremaps.survey.logistic import fit_logistic, fit_platt
+from featuremaps.survey.rates import counts_at
+from featuremaps.survey.truth import Surveyed, Truth, layer_of, truth_of, weights_of
+from featuremaps.survey.weights import described, fingerprint
+
+ThresholdRule = Literal["youden"] | Mapping[str, float] | float
+MOST = 25
+COLUMNS = 256
+
+
+def detector(
+    survey: Surveyed,
+    label: str | int,
+    channels: Sequence[int] | None = None,
+    *,
+    rule: Rule = "sum",
+    threshold: ThresholdRule = "youden",
+    layer: str | None = None,
+    pooling: Pooling = "mean",
+    model: nn.Module | None = None,
+    most: int = MOST,
+    strength: float = 1.0,
+) -> Detector:
+    """A detector of the class `label`, fitted to a survey's labelled pictures.
+
+    `channels` are those given, else the (at most `most`) channels of the layer that separate the class beyond chance;
+    the layer may be left out where only one was
+    surveyed. "sum" adds them up, "single" takes one, "logistic" weights them by a
+    logistic regression with L2 penalty `strength` on standardised channels. `threshold` is "youden", {"false_alarm":
+    0.05}, {"recall": 0.9} or a score. With `model` it also scores new pictures. Its shares on these pictures, which it
+    was chosen on, flatter it: `test` it on others.
+    """
+    check_choice("rule", rule, get_args(Rule))
+    check_choice("pooling", pooling, get_args(Pooling))
+    truth, layer = truth_of(survey, label), layer_of(survey, layer)
+    _check_model(survey, model)
+    if channels is None:
+        chosen = best_channels(survey, truth, layer, pooling, 1 if rule == "single" else most, rule == "logistic")
+    else:
+        chosen = checked_channels(channels, layer)
+        check_channels(chosen, survey.layers[layer].channels, layer)
+    vectors = survey.vectors(layer, pooling, chosen)[truth.rows]
+    fit: dict[str, Any] = {"rule": rule, "pooling": pooling}
+    if rule == "logistic":
+        found = fit_logistic(vectors, truth.positives, strength)
+        fit |= {"weights": found.weights.tolist(), "bias": found.bias}
+    scores = Detector(None, layer, chosen, **fit).scores(torch.from_numpy(vectors)).numpy()
+    value, how = _threshold(scores, truth.positives, threshold)
+    calibration = (1.0, 0.0) if rule == "logistic" else fit_platt(scores, truth.positives)
+    origin = _origin(survey, truth, scores, value, how, model)
+    return Detector(model, layer, chosen, threshold=value, calibration=calibration, origin=origin, **fit)
+
+
+def best_channels(
+    survey: Surveyed, truth: Truth, layer: str, pooling: Pooling = "mean", most: int = MOST, both_ways: bool = False
+) -> list[int]:
+    """The channels that separate the class best beyond chance, or the best one with a warning; `Separations.best`."""
+    labels = np.full(len(survey.pictures.names), -1)
+    labels[truth.rows] = truth.positives
+    found = separations(survey, layer, labels, 2, pooling)
+    chosen, proven = found.best(1, most, both_ways)
+    if not proven:
+        warnings.warn(
+            f"no channel of {layer!r} separates {truth.label!r} beyond chance on {len(truth.rows)} pictures; the best, "
+            f"{layer}:{chosen[0]} with an area of {found.values[1, chosen[0]]:.2f}, is taken alone.",
+            FeatureMapsWarning,
+            stacklevel=3,
+        )
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Separations:
+    """For every class and channel of a layer the area under the ROC curve, and the p-value of "it is ½"."""
+
+    values: Float[np.ndarray, "class channel"]
+    p_values: Float[np.ndarray, "class channel"]
+
+    def best(self, label: int, most: int, both_ways: bool = False) -> tuple[list[int], bool]:
+        """The channels that separate a class best, at most `most`, and whether they do so beyond chance.
+
+        Beyond chance is below 5 %, corrected for the number of channels (Bonferroni); where none is, the best alone.
+        `both_ways` also takes channels that are weaker in the class.
+        """
+        if most < 1:
+            raise OptionError(f"most is how many channels a detector may use, 1 or more; got {most}.")
+        distance = np.abs(self.values[label] - 0.5) if both_ways else self.values[label] - 0.5
+        order = np.argsort(-distance, kind="stable")
+        proven = (self.p_values[label] < 0.05 / len(order)) & (distance > 0)
+        chosen = [int(channel) for channel in order[:most] if proven[channel]]
+        return (chosen, True) if chosen else ([int(order[0])], False)
+
+
+def separations(
+    survey: Surveyed, layer: str, labels: Int[np.ndarray, " picture"], classes: int, pooling: Pooling = "mean"
+) -> Separations:
+    """How well each channel alone separates each class from the others; read a few columns at a time.
+
+    Pictures labelled -1 do not count.
+    """
+    values, p_values = [], []
+    count, rows = survey.layers[layer].channels, np.flatnonzero(labels >= 0)
+    for start in range(0, count, COLUMNS):
+        columns = list(range(start, min(start + COLUMNS, count)))
+        found = areas(survey.vectors(layer, pooling, columns)[rows], labels[rows], classes)
+        values.append(found.values)
+        p_values.append(found.p_values)
+    return Separations(np.concatenate(values, 1), np.concatenate(p_values, 1))
+
+
+def _check_model(survey: Surveyed, model: nn.Module | None) -> None:
+    """`SurveyError` where the survey says that it was made with another model."""
+    made = weights_of(survey)
+    if model is not None and made and made != fingerprint(model):
+        raise SurveyError(
+            f"survey {survey.path.name!r} was made with another model than the {described(model)} given (weights "
+            f"{made[:12]}… and {fingerprint(model)[:12]}…). Give the model that was surveyed."
+        )
+
+
+def _threshold(
+    scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"], rule: ThresholdRule
+) -> tuple[float, str]:
+    """The threshold in float32, in which scores are, and how it was chosen."""
+    if isinstance(rule, int | float) and not isinstance(rule, bool):
+        if not np.isfinite(rule):
+            raise OptionError(f"threshold={rule} is no score that anything could be compared with.")
+        return float(rule), "given"
+    if rule == "youden":
+        found = choose_threshold(scores, positives)
+    elif isinstance(rule, Mapping) and len(rule) == 1 and set(rule) <= {"false_alarm", "recall"}:
+        found = choose_threshold(scores, positives, false_alarm_rate=rule.get("false_alarm"), recall=rule.get("recall"))
+    else:
+        raise OptionError(
+            f"threshold={rule!r} is not known; choose 'youden', {{'false_alarm': 0.05}}, {{'recall': 0.9}} or a score."
+        )
+    value = np.float32(found.value)
+    return float(value if value >= found.value else np.nextafter(value, np.float32(np.inf))), found.rule
+
+
+def _origin(
+    survey: Surveyed,
+    truth: Truth,
+    scores: Float[np.ndarray, " picture"],
+    threshold: float,
+    how: str,
+    model: nn.Module | None,
+) -> Origin:
+    counts = counts_at(scores, truth.positives, threshold)
+    return Origin(
+        label=truth.label,
+        chosen=how,
+        data=survey.path.name,
+        pictures=len(truth.rows),
+        positives=int(truth.positives.sum()),
+        shares=(
+            ("recall", counts.recall.value),
+            ("false_alarm", counts.false_alarm_rate.value),
+            ("area", auc(scores, truth.positives).value),
+        ),
+        model="" if model is None else described(model),
+        weights=weights_of(survey) if model is None else fingerprint(model),
+    )

@@ -1,0 +1,289 @@
+"""A detector: a few channels of one layer, added up and compared with a threshold, as a module that stops there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from featuremaps.errors import ModelError, OptionError, SurveyError, did_you_mean
+from featuremaps.finite import why_not_finite
+from featuremaps.layers.addresses import find, parse
+from featuremaps.record import take
+from featuremaps.state import preserved, unwrapped
+from featuremaps.survey.against import AgainstModel, output_of, rivalry
+from featuremaps.survey.detection import Detection
+from featuremaps.survey.detector_files import read_numbers, read_words, write
+from featuremaps.survey.truth import Surveyed, Truth, layer_of, truth_of, weights_of
+from featuremaps.survey.weights import check_same_model
+
+Rule = Literal["sum", "single", "logistic"]
+Pooling = Literal["mean", "max"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a detector comes from: what it finds, how its threshold was chosen, and on which pictures.
+
+    `shares` are what was measured there (recall, false_alarm, area), `model` and `weights` tell the model apart.
+    """
+
+    label: str = ""
+    chosen: str = ""
+    data: str = ""
+    pictures: int = 0
+    positives: int = 0
+    shares: tuple[tuple[str, float], ...] = ()
+    model: str = ""
+    weights: str = ""
+
+
+class Detector(nn.Module):
+    """Scores pictures by a weighted sum of the pooled `channels` of one layer; positive from the threshold on.
+
+    The model runs in evaluation mode, stops after the layer, and is left as it was. It is the one that was given, not
+    a copy: `.to(device)` moves it too. Scores carry no gradient. Without a model only what was surveyed can be scored.
+    `calibration` is the slope and offset that turn a score into log-odds.
+    """
+
+    channels: Tensor
+    weights: Tensor
+    bias: Tensor
+    threshold: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module | None,
+        layer: str,
+        channels: Sequence[int],
+        *,
+        rule: Rule = "sum",
+        weights: Sequence[float] | None = None,
+        bias: float = 0.0,
+        threshold: float = 0.0,
+        pooling: Pooling = "mean",
+        calibration: tuple[float, float] | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        super().__init__()
+        channels = checked_channels(channels, layer)
+        check_choice("rule", rule, get_args(Rule))
+        check_choice("pooling", pooling, get_args(Pooling))
+        if rule == "single" and len(channels) != 1:
+            raise SurveyError(f"rule='single' is about one channel, and {len(channels)} were given; use rule='sum'.")
+        if (rule == "logistic") != (weights is not None):
+            raise SurveyError("rule='logistic' has a weight for each channel; 'sum' and 'single' have none: all are 1.")
+        if weights is not None and len(weights) != len(channels):
+            raise SurveyError(f"{len(weights)} weights were given for {len(channels)} channels; give one for each.")
+        self.model = None if model is None else unwrapped(model)
+        if self.model is not None:
+            find(self.model, parse(layer).layer)
+        self.layer, self.rule, self.pooling, self.origin = layer, rule, pooling, origin or Origin()
+        self.calibrated, self.last = calibration is not None, max(channels)
+        self.register_buffer("channels", torch.tensor(channels))
+        self.register_buffer("weights", torch.tensor(weights or [1.0] * len(channels), dtype=torch.float32))
+        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
+        self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
+        slope, offset = calibration or (1.0, 0.0)
+        self.register_buffer("slope", torch.tensor(slope, dtype=torch.float32))
+        self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32))
+
+    def forward(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
+        """The score of each preprocessed picture, float32, on the model's device."""
+        pooled = self._pooled(inputs)
+        return self.scores(pooled[:, self.channels.to(pooled.device)])
+
+    def scores(self, vectors: Float[Tensor, "picture channel"]) -> Float[Tensor, " picture"]:
+        """The scores of pictures whose pooled channels, only those of the detector, are already known."""
+        weights, bias = self.weights.to(vectors.device).float(), self.bias.to(vectors.device).float()
+        return (vectors.float() * weights).sum(1) + bias
+
+    def detect(self, inputs: Float[Tensor, "batch channel *space"]) -> Bool[Tensor, " batch"]:
+        """Whether each picture's score reaches the threshold."""
+        return self.decided(self(inputs))
+
+    def decided(self, scores: Float[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
+        """Whether each score reaches the threshold."""
+        positive: Tensor = scores >= self.threshold.to(scores.device).float()
+        return positive
+
+    def probability(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
+        """How likely each picture is positive, as calibrated on the pictures the detector was fitted to."""
+        return self.chances(self(inputs))
+
+    def chances(self, scores: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """Scores as probabilities; `SurveyError` where the detector was never calibrated."""
+        if not self.calibrated:
+            raise SurveyError("this detector gives no probabilities: it was made by hand, without a calibration.")
+        slope, offset = self.slope.to(scores.device).float(), self.offset.to(scores.device).float()
+        return (slope * scores.float() + offset).sigmoid()
+
+    def test(self, survey: Surveyed) -> Detection:
+        """How it does on a survey of other pictures with the same model: see `Detection`."""
+        truth, scores = self._on_survey(survey)
+        origin = self.origin
+        return Detection(
+            label=truth.label,
+            detector=self.extra_repr(),
+            data=survey.path.name,
+            names=truth.names,
+            positives=truth.positives,
+            scores=scores.numpy(),
+            threshold=float(self.threshold),
+            chosen=f"{origin.chosen} on {origin.pictures} pictures of {origin.data}" if origin.chosen else "",
+            before=dict(origin.shares),
+            probabilities=self.chances(scores).numpy() if self.calibrated else None,
+        )
+
+    def against_model(
+        self, surveys: Surveyed | Mapping[str, Surveyed], *, predicted: str | int | None = None
+    ) -> AgainstModel:
+        """Its decisions beside the model's own answers on the same pictures, for one survey or one per domain.
+
+        The model answers the class where its highest output is the one of that name, or the one called `predicted`.
+        """
+        domains = surveys if isinstance(surveys, Mapping) else {surveys.path.name: surveys}
+        found = {}
+        for domain, survey in domains.items():
+            truth, scores = self._on_survey(survey)
+            answers = survey.predictions()
+            if answers is None:
+                raise SurveyError(
+                    f"survey {survey.path.name!r} did not keep the model's own predictions, so there is nothing to "
+                    "compare with. Survey the pictures again with predictions."
+                )
+            output = output_of(truth.label, survey.model_classes, predicted)
+            called = np.asarray(answers.indices)[truth.rows] == output
+            found[domain] = rivalry(truth.positives, self.decided(scores).numpy(), called)
+        return AgainstModel(self.origin.label, found)
+
+    def on(self, model: nn.Module) -> "Detector":
+        """The same detector on this model; `SurveyError` where its weights are not those it was made for."""
+        find(unwrapped(model), parse(self.layer).layer)
+        check_same_model(model, self.origin.model, self.origin.weights)
+        moved = copy(self)
+        moved._modules = dict(self._modules)
+        moved._buffers = dict(self._buffers)
+        moved.model = unwrapped(model)
+        return moved
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `detector.safetensors` and `detector.json` into a folder, without the model; returns the folder."""
+        words = {
+            "layer": self.layer,
+            "channels": self.channels.tolist(),
+            "rule": self.rule,
+            "pooling": self.pooling,
+            "threshold": float(self.threshold),
+            "calibrated": self.calibrated,
+            "origin": asdict(self.origin) | {"shares": dict(self.origin.shares)},
+        }
+        return write(Path(folder), words, dict(self.named_buffers(recurse=False)))
+
+    @classmethod
+    def load(cls, folder: str | Path, model: nn.Module | None = None) -> "Detector":
+        """A saved detector on its model; `SurveyError` for another model, or files that are missing or damaged."""
+        words, numbers = read_words(Path(folder)), read_numbers(Path(folder))
+        try:
+            origin = words["origin"]
+            detector = cls(
+                None,
+                words["layer"],
+                numbers["channels"].tolist(),
+                rule=words["rule"],
+                weights=numbers["weights"].tolist() if words["rule"] == "logistic" else None,
+                bias=float(numbers["bias"]),
+                threshold=float(numbers["threshold"]),
+                pooling=words["pooling"],
+                calibration=(float(numbers["slope"]), float(numbers["offset"])) if words["calibrated"] else None,
+                origin=Origin(**origin | {"shares": tuple(origin["shares"].items())}),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise SurveyError(
+                f"{folder} does not describe a detector ({type(error).__name__}: {error}). Save the detector again."
+            ) from error
+        return detector if model is None else detector.on(model)
+
+    def extra_repr(self) -> str:
+        """What it finds, by what, from which score on."""
+        names = [f"{self.layer}:{channel}" for channel in self.channels.tolist()]
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        what = f"{self.origin.label!r} by " if self.origin.label else ""
+        return f"{what}{self.rule} of {shown} ({self.pooling}), positive from {float(self.threshold):.4g}"
+
+    def __repr__(self) -> str:
+        return f"<Detector: {self.extra_repr()}>"
+
+    def _on_survey(self, survey: Surveyed) -> tuple[Truth, Tensor]:
+        """Which labelled pictures show its class, and the scores of all labelled ones."""
+        if not self.origin.label:
+            raise SurveyError("this detector was made by hand and names no class; make it with Origin(label=…).")
+        made, found = self.origin.weights, weights_of(survey)
+        if made and found and made != found:
+            raise SurveyError(
+                f"survey {survey.path.name!r} was made with another model (weights {found[:12]}…) than this detector "
+                f"(weights {made[:12]}…), whose threshold means nothing there. Survey the pictures with the same "
+                "model, or compare the two with compare_models."
+            )
+        truth, layer = truth_of(survey, self.origin.label), layer_of(survey, self.layer)
+        check_channels([self.last], survey.layers[layer].channels, layer)
+        vectors = survey.vectors(layer, self.pooling, self.channels.tolist())[truth.rows]
+        return truth, self.scores(torch.from_numpy(vectors))
+
+    @torch.no_grad()
+    def _pooled(self, inputs: Tensor) -> Tensor:
+        """The layer's channels, pooled over their positions, (batch, channel)."""
+        if self.model is None:
+            raise ModelError(
+                "this detector was made without its model, so it can score what was surveyed but no new pictures; "
+                "give it the model: detector.on(model)."
+            )
+        with preserved(self.model) as session:
+            # An export keeps account of the modules it is in, which stopping would leave in disorder.
+            stop_early = not torch.compiler.is_exporting()
+            record = take(session, inputs, [self.layer], gradients=False, stop_early=stop_early)
+        maps = record.activations[self.layer]
+        check_channels([self.last], maps.shape[1], self.layer)
+        pooled = maps.mean((2, 3)) if self.pooling == "mean" else maps.amax((2, 3))
+        if not torch.compiler.is_exporting() and not bool(pooled.isfinite().all()):
+            raise ModelError(f"layer {self.layer!r} gives values that are not finite. {why_not_finite(self.model)}")
+        return pooled
+
+
+def checked_channels(channels: Iterable[int], layer: str) -> list[int]:
+    """The channel numbers as a list; `SurveyError` for none, doubled or negative ones."""
+    chosen = list(channels)
+    if not chosen:
+        raise SurveyError(
+            f"no channel of {layer!r} was given; name at least one, or leave channels out to have the best separating "
+            "ones chosen."
+        )
+    doubled = sorted({channel for channel in chosen if chosen.count(channel) > 1})
+    if doubled:
+        raise SurveyError(f"channel {doubled[0]} of {layer!r} is given more than once; name each channel once.")
+    if min(chosen) < 0:
+        raise SurveyError(f"channel {min(chosen)} of {layer!r}: channels are counted from 0.")
+    return chosen
+
+
+def check_channels(channels: Iterable[int], count: int, layer: str) -> None:
+    """`SurveyError` for a channel past the layer's last."""
+    past = [channel for channel in channels if channel >= count]
+    if past:
+        raise SurveyError(
+            f"layer {layer!r} has {count} channels, 0 to {count - 1}, and channel {past[0]} was asked for."
+        )
+
+
+def check_choice(name: str, given: str, allowed: Sequence[str]) -> None:
+    """`OptionError` for a word that is not one of those allowed."""
+    if given not in allowed:
+        choices = ", ".join(map(repr, allowed))
+        raise OptionError(f"{name}={given!r} is not known; choose {choices}.{did_you_mean(str(given), allowed)}")

@@ -1,0 +1,66 @@
+"""What must not change between two runs of one survey, as a sha256 for each thing, so that the difference is known."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from featuremaps.errors import ImageError, SurveyError
+from featuremaps.images import Picture
+from featuremaps.state import random_state
+from featuremaps.survey.examples import digest
+from featuremaps.survey.manifest import Manifest
+from featuremaps.view import Preprocessing
+
+THINGS = {
+    "model": "the model (its structure or weights)",
+    "preprocessing": "the preprocessing",
+    "layers": "the layers",
+    "pictures": "the list of pictures, their labels or sizes",
+    "settings": "the settings",
+}
+
+
+def model_digest(model: nn.Module) -> str:
+    """Of what the model prints, and of every parameter and buffer to the last bit."""
+    found = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(model)).encode())
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        found.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return found.hexdigest()
+
+
+def preprocessing_digest(preprocessing: Preprocessing) -> str:
+    """Of what the transform prints, and of what it makes of two pictures of noise."""
+    parts = [preprocessing.describe()]
+    for width, height in ((256, 256), (400, 300)):
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        try:
+            with random_state():
+                torch.default_generator.manual_seed(0)
+                made = preprocessing(Picture("noise", image=Image.fromarray(noise)))
+            levels = (made * 1000).round().to(torch.int64).numpy()
+            parts += [str(tuple(made.shape)), hashlib.sha256(levels.tobytes()).hexdigest()]
+        except ImageError as error:
+            parts.append(type(error).__name__)
+    return digest(parts)
+
+
+def check_same(there: Manifest, asked: Manifest, folder: Path) -> None:
+    """`SurveyError` that says what differs between the survey on disk and the one asked for, and how."""
+    lines = []
+    for thing, words in THINGS.items():
+        if there.fingerprint.get(thing) != asked.fingerprint[thing]:
+            before, after = there.described.get(thing, "unknown"), asked.described[thing]
+            lines.append(f"  {words}: " + (f"{before} there, {after} now" if before != after else before))
+    if lines:
+        raise SurveyError(
+            f"{folder} holds a survey that differs from the one asked for, so it cannot be gone on with. Different:\n"
+            + "\n".join(lines)
+            + "\nGive another out= for a new survey, or ask for what is there."
+        )

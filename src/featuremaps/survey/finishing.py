@@ -1,0 +1,199 @@
+"""The final tables, from the shards on disk: a block of channels at a time, so that memory does not grow."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from featuremaps.survey.manifest import SurveyedLayer
+from featuremaps.survey.shards import PICTURES, Standing, part_file, read_vectors, reading
+from featuremaps.survey.statistics import (
+    QUANTILES,
+    RANKINGS,
+    ClassSums,
+    class_sums,
+    rows_and_columns,
+    summary,
+)
+from featuremaps.survey.store import Store
+
+BLOCK = 2**24  # values of one pool held at a time
+ROWS = 2**15  # of a row group, small enough that one unit is found without reading much
+MEASURES = ("mean", "std", "min", "max", *(f"q{round(share * 100):02d}" for share in QUANTILES))
+LAYER = pa.dictionary(pa.int32(), pa.string())
+CHANNELS = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("channel", pa.int32()),
+        ("active", pa.float64()),
+        ("sparsity", pa.float64()),
+        *((name, pa.float64()) for name in MEASURES),
+        *((f"peak_{name}", pa.float64()) for name in MEASURES),
+    ]
+)
+TOP_TABLE = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("by", pa.string()),
+        ("end", pa.string()),
+        ("channel", pa.int32()),
+        ("rank", pa.int32()),
+        ("value", pa.float32()),
+        ("picture", pa.int64()),
+        ("y", pa.int32()),
+        ("x", pa.int32()),
+    ]
+)
+CLASSES = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("channel", pa.int32()),
+        ("label", pa.int32()),
+        ("count", pa.int64()),
+        ("sum", pa.float64()),
+        ("sum_of_squares", pa.float64()),
+        ("max", pa.float32()),
+    ]
+)
+
+
+def finish(store: Store, standing: Standing) -> None:
+    """Write the tables of a survey whose shards are all on disk, and mark it complete."""
+    labels = _labels(store)
+    known = int(labels.max(initial=-1)) + 1
+    classes = store.manifest.classes
+    if classes is None and known:
+        classes = tuple(map(str, range(known)))
+    count = len(classes or ())
+    tables = {
+        "pictures.parquet": (PICTURES, _pictures(store)),
+        "top.parquet": (TOP_TABLE, _top(store, standing)),
+        "channels.parquet": (CHANNELS, _channels(store)),
+        "classes.parquet": (CLASSES, _classes(store, labels, count)),
+    }
+    written = {}
+    for name, (schema, groups) in tables.items():
+        written[name] = store.write(name, _streamed(schema, groups))
+    store.finish(tables=written, classes=classes)
+
+
+def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Any:
+    def write(stream: Any) -> None:
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=ROWS)
+
+    return write
+
+
+def _pictures(store: Store) -> Iterator[pa.Table]:
+    for shard in store.manifest.shards:
+        with reading(store.folder / part_file("pictures", shard.number)) as file:
+            yield file.read()
+
+
+def _labels(store: Store) -> NDArray[np.int64]:
+    """The label of every good picture in order, -1 where there is none."""
+    found = [np.zeros(0, np.int64)]
+    for table in _pictures(store):
+        good = table["reason"].is_null().to_numpy()
+        found.append(table["label"].fill_null(-1).to_numpy()[good].astype(np.int64))
+    return np.concatenate(found)
+
+
+def _top(store: Store, standing: Standing) -> Iterator[pa.Table]:
+    for layer in store.manifest.layers:
+        for ranking in RANKINGS:
+            found = standing.best[layer.name, ranking]
+            channels, ranks = found.values.shape
+            y, x = rows_and_columns(found.places.flatten().numpy())
+            total = channels * ranks
+            columns: dict[str, Any] = {
+                "layer": pa.repeat(layer.name, total),
+                "by": pa.repeat(ranking[0], total),
+                "end": pa.repeat(ranking[1], total),
+                "channel": np.repeat(np.arange(channels, dtype=np.int32), ranks),
+                "rank": np.tile(np.arange(ranks, dtype=np.int32), channels),
+                "value": found.values.flatten().numpy(),
+                "picture": found.pictures.flatten().numpy(),
+                "y": y,
+                "x": x,
+            }
+            yield pa.table(columns, schema=TOP_TABLE)
+
+
+def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[range, dict[str, NDArray[np.float32]]]]:
+    """The layer's vectors over all pictures, some channels at a time, (channel, picture) for each pool."""
+    for start in range(0, layer.channels, width):
+        channels = range(start, min(start + width, layer.channels))
+        yield (
+            channels,
+            {
+                pool: np.concatenate(
+                    [
+                        read_vectors(store.folder, layer, pool, shard.number, channels)
+                        for shard in store.manifest.shards
+                    ],
+                    axis=1,
+                )
+                for pool in store.manifest.pools
+            },
+        )
+
+
+def _width(pictures: int) -> int:
+    return max(1, BLOCK // max(1, pictures))
+
+
+def _channels(store: Store) -> Iterator[pa.Table]:
+    good = sum(shard.rows for shard in store.manifest.shards)
+    for at, layer in enumerate(store.manifest.layers):
+        active, positive, positions = _counts(store, at)
+        for channels, pools in blocks(store, layer, _width(good)):
+            own = slice(channels.start, channels.stop)
+            columns: dict[str, Any] = {
+                "layer": pa.repeat(layer.name, len(channels)),
+                "channel": np.array(channels, np.int32),
+                "active": active[own] / good,
+                "sparsity": positive[own] / positions[own],
+                **summary(pools["mean"]),
+                **{f"peak_{name}": values for name, values in summary(pools["max"]).items()},
+            }
+            yield pa.table(columns, schema=CHANNELS)
+
+
+def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Active pictures, positive positions and all positions of each channel of the layer number `at`."""
+    parts = []
+    for shard in store.manifest.shards:
+        with reading(store.folder / part_file("counts", shard.number)) as file:
+            table = file.read_row_group(at)
+        parts.append([table[name].to_numpy() for name in ("active", "positive", "positions")])
+    active, positive, positions = np.sum(parts, axis=0)
+    return active, positive, positions
+
+
+def _classes(store: Store, labels: NDArray[np.int64], classes: int) -> Iterator[pa.Table]:
+    if not classes:
+        return
+    for layer in store.manifest.layers:
+        for channels, pools in blocks(store, layer, min(_width(len(labels)), _width(classes))):
+            yield _class_rows(layer, channels, class_sums(labels, pools["mean"], pools["max"], classes))
+
+
+def _class_rows(layer: SurveyedLayer, channels: range, found: ClassSums) -> pa.Table:
+    classes, width = found.sums.shape
+    highest = found.highest.T.flatten()
+    columns: dict[str, Any] = {
+        "layer": pa.repeat(layer.name, classes * width),
+        "channel": np.repeat(np.array(channels, np.int32), classes),
+        "label": np.tile(np.arange(classes, dtype=np.int32), width),
+        "count": np.tile(found.counts.astype(np.int64), width),
+        "sum": found.sums.T.flatten(),
+        "sum_of_squares": found.squares.T.flatten(),
+        "max": pa.array(highest, mask=np.isinf(highest)),
+    }
+    return pa.table(columns, schema=CLASSES)

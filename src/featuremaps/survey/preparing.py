@@ -1,0 +1,179 @@
+"""From what a user asks of a survey to a job: everything checked, the layers found, the folder ready to go on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.errors import OptionError, SurveyError
+from featuremaps.layers import LayerInfo, Layers
+from featuremaps.layers.layout import needs_layout
+from featuremaps.needs import Precision
+from featuremaps.outputs import logits_of
+from featuremaps.running import run_on
+from featuremaps.state import preserved
+from featuremaps.survey.computing import Plan
+from featuremaps.survey.examples import Examples, digest
+from featuremaps.survey.fingerprint import check_same, model_digest, preprocessing_digest
+from featuremaps.survey.loading import load_alone
+from featuremaps.survey.manifest import NAME, Manifest, SurveyedLayer, read_manifest
+from featuremaps.survey.store import Store
+from featuremaps.tapping import to_model
+from featuremaps.view import Preprocessing
+
+SHARDS = 128  # about as many as a survey is made of, between the two sizes below
+SMALLEST, LARGEST = 256, 8192
+SHARD_VALUES = 2**24  # most channels times pictures held until a shard is written
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a survey is made; see `run_survey`. Raises `OptionError` for a number that cannot be."""
+
+    batch_size: int | None = None
+    workers: int | None = None
+    precision: Precision = "float32"
+    predictions: bool | None = None
+    shard: int | None = None
+    keep: int = 100
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "shard", "keep"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name} is a number of pictures, 1 or more; got {value}.")
+        if self.workers is not None and self.workers < 0:
+            raise OptionError(f"workers is how many read pictures at once, 0 or more; got {self.workers}.")
+        if self.precision not in ("float32", "bfloat16", "float16"):
+            raise OptionError(f"precision is 'float32', 'bfloat16' or 'float16'; got {self.precision!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A survey that is being made: everything an engine needs to compute its shards."""
+
+    model: nn.Module
+    preprocessing: Preprocessing
+    examples: Examples
+    plan: Plan
+    store: Store
+    workers: int | None
+
+
+def prepared(
+    anatomy: Anatomy,
+    preprocessing: Preprocessing,
+    examples: Examples,
+    layers: str | Sequence[str],
+    out: Path,
+    options: Options,
+    model_name: str = "",
+    classes: tuple[str, ...] | None = None,
+) -> Job:
+    """The job of a new survey, or of what is missing of the one in `out`."""
+    first = _first(examples, preprocessing)
+    known = anatomy.walk(first[None])
+    infos = [known[name] for name in known.resolve(layers)]
+    surveyed = tuple(_surveyed(info, first) for info in infos)
+    there = read_manifest(out) if (out / NAME).exists() else None
+    if there is not None and not options.resume:
+        raise SurveyError(f"{out} holds a survey already. Give another out=, or resume=True to go on with it.")
+    known_size = options.shard or (there.shard_size if there else None)
+    manifest = Manifest(
+        **_identity(anatomy.model, preprocessing, examples, surveyed, model_name),
+        classes=examples.classes,
+        model_classes=classes,
+        layers=surveyed,
+        pictures=len(examples),
+        shard_size=known_size or _shard_size(len(examples), sum(one.channels for one in surveyed)),
+        precision=options.precision,
+        keep=options.keep,
+        predictions=_predicts(anatomy.model, first, known, infos, options.predictions),
+        created_by=f"featuremaps {version('featuremaps')}",
+    ).with_settings()
+    if there is not None:
+        check_same(there, manifest, out)
+    store = Store(out, there or manifest)
+    store.begin()
+    device = next((p.device.type for p in anatomy.model.parameters()), "cpu")
+    batch_size = options.batch_size or (32 if device == "cpu" else 128)
+    names = tuple(layer.name for layer in surveyed)
+    plan = Plan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
+    return Job(anatomy.model, preprocessing, examples, plan, store, options.workers)
+
+
+def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
+    """The first picture that can be read, as the model receives it."""
+    reasons = []
+    for number in range(len(examples)):
+        loaded = load_alone(examples, preprocessing, number)
+        if loaded.input is not None:
+            return loaded.input
+        reasons.append(f"{loaded.path or loaded.name}: {loaded.reason}")
+        reasons = reasons[:10]
+    raise SurveyError(f"None of {len(examples)} pictures could be read:\n  " + "\n  ".join(reasons))
+
+
+def _predicts(model: nn.Module, first: Tensor, known: Layers, infos: Sequence[LayerInfo], asked: bool | None) -> bool:
+    """Whether the model's own answers are kept; None means where they cost nothing."""
+    last = known[known.last_map].order if known.last_map else 0
+    if asked is False or (asked is None and max(info.order for info in infos) < last):
+        return False
+    with preserved(model), torch.no_grad(), run_on(model, first):
+        scores = logits_of(model(to_model(model, first[None])))
+    answers = scores is not None and scores.ndim == 2 and scores.is_floating_point()
+    if asked and not answers:
+        raise OptionError(f"predictions=True needs a classifier, and {type(model).__name__} gives no class scores.")
+    return answers
+
+
+def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:
+    layout = needs_layout(info.layout, info.name, first)
+    return SurveyedLayer(
+        info.name,
+        info.type,
+        layout.channels,
+        info.size,
+        info.stride,
+        info.start,
+        info.receptive_field,
+        info.whole,
+        tuple(first.shape[1:]),
+    )
+
+
+def _shard_size(pictures: int, channels: int) -> int:
+    """A power of two: some hundred shards, none too large to hold."""
+    wanted = max(SMALLEST, min(LARGEST, pictures // SHARDS))
+    held = max(64, SHARD_VALUES // channels)
+    return int(2 ** (min(wanted, held).bit_length() - 1))
+
+
+def _identity(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    examples: Examples,
+    layers: tuple[SurveyedLayer, ...],
+    model_name: str,
+) -> dict[str, Any]:
+    """What the survey is of, in words and as fingerprints."""
+    of_classes = f" of {len(examples.classes)} classes" if examples.classes else ""
+    described = {
+        "model": model_name or type(model).__name__,
+        "preprocessing": preprocessing.describe(),
+        "layers": ", ".join(layer.name for layer in layers),
+        "pictures": f"{len(examples)} pictures{of_classes}",
+    }
+    fingerprint = {
+        "model": model_digest(model),
+        "preprocessing": preprocessing_digest(preprocessing),
+        "layers": digest(map(repr, layers)),
+        "pictures": digest([len(examples), *(examples.classes or ()), examples.identity()]),
+    }
+    return {"model": described["model"], "described": described, "fingerprint": fingerprint}

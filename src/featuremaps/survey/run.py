@@ -1,0 +1,88 @@
+"""Making a survey: one streaming pass over a dataset, shard by shard, that goes on where it was stopped."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.errors import SurveyError
+from featuremaps.needs import Precision
+from featuremaps.progress import meter
+from featuremaps.state import preserved
+from featuremaps.survey.computing import compute_shard
+from featuremaps.survey.datasets import examples_of
+from featuremaps.survey.finishing import finish
+from featuremaps.survey.loading import stream
+from featuremaps.survey.preparing import Job, Options, prepared
+from featuremaps.survey.shards import Standing, admit_shard, rebuilt, write_shard
+from featuremaps.survey.survey import Survey, open_survey
+from featuremaps.view import Preprocessing
+
+
+def run_survey(
+    anatomy: Anatomy,
+    preprocessing: Preprocessing,
+    dataset: Any,
+    layers: str | Sequence[str] = "last",
+    out: str | Path = "survey",
+    *,
+    classes: Sequence[str] | None = None,
+    model_name: str = "",
+    image: str | None = None,
+    label: str | None = None,
+    labels: Sequence[str] | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    precision: Precision = "float32",
+    predictions: bool | None = None,
+    shard: int | None = None,
+    keep: int = 100,
+    resume: bool = True,
+) -> Survey:
+    """Survey `layers` over a dataset into the folder `out`; called again after a stop, it goes on.
+
+    `classes` names the model's outputs, `labels` the dataset's labels in order; `image` and `label` name columns.
+    `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
+    nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures
+    are computed between two writes. Raises `SurveyError` where `out` holds another survey, or any and not `resume`.
+    """
+    options = Options(batch_size, workers, precision, predictions, shard, keep, resume)
+    examples = examples_of(dataset, image=image, label=label, classes=labels)
+    names = None if classes is None else tuple(classes)
+    job = prepared(anatomy, preprocessing, examples, layers, Path(out), options, model_name, names)
+    if not job.store.manifest.complete:
+        run_here(job)
+        complete(job)
+    return open_survey(out, dataset=examples, anatomy=anatomy)
+
+
+def run_here(job: Job) -> None:
+    """The local engine: the missing shards one after the other in this process, pictures read ahead across them.
+
+    What a shard adds to the best pictures depends on the shards before it alone, so that one made again is the same.
+    """
+    store, standing = job.store, Standing(job.store.manifest.keep)
+    missing = store.manifest.missing()
+    numbers = [number for one in missing for number in store.manifest.numbers(one)]
+    done = store.manifest.pictures - len(numbers)
+    with (
+        preserved(job.model) as session,
+        meter(store.manifest.pictures, "surveying pictures", done) as advance,
+        closing(stream(job.examples, job.preprocessing, numbers, job.workers)) as loaded,
+    ):
+        for shard in range(store.manifest.count):
+            if shard not in missing:
+                admit_shard(store, standing, shard)
+                continue
+            own = map(advance, islice(loaded, len(store.manifest.numbers(shard))))
+            write_shard(store, compute_shard(session, job.plan, shard, own), standing)
+
+
+def complete(job: Job) -> None:
+    """The final tables of a survey whose shards are all there; `SurveyError` where no picture could be read."""
+    manifest = job.store.manifest
+    if not any(shard.rows for shard in manifest.shards):
+        raise SurveyError(f"none of the {manifest.pictures} pictures could be surveyed; partial/pictures says why.")
+    finish(job.store, rebuilt(job.store))

@@ -1,0 +1,139 @@
+"""A survey as an object that answers questions of it: its verbs, each a thin call of a function beside its noun."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.errors import SurveyError
+from featuremaps.survey.manifest import read_manifest
+from featuremaps.survey.stored import StoredSurvey
+from featuremaps.survey.surveyed import Pool
+
+if TYPE_CHECKING:
+    from featuremaps.survey.confusion import Confusion
+    from featuremaps.survey.detecting import ThresholdRule
+    from featuremaps.survey.detector import Detector, Rule
+    from featuremaps.survey.mistakes import Mistakes
+    from featuremaps.survey.separation import Separation
+    from featuremaps.survey.specialists import Specialists
+    from featuremaps.survey.sums import Sums
+    from featuremaps.survey.top_pictures import TopPictures, Which
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Survey(StoredSurvey):
+    """What every channel of some layers did over a whole dataset, on disk. `classes` are the labels' names, in order.
+
+    `layer` may be left out of a question where only one was surveyed. With an `anatomy`, the model it was made of,
+    places are framed in the original pictures and detectors can run.
+    """
+
+    anatomy: Anatomy | None = field(default=None, repr=False)
+
+    def top_pictures(
+        self, unit: str, n: int = 9, which: "Which" = "strongest", *, label: str | int | None = None, maps: bool = False
+    ) -> "TopPictures":
+        """The pictures in which a unit is strongest, weakest, or evenly spread between; of one class with `label`.
+
+        Cut to what the unit sees, where the model is known; with `maps`, which runs it, the unit's map over each.
+        """
+        from featuremaps.survey.top_pictures import top_pictures
+
+        known = self.anatomy.preprocessing if self.anatomy else None
+        return top_pictures(
+            self, unit, n, which, label=label, anatomy=self.anatomy if maps else None, preprocessing=known
+        )
+
+    def specialists(
+        self,
+        layer: str | None = None,
+        *,
+        per_image: int = 25,
+        per_class: int = 25,
+        unique: bool = True,
+        by: Pool = "mean",
+    ) -> "Specialists":
+        """For each class the channels most often among its pictures' strongest, less what other classes share."""
+        from featuremaps.survey.specialists import specialists
+
+        return specialists(self, layer, per_image=per_image, per_class=per_class, unique=unique, by=by)
+
+    def separation(self, layer: str | None = None, *, by: Pool = "mean", level: float = 0.95) -> "Separation":
+        """How well each channel separates each class from the rest: areas under the curve, with intervals."""
+        from featuremaps.survey.separation import separation
+
+        return separation(self, layer, by=by, level=level)
+
+    def sums(
+        self,
+        channels_by_class: Mapping[str, Sequence[int]] | None = None,
+        layer: str | None = None,
+        *,
+        by: Pool = "mean",
+    ) -> "Sums":
+        """For every picture the summed activation of each class's channels; its specialists if none are given."""
+        from featuremaps.survey.sums import sums
+
+        groups = self.specialists(layer, by=by).channels if channels_by_class is None else channels_by_class
+        return sums(self, groups, layer, by=by)
+
+    def detector(
+        self,
+        label: str | int,
+        channels: Sequence[int] | None = None,
+        *,
+        rule: "Rule" = "sum",
+        threshold: "ThresholdRule" = "youden",
+        layer: str | None = None,
+        by: Pool = "mean",
+        most: int = 25,
+    ) -> "Detector":
+        """A detector of one class from its channels alone, with a threshold chosen on this survey's pictures.
+
+        `threshold` is "youden", {"false_alarm": x}, {"recall": x} or a score. Try it on others with `.test(survey)`.
+        """
+        from featuremaps.survey.detecting import detector
+
+        model = self.anatomy.model if self.anatomy else None
+        return detector(
+            self, label, channels, rule=rule, threshold=threshold, layer=layer, pooling=by, model=model, most=most
+        )
+
+    def confusion(self, *, names: Mapping[str, str] | None = None) -> "Confusion":
+        """The model's own predictions against the labels; `names` maps labels to outputs that are called otherwise."""
+        from featuremaps.survey.confusion import confusion
+
+        return confusion(self, names=names)
+
+    def mistakes(self, sums: "Sums | None" = None, *, names: Mapping[str, str] | None = None) -> "Mistakes":
+        """The pictures that the model calls wrongly, and with `sums` which class's channels were louder."""
+        from featuremaps.survey.mistakes import mistakes
+
+        return mistakes(self, sums, names=names)
+
+
+def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None = None) -> Survey:
+    """The survey in a folder; only its manifest is read now.
+
+    `dataset` is where pictures are taken from that are no files, or have moved; with an `anatomy` places are framed in
+    the originals and detectors run. Raises `SurveyError` where the
+    folder holds no survey, an unfinished or damaged one, or one of a newer version.
+    """
+    folder = Path(path).expanduser()
+    manifest = read_manifest(folder)
+    if not manifest.complete:
+        done = len(manifest.shards)
+        raise SurveyError(
+            f"the survey in {folder} is not finished ({done} of {manifest.count} shards are). Make the same survey "
+            "again: it goes on from there."
+        )
+    wanted = [*manifest.tables, *(name for shard in manifest.shards for name in shard.files)]
+    gone = [name for name in wanted if not (folder / name).is_file()]
+    if gone:
+        raise SurveyError(
+            f"the survey in {folder} is damaged: {len(gone)} of its {len(wanted)} files are gone, first {gone[0]}. "
+            "Make the same survey again: only what is missing is computed."
+        )
+    return Survey(folder, manifest, dataset, anatomy)

@@ -1,0 +1,74 @@
+"""The figure of a unit's pictures: what it sees of each, where that lies in the whole picture, and its map over it."""
+
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
+
+from featuremaps.figures import Panel, columns_for, in_rows, number, panels_figure
+from featuremaps.scales import scale_for
+from featuremaps.survey.colours import on_square, short
+from featuremaps.top_maps import bar_of, over_picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from featuremaps.survey.top_pictures import TopPicture, TopPictures
+
+SIDE = 256
+FRAME = (255, 196, 0)
+
+
+def top_pictures_figure(found: "TopPictures") -> "Figure":
+    """Bands of pictures, each with a row of crops, one of whole pictures and one of maps, as far as they are known."""
+    crops = [] if all(one.whole for one in found) else [Panel(on_square(one.crop), _title(one)) for one in found]
+    wholes = [Panel(on_square(framed(one, SIDE)), "" if crops else _title(one)) for one in found]
+    mapped = [one.map for one in found if one.map is not None]
+    lowest = min((float(map.min()) for map in mapped), default=0.0)
+    peak = max((float(map.abs().max()) for map in mapped), default=0.0)
+    scale = scale_for("layer", lowest)
+    maps = []
+    for one in found:
+        if one.map is not None and one.seen is not None:
+            (image,) = over_picture(one.seen, [one.map], [peak], scale, 0.8, None, "seen")
+            maps.append(Panel(image))
+    columns = columns_for(len(found))
+    kinds = [
+        (panels, side) for panels, side in ((crops, "what it sees"), (wholes, "where"), (maps, "its map")) if panels
+    ]
+    broken = [in_rows(panels, columns) for panels, _ in kinds]
+    rows = [
+        [Panel(row[0].image, row[0].title, side=side), *row[1:]]
+        for band in zip(*broken, strict=True)
+        for row, (_, side) in zip(band, kinds, strict=True)
+    ]
+    of = f"{found.of:,} pictures{f' of {short(found.label)}' if found.label else ''}"
+    chosen = {
+        "strongest": f"the {len(found)} strongest of {of}",
+        "weakest": f"the {len(found)} weakest of {of}",
+        "spread": f"{len(found)} of {of}, evenly spread by rank from strongest to weakest",
+    }
+    bar = bar_of(scale, peak, None) if maps else None
+    words = "above each picture: its largest activation" + ("; frame: what the unit sees there" if crops else "")
+    return panels_figure(rows, bar, title=f"{found.unit}: {chosen[found.which]}", caption=words)
+
+
+def framed(one: "TopPicture", side: int | None = None) -> Image.Image:
+    """The whole picture, at most `side` pixels wide and high, with what the unit sees framed."""
+    image = one.image.convert("RGB")
+    if one.whole or one.box is None:
+        return image
+    scale = 1.0 if side is None else min(1.0, side / max(image.size))
+    drawn = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    left, top, right, bottom = (round(edge * scale) for edge in one.box)
+    width = max(2, round(max(drawn.size) / 90))
+    pen = ImageDraw.Draw(drawn)
+    corners = (left, top, max(right - 1, left), max(bottom - 1, top))
+    pen.rectangle(corners, outline=(0, 0, 0), width=width + 2)
+    pen.rectangle(
+        tuple(edge + by for edge, by in zip(corners, (1, 1, -1, -1), strict=True)), outline=FRAME, width=width
+    )
+    return drawn
+
+
+def _title(one: "TopPicture") -> str:
+    return f"{number(one.value)}  {short(one.label or one.name)}"

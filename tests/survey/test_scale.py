@@ -1,0 +1,59 @@
+"""Questions of a survey too large to load: 100,000 pictures × 2,048 channels × 1,000 classes, made up."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import json, resource, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from featuremaps.survey.specialists import specialists
+
+ROWS, BLOCKS, CHANNELS, CLASSES = 10_000, 10, 2048, 1000
+path = Path(sys.argv[1]) / "block.npy"
+random = np.random.default_rng(0)
+made = np.lib.format.open_memmap(path, "w+", np.float16, (ROWS, CHANNELS))
+for start in range(0, ROWS, 1000):
+    made[start : start + 1000] = np.maximum(random.standard_normal((1000, CHANNELS), dtype=np.float32), 0)
+del made
+labels = random.integers(0, CLASSES, ROWS * BLOCKS)
+
+
+class Stored:
+    layers = {"layer": SimpleNamespace(channels=CHANNELS)}
+    classes = tuple(map(str, range(CLASSES)))
+    pictures = SimpleNamespace(labels=labels)
+
+    def blocks(self, layer, pool):
+        block = np.load(path, mmap_mode="r")
+        for number in range(BLOCKS):
+            rows = slice(number * ROWS, (number + 1) * ROWS)
+            values = np.roll(block, 100 * number, 1).astype(np.float32)
+            values[np.arange(ROWS), labels[rows]] += 9
+            yield rows, values
+
+
+before = time.process_time()
+found = specialists(Stored(), per_image=25, per_class=1)
+seconds = time.process_time() - before
+own = sum(found[number].channels == (number,) for number in range(CLASSES))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps({"seconds": seconds, "gigabytes": peak, "own": own}))
+"""
+
+
+@pytest.mark.slow
+def test_all_specialists_of_a_large_survey_in_little_time_and_memory(tmp_path: Path) -> None:
+    """Every class has one channel that is planted in all its pictures; under 20 seconds of computing and 2 GB."""
+    run = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=True)
+    found = json.loads(run.stdout)
+    assert found["own"] == 1000
+    assert found["seconds"] < 20
+    assert found["gigabytes"] < 2

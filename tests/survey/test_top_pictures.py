@@ -1,0 +1,130 @@
+"""A unit's pictures: which they are, beside sorting; where they look, beside projecting; and what the figure shows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from stand_in import StandIn, surveyed
+
+from featuremaps.anatomy import Anatomy
+from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
+from featuremaps.survey.top_pictures import top_pictures
+from map_samples import real_scope, texts
+from method_samples import unchecked
+from snapshots import snapshot
+
+LAYER = "features.5"
+
+
+@pytest.fixture(scope="module")
+def photographs(shared: Path) -> list[Path]:
+    return sorted((shared / "images" / "imagenet").glob("*.jpg"))[:20]
+
+
+@pytest.fixture(scope="module")
+def survey(shared: Path, photographs: list[Path]) -> StandIn:
+    return surveyed(real_scope(shared), photographs, [LAYER], [0] * 10 + [1] * 9 + [-1], classes=("a", "b", "c"))
+
+
+@pytest.fixture(scope="module")
+def anatomy(shared: Path) -> Anatomy:
+    scope = real_scope(shared)
+    return Anatomy(scope.model, scope.preprocessing)
+
+
+@pytest.mark.parametrize("n", [3, 9, 50])
+def test_strongest_and_weakest_beside_sorting(survey: StandIn, n: int) -> None:
+    """Both where the survey's short list is enough (it keeps 5) and where it is not."""
+    values = survey.vectors(LAYER, "max")[:, 17]
+    order = sorted(range(20), key=lambda row: (-values[row], row))
+    strongest = top_pictures(survey, f"{LAYER}:17", n)
+    assert [one.row for one in strongest] == order[:n]
+    assert [one.value for one in strongest] == [float(values[row]) for row in order[:n]]
+    weakest = top_pictures(survey, f"{LAYER}:17", n, "weakest")
+    assert [one.row for one in weakest] == sorted(range(20), key=lambda row: (values[row], row))[:n]
+
+
+def test_spread_goes_evenly_from_strongest_to_weakest(survey: StandIn) -> None:
+    values = survey.vectors(LAYER, "max")[:, 17]
+    order = sorted(range(20), key=lambda row: (-values[row], row))
+    found = top_pictures(survey, f"{LAYER}:17", 5, "spread")
+    assert [one.row for one in found] == [order[rank] for rank in (0, 5, 10, 14, 19)]
+    assert len(top_pictures(survey, f"{LAYER}:17", 99, "spread")) == 20
+    assert [one.row for one in top_pictures(survey, f"{LAYER}:17", 1, "spread")] == order[:1]
+
+
+def test_of_one_class(survey: StandIn) -> None:
+    values = survey.vectors(LAYER, "max")[:, 3]
+    found = top_pictures(survey, f"{LAYER}:3", 4, label="b")
+    assert [one.row for one in found] == sorted(range(10, 19), key=lambda row: -values[row])[:4]
+    assert (found.of, found.label) == (9, "b")
+    assert {one.label for one in found} == {"b"}
+    assert "4 strongest of 9 pictures of b" in texts(found.figure())
+    with pytest.raises(SurveyError, match="class 'c' has no pictures, so a unit has none to show there"):
+        top_pictures(survey, f"{LAYER}:3", label="c")
+
+
+def test_places_and_crops_are_those_of_projecting(
+    survey: StandIn, anatomy: Anatomy, shared: Path, photographs: list[Path]
+) -> None:
+    """With the model every picture has its place; without, those the survey kept; both are where projecting looks."""
+    (expected,) = real_scope(shared).project(photographs, f"{LAYER}:17", most=8).units
+    run = top_pictures(survey, f"{LAYER}:17", 8, anatomy=anatomy)
+    kept = top_pictures(survey, f"{LAYER}:17", 5, preprocessing=anatomy.preprocessing)
+    for found in (run, kept):
+        for one, projected in zip(found, expected, strict=False):
+            assert one.name == projected.seen.picture.name
+            assert one.place == projected.place
+            assert one.box == projected.original_box
+            assert np.array_equal(np.asarray(one.crop), np.asarray(projected.patch))
+            assert one.value == pytest.approx(projected.value, rel=1e-4)
+    assert all(one.map is not None and float(one.map.max()) == pytest.approx(one.value, rel=1e-4) for one in run)
+    assert [one.map for one in kept] == [None] * 5
+
+
+def test_without_model_and_preprocessing_the_whole_pictures_are_shown(survey: StandIn) -> None:
+    found = top_pictures(survey, f"{LAYER}:17", 7)
+    assert all(one.box is None and one.whole for one in found)
+    assert found[0].crop is found[0].image
+    assert all(one.place is None for one in found)
+    assert all(one.place is not None for one in top_pictures(survey, f"{LAYER}:17", 5))
+    assert "what it sees" not in texts(found.figure())
+
+
+def test_the_figure_has_crops_wholes_and_maps(survey: StandIn, anatomy: Anatomy, tmp_path: Path) -> None:
+    found = top_pictures(survey, f"{LAYER}:17", 2, anatomy=anatomy)
+    written = texts(found.figure())
+    for words in ("what it sees", "where", "its map", "activation", "the 2 strongest of 20 pictures"):
+        assert words in written
+    files = found.save(tmp_path)
+    assert len(files) == 6
+    with Image.open(files[0]) as crop, Image.open(files[1]) as framed:
+        size, whole = crop.size, np.asarray(framed)
+    left, top, right, bottom = found[0].box or (0, 0, 0, 0)
+    assert size == (right - left, bottom - top)
+    yellow = (np.abs(whole.astype(int) - (255, 196, 0)).sum(2) == 0).nonzero()
+    assert (yellow[0].min() - top, yellow[1].min() - left) == (1, 1)
+    assert (bottom - yellow[0].max(), right - yellow[1].max()) == (2, 2)
+    assert np.load(files[2]).shape == (55, 55)
+    assert found._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_model_comes_back(survey: StandIn, anatomy: Anatomy) -> None:
+    inputs = anatomy.blank()
+    before = snapshot(anatomy.model, inputs)
+    top_pictures(survey, f"{LAYER}:1", 2, anatomy=anatomy)
+    assert before.differences(snapshot(anatomy.model, inputs)) == []
+
+
+def test_what_cannot_be_shown(survey: StandIn) -> None:
+    with pytest.raises(LayerNotFoundError, match=r"features\.5 has channels 0 to 255, there is no 256"):
+        top_pictures(survey, f"{LAYER}:256")
+    with pytest.raises(LayerNotFoundError, match=r"the survey has no layer 'features\.6'\. Did you mean 'features\.5'"):
+        top_pictures(survey, "features.6:1")
+    with pytest.raises(LayerNotFoundError, match=r"'features\.5' is a layer, and a unit is one channel of it"):
+        top_pictures(survey, LAYER)
+    with pytest.raises(OptionError, match="n is how many pictures are shown, 1 or more; got 0"):
+        top_pictures(survey, f"{LAYER}:1", 0)
+    with unchecked(), pytest.raises(OptionError, match=r"which='strong' is not known; .* Did you mean 'strongest'"):
+        top_pictures(survey, f"{LAYER}:1", which="strong")  # type: ignore[arg-type]
