@@ -29,10 +29,14 @@ class Goal:
 
 @dataclass(frozen=True)
 class Contestant:
-    """Someone who does the work. `passes` is how often a slow one runs the model per picture; 0: it is not slow."""
+    """Someone who does the work. `passes` is how often a slow one runs the model per picture; 0: it is not slow.
+
+    `peer` names a package that is not installed with the project's own peers; its row is left out where it is missing.
+    """
 
     build: Build
     passes: int = 0
+    peer: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Case:
-    """One piece of work."""
+    """One piece of work. `batches` are those that it makes sense for; None: whatever the plan asks for."""
 
     title: str
     architecture: str
     contestants: Mapping[str, Contestant]
     pairs: tuple[Pair, ...]
+    batches: tuple[int, ...] | None = None

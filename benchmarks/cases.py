@@ -1,4 +1,4 @@
-"""What is measured of class activation maps, beside the pixel maps of `pixel_cases`, and the models for both."""
+"""What is measured of class activation maps, beside `pixel_cases` and `drawing_cases`, and the models for all."""
 
 import torch
 import torchvision
@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from benchmarks import ours, peers
 from benchmarks.case import OURS, Case, Contestant, Goal, Pair
+from benchmarks.drawing_cases import DRAWING_CASES
 from benchmarks.pixel_cases import PIXEL_CASES
 from benchmarks.timing import Run
 
@@ -80,6 +81,7 @@ CASES: dict[str, Case] = {
         (Pair(OURS, GRAD_CAM, Goal(1)), Pair(f"{OURS}, bfloat16", GRAD_CAM, Goal(2.5))),
     ),
     **PIXEL_CASES,
+    **DRAWING_CASES,
 }
 
 

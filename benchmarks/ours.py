@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from benchmarks.drawn import drawn, drawn_multiscale
 from benchmarks.peers import Build
 from benchmarks.timing import Run
 
@@ -51,6 +52,40 @@ def pixels(methods: Sequence[str], **options: Any) -> Build:
         def run() -> list[Tensor]:
             found = scope.compare(pictures, methods, targets=[target], options=options)
             return [found[method, "input", target].tensor.flatten(0, 1) for method in methods]
+
+        return run
+
+    return build
+
+
+def draw(layer: str, channels: int, size: int, steps: int) -> Build:
+    """`Scope.draw`: the first channels of a layer, all in one call."""
+
+    def build(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+        import featuremaps as fm
+
+        scope, units = fm.Scope(model), [f"{layer}:{channel}" for channel in range(channels)]
+
+        def run() -> list[Tensor]:
+            drawn(scope, units, size, steps)
+            return []
+
+        return run
+
+    return build
+
+
+def multiscale(layer: str, channels: int, steps: int, times: int) -> Build:
+    """The multi-scale recipe: the first channels of a layer, all in one call."""
+
+    def build(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+        import featuremaps as fm
+
+        scope, units = fm.Scope(model), [f"{layer}:{channel}" for channel in range(channels)]
+
+        def run() -> list[Tensor]:
+            drawn_multiscale(scope, units, steps, times)
+            return []
 
         return run
 

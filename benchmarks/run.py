@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks import imports, memory, table, tails, timing
 from benchmarks.cases import CASES, SIZE, Case, Pair, entered
+from benchmarks.drawing_peers import missing, what_to_install
 from benchmarks.table import Row
 from benchmarks.timing import Timing
 
@@ -43,10 +44,22 @@ class Plan:
 
 def measured(name: str, case: Case, batch: int, plan: Plan) -> Iterator[Row]:
     """A row for each comparison of a case."""
+    case = _installed(case)
     timings = _timings(case, batch, plan)
     peaks = {one: memory.peak(name, one, batch, plan.device, plan.threads) for one in case.contestants}
     for pair in case.pairs:
         yield _row(case.title, batch, pair, timings, peaks)
+
+
+def _installed(case: Case) -> Case:
+    """The case without contestants that are not installed; a line on stderr names them, and what they need."""
+    kept = dict(case.contestants)
+    for name, contestant in case.contestants.items():
+        if contestant.peer and missing(contestant.peer):
+            print(f"{case.title}: no row for {name}. {what_to_install(contestant.peer)}", file=sys.stderr)
+            del kept[name]
+    pairs = tuple(pair for pair in case.pairs if pair.own in kept and pair.other in kept)
+    return replace(case, contestants=kept if pairs else {}, pairs=pairs)
 
 
 def _timings(case: Case, batch: int, plan: Plan) -> dict[str, Timing]:
@@ -114,8 +127,9 @@ def machine(plan: Plan) -> str:
     """What this was measured on, in one line."""
     import importlib.metadata as versions
 
-    packages = ("torch", "torchvision", "grad-cam", "captum", "torchcam")
-    found = ", ".join(f"{package} {versions.version(package)}" for package in packages)
+    packages = ("torch", "torchvision", "grad-cam", "captum", "torchcam", "torch-lucent", "featuremapvisualizer")
+    installed = {str(each.metadata["Name"]).lower() for each in versions.distributions()}
+    found = ", ".join(f"{package} {versions.version(package)}" for package in packages if package in installed)
     if plan.device.type == "cuda":
         where = torch.cuda.get_device_name(plan.device)
     else:
@@ -153,7 +167,7 @@ def _rows(names: Sequence[str], plan: Plan) -> Iterator[Row]:
     if "import" in names:
         yield imports.measured(min(plan.repeats, 5))
     for name in names:
-        for batch in plan.batches if name in CASES else ():
+        for batch in (CASES[name].batches or plan.batches) if name in CASES else ():
             yield from measured(name, CASES[name], batch, plan)
             print(f"{name}, batch {batch}: done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
 

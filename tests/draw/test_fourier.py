@@ -62,3 +62,11 @@ def test_a_first_step_of_adam_changes_every_size_as_much() -> None:
         changes.append(float((canvas.picture((numbers + canvas.rate * signs,), shape) - before).std()))
     assert changes[0] == pytest.approx(changes[1], rel=0.1)
     assert changes[0] > 0.01
+
+
+def test_a_size_of_a_large_prime_is_part_of_a_quicker_one() -> None:
+    canvas = FourierCanvas()
+    (numbers,) = canvas.start(1, (3, 67, 70), torch.Generator().manual_seed(0))
+    assert numbers.shape == (1, 3, 70, 70)
+    picture = canvas.picture((numbers,), (3, 67, 70))
+    assert torch.equal(picture, canvas.picture((numbers,), (3, 70, 70))[:, :, :67])

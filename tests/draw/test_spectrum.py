@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.draw.spectrum import frequencies, half_plane, levelled, natural_amplitude, waves
+from featuremaps.draw.spectrum import frequencies, half_plane, levelled, natural_amplitude, quick_length, waves
 
 SIZES = [(8, 8), (7, 5), (6, 9), (1, 4), (3, 1), (1, 1)]
 
@@ -101,3 +101,18 @@ def test_natural_amplitude_is_that_of_photographs(shared: Path) -> None:
     spread = torch.tensor(ratios) / torch.tensor(ratios).log().mean().exp()
     assert float(spread.min()) > 0.8
     assert float(spread.max()) < 1.25  # over a range of amplitudes of more than a hundred
+
+
+def test_quick_lengths_are_products_of_small_primes() -> None:
+    def smooth(length: int) -> bool:
+        return all(
+            prime <= 7
+            for prime in range(2, length + 1)
+            if length % prime == 0 and all(prime % d for d in range(2, prime))
+        )
+
+    for length in range(64, 400):
+        found = quick_length(length)
+        assert smooth(found)
+        assert found == next(other for other in range(length, 500) if smooth(other))
+    assert [quick_length(length) for length in (1, 17, 61)] == [1, 17, 61]

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from featuremaps.draw.canvas import Canvas, Shape
 from featuremaps.draw.colour import decorrelate
-from featuremaps.draw.fourier import FourierCanvas
+from featuremaps.draw.fourier import FourierCanvas, grid
 from featuremaps.draw.pixels import EDGE
 from featuremaps.draw.spectrum import frequencies, levelled
 from featuremaps.draw.watcher import to_input
@@ -87,10 +88,13 @@ def begun(canvas: Canvas, count: int, shape: Shape, seed: int, model: nn.Module)
 
 def as_waves(
     canvas: FourierCanvas, picture: Float[Tensor, "channel height width"]
-) -> Float[Tensor, "1 channel height width"]:
+) -> Float[Tensor, "1 channel _height _width"]:
     """The numbers of a Fourier canvas that stand for this picture, values 0 to 1."""
-    inside = picture[None].clamp(EDGE, 1 - EDGE).logit() / canvas.contrast
-    amplitudes = levelled(frequencies(picture.shape[1], picture.shape[2], picture) ** -canvas.decay)
+    channels, height, width = picture.shape
+    down, across = grid((channels, height, width))
+    whole = F.pad(picture[None], (0, across - width, 0, down - height), mode="replicate")
+    inside = whole.clamp(EDGE, 1 - EDGE).logit() / canvas.contrast
+    amplitudes = levelled(frequencies(down, across, picture) ** -canvas.decay)
     coefficients = torch.fft.fft2(decorrelate(inside), norm="ortho")
     numbers: Tensor = (coefficients.real - coefficients.imag) / amplitudes
     return numbers

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from featuremaps.draw.canvas import Shape, above_zero, not_negative
 from featuremaps.draw.colour import correlate
-from featuremaps.draw.spectrum import frequencies, levelled, waves
+from featuremaps.draw.spectrum import frequencies, levelled, quick_length, waves
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,17 @@ class FourierCanvas:
 
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """One number for each wave of every picture and channel."""
-        noise = torch.randn((count, *shape), generator=generator, device=generator.device)
+        noise = torch.randn((count, shape[0], *grid(shape)), generator=generator, device=generator.device)
         return (noise * self.deviation,)
 
     def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
         """The waves added up, coloured, and brought between 0 and 1."""
         (numbers,) = parameters
-        amplitudes = levelled(frequencies(shape[1], shape[2], numbers) ** -self.decay)
-        return (correlate(waves(numbers, amplitudes)) * self.contrast).sigmoid()
+        amplitudes = levelled(frequencies(*grid(shape), numbers) ** -self.decay)
+        drawn = waves(numbers, amplitudes)[..., : shape[1], : shape[2]]
+        return (correlate(drawn) * self.contrast).sigmoid()
+
+
+def grid(shape: Shape) -> tuple[int, int]:
+    """Height and width of the waves: the picture's own, or the next that are quick, of which it is a part."""
+    return quick_length(shape[1]), quick_length(shape[2])

@@ -12,6 +12,9 @@ from torch import Tensor
 # (224 px from their middle under a Hann window, all directions), 0.013 to 0.7 cycles per pixel: within 8 %.
 _SLOPE, _KNEE, _ROLL_OFF = 1.25, 0.83, 3.4
 
+SHORT = 64
+"""Below this, a transform costs next to nothing whatever the length."""
+
 
 def natural_amplitude(frequency: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """How strong waves of a frequency (cycles per pixel, above 0) are in photographs, up to a common factor."""
@@ -52,3 +55,17 @@ def waves(
     coefficients = torch.complex(here + opposite, opposite - here) * (amplitudes[:, : here.shape[-1]] / 2)
     drawn: Tensor = torch.fft.irfft2(coefficients, s=(height, width), norm="ortho")
     return drawn
+
+
+def quick_length(length: int) -> int:
+    """The next length that Fourier transforms are quick at: a product of 2, 3, 5 and 7. Short ones are quick anyway."""
+    while length >= SHORT and not _is_smooth(length):
+        length += 1
+    return length
+
+
+def _is_smooth(length: int) -> bool:
+    for factor in (2, 3, 5, 7):
+        while length % factor == 0:
+            length //= factor
+    return length == 1
