@@ -44,6 +44,7 @@ class DrawingStudy(Study):
         seed: int = 0,
         precision: Literal["auto"] | Precision = "auto",
         batch_size: int = 32,
+        compile: bool = False,
     ) -> Drawings:
         """Draw what each of `units` looks for, beside the best of `real` pictures if some are given.
 
@@ -65,6 +66,7 @@ class DrawingStudy(Study):
             seed=seed,
             precision=precision,
             batch_size=batch_size,
+            compile=compile,
         )
         seen = () if real is None else self.see(real).seen
         wanted = first_channels(self._anatomy, layer, top) if units is None and layer else several(units or ())

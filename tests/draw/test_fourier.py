@@ -34,7 +34,7 @@ def test_equals_a_sum_of_cosines(shape: tuple[int, int, int]) -> None:
                     wave = math.sqrt(2) * math.cos(angle - math.pi / 4)
                     parts += numbers[0, :, row, column] * scale[row, column] * wave
             values = mixing @ parts / math.sqrt(height * width)
-            expected[:, y, x] = 1 / (1 + (-1.5 * values).exp())
+            expected[:, y, x] = 1 / (1 + (-6.2 * (1.5 * values / 6.2).tanh()).exp())
     torch.testing.assert_close(canvas.picture((numbers,), shape)[0], expected, rtol=0, atol=1e-10)
 
 
@@ -70,3 +70,11 @@ def test_a_size_of_a_large_prime_is_part_of_a_quicker_one() -> None:
     assert numbers.shape == (1, 3, 70, 70)
     picture = canvas.picture((numbers,), (3, 67, 70))
     assert torch.equal(picture, canvas.picture((numbers,), (3, 70, 70))[:, :, :67])
+
+
+def test_no_colour_is_clipped_however_far_a_climb_goes() -> None:
+    canvas = FourierCanvas(contrast=50.0, deviation=10.0)
+    picture = canvas.picture(canvas.start(1, (3, 16, 16), seeded()), (3, 16, 16))
+    levels = (picture * 255).round()
+    assert levels.min() == 1
+    assert levels.max() == 254

@@ -59,7 +59,7 @@ def test_every_objective_rises_on_a_trained_model(cifar, kind: str, canvas: str)
     drawn = cifar.draw([OBJECTIVES[kind]], steps=24, canvas=canvas, size=32, patience=None)[0]
     start = float(drawn.curve[0])
     assert drawn.curve.shape == (24,)
-    assert float(drawn.curve[-1]) > start
+    assert float(drawn.curve[-6:].mean()) > start
     assert drawn.value is not None
     assert drawn.value > start
     assert drawn.picture.shape == (3, 32, 32)

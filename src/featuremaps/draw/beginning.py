@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from featuremaps.draw.canvas import Canvas, Shape
 from featuremaps.draw.colour import decorrelate
-from featuremaps.draw.fourier import FourierCanvas, grid
+from featuremaps.draw.fourier import LIMIT, FourierCanvas, grid
 from featuremaps.draw.pixels import EDGE
 from featuremaps.draw.spectrum import frequencies, levelled
 from featuremaps.draw.watcher import to_input
 from featuremaps.errors import FeatureMapsError, ImageError, ModelError
 from featuremaps.sight import Seen
 
+FURTHEST = 0.98
+"""The share of the canvas's limit at which a given picture's black and white are begun."""
 LEEWAY = 0.25
 """How far values may lie outside 0 to 1 and still be a picture's: interpolation overshoots a little."""
 STRETCHED = (
@@ -93,7 +95,8 @@ def as_waves(
     channels, height, width = picture.shape
     down, across = grid((channels, height, width))
     whole = F.pad(picture[None], (0, across - width, 0, down - height), mode="replicate")
-    inside = whole.clamp(EDGE, 1 - EDGE).logit() / canvas.contrast
+    bent = whole.clamp(EDGE, 1 - EDGE).logit() / LIMIT
+    inside = bent.clamp(-FURTHEST, FURTHEST).atanh() * LIMIT / canvas.contrast
     amplitudes = levelled(frequencies(down, across, picture) ** -canvas.decay)
     coefficients = torch.fft.fft2(decorrelate(inside), norm="ortho")
     numbers: Tensor = (coefficients.real - coefficients.imag) / amplitudes

@@ -10,6 +10,9 @@ from featuremaps.draw.canvas import Shape, above_zero, not_negative
 from featuremaps.draw.colour import correlate
 from featuremaps.draw.spectrum import frequencies, levelled, quick_length, waves
 
+LIMIT = 6.2
+"""How far from grey a colour can go before the sigmoid: just not to a black or white that is clipped in 8 bits."""
+
 
 @dataclass(frozen=True)
 class FourierCanvas:
@@ -18,13 +21,14 @@ class FourierCanvas:
     A wave of frequency f is scaled by 1 / max(f, 1 / longer side) ** `decay`, and the scales of all waves are levelled
     to a mean square of 1. The transform is orthonormal, so numbers of a certain deviation make pictures of that
     deviation at any size: 96 and 224 px start with the same contrast, and a step of Adam changes them as much.
-    `deviation` is that of the numbers at the start, `contrast` what the picture is multiplied with before the sigmoid.
+    `deviation` is that of the numbers at the start, `contrast` what the picture is multiplied with before the sigmoid,
+    which it reaches by way of a tanh that keeps it within `LIMIT`.
     """
 
     decay: float = 1.25
     deviation: float = 0.01
     contrast: float = 2.0
-    rate: float = 0.05
+    rate: float = 0.1
 
     def __post_init__(self) -> None:
         above_zero(self, "deviation", "contrast", "rate")
@@ -40,7 +44,7 @@ class FourierCanvas:
         (numbers,) = parameters
         amplitudes = levelled(frequencies(*grid(shape), numbers) ** -self.decay)
         drawn = waves(numbers, amplitudes)[..., : shape[1], : shape[2]]
-        return (correlate(drawn) * self.contrast).sigmoid()
+        return ((correlate(drawn) * self.contrast / LIMIT).tanh() * LIMIT).sigmoid()
 
 
 def grid(shape: Shape) -> tuple[int, int]:

@@ -23,14 +23,14 @@ def pair(size: Size) -> tuple[int, int] | None:
 class Manner:
     """How drawings are made.
 
-    `canvas` is how a picture is described; `size` its height and width, None for the model's own; `jitter` what is
-    changed at every step; `variants` how many pictures of each unit, which differ by `diversity` (a share of the
-    value that is given up for it). `steps` of at most `rate` (None: the canvas's own) are made, fewer where `patience`
-    steps bring no gain. `frames` pictures of the way are kept. `alpha` shows how much each pixel mattered as
-    transparency (None: on the "maco" canvas). `precision` is that of the model's operations while it is drawn from;
-    "auto" is bfloat16 where the hardware is quick at it. What a drawing reaches is measured in float32 in any case.
-    `batch_size` pictures are drawn together. A `canvas` of "multiscale" is the classic recipe, which has sizes, steps
-    and a rate of its own (see `Multiscale`).
+    `canvas` is how a picture is described; "multiscale" is the classic recipe, which has sizes, steps and a rate of its
+    own (see `Multiscale`). `size` is its height and width, None for the model's own; `jitter` what is changed at every
+    step; `variants` how many pictures of each unit, which differ by `diversity` (a share of the value that is given up
+    for it). `steps` of at most `rate` (None: the canvas's own) are made, fewer where `patience` steps bring no gain.
+    `frames` pictures of the way are kept. `alpha` shows how much each pixel mattered as transparency (None: on the
+    "maco" canvas). `precision` is that of the model's operations while it is drawn from; "auto" is bfloat16 where the
+    hardware is quick at it. What a drawing reaches is measured in float32 in any case. `batch_size` pictures are drawn
+    together. `compile` compiles the model as far as it is needed, which pays for many steps.
     """
 
     canvas: str | Canvas | Multiscale = "fourier"
@@ -46,6 +46,7 @@ class Manner:
     seed: int = 0
     precision: Literal["auto"] | Precision = "auto"
     batch_size: int = 32
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.variants < 1:

@@ -13,6 +13,7 @@ from featuremaps.anatomy import Anatomy
 from featuremaps.chunks import out_of_memory
 from featuremaps.draw.beginning import device_of, rounded
 from featuremaps.draw.canvases import canvas_settings, find_canvas
+from featuremaps.draw.compiled import Compiled
 from featuremaps.draw.diversity import likeness
 from featuremaps.draw.drawing import Drawing, Real
 from featuremaps.draw.fourier import FourierCanvas
@@ -108,7 +109,7 @@ class Studio:
         begun = self.canvas.start(manner.variants, self.shape, torch.Generator().manual_seed(manner.seed))
         parameters = tuple(each.to(self.device).repeat(len(objectives), *[1] * (each.ndim - 1)) for each in begun)
         apart = self._where_to_differ(objectives)
-        watcher = self._watcher(objectives, extra=apart, precision=self.precision)
+        watcher = self._watcher(objectives, extra=apart, precision=self.precision, quick=manner.compile)
 
         def picture() -> Tensor:
             return self.canvas.picture(parameters, self.shape)
@@ -182,7 +183,8 @@ class Studio:
 
     def _settings(self) -> dict[str, Any]:
         """What is needed to make the pictures again."""
-        manner = {name: value for name, value in asdict(self.manner).items() if name not in ("canvas", "batch_size")}
+        untold = ("canvas", "batch_size", "compile")
+        manner = {name: value for name, value in asdict(self.manner).items() if name not in untold}
         recipe = self.manner.recipe
         how = {"canvas": "multiscale", "recipe": asdict(recipe)} if recipe else canvas_settings(self.canvas)
         return {
@@ -209,12 +211,14 @@ class Studio:
         *,
         as_inputs: bool = False,
         precision: torch.dtype = torch.float32,
+        quick: bool = False,
     ) -> Watcher:
         """What looks at pictures for these objectives; at model inputs instead, if asked to."""
         named = [layer for each in objectives for layer in each.layers] + [layer for layer in extra if layer]
         addresses = [parse(layer) for layer in dict.fromkeys(named)]
         outputs = any(each.outputs for each in objectives)
-        return Watcher(self.session, addresses, outputs, _as_it_is if as_inputs else self.to_input, precision)
+        compiled = Compiled(self.session.model, addresses, outputs) if quick else None
+        return Watcher(self.session, addresses, outputs, _as_it_is if as_inputs else self.to_input, precision, compiled)
 
 
 def _as_it_is(inputs: Tensor) -> Tensor:

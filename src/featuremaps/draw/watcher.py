@@ -1,19 +1,21 @@
 """Looking at pictures through a model while they are drawn: what the layers asked for make of them, with a graph."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.draw.compiled import Compiled
 from featuremaps.layers.addresses import Address
+from featuremaps.layers.layout import Layout
 from featuremaps.outputs import logits_of
 from featuremaps.rules import Rule
 from featuremaps.running import quickest
 from featuremaps.state import Session
-from featuremaps.tapping import run_tapped, to_model
+from featuremaps.tapping import first_tensor, run_tapped, to_model
 from featuremaps.view import Preprocessing
 
 
@@ -34,7 +36,8 @@ class Looked:
 class Watcher:
     """Runs a model on pictures of values 0 to 1 and stops at the deepest of `layers`, unless `outputs` are wanted.
 
-    `precision` is that of the model's float32 operations while it runs; maps and scores are float32 again.
+    `precision` is that of the model's float32 operations while it runs; maps and scores are float32 again. What is
+    `compiled` runs in the model's place where a gradient is wanted and no rule, once it is known how the layers lie.
     """
 
     session: Session
@@ -42,28 +45,49 @@ class Watcher:
     outputs: bool
     to_input: Callable[[Tensor], Tensor]
     precision: torch.dtype = torch.float32
+    compiled: Compiled | None = None
+    _layouts: dict[str, Layout] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, pictures: Float[Tensor, "row channel height width"], rule: Rule | None = None) -> Looked:
         """What the model makes of the pictures, by way of a backward rule if one is given."""
         inputs = to_model(self.session.model, self.to_input(pictures))
 
         def run(layout: torch.memory_format) -> Looked:
+            laid = inputs.contiguous(memory_format=layout)
             lower = self.precision != torch.float32 and inputs.dtype == torch.float32
+            quick = self.compiled is not None and rule is None and torch.is_grad_enabled()
             with torch.autocast(inputs.device.type, self.precision, enabled=lower):
+                if quick and all(address.name in self._layouts for address in self.layers):
+                    return self._compiled(laid)
                 tap, outputs = run_tapped(
                     self.session,
-                    inputs.contiguous(memory_format=layout),
+                    laid,
                     self.layers,
                     gradients=torch.is_grad_enabled(),
                     stop_early=not self.outputs,
                     with_graph=torch.is_grad_enabled(),
                     rule=rule,
                 )
-            scores = logits_of(outputs)
+            self._layouts.update(tap.layouts)
             maps = {address.name: tap.maps(address.name).float() for address in self.layers}
-            return Looked(maps, outputs if scores is None else scores.float())
+            return Looked(maps, _scores(outputs))
 
         return quickest(self.session, run)
+
+    def _compiled(self, inputs: Tensor) -> Looked:
+        assert self.compiled is not None
+        found = self.compiled(inputs)
+        if self.compiled.outputs:
+            return Looked({}, _scores(found))
+        taken = {address.name: first_tensor(found[address.layer]) for address in self.layers}
+        maps = {name: self._layouts[name].to_maps(one).float() for name, one in taken.items() if one is not None}
+        return Looked(maps)
+
+
+def _scores(outputs: Any) -> Any:
+    """The model's scores, float32; what it returns where there are none."""
+    scores = logits_of(outputs)
+    return outputs if scores is None else scores.float()
 
 
 def quick_precision(device: torch.device) -> torch.dtype:

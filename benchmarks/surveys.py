@@ -1,0 +1,217 @@
+"""How fast a survey goes beside the bare model and FeatureMapVisualizer, and how fast a large one answers.
+
+    python -m benchmarks.surveys [--pictures N] [--part pass|peer|large] [--json FILE]
+
+ResNet-50 at 224² with seeded random weights; times are of whole calls, the files that a survey writes among them.
+"""
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from benchmarks import drawing_peers as peers
+from benchmarks.cases import made
+from benchmarks.table import aligned
+
+SIDE, BATCH, CLASSES = 224, 32, 4
+LARGE = (100_000, 2_048, 1_000)
+PARTS = ("pass", "peer", "large")
+Row = tuple[str, str, str, str]
+
+
+def clocked(run: Callable[[], Any]) -> float:
+    """Seconds of one call."""
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+class Decoded(Dataset[tuple[Tensor, int]]):
+    """Pictures that are already the model's input."""
+
+    def __init__(self, count: int) -> None:
+        self.inputs = torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+        self.targets = [i % CLASSES for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.inputs[index], self.targets[index]
+
+
+def passes(count: int, rounds: int = 3) -> Iterator[Row]:
+    """A pass over decoded pictures beside the bare model, over all blocks beside the last, and with decoding."""
+    import featuremaps as fm
+
+    model, decoded = made("resnet50", torch.device("cpu")), Decoded(count)
+    scope = fm.Scope(model)
+    blocks = [f"layer{stage}.{block}" for stage, many in enumerate((3, 4, 6, 3), 1) for block in range(many)]
+
+    def survey(layers: list[str], dataset: object = decoded, owner: fm.Scope = scope, **options: Any) -> None:
+        with tempfile.TemporaryDirectory() as out:
+            owner.survey(dataset, layers, out, batch_size=BATCH, workers=options.pop("workers", 0), **options)
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for start in range(0, count, BATCH):
+            model(decoded.inputs[start : start + BATCH])
+
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = photographs(Path(folder), count)
+        seen = fm.Scope(model, _transform())
+        runs = {
+            "bare": bare,
+            "last": lambda: survey(["layer4"]),
+            "blocks": lambda: survey(blocks),
+            "decoding": lambda: [None for _ in seen.see(str(pictures)).seen],
+            "files": lambda: survey(["layer4"], str(pictures), seen, workers=None),
+        }
+        best = {name: min(clocked(run) for _ in range(rounds)) for name, run in runs.items()}
+    rate = {name: f"{count / seconds:.1f} pictures/s" for name, seconds in best.items()}
+    slower = max(best["bare"], best["decoding"])
+    yield _row("a pass, last layer", rate["last"], "the bare model", best["bare"] / best["last"], 0.95)
+    yield _row("a pass, all sixteen blocks", rate["blocks"], "the last layer", best["last"] / best["blocks"], 0.8)
+    yield _row("with decoding", rate["files"], "the slower of decoding and model", slower / best["files"], 0.9)
+
+
+def peer(count: int) -> Iterator[Row]:
+    """The same specialists as FeatureMapVisualizer finds, from the same files."""
+    import featuremaps as fm
+
+    peers.require("FeatureMapVisualizer")
+    from FeatureMapVisualizer.visualizer import FeatureMapVisualizer  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    model = made("resnet50", torch.device("cpu"))
+    names = [f"class{number}" for number in range(CLASSES)]
+    theirs: dict[str, list[int]] = {}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pictures = photographs(Path(folder), count)
+        many = {name: len(list((pictures / name).iterdir())) for name in names}
+
+        def other() -> None:
+            visualizer = FeatureMapVisualizer(model, use_cuda=False)
+            theirs.update(visualizer.find_unique_filters(-1, f"{pictures}/", names, many))
+
+        seconds = clocked(other)
+        for module in model.modules():
+            module._forward_hooks.clear()  # it leaves one for each picture
+        for precision, goal in (("float32", 1.3), ("bfloat16", 2.4)):
+            ours: dict[str, Any] = {}
+
+            def own(precision: str = precision, ours: dict[str, Any] = ours) -> None:
+                with tempfile.TemporaryDirectory() as out:
+                    survey = fm.Scope(model, _transform()).survey(
+                        str(pictures), ["layer4"], out, batch_size=BATCH, precision=precision, predictions=False
+                    )
+                    ours.update(survey.specialists().channels)
+
+            taken = clocked(own)
+            same = np.mean([len({*ours[name]} & {*theirs[name]}) / max(1, len(theirs[name])) for name in names])
+            what = f"specialists, {precision} ({same:.2f} of theirs)"
+            yield _row(what, f"{count / taken:.1f} pictures/s", "FeatureMapVisualizer", seconds / taken, goal)
+
+
+class Vectors(Dataset[tuple[Tensor, int]]):
+    """Made-up activations, a picture a row: channels × 1 × 1."""
+
+    def __init__(self, pictures: int, channels: int, classes: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.values = torch.rand(pictures, channels, generator=generator).half()
+        self.targets = [i % classes for i in range(pictures)]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.values[index].float()[:, None, None], self.targets[index]
+
+
+class Handed(nn.Module):
+    """Gives on what it is given."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        nn.init.ones_(self.maps.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.maps(x)
+        return found
+
+
+def large() -> Iterator[Row]:
+    """Opening a survey of 100,000 pictures × 2,048 channels and asking it."""
+    import featuremaps as fm
+
+    pictures, channels, classes = LARGE
+    with tempfile.TemporaryDirectory() as folder:
+        fm.Scope(Handed(channels)).survey(Vectors(*LARGE), ["maps"], folder, batch_size=1024, workers=0)
+        top = clocked(lambda: fm.open_survey(folder).top("maps:1000", 9))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        all_classes = clocked(lambda: fm.open_survey(folder).specialists())
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    what = f"{pictures:,} pictures × {channels:,} channels"
+    yield what, f"{top:.3f} s", "opening it and one unit's top pictures", _met(top <= 0.2, "0.2 s")
+    yield what, f"{all_classes:.1f} s", f"specialists of {classes:,} classes", _met(all_classes <= 20, "20 s")
+    yield what, f"{(after - before) / 2**20:.2f} GiB", "more memory at its peak for that", _met(True, "2 GB")
+
+
+def photographs(folder: Path, count: int) -> Path:
+    """A folder of JPEGs of 320 × 240, in classes: noise of many scales, so that decoding costs what it costs."""
+    chance = np.random.default_rng(0)
+    for number in range(count):
+        rough = [chance.integers(0, 256, (240 // s, 320 // s, 3), dtype=np.uint8) for s in (4, 20, 80)]
+        layers = [np.asarray(Image.fromarray(each).resize((320, 240)), np.float32) for each in rough]
+        place = folder / f"class{number % CLASSES}" / f"{number:05d}.jpg"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray((sum(layers) / 3).astype(np.uint8)).save(place, quality=90)
+    return folder
+
+
+def _transform() -> Any:
+    from torchvision.transforms import v2
+
+    return v2.Compose([v2.ToImage(), v2.Resize((SIDE, SIDE)), v2.ToDtype(torch.float32, scale=True)])
+
+
+def _row(what: str, rate: str, beside: str, ratio: float, goal: float) -> Row:
+    return what, rate, beside, f"{ratio:.2f} {_met(ratio >= goal, str(goal))}"
+
+
+def _met(met: bool, goal: str) -> str:
+    return f"(goal {goal}{'' if met else ', missed'})"
+
+
+def main() -> None:
+    """Measure, print, and write the file asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.surveys", description="how fast surveys are")
+    parser.add_argument("--pictures", type=int, default=128)
+    parser.add_argument("--part", action="append", choices=PARTS)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1))
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    parts = {"pass": lambda: passes(chosen.pictures), "peer": lambda: peer(chosen.pictures), "large": large}
+    rows = [row for name in chosen.part or PARTS for row in parts[name]()]
+    print(aligned(("what", "measured", "beside", "ratio"), [list(row) for row in rows]))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
