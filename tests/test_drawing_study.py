@@ -64,3 +64,25 @@ def test_a_dream_keeps_the_pictures_size() -> None:
 def test_one_picture_is_drawn_from() -> None:
     with pytest.raises(ImageError, match="one picture is drawn from, and 2 were given"):
         scope().invert(noise(2), "features.conv1")
+
+
+def test_a_survey_is_the_measure(tmp_path) -> None:
+    model = fm.Scope(Little())
+    pictures = [*noise(6).sigmoid()]
+    survey = model.survey(list_of(pictures), ["features.conv2"], tmp_path / "survey", workers=0)
+    drawn = model.draw(["features.conv2:1", "features.conv1:1"], real=survey, steps=2, size=16)
+    maps = model.record(torch.stack(pictures), "features.conv2", gradients=False).activations["features.conv2"]
+    assert drawn[0].real.value == pytest.approx(float(maps[:, 1].mean((1, 2)).max()), rel=1e-4)
+    assert drawn[0].real.count == 6
+    assert drawn[1].real is None
+
+
+class list_of(torch.utils.data.Dataset):  # noqa: N801
+    def __init__(self, pictures: list[torch.Tensor]) -> None:
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.pictures[index], index % 2

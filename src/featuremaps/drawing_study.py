@@ -12,6 +12,7 @@ from featuremaps.draw.invert import CANVAS as INVERSION
 from featuremaps.draw.invert import Prior, invert
 from featuremaps.draw.manner import pair
 from featuremaps.draw.optimise import Optimizer
+from featuremaps.draw.real import Surveyed
 from featuremaps.draw.style import Weights
 from featuremaps.draw.stylize import Start, stylize
 from featuremaps.errors import ImageError
@@ -46,7 +47,7 @@ class DrawingStudy(Study):
         batch_size: int = 32,
         compile: bool = False,
     ) -> Drawings:
-        """Draw what each of `units` looks for, beside the best of `real` pictures if some are given.
+        """Draw what each of `units` looks for, beside the best of `real` pictures, or of a survey.
 
         A unit is `"layer4:452"`, a neuron `"layer4:452@3,5"`, the name or index of a class, a layer, a sum such as
         `"layer4:1 - 0.5*layer4:7"`, or an objective from `featuremaps.draw`; without `units`, the first `top` channels
@@ -68,9 +69,9 @@ class DrawingStudy(Study):
             batch_size=batch_size,
             compile=compile,
         )
-        seen = () if real is None else self.see(real).seen
+        known = real if isinstance(real, Surveyed) else () if real is None else self.see(real).seen
         wanted = first_channels(self._anatomy, layer, top) if units is None and layer else several(units or ())
-        return draw(self._anatomy, wanted, manner, classes=self.classes, real=seen)
+        return draw(self._anatomy, wanted, manner, classes=self.classes, real=known)
 
     def invert(
         self,

@@ -9,6 +9,7 @@ from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.manner import Manner
 from featuremaps.draw.objective import Channel, Objective
 from featuremaps.draw.parsing import as_objective
+from featuremaps.draw.real import Surveyed
 from featuremaps.draw.studio import Studio
 from featuremaps.errors import OptionError
 from featuremaps.outputs import Classes
@@ -22,9 +23,10 @@ def draw(
     manner: Manner,
     *,
     classes: Classes = None,
-    real: Sequence[Seen] = (),
+    real: Sequence[Seen] | Surveyed = (),
 ) -> Drawings:
-    """A drawing of each of `wanted` (see `as_objective`), `manner.variants` of each, with the best of `real` pictures.
+    """A drawing of each of `wanted` (see `as_objective`), `manner.variants` of each, with the best of
+    `real` pictures, or of those that a survey knows.
 
     Units of one depth are drawn together; each picture is what it would be if it were drawn alone. Raises
     `LayerNotFoundError`, `TargetError`, `LayoutError` and `OptionError` before anything is drawn, and `ModelError`

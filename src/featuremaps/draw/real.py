@@ -1,18 +1,67 @@
 """How far real pictures come: the measure that a drawing is held against."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from featuremaps.chunks import in_chunks
 from featuremaps.draw.drawing import Goal, Real
 from featuremaps.errors import ImageError, ModelError
-from featuremaps.sight import Seen
+from featuremaps.images import Picture
+from featuremaps.sight import Seen, see
+from featuremaps.view import Preprocessing
 
 Values = Callable[[Float[Tensor, "batch channel height width"]], Float[Tensor, "batch objectives"]]
 """From a batch of model inputs to the value of every objective."""
+
+
+@runtime_checkable
+class Ranked(Protocol):
+    """A picture among a unit's strongest: its row among those of a survey, and the value."""
+
+    @property
+    def row(self) -> int:
+        """The row."""
+
+    @property
+    def value(self) -> float:
+        """The value."""
+
+
+@runtime_checkable
+class Surveyed(Protocol):
+    """What a survey of the same model already knows: the strongest pictures of its units, by their mean."""
+
+    @property
+    def layers(self) -> Mapping[str, object]:
+        """The layers that were surveyed."""
+
+    @property
+    def pictures(self) -> Any:
+        """The pictures, with their `names`."""
+
+    def top(self, unit: str, n: int = 9, *, by: Any = "max") -> Sequence[Ranked]:
+        """The strongest pictures of a unit."""
+
+    def picture(self, row: int) -> Image.Image:
+        """One of the pictures."""
+
+
+def best_surveyed(survey: Surveyed, layer: str, channel: int, preprocessing: Preprocessing) -> Real | None:
+    """The best picture that a survey knows of a channel, by the mean of its map; None where the layer is not in it."""
+    if layer not in survey.layers:
+        return None
+    best = survey.top(f"{layer}:{channel}", 1, by="mean")[0]
+    names = survey.pictures.names
+    try:
+        seen = see(Picture(names[best.row], image=survey.picture(best.row)), preprocessing).seen[0]
+    except ImageError:  # the value is known all the same
+        seen = None
+    return Real(float(best.value), names[best.row], len(names), seen)
 
 
 def best_real(

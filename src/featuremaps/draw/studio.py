@@ -21,9 +21,9 @@ from featuremaps.draw.importance import Importance
 from featuremaps.draw.maco import MacoCanvas
 from featuremaps.draw.manner import Manner
 from featuremaps.draw.multiscale import Multiscale, draw_multiscale
-from featuremaps.draw.objective import Ground, Objective
+from featuremaps.draw.objective import Channel, Ground, Objective
 from featuremaps.draw.optimise import Climb, Course, ascend
-from featuremaps.draw.real import best_real
+from featuremaps.draw.real import Surveyed, best_real, best_surveyed
 from featuremaps.draw.watcher import Looked, Watcher, quick_precision, to_input
 from featuremaps.layers.addresses import parse
 from featuremaps.outputs import Classes
@@ -57,9 +57,15 @@ class Studio:
         ground = Ground(looked, self.classes, plain)
         return [each.grounded(ground) for each in objectives]
 
-    def best_real(self, objectives: Sequence[Objective], pictures: Sequence[Seen]) -> Sequence[Real | None]:
-        """For each objective the best of some real pictures; None where there are none."""
-        if not pictures:
+    def best_real(self, objectives: Sequence[Objective], real: Sequence[Seen] | Surveyed) -> Sequence[Real | None]:
+        """For each objective the best of some real pictures, or of a survey's; None where there is none."""
+        if isinstance(real, Surveyed):
+            known = self.anatomy.preprocessing
+            return [
+                best_surveyed(real, each.layer, each.channel, known) if isinstance(each, Channel) else None
+                for each in objectives
+            ]
+        if not real:
             return [None] * len(objectives)
         watcher = self._watcher(objectives, as_inputs=True)
 
@@ -67,7 +73,7 @@ class Studio:
             looked = watcher(inputs)
             return torch.stack([each.values(looked) for each in objectives], 1)
 
-        return best_real(values, pictures, batch_size=self.manner.batch_size)
+        return best_real(values, real, batch_size=self.manner.batch_size)
 
     def drawn(self, objectives: Sequence[Objective]) -> list[list[Drawing]]:
         """The variants of each objective; fewer objectives at a time where memory is short."""
