@@ -101,13 +101,14 @@ class Scope(DrawingStudy):
         predictions: bool | None = None,
         keep: int = 100,
         resume: bool = True,
+        engine: str = "local",
     ) -> "Survey":
         """What every channel of `layers` does over a whole dataset, kept in the folder `out`; goes on if stopped.
 
         `dataset` is a folder with a sub-folder per class, a list of paths or of (path, label), a CSV or Parquet file
         (columns `image` and `label`), a Dataset or DataLoader, tar shards, or a Hugging Face dataset. `labels` names
-        its labels in order. `keep` pictures are kept as strongest and weakest of each channel. Raises `SurveyError`
-        where `out` holds a survey of something else.
+        its labels in order. `keep` pictures are kept as strongest and weakest of each channel. `engine` "ray" computes
+        on a Ray cluster, an actor per GPU or core. Raises `SurveyError` where `out` holds a survey of something else.
         """
         from featuremaps.survey.run import run_survey
 
@@ -128,6 +129,7 @@ class Scope(DrawingStudy):
             predictions=predictions,
             keep=keep,
             resume=resume,
+            engine=engine,
         )
 
     def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":

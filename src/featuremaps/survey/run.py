@@ -1,13 +1,13 @@
 """Making a survey: one streaming pass over a dataset, shard by shard, that goes on where it was stopped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from featuremaps.anatomy import Anatomy
-from featuremaps.errors import SurveyError
+from featuremaps.errors import OptionError, SurveyError
 from featuremaps.needs import Precision
 from featuremaps.progress import meter
 from featuremaps.state import preserved
@@ -40,22 +40,37 @@ def run_survey(
     shard: int | None = None,
     keep: int = 100,
     resume: bool = True,
+    engine: str = "local",
 ) -> Survey:
     """Survey `layers` over a dataset into the folder `out`; called again after a stop, it goes on.
 
     `classes` names the model's outputs, `labels` the dataset's labels in order; `image` and `label` name columns.
     `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
     nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures
-    are computed between two writes. Raises `SurveyError` where `out` holds another survey, or any and not `resume`.
+    are computed between two writes. `engine` "ray" computes shards on a Ray cluster. Raises `SurveyError` where `out`
+    holds another survey, or any and not `resume`.
     """
+    run = engine_named(engine)
     options = Options(batch_size, workers, precision, predictions, shard, keep, resume)
     examples = examples_of(dataset, image=image, label=label, classes=labels)
     names = None if classes is None else tuple(classes)
     job = prepared(anatomy, preprocessing, examples, layers, Path(out), options, model_name, names)
     if not job.store.manifest.complete:
-        run_here(job)
+        run(job)
         complete(job)
     return open_survey(out, dataset=examples, anatomy=anatomy)
+
+
+def engine_named(name: str) -> Callable[[Job], None]:
+    """What computes and writes the missing shards of a job: "local", in this process, or "ray"."""
+    if name == "ray":
+        from featuremaps.survey.ray import needed, run_on_ray
+
+        needed()
+        return run_on_ray
+    if name != "local":
+        raise OptionError(f"engine is 'local' or 'ray'; got {name!r}.")
+    return run_here
 
 
 def run_here(job: Job) -> None:
