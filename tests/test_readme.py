@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 import featuremaps as fm
+from featuremaps.cli import app
 from featuremaps.methods import registry
 from featuremaps.methods.table import markdown
 
@@ -38,6 +40,22 @@ def test_links_and_pictures_in_the_readme_exist() -> None:
     assert targets
     for target in targets:
         assert (ROOT / target).exists(), target
+
+
+def test_the_guide_to_surveys_shows_what_exists() -> None:
+    text = (ROOT / "docs" / "surveys.md").read_text(encoding="utf-8")
+    targets = [ROOT / "docs" / target for target in re.findall(r"\]\(([^)#]+)\)", text)]
+    assert len(targets) >= 6
+    for target in targets:
+        assert target.stat().st_size < 200_000, target
+    commands = re.findall(r"^featuremaps (\w+) ((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert {name for name, _ in commands} == {
+        *("survey", "specialists", "top", "sums", "detect", "compare", "confusion")
+    }
+    for name, rest in commands:
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        assert set(re.findall(r"(?<!\S)--?[a-z-]+", rest)) <= options, name
 
 
 def test_every_public_name_is_documented() -> None:

@@ -64,3 +64,15 @@ def check_same(there: Manifest, asked: Manifest, folder: Path) -> None:
             + "\n".join(lines)
             + "\nGive another out= for a new survey, or ask for what is there."
         )
+
+
+def check_made_with(manifest: Manifest, model: nn.Module, preprocessing: Preprocessing, folder: Path) -> None:
+    """`SurveyError` where a survey was made with another model or preprocessing than those given."""
+    now = {"model": model_digest(model), "preprocessing": preprocessing_digest(preprocessing)}
+    differs = [thing for thing, found in now.items() if manifest.fingerprint.get(thing) != found]
+    if differs:
+        what = " and ".join(f"{THINGS[thing]}: it was {manifest.described.get(thing, 'unknown')}" for thing in differs)
+        raise SurveyError(
+            f"the survey in {folder} was made with another model than the one given. Different: {what}. Give the model "
+            "that was surveyed, with its weights and its preprocessing."
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from featuremaps.anatomy import Anatomy
 from featuremaps.errors import SurveyError
+from featuremaps.survey.fingerprint import check_made_with
 from featuremaps.survey.manifest import read_manifest
 from featuremaps.survey.stored import StoredSurvey
 from featuremaps.survey.surveyed import Pool
@@ -118,8 +119,8 @@ def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None =
     """The survey in a folder; only its manifest is read now.
 
     `dataset` is where pictures are taken from that are no files, or have moved; with an `anatomy` places are framed in
-    the originals and detectors run. Raises `SurveyError` where the
-    folder holds no survey, an unfinished or damaged one, or one of a newer version.
+    the originals and detectors run. Raises `SurveyError` where the folder holds no survey, an unfinished or damaged
+    one, one of a newer version, or one of another model or preprocessing than the anatomy's.
     """
     folder = Path(path).expanduser()
     manifest = read_manifest(folder)
@@ -136,4 +137,6 @@ def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None =
             f"the survey in {folder} is damaged: {len(gone)} of its {len(wanted)} files are gone, first {gone[0]}. "
             "Make the same survey again: only what is missing is computed."
         )
+    if anatomy is not None:
+        check_made_with(manifest, anatomy.model, anatomy.preprocessing, folder)
     return Survey(folder, manifest, dataset, anatomy)

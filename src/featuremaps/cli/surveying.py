@@ -1,0 +1,155 @@
+"""`featuremaps survey` and `top`: make a survey of a dataset, and look at the real pictures of a unit."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from featuremaps.cli.answers import (
+    Folder,
+    ModelOfSurvey,
+    Pictures,
+    SurveyFolder,
+    choice,
+    opened,
+    say,
+    tell_written,
+    write_figure,
+)
+from featuremaps.cli.app import app
+from featuremaps.cli.options import Classes, Device, LayerNames, Model, Weights
+from featuremaps.cli.steps import model_under_study
+from featuremaps.errors import FeatureMapsError
+from featuremaps.heatmaps import file_name
+
+MOST_TOLD = 20
+
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help="A text file with one label name per line, in label order.")
+]
+ImageColumn = Annotated[str | None, typer.Option("--image-column", help="The column of a table that holds the paths.")]
+LabelColumn = Annotated[str | None, typer.Option("--label-column", help="The column of a table that holds the labels.")]
+Kept = Annotated[int, typer.Option("--keep", help="How many strongest and weakest pictures of each channel to keep.")]
+KeptPredictions = Annotated[
+    bool | None,
+    typer.Option(
+        "--predictions/--no-predictions",
+        help="Keep the model's own answers. Default: where the deepest layer is its last.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def survey(
+    dataset: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder with a folder per class, a CSV or Parquet table of paths and labels, or tar shards.",
+            show_default=False,
+        ),
+    ],
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    layer: LayerNames = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to keep the survey in.")] = Path("survey"),
+    labels: Labels = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Pictures that run at once.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="How many read pictures at once; 0: none.")] = None,
+    precision: Annotated[str, typer.Option("--precision", help="float32, bfloat16 or float16.")] = "float32",
+    predictions: KeptPredictions = None,
+    keep: Kept = 100,
+    engine: Annotated[str, typer.Option("--engine", help="local, or ray: on a Ray cluster.")] = "local",
+    device: Device = None,
+) -> None:
+    """Run a whole dataset through a model once, and keep what every channel of some layers did in each picture.
+
+    Stopped at any moment, the same command goes on where it was.
+
+    **Examples**
+
+    featuremaps survey photos/ --model torchvision:resnet50 --layer layer4 -o survey/
+
+    featuremaps survey list.csv -m torchvision:resnet50 -l layer3 -l layer4 --label-column species --precision bfloat16
+    """
+    scope = model_under_study(model, weights, classes, device)
+    found = scope.survey(
+        dataset[0] if len(dataset) == 1 else dataset,
+        layer or "last",
+        out,
+        labels=_lines(labels),
+        image=image_column,
+        label=label_column,
+        batch_size=batch_size,
+        workers=workers,
+        precision=choice("--precision", precision, ("float32", "bfloat16", "float16")),
+        predictions=predictions,
+        keep=keep,
+        engine=choice("--engine", engine, ("local", "ray")),
+    )
+    _tell(found)
+
+
+@app.command()
+def top(
+    survey: SurveyFolder,
+    units: Annotated[list[str], typer.Argument(help="Units, layer:channel; one or several.", show_default=False)],
+    n: Annotated[int, typer.Option("-n", help="How many pictures.")] = 9,
+    which: Annotated[str, typer.Option("--which", help="strongest, weakest, or spread between the two.")] = "strongest",
+    label: Annotated[str | None, typer.Option("--label", help="Only pictures of this class.")] = None,
+    model: ModelOfSurvey = None,
+    weights: Weights = None,
+    pictures: Pictures = None,
+    out: Folder = Path("out"),
+    device: Device = None,
+) -> None:
+    """Show the real pictures that units respond to most, least, or in between.
+
+    With the model also what the unit sees in each, where that lies, and its map over it.
+
+    **Examples**
+
+    featuremaps top survey/ layer4:452 -n 9
+
+    featuremaps top survey/ layer4:452 layer4:7 --which spread --label cat --model torchvision:resnet50 -o out/
+    """
+    choice("--which", which, ("strongest", "weakest", "spread"))
+    asked = opened(survey, model, weights, None, device, pictures)
+    written: list[Path] = []
+    for unit in units:
+        found = asked.top_pictures(unit, n, which, label=label, maps=model is not None)
+        say(found)
+        stem = file_name("top", found.unit, found.which, *([found.label] if found.label else []))
+        written += [*found.save(out), write_figure(out / f"{stem}.png", found.figure())]
+    tell_written(written)
+
+
+def _lines(path: Path | None) -> list[str] | None:
+    """The names in a text file, a line each."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise FeatureMapsError(f"--labels: there is no file {str(path)!r}.")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _tell(found: Any) -> None:
+    """How many pictures of what were surveyed and where that is kept; on standard error what was left out, and why."""
+    pictures, names = found.pictures, found.classes
+    layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in found.layers.items())
+    of = f" of {len(names)} class{'es' if len(names) != 1 else ''}" if names else ", none with a label"
+    typer.echo(f"{found.manifest.model}, {layers}: {len(pictures):,} pictures{of}")
+    if names and len(names) <= MOST_TOLD:
+        counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(names)).tolist()
+        typer.echo(", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True)))
+    if pictures.bad:
+        typer.secho(f"{len(pictures.bad):,} left out:", err=True)
+    for bad in pictures.bad[:MOST_TOLD]:
+        typer.secho(f"  {bad.name}: {bad.reason}", err=True)
+    if len(pictures.bad) > MOST_TOLD:
+        typer.secho(f"  … all of them, with the reason, in {found.path / 'pictures.parquet'}", err=True)
+    typer.echo(f"Survey: {found.path}")
