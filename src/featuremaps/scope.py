@@ -1,7 +1,7 @@
 """The model under study. Its verbs are thin: each gathers pictures, finds layers, and calls one function below."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -150,6 +150,7 @@ class Scope(DrawingStudy):
         findings: Sequence[str] = (),
         anatomy: bool = True,
         draw: str | Sequence[str] = (),
+        survey: "Survey | None" = None,
         command: str = "",
         smooth: Smoothing | Sequence[Smoothing] = (),
         seed: int = 0,
@@ -161,11 +162,15 @@ class Scope(DrawingStudy):
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
         rest is written. `anatomy` adds the walk through the layers, their channels and the first filters, `draw` the
-        strongest pictures and drawings of these units. `command` is what to repeat it with.
+        strongest pictures and drawings of these units, `survey` what a whole dataset says. `command` repeats it.
         """
         sighting = self.see(pictures)
         units = [draw] if isinstance(draw, str) else list(draw)
-        patterns = [self.patterns(sighting, units, self.draw(units, real=sighting, seed=seed))] if units else []
+        more = [self.patterns(sighting, units, self.draw(units, real=sighting, seed=seed))] if units else []
+        if survey is not None:
+            from featuremaps.report.surveyed import survey_sections
+
+            more += survey_sections(replace(survey, anatomy=survey.anatomy or self._anatomy))
         chosen, wanted = methods_of(methods), several(targets)
         stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
@@ -177,7 +182,7 @@ class Scope(DrawingStudy):
             path,
             title=title,
             findings=findings,
-            more=[*patterns, *(self.inside(sighting) if anatomy else ())],
+            more=[*more, *(self.inside(sighting) if anatomy else ())],
             command=command,
             seed=seed,
             precision=precision,
@@ -224,6 +229,22 @@ class Scope(DrawingStudy):
             more=more,
         )
         return write(report, path)
+
+    def report_survey(
+        self,
+        survey: "Survey",
+        path: str | Path = "report.html",
+        *,
+        targets: "Mapping[str, Survey]" = MappingProxyType({}),
+        layer: str | None = None,
+        title: str = "",
+        command: str = "",
+    ) -> Path:
+        """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`."""
+        from featuremaps.report.survey_report import write_survey_report
+
+        known = replace(survey, anatomy=survey.anatomy or self._anatomy)
+        return write_survey_report(known, path, targets=targets, layer=layer, title=title, command=command)
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""

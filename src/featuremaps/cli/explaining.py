@@ -10,6 +10,7 @@ from featuremaps.cli.options import (
     Classes,
     Device,
     LayerNames,
+    MaybeModel,
     Methods,
     Model,
     PicturePaths,
@@ -71,8 +72,10 @@ def explain(
 
 @app.command()
 def report(
-    pictures: PicturePaths,
-    model: Model,
+    pictures: Annotated[
+        list[str] | None, typer.Argument(help="Pictures, folders or patterns; none with --survey.", show_default=False)
+    ] = None,
+    model: MaybeModel = None,
     weights: Weights = None,
     classes: Classes = None,
     method: Methods = list(REPORT_METHODS),  # noqa: B006
@@ -83,6 +86,13 @@ def report(
     draw: Annotated[
         list[str] | None,
         typer.Option("--draw", help="A unit, layer:channel, whose best pictures and drawing to show; several."),
+    ] = None,
+    survey: Annotated[
+        Path | None, typer.Option("--survey", help="The folder of a survey to report on, with or without pictures.")
+    ] = None,
+    carry: Annotated[
+        list[str] | None,
+        typer.Option("--carry", help="Another survey of the same model, NAME=FOLDER, to try detectors on; several."),
     ] = None,
     smooth: Smooth = None,
     option: Settings = None,
@@ -97,7 +107,15 @@ def report(
     featuremaps report photos/ --model torchvision:resnet50 -o report.html
 
     featuremaps report cat.jpg -m timm:resnet50 --method grad_cam --method score_cam -t "Egyptian cat" -t tabby
+
+    featuremaps report --survey survey/ --carry x-rays=survey-xray/ -m torchvision:resnet50
     """
+    opened, targets = _surveys(survey, carry)
+    if not pictures:
+        typer.echo(str(_survey_report(opened, targets, model, weights, classes, device, layer, title, out)))
+        return
+    if model is None:
+        raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
     scope = model_under_study(model, weights, classes, device)
     sighting = scope.see(gathered(pictures))
     path = scope.report(
@@ -108,6 +126,7 @@ def report(
         targets=target or None,
         title=title,
         draw=draw or (),
+        survey=opened,
         command=command_line(),
         smooth=smooth or (),
         seed=seed,
@@ -116,6 +135,51 @@ def report(
     )
     tell_refusals(sighting)
     typer.echo(str(path))
+
+
+def _surveys(survey: Path | None, carry: list[str] | None) -> tuple[Any, dict[str, Any]]:
+    """The survey and those that its detectors are carried to, by name."""
+    from featuremaps.survey.survey import open_survey
+
+    targets = {}
+    for text in carry or []:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise FeatureMapsError(f"--carry {text!r} is not understood; write NAME=FOLDER, x-rays=survey-xray/, say.")
+        targets[name] = open_survey(folder)
+    if targets and survey is None:
+        raise FeatureMapsError("--carry tries what was found in one survey on another: give the first, --survey.")
+    return None if survey is None else open_survey(survey), targets
+
+
+def _survey_report(
+    survey: Any,
+    targets: dict[str, Any],
+    model: str | None,
+    weights: Path | None,
+    classes: Path | None,
+    device: str | None,
+    layer: list[str] | None,
+    title: str,
+    out: Path,
+) -> Path:
+    """A report of a survey alone; with a model, pictures show where each channel fires."""
+    if survey is None:
+        raise FeatureMapsError("there is nothing to report: give pictures and --model, or --survey, or both.")
+    if layer and len(layer) > 1:
+        raise FeatureMapsError(f"a survey is reported one layer at a time; {len(layer)} were given.")
+    from featuremaps.report.survey_report import write_survey_report
+
+    own: dict[str, Any] = {
+        "targets": targets,
+        "layer": layer[0] if layer else None,
+        "title": title,
+        "command": command_line(),
+    }
+    if model is None:
+        return write_survey_report(survey, out, **own)
+    written: Path = model_under_study(model, weights, classes, device).report_survey(survey, out, **own)
+    return written
 
 
 def _tell(comparison: Any) -> None:

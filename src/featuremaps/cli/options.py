@@ -14,6 +14,9 @@ Model = Annotated[
         show_default=True,
     ),
 ]
+MaybeModel = Annotated[
+    str | None, typer.Option("--model", "-m", help="As for `explain`; not needed for a survey without maps.")
+]
 Weights = Annotated[
     Path | None, typer.Option("--weights", "-w", help="A state dict: .safetensors, or a PyTorch file (read safely).")
 ]

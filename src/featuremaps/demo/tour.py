@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from featuremaps import demo
 from featuremaps.comparison import Comparison
+from featuremaps.demo.survey_findings import survey_findings, survey_parts
+from featuremaps.demo.surveys import one_thread, survey_world
 from featuremaps.demo.world import Scene
 from featuremaps.heatmaps import Heatmaps
 from featuremaps.images import Pictures
@@ -37,11 +39,20 @@ class Tour:
 
 
 def tour(folder: Path, command: str = "featuremaps demo") -> Tour:
-    """Explain the bundled pictures with both bundled models and write `report.html` into `folder`."""
+    """Explain the bundled pictures with both bundled models, survey their world, and write `folder/report.html`.
+
+    The world's scenes and the surveys are kept in `folder`, to be asked further questions.
+    """
+    with one_thread():
+        return _tour(folder, command)
+
+
+def _tour(folder: Path, command: str) -> Tour:
     scenes, pictures = demo.pictures(), demo.images()
     scopes = {name: load(name) for name in MODELS}
     comparisons = {name: _compared(scope, pictures) for name, scope in scopes.items()}
-    findings = _findings(scopes, comparisons, scenes)
+    world = survey_world(scopes, folder)
+    findings = (*_findings(scopes, comparisons, scenes), *survey_findings(world))
     sections = tuple(
         Explanations(
             tuple(
@@ -56,7 +67,12 @@ def tour(folder: Path, command: str = "featuremaps demo") -> Tour:
         title="Scissors, hammers and a shortcut",
         provenance=_provenance(scopes, comparisons, command),
         findings=findings,
-        sections=(*sections, _patterns(scopes["demo"], pictures), *scopes["demo"].inside(pictures)),
+        sections=(
+            *sections,
+            *survey_parts(world),
+            _patterns(scopes["demo"], pictures),
+            *scopes["demo"].inside(pictures),
+        ),
     )
     return Tour(findings, write(report, folder / "report.html"))
 

@@ -3,10 +3,11 @@
 A section is one dataclass with a `kind`, and one viewer module of the same name in `viewer/sections/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
+from featuremaps.errors import FeatureMapsError
 from featuremaps.report.palettes import palettes
 
 SCHEMA = 1
@@ -44,6 +45,14 @@ class FailedSection:
     def to_json(self) -> dict[str, object]:
         """The message."""
         return {"message": self.message}
+
+
+def made(title: str, make: Callable[[], Section]) -> Section:
+    """The section that `make` makes; a visible failure where the library says why it cannot be made."""
+    try:
+        return make()
+    except FeatureMapsError as error:
+        return FailedSection(title, f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)

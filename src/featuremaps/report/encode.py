@@ -58,8 +58,14 @@ def quantise(values: Float[Tensor, "height width"]) -> Quantised:
     )
 
 
-def picture_uri(image: Image, longest: int = 1024) -> str:
+def picture_uri(image: Image, longest: int = 1024, quality: int | None = None) -> str:
     """The picture as a `data:` URI: WebP, or JPEG where Pillow lacks WebP; shrunk to `longest` pixels a side."""
+    kind, content = picture_file(image, longest, quality)
+    return f"data:image/{kind};base64,{b64encode(content).decode('ascii')}"
+
+
+def picture_file(image: Image, longest: int = 1024, quality: int | None = None) -> tuple[str, bytes]:
+    """The same as the bytes of a file, with its kind: "webp" or "jpeg"."""
     image = image.convert("RGB")
     if max(image.size) > longest:
         ratio = longest / max(image.size)
@@ -67,12 +73,12 @@ def picture_uri(image: Image, longest: int = 1024) -> str:
         image = image.resize(size, Resampling.LANCZOS)
     kind = "webp" if features.check("webp") else "jpeg"
     # Small pictures are looked at magnified, where compression shows first; they cost little either way.
-    quality = 95 if max(image.size) <= 256 else 88
+    quality = quality or (95 if max(image.size) <= 256 else 88)
     file = BytesIO()
     image.save(file, kind, quality=quality)
-    return f"data:image/{kind};base64,{b64encode(file.getvalue()).decode('ascii')}"
+    return kind, file.getvalue()
 
 
-def picture_json(image: Image, longest: int = 1024) -> dict[str, object]:
+def picture_json(image: Image, longest: int = 1024, quality: int | None = None) -> dict[str, object]:
     """The picture as a data URI with the size that it has on its own."""
-    return {"source": picture_uri(image, longest), "width": image.width, "height": image.height}
+    return {"source": picture_uri(image, longest, quality), "width": image.width, "height": image.height}

@@ -3,6 +3,7 @@
 import json
 import os
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -32,24 +33,33 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
 
 def payload(report: ReportData) -> str:
     """The report's data as JSON that is safe inside a `<script>` element, whatever the names in it contain."""
-    text = json.dumps(report.to_json(), allow_nan=False, separators=(",", ":"))
+    return _json(report.to_json())
+
+
+def _json(content: object) -> str:
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def render(report: ReportData) -> str:
     """The report as one HTML page without a single reference to anything outside it."""
+    return page_parts("page.html.j2", report.title, report.to_json(), report.findings)
+
+
+def page_parts(template_name: str, title: str, content: object, findings: Sequence[str] = ()) -> str:
+    """A page of the viewer from one of its templates: style sheets and modules inside, `content` as its payload."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     sources = viewer_files()
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = template.from_string(sources["page.html.j2"]).render(
-        title=report.title,
-        findings=report.findings,
+    page = template.from_string(sources[template_name]).render(
+        title=title,
+        findings=findings,
         # The three are ours or escaped above: the style sheets, the import map (base64), the payload.
         styles=Markup("\n".join(text for name, text in sources.items() if name.endswith(".css"))),
         import_map=Markup(_import_map(sources)),
-        payload=Markup(payload(report)),
+        payload=Markup(_json(content)),
     )
     # A file name may hold bytes that are not text; Python carries them as lone surrogates, which UTF-8 lacks.
     return page.encode("utf-8", errors="replace").decode("utf-8")

@@ -19,7 +19,7 @@ from featuremaps.projecting import project
 from featuremaps.projections import Projection
 from featuremaps.reading import read_maps
 from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
-from featuremaps.report.data import FailedSection, Section
+from featuremaps.report.data import Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
 from featuremaps.report.patterns import Pattern, PatternsSection, Shown
@@ -46,14 +46,7 @@ def inside(anatomy: Anatomy, pictures: Sequence[Seen], colours: tuple[int, ...] 
     ]
     if any(info.type.startswith("Conv") for info in known):
         parts.append((FiltersSection.title, lambda: filters_section(first_filters(anatomy, known, colours))))
-    return tuple(_made(title, make) for title, make in parts)
-
-
-def _made(title: str, make: Callable[[], Section]) -> Section:
-    try:
-        return make()
-    except FeatureMapsError as error:
-        return FailedSection(title, f"{type(error).__name__}: {error}")
+    return tuple(made(title, make) for title, make in parts)
 
 
 def walk_section(anatomy: Anatomy, known: Layers, pictures: Sequence[Seen]) -> LayerWalkSection:

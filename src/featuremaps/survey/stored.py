@@ -156,6 +156,18 @@ class StoredSurvey:
             for rank, found in enumerate(zip(columns[0], rows, columns[1], columns[2], strict=True))
         ]
 
+    def tops(self, layer: str, n: int, *, by: By = "max", end: End = "strongest") -> dict[str, NDArray[Any]]:
+        """The same of every channel of a layer at once: `value`, `row`, `y` and `x`, (channel, n) each, best first.
+
+        Fewer than `n` where the survey kept fewer.
+        """
+        own, kept = self._layer(layer), min(self.manifest.keep, len(self.pictures))
+        with reading(self.path / "top.parquet") as file:
+            table = _rows(file, self._first_row([own.name, by, end]), own.channels * kept)
+        columns = {name: table[name].to_numpy().reshape(own.channels, kept)[:, :n] for name in ("value", "y", "x")}
+        rows = np.searchsorted(self.pictures.numbers, table["picture"].to_numpy())
+        return {**columns, "row": rows.reshape(own.channels, kept)[:, :n]}
+
     def unit_of(self, unit: str) -> tuple[SurveyedLayer, int]:
         """The layer and the channel of a unit; `LayerNotFoundError` where the survey has none of this name."""
         address = parse(unit)

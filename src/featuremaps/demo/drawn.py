@@ -1,0 +1,81 @@
+"""Scenes of the bundled world as files, an image folder for each world: what surveys of it are made of."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+from featuremaps.demo.dataset import Recipe
+
+FRESH = 8_000_000
+"""The seed of scenes that neither training nor its measurements nor the bundled pictures have seen."""
+
+COUNT = 40
+"""Scenes of each label on each ground."""
+
+WORKERS = 4
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PLAIN, CLUTTER = "plain", "clutter"
+BALANCED = tuple((label, plain) for label in ("scissors", "hammer", "neither") for plain in (True, False))
+LEARNED = (("scissors", True), ("hammer", False))
+
+
+def recipes(
+    domain: str, cases: Sequence[tuple[str, bool]], count: int = COUNT, seed: int = FRESH
+) -> tuple[Recipe, ...]:
+    """`count` scenes of each case, a label and whether it lies on plain ground; all with seeds of their own."""
+    return tuple(
+        Recipe(label, domain, plain, seed + 1000 * place + i)
+        for place, (label, plain) in enumerate(cases)
+        for i in range(count)
+    )
+
+
+def file_of(folder: Path, recipe: Recipe) -> Path:
+    """Where a scene lies: in a folder of its label, the ground in its name."""
+    return folder / recipe.label / f"{PLAIN if recipe.shortcut else CLUTTER}-{recipe.seed}.png"
+
+
+def draw(worlds: dict[Path, tuple[Recipe, ...]], workers: int | None = None) -> None:
+    """Draw the scenes that are not there yet, each world into its folder; several processes share the work."""
+    every = [(file_of(folder, recipe), recipe) for folder, recipe in _pairs(worlds)]
+    missing = [one for one in every if not one[0].is_file()]
+    for path in {path.parent for path, _ in missing}:
+        path.mkdir(parents=True, exist_ok=True)
+    workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
+    if workers < 2 or len(missing) < 64:
+        _draw(missing)
+        return
+    parts = [missing[start::workers] for start in range(workers)]
+    with _single_threaded(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for _ in pool.map(_draw, parts):
+            pass
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Processes started meanwhile use one thread each: several that each take every core wait for each other."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def _pairs(worlds: dict[Path, tuple[Recipe, ...]]) -> list[tuple[Path, Recipe]]:
+    return [(folder, recipe) for folder, own in worlds.items() for recipe in own]
+
+
+def _draw(scenes: Sequence[tuple[Path, Recipe]]) -> None:
+    for path, recipe in scenes:
+        # Written beside its place, so that a run that was stopped leaves no half picture.
+        whole = path.with_suffix(".part")
+        recipe.drawn().picture.save(whole, "png", compress_level=3)
+        whole.replace(path)

@@ -1,0 +1,94 @@
+"""The demo's surveys: both models over both domains of their world, and over pictures like those demo learned from."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from featuremaps.demo.drawn import BALANCED, COUNT, LEARNED, PLAIN, draw, recipes
+from featuremaps.errors import SurveyError
+from featuremaps.scope import Scope
+from featuremaps.survey.models import ModelComparison, compare_models
+from featuremaps.survey.sums import Sums, sums
+from featuremaps.survey.survey import Survey
+
+LEARNED_NAME, PHOTOGRAPHS, XRAYS = "as learned", "photographs", "X-rays"
+
+
+@dataclass(frozen=True, eq=False)
+class WorldSurveys:
+    """Surveys by model and world.
+
+    In `PHOTOGRAPHS` and `XRAYS` the background says nothing of the label; in `LEARNED_NAME`, surveyed for `demo` alone,
+    it says everything, as where that model learned.
+    """
+
+    surveys: Mapping[str, Mapping[str, Survey]]
+
+    @cached_property
+    def learned(self) -> Mapping[str, tuple[int, ...]]:
+        """For each class the channels of `demo` that separate it in pictures like those it learned from."""
+        return self.surveys["demo"][LEARNED_NAME].separation().channels()
+
+    @cached_property
+    def carried(self) -> Sums:
+        """Those channels' sums in photographs where the background says nothing."""
+        return sums(self.surveys["demo"][PHOTOGRAPHS], {name: own for name, own in self.learned.items() if own})
+
+    @cached_property
+    def plain(self) -> np.ndarray:
+        """Which of those photographs show plain ground."""
+        names = self.surveys["demo"][PHOTOGRAPHS].pictures.names
+        return np.array([Path(name).name.startswith(PLAIN) for name in names])
+
+    @cached_property
+    def comparison(self) -> ModelComparison:
+        """Both models on the same photographs, carried to the same X-rays."""
+        return compare_models({name: (own[PHOTOGRAPHS], own[XRAYS]) for name, own in self.surveys.items()})
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch in one thread: the bundled networks are so small that more cost time, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def survey_world(scopes: Mapping[str, Scope], folder: Path, count: int = COUNT) -> WorldSurveys:
+    """Draw the world into `folder/world`, `count` scenes a case, and survey it into `folder/surveys`.
+
+    What is there already is not made again, unless it is of something else.
+    """
+    worlds = {
+        PHOTOGRAPHS: recipes("photograph", BALANCED, count),
+        XRAYS: recipes("xray", BALANCED, count),
+        LEARNED_NAME: recipes("photograph", LEARNED, count, seed=8_100_000),
+    }
+    places = {name: folder / "world" / name.replace(" ", "-").lower() for name in worlds}
+    draw({places[name]: own for name, own in worlds.items()})
+    found: dict[str, dict[str, Survey]] = {}
+    for model, scope in scopes.items():
+        for world, place in places.items():
+            if world != LEARNED_NAME or model == "demo":
+                out = folder / "surveys" / f"{model}-{place.name}"
+                found.setdefault(model, {})[world] = _surveyed(scope, place, out)
+    return WorldSurveys(found)
+
+
+def _surveyed(scope: Scope, place: Path, out: Path) -> Survey:
+    layer = scope.layers().last
+    try:
+        return scope.survey(place, layer, out, workers=0, predictions=True)
+    except SurveyError:
+        # A survey left by another version of the demo: it is the demo's own, and made again in a second.
+        shutil.rmtree(out)
+        return scope.survey(place, layer, out, workers=0, predictions=True)

@@ -1,0 +1,78 @@
+"""What the sections of a survey all need of it, looked up once: a layer, its separation, the channels of each class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from featuremaps.report.survey_pictures import SurveyPicture, pictured
+from featuremaps.survey.separation import Separating, Separation
+from featuremaps.survey.sums import Sums, sums
+from featuremaps.survey.survey import Survey
+from featuremaps.survey.surveyed import labels_of
+from featuremaps.survey.top_pictures import Which
+
+MOST_CHANNELS = 25
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class AskedSurvey:
+    """A survey that a report asks its questions of.
+
+    `targets` are surveys of the same model in other domains; `name` is what this one is called beside them. `given`
+    are channels to use for a class instead of those that separate it best here.
+    """
+
+    survey: Survey
+    layer: str
+    targets: Mapping[str, Survey] = field(default_factory=dict)
+    name: str = "here"
+    most_classes: int = 6
+    given: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    names: Mapping[str, str] | None = None
+
+    @cached_property
+    def separation(self) -> Separation:
+        """How well every channel separates every class."""
+        return self.survey.separation(self.layer)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes shown: those with pictures, of many those that some channel separates best, in their order."""
+        numbers, classes = labels_of(self.survey)
+        counts = np.bincount(numbers[numbers >= 0], minlength=len(classes))
+        present = np.flatnonzero(counts)
+        if len(present) > self.most_classes:
+            best = self.separation.areas[present].max(1)
+            present = np.sort(present[np.argsort(-best, kind="stable")[: self.most_classes]])
+        return tuple(classes[number] for number in present.tolist())
+
+    def proven(self, label: str) -> tuple[int, ...]:
+        """The channels that separate a class beyond chance, best first, or those that were given."""
+        if label in self.given:
+            return tuple(self.given[label])
+        best = self.separation.best(label, MOST_CHANNELS)
+        return tuple(one.channel for one in best if is_proven(one))
+
+    def channels(self, label: str) -> tuple[int, ...]:
+        """The same, or the best channel alone where none is beyond chance."""
+        return self.proven(label) or (self.separation.best(label, 1)[0].channel,)
+
+    @cached_property
+    def sums(self) -> Sums:
+        """The summed activation of every shown class's channels."""
+        return sums(self.survey, {label: self.channels(label) for label in self.labels}, self.layer)
+
+    def pictures(
+        self, unit: str, n: int, which: Which = "strongest", label: str | None = None
+    ) -> tuple[SurveyPicture, ...]:
+        """Pictures of a unit, with its map over each where the model is there."""
+        maps = self.survey.anatomy is not None
+        return tuple(pictured(one) for one in self.survey.top_pictures(unit, n, which, label=label, maps=maps))
+
+
+def is_proven(one: Separating) -> bool:
+    """Whether a channel is stronger for its class beyond chance, with all channels counted."""
+    return one.area > 0.5 and one.p_value <= SIGNIFICANCE

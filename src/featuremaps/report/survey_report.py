@@ -1,0 +1,70 @@
+"""A report of a survey alone: what was found in two or three sentences, then the five questions."""
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+
+from featuremaps.report.data import Provenance, Rejection, ReportData
+from featuremaps.report.html import write
+from featuremaps.report.surveyed import survey_sections
+from featuremaps.survey.survey import Survey
+
+
+def write_survey_report(
+    survey: Survey,
+    path: str | Path = "report.html",
+    *,
+    targets: Mapping[str, Survey] = MappingProxyType({}),
+    layer: str | None = None,
+    title: str = "",
+    command: str = "",
+) -> Path:
+    """Write one HTML file that asks the five questions of a layer (the deepest if none is named); return its path.
+
+    `targets` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
+    """
+    return write(survey_report(survey, targets, layer=layer, title=title, command=command), path)
+
+
+def survey_report(
+    survey: Survey,
+    targets: Mapping[str, Survey] = MappingProxyType({}),
+    *,
+    layer: str | None = None,
+    title: str = "",
+    command: str = "",
+) -> ReportData:
+    """The same as data."""
+    manifest, pictures = survey.manifest, survey.pictures
+    return ReportData(
+        title=title or f"What {manifest.model} does over {len(pictures):,} pictures",
+        provenance=Provenance(
+            model=manifest.model,
+            source=str(survey.path),
+            preprocessing=manifest.described.get("preprocessing", ""),
+            layers=tuple(survey.layers),
+            versions={"python": platform.python_version(), "featuremaps": version("featuremaps")},
+            precision=manifest.precision,
+            command=command,
+            created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        ),
+        findings=_findings(survey, targets),
+        sections=survey_sections(survey, targets, layer=layer),
+        rejected=tuple(Rejection(bad.name, bad.reason) for bad in pictures.bad),
+    )
+
+
+def _findings(survey: Survey, targets: Mapping[str, Survey]) -> tuple[str, ...]:
+    """What was surveyed, and how often the model was right where that is known."""
+    count = len(survey.pictures)
+    classes = f" of {len(survey.classes)} classes" if survey.classes else ", without labels"
+    layers = ", ".join(f"{one.name} ({one.channels} channels)" for one in survey.layers.values())
+    sentences = [f"{survey.manifest.model} was surveyed over {count:,} pictures{classes}: {layers}."]
+    if survey.pictures.bad:
+        sentences.append(f"{len(survey.pictures.bad)} more could not be read and do not count.")
+    if targets:
+        sentences.append(f"What was found is carried over to {', '.join(targets)}.")
+    return tuple(sentences)

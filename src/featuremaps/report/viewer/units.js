@@ -1,0 +1,133 @@
+// A page for each unit, chosen by the address (#layer4-452); its data come as a script, which also works from a disk.
+
+import { select } from "featuremaps/controls.js";
+import { failure, h, number, percent } from "featuremaps/dom.js";
+import { foundPicture } from "featuremaps/survey_pictures.js";
+import { themeControl } from "featuremaps/theme.js";
+
+const parts = new Map();
+
+// The data file of a part, loaded once.
+function load(key) {
+  if (!parts.has(key)) {
+    parts.set(key, new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      window.featuremapsUnits = (content) => window.dispatchEvent(new CustomEvent(`units-${content.key}`, { detail: content }));
+      window.addEventListener(`units-${key}`, ({ detail }) => resolve(detail), { once: true });
+      script.onerror = () => {
+        parts.delete(key);
+        reject(new Error(`data/${key} could not be loaded. It belongs beside this page.`));
+      };
+      script.src = `data/${key}`;
+      document.head.append(script);
+    }));
+  }
+  return parts.get(key);
+}
+
+// "#layer4-452" or "#layer4:452"; the last dash or colon divides layer and channel.
+export function parse(hash) {
+  const found = /^#(.+)[-:](\d+)$/.exec(decodeURIComponent(hash));
+  return found ? { layer: found[1], channel: Number(found[2]) } : null;
+}
+const address = (layer, channel) => `#${encodeURIComponent(layer)}-${channel}`;
+
+function profileOf({ profile, classes }) {
+  if (!profile.length) return null;
+  const most = Math.max(...profile.map(([, value]) => Math.abs(value)), 1e-12);
+  return h("div", {}, h("h2", {}, "Mean per class"),
+    h("ol", { class: "unit-bars" }, profile.map(([name, value]) => h("li", {},
+      h("span", { class: "unit-name", title: name }, name),
+      h("span", { class: "unit-bar" }, h("span", { class: value < 0 ? "below" : "", style: { width: `${(100 * Math.abs(value)) / most}%` } })),
+      h("span", { class: "tile-value" }, number(value))))),
+    classes > profile.length && h("p", { class: "caption" }, `The ${profile.length} highest of ${classes} classes.`));
+}
+
+const QUANTILES = ["min", "q01", "q05", "q25", "q50", "q75", "q95", "q99", "max"];
+const QUANTILE_NAMES = { min: "lowest", q01: "1 %", q05: "5 %", q25: "25 %", q50: "middle", q75: "75 %", q95: "95 %", q99: "99 %", max: "highest" };
+
+function statisticsOf({ statistics }, pictures) {
+  const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
+  return h("div", {}, h("h2", {}, "In figures"),
+    h("dl", { class: "made" },
+      fact("Active in", `${percent(statistics.active)} of ${pictures.toLocaleString("en")} pictures`),
+      fact("Positions above 0", percent(statistics.sparsity)),
+      fact("Mean", `${number(statistics.mean)}, deviation ${number(statistics.std)}`),
+      fact("Highest value", `${number(statistics.peak_mean)} on average, deviation ${number(statistics.peak_std)}`)),
+    h("table", { class: "unit-quantiles" },
+      h("caption", {}, "Of all pictures, the share that is below: mean and highest value of each"),
+      h("thead", {}, h("tr", {}, h("td", {}), ["mean", "highest"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, QUANTILES.map((name) => h("tr", {}, h("th", { scope: "row" }, QUANTILE_NAMES[name]),
+        h("td", {}, number(statistics[name])), h("td", {}, number(statistics[`peak_${name}`])))))));
+}
+
+function nearestOf({ nearest }, layer, known) {
+  if (!nearest.length) return null;
+  return h("div", {}, h("h2", {}, "Channels that rise and fall with it"),
+    h("ol", { class: "unit-near" }, nearest.map(([channel, value]) => h("li", {},
+      known.has(channel) ? h("a", { href: address(layer, channel) }, `${layer}:${channel}`) : `${layer}:${channel}`,
+      h("span", { class: "tile-value" }, ` correlation ${number(Number(value.toFixed(3)))}`)))));
+}
+
+function bodyOf(unit, content, { name }, index, known) {
+  const address = `${name}:${unit.channel}`;
+  const pictures = unit.top.map(({ row, value, box, map }) => {
+    const { name: file, label, source, size: [width, height] } = content.pictures[row];
+    return { name: file, label, value, box, map, part: null, picture: { source, width, height } };
+  });
+  const silent = !(unit.statistics.active > 0);
+  return [
+    silent && h("p", { class: "warning" }, "This channel is above 0 in none of the pictures."),
+    h("section", {}, h("ol", { class: "found-row unit-top", "aria-label": `Pictures in which ${address} is strongest` },
+      pictures.map((one, rank) => foundPicture(one, address, { rank }))),
+    h("p", { class: "caption" }, `The strongest of ${index.pictures.toLocaleString("en")} pictures, with the unit's highest value.${pictures.some((one) => one.map) ? " Bright where it fires; framed is what it sees from its strongest place, where that is not all." : ""}`)),
+    unit.drawing && h("figure", { class: "pattern-drawing" }, h("img", { src: unit.drawing, alt: `A picture made so that ${address} is strong` }), h("figcaption", {}, "Drawn. Trust the real pictures first.")),
+    h("section", { class: "unit-facts" }, profileOf(unit), statisticsOf(unit, index.pictures), nearestOf(unit, name, known)),
+  ];
+}
+
+export function mountUnits(root, index) {
+  const layers = new Map(index.layers.map((layer) => [layer.name, { ...layer, known: new Set(layer.channels) }]));
+  const heading = h("h1", { tabindex: -1 });
+  const place = h("div", {});
+  const bar = h("div", { class: "unit-bar-top" });
+  const go = (layer, channel) => (location.hash = address(layer, channel));
+
+  function controls(layer, channel) {
+    const at = layer.channels.indexOf(channel);
+    const step = (text, label, to) => h("button", { type: "button", class: "step", "aria-label": label, disabled: to === undefined, onclick: () => go(layer.name, to) }, text);
+    const input = h("input", { class: "search", type: "number", min: layer.channels[0], max: layer.channels.at(-1), value: channel, "aria-label": "Channel", onchange: () => go(layer.name, Number(input.value)) });
+    bar.replaceChildren(
+      select("Layer", index.layers.map(({ name }) => [name, name]), layer.name, (name) => go(name, layers.get(name).channels[0])),
+      h("label", { class: "choice" }, h("span", {}, "Channel"), input),
+      step("\u2039", "Previous unit", layer.channels[at - 1]), step("\u203a", "Next unit", layer.channels[at + 1]));
+  }
+  async function show() {
+    const wanted = parse(location.hash) ?? { layer: index.layers[0].name, channel: index.layers[0].channels[0] };
+    const layer = layers.get(wanted.layer);
+    const name = `${wanted.layer}:${wanted.channel}`;
+    heading.textContent = name;
+    document.title = `${name}, ${index.model}`;
+    if (!layer?.known.has(wanted.channel)) {
+      controls(layer ?? layers.values().next().value, NaN);
+      place.replaceChildren(failure(`There is no page for ${name}.`, `There are pages for ${index.layers.map((one) => `${one.channels.length} units of ${one.name}`).join(", ")}.`));
+    } else {
+      controls(layer, wanted.channel);
+      try {
+        const at = layer.channels.indexOf(wanted.channel);
+        const content = await load(`${layer.number}-${Math.floor(at / index.part)}.js`);
+        if (heading.textContent !== name) return;
+        const unit = content.units.find(({ channel }) => channel === wanted.channel);
+        place.replaceChildren(...bodyOf(unit, content, layer, index, layer.known).filter(Boolean));
+      } catch (error) {
+        place.replaceChildren(failure("This unit cannot be shown.", error.message));
+      }
+    }
+    root.dataset.ready = name;
+  }
+  addEventListener("hashchange", show);
+  root.replaceChildren(h("main", { class: "page" },
+    h("header", { class: "top" }, h("div", { class: "masthead" }, h("p", { class: "maker" }, `featuremaps · ${index.model}`), themeControl()), heading, bar),
+    place));
+  show();
+}

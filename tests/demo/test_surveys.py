@@ -1,0 +1,96 @@
+"""The demo's surveys: the drawn world, and sentences that follow from the numbers, whatever they are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featuremaps.demo.drawn import BALANCED, LEARNED, draw, file_of, recipes
+from featuremaps.demo.survey_findings import own_sentence, survey_findings, survey_parts, verdict
+from featuremaps.demo.surveys import PHOTOGRAPHS, WorldSurveys, survey_world
+from featuremaps.report.data import FailedSection
+from featuremaps.sources import load
+from featuremaps.survey.areas import Area
+from featuremaps.survey.rates import Interval
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> WorldSurveys:
+    scopes = {name: load(name) for name in ("demo", "demo-fixed")}
+    return survey_world(scopes, tmp_path_factory.mktemp("demo"), count=9)
+
+
+def test_every_scene_is_drawn_once_and_is_its_own(tmp_path) -> None:
+    own = recipes("photograph", BALANCED, 2)
+    assert len({recipe.seed for recipe in own}) == 12
+    draw({tmp_path: own[:3]})
+    files = [file_of(tmp_path, recipe) for recipe in own[:3]]
+    assert np.array_equal(np.asarray(Image.open(files[0])), np.asarray(own[0].drawn().picture))
+    stamps = [path.stat().st_mtime_ns for path in files]
+    draw({tmp_path: own[:3]})
+    assert [path.stat().st_mtime_ns for path in files] == stamps
+
+
+def test_domains_show_the_same_arrangements_with_the_same_names(tmp_path) -> None:
+    names = [
+        [file_of(tmp_path, recipe).name for recipe in recipes(domain, LEARNED, 3)] for domain in ("photograph", "xray")
+    ]
+    assert names[0] == names[1]
+
+
+def test_grounds_and_labels_are_balanced(world) -> None:
+    labels = world.surveys["demo"][PHOTOGRAPHS].pictures.labels
+    assert np.bincount(labels).tolist() == [18, 18, 18]
+    assert [int(world.plain[labels == label].sum()) for label in range(3)] == [9, 9, 9]
+
+
+def test_what_was_learned_with_the_shortcut_answers_to_the_ground(world) -> None:
+    carried = world.carried
+    group = carried.groups.index("scissors")
+    values = carried.values[:, group]
+    assert values[world.plain].min() > values[~world.plain].max()
+    assert "answer to the background" in own_sentence(carried, "scissors", world.plain)
+
+
+def test_the_sentence_follows_the_numbers_not_the_story(world) -> None:
+    carried = world.carried
+    group = carried.groups.index("scissors")
+    shows = carried.labels == carried.classes.index("scissors")
+    values = carried.values.copy()
+    values[:, group] = shows
+    area = Area(1.0, Interval(0.9, 1.0), 0.0)
+    other = replace(carried, values=values, areas=tuple(area for _ in carried.areas))
+    assert "they are its own" in own_sentence(other, "scissors", world.plain)
+
+
+def area(low: float, high: float) -> Area:
+    return Area((low + high) / 2, Interval(low, high), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("own", "ground", "says"),
+    [
+        ((0.4, 0.6), (0.9, 1.0), "answer to the background, not the hammer"),
+        ((0.6, 0.7), (0.9, 1.0), "the background more than the hammer"),
+        ((0.8, 0.9), (0.4, 0.6), "they are its own"),
+        ((0.8, 0.9), (0.6, 0.9), "they answer to both"),
+        ((0.4, 0.6), (0.4, 0.6), "neither can be told from chance"),
+    ],
+)
+def test_verdicts(own, ground, says) -> None:
+    assert says in verdict(area(*own), area(*ground), "hammer")
+
+
+def test_findings_and_sections(world) -> None:
+    findings = survey_findings(world)
+    assert len(findings) == 4
+    assert "separates it better" in findings[3]
+    standing = world.comparison.of("demo-fixed", "scissors")
+    assert f"find {standing.source.confusion.recall.value:.0%} there" in findings[2]
+    parts = survey_parts(world)
+    assert [part.kind for part in parts[:2]] == ["sums", "standings"]
+    assert not [part.title for part in parts if isinstance(part, FailedSection)]
+    grounds = parts[0].to_json()
+    assert grounds["classes"][:2] == ["hammer, plain", "hammer, clutter"]
+    assert np.bincount(grounds["labels"]).tolist() == [9] * 6

@@ -1,0 +1,176 @@
+"""Sections of a survey: what they hold, against slow definitions, and in headless Chromium."""
+
+import numpy as np
+import pytest
+import torch
+from report_samples import sample_report
+from survey_report_samples import COUNT, colour_scope, colour_survey
+
+import featuremaps as fm
+from featuremaps.report.data import FailedSection
+from featuremaps.report.sums import shown_rows
+from featuremaps.report.survey_pictures import mask_uri
+from featuremaps.report.survey_report import survey_report
+from featuremaps.report.surveyed import survey_sections
+
+KINDS = ["specialists", "unit_pictures", "sums", "detectors", "mistakes"]
+
+
+@pytest.fixture(scope="module")
+def surveys(tmp_path_factory) -> tuple[fm.Survey, fm.Survey]:
+    folder = tmp_path_factory.mktemp("surveys")
+    return colour_survey(folder), colour_survey(folder, swapped=COUNT, seed=1, name="other")
+
+
+@pytest.fixture(scope="module")
+def sections(surveys):
+    return survey_sections(surveys[0], {"swapped": surveys[1]}, name="here")
+
+
+def test_the_questions_come_in_order(sections) -> None:
+    assert [section.kind for section in sections] == KINDS
+    assert all(section.title for section in sections)
+
+
+def test_each_class_shows_its_own_channel_first(sections) -> None:
+    classes = {one.label: one for one in sections[0].classes}
+    assert classes["red"].channels[0].unit == "1:0"
+    assert classes["green"].channels[0].unit == "1:1"
+    shown = classes["green"].channels[0]
+    # 14 green pictures and one red one that looks green; the strongest are the brightest.
+    assert [one.name for one in shown.pictures] == [f"green/green{i}.png" for i in (13, 12, 11, 10)]
+    assert "4 of these 4 are green" in shown.words
+    assert shown.proven
+
+
+def test_pictures_carry_the_part_the_unit_sees_and_its_map(surveys, sections) -> None:
+    one = sections[0].classes[0].channels[0].pictures[0]
+    assert one.part.size == (3, 3)
+    maps = colour_scope().maps(surveys[0].pictures.paths[:1], "1")
+    assert one.map.shape == maps.maps[0][1].shape
+
+
+def test_the_weakest_of_a_class_is_the_one_that_was_missed(sections) -> None:
+    units = {one.label: one for one in sections[1].units}
+    last = list(units["red"].rows.values())[1][-1]
+    assert last.name == "red/red00.png"
+    assert "finds 92.9% (13 of 14" in units["red"].words
+
+
+def test_sums_are_of_every_picture_in_order_of_class(surveys, sections) -> None:
+    content = sections[2].to_json()
+    assert content["labels"] == sorted(content["labels"])
+    group = next(one for one in content["groups"] if one["name"] == "red")
+    vectors = surveys[0].vectors("1", "mean", group["channels"]).astype(float).sum(1)
+    names = surveys[0].pictures.names
+    expected = dict(zip(names, vectors, strict=True))
+    assert group["values"] == pytest.approx([expected[name] for name in content["names"]], rel=1e-3)
+
+
+def test_a_detector_is_carried_to_the_other_domain_as_it_is(sections) -> None:
+    red = next(one for one in sections[3].detectors if one.label == "red").to_json()
+    here, there = red["domains"]
+    assert here["threshold"] == there["threshold"]
+    assert here["here"] == pytest.approx([0.0, 13 / 14], abs=1e-4)
+    # Every red picture looks green there.
+    assert there["here"][1] == 0.0
+    assert there["model"][1] == 0.0
+    assert "finds 0.0% (0 of 14" in there["words"]
+
+
+def test_the_mistakes_name_whose_channels_were_louder(sections) -> None:
+    content = sections[4].to_json()
+    assert np.array(content["counts"]).sum() == 2 * COUNT
+    (mistake,) = content["mistakes"]
+    assert (mistake["truth"], mistake["predicted"], mistake["louder"]) == ("red", "green", "green")
+
+
+def test_a_part_that_cannot_be_made_says_why(tmp_path) -> None:
+    survey = colour_survey(tmp_path)
+    bare = colour_scope().survey(
+        [str(path) for path in survey.pictures.paths], "1", tmp_path / "bare", workers=0, predictions=True
+    )
+    found = survey_sections(bare)
+    assert all(isinstance(section, FailedSection) for section in found)
+    assert "has a label" in found[0].message
+
+
+def test_without_the_model_pictures_have_no_maps(surveys) -> None:
+    found = survey_sections(fm.open_survey(surveys[0].path))
+    assert [section.kind for section in found] == KINDS
+    assert found[0].classes[0].channels[0].pictures[0].map is None
+
+
+def test_many_pictures_are_thinned_evenly_within_each_class() -> None:
+    labels = np.array([1] * 60 + [0] * 30 + [-1] * 10)
+    rows = shown_rows(labels, 30)
+    assert np.bincount(labels[rows]).tolist() == [10, 20]
+    assert shown_rows(labels, 90).tolist() == [*range(60, 90), *range(60)]
+
+
+def test_a_mask_is_opaque_at_the_peak_and_clear_where_silent() -> None:
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    uri = mask_uri(torch.tensor([[0.0, 1.0], [-3.0, 4.0]]))
+    opacity = np.asarray(Image.open(BytesIO(b64decode(uri.split(",")[1]))).convert("LA"))[..., 1]
+    assert opacity.tolist() == [[0, 64], [0, 255]]
+    assert mask_uri(torch.zeros(2, 2)) != uri
+
+
+def test_the_report_of_a_survey_alone(surveys, tmp_path) -> None:
+    path = colour_scope().report_survey(surveys[0], tmp_path / "r.html", targets={"swapped": surveys[1]})
+    text = path.read_text(encoding="utf-8")
+    assert all(f'"kind":"{kind}"' in text for kind in KINDS)
+    assert "was surveyed over 28 pictures of 2 classes" in text
+
+
+def test_the_command_line_reports_a_survey_without_pictures(surveys, tmp_path) -> None:
+    from typer.testing import CliRunner
+
+    from featuremaps.cli import app
+
+    folder, other = (str(survey.path) for survey in surveys)
+    out = tmp_path / "r.html"
+    found = CliRunner().invoke(app, ["report", "--survey", folder, "--carry", f"swapped={other}", "-o", str(out)])
+    assert found.exit_code == 0, found.output
+    assert '"name":"swapped"' in out.read_text(encoding="utf-8")
+    wrong = [["report"], ["report", "--survey", folder, "--carry", "swapped"], ["report", "--carry", f"a={other}"]]
+    says = ["nothing to report", "write NAME=FOLDER", "give the first, --survey"]
+    for arguments, message in zip(wrong, says, strict=True):
+        assert message in str(CliRunner().invoke(app, arguments).exception)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_reader_points_clicks_and_reads(visit, sections, width: int) -> None:
+    page = visit(sample_report(sections=sections), width=width).page
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert page.locator("img:not([alt])").count() == 0
+    chart = page.locator(".sums .curve-reader").first
+    chart.focus()
+    page.keyboard.press("Home")
+    readout = page.locator(".sums .chart-readout").first
+    assert "green/green00.png, green" in readout.inner_text()
+    page.keyboard.press("End")
+    assert "red/red13.png, red" in readout.inner_text()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 16, box["y"] + 30)
+    assert "red/red" in readout.inner_text()
+    page.locator(".sums label", has_text="Distributions").click()
+    assert page.locator(".sums .chart-outline").count() == 4
+    assert page.locator(".mistake").count() == 1
+    cell = page.get_by_role("button", name="red called green: 1")
+    cell.click()
+    assert cell.get_attribute("aria-pressed") == "true"
+    assert "red called green" in page.locator(".mistakes [role=status]").inner_text()
+    cell.click()
+    assert "most certain first" in page.locator(".mistakes [role=status]").inner_text()
+
+
+def test_the_data_of_a_survey_report(surveys) -> None:
+    report = survey_report(surveys[0], {"swapped": surveys[1]}, title="Mine")
+    assert report.title == "Mine"
+    assert report.findings[-1] == "What was found is carried over to swapped."
