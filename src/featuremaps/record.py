@@ -103,15 +103,8 @@ def take(
     rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
     for with_graph in (bool(input_gradients), True):
         leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
-        tap, outputs = run_tapped(
-            session,
-            leaf,
-            addresses,
-            gradients=backward,
-            stop_early=stop_early,
-            with_graph=with_graph and backward,
-            rule=rule,
-        )
+        graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rule": rule}
+        tap, outputs = run_tapped(session, leaf, addresses, stop_early=stop_early, **graph)
         bound = tuple(_bind(target, outputs, classes, len(inputs)) for target in targets)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
         if not backward or with_graph or all(score.requires_grad for score in scores):

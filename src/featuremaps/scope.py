@@ -10,7 +10,7 @@ import torch
 
 from featuremaps.asking import MethodLike, asked, methods_of, several
 from featuremaps.comparison import Comparison, Explanation
-from featuremaps.draw import Drawing
+from featuremaps.draw import Drawing, Drawings
 from featuremaps.drawing_study import DrawingStudy
 from featuremaps.errors import OptionError
 from featuremaps.explain import Smoothing, compare
@@ -263,6 +263,24 @@ class Scope(DrawingStudy):
         from featuremaps.report.inside import patterns_section
 
         return patterns_section(self._anatomy, self.see(pictures).seen, units, drawings, remarks)
+
+    def unit_pages(
+        self,
+        survey: "Survey",
+        folder: str | Path,
+        units: Sequence[str] | None = None,
+        *,
+        n: int = 9,
+        drawings: Drawings | None = None,
+    ) -> Path:
+        """Write a page for every unit of a survey, or for some: `folder/unit.html#layer4-452`; no server is needed.
+
+        This model's maps are laid over the `n` strongest pictures; `drawings` of units stand beside them.
+        """
+        from featuremaps.report.unit_pages import write_unit_pages
+
+        drawn = {one.name: one.over() for one in drawings or ()}
+        return write_unit_pages(survey, folder, units, self._anatomy, n=n, drawings=drawn)
 
     def _compare(
         self,

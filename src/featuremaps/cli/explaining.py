@@ -70,11 +70,25 @@ def explain(
     typer.echo(f"{len(written)} files and {report}")
 
 
+SomePictures = Annotated[
+    list[str] | None, typer.Argument(help="Pictures, folders or patterns; none with --survey.", show_default=False)
+]
+Drawn = Annotated[
+    list[str] | None,
+    typer.Option("--draw", help="A unit, layer:channel, whose best pictures and drawing to show; several."),
+]
+SurveyOfReport = Annotated[
+    Path | None, typer.Option("--survey", help="The folder of a survey to report on, with or without pictures.")
+]
+Carry = Annotated[
+    list[str] | None,
+    typer.Option("--carry", help="Another survey of the same model, NAME=FOLDER, to try detectors on; several."),
+]
+
+
 @app.command()
 def report(
-    pictures: Annotated[
-        list[str] | None, typer.Argument(help="Pictures, folders or patterns; none with --survey.", show_default=False)
-    ] = None,
+    pictures: SomePictures = None,
     model: MaybeModel = None,
     weights: Weights = None,
     classes: Classes = None,
@@ -83,17 +97,9 @@ def report(
     target: Targets = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path("report.html"),
     title: Annotated[str, typer.Option("--title", help="The report's title.")] = "",
-    draw: Annotated[
-        list[str] | None,
-        typer.Option("--draw", help="A unit, layer:channel, whose best pictures and drawing to show; several."),
-    ] = None,
-    survey: Annotated[
-        Path | None, typer.Option("--survey", help="The folder of a survey to report on, with or without pictures.")
-    ] = None,
-    carry: Annotated[
-        list[str] | None,
-        typer.Option("--carry", help="Another survey of the same model, NAME=FOLDER, to try detectors on; several."),
-    ] = None,
+    draw: Drawn = None,
+    survey: SurveyOfReport = None,
+    carry: Carry = None,
     smooth: Smooth = None,
     option: Settings = None,
     seed: Seed = 0,
@@ -116,6 +122,8 @@ def report(
         return
     if model is None:
         raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
+    if targets:
+        raise FeatureMapsError("--carry belongs to a report of a survey alone; leave out the pictures.")
     scope = model_under_study(model, weights, classes, device)
     sighting = scope.see(gathered(pictures))
     path = scope.report(

@@ -106,20 +106,14 @@ def invert(
         with torch.no_grad():
             pictures = rounded(picture())
             reached = distances(_own(watcher, pictures), wanted).cpu()
-    settings = {
-        "picture": seen.picture.name,
-        "size": begin.shape[1:],
-        "canvas": canvas,
-        "prior": prior,
-        "seed": seed,
-        "climb": climb,
-    }
+    name = seen.picture.name
+    told = {"picture": name, "size": begin.shape[1:], "canvas": canvas, "prior": prior, "seed": seed, "climb": climb}
     return Drawings(
         tuple(
-            _drawing(row, address, pictures[row].cpu(), float(reached[row]), course, begin, settings)
+            _drawing(row, address, pictures[row].cpu(), float(reached[row]), course, begin, told)
             for row, address in enumerate(addresses)
         ),
-        f"{seen.picture.name}, as layers remember it",
+        f"{name}, as layers remember it",
     )
 
 

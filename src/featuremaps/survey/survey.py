@@ -13,8 +13,6 @@ from featuremaps.survey.stored import StoredSurvey
 from featuremaps.survey.surveyed import Pool
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from featuremaps.survey.confusion import Confusion
     from featuremaps.survey.detecting import ThresholdRule
     from featuremaps.survey.detector import Detector, Rule
@@ -115,22 +113,6 @@ class Survey(StoredSurvey):
         from featuremaps.survey.mistakes import mistakes
 
         return mistakes(self, sums, names=names)
-
-    def unit_pages(
-        self,
-        folder: str | Path,
-        units: Sequence[str] | None = None,
-        *,
-        n: int = 9,
-        drawings: "Mapping[str, Image] | None" = None,
-    ) -> Path:
-        """Write a page for every unit, or for some: `folder/unit.html#layer4-452`; it opens without a server.
-
-        With the model its maps are laid over the `n` strongest pictures; `drawings` are pictures by unit.
-        """
-        from featuremaps.report.unit_pages import write_unit_pages
-
-        return write_unit_pages(self, folder, units, self.anatomy, n=n, drawings=drawings or {})
 
 
 def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None = None) -> Survey:
