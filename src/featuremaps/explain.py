@@ -15,7 +15,7 @@ from featuremaps.doubts import doubts, pixel_doubts
 from featuremaps.errors import MethodError, OptionError, did_you_mean
 from featuremaps.heatmaps import Heatmaps
 from featuremaps.methods import Method
-from featuremaps.needs import NEEDS, Pass, Precision, autocast, together
+from featuremaps.needs import NEEDS, Pass, Precision, together
 from featuremaps.outputs import Classes, logits_of, scores_of
 from featuremaps.progress import track
 from featuremaps.record import Record, take
@@ -200,7 +200,7 @@ def _map(method: Method, given: Pass, request: Request) -> _Made:
     options = dict(request.options.get(method.name, {}))
     if "eigen" in request.smooth and "combine" in method.options:
         options["combine"] = "principal"
-    with torch.no_grad(), autocast(given, enabled=False):
+    with torch.no_grad():
         map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
     if shape not in _expected(method, given):

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.errors import TargetError
+from featuremaps.folding import folded
 from featuremaps.outputs import probabilities, scores_of
 from featuremaps.record import Record, take
 from featuremaps.rules import Rule, Way
@@ -243,7 +244,11 @@ def gradients_at(given: Pass) -> Callable[[Tensor], Tensor]:
     def gradient(new: Tensor) -> Tensor:
         def run(layout: torch.memory_format) -> Record:
             targets = [given.target]
-            return take(given.session, new, (), targets, gradients=False, input_gradients=["gradient"], layout=layout)
+            way: list[Way] = ["gradient"]
+            return folded(
+                given.session,
+                lambda: take(given.session, new, (), targets, gradients=False, input_gradients=way, layout=layout),
+            )
 
         with autocast(given):
             record = quickest(given.session, run) if new.ndim == 4 else run(torch.preserve_format)
@@ -291,10 +296,11 @@ def _run(given: Pass, new: Tensor) -> tuple[Any, int]:
     ready = to_model(given.session.model, new)
 
     def run(layout: torch.memory_format) -> Any:
-        return given.session.model(ready.contiguous(memory_format=layout))
+        laid = ready.contiguous(memory_format=layout)
+        return folded(given.session, lambda: given.session.model(laid))
 
     with torch.no_grad(), autocast(given):
-        outputs = quickest(given.session, run) if ready.ndim == 4 else given.session.model(ready)
+        outputs = quickest(given.session, run) if ready.ndim == 4 else run(torch.contiguous_format)
     return outputs, len(new) // len(given.target.labels)
 
 
@@ -303,11 +309,11 @@ def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:
     layout = given.record.layouts[given.layer]
     raw = layout.from_maps(edited, tail.output).to(tail.output.dtype)
     with torch.set_grad_enabled(edited.requires_grad), autocast(given):
-        return tail(raw), len(edited) // len(given.target.labels)
+        return folded(given.session, lambda: tail(raw)), len(edited) // len(given.target.labels)
 
 
-def autocast(given: Pass, enabled: bool = True) -> AbstractContextManager[None]:
-    """Extra passes in the precision asked for; one that is not enabled, around several, keeps the weights they cast."""
+def autocast(given: Pass) -> AbstractContextManager[None]:
+    """Extra passes in the precision asked for."""
     if given.precision == "float32":
         return nullcontext()
-    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.precision), enabled=enabled)
+    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.precision))

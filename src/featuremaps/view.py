@@ -103,13 +103,19 @@ class Preprocessing:
         """Whether the transform draws random numbers."""
         return self.transform is not None and draws_chance(self._run)
 
+    @property
+    def own_size(self) -> tuple[int, int] | None:
+        """The height and width that every picture comes out at; None where that depends on the picture."""
+        shapes = {shape_of(self._run, size) for size in (_USUAL_SIZE, (400, 300))}
+        shape = shapes.pop() if len(shapes) == 1 else None
+        return None if shape is None else (shape[1], shape[2])
+
     def describe(self) -> str:
         """The transform as it prints itself, and what was found by running it, in one line."""
         name = "RGB in 0..1, not resized" if self.transform is None else _printed(self.transform)
         facts = []
-        shapes = {shape_of(self._run, size) for size in (_USUAL_SIZE, (400, 300))}
-        if len(shapes) == 1 and (shape := shapes.pop()) is not None:
-            facts.append(f"{shape[2]} x {shape[1]}")
+        if self.own_size is not None:
+            facts.append("{1} x {0}".format(*self.own_size))
         found = self.normalization() if self.transform is not None else None
         if found is not None:
             mean = ", ".join(

@@ -24,7 +24,7 @@ from featuremaps.survey.computing import compute_shard
 from featuremaps.survey.loading import stream
 from featuremaps.survey.preparing import Job
 from featuremaps.survey.ray import Actors, actors_for, write_all
-from featuremaps.survey.shards import write_shard
+from featuremaps.survey.shards import Standing, write_shard
 from featuremaps.view import Preprocessing
 
 
@@ -73,7 +73,7 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest
 
 
 def test_shards_in_any_order_give_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def backwards(job: Job) -> None:
+    def backwards(job: Job) -> Standing:
         numbers = [3, 0, 6, 1, 5, 4, 2]
         with preserved(job.model) as session:
             results = (
@@ -85,7 +85,7 @@ def test_shards_in_any_order_give_the_same_tables(tmp_path: Path, monkeypatch: p
                 )
                 for number in numbers
             )
-            write_all(job.store, results, seen.append)
+            return write_all(job.store, results, seen.append)
 
     seen: list[Any] = []
     write_pictures(tmp_path / "pictures", {"a": 14, "b": 13})

@@ -175,7 +175,7 @@ def test_folders_that_hold_no_survey(tmp_path: Path) -> None:
 
 def test_an_unfinished_survey_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pictures(tmp_path / "pictures", {"a": 10})
-    monkeypatch.setattr("featuremaps.survey.run.complete", lambda job: None)
+    monkeypatch.setattr("featuremaps.survey.run.complete", lambda job, standing: None)
     with pytest.raises(SurveyError, match=r"is not finished \(3 of 3 shards are\). Make the same survey again"):
         survey_of(tmp_path / "pictures", tmp_path / "out")
 

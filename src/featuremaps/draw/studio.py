@@ -43,7 +43,7 @@ class Studio:
         recipe = manner.recipe
         self.canvas = FourierCanvas() if recipe or isinstance(manner.canvas, Multiscale) else find_canvas(manner.canvas)
         self.shape = manner.shape(blank)
-        self.own_size = (int(blank.shape[2]), int(blank.shape[3]))
+        self.own_size = anatomy.preprocessing.own_size
         self.device = device_of(session.model)
         named = manner.precision
         self.precision = quick_precision(self.device) if named == "auto" else getattr(torch, named)
@@ -161,10 +161,10 @@ class Studio:
         return torch.cat(found)
 
     def _reached(self, objective: Objective, pictures: Tensor) -> Float[Tensor, " row"]:
-        """The objective on finished pictures as they are saved (8 bit), at the model's own size, undistorted."""
-        shown = rounded(pictures)
-        if not objective.placed and tuple(shown.shape[2:]) != self.own_size:
-            shown = interpolate(shown, self.own_size, mode="bilinear", align_corners=False, antialias=True)
+        """The objective on finished pictures as they are saved (8 bit), undistorted, at the model's own size if any."""
+        shown, size = rounded(pictures), self.own_size
+        if size is not None and not objective.placed and tuple(shown.shape[2:]) != size:
+            shown = interpolate(shown, size, mode="bilinear", align_corners=False, antialias=True)
         return objective.values(self._watcher([objective])(shown))
 
     def _drawing(

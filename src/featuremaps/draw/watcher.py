@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.compiled import Compiled
+from featuremaps.folding import folded
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import Layout
 from featuremaps.outputs import logits_of
 from featuremaps.rules import Rule
 from featuremaps.running import quickest
 from featuremaps.state import Session
-from featuremaps.tapping import first_tensor, run_tapped, to_model
+from featuremaps.tapping import Tap, first_tensor, run_tapped, to_model
 from featuremaps.view import Preprocessing
 
 
@@ -59,20 +60,24 @@ class Watcher:
             with torch.autocast(inputs.device.type, self.precision, enabled=lower):
                 if quick and all(address.name in self._layouts for address in self.layers):
                     return self._compiled(laid)
-                tap, outputs = run_tapped(
-                    self.session,
-                    laid,
-                    self.layers,
-                    gradients=torch.is_grad_enabled(),
-                    stop_early=not self.outputs,
-                    with_graph=torch.is_grad_enabled(),
-                    rule=rule,
-                )
+                tap, outputs = folded(self.session, lambda: self._tapped(laid, rule))
             self._layouts.update(tap.layouts)
             maps = {address.name: tap.maps(address.name).float() for address in self.layers}
             return Looked(maps, _scores(outputs))
 
         return quickest(self.session, run)
+
+    def _tapped(self, inputs: Tensor, rule: Rule | None) -> tuple[Tap, Any]:
+        graph = torch.is_grad_enabled()
+        return run_tapped(
+            self.session,
+            inputs,
+            self.layers,
+            gradients=graph,
+            stop_early=not self.outputs,
+            with_graph=graph,
+            rule=rule,
+        )
 
     def _compiled(self, inputs: Tensor) -> Looked:
         assert self.compiled is not None

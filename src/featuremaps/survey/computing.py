@@ -16,6 +16,7 @@ from torch import Tensor
 from featuremaps.chunks import out_of_memory
 from featuremaps.errors import ModelError
 from featuremaps.finite import why_not_finite
+from featuremaps.folding import folded
 from featuremaps.layers.addresses import parse
 from featuremaps.needs import Precision
 from featuremaps.outputs import probabilities, scores_of
@@ -101,6 +102,8 @@ def compute_shard(session: Session, plan: Plan, number: int, examples: Iterable[
     """
     shard = _Shard()
     with torch.no_grad():
+        # A session's first pass shows what can be folded: with it on no picture, every batch of a shard runs alike.
+        _forward(session, plan, torch.zeros(1, *plan.shape))
         for rows, inputs in _batches(shard, plan, examples):
             for done, pooled, shares in _run(session, plan, shard, rows, inputs):
                 shard.rows += done
@@ -177,7 +180,7 @@ def _forward(session: Session, plan: Plan, inputs: Tensor) -> tuple[dict[str, Po
             found[layer] = pool(maps)
 
         with autocast:
-            outputs = watch(session, own, addresses, look, stop=not plan.predictions)
+            outputs = folded(session, lambda: watch(session, own, addresses, look, stop=not plan.predictions))
         return found, probabilities(scores_of(outputs).float()) if plan.predictions else None
 
     return quickest(session, run)

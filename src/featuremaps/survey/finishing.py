@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from featuremaps.survey.manifest import SurveyedLayer
-from featuremaps.survey.shards import PICTURES, Standing, part_file, read_vectors, reading
+from featuremaps.survey.shards import PICTURES, Standing, encoded, part_file, read_vectors, reading
 from featuremaps.survey.statistics import (
     QUANTILES,
     RANKINGS,
@@ -82,7 +82,7 @@ def finish(store: Store, standing: Standing) -> None:
 
 def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Any:
     def write(stream: Any) -> None:
-        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(stream, schema, **encoded(schema)) as writer:
             for group in groups:
                 writer.write_table(group, row_group_size=ROWS)
 

@@ -26,7 +26,7 @@ from featuremaps.survey.computing import Plan, ShardResult, compute_shard
 from featuremaps.survey.examples import Examples
 from featuremaps.survey.loading import Loaded, load_alone, stream
 from featuremaps.survey.preparing import Job
-from featuremaps.survey.shards import rebuilt, write_shard
+from featuremaps.survey.shards import Standing, rebuilt, write_shard
 from featuremaps.survey.store import Store
 from featuremaps.view import Preprocessing
 
@@ -75,26 +75,27 @@ def actors_for(resources: Mapping[str, float], shards: int, workers: int | None)
     return Actors(min(gpus or cores, shards), bool(gpus), readers if workers is None else workers)
 
 
-def run_on_ray(job: Job) -> None:
+def run_on_ray(job: Job) -> Standing:
     """Compute the missing shards on the cluster that ray knows, or on this machine, and write each as it arrives."""
     ray, manifest = needed(), job.store.manifest
     missing = manifest.missing()
     if not missing:
-        return
+        return rebuilt(job.store)
     done = manifest.pictures - sum(len(manifest.numbers(shard)) for shard in missing)
     with _cluster(ray), meter(manifest.pictures, "surveying pictures", done) as advance:
         actors = actors_for(ray.cluster_resources(), len(missing), job.workers)
         with closing(_computed(ray, job, missing, actors)) as results:
-            write_all(job.store, results, advance)
+            return write_all(job.store, results, advance)
 
 
-def write_all(store: Store, results: Iterable[ShardResult], advance: Callable[[Loaded], object]) -> None:
-    """Write shards in whatever order; `partial/top` depends on it, the final tables do not."""
+def write_all(store: Store, results: Iterable[ShardResult], advance: Callable[[Loaded], object]) -> Standing:
+    """Write shards in whatever order; `partial/top` depends on it, what stands in the end and the tables do not."""
     standing = rebuilt(store)
     for result in results:
         write_shard(store, result, standing)
         for one in result.pictures:
             advance(one)
+    return standing
 
 
 @contextmanager

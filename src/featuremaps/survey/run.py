@@ -16,7 +16,7 @@ from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.finishing import finish
 from featuremaps.survey.loading import stream
 from featuremaps.survey.preparing import Job, Options, prepared
-from featuremaps.survey.shards import Standing, admit_shard, rebuilt, write_shard
+from featuremaps.survey.shards import Standing, admit_shard, write_shard
 from featuremaps.survey.survey import Survey, open_survey
 from featuremaps.view import Preprocessing
 
@@ -56,13 +56,12 @@ def run_survey(
     names = None if classes is None else tuple(classes)
     job = prepared(anatomy, preprocessing, examples, layers, Path(out), options, model_name, names)
     if not job.store.manifest.complete:
-        run(job)
-        complete(job)
+        complete(job, run(job))
     return open_survey(out, dataset=examples, anatomy=anatomy)
 
 
-def engine_named(name: str) -> Callable[[Job], None]:
-    """What computes and writes the missing shards of a job: "local", in this process, or "ray"."""
+def engine_named(name: str) -> Callable[[Job], Standing]:
+    """What writes the missing shards of a job, "local" in this process or on "ray", and gives what then stands."""
     if name == "ray":
         from featuremaps.survey.ray import needed, run_on_ray
 
@@ -73,7 +72,7 @@ def engine_named(name: str) -> Callable[[Job], None]:
     return run_here
 
 
-def run_here(job: Job) -> None:
+def run_here(job: Job) -> Standing:
     """The local engine: the missing shards one after the other in this process, pictures read ahead across them.
 
     What a shard adds to the best pictures depends on the shards before it alone, so that one made again is the same.
@@ -93,11 +92,12 @@ def run_here(job: Job) -> None:
                 continue
             own = map(advance, islice(loaded, len(store.manifest.numbers(shard))))
             write_shard(store, compute_shard(session, job.plan, shard, own), standing)
+    return standing
 
 
-def complete(job: Job) -> None:
+def complete(job: Job, standing: Standing) -> None:
     """The final tables of a survey whose shards are all there; `SurveyError` where no picture could be read."""
     manifest = job.store.manifest
     if not any(shard.rows for shard in manifest.shards):
         raise SurveyError(f"none of the {manifest.pictures} pictures could be surveyed; partial/pictures says why.")
-    finish(job.store, rebuilt(job.store))
+    finish(job.store, standing)

@@ -206,11 +206,8 @@ def _predictions(result: ShardResult) -> pa.Table:
 
 def parquet(*tables: pa.Table, plain: bool = False) -> Any:
     """A way to write tables as row groups; `plain` for columns of numbers that neither repeat nor compress."""
-    options: dict[str, Any] = {
-        "compression": "none" if plain else "zstd",
-        "use_dictionary": not plain,
-        "write_statistics": not plain,
-    }
+    options: dict[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    options = options if plain else encoded(tables[0].schema)
 
     def write(stream: Any) -> None:
         with pq.ParquetWriter(stream, tables[0].schema, **options) as writer:
@@ -218,6 +215,12 @@ def parquet(*tables: pa.Table, plain: bool = False) -> Any:
                 writer.write_table(table, row_group_size=max(1, table.num_rows))
 
     return write
+
+
+def encoded(schema: pa.Schema) -> dict[str, Any]:
+    """How a table is written whose values repeat, all but its measured ones: a dictionary of those is for nothing."""
+    repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return {"compression": "zstd", "use_dictionary": repeating}
 
 
 def read_vectors(

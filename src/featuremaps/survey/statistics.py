@@ -49,14 +49,23 @@ def pool(maps: Float[Tensor, "batch channel height width"]) -> Pooled:
     else:
         own, rows_at, columns_at = maps, 2, 3
     rows = own.amax(columns_at)
-    highest, row = rows.max(rows_at)
-    at = row.unsqueeze(rows_at).unsqueeze(columns_at)
-    shape = [-1, -1, -1, -1]
-    shape[columns_at] = width
-    column = own.gather(rows_at, at.expand(shape)).squeeze(rows_at).argmax(columns_at - 1)
+    highest = rows.amax(rows_at)
+    row = _first(rows, highest, rows_at)
+    batch, channel = (torch.arange(count, device=maps.device) for count in maps.shape[:2])
+    column = _first(maps[batch[:, None], channel, row], highest, 2)
     small = torch.uint8 if width < 256 else torch.int32  # summing bytes is several times faster
     above = (own > 0).view(torch.uint8).sum(columns_at, dtype=small).sum(rows_at, dtype=torch.int32)
-    return Pooled(mean, highest.float(), (row << _SHIFT | column).int(), above, height * width)
+    return Pooled(mean, highest.float(), row << _SHIFT | column, above, height * width)
+
+
+def _first(values: Tensor, highest: Tensor, axis: int) -> Int32[Tensor, "batch channel"]:
+    """Where along an axis the highest value is first; 0 where there is none (NaN). Torch's argmax is much slower."""
+    size = values.shape[axis]
+    kind = torch.uint8 if size < 256 else torch.int32
+    falling = torch.arange(size, 0, -1, dtype=kind, device=values.device)
+    falling = falling.reshape(-1, *[1] * (values.ndim - 1 - axis))
+    found = ((values == highest.unsqueeze(axis)).to(kind) * falling).amax(axis).int()
+    return (size - found) % size
 
 
 def rows_and_columns(places: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
