@@ -2,16 +2,17 @@
 
     python -m benchmarks.surveys [--pictures N] [--part pass|peer|large] [--json FILE]
 
-ResNet-50 at 224² with seeded random weights; times are of whole calls, the files that a survey writes among them.
+ResNet-50 at 224² with seeded random weights, its batch norms fitted to the pictures so that classes have channels of
+their own; times are of whole calls, the files that a survey writes among them.
 """
 
 import argparse
 import json
 import os
-import resource
+import subprocess
+import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from benchmarks import drawing_peers as peers
+from benchmarks import specialists
 from benchmarks.cases import made
 from benchmarks.table import aligned
 
-SIDE, BATCH, CLASSES = 224, 32, 4
+BATCH, CLASSES = 32, 4
+REAL = ("cat", "truck")
+GOALS: dict[specialists.Precision, float] = {"float32": 1.3, "bfloat16": 2.4}
 LARGE = (100_000, 2_048, 1_000)
 PARTS = ("pass", "peer", "large")
+TINTS = ((1.0, 0.25, 0.25), (0.25, 1.0, 0.25), (0.25, 0.25, 1.0), (1.0, 1.0, 0.2))  # a colour for each class
 Row = tuple[str, str, str, str]
 
 
@@ -43,7 +47,9 @@ class Decoded(Dataset[tuple[Tensor, int]]):
     """Pictures that are already the model's input."""
 
     def __init__(self, count: int) -> None:
-        self.inputs = torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+        self.inputs = torch.randn(
+            count, 3, specialists.SIDE, specialists.SIDE, generator=torch.Generator().manual_seed(0)
+        )
         self.targets = [i % CLASSES for i in range(count)]
 
     def __len__(self) -> int:
@@ -72,7 +78,7 @@ def passes(count: int, rounds: int = 3) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory() as folder:
         pictures = photographs(Path(folder), count)
-        seen = fm.Scope(model, _transform())
+        seen = fm.Scope(model, specialists.transform())
         runs = {
             "bare": bare,
             "last": lambda: survey(["layer4"]),
@@ -89,41 +95,24 @@ def passes(count: int, rounds: int = 3) -> Iterator[Row]:
 
 
 def peer(count: int) -> Iterator[Row]:
-    """The same specialists as FeatureMapVisualizer finds, from the same files."""
-    import featuremaps as fm
-
-    peers.require("FeatureMapVisualizer")
-    from FeatureMapVisualizer.visualizer import FeatureMapVisualizer  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    model = made("resnet50", torch.device("cpu"))
+    """The time that FeatureMapVisualizer takes for specialists, and whether a trained network's are the same."""
     names = [f"class{number}" for number in range(CLASSES)]
-    theirs: dict[str, list[int]] = {}
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
         pictures = photographs(Path(folder), count)
-        many = {name: len(list((pictures / name).iterdir())) for name in names}
-
-        def other() -> None:
-            visualizer = FeatureMapVisualizer(model, use_cuda=False)
-            theirs.update(visualizer.find_unique_filters(-1, f"{pictures}/", names, many))
-
-        seconds = clocked(other)
-        for module in model.modules():
-            module._forward_hooks.clear()  # it leaves one for each picture
-        for precision, goal in (("float32", 1.3), ("bfloat16", 2.4)):
-            ours: dict[str, Any] = {}
-
-            def own(precision: str = precision, ours: dict[str, Any] = ours) -> None:
-                with tempfile.TemporaryDirectory() as out:
-                    survey = fm.Scope(model, _transform()).survey(
-                        str(pictures), ["layer4"], out, batch_size=BATCH, precision=precision, predictions=False
-                    )
-                    ours.update(survey.specialists().channels)
-
-            taken = clocked(own)
-            same = np.mean([len({*ours[name]} & {*theirs[name]}) / max(1, len(theirs[name])) for name in names])
-            what = f"specialists, {precision} ({same:.2f} of theirs)"
-            yield _row(what, f"{count / taken:.1f} pictures/s", "FeatureMapVisualizer", seconds / taken, goal)
+        model = fitted(made("resnet50", torch.device("cpu")), pictures)
+        _, seconds = specialists.by_peer(model, pictures, names)
+        for precision, goal in GOALS.items():
+            _, taken = specialists.by_survey(model, "layer4", pictures, precision)
+            rate = f"{count / taken:.1f} pictures/s"
+            yield _row(f"specialists, {precision}", rate, "FeatureMapVisualizer", seconds / taken, goal)
+    with tempfile.TemporaryDirectory() as folder:
+        model, pictures = specialists.trained(), specialists.photographs(Path(folder), REAL, 100)
+        wanted, _ = specialists.by_peer(model, pictures, REAL)
+        for precision in GOALS:
+            found, _ = specialists.by_survey(model, "features.12", pictures, precision)
+            same, many = specialists.overlap(found, wanted), sum(map(len, wanted.values()))
+            what = f"specialists of the trained SqueezeNet, {precision}"
+            yield what, f"{same:.2f} of {many}", "FeatureMapVisualizer's", _met(same >= 0.95, "0.95")
 
 
 class Vectors(Dataset[tuple[Tensor, int]]):
@@ -161,14 +150,45 @@ def large() -> Iterator[Row]:
     pictures, channels, classes = LARGE
     with tempfile.TemporaryDirectory() as folder:
         fm.Scope(Handed(channels)).survey(Vectors(*LARGE), ["maps"], folder, batch_size=1024, workers=0)
-        top = clocked(lambda: fm.open_survey(folder).top("maps:1000", 9))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        all_classes = clocked(lambda: fm.open_survey(folder).specialists())
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = {
+            what: json.loads(subprocess.check_output([sys.executable, "-c", ASKED.format(folder=folder, ask=ask)]))
+            for what, ask in ASKS.items()
+        }
     what = f"{pictures:,} pictures × {channels:,} channels"
-    yield what, f"{top:.3f} s", "opening it and one unit's top pictures", _met(top <= 0.2, "0.2 s")
-    yield what, f"{all_classes:.1f} s", f"specialists of {classes:,} classes", _met(all_classes <= 20, "20 s")
-    yield what, f"{(after - before) / 2**20:.2f} GiB", "more memory at its peak for that", _met(True, "2 GB")
+    top, every, areas = found["top"], found["specialists"], found["separation"]
+    of_all = f"specialists of {classes:,} classes"
+    yield (
+        what,
+        f"{top['seconds']:.3f} s",
+        "opening it and one unit's top pictures",
+        _met(top["seconds"] <= 0.2, "0.2 s"),
+    )
+    yield what, f"{every['seconds']:.1f} s", of_all, _met(every["seconds"] <= 20, "20 s")
+    yield (
+        what,
+        f"{every['gib']:.2f} GiB",
+        f"peak memory of {of_all}, torch's own included",
+        _met(every["gib"] <= 2, "2"),
+    )
+    yield what, f"{areas['seconds']:.1f} s", f"areas under the curve of all channels × {classes:,} classes", ""
+
+
+ASKS = {
+    "top": 'survey.top("maps:1000", 9)',
+    "specialists": "survey.specialists()",
+    "separation": "survey.separation()",
+}
+ASKED = """
+import json, resource, time
+import featuremaps as fm
+from featuremaps.survey import survey as _
+start = time.perf_counter()
+survey = fm.open_survey({folder!r})
+{ask}
+seconds = time.perf_counter() - start
+print(json.dumps(dict(seconds=seconds, gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)))
+"""
+"""A question asked in a process of its own, whose peak of memory is then the question's, libraries included."""
 
 
 def photographs(folder: Path, count: int) -> Path:
@@ -179,14 +199,24 @@ def photographs(folder: Path, count: int) -> Path:
         layers = [np.asarray(Image.fromarray(each).resize((320, 240)), np.float32) for each in rough]
         place = folder / f"class{number % CLASSES}" / f"{number:05d}.jpg"
         place.parent.mkdir(exist_ok=True)
-        Image.fromarray((sum(layers) / 3).astype(np.uint8)).save(place, quality=90)
+        tinted = sum(layers) / 3 * np.array(TINTS[number % CLASSES], np.float32)
+        Image.fromarray(tinted.astype(np.uint8)).save(place, quality=90)
     return folder
 
 
-def _transform() -> Any:
-    from torchvision.transforms import v2
-
-    return v2.Compose([v2.ToImage(), v2.Resize((SIDE, SIDE)), v2.ToDtype(torch.float32, scale=True)])
+def fitted(model: nn.Module, pictures: Path, most: int = 32) -> nn.Module:
+    """With the statistics that batch norms find in some of the pictures."""
+    transform = specialists.transform()
+    chosen = sorted(pictures.rglob("*.jpg"))
+    inputs = torch.stack([transform(Image.open(path)) for path in chosen[:: max(1, len(chosen) // most)]])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+            module.train()
+    with torch.no_grad():
+        model(inputs)
+    return model.eval()
 
 
 def _row(what: str, rate: str, beside: str, ratio: float, goal: float) -> Row:
@@ -200,7 +230,7 @@ def _met(met: bool, goal: str) -> str:
 def main() -> None:
     """Measure, print, and write the file asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.surveys", description="how fast surveys are")
-    parser.add_argument("--pictures", type=int, default=128)
+    parser.add_argument("--pictures", type=int, default=512)
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1))

@@ -2,23 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from featuremaps.asking import several
-from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Manner, Multiscale, Size, draw, first_channels
-from featuremaps.draw.canvases import find_canvas
-from featuremaps.draw.dream import Octaves, dream
-from featuremaps.draw.invert import CANVAS as INVERSION
-from featuremaps.draw.invert import Prior, invert
-from featuremaps.draw.manner import pair
-from featuremaps.draw.optimise import Optimizer
-from featuremaps.draw.real import Surveyed
-from featuremaps.draw.style import Weights
-from featuremaps.draw.stylize import Start, stylize
 from featuremaps.errors import ImageError
 from featuremaps.needs import Precision
 from featuremaps.sight import Seen
 from featuremaps.study import Study
+
+if TYPE_CHECKING:  # what draws is loaded by the verbs that do
+    from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
+    from featuremaps.draw.dream import Octaves
+    from featuremaps.draw.invert import Prior
+    from featuremaps.draw.optimise import Optimizer
+    from featuremaps.draw.stylize import Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +29,11 @@ class DrawingStudy(Study):
         layer: str | None = None,
         top: int = 16,
         real: object = None,
-        canvas: str | Canvas | Multiscale = "fourier",
-        size: Size = None,
+        canvas: "str | Canvas | Multiscale" = "fourier",
+        size: "Size" = None,
         steps: int = 128,
         rate: float | None = None,
-        jitter: Jitter | None = None,
+        jitter: "Jitter | None" = None,
         variants: int = 1,
         diversity: float = 0.5,
         patience: int | None = 64,
@@ -46,13 +43,16 @@ class DrawingStudy(Study):
         precision: Literal["auto"] | Precision = "auto",
         batch_size: int = 32,
         compile: bool = False,
-    ) -> Drawings:
+    ) -> "Drawings":
         """Draw what each of `units` looks for, beside the best of `real` pictures, or of a survey.
 
         A unit is `"layer4:452"`, a neuron `"layer4:452@3,5"`, the name or index of a class, a layer, a sum such as
         `"layer4:1 - 0.5*layer4:7"`, or an objective from `featuremaps.draw`; without `units`, the first `top` channels
         of `layer`. The other options are those of `featuremaps.draw.Manner`; without `jitter` it is the usual one.
         """
+        from featuremaps.draw import Jitter, Manner, draw, first_channels
+        from featuremaps.draw.real import Surveyed
+
         manner = Manner(
             canvas=canvas,
             size=size,
@@ -78,26 +78,30 @@ class DrawingStudy(Study):
         picture: object,
         layers: str | Sequence[str] = "last",
         *,
-        size: Size = None,
+        size: "Size" = None,
         steps: int = 400,
-        canvas: str | Canvas = INVERSION,
-        prior: Prior | None = None,
+        canvas: "str | Canvas | None" = None,
+        prior: "Prior | None" = None,
         rate: float | None = None,
-        optimizer: Optimizer = "adam",
+        optimizer: "Optimizer" = "adam",
         frames: int = 0,
         seed: int = 0,
-    ) -> Drawings:
+    ) -> "Drawings":
         """What each of `layers` remembers of a picture: begun as noise, until the layer responds as it does to it.
 
         A drawing's `value` is the relative distance ‖φ(x) − φ₀‖ / ‖φ₀‖ that is left. `prior` is what is asked of the
         picture besides (Mahendran & Vedaldi 2015).
         """
+        from featuremaps.draw.canvases import find_canvas
+        from featuremaps.draw.invert import CANVAS, invert
+        from featuremaps.draw.manner import pair
+
         return invert(
             self._anatomy,
             self._one(picture),
             layers,
             size=pair(size),
-            canvas=find_canvas(canvas),
+            canvas=find_canvas(CANVAS if canvas is None else canvas),
             prior=prior,
             steps=steps,
             rate=rate,
@@ -116,18 +120,22 @@ class DrawingStudy(Study):
         alpha: float = 1.0,
         beta: float = 10.0,
         smooth: float = 0.0,
-        size: Size = None,
-        start: Start | None = None,
+        size: "Size" = None,
+        start: "Start | None" = None,
         steps: int = 200,
-        optimizer: Optimizer = "adam",
+        optimizer: "Optimizer" = "adam",
         frames: int = 0,
         seed: int = 0,
-    ) -> Drawing:
+    ) -> "Drawing":
         """One picture painted in the style of another, at its own size (Gatys et al. 2016).
 
         `alpha` and `beta` weigh content and style; without `style` the content alone is drawn from noise, without
         `content` a texture of `size`. Layers are those of a usual choice if none are given.
         """
+        from featuremaps.draw.manner import pair
+        from featuremaps.draw.style import Weights
+        from featuremaps.draw.stylize import stylize
+
         return stylize(
             self._anatomy,
             None if content is None else self._one(content),
@@ -148,12 +156,14 @@ class DrawingStudy(Study):
         picture: object,
         layer: str | Sequence[str] = "last",
         *,
-        octaves: int | Octaves = 4,
+        octaves: "int | Octaves" = 4,
         steps: int = 10,
         frames: int = 0,
         seed: int = 0,
-    ) -> Drawing:
+    ) -> "Drawing":
         """A picture with what `layer` or units see in it made stronger, from small to large (DeepDream)."""
+        from featuremaps.draw.dream import Octaves, dream
+
         how = octaves if isinstance(octaves, Octaves) else Octaves(count=octaves, steps=steps, frames=frames)
         return dream(self._anatomy, self._one(picture), layer, octaves=how, seed=seed)
 

@@ -10,7 +10,6 @@ import torch
 
 from featuremaps.asking import MethodLike, asked, methods_of, several
 from featuremaps.comparison import Comparison, Explanation
-from featuremaps.draw import Drawing, Drawings
 from featuremaps.drawing_study import DrawingStudy
 from featuremaps.errors import OptionError
 from featuremaps.explain import Smoothing, compare
@@ -19,6 +18,7 @@ from featuremaps.needs import Precision
 from featuremaps.sight import Sighting
 
 if TYPE_CHECKING:
+    from featuremaps.draw import Drawing, Drawings
     from featuremaps.report.data import Section
     from featuremaps.survey.survey import Survey
 
@@ -256,7 +256,7 @@ class Scope(DrawingStudy):
         self,
         pictures: object,
         units: Sequence[str],
-        drawings: Sequence[Drawing] = (),
+        drawings: "Sequence[Drawing]" = (),
         remarks: Mapping[str, str] = MappingProxyType({}),
     ) -> "Section":
         """A section of a report on what units look for: their strongest pictures, and what was drawn of them."""
@@ -271,7 +271,7 @@ class Scope(DrawingStudy):
         units: Sequence[str] | None = None,
         *,
         n: int = 9,
-        drawings: Drawings | None = None,
+        drawings: "Drawings | None" = None,
     ) -> Path:
         """Write a page for every unit of a survey, or for some: `folder/unit.html#layer4-452`; no server is needed.
 

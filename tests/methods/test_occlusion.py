@@ -150,7 +150,7 @@ def test_sizes_are_chosen_from_the_picture() -> None:
             {"window": 4, "stride": 5},
             r"'stride' is the step .* no longer than a window \(0: half of it\), 0 to 4; got 5",
         ),
-        ({"chunk": -1}, r"'chunk' is how many copies .* \(0: 8 on the CPU, 64 elsewhere\), 0 or more; got -1"),
+        ({"chunk": -1}, r"'chunk' is how many copies .* \(0: 16 on the CPU, 64 elsewhere\), 0 or more; got -1"),
     ],
 )
 def test_options_that_do_not_fit(options: dict[str, int], message: str) -> None:

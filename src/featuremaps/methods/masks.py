@@ -14,6 +14,7 @@ from torch import Tensor
 from featuremaps.errors import MethodError
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channels import Combine, at_least_one, combined, divided
+from featuremaps.methods.perturbation import of_each
 from featuremaps.methods.registry import method
 from featuremaps.progress import track
 
@@ -33,14 +34,15 @@ def score_cam(
     *,
     baseline: Baseline = "zero",
     weighting: Weighting = "probability",
-    chunk: int = 32,
+    chunk: int = 0,
     combine: Combine = "sum",
 ) -> Map:
     """Channels weighted by what the class gains when the channel masks the picture.
 
     The masks are the enlarged channels scaled to 0..1; a channel that is constant over the picture has no mask and
     weight 0. `weighting` says what is gained over the baseline: the class probability (the authors' code), the
-    target's score, or the score after a softmax over the channels. `chunk` copies of the picture run at a time.
+    target's score, or the score after a softmax over the channels. `chunk` copies of the picture run at a time
+    (0: chosen for the device).
     """
     measure = probability if weighting == "probability" else score
     empty = baseline_of(inputs, baseline)
@@ -48,7 +50,7 @@ def score_cam(
     def gains(maps: Tensor) -> Tensor:
         return measure(_copies(torch.addcmul(empty[:, None], _unit_masks(maps, inputs), (inputs - empty)[:, None])))
 
-    weights = _mask_weights(activations, gains, measure(empty), chunk)
+    weights = _mask_weights(activations, gains, measure(empty), of_each(inputs, chunk))
     return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
 
 
@@ -63,7 +65,7 @@ def ss_cam(
     samples: int = 10,
     noise: float = 0.2,
     weighting: Weighting = "probability",
-    chunk: int = 32,
+    chunk: int = 0,
     combine: Combine = "sum",
 ) -> Map:
     """Score-CAM whose gains are means over `samples` noisy copies of each channel.
@@ -80,7 +82,7 @@ def ss_cam(
         found = [measure(_copies(_unit_masks(maps + spread * shift, inputs) * inputs[:, None])) for shift in shifts]
         return torch.stack(found).mean(0)
 
-    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), chunk)
+    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk))
     return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
 
 
@@ -93,7 +95,7 @@ def is_cam(
     *,
     steps: int = 10,
     weighting: Weighting = "probability",
-    chunk: int = 32,
+    chunk: int = 0,
     combine: Combine = "sum",
 ) -> Map:
     """Score-CAM whose gains are means over masks scaled by 1/steps, 2/steps, … 1: an integral from blank to masked."""
@@ -104,7 +106,7 @@ def is_cam(
         masked = _copies(_unit_masks(maps, inputs) * inputs[:, None])
         return torch.stack([measure(masked * (step / steps)) for step in range(1, steps + 1)]).mean(0)
 
-    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), chunk)
+    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk))
     return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
 
 
@@ -127,14 +129,14 @@ def ablation_cam(
 
 
 def _mask_weights(
-    activations: Maps, gains: Callable[[Tensor], Tensor], floor: Float[Tensor, " batch"], chunk: int
+    activations: Maps, gains: Callable[[Tensor], Tensor], floor: Float[Tensor, " batch"], together: int
 ) -> Float[Tensor, "batch channel"]:
     """What each channel's mask gains over the empty picture; minus infinity for channels without a mask."""
     batch = len(activations)
     weights = torch.full(activations.shape[:2], -torch.inf, device=activations.device)
     varies = activations.flatten(2).amax(2) > activations.flatten(2).amin(2)
     with torch.no_grad():
-        for channels in _chunks(varies.any(0).nonzero()[:, 0], max(1, chunk // batch), "masking with channels"):
+        for channels in _chunks(varies.any(0).nonzero()[:, 0], together, "masking with channels"):
             weights[:, channels] = gains(activations[:, channels]).reshape(batch, -1) - floor[:, None]
     return torch.where(varies, weights, -torch.inf)
 

@@ -35,12 +35,19 @@ def kept_scores(
 def in_chunks(count: int, inputs: Inputs, chunk: int, doing: str) -> Iterator[slice]:
     """The numbers 0 to `count` in slices, so that one slice of every picture's copies makes at most `chunk` copies.
 
-    At least one copy of each picture runs at a time. A `chunk` of 0 is 8 on the CPU, where small batches stay in its
-    cache, and 64 elsewhere. Shows progress as `doing`.
+    At least one copy of each picture runs at a time; see `of_each`. Shows progress as `doing`.
     """
-    checked("chunk", chunk, "how many copies of the pictures run at a time (0: 8 on the CPU, 64 elsewhere)", least=0)
-    size = max(1, (chunk or (8 if inputs.device.type == "cpu" else 64)) // max(1, len(inputs)))
+    size = of_each(inputs, chunk)
     yield from track([slice(start, min(start + size, count)) for start in range(0, count, size)], doing)
+
+
+def of_each(inputs: Inputs, chunk: int) -> int:
+    """How many copies of each picture make a chunk, at least one.
+
+    A `chunk` of 0 is 16 on the CPU, where small batches stay in its cache, and 64 elsewhere.
+    """
+    checked("chunk", chunk, "how many copies of the pictures run at a time (0: 16 on the CPU, 64 elsewhere)", least=0)
+    return max(1, (chunk or (16 if inputs.device.type == "cpu" else 64)) // max(1, len(inputs)))
 
 
 def picture_size(inputs: Tensor, method: str) -> tuple[int, int]:

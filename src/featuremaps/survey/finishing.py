@@ -1,6 +1,6 @@
 """The final tables, from the shards on disk: a block of channels at a time, so that memory does not grow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,21 +68,33 @@ def finish(store: Store, standing: Standing) -> None:
     if classes is None and known:
         classes = tuple(map(str, range(known)))
     count = len(classes or ())
-    tables = {
-        "pictures.parquet": (PICTURES, _pictures(store)),
-        "top.parquet": (TOP_TABLE, _top(store, standing)),
-        "channels.parquet": (CHANNELS, _channels(store)),
-        "classes.parquet": (CLASSES, _classes(store, labels, count)),
+    written = {
+        "pictures.parquet": store.write("pictures.parquet", _streamed(PICTURES, _pictures(store))),
+        "top.parquet": store.write("top.parquet", _streamed(TOP_TABLE, _top(store, standing))),
     }
-    written = {}
-    for name, (schema, groups) in tables.items():
-        written[name] = store.write(name, _streamed(schema, groups))
+    tables = _of_vectors(store, labels, count)
+
+    def write_channels(channels: Any) -> None:
+        # What is read of the vectors once serves both tables.
+        def write_classes(classes: Any) -> None:
+            with _writer(channels, CHANNELS) as own, _writer(classes, CLASSES) as by_class:
+                for of_channels, of_classes in tables:
+                    own.write_table(of_channels, row_group_size=ROWS)
+                    by_class.write_table(of_classes, row_group_size=ROWS)
+
+        written["classes.parquet"] = store.write("classes.parquet", write_classes)
+
+    written["channels.parquet"] = store.write("channels.parquet", write_channels)
     store.finish(tables=written, classes=classes)
+
+
+def _writer(stream: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(stream, schema, **encoded(schema))
 
 
 def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Any:
     def write(stream: Any) -> None:
-        with pq.ParquetWriter(stream, schema, **encoded(schema)) as writer:
+        with _writer(stream, schema) as writer:
             for group in groups:
                 writer.write_table(group, row_group_size=ROWS)
 
@@ -148,21 +160,35 @@ def _width(pictures: int) -> int:
     return max(1, BLOCK // max(1, pictures))
 
 
-def _channels(store: Store) -> Iterator[pa.Table]:
+def _of_vectors(store: Store, labels: NDArray[np.int64], classes: int) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows of some channels at a time, of the table of channels and of that of classes."""
     good = sum(shard.rows for shard in store.manifest.shards)
     for at, layer in enumerate(store.manifest.layers):
-        active, positive, positions = _counts(store, at)
-        for channels, pools in blocks(store, layer, _width(good)):
-            own = slice(channels.start, channels.stop)
-            columns: dict[str, Any] = {
-                "layer": pa.repeat(layer.name, len(channels)),
-                "channel": np.array(channels, np.int32),
-                "active": active[own] / good,
-                "sparsity": positive[own] / positions[own],
-                **summary(pools["mean"]),
-                **{f"peak_{name}": values for name, values in summary(pools["max"]).items()},
-            }
-            yield pa.table(columns, schema=CHANNELS)
+        counts = _counts(store, at)
+        for channels, pools in blocks(store, layer, min(_width(good), _width(classes))):
+            of_classes = CLASSES.empty_table()
+            if classes:
+                of_classes = _class_rows(layer, channels, class_sums(labels, pools["mean"], pools["max"], classes))
+            yield _channel_rows(layer, channels, good, counts, pools), of_classes
+
+
+def _channel_rows(
+    layer: SurveyedLayer,
+    channels: range,
+    good: int,
+    counts: Sequence[NDArray[np.int64]],
+    pools: Mapping[str, NDArray[np.float32]],
+) -> pa.Table:
+    active, positive, positions = (count[channels.start : channels.stop] for count in counts)
+    columns: dict[str, Any] = {
+        "layer": pa.repeat(layer.name, len(channels)),
+        "channel": np.array(channels, np.int32),
+        "active": active / good,
+        "sparsity": positive / positions,
+        **summary(pools["mean"]),
+        **{f"peak_{name}": values for name, values in summary(pools["max"]).items()},
+    }
+    return pa.table(columns, schema=CHANNELS)
 
 
 def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -174,14 +200,6 @@ def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
         parts.append([table[name].to_numpy() for name in ("active", "positive", "positions")])
     active, positive, positions = np.sum(parts, axis=0)
     return active, positive, positions
-
-
-def _classes(store: Store, labels: NDArray[np.int64], classes: int) -> Iterator[pa.Table]:
-    if not classes:
-        return
-    for layer in store.manifest.layers:
-        for channels, pools in blocks(store, layer, min(_width(len(labels)), _width(classes))):
-            yield _class_rows(layer, channels, class_sums(labels, pools["mean"], pools["max"], classes))
 
 
 def _class_rows(layer: SurveyedLayer, channels: range, found: ClassSums) -> pa.Table:

@@ -102,7 +102,7 @@ def prepared(
     store = Store(out, there or manifest)
     store.begin()
     device = next((p.device.type for p in anatomy.model.parameters()), "cpu")
-    batch_size = options.batch_size or (32 if device == "cpu" else 128)
+    batch_size = options.batch_size or (16 if device == "cpu" else 128)
     names = tuple(layer.name for layer in surveyed)
     plan = Plan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
     return Job(anatomy.model, preprocessing, examples, plan, store, options.workers)

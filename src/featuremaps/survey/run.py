@@ -1,7 +1,9 @@
 """Making a survey: one streaming pass over a dataset, shard by shard, that goes on where it was stopped."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,8 @@ def engine_named(name: str) -> Callable[[Job], Standing]:
 def run_here(job: Job) -> Standing:
     """The local engine: the missing shards one after the other in this process, pictures read ahead across them.
 
-    What a shard adds to the best pictures depends on the shards before it alone, so that one made again is the same.
+    Each is written while the next is computed. What a shard adds to the best pictures depends on the shards before it
+    alone, so that one made again is the same.
     """
     store, standing = job.store, Standing(job.store.manifest.keep)
     missing = store.manifest.missing()
@@ -85,13 +88,18 @@ def run_here(job: Job) -> Standing:
         preserved(job.model) as session,
         meter(store.manifest.pictures, "surveying pictures", done) as advance,
         closing(stream(job.examples, job.preprocessing, numbers, job.workers)) as loaded,
+        ThreadPoolExecutor(1, "writing") as writer,
     ):
+        before: Future[None] = writer.submit(lambda: None)
         for shard in range(store.manifest.count):
-            if shard not in missing:
-                admit_shard(store, standing, shard)
-                continue
-            own = map(advance, islice(loaded, len(store.manifest.numbers(shard))))
-            write_shard(store, compute_shard(session, job.plan, shard, own), standing)
+            if shard in missing:
+                own = map(advance, islice(loaded, len(store.manifest.numbers(shard))))
+                write = partial(write_shard, store, compute_shard(session, job.plan, shard, own), standing)
+            else:
+                write = partial(admit_shard, store, standing, shard)
+            before.result()  # where it failed, nothing is written after it
+            before = writer.submit(write)
+        before.result()
     return standing
 
 
