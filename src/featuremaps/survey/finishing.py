@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from featuremaps.survey.manifest import SurveyedLayer
-from featuremaps.survey.shards import PICTURES, Standing, encoded, part_file, read_vectors, reading
+from featuremaps.survey.shards import PICTURES, Standing, encoded, labels_in, part_file, read_vectors, reading
 from featuremaps.survey.statistics import (
     QUANTILES,
     RANKINGS,
@@ -112,7 +112,7 @@ def _labels(store: Store) -> NDArray[np.int64]:
     found = [np.zeros(0, np.int64)]
     for table in _pictures(store):
         good = table["reason"].is_null().to_numpy()
-        found.append(table["label"].fill_null(-1).to_numpy()[good].astype(np.int64))
+        found.append(labels_in(table)[good])
     return np.concatenate(found)
 
 

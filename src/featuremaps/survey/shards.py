@@ -217,6 +217,12 @@ def parquet(*tables: pa.Table, plain: bool = False) -> Any:
     return write
 
 
+def labels_in(table: pa.Table) -> NDArray[np.int64]:
+    """The labels of a table of pictures, -1 where there is none. Arrow's own way to fill them would import pandas."""
+    found: NDArray[np.int64] = np.nan_to_num(table["label"].to_numpy(), nan=-1).astype(np.int64)
+    return found
+
+
 def encoded(schema: pa.Schema) -> dict[str, Any]:
     """How a table is written whose values repeat, all but its measured ones: a dictionary of those is for nothing."""
     repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]

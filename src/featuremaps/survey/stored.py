@@ -18,7 +18,7 @@ from featuremaps.layers import parse
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.examples import Examples
 from featuremaps.survey.manifest import Manifest, SurveyedLayer
-from featuremaps.survey.shards import read_vectors, reading
+from featuremaps.survey.shards import labels_in, read_vectors, reading
 from featuremaps.survey.statistics import RANKINGS, By, End
 
 
@@ -98,7 +98,7 @@ class StoredSurvey:
         return PictureTable(
             tuple(good["name"].to_pylist()),
             tuple(good["path"].to_pylist()),
-            good["label"].fill_null(-1).to_numpy().astype(np.int64),
+            labels_in(good),
             good["picture"].to_numpy(),
             tuple(BadPicture(*row.values()) for row in bad.to_pylist()),
         )
