@@ -43,7 +43,7 @@ def test_description_says_everything_about_a_method() -> None:
         "Channels weighted by what the class gains",
         "  probability: Like `score`, but the probability of the target's class",
         "  baseline: 'zero' | 'blur' | 'mean' = 'zero'",
-        "  chunk: int = 32",
+        "  chunk: int = 0",
     ):
         assert part in text
     assert all(len(line) <= 115 for line in text.splitlines())
