@@ -77,7 +77,7 @@ def test_every_family_gives_the_same(name: str) -> None:
     check(model, torch.randn(2, 3, size, size), left if norms else None)
 
 
-def test_functional_layers_and_training_mode_outside() -> None:
+def test_functional_layers() -> None:
     check(resnet20(), torch.randn(2, 3, 32, 32), 0)
 
 
@@ -108,6 +108,10 @@ def used_after(net: Net, x: Tensor, y: Tensor) -> Tensor:
     return torch.cat([net.norm(y), y], 1)
 
 
+def converted(net: Net, x: Tensor, y: Tensor) -> Tensor:
+    return y.type(torch.float64).float() + net.norm(y)
+
+
 def normed_twice(net: Net, x: Tensor, y: Tensor) -> Tensor:
     return net.norm(y) + net.other(y)
 
@@ -123,7 +127,15 @@ def written_into(net: Net, x: Tensor, y: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("use", "left"),
-    [(alone, 0), (used_before, 1), (used_after, 1), (normed_twice, 2), (shared_convolution, 2), (written_into, 1)],
+    [
+        (alone, 0),
+        (used_before, 1),
+        (used_after, 1),
+        (converted, 1),
+        (normed_twice, 2),
+        (shared_convolution, 2),
+        (written_into, 1),
+    ],
 )
 def test_only_what_goes_into_one_batch_norm_alone_is_folded(use: Callable[..., Tensor], left: int) -> None:
     torch.manual_seed(0)

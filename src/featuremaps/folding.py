@@ -24,7 +24,7 @@ _CAST = frozenset({"conv", "linear"})
 """The kinds that autocast runs in lower precision."""
 
 _QUESTIONS = frozenset(
-    {"size", "dim", "ndimension", "stride", "numel", "nelement", "element_size", "get_device", "type", "__len__"}
+    {"size", "dim", "ndimension", "stride", "numel", "nelement", "element_size", "get_device", "__len__"}
     | {"is_contiguous", "is_floating_point", "is_complex"}
 )
 _TENSORS_OF_A_TENSOR = frozenset({"data", "T", "H", "mT", "mH", "real", "imag", "grad"})

@@ -151,6 +151,7 @@ class Scope(DrawingStudy):
         anatomy: bool = True,
         draw: str | Sequence[str] = (),
         survey: "Survey | None" = None,
+        carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
         command: str = "",
         smooth: Smoothing | Sequence[Smoothing] = (),
         seed: int = 0,
@@ -162,7 +163,8 @@ class Scope(DrawingStudy):
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
         rest is written. `anatomy` adds the walk through the layers, their channels and the first filters, `draw` the
-        strongest pictures and drawings of these units, `survey` what a whole dataset says. `command` repeats it.
+        strongest pictures and drawings of these units, `survey` what a whole dataset says, and `carry_to` how well its
+        detectors do in others. `command` repeats it.
         """
         sighting = self.see(pictures)
         units = [draw] if isinstance(draw, str) else list(draw)
@@ -170,7 +172,7 @@ class Scope(DrawingStudy):
         if survey is not None:
             from featuremaps.report.surveyed import survey_sections
 
-            more += survey_sections(replace(survey, anatomy=survey.anatomy or self._anatomy))
+            more += survey_sections(replace(survey, anatomy=survey.anatomy or self._anatomy), carry_to)
         chosen, wanted = methods_of(methods), several(targets)
         stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
@@ -235,7 +237,7 @@ class Scope(DrawingStudy):
         survey: "Survey",
         path: str | Path = "report.html",
         *,
-        targets: "Mapping[str, Survey]" = MappingProxyType({}),
+        carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
         layer: str | None = None,
         title: str = "",
         command: str = "",
@@ -244,7 +246,7 @@ class Scope(DrawingStudy):
         from featuremaps.report.survey_report import write_survey_report
 
         known = replace(survey, anatomy=survey.anatomy or self._anatomy)
-        return write_survey_report(known, path, targets=targets, layer=layer, title=title, command=command)
+        return write_survey_report(known, path, carry_to=carry_to, layer=layer, title=title, command=command)
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""

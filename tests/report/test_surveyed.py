@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from report_samples import sample_report
 from survey_report_samples import COUNT, colour_scope, colour_survey
 
@@ -121,10 +122,19 @@ def test_a_mask_is_opaque_at_the_peak_and_clear_where_silent() -> None:
 
 
 def test_the_report_of_a_survey_alone(surveys, tmp_path) -> None:
-    path = colour_scope().report_survey(surveys[0], tmp_path / "r.html", targets={"swapped": surveys[1]})
+    path = colour_scope().report_survey(surveys[0], tmp_path / "r.html", carry_to={"swapped": surveys[1]})
     text = path.read_text(encoding="utf-8")
     assert all(f'"kind":"{kind}"' in text for kind in KINDS)
     assert "was surveyed over 28 pictures of 2 classes" in text
+
+
+def test_a_report_on_pictures_asks_a_survey_too_and_carries_its_detectors_over(surveys, tmp_path) -> None:
+    picture = Image.new("RGB", (32, 32), "red")
+    options = {"survey": surveys[0], "carry_to": {"swapped": surveys[1]}, "anatomy": False}
+    path = colour_scope().report(picture, tmp_path / "r.html", methods="grad_cam", **options)
+    text = path.read_text(encoding="utf-8")
+    assert all(f'"kind":"{kind}"' in text for kind in [*KINDS, "explanations"])
+    assert '"name":"swapped"' in text
 
 
 def test_the_command_line_reports_a_survey_without_pictures(surveys, tmp_path) -> None:

@@ -116,14 +116,13 @@ def report(
 
     featuremaps report --survey survey/ --carry x-rays=survey-xray/ -m torchvision:resnet50
     """
-    opened, targets = _surveys(survey, carry)
+    surveyed = _surveyed(survey, carry)
     if not pictures:
-        typer.echo(str(_survey_report(opened, targets, model, weights, classes, device, layer, title, out)))
+        own: dict[str, Any] = {"title": title, "command": command_line(), **surveyed}
+        typer.echo(str(_survey_report(model, weights, classes, device, layer, out, own)))
         return
     if model is None:
         raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
-    if targets:
-        raise FeatureMapsError("--carry belongs to a report of a survey alone; leave out the pictures.")
     scope = model_under_study(model, weights, classes, device)
     sighting = scope.see(gathered(pictures))
     path = scope.report(
@@ -134,59 +133,54 @@ def report(
         targets=target or None,
         title=title,
         draw=draw or (),
-        survey=opened,
         command=command_line(),
         smooth=smooth or (),
         seed=seed,
         precision=precision,
         options=_settings(option),
+        **surveyed,
     )
     tell_refusals(sighting)
     typer.echo(str(path))
 
 
-def _surveys(survey: Path | None, carry: list[str] | None) -> tuple[Any, dict[str, Any]]:
-    """The survey and those that its detectors are carried to, by name."""
+def _surveyed(survey: Path | None, carry: list[str] | None) -> dict[str, Any]:
+    """The survey and those that its detectors are carried to, by name, opened."""
+    if survey is None:
+        if carry:
+            raise FeatureMapsError("--carry tries what was found in one survey on another: give the first, --survey.")
+        return {}
     from featuremaps.survey.survey import open_survey
 
-    targets = {}
+    others = {}
     for text in carry or []:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
             raise FeatureMapsError(f"--carry {text!r} is not understood; write NAME=FOLDER, x-rays=survey-xray/, say.")
-        targets[name] = open_survey(folder)
-    if targets and survey is None:
-        raise FeatureMapsError("--carry tries what was found in one survey on another: give the first, --survey.")
-    return None if survey is None else open_survey(survey), targets
+        others[name] = open_survey(folder)
+    return {"survey": open_survey(survey), "carry_to": others}
 
 
 def _survey_report(
-    survey: Any,
-    targets: dict[str, Any],
     model: str | None,
     weights: Path | None,
     classes: Path | None,
     device: str | None,
     layer: list[str] | None,
-    title: str,
     out: Path,
+    options: dict[str, Any],
 ) -> Path:
     """A report of a survey alone; with a model, pictures show where each channel fires."""
-    if survey is None:
+    if "survey" not in options:
         raise FeatureMapsError("there is nothing to report: give pictures and --model, or --survey, or both.")
     if layer and len(layer) > 1:
         raise FeatureMapsError(f"a survey is reported one layer at a time; {len(layer)} were given.")
     from featuremaps.report.survey_report import write_survey_report
 
-    own: dict[str, Any] = {
-        "targets": targets,
-        "layer": layer[0] if layer else None,
-        "title": title,
-        "command": command_line(),
-    }
+    layered = options | {"layer": layer[0] if layer else None, "path": out}
     if model is None:
-        return write_survey_report(survey, out, **own)
-    written: Path = model_under_study(model, weights, classes, device).report_survey(survey, out, **own)
+        return write_survey_report(**layered)
+    written: Path = model_under_study(model, weights, classes, device).report_survey(**layered)
     return written
 
 

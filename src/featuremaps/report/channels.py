@@ -1,6 +1,7 @@
 """The section in which a reader browses the channels: for each picture and layer all maps, small, sorted as asked."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -8,7 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.report.encode import picture_json
+from featuremaps.report.encode import alone, picture_json
 from featuremaps.report.explanations import Display
 from featuremaps.report.sprites import reduced, rounded, sprite
 
@@ -124,7 +125,7 @@ class ChannelsSection:
         """The pictures, and how their maps look at first. A picture that cannot be encoded fails alone."""
         cells = self.cells
         return {
-            "pictures": [_picture_json(picture, cells) for picture in self.pictures],
+            "pictures": [alone({"name": picture.name}, partial(picture.to_json, cells)) for picture in self.pictures],
             "display": dict(vars(self.display)),
             "sort": self.sort,
             "scaling": self.scaling,
@@ -140,10 +141,3 @@ def _layer_json(layer: BrowsedLayer, cells: int) -> dict[str, object]:
         return layer.to_json(cells)
     except Exception as error:
         return replace(layer, maps=None, failure=f"{type(error).__name__}: {error}").to_json(cells)
-
-
-def _picture_json(picture: BrowsedPicture, cells: int) -> dict[str, object]:
-    try:
-        return picture.to_json(cells)
-    except Exception as error:
-        return {"name": picture.name, "failure": f"{type(error).__name__}: {error}"}

@@ -1,6 +1,7 @@
 """Pictures and maps as text: data URIs and quantised integers, so that a whole report fits into one small file."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -82,3 +83,11 @@ def picture_file(image: Image, longest: int = 1024, quality: int | None = None) 
 def picture_json(image: Image, longest: int = 1024, quality: int | None = None) -> dict[str, object]:
     """The picture as a data URI with the size that it has on its own."""
     return {"source": picture_uri(image, longest, quality), "width": image.width, "height": image.height}
+
+
+def alone(known: dict[str, object], encode: Callable[[], dict[str, object]]) -> dict[str, object]:
+    """What `encode` gives; where it fails, what is `known` and the reason, so that only this part is missing."""
+    try:
+        return encode()
+    except Exception as error:
+        return known | {"failure": f"{type(error).__name__}: {error}"}

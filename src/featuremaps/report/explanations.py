@@ -9,7 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.report.encode import picture_json, quantise
+from featuremaps.report.encode import alone, picture_json, quantise
 from featuremaps.report.palettes import check_colormap, is_diverging
 
 SCALES = ("max", "minmax", "signed")
@@ -134,13 +134,6 @@ class Explanations:
     def to_json(self) -> dict[str, object]:
         """The pictures, and how their maps look at first. A picture that cannot be encoded fails alone."""
         return {
-            "pictures": [_explained_json(picture) for picture in self.pictures],
+            "pictures": [alone({"name": picture.name}, picture.to_json) for picture in self.pictures],
             "display": dict(vars(self.display)),
         }
-
-
-def _explained_json(picture: ExplainedPicture) -> dict[str, object]:
-    try:
-        return picture.to_json()
-    except Exception as error:
-        return {"name": picture.name, "failure": f"{type(error).__name__}: {error}"}

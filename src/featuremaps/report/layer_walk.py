@@ -9,7 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.report.encode import picture_json
+from featuremaps.report.encode import alone, picture_json
 from featuremaps.report.palettes import check_colormap
 from featuremaps.report.sprites import rounded, sprite
 
@@ -105,7 +105,7 @@ class LayerWalkSection:
 
     def to_json(self) -> dict[str, object]:
         """The pictures in the order given. A picture that cannot be encoded fails alone."""
-        pictures = [_picture_json(picture) for picture in self.pictures]
+        pictures = [alone({"name": picture.name}, picture.to_json) for picture in self.pictures]
         return {"pictures": pictures, "ranked_by": self.ranked_by, "colormap": self.colormap}
 
 
@@ -114,10 +114,3 @@ def _layer_json(layer: WalkedLayer) -> dict[str, object]:
         return layer.to_json()
     except Exception as error:
         return replace(layer, shape=None, top=(), failure=f"{type(error).__name__}: {error}").to_json()
-
-
-def _picture_json(picture: WalkedPicture) -> dict[str, object]:
-    try:
-        return picture.to_json()
-    except Exception as error:
-        return {"name": picture.name, "failure": f"{type(error).__name__}: {error}"}

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from PIL.Image import Image
 
-from featuremaps.report.encode import picture_json
+from featuremaps.report.encode import alone, picture_json
 from featuremaps.report.sprites import rounded
 
 LONGEST = 256
@@ -68,11 +68,7 @@ class PatternsSection:
 
     def to_json(self) -> dict[str, object]:
         """The units. One that cannot be encoded fails alone."""
-        return {"caption": self.caption, "patterns": [_pattern_json(pattern) for pattern in self.patterns]}
-
-
-def _pattern_json(pattern: Pattern) -> dict[str, object]:
-    try:
-        return pattern.to_json()
-    except Exception as error:
-        return {"unit": pattern.unit, "failure": f"{type(error).__name__}: {error}"}
+        return {
+            "caption": self.caption,
+            "patterns": [alone({"unit": pattern.unit}, pattern.to_json) for pattern in self.patterns],
+        }

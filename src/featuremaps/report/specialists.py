@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from featuremaps.report.encode import alone
 from featuremaps.report.survey_pictures import SurveyPicture
 
 
@@ -16,6 +17,11 @@ class ChannelOfClass:
     pictures: Sequence[SurveyPicture]
     proven: bool = True
 
+    def to_json(self) -> dict[str, object]:
+        """All pictures as data URIs."""
+        pictures = [picture.to_json() for picture in self.pictures]
+        return {"unit": self.unit, "words": self.words, "proven": self.proven, "pictures": pictures}
+
 
 @dataclass(frozen=True, eq=False)
 class ClassChannels:
@@ -25,6 +31,11 @@ class ClassChannels:
     words: str
     channels: Sequence[ChannelOfClass]
     article: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Its channels with their pictures."""
+        channels = [channel.to_json() for channel in self.channels]
+        return {"label": self.label, "words": self.words, "article": self.article, "channels": channels}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +51,4 @@ class SpecialistsSection:
 
     def to_json(self) -> dict[str, object]:
         """The classes. One whose pictures cannot be encoded fails alone."""
-        return {"caption": self.caption, "classes": [_class_json(one) for one in self.classes]}
-
-
-def _class_json(one: ClassChannels) -> dict[str, object]:
-    try:
-        channels = [
-            {
-                "unit": channel.unit,
-                "words": channel.words,
-                "proven": channel.proven,
-                "pictures": [picture.to_json() for picture in channel.pictures],
-            }
-            for channel in one.channels
-        ]
-    except Exception as error:
-        return {"label": one.label, "failure": f"{type(error).__name__}: {error}"}
-    return {"label": one.label, "words": one.words, "article": one.article, "channels": channels}
+        return {"caption": self.caption, "classes": [alone({"label": one.label}, one.to_json) for one in self.classes]}

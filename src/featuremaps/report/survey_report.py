@@ -17,21 +17,21 @@ def write_survey_report(
     survey: Survey,
     path: str | Path = "report.html",
     *,
-    targets: Mapping[str, Survey] = MappingProxyType({}),
+    carry_to: Mapping[str, Survey] = MappingProxyType({}),
     layer: str | None = None,
     title: str = "",
     command: str = "",
 ) -> Path:
     """Write one HTML file that asks the five questions of a layer (the deepest if none is named); return its path.
 
-    `targets` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
+    `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
     """
-    return write(survey_report(survey, targets, layer=layer, title=title, command=command), path)
+    return write(survey_report(survey, carry_to, layer=layer, title=title, command=command), path)
 
 
 def survey_report(
     survey: Survey,
-    targets: Mapping[str, Survey] = MappingProxyType({}),
+    carry_to: Mapping[str, Survey] = MappingProxyType({}),
     *,
     layer: str | None = None,
     title: str = "",
@@ -51,13 +51,13 @@ def survey_report(
             command=command,
             created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         ),
-        findings=_findings(survey, targets),
-        sections=survey_sections(survey, targets, layer=layer),
+        findings=_findings(survey, carry_to),
+        sections=survey_sections(survey, carry_to, layer=layer),
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in pictures.bad),
     )
 
 
-def _findings(survey: Survey, targets: Mapping[str, Survey]) -> tuple[str, ...]:
+def _findings(survey: Survey, carry_to: Mapping[str, Survey]) -> tuple[str, ...]:
     """What was surveyed, and how often the model was right where that is known."""
     count = len(survey.pictures)
     classes = f" of {len(survey.classes)} classes" if survey.classes else ", without labels"
@@ -65,6 +65,6 @@ def _findings(survey: Survey, targets: Mapping[str, Survey]) -> tuple[str, ...]:
     sentences = [f"{survey.manifest.model} was surveyed over {count:,} pictures{classes}: {layers}."]
     if survey.pictures.bad:
         sentences.append(f"{len(survey.pictures.bad)} more could not be read and do not count.")
-    if targets:
-        sentences.append(f"What was found is carried over to {', '.join(targets)}.")
+    if carry_to:
+        sentences.append(f"What was found is carried over to {', '.join(carry_to)}.")
     return tuple(sentences)

@@ -26,7 +26,7 @@ CHANNELS, PICTURES, UNITS, ROW, MISTAKES = 3, 4, 3, 6, 24
 
 def survey_sections(
     survey: Survey,
-    targets: Mapping[str, Survey] = MappingProxyType({}),
+    carry_to: Mapping[str, Survey] = MappingProxyType({}),
     *,
     layer: str | None = None,
     channels: Mapping[str, Sequence[int]] = MappingProxyType({}),
@@ -37,14 +37,14 @@ def survey_sections(
 ) -> tuple[Section, ...]:
     """The five questions, asked of one layer of a survey: the deepest unless another is named.
 
-    `targets` are surveys of the same model in other domains, onto which detectors are carried over. `channels` are
+    `carry_to` are surveys of the same model in other domains, onto which detectors are carried over. `channels` are
     used for a class instead of those that separate it best, `names` maps labels to the model's outputs. `name` is what
-    this survey is called beside the targets, `of` stands before each title. A part that cannot be made says why.
+    this survey is called beside the others, `of` stands before each title. A part that cannot be made says why.
     """
     asked = AskedSurvey(
         survey,
         layer_of(survey, layer or list(survey.layers)[-1]),
-        targets,
+        carry_to,
         name or survey.path.name,
         most_classes,
         dict(channels),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from featuremaps.report.encode import alone
 from featuremaps.report.survey_pictures import SurveyPicture
 
 
@@ -35,11 +36,4 @@ class UnitPicturesSection:
 
     def to_json(self) -> dict[str, object]:
         """The units. One that cannot be encoded fails alone."""
-        return {"caption": self.caption, "units": [_unit_json(unit) for unit in self.units]}
-
-
-def _unit_json(unit: PicturedUnit) -> dict[str, object]:
-    try:
-        return unit.to_json()
-    except Exception as error:
-        return {"unit": unit.unit, "failure": f"{type(error).__name__}: {error}"}
+        return {"caption": self.caption, "units": [alone({"unit": unit.unit}, unit.to_json) for unit in self.units]}
