@@ -27,7 +27,7 @@ from benchmarks import specialists
 from benchmarks.cases import made
 from benchmarks.table import aligned
 
-BATCH, CLASSES = 32, 4
+BATCH, CLASSES = 16, 4
 REAL = ("cat", "truck")
 GOALS: dict[specialists.Precision, float] = {"float32": 1.3, "bfloat16": 2.4}
 LARGE = (100_000, 2_048, 1_000)
@@ -183,14 +183,15 @@ ASKS = {
     "separation": "survey.separation()",
 }
 ASKED = """
-import json, resource, time
+import json, time
 import featuremaps as fm
 from featuremaps.survey import survey as _
 start = time.perf_counter()
 survey = fm.open_survey({folder!r})
 {ask}
 seconds = time.perf_counter() - start
-print(json.dumps(dict(seconds=seconds, gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)))
+from benchmarks.memory import high_water
+print(json.dumps(dict(seconds=seconds, gib=high_water() / 2**30)))
 """
 """A question asked in a process of its own, whose peak of memory is then the question's, libraries included."""
 
@@ -234,7 +235,7 @@ def _met(met: bool, goal: str) -> str:
 def main() -> None:
     """Measure, print, and write the file asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.surveys", description="how fast surveys are")
-    parser.add_argument("--pictures", type=int, default=512)
+    parser.add_argument("--pictures", type=int, default=1024)
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1))

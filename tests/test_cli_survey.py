@@ -74,6 +74,27 @@ def test_survey_again_changes_nothing_and_goes_on_where_shards_are_gone(
     assert "keep 4" in capsys.readouterr().err
 
 
+def test_units_writes_a_page_for_every_unit_or_those_named(
+    survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("units", survey, "-n", "2", "-o", tmp_path / "all") == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "all" / "unit.html")]
+    units = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "all" / "data").glob("*.js"))
+    assert units.count('"statistics":') == 96
+    assert '"map":"data:image' not in units
+
+    given = ("units", survey, "layer4:14", "layer4:3", "-n", "2", "-m", "demo-fixed", "--draw", "-o", tmp_path / "two")
+    assert run(*given) == 0
+    units = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "two" / "data").glob("*.js"))
+    assert set(re.findall(r'"channel":(\d+)', units)) == {"3", "14"}
+    assert units.count('"map":"data:image') == 4
+    assert len(list((tmp_path / "two" / "pictures").glob("drawn-*"))) == 2
+
+    capsys.readouterr()
+    assert run("units", survey, "--draw", "-o", tmp_path / "no") == 1
+    assert "--draw takes a while for each unit: name them, and the model" in capsys.readouterr().err
+
+
 def test_survey_of_a_table_with_names_for_its_columns(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import torch
-
 from featuremaps.asking import MethodLike, asked, methods_of, several
 from featuremaps.comparison import Comparison, Explanation
 from featuremaps.drawing_study import DrawingStudy
@@ -16,6 +14,7 @@ from featuremaps.explain import Smoothing, compare
 from featuremaps.methods import Method
 from featuremaps.needs import Precision
 from featuremaps.sight import Sighting
+from featuremaps.tapping import device_of
 
 if TYPE_CHECKING:
     from featuremaps.draw import Drawing, Drawings
@@ -214,7 +213,7 @@ class Scope(DrawingStudy):
             model=self.name,
             architecture=type(self.model).__name__,
             preprocessing=self.preprocessing.describe(),
-            device=next((p.device for p in self.model.parameters()), torch.device("cpu")),
+            device=device_of(self.model),
             seed=seed,
             precision=precision,
             command=command,

@@ -113,6 +113,11 @@ def to_model(model: nn.Module, inputs: Tensor) -> Tensor:
     return inputs if like is None else inputs.to(like.device, like.dtype)
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's weights are; the CPU where it has none."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
 def first_tensor(output: object) -> Tensor | None:
     """The tensor in a layer's output: itself, or the first of a tuple, list, dict or model output."""
     if isinstance(output, Tensor):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stand_in_detector import surveyed
 
-from featuremaps.survey.charts import MOST, roc_chart, scores_chart, separation_chart
+from featuremaps.survey.charts import MOST, comparison_charts, roc_chart, scores_chart, separation_chart
 from featuremaps.survey.detection import Detection
 from featuremaps.survey.models import ModelComparison, compare_models
 
@@ -81,3 +81,19 @@ def test_separation_has_every_class_model_and_domain(compared: ModelComparison) 
         assert found is not None
         assert row["area"] == pytest.approx(found.area.value, abs=1e-5)
         assert row["low"] <= row["area"] <= row["high"]
+
+
+def test_a_comparison_has_the_curves_of_every_model_and_domain(compared: ModelComparison) -> None:
+    charts = comparison_charts(compared)
+    assert list(charts) == ["separation", *(f"roc-{label}" for label in compared.labels)]
+    names = {row["name"] for row in rows_of(charts["roc-hammer"], charts["roc-hammer"])}
+    assert names == {f"{name}, {name}-{data}" for name in ("demo", "demo-fixed") for data in ("photograph", "xray")}
+
+
+def test_saving_writes_a_page_to_hover_over(compared: ModelComparison, tmp_path) -> None:
+    for found in (compared, xrays(compared)):
+        written = found.save(tmp_path / type(found).__name__)
+        page = written[-1].read_text(encoding="utf-8")
+        assert written[-1].name == "charts.html"
+        assert page.count('<figure data-chart="') == (4 if found is compared else 2)
+        assert "src=" not in page.split('<script type="module">')[0]

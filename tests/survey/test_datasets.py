@@ -11,7 +11,17 @@ import pytest
 import torch
 from PIL import Image
 from survey_samples import survey_of, write_pictures
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 from torchvision.datasets import ImageFolder
 
 from featuremaps.errors import OptionError, SurveyError
@@ -121,6 +131,48 @@ def test_a_users_own_dataset(paths: list[Path]) -> None:
         assert found[0][2] == pixels(paths[0])
         assert found[3][2] == "dataset[3] raised OSError: disk trouble"
         assert found[4][2] == "its label is 9, and the 2 classes are numbered from 0 to 1."
+
+
+def test_a_loader_is_gone_through_as_it_draws_and_collates(paths: list[Path]) -> None:
+    own = Own(paths)
+    drawn = DataLoader(own, batch_size=2, sampler=SubsetRandomSampler([4, 0, 1]))
+    assert [label for _, label, _ in loaded(examples_of(drawn))[:2]] == [0, 1]
+    assert examples_of(drawn).classes == ("zero", "one")
+    assert len(examples_of(DataLoader(own, shuffle=True))) == 5
+
+    def renamed(items: list[Any]) -> dict[str, Any]:
+        return {"image": [image for image, _ in items], "label": torch.tensor([1 - int(label) for _, label in items])}
+
+    found = loaded(examples_of(DataLoader(own, collate_fn=renamed)))
+    assert [label for _, label, _ in found[:3]] == [1, 0, 0]
+    assert found[0][2] == pixels(paths[0])
+    pairs = DataLoader(own, collate_fn=lambda items: list(zip(*items, strict=True)))
+    assert [label for _, label, _ in loaded(examples_of(pairs))[:3]] == [0, 1, 1]
+
+    for refused in (
+        DataLoader(own, sampler=WeightedRandomSampler([1.0] * 5, 5)),
+        DataLoader(own, sampler=RandomSampler(own, replacement=True)),
+        DataLoader(own, batch_sampler=[[0, 1], [2]]),
+    ):
+        with pytest.raises(SurveyError, match=r"draws its items by a \w+, so which ones .*Subset\(dataset, numbers\)"):
+            examples_of(refused)
+
+
+def test_parts_of_a_dataset_are_told_apart(paths: list[Path]) -> None:
+    own, values = Own(paths), torch.rand(5, 3, 8, 8)
+    datasets = [
+        own,
+        Subset(own, [0, 1]),
+        Subset(own, [0, 2]),
+        ConcatDataset([own, Subset(own, [0])]),
+        ConcatDataset([own, Subset(own, [1])]),
+        TensorDataset(values),
+        TensorDataset(values + 1),
+        DataLoader(own, collate_fn=list),
+    ]
+    assert len({examples_of(dataset).identity() for dataset in datasets}) == len(datasets)
+    assert examples_of(Subset(own, [0, 1])).identity() == examples_of(Subset(Own(paths), [0, 1])).identity()
+    assert examples_of(Subset(own, [2])).classes == ("zero", "one")
 
 
 def test_preprocessed_tensors(tmp_path: Path) -> None:

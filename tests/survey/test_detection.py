@@ -91,7 +91,7 @@ def test_words_and_files(tmp_path: Path) -> None:
     found = on_xrays()
     assert repr(found).startswith("<Detection: hammer in demo-fixed-xray: area 0.9")
     assert "The best threshold here would be" in str(found)
-    png, words, scores = found.save(tmp_path / "new")
+    png, words, scores, _ = found.save(tmp_path / "new")
     assert png.read_bytes().startswith(PNG)
     summary = json.loads(words.read_text(encoding="utf-8"))
     assert summary["area"]["low"] < summary["area"]["value"] < summary["area"]["high"]

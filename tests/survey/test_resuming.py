@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from survey_samples import contents, small_model, survey_of, write_pictures
 from torchvision.transforms import v2
 
 from featuremaps.errors import SurveyError
+from featuremaps.survey.store import alone_in
 from featuremaps.survey.survey import open_survey
 from featuremaps.view import Preprocessing
 
@@ -42,11 +45,10 @@ def test_a_full_disk_is_said_and_what_is_finished_is_kept(
 ) -> None:
     write_pictures(tmp_path / "pictures", {"a": 5, "b": 5})
     survey_of(tmp_path / "pictures", tmp_path / "whole")
-    real, calls = os.fsync, []
+    real, files = os.fsync, count()
 
     def fsync(descriptor: int) -> None:
-        calls.append(descriptor)
-        if len(calls) == 2 * at + 1:  # a file's; the others are its folder's
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and next(files) == at:  # the others are folders
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
@@ -59,6 +61,16 @@ def test_a_full_disk_is_said_and_what_is_finished_is_kept(
     monkeypatch.undo()
     survey_of(tmp_path / "pictures", tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_two_at_once_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", {"a": 5})
+    with alone_in(tmp_path / "out"):
+        with pytest.raises(SurveyError, match="out is being written by another process. Wait until it ends"):
+            survey_of(tmp_path / "pictures", tmp_path / "out")
+        assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out").exists()
+    assert len(survey_of(tmp_path / "pictures", tmp_path / "out").pictures) == 5
 
 
 def test_ctrl_c_loses_one_shard_at_most(tmp_path: Path) -> None:

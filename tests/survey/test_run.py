@@ -1,5 +1,7 @@
 """A survey keeps what the model does: every number against a loop over the pictures, whatever reads and batches them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +229,19 @@ def test_errors(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="predictions=True needs a classifier, and Sequential gives no class scores"):
         survey_of(inputs, tmp_path / "out", "0", small_model()[:3], predictions=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_survey_is_opened_and_asked_without_pandas(tmp_path: Path) -> None:
+    """Which nothing here needs, and which takes longer to import than a survey to open."""
+    write_pictures(tmp_path / "pictures", {"a": 3, "b": 2})
+    survey_of(tmp_path / "pictures", tmp_path / "out")
+    program = """
+import sys
+from featuremaps.survey.survey import open_survey
+found = open_survey(sys.argv[1])
+found.top("3:1", 2), found.vectors("3"), found.specialists("3", per_image=2, per_class=2)
+print("pandas" in sys.modules, found.pictures.labels.tolist())
+"""
+    given = [sys.executable, "-c", program, str(tmp_path / "out")]
+    done = subprocess.run(given, capture_output=True, text=True, check=True)
+    assert done.stdout == "False [0, 0, 0, 1, 1]\n"

@@ -1,4 +1,4 @@
-"""`featuremaps survey` and `top`: make a survey of a dataset, and look at the real pictures of a unit."""
+"""`featuremaps survey`, `top` and `units`: make a survey of a dataset, and look at what single units do in it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,6 +126,45 @@ def top(
         stem = file_name("top", found.unit, found.which, *([found.label] if found.label else []))
         written += [*found.save(out), write_figure(out / f"{stem}.png", found.figure())]
     tell_written(written)
+
+
+@app.command()
+def units(
+    survey: SurveyFolder,
+    units: Annotated[
+        list[str] | None, typer.Argument(help="Units, layer:channel. Default: every one.", show_default=False)
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many of its strongest pictures a page shows.")] = 9,
+    draw: Annotated[bool, typer.Option("--draw", help="Draw the units named, and show that beside them.")] = False,
+    model: ModelOfSurvey = None,
+    weights: Weights = None,
+    pictures: Pictures = None,
+    out: Folder = Path("units"),
+    device: Device = None,
+) -> None:
+    """Write a page for every unit of a survey: its strongest pictures, its classes, its figures, the channels like it.
+
+    One `unit.html` and its data, to open without a server: unit.html#layer4-452 is a unit's own address. With the
+    model, also where each unit looks in its pictures.
+
+    **Examples**
+
+    featuremaps units survey/ -o pages/
+
+    featuremaps units survey/ layer4:452 layer4:7 --draw --model torchvision:resnet50
+    """
+    if draw and not (units and model):
+        raise FeatureMapsError("--draw takes a while for each unit: name them, and the model, --model.")
+    from featuremaps.report.unit_pages import write_unit_pages
+
+    if model is None:
+        page = write_unit_pages(opened(survey, None, weights, None, device, pictures), out, units or None, n=n)
+    else:
+        scope = model_under_study(model, weights, None, device)
+        asked = scope.open_survey(survey, pictures)
+        drawings = scope.draw(units, real=asked) if draw else None
+        page = scope.unit_pages(asked, out, units or None, n=n, drawings=drawings)
+    typer.echo(str(page))
 
 
 def _lines(path: Path | None) -> list[str] | None:

@@ -18,6 +18,7 @@ from featuremaps.draw.spectrum import frequencies, levelled
 from featuremaps.draw.watcher import to_input
 from featuremaps.errors import FeatureMapsError, ImageError, ModelError
 from featuremaps.sight import Seen
+from featuremaps.tapping import device_of
 
 FURTHEST = 0.98
 """The share of the canvas's limit at which a given picture's black and white are begun."""
@@ -101,11 +102,6 @@ def as_waves(
     coefficients = torch.fft.fft2(decorrelate(inside), norm="ortho")
     numbers: Tensor = (coefficients.real - coefficients.imag) / amplitudes
     return numbers
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model's weights are."""
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def rounded(pictures: Float[Tensor, "row channel height width"]) -> Float[Tensor, "row channel height width"]:

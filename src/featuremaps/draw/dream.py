@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.anatomy import Anatomy
-from featuremaps.draw.beginning import begun, device_of, rounded, sized, whole
+from featuremaps.draw.beginning import begun, rounded, sized, whole
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.optimise import Climb, Course, ascend
@@ -25,6 +25,7 @@ from featuremaps.layers.addresses import Address, parse
 from featuremaps.rules import Rule
 from featuremaps.sight import Seen
 from featuremaps.state import preserved
+from featuremaps.tapping import device_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 
 from featuremaps.anatomy import Anatomy
 from featuremaps.chunks import out_of_memory
-from featuremaps.draw.beginning import device_of, rounded
+from featuremaps.draw.beginning import rounded
 from featuremaps.draw.canvases import canvas_settings, find_canvas
 from featuremaps.draw.compiled import Compiled
 from featuremaps.draw.diversity import likeness
@@ -30,6 +30,7 @@ from featuremaps.outputs import Classes
 from featuremaps.rules import Rule
 from featuremaps.sight import Seen
 from featuremaps.state import Session
+from featuremaps.tapping import device_of
 
 STRIDE = 7919
 """How far the seeds of two steps are apart."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from featuremaps.anatomy import Anatomy
-from featuremaps.draw.beginning import Beginning, as_waves, begun, device_of, rounded, sized, whole
+from featuremaps.draw.beginning import Beginning, as_waves, begun, rounded, sized, whole
 from featuremaps.draw.canvas import Shape
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.fourier import FourierCanvas
@@ -21,6 +21,7 @@ from featuremaps.layers.addresses import parse
 from featuremaps.rules import Rule
 from featuremaps.sight import Seen
 from featuremaps.state import Session, preserved
+from featuremaps.tapping import device_of
 
 Start = Literal["content", "noise"]
 CANVAS = FourierCanvas(rate=0.1)

@@ -18,7 +18,7 @@ STYLE = """
 body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
        font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.3rem; }
-figure { margin: 0.5rem 0; overflow-x: auto; }
+figure { margin: 0.5rem 0; max-width: 100%; overflow-x: auto; }
 #vg-tooltip-element { background: var(--tip) !important; color: var(--ink) !important; border: 1px solid #8888;
                       font: 13px system-ui, sans-serif; }
 #vg-tooltip-element table tr td.key { color: inherit; opacity: 0.7; }

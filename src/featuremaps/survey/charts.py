@@ -15,8 +15,25 @@ from featuremaps.survey.plots import WITH, WITHOUT
 
 Chart = dict[str, Any]
 WIDTH, HEIGHT, SQUARE = 460, 240, 300
+CURVES = 8
 MOST = 2000
 """More points than this are thinned out evenly, with a note: each costs about a hundred bytes of the page."""
+
+
+def detection_charts(found: Detection) -> dict[str, Chart]:
+    """The charts of one detector on one set of pictures, by name."""
+    return {"scores": scores_chart(found), "roc": roc_chart({found.data: found})}
+
+
+def comparison_charts(comparison: ModelComparison) -> dict[str, Chart]:
+    """The charts of models beside each other, by name; ROC curves of the first `CURVES` classes."""
+    charts = {"separation": separation_chart(comparison)}
+    for label in comparison.labels[:CURVES]:
+        standings = [comparison.of(model, label) for model in comparison.models]
+        both = [(one.model, found) for one in standings for found in (one.source, one.target) if found is not None]
+        curves = {f"{model}, {found.data}": found for model, found in both}
+        charts[f"roc-{label}"] = roc_chart(curves, f"ROC curves of {label}")
+    return charts
 
 
 def scores_chart(found: Detection) -> Chart:
@@ -69,7 +86,7 @@ def scores_chart(found: Detection) -> Chart:
     return _finished(alt.layer(points, rules), f"Scores for {found.label} in {found.data}", note)
 
 
-def roc_chart(found: Mapping[str, Detection]) -> Chart:
+def roc_chart(found: Mapping[str, Detection], title: str = "ROC curves") -> Chart:
     """ROC curves by name, each with its carried threshold as a point; hover for the threshold at every step."""
     import altair as alt
 
@@ -103,7 +120,7 @@ def roc_chart(found: Mapping[str, Detection]) -> Chart:
     kept = alt.Chart(_data(carried)).mark_point(filled=True, size=110, opacity=1)
     marks = kept.encode(x=x, y=y, color=colour, tooltip=said)
     chart = alt.layer(lines, steps, marks, data=_data(rows)).properties(width=SQUARE, height=SQUARE)
-    return _finished(chart, "ROC curves", "points: the thresholds brought along")
+    return _finished(chart, title, "points: the thresholds brought along")
 
 
 def separation_chart(comparison: ModelComparison) -> Chart:

@@ -24,7 +24,8 @@ from featuremaps.running import quickest
 from featuremaps.state import Session
 from featuremaps.survey.loading import Loaded
 from featuremaps.survey.statistics import RANKINGS, Best, By, End, Pooled, best, pool
-from featuremaps.tapping import to_model
+from featuremaps.survey.transfer import sent_ahead
+from featuremaps.tapping import device_of, to_model
 from featuremaps.watching import watch
 
 TOP = 5
@@ -104,7 +105,7 @@ def compute_shard(session: Session, plan: Plan, number: int, examples: Iterable[
     with torch.no_grad():
         # A session's first pass shows what can be folded: with it on no picture, every batch of a shard runs alike.
         _forward(session, plan, torch.zeros(1, *plan.shape))
-        for rows, inputs in _batches(shard, plan, examples):
+        for rows, inputs in sent_ahead(_batches(shard, plan, examples), device_of(session.model)):
             for done, pooled, shares in _run(session, plan, shard, rows, inputs):
                 shard.rows += done
                 for layer, one in pooled.items():
@@ -136,12 +137,12 @@ def _batches(shard: _Shard, plan: Plan, examples: Iterable[Loaded]) -> Iterator[
 Run = tuple[list[int], dict[str, Pooled], Tensor | None]
 
 
-def _run(session: Session, plan: Plan, shard: _Shard, rows: list[int], inputs: list[Tensor]) -> Iterator[Run]:
+def _run(session: Session, plan: Plan, shard: _Shard, rows: list[int], inputs: Tensor) -> Iterator[Run]:
     """One batch, in halves where memory runs out; pictures of a size that the model cannot take are put aside."""
     for row in rows:
         shard.outcomes[row] = _light(shard.outcomes[row])
     try:
-        pooled, shares = _forward(session, plan, torch.stack(inputs))
+        pooled, shares = _forward(session, plan, inputs)
         yield rows, pooled, shares
         return
     except (RuntimeError, ModelError) as error:

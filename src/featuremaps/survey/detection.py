@@ -103,7 +103,13 @@ class Detection:
         return detection_figure(self)
 
     def save(self, folder: str | Path = ".") -> list[Path]:
-        """Write `detection.png`, `detection.json` (all figures) and `scores.csv` (a row for each picture)."""
+        """Write `detection.png`, `detection.json` (all figures), `scores.csv` (a row a picture), and `charts.html`.
+
+        The last is to hover over, without a network: the score of every picture, and the ROC curve.
+        """
+        from featuremaps.survey.chart_page import save_page
+        from featuremaps.survey.charts import detection_charts
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         files = [folder / name for name in ("detection.png", "detection.json", "scores.csv")]
@@ -115,7 +121,8 @@ class Detection:
             shown = ["" for _ in self.names] if self.probabilities is None else map(float, self.probabilities)
             for name, truth, score, chance in zip(self.names, self.positives, self.scores, shown, strict=True):
                 out.writerow([name, int(truth), float(score), int(score >= self.threshold), chance])
-        return files
+        page = save_page(detection_charts(self), folder / "charts.html", f"{self.label} in {self.data}")
+        return [*files, page]
 
     def __str__(self) -> str:
         """The finding in a sentence or two."""

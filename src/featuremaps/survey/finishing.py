@@ -1,15 +1,27 @@
 """The final tables, from the shards on disk: a block of channels at a time, so that memory does not grow."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from featuremaps.survey.manifest import SurveyedLayer
-from featuremaps.survey.shards import PICTURES, Standing, encoded, labels_in, part_file, read_vectors, reading
+from featuremaps.survey.shards import (
+    PICTURES,
+    Standing,
+    encoded,
+    labels_in,
+    part_file,
+    read_vectors,
+    reading,
+    values_of,
+    writing,
+)
 from featuremaps.survey.statistics import (
     QUANTILES,
     RANKINGS,
@@ -18,7 +30,7 @@ from featuremaps.survey.statistics import (
     rows_and_columns,
     summary,
 )
-from featuremaps.survey.store import Store
+from featuremaps.survey.store import AT_ONCE, Store, Write
 
 BLOCK = 2**24  # values of one pool held at a time
 ROWS = 2**15  # of a row group, small enough that one unit is found without reading much
@@ -68,33 +80,34 @@ def finish(store: Store, standing: Standing) -> None:
     if classes is None and known:
         classes = tuple(map(str, range(known)))
     count = len(classes or ())
-    written = {
-        "pictures.parquet": store.write("pictures.parquet", _streamed(PICTURES, _pictures(store))),
-        "top.parquet": store.write("top.parquet", _streamed(TOP_TABLE, _top(store, standing))),
-    }
-    tables = _of_vectors(store, labels, count)
+    by_class: dict[str, str] = {}
 
-    def write_channels(channels: Any) -> None:
+    def write_channels(channels: BinaryIO) -> None:
         # What is read of the vectors once serves both tables.
-        def write_classes(classes: Any) -> None:
-            with _writer(channels, CHANNELS) as own, _writer(classes, CLASSES) as by_class:
-                for of_channels, of_classes in tables:
+        def write_classes(classes: BinaryIO) -> None:
+            with (
+                writing(channels, CHANNELS, encoded(CHANNELS)) as own,
+                writing(classes, CLASSES, encoded(CLASSES)) as writer,
+            ):
+                for of_channels, of_classes in _of_vectors(store, labels, count):
                     own.write_table(of_channels, row_group_size=ROWS)
-                    by_class.write_table(of_classes, row_group_size=ROWS)
+                    writer.write_table(of_classes, row_group_size=ROWS)
 
-        written["classes.parquet"] = store.write("classes.parquet", write_classes)
+        by_class["classes.parquet"] = store.write("classes.parquet", write_classes)
 
-    written["channels.parquet"] = store.write("channels.parquet", write_channels)
-    store.finish(tables=written, classes=classes)
+    written = store.write_all(
+        {
+            "pictures.parquet": _streamed(PICTURES, _pictures(store)),
+            "top.parquet": _streamed(TOP_TABLE, _top(store, standing)),
+            "channels.parquet": write_channels,
+        }
+    )
+    store.finish(tables=written | by_class, classes=classes)
 
 
-def _writer(stream: Any, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(stream, schema, **encoded(schema))
-
-
-def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Any:
-    def write(stream: Any) -> None:
-        with _writer(stream, schema) as writer:
+def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Write:
+    def write(stream: BinaryIO) -> None:
+        with writing(stream, schema, encoded(schema)) as writer:
             for group in groups:
                 writer.write_table(group, row_group_size=ROWS)
 
@@ -111,8 +124,7 @@ def _labels(store: Store) -> NDArray[np.int64]:
     """The label of every good picture in order, -1 where there is none."""
     found = [np.zeros(0, np.int64)]
     for table in _pictures(store):
-        good = table["reason"].is_null().to_numpy()
-        found.append(labels_in(table)[good])
+        found.append(labels_in(table.filter(pc.is_null(table["reason"]))))
     return np.concatenate(found)
 
 
@@ -139,21 +151,15 @@ def _top(store: Store, standing: Standing) -> Iterator[pa.Table]:
 
 def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[range, dict[str, NDArray[np.float32]]]]:
     """The layer's vectors over all pictures, some channels at a time, (channel, picture) for each pool."""
-    for start in range(0, layer.channels, width):
-        channels = range(start, min(start + width, layer.channels))
-        yield (
-            channels,
-            {
-                pool: np.concatenate(
-                    [
-                        read_vectors(store.folder, layer, pool, shard.number, channels)
-                        for shard in store.manifest.shards
-                    ],
-                    axis=1,
-                )
-                for pool in store.manifest.pools
-            },
-        )
+    pools, shards = store.manifest.pools, [shard.number for shard in store.manifest.shards]
+    with ThreadPoolExecutor(AT_ONCE, "reading") as threads:
+        for start in range(0, layer.channels, width):
+            channels = range(start, min(start + width, layer.channels))
+            read = {
+                pool: threads.map(partial(read_vectors, store.folder, layer, pool, channels=channels), shards)
+                for pool in pools
+            }
+            yield channels, {pool: np.concatenate(list(parts), axis=1) for pool, parts in read.items()}
 
 
 def _width(pictures: int) -> int:
@@ -197,7 +203,7 @@ def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     for shard in store.manifest.shards:
         with reading(store.folder / part_file("counts", shard.number)) as file:
             table = file.read_row_group(at)
-        parts.append([table[name].to_numpy() for name in ("active", "positive", "positions")])
+        parts.append([values_of(table[name]) for name in ("active", "positive", "positions")])
     active, positive, positions = np.sum(parts, axis=0)
     return active, positive, positions
 

@@ -102,7 +102,13 @@ class ModelComparison:
         return sums_figure(name, [self.of(model, name) for model in self.models])
 
     def save(self, folder: str | Path = ".") -> list[Path]:
-        """Write `models.csv` (the table) and a figure (PNG) for each class, and one of all where there are several."""
+        """Write `models.csv` (the table), a figure (PNG) for each class, one of all, and `charts.html`.
+
+        The last is to hover over, without a network: every area, and the ROC curves of the first classes.
+        """
+        from featuremaps.survey.chart_page import save_page
+        from featuremaps.survey.charts import comparison_charts
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / "models.csv"]
@@ -114,7 +120,8 @@ class ModelComparison:
         for label in [*self.labels, *([None] if len(self.labels) > 1 else [])]:
             written.append(folder / f"{file_name('models', label or 'all')}.png")
             written[-1].write_bytes(png_of(self.figure(label)))
-        return written
+        title = f"{', '.join(self.models)} beside each other"
+        return [*written, save_page(comparison_charts(self), folder / "charts.html", title)]
 
     def __repr__(self) -> str:
         return "\n".join([f"<ModelComparison of {len(self.models)} models:", *map(_line, self.standings)]) + ">"

@@ -23,11 +23,11 @@ from featuremaps.survey.fingerprint import check_same, model_digest, preprocessi
 from featuremaps.survey.loading import load_alone
 from featuremaps.survey.manifest import NAME, Manifest, SurveyedLayer, read_manifest
 from featuremaps.survey.store import Store
-from featuremaps.tapping import to_model
+from featuremaps.tapping import device_of, to_model
 from featuremaps.view import Preprocessing
 
 SHARDS = 128  # about as many as a survey is made of, between the two sizes below
-SMALLEST, LARGEST = 256, 8192
+SMALLEST, LARGEST = 512, 8192
 SHARD_VALUES = 2**24  # most channels times pictures held until a shard is written
 
 
@@ -101,8 +101,7 @@ def prepared(
         check_same(there, manifest, out)
     store = Store(out, there or manifest)
     store.begin()
-    device = next((p.device.type for p in anatomy.model.parameters()), "cpu")
-    batch_size = options.batch_size or (16 if device == "cpu" else 128)
+    batch_size = options.batch_size or (16 if device_of(anatomy.model).type == "cpu" else 128)
     names = tuple(layer.name for layer in surveyed)
     plan = Plan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
     return Job(anatomy.model, preprocessing, examples, plan, store, options.workers)

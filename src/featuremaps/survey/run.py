@@ -19,6 +19,7 @@ from featuremaps.survey.finishing import finish
 from featuremaps.survey.loading import stream
 from featuremaps.survey.preparing import Job, Options, prepared
 from featuremaps.survey.shards import Standing, admit_shard, write_shard
+from featuremaps.survey.store import alone_in
 from featuremaps.survey.survey import Survey, open_survey
 from featuremaps.view import Preprocessing
 
@@ -50,15 +51,16 @@ def run_survey(
     `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
     nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures
     are computed between two writes. `engine` "ray" computes shards on a Ray cluster. Raises `SurveyError` where `out`
-    holds another survey, or any and not `resume`.
+    holds another survey, or any and not `resume`, or is being written by another process.
     """
     run = engine_named(engine)
     options = Options(batch_size, workers, precision, predictions, shard, keep, resume)
     examples = examples_of(dataset, image=image, label=label, classes=labels)
     names = None if classes is None else tuple(classes)
-    job = prepared(anatomy, preprocessing, examples, layers, Path(out), options, model_name, names)
-    if not job.store.manifest.complete:
-        complete(job, run(job))
+    with alone_in(Path(out)):
+        job = prepared(anatomy, preprocessing, examples, layers, Path(out), options, model_name, names)
+        if not job.store.manifest.complete:
+            complete(job, run(job))
     return open_survey(out, dataset=examples, anatomy=anatomy)
 
 

@@ -1,10 +1,12 @@
 """A shard's result as files: vectors by layer, predictions, and the parts that the final tables are made from."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +18,10 @@ from featuremaps.errors import SurveyError
 from featuremaps.survey.computing import TOP, LayerResult, ShardResult
 from featuremaps.survey.manifest import FinishedShard, SurveyedLayer
 from featuremaps.survey.statistics import RANKINGS, Best, By, End, merged
-from featuremaps.survey.store import Store
+from featuremaps.survey.store import Store, Write
 
 HALF_MOST = float(np.finfo(np.float16).max)
+GATHERED = 2**20  # bytes
 PICTURES = pa.schema(
     [
         ("picture", pa.int64()),
@@ -68,27 +71,23 @@ class Standing:
 
 def write_shard(store: Store, result: ShardResult, standing: Standing) -> None:
     """Put everything of a shard on disk, and then into the manifest."""
-    number, files = result.number, {}
-    good = result.good
-    for layer in store.manifest.layers:
+    number, good, manifest = result.number, result.good, store.manifest
+    files: dict[str, Write] = {}
+    for layer in manifest.layers:
         own = result.layers.get(layer.name)
-        for pool in store.manifest.pools:
+        for pool in manifest.pools:
             values = np.zeros((0, layer.channels), np.float32) if own is None else getattr(own, pool)
-            name = vectors_file(layer, pool, number)
-            files[name] = store.write(name, parquet(vectors_table(good, values), plain=True))
-    if store.manifest.predictions:
-        name = f"predictions/{number:05d}.parquet"
-        files[name] = store.write(name, parquet(_predictions(result)))
-    numbers = store.manifest.numbers(number)
+            files[vectors_file(layer, pool, number)] = parquet(partial(vectors_table, good, values), plain=True)
+    if manifest.predictions:
+        files[f"predictions/{number:05d}.parquet"] = parquet(partial(_predictions, result))
     parts = {
-        "pictures": [_pictures(result, store.manifest.classes)],
-        "counts": [_counts(layer, result.layers.get(layer.name)) for layer in store.manifest.layers],
-        "top": [_candidates(layer, result, standing, numbers) for layer in store.manifest.layers],
+        "pictures": [partial(_pictures, result, manifest.classes)],
+        "counts": [partial(_counts, layer, result.layers.get(layer.name)) for layer in manifest.layers],
+        "top": [partial(_candidates, layer, result, standing, manifest.numbers(number)) for layer in manifest.layers],
     }
-    for part, tables in parts.items():
-        name = part_file(part, number)
-        files[name] = store.write(name, parquet(*tables))
-    store.finish_shard(FinishedShard(number, len(good), len(result.pictures) - len(good), files))
+    files |= {part_file(part, number): parquet(*made) for part, made in parts.items()}
+    written = store.write_all(files)
+    store.finish_shard(FinishedShard(number, len(good), len(result.pictures) - len(good), written))
 
 
 def vectors_file(layer: SurveyedLayer, pool: str, shard: int) -> str:
@@ -105,8 +104,10 @@ def vectors_table(numbers: NDArray[np.int64], values: NDArray[np.float32]) -> pa
     """A column per channel in half precision; in full where half would overflow."""
     fits = not values.size or float(np.abs(values).max()) <= HALF_MOST
     columns = np.ascontiguousarray(values.T, dtype=np.float16 if fits else np.float32)
-    names = ["picture", *map(str, range(len(columns)))]
-    return pa.Table.from_arrays([pa.array(numbers), *map(pa.array, columns)], names)
+    kind, memory, size = pa.from_numpy_dtype(columns.dtype), pa.py_buffer(columns), columns.strides[0]
+    parts = [memory.slice(at * size, size) for at in range(len(columns))]
+    vectors = [pa.Array.from_buffers(kind, len(numbers), [None, part]) for part in parts]
+    return pa.Table.from_arrays([pa.array(numbers), *vectors], ["picture", *map(str, range(len(columns)))])
 
 
 def rebuilt(store: Store) -> Standing:
@@ -126,7 +127,7 @@ def admit_shard(store: Store, standing: Standing, number: int) -> None:
 
 def _admit_rows(standing: Standing, layer: SurveyedLayer, rows: pa.Table) -> None:
     """Rows as written, which may be more for one channel than for another."""
-    columns = {name: torch.from_numpy(rows[name].to_numpy().copy()) for name in CANDIDATES.names}
+    columns = {name: torch.from_numpy(values_of(rows[name]).copy()) for name in CANDIDATES.names}
     for at, ranking in enumerate(RANKINGS):
         own = {name: column[columns["by"] == at] for name, column in columns.items()}
         if len(own["by"]):
@@ -204,29 +205,58 @@ def _predictions(result: ShardResult) -> pa.Table:
     return pa.table(columns)
 
 
-def parquet(*tables: pa.Table, plain: bool = False) -> Any:
-    """A way to write tables as row groups; `plain` for columns of numbers that neither repeat nor compress."""
-    options: dict[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-    options = options if plain else encoded(tables[0].schema)
+def parquet(*makers: Callable[[], pa.Table], plain: bool = False) -> Write:
+    """A way to write tables as row groups, each made when it is its turn.
 
-    def write(stream: Any) -> None:
-        with pq.ParquetWriter(stream, tables[0].schema, **options) as writer:
-            for table in tables:
+    `plain` is for columns of numbers that neither repeat nor compress.
+    """
+    uncompressed = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+
+    def write(stream: BinaryIO) -> None:
+        tables = (make() for make in makers)
+        first = next(tables)
+        options: dict[str, Any] = uncompressed if plain else encoded(first.schema)
+        with writing(stream, first.schema, options) as writer:
+            for table in chain([first], tables):
                 writer.write_table(table, row_group_size=max(1, table.num_rows))
 
     return write
 
 
+@contextmanager
+def writing(stream: BinaryIO, schema: pa.Schema, options: Mapping[str, Any]) -> Iterator[pq.ParquetWriter]:
+    """A writer onto an open file, which stays open unless it fails.
+
+    Its many small pieces are gathered first: each that reached Python's file would make all other threads wait.
+    """
+    gathered = pa.BufferedOutputStream(pa.PythonFile(stream, "w"), GATHERED)
+    try:
+        with pq.ParquetWriter(gathered, schema, **options) as writer:
+            yield writer
+        gathered.detach()
+    except BaseException:
+        with suppress(OSError):  # as before: what could not be written cannot be now
+            gathered.close()
+        raise
+
+
+def values_of(column: pa.ChunkedArray) -> NDArray[Any]:
+    """A column of numbers, none missing. Arrow's own `to_numpy` imports pandas, which takes longer than the rest."""
+    return np.from_dlpack(column.combine_chunks())
+
+
 def labels_in(table: pa.Table) -> NDArray[np.int64]:
-    """The labels of a table of pictures, -1 where there is none. Arrow's own way to fill them would import pandas."""
-    found: NDArray[np.int64] = np.nan_to_num(table["label"].to_numpy(), nan=-1).astype(np.int64)
-    return found
+    """The labels of a table of pictures, -1 where there is none."""
+    batches = table.select(["label"]).combine_chunks().to_batches()
+    found = [batch.to_tensor(null_to_nan=True).to_numpy()[:, 0] for batch in batches]
+    labels: NDArray[np.int64] = np.nan_to_num(np.concatenate(found or [np.zeros(0)]), nan=-1).astype(np.int64)
+    return labels
 
 
 def encoded(schema: pa.Schema) -> dict[str, Any]:
-    """How a table is written whose values repeat, all but its measured ones: a dictionary of those is for nothing."""
-    repeating = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    return {"compression": "zstd", "use_dictionary": repeating}
+    """How a table is written: only of words is a dictionary smaller and quicker."""
+    words = [field.name for field in schema if pa.types.is_string(field.type)]
+    return {"compression": "zstd", "use_dictionary": words}
 
 
 def read_vectors(
@@ -235,11 +265,10 @@ def read_vectors(
     """The vectors of one shard as (channel, picture), of all channels or some."""
     names = list(map(str, range(layer.channels) if channels is None else channels))
     with reading(folder / vectors_file(layer, pool, shard)) as file:
-        table = file.read(columns=names)
-    found = np.empty((len(names), table.num_rows), np.float32)
-    for at, name in enumerate(names):
-        found[at] = table[name].to_numpy()
-    return found
+        table = file.read(columns=names, use_threads=False)
+    # All columns at once: one by one, files that are read side by side would wait for each other at every column.
+    parts = [batch.to_tensor(row_major=False).to_numpy().T for batch in table.to_batches()]
+    return np.concatenate(parts or [np.empty((len(names), 0))], axis=1).astype(np.float32)
 
 
 @contextmanager

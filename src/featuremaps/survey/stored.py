@@ -18,7 +18,7 @@ from featuremaps.layers import parse
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.examples import Examples
 from featuremaps.survey.manifest import Manifest, SurveyedLayer
-from featuremaps.survey.shards import labels_in, read_vectors, reading
+from featuremaps.survey.shards import labels_in, read_vectors, reading, values_of
 from featuremaps.survey.statistics import RANKINGS, By, End
 
 
@@ -99,7 +99,7 @@ class StoredSurvey:
             tuple(good["name"].to_pylist()),
             tuple(good["path"].to_pylist()),
             labels_in(good),
-            good["picture"].to_numpy(),
+            values_of(good["picture"]),
             tuple(BadPicture(*row.values()) for row in bad.to_pylist()),
         )
 
@@ -126,8 +126,8 @@ class StoredSurvey:
         table = pa.concat_tables(tables)
         top = [np.array(table[name].to_pylist()) for name in ("top_classes", "top_probabilities")]
         return Predictions(
-            table["predicted"].to_numpy().astype(np.int64),
-            table["probability"].to_numpy(),
+            values_of(table["predicted"]).astype(np.int64),
+            values_of(table["probability"]),
             top[0].astype(np.int64),
             top[1].astype(np.float32),
         )
@@ -149,7 +149,7 @@ class StoredSurvey:
         start = self._first_row(group) + channel * kept
         with reading(self.path / "top.parquet") as file:
             table = _rows(file, start, n)
-        rows = np.searchsorted(self.pictures.numbers, table["picture"].to_numpy()).tolist()
+        rows = np.searchsorted(self.pictures.numbers, values_of(table["picture"])).tolist()
         columns = [table[name].to_pylist() for name in ("value", "y", "x")]
         return [
             Ranked(rank, *found)
@@ -164,8 +164,8 @@ class StoredSurvey:
         own, kept = self._layer(layer), min(self.manifest.keep, len(self.pictures))
         with reading(self.path / "top.parquet") as file:
             table = _rows(file, self._first_row([own.name, by, end]), own.channels * kept)
-        columns = {name: table[name].to_numpy().reshape(own.channels, kept)[:, :n] for name in ("value", "y", "x")}
-        rows = np.searchsorted(self.pictures.numbers, table["picture"].to_numpy())
+        columns = {name: values_of(table[name]).reshape(own.channels, kept)[:, :n] for name in ("value", "y", "x")}
+        rows = np.searchsorted(self.pictures.numbers, values_of(table["picture"]))
         return {**columns, "row": rows.reshape(own.channels, kept)[:, :n]}
 
     def unit_of(self, unit: str) -> tuple[SurveyedLayer, int]:
@@ -181,7 +181,7 @@ class StoredSurvey:
         self._layer(layer)
         table = self._read("channels.parquet")
         own = table.filter(pc.equal(table["layer"], layer)).drop(["layer"])
-        return {name: own[name].to_numpy() for name in own.column_names}
+        return {name: values_of(own[name]) for name in own.column_names}
 
     def picture(self, row: int) -> Image.Image:
         """A picture itself, from its file or the dataset; `ImageError` where neither is there any more."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
 
 from featuremaps.errors import ImageError, SurveyError
 from featuremaps.images import Picture, picture_of
+from featuremaps.survey.datasets.loader import Collated, behind
 from featuremaps.survey.examples import Example, digest
 
 
@@ -43,18 +44,29 @@ class Items:
 
     def identity(self) -> str:
         """What can be told without reading every item: the kind, the length, the targets or the values themselves."""
-        own = self.dataset
-        if isinstance(own, Tensor):
-            return digest([tuple(own.shape), digest([own.detach().cpu().float().numpy().tobytes()])])
-        targets = getattr(own, "targets", None)
-        known = targets.tolist() if isinstance(targets, Tensor) else targets if isinstance(targets, list) else ()
-        return digest([type(own).__qualname__, len(own), *known, getattr(own, "_fingerprint", "")])
+        return digest(_told(self.dataset))
+
+
+def _told(dataset: Any) -> list[object]:
+    if isinstance(dataset, Tensor):
+        return [tuple(dataset.shape), digest([dataset.detach().cpu().float().numpy().tobytes()])]
+    told: list[object] = [type(dataset).__qualname__, len(dataset)]
+    if isinstance(dataset, Subset):
+        return [*told, *dataset.indices, *_told(dataset.dataset)]
+    if isinstance(dataset, ConcatDataset | TensorDataset):
+        parts = dataset.datasets if isinstance(dataset, ConcatDataset) else dataset.tensors
+        return [*told, *(word for part in parts for word in _told(part))]
+    if isinstance(dataset, Collated):
+        return [*told, getattr(dataset.collate, "__qualname__", ""), *_told(dataset.dataset)]
+    targets = getattr(dataset, "targets", None)
+    known = targets.tolist() if isinstance(targets, Tensor) else targets if isinstance(targets, list) else ()
+    return [*told, *known, getattr(dataset, "_fingerprint", "")]
 
 
 def items(dataset: Any, classes: Sequence[str] | None) -> Items:
     """A map-style dataset or sequence; torchvision's `dataset.classes` names the labels unless `classes` does."""
     if isinstance(dataset, DataLoader):
-        dataset = dataset.dataset
+        dataset = behind(dataset)
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         raise SurveyError(
             f"a {type(dataset).__name__} has no items that can be asked for by number, so a survey of it could not go "
@@ -63,6 +75,13 @@ def items(dataset: Any, classes: Sequence[str] | None) -> Items:
         )
     if len(dataset) == 0:
         raise SurveyError(f"the {type(dataset).__name__} has no items.")
-    own = getattr(dataset, "classes", None)
+    own = _classes(dataset)
     names = classes if classes is not None else own if isinstance(own, list | tuple) else None
     return Items(dataset, None if names is None else tuple(map(str, names)))
+
+
+def _classes(dataset: Any) -> Any:
+    """The names of the labels, which a part of a dataset leaves with the whole."""
+    own = getattr(dataset, "classes", None)
+    whole = dataset.dataset if isinstance(dataset, Subset | Collated) else None
+    return own if own is not None or whole is None else _classes(whole)
