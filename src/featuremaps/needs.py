@@ -265,6 +265,11 @@ def propagate(given: Pass) -> Callable[[Rule], Tensor]:
         arrived = send_back(given.session, given.record.inputs, given.target, rule)
         if note := rule.warning():
             given.notes.append(note)
+        if not bool(arrived.isfinite().all()):
+            given.notes.append(
+                f"What {rule.title} sends back grew beyond all numbers on its way through the model. Another baseline, "
+                "if it has one, may help; integrated_gradients asks the same question without a rule."
+            )
         return arrived
 
     return propagated

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import featuremaps as fm
 from featuremaps.methods.baselines import baseline_of
 from featuremaps.methods.deep_lift import deep_lift
 from method_samples import cifar_model, noise, photographs, small_photographs, squeezenet
@@ -154,3 +155,25 @@ def test_contributions_add_up_for_every_baseline(shared: Path, baseline: Any) ->
     torch.testing.assert_close(found.flatten(1).sum(1), change, rtol=1e-4, atol=1e-4)
     assert found.shape == x.shape
     assert float(found.min()) < 0 < float(found.max())
+
+
+class Gate(nn.Module):
+    """A normalisation, whose multiplier is large where the baseline is flat, and weights without a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.LayerNorm(4), nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.gelu(self.linear(self.norm(x)))
+
+
+def test_what_overflows_on_its_way_is_said() -> None:
+    torch.manual_seed(0)
+    stem = [nn.Conv2d(3, 16, 8, 8, bias=False), nn.Flatten(2)]
+    model = nn.Sequential(*stem, *[Gate() for _ in range(30)], nn.Flatten(), nn.Linear(64, 3)).eval()
+    found = fm.Scope(model).explain(torch.randn(1, 3, 16, 16), "deep_lift", target=1)
+    assert not found.tensor.isfinite().any()
+    (notes,) = found.warnings
+    assert notes[0] == "768 of 768 values are not finite."
+    assert notes[1].startswith("What DeepLIFT's rescale rule sends back grew beyond all numbers on its way")
