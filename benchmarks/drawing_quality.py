@@ -1,6 +1,6 @@
 """How good our drawings are beside lucent's and the classic multi-scale recipe's, on the real SqueezeNet.
 
-    python -m benchmarks.drawing_quality [--part channels|classes|demo] [--size N] [--steps N] [--sheets FOLDER]
+    python -m benchmarks.drawing_quality [--part channels|classes|demo] [--layer NAME] [--size N] [--sheets DIR]
 
 Channels and classes are spread evenly, not chosen. Tables go to the terminal as Markdown; sheets show the pictures.
 """
@@ -40,17 +40,18 @@ Draw = Callable[[Sequence[int], int], Tensor]
 
 
 def channels(judge: scores.Judge, units: Sequence[int], size: int, steps: int) -> dict[str, Drawn]:
-    """These channels of `LAYER` by everyone; the value is the score."""
-    lucent_layer = LAYER.replace(".", "_")
+    """These channels of the judge's layer by everyone; the value is the score."""
+    layer = judge.layer
+    lucent_layer = layer.replace(".", "_")
     return _everyone(
         {
-            OURS: (lambda some, steps: drawn(_scope(), [f"{LAYER}:{unit}" for unit in some], size, steps), steps),
+            OURS: (lambda some, steps: drawn(_scope(), [f"{layer}:{unit}" for unit in some], size, steps), steps),
             LUCENT: (
                 lambda some, steps: peers.lucent_drawings(scores.squeezenet(), lucent_layer, some, size, steps),
                 steps,
             ),
-            RECIPE: (lambda some, steps: _recipes(some, steps, normalised=False), RECIPE_STEPS),
-            NORMALISED: (lambda some, steps: _recipes(some, steps, normalised=True), RECIPE_STEPS),
+            RECIPE: (lambda some, steps: _recipes(layer, some, steps, normalised=False), RECIPE_STEPS),
+            NORMALISED: (lambda some, steps: _recipes(layer, some, steps, normalised=True), RECIPE_STEPS),
         },
         units,
         lambda pictures: judge.scores(pictures, units),
@@ -97,15 +98,15 @@ def _scope() -> "fm.Scope":
     return fm.load("torchvision:squeezenet1_0", weights=scores.WEIGHTS)
 
 
-def _recipes(units: Sequence[int], steps: int, normalised: bool) -> Tensor:
+def _recipes(layer: str, units: Sequence[int], steps: int, normalised: bool) -> Tensor:
     """FeatureMapVisualizer's pictures; the package shows them to the model as they are, without normalising them."""
     model = scores.squeezenet()
     whole = nn.Sequential(scores.normalise, model) if normalised else model
-    layer = model.get_submodule(LAYER)
-    return torch.stack([peers.recipe_drawing(whole, layer, unit, steps, RECIPE_TIMES) for unit in units])
+    watched = model.get_submodule(layer)
+    return torch.stack([peers.recipe_drawing(whole, watched, unit, steps, RECIPE_TIMES) for unit in units])
 
 
-def channel_sheet(found: Mapping[str, Drawn], units: Sequence[int], size: int, steps: int) -> Image.Image:
+def channel_sheet(found: Mapping[str, Drawn], layer: str, units: Sequence[int], size: int, steps: int) -> Image.Image:
     """The drawn channels, with their scores."""
     highest = torch.stack([each.values for each in found.values()]).amax(0)
     strips = {
@@ -120,7 +121,7 @@ def channel_sheet(found: Mapping[str, Drawn], units: Sequence[int], size: int, s
         f"{size} px, {steps} steps. Below each: its activation over the best of 100 photographs, shown once, "
         "undistorted; the highest in green."
     )
-    title = f"SqueezeNet {LAYER}: {len(units)} channels, evenly spread"
+    title = f"SqueezeNet {layer}: {len(units)} channels, evenly spread"
     return sheet(title, subtitle, [f"channel {unit}" for unit in units], strips)
 
 
@@ -170,6 +171,7 @@ def _crossed(scopes: "Mapping[str, fm.Scope]", one: str, other: str, steps: int)
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drawing_quality", description="how good drawings are")
     parser.add_argument("--part", action="append", choices=PARTS, help="this part only (may be given several times)")
+    parser.add_argument("--layer", default=LAYER, help="of SqueezeNet, whose channels are drawn")
     parser.add_argument("--size", type=int, default=scores.SIZE, help="of a drawing, in pixels, for everyone")
     parser.add_argument("--steps", type=int, default=128, help="for everyone but the recipe, which has its own")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="write the pictures to this folder, as sheets")
@@ -184,15 +186,15 @@ def main() -> None:
     chosen = _arguments()
     torch.set_num_threads(chosen.threads)
     parts, size, steps = chosen.part or PARTS, chosen.size, chosen.steps
-    judge = scores.judge(LAYER)
+    judge = scores.judge(chosen.layer)
     sheets: dict[str, Image.Image] = {}
     figures: dict[str, object] = {"size": size, "steps": steps}
     if "channels" in parts:
         units = scores.spread(len(judge.best) - 1, CHANNELS)
         found = channels(judge, units, size, steps)
-        print(f"{CHANNELS} channels of {LAYER}\n\n{channel_table(found)}\n", flush=True)
+        print(f"{CHANNELS} channels of {chosen.layer}\n\n{channel_table(found)}\n", flush=True)
         figures["channels"] = {"units": units} | {name: each.as_dict() for name, each in found.items()}
-        sheets["channels"] = channel_sheet(found, units, size, steps)
+        sheets["channels"] = channel_sheet(found, chosen.layer, units, size, steps)
     if "classes" in parts:
         indices = scores.spread(999, CLASSES)
         found = classes(judge, indices, size, steps)
