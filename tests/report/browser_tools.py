@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import torch
 from PIL import Image
+from playwright.sync_api import expect
 from report_samples import MAP, sample_picture
 
 from featuremaps.report import HeatmapData
@@ -19,16 +20,41 @@ COPY = """canvas => {
 }"""
 
 
+# Everything a page does on a later frame comes later still, by so many milliseconds. With it in the environment
+# (LATE_FRAMES=400 pytest -m browser) a test that looks at a page before the page is drawn fails every time.
+LATE = """
+for (const name of ["ResizeObserver", "IntersectionObserver"]) {
+  window[name] = class extends window[name] {
+    constructor(call, options) { super((entries, self) => setTimeout(() => call(entries, self), LATE_FRAMES), options); }
+  };
+}
+const frame = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = call => frame(() => setTimeout(() => call(performance.now()), LATE_FRAMES));
+"""
+FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def settle(page):
+    """Waits until what was asked of a page is laid out and drawn: two frames."""
+    page.evaluate(FRAMES)
+
+
+def close_dialog(page):
+    """Escape, and what follows it: the dialog leaves the page and gives the focus back."""
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def pixels(page, index=0):
     """What the canvas of a map shows: (height, width, 3)."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    settle(page)
     return drawing(page.locator(".matrix canvas").nth(index))
 
 
 def drawing(canvas):
     """What any canvas shows, once it is in view and drawn: (height, width, 3)."""
     canvas.scroll_into_view_if_needed()
-    canvas.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    canvas.evaluate(FRAMES)
     address = canvas.evaluate(COPY)
     return np.array(Image.open(BytesIO(b64decode(address.split(",")[1]))).convert("RGB"), dtype=int)
 

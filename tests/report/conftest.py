@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from browser_tools import LATE, settle
 from report_samples import sample_report
 
 from featuremaps.report import ReportData, write
@@ -68,11 +69,14 @@ def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
     def open_report(report: ReportData | None = None, width: int = 1280, height: int = 900, **options: object) -> Visit:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(10_000)
+        if late := os.environ.get("LATE_FRAMES"):
+            context.add_init_script(LATE.replace("LATE_FRAMES", late))
         file = write(report or sample_report(), tmp_path / f"report-{len(visits)}.html")
         opened = Visit(context.new_page()).watch()
         visits.append(opened)
         opened.page.goto(file.as_uri())
         opened.page.wait_for_selector("#report[data-ready]")
+        settle(opened.page)
         return opened
 
     yield open_report

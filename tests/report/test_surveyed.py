@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from playwright.sync_api import expect
 from report_samples import sample_report
 from survey_report_samples import COUNT, colour_scope, colour_survey
 
@@ -168,9 +169,9 @@ def test_a_reader_points_clicks_and_reads(visit, sections, width: int) -> None:
     assert "red/red13.png, red" in readout.inner_text()
     box = chart.bounding_box()
     page.mouse.move(box["x"] + box["width"] - 16, box["y"] + 30)
-    assert "red/red" in readout.inner_text()
+    expect(readout).to_contain_text("red/red")
     page.locator(".sums label", has_text="Distributions").click()
-    assert page.locator(".sums .chart-outline").count() == 4
+    expect(page.locator(".sums .chart-outline")).to_have_count(4)
     assert page.locator(".mistake").count() == 1
     cell = page.get_by_role("button", name="red called green: 1")
     cell.click()

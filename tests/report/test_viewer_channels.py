@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from browser_tools import drawing
+from browser_tools import close_dialog, drawing
 from matplotlib import colormaps
 from playwright.sync_api import expect
 from report_samples import drawn, sample_report
@@ -109,7 +109,7 @@ def test_a_channel_opens_large_and_steps_in_the_sorted_order(visit):
     page.locator("dialog .map").focus()
     page.keyboard.press("ArrowRight")
     assert dialog.locator("h2").inner_text() == "channel 3 at layer4"
-    page.keyboard.press("Escape")
+    close_dialog(page)
     expect(page.locator(".tile").nth(1)).to_be_focused()
 
 
@@ -137,7 +137,7 @@ def test_by_keyboard_alone(visit):
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     assert page.get_by_role("dialog").locator("h2").inner_text() == "channel 0 at layer4"
-    page.keyboard.press("Escape")
+    close_dialog(page)
     expect(tile.nth(0)).to_be_focused()
     page.keyboard.press("Tab")
     assert not page.evaluate("document.activeElement.classList.contains('tile')")
@@ -161,7 +161,7 @@ def test_only_tiles_in_view_are_drawn_and_all_of_them_for_paper(visit):
     page = opened(visit, browsed("cat.png", BrowsedLayer("layer4", noise(512, 7, 7))))
     undrawn = "all => all.filter(one => one.width === 1).length"
     page.locator(".tile").first.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('.tile canvas').width === 7")
+    expect(page.locator(".tile canvas").first).to_have_attribute("width", "7")
     assert page.locator(".tile canvas").evaluate_all(undrawn) > 100
     page.pdf(format="A4")
     assert page.locator(".tile canvas").evaluate_all(undrawn) == 0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser_tools import drawing
+from browser_tools import close_dialog, drawing
 from matplotlib import colormaps
 from playwright.sync_api import expect
 from report_samples import drawn, sample_report
@@ -146,7 +146,7 @@ def test_maps_open_large_and_step_across_and_down(visit):
     page.keyboard.press("ArrowDown")
     assert dialog.locator("h2").inner_text() == "channel 11 at layer1"
     assert "layer1:11" in dialog.locator(".facts").inner_text()
-    page.keyboard.press("Escape")
+    close_dialog(page)
     expect(page.locator(ROWS).nth(1).locator(".tile").nth(1)).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.locator(ROWS).nth(2).locator(".tile").nth(1)).to_be_focused()
