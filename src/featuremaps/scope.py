@@ -171,7 +171,7 @@ class Scope(DrawingStudy):
         if survey is not None:
             from featuremaps.report.surveyed import survey_sections
 
-            more += survey_sections(replace(survey, anatomy=survey.anatomy or self._anatomy), carry_to)
+            more += survey_sections(self._acquainted(survey), carry_to)
         chosen, wanted = methods_of(methods), several(targets)
         stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
@@ -244,8 +244,12 @@ class Scope(DrawingStudy):
         """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`."""
         from featuremaps.report.survey_report import write_survey_report
 
-        known = replace(survey, anatomy=survey.anatomy or self._anatomy)
+        known = self._acquainted(survey)
         return write_survey_report(known, path, carry_to=carry_to, layer=layer, title=title, command=command)
+
+    def _acquainted(self, survey: "Survey") -> "Survey":
+        """A survey that knows this model, for places on its pictures."""
+        return replace(survey, anatomy=survey.anatomy or self._anatomy)
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""

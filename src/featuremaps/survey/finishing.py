@@ -14,7 +14,6 @@ from featuremaps.survey.manifest import SurveyedLayer
 from featuremaps.survey.shards import (
     PICTURES,
     Standing,
-    encoded,
     labels_in,
     part_file,
     read_vectors,
@@ -85,10 +84,7 @@ def finish(store: Store, standing: Standing) -> None:
     def write_channels(channels: BinaryIO) -> None:
         # What is read of the vectors once serves both tables.
         def write_classes(classes: BinaryIO) -> None:
-            with (
-                writing(channels, CHANNELS, encoded(CHANNELS)) as own,
-                writing(classes, CLASSES, encoded(CLASSES)) as writer,
-            ):
+            with writing(channels, CHANNELS) as own, writing(classes, CLASSES) as writer:
                 for of_channels, of_classes in _of_vectors(store, labels, count):
                     own.write_table(of_channels, row_group_size=ROWS)
                     writer.write_table(of_classes, row_group_size=ROWS)
@@ -107,7 +103,7 @@ def finish(store: Store, standing: Standing) -> None:
 
 def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Write:
     def write(stream: BinaryIO) -> None:
-        with writing(stream, schema, encoded(schema)) as writer:
+        with writing(stream, schema) as writer:
             for group in groups:
                 writer.write_table(group, row_group_size=ROWS)
 

@@ -210,12 +210,11 @@ def parquet(*makers: Callable[[], pa.Table], plain: bool = False) -> Write:
 
     `plain` is for columns of numbers that neither repeat nor compress.
     """
-    uncompressed = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False} if plain else None
 
     def write(stream: BinaryIO) -> None:
         tables = (make() for make in makers)
         first = next(tables)
-        options: dict[str, Any] = uncompressed if plain else encoded(first.schema)
         with writing(stream, first.schema, options) as writer:
             for table in chain([first], tables):
                 writer.write_table(table, row_group_size=max(1, table.num_rows))
@@ -224,14 +223,16 @@ def parquet(*makers: Callable[[], pa.Table], plain: bool = False) -> Write:
 
 
 @contextmanager
-def writing(stream: BinaryIO, schema: pa.Schema, options: Mapping[str, Any]) -> Iterator[pq.ParquetWriter]:
+def writing(
+    stream: BinaryIO, schema: pa.Schema, options: Mapping[str, Any] | None = None
+) -> Iterator[pq.ParquetWriter]:
     """A writer onto an open file, which stays open unless it fails.
 
     Its many small pieces are gathered first: each that reached Python's file would make all other threads wait.
     """
     gathered = pa.BufferedOutputStream(pa.PythonFile(stream, "w"), GATHERED)
     try:
-        with pq.ParquetWriter(gathered, schema, **options) as writer:
+        with pq.ParquetWriter(gathered, schema, **(_encoded(schema) if options is None else options)) as writer:
             yield writer
         gathered.detach()
     except BaseException:
@@ -253,7 +254,7 @@ def labels_in(table: pa.Table) -> NDArray[np.int64]:
     return labels
 
 
-def encoded(schema: pa.Schema) -> dict[str, Any]:
+def _encoded(schema: pa.Schema) -> dict[str, Any]:
     """How a table is written: only of words is a dictionary smaller and quicker."""
     words = [field.name for field in schema if pa.types.is_string(field.type)]
     return {"compression": "zstd", "use_dictionary": words}

@@ -40,14 +40,14 @@ def behind(loader: DataLoader[Any]) -> Any:
     dataset: Any = loader.dataset
     if isinstance(dataset, IterableDataset):
         return dataset
-    sampler = loader.sampler
+    plain = type(loader.batch_sampler) in (BatchSampler, type(None))
+    sampler: Any = loader.sampler if plain else loader.batch_sampler
     if isinstance(sampler, SubsetRandomSampler):
         dataset = Subset(dataset, sorted(int(number) for number in sampler.indices))
-    elif type(loader.batch_sampler) not in (BatchSampler, type(None)) or not _draws_all(sampler, dataset):
-        drawn = sampler if type(loader.batch_sampler) in (BatchSampler, type(None)) else loader.batch_sampler
+    elif not _draws_all(sampler, dataset):
         raise SurveyError(
-            f"this DataLoader draws its items by a {type(drawn).__name__}, so which ones it gives is not known before "
-            "it is run, and a survey of it could not go on after a stop. Pass its dataset, or a part of that: "
+            f"this DataLoader draws its items by a {type(sampler).__name__}, so which ones it gives is not known "
+            "before it is run, and a survey of it could not go on after a stop. Pass its dataset, or a part of that: "
             "torch.utils.data.Subset(dataset, numbers)."
         )
     collate: Any = loader.collate_fn
