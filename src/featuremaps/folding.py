@@ -15,19 +15,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from featuremaps.rules.affine import Affine, affine_of, with_batch_norm
-from featuremaps.rules.operations import Operation, operation_of
+from featuremaps.rules.operations import Operation, asks, operation_of
 from featuremaps.state import Session
 
 Given = TypeVar("Given")
 
 _CAST = frozenset({"conv", "linear"})
 """The kinds that autocast runs in lower precision."""
-
-_QUESTIONS = frozenset(
-    {"size", "dim", "ndimension", "stride", "numel", "nelement", "element_size", "get_device", "__len__"}
-    | {"is_contiguous", "is_floating_point", "is_complex"}
-)
-_TENSORS_OF_A_TENSOR = frozenset({"data", "T", "H", "mT", "mH", "real", "imag", "grad"})
 
 
 def folded(session: Session, run: Callable[[], Given]) -> Given:
@@ -136,7 +130,7 @@ class _Pass(TorchFunctionMode):
         operation = operation_of(func, args, named)
         if operation is not None and operation.kind == "batch_norm":
             return self._batch_norm(operation)
-        if (self._seen or self._waiting) and not _asks(func):
+        if (self._seen or self._waiting) and not asks(func):
             self._note_uses((args, tuple(named.values())))
         if operation is not None and operation.kind in ("conv", "conv_transpose", "linear"):
             return self._linear(operation)
@@ -232,14 +226,6 @@ def _precision(weight: Tensor) -> torch.dtype:
 def _layout(x: Tensor) -> torch.memory_format:
     last = x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
-
-
-def _asks(function: Callable[..., Any]) -> bool:
-    """Whether a function only asks how a tensor is made, and does not use its values."""
-    name = getattr(function, "__name__", "")
-    if name == "__get__":
-        return getattr(getattr(function, "__self__", None), "__name__", "") not in _TENSORS_OF_A_TENSOR
-    return name in _QUESTIONS
 
 
 def _tensors(given: Any) -> Iterator[Tensor]:

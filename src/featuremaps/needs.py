@@ -17,12 +17,12 @@ from featuremaps.errors import TargetError
 from featuremaps.folding import folded
 from featuremaps.outputs import probabilities, scores_of
 from featuremaps.record import Record, take
+from featuremaps.rescoring import Read, Rescoring
 from featuremaps.rules import Rule, Way
 from featuremaps.running import quickest
 from featuremaps.sending import propagate as send_back
 from featuremaps.state import Session
 from featuremaps.tail import Tail, Without
-from featuremaps.tapping import to_model
 from featuremaps.targets import Bound
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -168,8 +168,11 @@ def target(given: Pass) -> Int[Tensor, " batch"]:
 
 @need(target=True)
 def score(given: Pass) -> Callable[[Tensor], Tensor]:
-    """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,)."""
-    return lambda new: given.target.scores(*_run(given, new))
+    """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,).
+
+    Of new inputs that differ from the pictures in a small box each it runs little more than what the boxes reach.
+    """
+    return _rescoring(given, given.target.scores)
 
 
 @need(target=True)
@@ -177,13 +180,12 @@ def probability(given: Pass) -> Callable[[Tensor], Tensor]:
     """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
     indices = given.target.indices
     if indices is None:
-        return lambda new: given.target.scores(*_run(given, new))
+        return _rescoring(given, given.target.scores)
 
-    def probabilities_of(new: Tensor) -> Tensor:
-        outputs, repeats = _run(given, new)
+    def probabilities_of(outputs: Any, repeats: int) -> Tensor:
         return probabilities(scores_of(outputs)).gather(1, indices.repeat_interleave(repeats)[:, None])[:, 0]
 
-    return probabilities_of
+    return _rescoring(given, probabilities_of)
 
 
 @need(target=True, layer=True)
@@ -297,16 +299,8 @@ def _by_way(given: Pass, way: Way) -> Tensor:
     return given.record.input_gradients[way]
 
 
-def _run(given: Pass, new: Tensor) -> tuple[Any, int]:
-    ready = to_model(given.session.model, new)
-
-    def run(layout: torch.memory_format) -> Any:
-        laid = ready.contiguous(memory_format=layout)
-        return folded(given.session, lambda: given.session.model(laid))
-
-    with torch.no_grad(), autocast(given):
-        outputs = quickest(given.session, run) if ready.ndim == 4 else run(torch.contiguous_format)
-    return outputs, len(new) // len(given.target.labels)
+def _rescoring(given: Pass, read: Read) -> Rescoring:
+    return Rescoring(given.session, given.record.inputs, read, lambda: autocast(given))
 
 
 def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:

@@ -32,8 +32,9 @@ def occlusion(
     """The score that is lost when a square window is covered, in each pixel the mean over the windows that cover it.
 
     Windows of `window` pixels (0: a fifth of the shorter side) start every `stride` pixels (0: half a window), the
-    last ones cut off at the border. Where a picture equals the baseline already nothing is run. `chunk` copies of
-    the pictures run at a time (0: chosen for the device).
+    last ones cut off at the border. Where a picture equals the baseline already nothing is run, and on the CPU, in
+    early layers, no more than what a window reaches. `chunk` copies of the pictures run at a time (0: chosen for the
+    device).
     """
     height, width = picture_size(inputs, "occlusion")
     window, stride = _sizes(min(height, width), window, stride)

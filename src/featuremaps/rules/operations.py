@@ -81,6 +81,12 @@ _INPLACE_POSITION = {
 
 _TOP = {"relu": float("inf"), "relu6": 6.0}
 
+_QUESTIONS = frozenset(
+    {"size", "dim", "ndimension", "stride", "numel", "nelement", "element_size", "get_device", "__len__"}
+    | {"is_contiguous", "is_floating_point", "is_complex"}
+)
+_TENSORS_OF_A_TENSOR = frozenset({"data", "T", "H", "mT", "mH", "real", "imag", "grad"})
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:
@@ -142,6 +148,14 @@ def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str,
     in_place = bool(written) or name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
     operation = Operation(kind, function, args, kwargs, in_place, _TOP.get(kind, float("inf")))
     return _rectifier(operation) if kind in ("clamp", "threshold", "hardtanh") else operation
+
+
+def asks(function: Callable[..., Any]) -> bool:
+    """Whether a function only asks how a tensor is made, and does not use its values."""
+    name = getattr(function, "__name__", "")
+    if name == "__get__":
+        return getattr(getattr(function, "__self__", None), "__name__", "") not in _TENSORS_OF_A_TENSOR
+    return name in _QUESTIONS
 
 
 def _takes_inplace(kind: str, args: tuple[Any, ...]) -> bool:
