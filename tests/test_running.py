@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import ModelError
+from featuremaps.running import quickest
+from featuremaps.state import preserved
 from method_samples import Little, noise
 from snapshots import snapshot
 
@@ -90,3 +92,29 @@ def test_networks_that_reshape_by_view(method: str) -> None:
         found = fm.Scope(Views().eval()).explain(pictures, method, layer=layer, target=1).tensor
         expected = fm.Scope(Flattens().eval()).explain(pictures, method, layer=layer, target=1).tensor
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+class Viewing(nn.Module):
+    """Looks at maps with `.view`, and counts its runs."""
+
+    runs = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.runs += 1
+        return self.conv(x).view(len(x), -1)
+
+
+def test_a_model_that_refuses_channels_last_is_asked_once() -> None:
+    torch.manual_seed(0)
+    model, x = Viewing().eval(), torch.randn(2, 3, 8, 8)
+    for runs in (2, 3):
+        with preserved(model) as session:
+            found = quickest(session, lambda layout: model(x.contiguous(memory_format=layout)))
+        assert model.runs == runs
+    torch.testing.assert_close(found, model(x))
+    wanted = torch.autograd.grad(model(x.requires_grad_())[:, 1].sum(), x)[0]
+    torch.testing.assert_close(fm.Scope(model).explain(x.detach(), "saliency", target=1).tensor, wanted)

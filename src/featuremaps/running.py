@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +17,22 @@ TOO_SMALL = ("kernel size can't be greater", "too small", "padding size should b
 
 Given = TypeVar("Given")
 
+_CONTIGUOUS_ONLY: WeakSet[nn.Module] = WeakSet()
+"""Models that were seen to refuse channels last, so that they are not asked again."""
+
 
 def quickest(session: Session, run: Callable[[torch.memory_format], Given]) -> Given:
     """`run` with tensors laid out channels last, which convolutions are quicker on; contiguous where that fails.
 
     A model that reshapes by `.view`, as many do before their first dense layer, does not take channels last.
     """
-    if session.channels_last:
+    if session.model not in _CONTIGUOUS_ONLY:
         try:
             return run(torch.channels_last)
         except RuntimeError as error:
             if not is_view_error(error):
                 raise
-            session.channels_last = False
+            _CONTIGUOUS_ONLY.add(session.model)
     return run(torch.contiguous_format)
 
 

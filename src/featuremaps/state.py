@@ -5,7 +5,7 @@ grad mode are afterwards what they were before. Only buffers are copied: paramet
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,14 +19,10 @@ Hook = Callable[..., Any]
 
 
 class Session:
-    """A model being studied: every change to it goes through here, and is undone when the session ends.
+    """A model being studied: every change to it goes through here, and is undone when the session ends."""
 
-    `channels_last` is whether the model may be given tensors in that layout; one that says `.view` may not.
-    """
-
-    def __init__(self, model: nn.Module, undo: ExitStack) -> None:
-        self.model = model
-        self.channels_last = True
+    def __init__(self, model: nn.Module, modules: Sequence[nn.Module], undo: ExitStack) -> None:
+        self.model, self.modules = model, modules
         self._undo = undo
 
     def on_forward(self, module: nn.Module, hook: Hook) -> None:
@@ -37,11 +33,17 @@ class Session:
         """Call `hook(module, args)` before each forward of `module`, until the session ends."""
         self._undo.callback(module.register_forward_pre_hook(hook).remove)
 
+    def instead(self, module: nn.Module, forward: Hook) -> None:
+        """Call `forward` for `module.forward`, until the session ends; a module's own, set by hand, is left alone."""
+        if "forward" not in module.__dict__:
+            module.__dict__["forward"] = forward
+            self._undo.callback(module.__dict__.pop, "forward")
+
     @contextmanager
     def one_pass(self) -> "Iterator[Session]":
         """A shorter session inside this one: hooks taken in it last for one run of the model."""
         with ExitStack() as undo:
-            yield Session(self.model, undo)
+            yield Session(self.model, self.modules, undo)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -90,7 +92,7 @@ def preserved(model: nn.Module) -> Iterator[Session]:
         undo.enter_context(torch.enable_grad())
         _replace_inference_tensors(modules)
         _set_training(modules, [False] * len(modules))
-        yield Session(model, undo)
+        yield Session(model, modules, undo)
 
 
 def _training_flags(modules: Iterable[nn.Module]) -> Callable[[], None]:

@@ -1,0 +1,102 @@
+"""One pass without what it need not do gives the same, and nothing of it is left behind."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from families import FAMILIES, calibrated
+from featuremaps.lightened import lightened
+from featuremaps.state import preserved
+from snapshots import snapshot
+
+LAST = torch.channels_last
+
+
+def gradient(model: nn.Module, x: Tensor) -> Tensor:
+    x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    return torch.autograd.grad(model(x).square().sum(), x)[0]
+
+
+class Calls(TorchDispatchMode):
+    """Names of the operations that run, and whether each convolution's input lies contiguous."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names, self.contiguous = [], []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.name())
+        if func.name() == "aten::convolution":
+            self.contiguous.append(args[0].is_contiguous())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if name not in ("vit", "swin_t")])
+def test_every_family_gives_the_same_gradient(name: str) -> None:
+    model = calibrated(FAMILIES[name]).double()  # rounding is not amplified, and norms are torch's own
+    x = torch.randn(1, 3, FAMILIES[name].size, FAMILIES[name].size, generator=torch.Generator().manual_seed(0))
+    with preserved(model) as session:
+        wanted = gradient(model, x.double())
+        with lightened(session):
+            found = gradient(model, x.double().contiguous(memory_format=LAST))
+        torch.testing.assert_close(found, wanted)
+    model.float()
+    before = snapshot(model, x)
+    with preserved(model) as session:
+        with lightened(session), Calls() as calls:
+            found = gradient(model, x.contiguous(memory_format=LAST))
+        assert not any("native_batch_norm" in name for name in calls.names)
+    assert before.differences(snapshot(model, x)) == []
+    similarity = F.cosine_similarity(found.flatten(), wanted.float().flatten(), dim=0)
+    assert similarity > 0.999
+
+
+def test_convolutions_with_many_weights_read_their_input_contiguous() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.MaxPool2d(8), nn.Conv2d(32, 32, 3, padding=1)).eval()
+    x = torch.randn(1, 3, 32, 32).contiguous(memory_format=LAST)
+    with preserved(model) as session, torch.no_grad():
+        with lightened(session), Calls() as light:
+            model(x)
+        with Calls() as plain:
+            model(x)
+    assert light.contiguous == [False, True]
+    assert plain.contiguous == [False, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda norm: norm.running_mean.fill_(1000.0),
+        lambda norm: norm.register_parameter("weight", None) or norm.register_parameter("bias", None),
+        lambda norm: norm.register_parameter("bias", None),
+        lambda norm: norm.register_buffer("running_var", None) or norm.register_buffer("running_mean", None),
+        lambda norm: norm.half(),
+    ],
+    ids=["far from zero", "no weights", "no bias", "no statistics", "half precision"],
+)
+def test_batch_norms_of_all_kinds(change: Callable[[nn.BatchNorm2d], object]) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4).eval()
+    norm.running_var.uniform_(0.5, 2)
+    norm.running_mean.normal_()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    change(norm)
+    x = torch.randn(2, 4, 6, 6, dtype=next((one.dtype for one in norm.buffers() if one.is_floating_point()), None))
+    with preserved(norm) as session:
+        wanted = norm(x)
+        with lightened(session):
+            torch.testing.assert_close(norm(x), wanted)
+
+
+def test_a_forward_set_by_hand_is_left_alone() -> None:
+    norm = nn.BatchNorm2d(4).eval()
+    norm.forward = torch.zeros_like
+    own = norm.forward
+    with preserved(norm) as session, lightened(session):
+        assert not norm(torch.ones(1, 4, 2, 2)).any()
+    assert norm.forward is own
