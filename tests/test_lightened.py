@@ -93,6 +93,22 @@ def test_batch_norms_of_all_kinds(change: Callable[[nn.BatchNorm2d], object]) ->
             torch.testing.assert_close(norm(x), wanted)
 
 
+def test_batch_norms_that_differ_and_one_used_twice() -> None:
+    torch.manual_seed(0)
+    first, second, half = nn.BatchNorm2d(4), nn.BatchNorm2d(4, eps=0.5), nn.BatchNorm2d(2)
+    for norm in (first, second, half):
+        norm.running_mean.normal_()
+        nn.init.normal_(norm.weight)
+    model = nn.Sequential(first, second, nn.Conv2d(4, 4, 1), first, nn.Conv2d(4, 2, 1), half).eval()
+    x = torch.randn(2, 4, 6, 6)
+    with preserved(model) as session:
+        wanted = model(x)
+        with lightened(session), Calls() as calls:
+            found = model(x)
+    torch.testing.assert_close(found, wanted)
+    assert sum("addcmul" in name for name in calls.names) == 3, "all but the second, which is unlike the first"
+
+
 def test_a_forward_set_by_hand_is_left_alone() -> None:
     norm = nn.BatchNorm2d(4).eval()
     norm.forward = torch.zeros_like

@@ -3,9 +3,9 @@
 What `folding` does for many passes takes longer than it saves for one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,13 @@ def lightened(session: Session) -> Iterator[None]:
     Convolutions with more weights than input read it contiguous: torch would lay the weights out anew, which takes
     longer than the convolution. Batch norms scale and shift: torch's keeps its input for a gradient nobody asks for.
     """
+    norms = [module for module in session.modules if _usual(module)]
     with session.one_pass() as one:
         for module in session.modules:
             if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
                 one.before_forward(module, _contiguous_where_light)
-            elif type(module) is nn.BatchNorm2d and _float(module.running_mean) and _float(module.running_var):
-                one.instead(module, _scaling(module))
+        for norm, scale, shift in _scales(norms):
+            one.instead(norm, _scaling(norm, scale, shift))
         yield
 
 
@@ -35,22 +36,33 @@ def _contiguous_where_light(module: nn.Conv2d, args: tuple[Any, ...]) -> tuple[A
     return None
 
 
-def _scaling(norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
+def _usual(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether it is torch's own batch norm with weights and statistics, all in single precision."""
+    weights = (module._parameters.get(name) for name in ("weight", "bias"))
+    held = (*weights, *(module._buffers.get(name) for name in ("running_mean", "running_var")))
+    return type(module) is nn.BatchNorm2d and all(one is not None and one.dtype == torch.float32 for one in held)
+
+
+@torch.no_grad()
+def _scales(norms: Sequence[nn.BatchNorm2d]) -> Iterator[tuple[nn.BatchNorm2d, Tensor, Tensor]]:
+    """By what batch norms scale and shift their channels, (channel, 1, 1): at once those that are like the first."""
+    like = [norm for norm in norms if (norm.eps, norm.weight.device) == (norms[0].eps, norms[0].weight.device)]
+    if not like:
+        return
+    names = ("weight", "bias", "running_mean", "running_var")
+    weight, bias, mean, variance = (torch.cat([getattr(norm, name) for norm in like]) for name in names)
+    scale = weight * torch.rsqrt(variance + like[0].eps)
+    shift = torch.addcmul(bias, mean, scale, value=-1)
+    sizes = [norm.num_features for norm in like]
+    yield from zip(like, *(each[:, None, None].split(sizes) for each in (scale, shift)), strict=True)
+
+
+def _scaling(norm: nn.BatchNorm2d, scale: Tensor, shift: Tensor) -> Callable[[Tensor], Tensor]:
     """What the batch norm does in evaluation mode, as one operation."""
 
     def scaled(input: Tensor) -> Tensor:
-        mean, variance = norm.running_mean, norm.running_var
-        if input.ndim != 4 or input.dtype != torch.float32 or mean is None or variance is None:
+        if input.ndim != 4 or input.dtype != torch.float32:
             return nn.BatchNorm2d.forward(norm, input)
-        with torch.no_grad():
-            scale = torch.rsqrt(variance + norm.eps)
-            if norm.weight is not None:
-                scale *= norm.weight
-            shift = -mean * scale if norm.bias is None else torch.addcmul(norm.bias, mean, scale, value=-1)
-        return torch.addcmul(shift[:, None, None], input, scale[:, None, None])
+        return torch.addcmul(shift, input, scale)
 
     return scaled
-
-
-def _float(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.dtype == torch.float32
