@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from featuremaps.rules.affine import Affine, affine_of, with_batch_norm
 from featuremaps.rules.operations import Operation, asks, operation_of
+from featuremaps.running import layout_of
 from featuremaps.state import Session
 
 Given = TypeVar("Given")
@@ -163,7 +164,7 @@ class _Pass(TorchFunctionMode):
         dtype = _precision(weight) if operation.kind in _CAST else weight.dtype
         if layer.norm is None and dtype == weight.dtype:
             return operation.run()
-        output = affine(operation.input, *layer.parameters(dtype, _layout(operation.input)))
+        output = affine(operation.input, *layer.parameters(dtype, layout_of(operation.input)))
         if layer.norm is not None:
             self._waiting[id(output)] = output, layer.norm
         return output
@@ -221,11 +222,6 @@ def _precision(weight: Tensor) -> torch.dtype:
     kind = weight.device.type
     lowered = weight.dtype == torch.float32 and torch.is_autocast_enabled(kind)
     return torch.get_autocast_dtype(kind) if lowered else weight.dtype
-
-
-def _layout(x: Tensor) -> torch.memory_format:
-    last = x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
 
 
 def _tensors(given: Any) -> Iterator[Tensor]:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.running import layout_of
+
 
 @dataclass(frozen=True)
 class Boxes:
@@ -117,7 +119,7 @@ class Rows:
         places = ((pictures[:, None, None] * height + y) * width + x).to(self.base.device)
         by_place = self.base.permute(0, 2, 3, 1).flatten(0, 2)
         cut: Tensor = by_place.index_select(0, places.flatten()).unflatten(0, places.shape).permute(0, 3, 1, 2)
-        return cut if _is_channels_last(self.base) else cut.contiguous()
+        return cut.contiguous(memory_format=layout_of(self.base))
 
     def _paste(self, cut: Tensor, row: int, top: int, left: int) -> None:
         """Put a row's own box into what is cut out for it, as far as it lies there."""
@@ -152,10 +154,6 @@ def _fill_outside(cut: Tensor, rows: range, columns: range, outside: float) -> N
 
 def _moved(part: slice, by: int) -> slice:
     return slice(part.start + by, part.stop + by)
-
-
-def _is_channels_last(maps: Tensor) -> bool:
-    return not maps.is_contiguous() and maps.is_contiguous(memory_format=torch.channels_last)
 
 
 def differing(

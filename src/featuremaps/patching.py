@@ -80,9 +80,10 @@ class Patched(Tensor):
                 laid = isinstance(args[0], Patched) and getattr(func, "__name__", "") in ("is_contiguous", "stride")
                 return func(args[0].rows.patch if laid else args[0], *args[1:], **named)
             operation = operation_of(func, args, named)
-            rows = None if operation is None else _WAYS.get(operation.kind, _unknown)(operation)
-            if operation is not None and rows is not None:
-                return _handed_on(operation, rows)
+            if operation is not None and operation.kind in _WAYS:
+                rows = _WAYS[operation.kind](operation)
+                if rows is not None:
+                    return _handed_on(operation, rows)
             args, named = whole((args, named))
             return func(*args, **named)
 
@@ -98,10 +99,6 @@ def _handed_on(operation: Operation, rows: Rows) -> Patched:
         return Patched.of(rows, first.patching)
     first.rows = rows
     return first
-
-
-def _unknown(_: Operation) -> None:
-    """An operation that takes whole maps."""
 
 
 def _position_by_position(operation: Operation) -> Rows | None:

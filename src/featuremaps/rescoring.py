@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from featuremaps.tapping import to_model
 Read = Callable[[Any, int], Tensor]
 """Scores, of what a model gave and how many outputs in a row belong to one picture."""
 
-AGREES = {torch.float32: 1e-3, torch.float64: 1e-3}
-"""By how much of the largest score a quick run may be off; 0.05 in lower precision."""
+AGREES, AGREES_LOWERED = 1e-3, 0.05
+"""By how much of the largest score a quick run may be off, in float32 or float64 and in lower precision."""
 
 
 class Rescoring:
@@ -61,7 +62,11 @@ class Rescoring:
             rows = patching.rows(ready, layout)
             if rows is None:
                 return None
-            return whole(folded(self._session, lambda: self._session.model(Patched.of(rows, patching))))
+
+            def once() -> Any:  # of a copy: a run may overwrite its input, and be repeated
+                return self._session.model(Patched.of(replace(rows, patch=rows.patch.clone()), patching))
+
+            return whole(folded(self._session, once))
 
         try:
             outputs = quickest(self._session, run)
@@ -79,6 +84,6 @@ class Rescoring:
 
 
 def _agree(found: Tensor, sure: Tensor, dtype: torch.dtype) -> bool:
-    lowered = torch.is_autocast_enabled(sure.device.type)
-    share = 0.05 if lowered else AGREES.get(dtype, 0.05)
+    lowered = torch.is_autocast_enabled(sure.device.type) or dtype not in (torch.float32, torch.float64)
+    share = AGREES_LOWERED if lowered else AGREES
     return bool(((found - sure).abs() <= share * sure.abs().max()).all())

@@ -36,6 +36,12 @@ def quickest(session: Session, run: Callable[[torch.memory_format], Given]) -> G
     return run(torch.contiguous_format)
 
 
+def layout_of(x: Tensor) -> torch.memory_format:
+    """How a tensor lies in memory: channels last or not."""
+    last = x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 def is_view_error(error: RuntimeError) -> bool:
     """Whether a model failed because it looked at a tensor in another layout with `.view`."""
     return "view size is not compatible" in str(error)
