@@ -74,7 +74,9 @@ def test_every_family_gives_the_same(name: str) -> None:
     model, size = calibrated(FAMILIES[name]), FAMILIES[name].size
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     left = {"densenet121": 62}.get(name, 0)  # it normalises before half of its convolutions
-    check(model, torch.randn(2, 3, size, size), left if norms else None)
+    x = torch.randn(2, 3, size, size)
+    check(model, x, left if norms else None)
+    check(model, x.contiguous(memory_format=torch.channels_last), left if norms else None)
 
 
 def test_functional_layers() -> None:

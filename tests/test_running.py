@@ -1,4 +1,8 @@
-"""A model that does not run on what it is given says why in words."""
+"""A model that does not run on what it is given says why in words; what passes free is kept."""
+
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -118,3 +122,27 @@ def test_a_model_that_refuses_channels_last_is_asked_once() -> None:
     torch.testing.assert_close(found, model(x))
     wanted = torch.autograd.grad(model(x.requires_grad_())[:, 1].sum(), x)[0]
     torch.testing.assert_close(fm.Scope(model).explain(x.detach(), "saliency", target=1).tensor, wanted)
+
+
+FAULTS = """
+import resource, torch
+from featuremaps.running import keep_freed_memory
+
+if {kept}:
+    keep_freed_memory()
+for turn in range(8):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    held = [torch.ones(3_750_000) for _ in range(4)]
+    del held
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc learns what to keep")
+def test_freed_memory_is_kept() -> None:
+    def faults(kept: bool) -> int:
+        code = FAULTS.format(kept=kept)
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+
+    assert faults(kept=False) > 10_000, "60 MB in pages of 4 KB, fetched anew"
+    assert faults(kept=True) < 1_000

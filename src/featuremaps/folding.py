@@ -1,11 +1,11 @@
-"""A model run many times in one session: batch norms folded into the convolutions before them, weights cast once.
+"""A model run many times in one session: batch norms folded into the convolutions before them, weights laid out once.
 
 In evaluation mode a batch norm scales and shifts each channel by constants, so a convolution with other weights gives
 the same in one go, to rounding. The model is not touched: its operations get other weights while it runs.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, ref
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from featuremaps.packing import Packed, Settings, packable
 from featuremaps.rules.affine import Affine, affine_of, with_batch_norm
 from featuremaps.rules.operations import Operation, asks, operation_of
-from featuremaps.running import layout_of
+from featuremaps.running import keep_freed_memory, layout_of
 from featuremaps.state import Session
 
 Given = TypeVar("Given")
@@ -31,7 +32,10 @@ def folded(session: Session, run: Callable[[], Given]) -> Given:
     An operation's first pass in a session is its own and shows what follows it; from the second on batch norms are
     folded. Where the model then takes another way, `run` is called again and left alone.
     """
-    one = _Pass(_KNOWN.setdefault(session, _Known()))
+    if session not in _KNOWN:
+        keep_freed_memory()
+        _KNOWN[session] = _Known()
+    one = _Pass(_KNOWN[session])
     try:
         with one:
             given = run()
@@ -57,7 +61,7 @@ class _Norm:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Layer:
     """What is known of a weight: the operation with the batch norm that always follows, or alone where none does.
 
@@ -67,17 +71,41 @@ class _Layer:
     weight: Tensor
     affine: Affine
     norm: _Norm | None
-    ready: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    _ready: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    _packed: Packed | None = None
+    _before: Hashable = None
 
-    def parameters(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, operation: Operation) -> Any:
+        """What the operation gives, the batch norm in it."""
+        x, dtype = operation.input, _precision(self.weight) if operation.kind in _CAST else self.weight.dtype
+        if packable(self.affine, x, dtype):
+            packed = self._packed_for(x, dtype)
+            if packed is not None:
+                return packed(x.to(dtype))
+        if self.norm is None and dtype == self.weight.dtype:
+            return operation.run()
+        return self.affine(x, *self._parameters(dtype, layout_of(x)))
+
+    def _packed_for(self, x: Tensor, dtype: torch.dtype) -> Packed | None:
+        """What it is packed in, from the second input on of one shape in a row; only the last is kept."""
+        before, self._before = self._before, (x.shape, dtype)
+        if before != self._before:
+            self._packed = None
+        elif self._packed is None:
+            weight, bias = self._parameters(dtype, torch.channels_last)
+            self._packed = Packed(weight, bias, Settings.of(self.affine), x.shape)
+            self._ready.clear()
+        return self._packed
+
+    def _parameters(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in a precision and laid out as the input is, the batch norm in them."""
         key = dtype, layout
-        if key not in self.ready:
+        if key not in self._ready:
             with torch.no_grad():
                 weight, bias = self.affine.parameters(self.weight.dtype)
                 own = weight.to(dtype).contiguous(memory_format=layout)
-                self.ready[key] = own, None if bias is None else bias.to(dtype)
-        return self.ready[key]
+                self._ready[key] = own, None if bias is None else bias.to(dtype)
+        return self._ready[key]
 
 
 class _Known:
@@ -161,10 +189,7 @@ class _Pass(TorchFunctionMode):
             self._seen.append(_Seen(ref(output), weight, affine))
             self._by_output[id(output)] = self._seen[-1]
             return output
-        dtype = _precision(weight) if operation.kind in _CAST else weight.dtype
-        if layer.norm is None and dtype == weight.dtype:
-            return operation.run()
-        output = affine(operation.input, *layer.parameters(dtype, layout_of(operation.input)))
+        output = layer(operation)
         if layer.norm is not None:
             self._waiting[id(output)] = output, layer.norm
         return output

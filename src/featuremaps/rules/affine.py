@@ -55,11 +55,11 @@ class Affine:
             y.new_empty(1).expand(shape),  # only its shape is read
             weight,
             None,
-            _per_axis(settings["stride"], axes),
-            _per_axis(settings["padding"], axes),
-            _per_axis(settings["dilation"], axes),
+            per_axis(settings["stride"], axes),
+            per_axis(settings["padding"], axes),
+            per_axis(settings["dilation"], axes),
             self.kind == "conv_transpose",
-            _per_axis(settings.get("output_padding", 0), axes),
+            per_axis(settings.get("output_padding", 0), axes),
             settings["groups"],
             [True, False, False],
         )
@@ -80,7 +80,8 @@ class Affine:
         return (parts * scale.reshape(groups, 1, -1, *[1] * (weight.ndim - 2))).reshape(weight.shape)
 
 
-def _per_axis(value: Any, axes: int) -> list[int]:
+def per_axis(value: Any, axes: int) -> list[int]:
+    """A setting as one number for each axis."""
     values = [value] if isinstance(value, int) else list(value)
     return values * axes if len(values) == 1 else values
 
