@@ -31,11 +31,13 @@ class Goal:
 class Contestant:
     """Someone who does the work. `passes` is how often a slow one runs the model per picture; 0: it is not slow.
 
+    A slow one runs in full at the batches `whole`, at others only some of its passes are timed.
     `peer` names a package that is not installed with the project's own peers; its row is left out where it is missing.
     """
 
     build: Build
     passes: int = 0
+    whole: tuple[int, ...] = (1,)
     peer: str = ""
 
 

@@ -76,7 +76,7 @@ CASES: dict[str, Case] = {
             f"{OURS}, bfloat16": Contestant(
                 ours.explain("score_cam", "layer4", weighting="softmax", precision="bfloat16")
             ),
-            GRAD_CAM: Contestant(peers.grad_cam(["ScoreCAM"], ["layer4"]), passes=512 // 16),
+            GRAD_CAM: Contestant(peers.grad_cam(["ScoreCAM"], ["layer4"]), passes=512 // 16, whole=(1, 8)),
         },
         (Pair(OURS, GRAD_CAM, Goal(1)), Pair(f"{OURS}, bfloat16", GRAD_CAM, Goal(2.5))),
     ),

@@ -39,17 +39,17 @@ def _deep(layer: str) -> Case:
     )
 
 
-def _recipe(architecture: str, layer: str) -> Case:
-    title = f"Multi-scale recipe, {RECIPE_STEPS} steps × {RECIPE_TIMES} sizes, {architecture} {layer}"
+def _recipe(layer: str, channels: int, goal: float) -> Case:
+    what = "a channel" if channels == 1 else f"{channels} channels"
     return Case(
-        title,
-        architecture,
+        f"Multi-scale recipe, {RECIPE_STEPS} steps × {RECIPE_TIMES} sizes, {what} of {layer}",
+        "resnet50",
         {
-            OURS: Contestant(ours.multiscale(layer, 1, RECIPE_STEPS, RECIPE_TIMES)),
-            RECIPE: Contestant(drawing_peers.recipe(layer, 1, RECIPE_STEPS, RECIPE_TIMES), peer=RECIPE),
+            OURS: Contestant(ours.multiscale(layer, channels, RECIPE_STEPS, RECIPE_TIMES)),
+            RECIPE: Contestant(drawing_peers.recipe(layer, channels, RECIPE_STEPS, RECIPE_TIMES), peer=RECIPE),
         },
-        (Pair(OURS, RECIPE, Goal(5)),),
-        batches=(1,),
+        (Pair(OURS, RECIPE, Goal(goal)),),
+        batches=(channels,),
     )
 
 
@@ -57,6 +57,7 @@ DRAWING_CASES = {
     "draw1": _early(),
     "draw3": _deep("layer3"),
     "draw4": _deep("layer4"),
-    "recipe1": _recipe("resnet50", "layer1"),
-    "recipe4": _recipe("resnet50", "layer4.1"),
+    "recipe1": _recipe("layer1", 1, 5),
+    "recipe4": _recipe("layer4.1", 8, 5),
+    "recipe4_1": _recipe("layer4.1", 1, 1),
 }

@@ -63,18 +63,23 @@ def _installed(case: Case) -> Case:
 
 
 def _timings(case: Case, batch: int, plan: Plan) -> dict[str, Timing]:
-    """Slow contestants first and once, then the others in turns."""
-    timings = {}
-    for name, contestant in case.contestants.items():
-        if contestant.passes:
-            model, run = entered(case, name, batch, plan.device)
-            timings[name] = (
-                timing.once(run, plan.device)
-                if plan.full and batch == 1
-                else timing.scaled(run, model, contestant.passes * batch, plan.passes)
-            )
-    runs = {name: entered(case, name, batch, plan.device)[1] for name in case.contestants if name not in timings}
-    return timings | timing.interleaved(runs, plan.device, plan.budget, plan.repeats)
+    """The contestants in turns; slow ones once, with turns of the others before and after them."""
+    slow = {name: one for name, one in case.contestants.items() if one.passes}
+    runs = {name: entered(case, name, batch, plan.device)[1] for name in case.contestants if name not in slow}
+    if not slow:
+        return timing.interleaved(runs, plan.device, plan.budget, plan.repeats)
+    before = timing.interleaved(runs, plan.device, plan.budget / 2, plan.repeats)
+    slow_timings = {name: _slow(case, name, batch, plan) for name in slow}
+    after = timing.interleaved(runs, plan.device, plan.budget / 2, plan.repeats)
+    return slow_timings | {name: timing.together(before[name], after[name]) for name in runs}
+
+
+def _slow(case: Case, name: str, batch: int, plan: Plan) -> Timing:
+    contestant = case.contestants[name]
+    model, run = entered(case, name, batch, plan.device)
+    if plan.full and batch in contestant.whole:
+        return timing.once(run, plan.device)
+    return timing.scaled(run, model, contestant.passes * batch, plan.passes)
 
 
 def _row(work: str, batch: int, pair: Pair, timings: Mapping[str, Timing], peaks: Mapping[str, int | None]) -> Row:
@@ -101,7 +106,7 @@ def _row(work: str, batch: int, pair: Pair, timings: Mapping[str, Timing], peaks
 def _notes(name: str, other: Timing, runs: int) -> tuple[str, ...]:
     if other.scaled:
         return (f"{name} at this batch: {other.scaled}.",)
-    return (f"{name} ran once, in full, before our runs.",) if other.runs == 1 and runs > 1 else ()
+    return (f"{name} ran once, in full, between our runs.",) if other.runs == 1 and runs > 1 else ()
 
 
 def agreement(own: Sequence[Tensor], other: Sequence[Tensor]) -> float | None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 Run = Callable[[], list[Tensor]]
+LEAST, SHORT = 3, 30.0  # so many rounds at least where one takes less than so many seconds
 TURN = 1.0  # seconds that a contestant runs before the next one's turn
 FIRST_PASSES = 3  # a slow peer's first passes look at the picture itself, the ones after them are all alike
 
@@ -55,7 +56,8 @@ def interleaved(runs: Mapping[str, Run], device: torch.device, budget: float, mo
     """
     first = {name: timed(run, device) for name, run in runs.items()}
     turn = {name: max(1, int(TURN / max(1e-9, taken))) for name, (taken, _) in first.items() if taken <= budget}
-    rounds = min(most, max(1, int(budget / max(1e-9, sum(first[name][0] * turn[name] for name in turn)))))
+    lasts = max(1e-9, sum(first[name][0] * turn[name] for name in turn))
+    rounds = min(most, max(LEAST if lasts <= SHORT else 1, int(budget / lasts)))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, times in turn.items():
@@ -64,6 +66,13 @@ def interleaved(runs: Mapping[str, Run], device: torch.device, budget: float, mo
         name: Timing(statistics.median(seconds[name] or [taken]), max(1, len(seconds[name])), maps)
         for name, (taken, maps) in first.items()
     }
+
+
+def together(before: Timing, after: Timing) -> Timing:
+    """What two rows of runs took, each run counted alike."""
+    runs = before.runs + after.runs
+    seconds = (before.seconds * before.runs + after.seconds * after.runs) / runs
+    return Timing(seconds, runs, before.maps)
 
 
 def once(run: Run, device: torch.device) -> Timing:

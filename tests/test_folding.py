@@ -127,10 +127,21 @@ def written_into(net: Net, x: Tensor, y: Tensor) -> Tensor:
     return net.norm(y)
 
 
+def other_settings(net: Net, x: Tensor, y: Tensor) -> Tensor:
+    wider = nn.functional.conv2d(x, net.conv.weight, net.conv.bias, stride=[1, 1], dilation=2)
+    return net.norm(y).mean((2, 3)) + net.other(wider).mean((2, 3))
+
+
+def other_bias(net: Net, x: Tensor, y: Tensor) -> Tensor:
+    return net.norm(y) + net.norm(nn.functional.conv2d(x, net.conv.weight, net.other.weight))
+
+
 @pytest.mark.parametrize(
     ("use", "left"),
     [
         (alone, 0),
+        (other_settings, 0),
+        (other_bias, 0),
         (used_before, 1),
         (used_after, 1),
         (converted, 1),

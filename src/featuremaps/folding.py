@@ -63,12 +63,13 @@ class _Norm:
 
 @dataclass(eq=False)
 class _Layer:
-    """What is known of a weight: the operation with the batch norm that always follows, or alone where none does.
+    """What is known of a call: the operation with the batch norm that always follows, or alone where none does.
 
-    `weight` is held so that no other tensor gets its identity.
+    `held` are the tensors it was told by, so that no other gets the identity of one.
     """
 
     weight: Tensor
+    held: tuple[Tensor, ...]
     affine: Affine
     norm: _Norm | None
     _ready: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Tensor | None]] = field(default_factory=dict)
@@ -109,10 +110,10 @@ class _Layer:
 
 
 class _Known:
-    """What is known of a session's model: a layer for each weight, by its identity."""
+    """What is known of a session's model: a layer for each weight, bias and settings."""
 
     def __init__(self) -> None:
-        self.layers: dict[int, _Layer] = {}
+        self.layers: dict[Hashable, _Layer] = {}
 
 
 _KNOWN: WeakKeyDictionary[Session, _Known] = WeakKeyDictionary()
@@ -127,7 +128,9 @@ class _Seen:
     """The output of an operation that runs for the first time, and where it went: into one batch norm, and alone?"""
 
     output: Callable[[], Tensor | None]
+    key: Hashable
     weight: Tensor
+    held: tuple[Tensor, ...]
     affine: Affine
     norm: _Norm | None = None
     alone: bool = True
@@ -171,27 +174,27 @@ class _Pass(TorchFunctionMode):
             raise _OtherwiseUsedError
         together = defaultdict(list)
         for one in self._seen:
-            together[id(one.weight)].append(one)
+            together[one.key].append(one)
         for key, calls in together.items():
             first = calls[0]
             follows = first.norm is not None and all(one.alone and one.norm == first.norm for one in calls)
             affine = first.affine if follows else _plain(first.affine)
-            self._known.layers[key] = _Layer(first.weight, affine, first.norm if follows else None)
+            self._known.layers[key] = _Layer(first.weight, first.held, affine, first.norm if follows else None)
 
     def _linear(self, operation: Operation) -> Any:
+        key, held = _told_by(operation)
+        layer = self._known.layers.get(key)
+        if layer is not None:
+            output = layer(operation)
+            if layer.norm is not None:
+                self._waiting[id(output)] = output, layer.norm
+            return output
         weight = operation.argument("weight", 1)
         affine = affine_of(operation) if isinstance(weight, nn.Parameter) and _wide(weight) else None
-        if affine is None:
-            return operation.run()
-        layer = self._known.layers.get(id(weight))
-        if layer is None:
-            output = operation.run()
-            self._seen.append(_Seen(ref(output), weight, affine))
+        output = operation.run()
+        if affine is not None:
+            self._seen.append(_Seen(ref(output), key, weight, held, affine))
             self._by_output[id(output)] = self._seen[-1]
-            return output
-        output = layer(operation)
-        if layer.norm is not None:
-            self._waiting[id(output)] = output, layer.norm
         return output
 
     def _batch_norm(self, operation: Operation) -> Any:
@@ -214,6 +217,13 @@ class _Pass(TorchFunctionMode):
     def _seen_as(self, tensor: Tensor) -> _Seen | None:
         seen = self._by_output.get(id(tensor))
         return seen if seen is not None and seen.output() is tensor else None
+
+
+def _told_by(operation: Operation) -> tuple[Hashable, tuple[Tensor, ...]]:
+    """What tells an operation from others, its input aside, and the tensors in it: weight, bias and settings."""
+    rest = (*operation.args[1:], *(one for pair in operation.kwargs.items() if pair[0] != "input" for one in pair))
+    told = tuple(id(one) if isinstance(one, Tensor) else tuple(one) if isinstance(one, list) else one for one in rest)
+    return (operation.function, told), tuple(one for one in rest if isinstance(one, Tensor))
 
 
 def _norm(operation: Operation) -> _Norm:

@@ -68,12 +68,12 @@ class Octaves:
 
 def strength(looked: Looked, wanted: Sequence[Address]) -> Float[Tensor, " row"]:
     """What a dream makes larger: of each layer the mean of its maps' squares, of each channel the mean of its map."""
-    parts = []
-    for address in wanted:
-        maps = looked.maps[address.name]
-        parts.append(
-            maps.square().mean((1, 2, 3)) if address.channel is None else maps[:, address.channel].mean((1, 2))
-        )
+    parts = [
+        looked.maps[address.name].square().mean((1, 2, 3))
+        if address.channel is None
+        else looked.channel(address.name, address.channel).mean((1, 2))
+        for address in wanted
+    ]
     return torch.stack(parts).sum(0)
 
 

@@ -95,7 +95,7 @@ class Channel(Objective):
 
     def values(self, looked: Looked) -> Values:
         """The mean over the map."""
-        return looked.maps[self.layer][:, self.channel].mean((1, 2))
+        return looked.channel(self.layer, self.channel).mean((1, 2))
 
     def grounded(self, ground: Ground) -> "Channel":
         """Raises `LayerNotFoundError` for a channel past the last."""
@@ -123,9 +123,9 @@ class Neuron(Objective):
 
     def values(self, looked: Looked) -> Values:
         """The value there."""
-        maps = looked.maps[self.layer]
-        y, x = (maps.shape[2] // 2, maps.shape[3] // 2) if self.place is None else self.place
-        return maps[:, self.channel, y, x]
+        own = looked.channel(self.layer, self.channel)
+        y, x = (own.shape[1] // 2, own.shape[2] // 2) if self.place is None else self.place
+        return own[:, y, x]
 
     def grounded(self, ground: Ground) -> "Neuron":
         """Raises `LayerNotFoundError` for a channel past the last or a place outside the map."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,15 +23,27 @@ from featuremaps.view import Preprocessing
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What a model made of a batch of pictures: `maps[layer]` (row, channel, height, width), and its outputs if run."""
+    """What a model made of a batch of pictures: `given[layer]` (row, channel, height, width), and its outputs if run.
 
-    maps: Mapping[str, Float[Tensor, "row _channel _height _width"]]
+    `given` is in the precision that the model ran in, `maps` and a `channel` in float32 at least.
+    """
+
+    given: Mapping[str, Float[Tensor, "row _channel _height _width"]]
     outputs: Any = None
+
+    @cached_property
+    def maps(self) -> Mapping[str, Float[Tensor, "row _channel _height _width"]]:
+        """All channels of each layer."""
+        return {layer: _wide(maps) for layer, maps in self.given.items()}
+
+    def channel(self, layer: str, number: int) -> Float[Tensor, "row _height _width"]:
+        """One channel of a layer; the others are not converted, nor what is sent back to them."""
+        return _wide(self.given[layer][:, number])
 
     def rows(self, start: int, stop: int) -> "Looked":
         """What it made of some of them."""
         outputs = self.outputs[start:stop] if isinstance(self.outputs, Tensor) else self.outputs
-        return Looked({layer: maps[start:stop] for layer, maps in self.maps.items()}, outputs)
+        return Looked({layer: maps[start:stop] for layer, maps in self.given.items()}, outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +75,7 @@ class Watcher:
                     return self._compiled(laid)
                 tap, outputs = folded(self.session, lambda: self._tapped(laid, rule))
             self._layouts.update(tap.layouts)
-            maps = {address.name: tap.maps(address.name).float() for address in self.layers}
+            maps = {address.name: tap.maps(address.name) for address in self.layers}
             return Looked(maps, _scores(outputs))
 
         return quickest(self.session, run)
@@ -85,8 +98,12 @@ class Watcher:
         if self.compiled.outputs:
             return Looked({}, _scores(found))
         taken = {address.name: first_tensor(found[address.layer]) for address in self.layers}
-        maps = {name: self._layouts[name].to_maps(one).float() for name, one in taken.items() if one is not None}
+        maps = {name: self._layouts[name].to_maps(one) for name, one in taken.items() if one is not None}
         return Looked(maps)
+
+
+def _wide(maps: Tensor) -> Tensor:
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
 
 
 def _scores(outputs: Any) -> Any:
