@@ -116,3 +116,26 @@ def test_a_forward_set_by_hand_is_left_alone() -> None:
     with preserved(norm) as session, lightened(session):
         assert not norm(torch.ones(1, 4, 2, 2)).any()
     assert norm.forward is own
+
+
+@pytest.mark.parametrize(
+    ("conv", "phased"),
+    [
+        (nn.Conv2d(3, 8, 7, 2, 3), True),
+        (nn.Conv2d(1, 8, (4, 5), 4, (0, 2)), True),
+        (nn.Conv2d(3, 8, 3, 1, 1), False),
+        (nn.Conv2d(3, 8, 3, 2, 1, padding_mode="reflect"), False),
+        (nn.Conv2d(3, 6, 3, 2, 1, groups=3), False),
+        (nn.Conv2d(8, 8, 3, 2, 1), False),
+    ],
+)
+def test_the_gradient_of_a_first_convolution_comes_by_phases(conv: nn.Conv2d, phased: bool) -> None:
+    x = torch.randn(2, conv.in_channels, 29, 32, generator=torch.Generator().manual_seed(0)).contiguous(
+        memory_format=LAST
+    )
+    wanted = gradient(conv, x)
+    with preserved(conv) as session, lightened(session), Calls() as calls:
+        found = gradient(conv, x)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
+    assert ("aten::convolution_backward" in calls.names) is not phased
+    assert "forward" not in conv.__dict__

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from featuremaps.phases import Phases, by_phases
 from featuremaps.state import Session
 
 
@@ -19,12 +20,15 @@ def lightened(session: Session) -> Iterator[None]:
 
     Convolutions with more weights than input read it contiguous: torch would lay the weights out anew, which takes
     longer than the convolution. Batch norms scale and shift: torch's keeps its input for a gradient nobody asks for.
+    The gradient of a strided convolution of few colours is computed phase by phase, on the CPU.
     """
     norms = [module for module in session.modules if _usual(module)]
     with session.one_pass() as one:
         for module in session.modules:
             if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
                 one.before_forward(module, _contiguous_where_light)
+            if _first(module):
+                one.instead(module, _with_phases(module))
         for norm, scale, shift in _scales(norms):
             one.instead(norm, _scaling(norm, scale, shift))
         yield
@@ -34,6 +38,44 @@ def _contiguous_where_light(module: nn.Conv2d, args: tuple[Any, ...]) -> tuple[A
     if args and isinstance(args[0], Tensor) and args[0].numel() < module.weight.numel():
         return (args[0].contiguous(), *args[1:])
     return None
+
+
+def _first(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Whether it is torch's own convolution, as a model's first one is: strided, and of few colours."""
+    return (
+        type(module) is nn.Conv2d
+        and module.padding_mode == "zeros"
+        and by_phases(module.weight, module.stride, module.dilation, module.groups)
+        and not isinstance(module.padding, str)
+    )
+
+
+def _with_phases(conv: nn.Conv2d) -> Callable[[Tensor], Tensor]:
+    """What the convolution does, with its gradient for its input computed phase by phase."""
+
+    def convolved(input: Tensor) -> Tensor:
+        usual = input.ndim == 4 and input.device.type == "cpu" and input.dtype == conv.weight.dtype
+        if not (usual and input.requires_grad) or torch.is_autocast_enabled("cpu"):
+            return nn.Conv2d.forward(conv, input)
+        found: Tensor = _Phased.apply(input, conv)
+        return found
+
+    return convolved
+
+
+class _Phased(torch.autograd.Function):
+    """A convolution module; its gradient for its weights is not asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, conv: nn.Conv2d) -> Tensor:
+        ctx.conv, ctx.size = conv, (x.shape[2], x.shape[3])
+        return nn.Conv2d.forward(conv, x)
+
+    @staticmethod
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor, None]:
+        (stride, _), padding = ctx.conv.stride, ctx.conv.padding
+        phases = Phases.of(ctx.conv.weight.detach(), stride, padding, ctx.size, (y.shape[2], y.shape[3]))
+        return phases(y, lambda maps: torch.conv2d(maps, phases.weight, padding=phases.margin)), None
 
 
 def _usual(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:

@@ -11,15 +11,12 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from featuremaps.phases import Phases
+from featuremaps.phases import Phases, by_phases
 from featuremaps.rules.affine import Affine, per_axis
 from featuremaps.running import layout_of
 
 Way = Literal["biased", "plain", "transposed"]
 """W·x + b, W·x, and Wᵀ·y."""
-
-COLOURS = 4
-"""Up to how many input channels a strided convolution is transposed phase by phase."""
 
 
 class Settings(NamedTuple):
@@ -76,9 +73,9 @@ class Packed:
         return found
 
     def _transposed(self, above: torch.Size) -> Callable[[Tensor], Tensor]:
-        if _phased(self._weight, self._settings):
-            return self._by_phases(above)
         padding, stride, dilation, groups = self._settings
+        if by_phases(self._weight, stride, dilation, groups):
+            return self._by_phases(above)
         kernel, (size, over) = self._weight.shape[2:], (self.shape[2:], above[2:])
         left = [
             size[axis] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1 - stride[axis] * (over[axis] - 1)
@@ -118,11 +115,6 @@ class _Either(torch.autograd.Function):
 
 def _laid(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _phased(weight: Tensor, settings: Settings) -> bool:
-    (stride, other), plain = settings.stride, settings.dilation == [1, 1] and settings.groups == 1
-    return stride == other > 1 and plain and weight.shape[1] <= COLOURS
 
 
 @cache

@@ -4,7 +4,7 @@ Where a convolution has few input channels, as the first one of a model has, its
 register empty; its phases fill it. Shi et al. 2016, Is the deconvolution layer the same as a convolutional layer?
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 Maps = Float[Tensor, "row _channel _height _width"]
+
+
+COLOURS = 4
+"""Up to how many input channels it is worth it."""
+
+
+def by_phases(weight: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> bool:
+    """Whether a convolution like this is better transposed phase by phase."""
+    plain = tuple(dilation) == (1, 1) and groups == 1
+    return stride[0] == stride[1] > 1 and plain and weight.shape[1] <= COLOURS
 
 
 @dataclass(frozen=True, eq=False)
