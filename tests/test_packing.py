@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import featuremaps.packing
+from featuremaps.draw.watcher import quick_precision
 from featuremaps.folding import folded
 from featuremaps.packing import Packed, Settings, packable
 from featuremaps.rules.affine import affine_of
@@ -31,6 +32,12 @@ CONVOLUTIONS = {
 BOTH = [torch.float32, torch.bfloat16]
 
 
+def skip_where_it_is_emulated(dtype: torch.dtype) -> None:
+    if dtype == torch.bfloat16 and quick_precision(torch.device("cpu")) != dtype:
+        pytest.skip("this processor does not multiply in bfloat16")
+    assert featuremaps.packing._works(dtype)
+
+
 def made(inputs: int, outputs: int, kernel: int | tuple[int, int], **settings: object) -> nn.Conv2d:
     torch.manual_seed(0)
     return nn.Conv2d(inputs, outputs, kernel, **settings).requires_grad_(False)
@@ -50,8 +57,7 @@ def packed(conv: nn.Conv2d, x: Tensor) -> Packed:
 @pytest.mark.parametrize("dtype", BOTH)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_both_ways(name: str, dtype: torch.dtype) -> None:
-    if not featuremaps.packing._works(dtype):
-        pytest.skip(f"this processor has no {dtype} convolutions")
+    skip_where_it_is_emulated(dtype)
     conv = made(**CONVOLUTIONS[name]).to(dtype)
     x = laid(2, conv.in_channels, 21, 18, dtype=dtype).requires_grad_()
     close = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.02, "atol": 0.02}
@@ -98,24 +104,30 @@ def gone(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "library",
+    ("library", "works"),
     [
-        SimpleNamespace(),
-        SimpleNamespace(_reorder_convolution_weight=gone),
-        SimpleNamespace(
-            _reorder_convolution_weight=lambda weight, *_: weight,
-            _convolution_pointwise=lambda x, weight, *_: x.new_zeros(2, 6, 3, 5),
-            _reorder_convolution_transpose_weight=lambda weight, *_: weight,
-            _convolution_transpose_pointwise=lambda y, *_: y.new_zeros(2, 4, 6, 5),
+        (torch.ops.mkldnn, True),
+        (SimpleNamespace(), False),
+        (SimpleNamespace(_reorder_convolution_weight=gone), False),
+        (
+            SimpleNamespace(
+                _reorder_convolution_weight=lambda weight, *_: weight,
+                _convolution_pointwise=lambda x, weight, *_: x.new_zeros(2, 6, 3, 5),
+                _reorder_convolution_transpose_weight=lambda weight, *_: weight,
+                _convolution_transpose_pointwise=lambda y, *_: y.new_zeros(2, 4, 6, 5),
+            ),
+            False,
         ),
     ],
-    ids=["without", "refusing", "wrong"],
+    ids=["as it is", "without", "refusing", "wrong"],
 )
-def test_a_torch_that_packs_otherwise_is_left_alone(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_packs_otherwise_is_left_alone(
+    library: object, works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         featuremaps.packing, "torch", SimpleNamespace(**{**vars(torch), "ops": SimpleNamespace(mkldnn=library)})
     )
-    assert not featuremaps.packing._works.__wrapped__(torch.float32)
+    assert featuremaps.packing._works.__wrapped__(torch.float32) is works
 
 
 class Layings(TorchDispatchMode):
@@ -155,8 +167,7 @@ def test_a_weight_is_laid_out_once_where_inputs_stay_alike() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_gradient_of_a_model(precision: str) -> None:
-    if not featuremaps.packing._works(getattr(torch, precision)):
-        pytest.skip(f"this processor has no {precision} convolutions")
+    skip_where_it_is_emulated(getattr(torch, precision))
     model = resnet20()
     found = []
     with preserved(model) as session, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):

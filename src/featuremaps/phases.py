@@ -14,9 +14,8 @@ from torch import Tensor
 
 Maps = Float[Tensor, "row _channel _height _width"]
 
-
 COLOURS = 4
-"""Up to how many input channels it is worth it."""
+"""Up to so many input channels it is worth it."""
 
 
 def by_phases(weight: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> bool:
@@ -27,7 +26,7 @@ def by_phases(weight: Tensor, stride: Sequence[int], dilation: Sequence[int], gr
 
 @dataclass(frozen=True, eq=False)
 class Phases:
-    """Wᵀ·y of a convolution with `stride`, `kernel` and `padding` (per axis), for inputs of `size`.
+    """Wᵀ·y of a convolution moved by `stride`, for inputs of `size`.
 
     `weight` is (in·stride², out, taps, taps): what a convolution of y, padded by `margin` on all sides, multiplies by.
     """
