@@ -7,6 +7,7 @@ the same in one go, to rounding. The model is not touched: its operations get ot
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
@@ -14,14 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from featuremaps.packing import Packed, Settings, packable
+from featuremaps.packing import Packed, Settings, can_be_packed, packable
 from featuremaps.rules.affine import Affine, affine_of, with_batch_norm
-from featuremaps.rules.operations import Operation, asks, operation_of
+from featuremaps.rules.operations import Operation, asks, kind_of
 from featuremaps.running import keep_freed_memory, layout_of
 from featuremaps.state import Session
 
 Given = TypeVar("Given")
 
+_LINEAR = frozenset({"conv", "conv_transpose", "linear"})
 _CAST = frozenset({"conv", "linear"})
 """The kinds that autocast runs in lower precision."""
 
@@ -74,29 +76,30 @@ class _Layer:
     norm: _Norm | None
     _ready: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Tensor | None]] = field(default_factory=dict)
     _packed: Packed | None = None
-    _before: Hashable = None
 
-    def __call__(self, operation: Operation) -> Any:
-        """What the operation gives, the batch norm in it."""
-        x, dtype = operation.input, _precision(self.weight) if operation.kind in _CAST else self.weight.dtype
-        if packable(self.affine, x, dtype):
-            packed = self._packed_for(x, dtype)
-            if packed is not None:
-                return packed(x.to(dtype))
+    @cached_property
+    def _packable(self) -> bool:
+        return can_be_packed(self.affine)
+
+    def __call__(self, x: Any, run: Callable[[], Any]) -> Any:
+        """What the operation gives for an input, the batch norm in it; `run` is the operation itself."""
+        dtype = _precision(self.weight) if self.affine.kind in _CAST else self.weight.dtype
+        if self._packable and packable(x, dtype):
+            return self._packed_for(x.shape, dtype)(x if x.dtype == dtype else x.to(dtype))
         if self.norm is None and dtype == self.weight.dtype:
-            return operation.run()
+            return run()
         return self.affine(x, *self._parameters(dtype, layout_of(x)))
 
-    def _packed_for(self, x: Tensor, dtype: torch.dtype) -> Packed | None:
-        """What it is packed in, from the second input on of one shape in a row; only the last is kept."""
-        before, self._before = self._before, (x.shape, dtype)
-        if before != self._before:
-            self._packed = None
-        elif self._packed is None:
+    def _packed_for(self, shape: torch.Size, dtype: torch.dtype) -> Packed:
+        """What it is packed in for such inputs; only the last is kept."""
+        packed = self._packed
+        if packed is None or packed.dtype != dtype:
             weight, bias = self._parameters(dtype, torch.channels_last)
-            self._packed = Packed(weight, bias, Settings.of(self.affine), x.shape)
-            self._ready.clear()
-        return self._packed
+            packed = Packed(weight, bias, Settings.of(self.affine), shape)
+        elif packed.shape != shape:
+            packed = packed.of(shape)
+        self._packed = packed
+        return packed
 
     def _parameters(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in a precision and laid out as the input is, the batch norm in them."""
@@ -158,14 +161,13 @@ class _Pass(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        named = kwargs or {}
-        operation = operation_of(func, args, named)
-        if operation is not None and operation.kind == "batch_norm":
-            return self._batch_norm(operation)
+        named, kind = kwargs or {}, kind_of(func)
+        if kind == "batch_norm":
+            return self._batch_norm(Operation(kind, func, args, named, False))
         if (self._seen or self._waiting) and not asks(func):
             self._note_uses((args, tuple(named.values())))
-        if operation is not None and operation.kind in ("conv", "conv_transpose", "linear"):
-            return self._linear(operation)
+        if kind in _LINEAR:
+            return self._linear(Operation(kind, func, args, named, False))
         return func(*args, **named)
 
     def close(self) -> None:
@@ -182,10 +184,10 @@ class _Pass(TorchFunctionMode):
             self._known.layers[key] = _Layer(first.weight, first.held, affine, first.norm if follows else None)
 
     def _linear(self, operation: Operation) -> Any:
-        key, held = _told_by(operation)
+        key = _told_by(operation)
         layer = self._known.layers.get(key)
         if layer is not None:
-            output = layer(operation)
+            output = layer(operation.input, operation.run)
             if layer.norm is not None:
                 self._waiting[id(output)] = output, layer.norm
             return output
@@ -193,7 +195,7 @@ class _Pass(TorchFunctionMode):
         affine = affine_of(operation) if isinstance(weight, nn.Parameter) and _wide(weight) else None
         output = operation.run()
         if affine is not None:
-            self._seen.append(_Seen(ref(output), key, weight, held, affine))
+            self._seen.append(_Seen(ref(output), key, weight, _held(operation), affine))
             self._by_output[id(output)] = self._seen[-1]
         return output
 
@@ -219,11 +221,23 @@ class _Pass(TorchFunctionMode):
         return seen if seen is not None and seen.output() is tensor else None
 
 
-def _told_by(operation: Operation) -> tuple[Hashable, tuple[Tensor, ...]]:
-    """What tells an operation from others, its input aside, and the tensors in it: weight, bias and settings."""
-    rest = (*operation.args[1:], *(one for pair in operation.kwargs.items() if pair[0] != "input" for one in pair))
-    told = tuple(id(one) if isinstance(one, Tensor) else tuple(one) if isinstance(one, list) else one for one in rest)
-    return (operation.function, told), tuple(one for one in rest if isinstance(one, Tensor))
+def _told_by(operation: Operation) -> Hashable:
+    """What tells an operation from others, its input aside: its weight, bias and settings."""
+    told: list[Any] = [operation.function]
+    for one in _rest(operation):
+        told.append(id(one) if isinstance(one, Tensor) else tuple(one) if isinstance(one, list) else one)
+    return tuple(told)
+
+
+def _held(operation: Operation) -> tuple[Tensor, ...]:
+    """The tensors that an operation is told by."""
+    return tuple(one for one in _rest(operation) if isinstance(one, Tensor))
+
+
+def _rest(operation: Operation) -> tuple[Any, ...]:
+    if not operation.kwargs:
+        return operation.args[1:]
+    return (*operation.args[1:], *(one for pair in operation.kwargs.items() if pair[0] != "input" for one in pair))
 
 
 def _norm(operation: Operation) -> _Norm:

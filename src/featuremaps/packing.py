@@ -34,16 +34,18 @@ class Settings(NamedTuple):
         return Settings(padding, stride, dilation, affine.settings["groups"])
 
 
-def packable(affine: Affine, x: Any, dtype: torch.dtype) -> bool:
-    """Whether this is a convolution that can be packed, in this precision, for such an input."""
+def can_be_packed(affine: Affine) -> bool:
+    """Whether this is a convolution that can be packed, for some inputs."""
+    return affine.kind == "conv" and affine.weight.ndim == 4 and not isinstance(affine.settings["padding"], str)
+
+
+def packable(x: Any, dtype: torch.dtype) -> bool:
+    """Whether it can in this precision, for such an input."""
     return (
         type(x) is Tensor
         and x.device.type == "cpu"
         and bool(getattr(torch.backends.mkldnn, "enabled", True))
         and x.dtype in (dtype, torch.float32)
-        and affine.kind == "conv"
-        and affine.weight.ndim == x.ndim == 4
-        and not isinstance(affine.settings["padding"], str)
         and layout_of(x) == torch.channels_last
         and _works(dtype)
     )
@@ -56,6 +58,15 @@ class Packed:
         self.shape, self._weight, self._bias, self._settings = shape, _laid(weight), bias, settings
         self._packed = torch.ops.mkldnn._reorder_convolution_weight(self._weight, *settings, list(shape))
         self._back: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Its precision."""
+        return self._weight.dtype
+
+    def of(self, shape: torch.Size) -> "Packed":
+        """The same for inputs of another shape."""
+        return Packed(self._weight, self._bias, self._settings, shape)
 
     def __call__(self, x: Tensor) -> Tensor:
         """W·x + b, channels last, which may be differentiated as often as one likes."""

@@ -48,14 +48,14 @@ class Tap:
             for address in addresses:
                 if address.call in (None, call):
                     output = self._take(address.name, module, output)
-            if self.stop_early and len(self.taken) == len(self.wanted):
+            if self._done:
                 raise Stop
             return output
 
         return on_forward
 
     def _take(self, name: str, module: nn.Module, output: Any) -> Any:
-        """Keep the output, and hand on a copy, because the next operation may work in place."""
+        """Keep the output, and hand on a copy if anything follows, because the next operation may work in place."""
         tensor = first_tensor(output)
         layout = layout_of(tensor, module, self.input_shape, prefix=self.prefix)
         self.layouts[name] = needs_layout(layout, name, output if tensor is None else tensor)
@@ -66,7 +66,12 @@ class Tap:
         torch.set_grad_enabled(True)
         kept = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
         self.taken[name] = kept
-        return with_first_tensor(output, kept.clone())
+        return output if self._done else with_first_tensor(output, kept.clone())
+
+    @property
+    def _done(self) -> bool:
+        """Whether nothing more is wanted, nor are the model's outputs."""
+        return self.stop_early and len(self.taken) == len(self.wanted)
 
 
 def run_tapped(

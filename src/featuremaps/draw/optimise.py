@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -166,7 +167,7 @@ class _Ascent:
 
     def by_steps(self, doing: str) -> Stopped:
         """Steps of Adam or along the gradient, of the size that `Climb.share` says."""
-        kind = torch.optim.Adam if self.how.optimizer == "adam" else _Gradient
+        kind = partial(torch.optim.Adam, fused=True) if self.how.optimizer == "adam" else _Gradient
         optimizer = kind(self.parameters, self.how.rate)
         try:
             for step in track(range(self.how.steps), lambda: self._said(doing)):

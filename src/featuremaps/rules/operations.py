@@ -140,7 +140,7 @@ def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str,
 
     A clamp, threshold or hardtanh that is a ReLU, with or without a top, is called "relu" or "relu6".
     """
-    kind = _KINDS.get(function)
+    kind = kind_of(function)
     if kind is None:
         return None
     name = getattr(function, "__name__", "")
@@ -148,6 +148,11 @@ def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str,
     in_place = bool(written) or name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
     operation = Operation(kind, function, args, kwargs, in_place, _TOP.get(kind, float("inf")))
     return _rectifier(operation) if kind in ("clamp", "threshold", "hardtanh") else operation
+
+
+def kind_of(function: Function) -> str | None:
+    """The name of what a function does, before its arguments are looked at."""
+    return _KINDS.get(function)
 
 
 def asks(function: Callable[..., Any]) -> bool:
