@@ -131,6 +131,18 @@ def test_a_torch_that_packs_otherwise_is_left_alone(
     assert featuremaps.packing._works.__wrapped__(torch.float32) is works
 
 
+class Refusing(TorchDispatchMode):
+    """Lets nothing pass."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        raise AssertionError(f"{func} was seen")
+
+
+def test_the_check_is_not_seen_by_those_who_watch() -> None:
+    with Refusing():
+        assert featuremaps.packing._works.__wrapped__(torch.float32)
+
+
 class Layings(TorchDispatchMode):
     """Counts the weights that are laid out."""
 

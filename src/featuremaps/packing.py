@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from featuremaps.phases import Phases, by_phases
 from featuremaps.rules.affine import Affine, per_axis
@@ -136,7 +137,7 @@ def _works(dtype: torch.dtype) -> bool:
     try:
         if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             return False
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        with _disable_current_modes(), torch.no_grad(), torch.autocast("cpu", enabled=False):
             return _agrees(dtype)
     except (AttributeError, RuntimeError, TypeError, NotImplementedError):
         return False
