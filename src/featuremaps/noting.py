@@ -19,6 +19,12 @@ DECISIVE = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 """What is said of operations whose answer decides what Python does next."""
 
 
+_OTHER_MEMORY = frozenset(
+    getattr(packet, name) for packet in (torch.ops.aten.resize_, torch.ops.aten.set_) for name in packet.overloads()
+)
+"""Operations that give a tensor another memory, or more of it."""
+
+
 class Slot(NamedTuple):
     """The place of a tensor among those of a pass."""
 
@@ -115,7 +121,7 @@ class Notes(TorchDispatchMode):
             if written:
                 raise _LostError
             return None
-        if any(tag in func.tags for tag in DECISIVE) or _is_random(func, args, kwargs):
+        if any(tag in func.tags for tag in DECISIVE) or _is_random(func, args, kwargs) or func in _OTHER_MEMORY:
             raise _LostError
         if written and not self._writes_to_own(func, args, kwargs):
             raise _LostError
