@@ -54,4 +54,5 @@ def test_wheel_runs_the_demo(tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=work, env=environment)
     report = work / "featuremaps-demo" / "report.html"
     assert done.stdout.strip().endswith(f"Report: {Path('featuremaps-demo') / 'report.html'}")
+    assert len(done.stdout.strip().splitlines()) == 4, "three findings and where the report is"
     assert 100_000 < report.stat().st_size < 5_000_000

@@ -25,6 +25,10 @@ def methods(name: Annotated[str | None, typer.Argument(help="One method, in full
     typer.echo(listed(METHODS.values()) if name is None else described(find_method(name)))
 
 
+TOLD = 3
+"""How many of the demo's findings are printed; the report has them all."""
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("featuremaps-demo"),
@@ -38,6 +42,6 @@ def demo(
     from featuremaps.demo.tour import tour
 
     found = tour(out, command=command_line())
-    for sentence in found.findings:
+    for sentence in found.findings[:TOLD]:
         typer.echo(sentence)
     typer.echo(f"Report: {found.report}")
