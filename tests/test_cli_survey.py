@@ -188,6 +188,8 @@ def test_sums(survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         [float(row["scissors"]) for row in table], found.vectors("layer4", "mean", [3, 24]).sum(1), rtol=1e-5
     )
     assert is_figure(tmp_path / "sums__layer4.png")
+    page = (tmp_path / "sums__layer4.html").read_text(encoding="utf-8")
+    assert page.count('<figure class="chart"') == 4
     assert is_figure(tmp_path / "distributions__layer4.png")
 
 

@@ -10,7 +10,6 @@ from survey_report_samples import COUNT, colour_scope, colour_survey
 
 import featuremaps as fm
 from featuremaps.report.data import FailedSection
-from featuremaps.report.sums import shown_rows
 from featuremaps.report.survey_pictures import mask_uri
 from featuremaps.report.survey_report import survey_report
 from featuremaps.report.surveyed import survey_sections
@@ -61,23 +60,41 @@ def test_the_weakest_of_a_class_is_the_one_that_was_missed(sections) -> None:
 
 def test_sums_are_of_every_picture_in_order_of_class(surveys, sections) -> None:
     content = sections[2].to_json()
-    assert content["labels"] == sorted(content["labels"])
-    group = next(one for one in content["groups"] if one["name"] == "red")
-    vectors = surveys[0].vectors("1", "mean", group["channels"]).astype(float).sum(1)
-    names = surveys[0].pictures.names
-    expected = dict(zip(names, vectors, strict=True))
-    assert group["values"] == pytest.approx([expected[name] for name in content["names"]], rel=1e-3)
+    names = [group["name"] for group in content["groups"]]
+    place = names.index("red")
+    (table,) = [rows for rows in content["datasets"].values() if "picture" in rows[0]]
+    assert [row["class"] for row in table] == sorted(row["class"] for row in table)
+    vectors = surveys[0].vectors("1", "mean", content["groups"][place]["channels"]).astype(float).sum(1)
+    expected = dict(zip(surveys[0].pictures.names, vectors, strict=True))
+    found = {row["picture"]: row[f"sum{place}"] for row in table}
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert set(content["charts"]) == {f"{kind}-{g}" for kind in ("pictures", "values") for g in range(len(names))}
 
 
 def test_a_detector_is_carried_to_the_other_domain_as_it_is(sections) -> None:
-    red = next(one for one in sections[3].detectors if one.label == "red").to_json()
-    here, there = red["domains"]
-    assert here["threshold"] == there["threshold"]
-    assert here["here"] == pytest.approx([0.0, 13 / 14], abs=1e-4)
+    place = next(number for number, one in enumerate(sections[3].detectors) if one.label == "red")
+    content = sections[3].to_json()
+    rows = content["datasets"]
+
+    def marked(chart: str) -> list[float]:
+        return [
+            next(row["at"] for row in rows[layer["data"]["name"]])
+            for layer in content["charts"][chart]["layer"]
+            if layer["mark"]["type"] == "rule"
+        ]
+
+    def points(chart: str, shape: str | None) -> dict[str, float]:
+        layers = content["charts"][chart]["layer"]
+        found = [one for one in layers if one["mark"]["type"] == "point" and one["mark"].get("shape") == shape]
+        return rows[found[0]["data"]["name"]][0]
+
+    assert marked(f"scores-{place}-0")[0] == marked(f"scores-{place}-1")[0]
+    here, there = points(f"roc-{place}-0", None), points(f"roc-{place}-1", None)
+    assert (here["alarms"], here["recall"]) == pytest.approx((0.0, 13 / 14), abs=1e-4)
     # Every red picture looks green there.
-    assert there["here"][1] == 0.0
-    assert there["model"][1] == 0.0
-    assert "finds 0.0% (0 of 14" in there["words"]
+    assert there["recall"] == 0.0
+    assert points(f"roc-{place}-1", "square")["recall"] == 0.0
+    assert "finds 0.0% (0 of 14" in content["detectors"][place]["domains"][1]["words"]
 
 
 def test_the_mistakes_name_whose_channels_were_louder(sections) -> None:
@@ -101,13 +118,6 @@ def test_without_the_model_pictures_have_no_maps(surveys) -> None:
     found = survey_sections(fm.open_survey(surveys[0].path))
     assert [section.kind for section in found] == KINDS
     assert found[0].classes[0].channels[0].pictures[0].map is None
-
-
-def test_many_pictures_are_thinned_evenly_within_each_class() -> None:
-    labels = np.array([1] * 60 + [0] * 30 + [-1] * 10)
-    rows = shown_rows(labels, 30)
-    assert np.bincount(labels[rows]).tolist() == [10, 20]
-    assert shown_rows(labels, 90).tolist() == [*range(60, 90), *range(60)]
 
 
 def test_a_mask_is_opaque_at_the_peak_and_clear_where_silent() -> None:
@@ -160,18 +170,18 @@ def test_a_reader_points_clicks_and_reads(visit, sections, width: int) -> None:
     page = visit(sample_report(sections=sections), width=width).page
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     assert page.locator("img:not([alt])").count() == 0
-    chart = page.locator(".sums .curve-reader").first
+    expect(page.locator(".detectors figure.chart svg")).to_have_count(8)
+    chart = page.locator(".sums figure.chart").first
     chart.focus()
     page.keyboard.press("Home")
-    readout = page.locator(".sums .chart-readout").first
-    assert "green/green00.png, green" in readout.inner_text()
+    assert "picture green/green00.png, class green" in chart.get_attribute("aria-valuetext")
     page.keyboard.press("End")
-    assert "red/red13.png, red" in readout.inner_text()
+    assert "picture red/red13.png, class red" in chart.get_attribute("aria-valuetext")
     box = chart.bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 16, box["y"] + 30)
-    expect(readout).to_contain_text("red/red")
+    page.mouse.move(box["x"] + box["width"] - 16, box["y"] + 60)
+    expect(page.locator("#vg-tooltip-element.visible")).to_contain_text("red/red")
     page.locator(".sums label", has_text="Distributions").click()
-    expect(page.locator(".sums .chart-outline")).to_have_count(4)
+    expect(page.locator(".sums figure.chart .mark-area path")).to_have_count(4)
     assert page.locator(".mistake").count() == 1
     cell = page.get_by_role("button", name="red called green: 1")
     cell.click()

@@ -87,6 +87,9 @@ def sums(
 
     featuremaps sums survey/ --layer layer4 --channels cat=3,17 --channels dog=8
     """
+    from featuremaps.survey.charts.page import save_page
+    from featuremaps.survey.charts.sums import sums_charts
+
     example = "cat=3,17"
     groups = named("--channels", channels, f"a class and its channels, such as {example}")
     chosen = {name: numbers("--channels", text, example) for name, text in groups.items()}
@@ -101,6 +104,7 @@ def sums(
         write_figure(out / f"{stem}.png", found.figure()),
         write_figure(out / f"{file_name('distributions', found.layer)}.png", found.distributions()),
         write_table(out / f"{stem}.csv", _sum_rows(asked, found), ["picture", "label", *found.groups]),
+        save_page(sums_charts(found, asked.pictures.names), out / f"{stem}.html", f"Sums of channels of {found.layer}"),
     ]
     tell_written(written)
 

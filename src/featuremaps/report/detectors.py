@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from featuremaps.report.sprites import rounded
 from featuremaps.survey.against import Rivalry
+from featuremaps.survey.charts.detections import roc_chart, score_distributions_chart
+from featuremaps.survey.charts.look import Chart, shared
 from featuremaps.survey.detection import Detection
 
-MOST_POINTS = 160
-MOST_SCORES = 2000
+MODEL = "the model's own answer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +24,25 @@ class TestedDetector:
     proven: bool = True
 
     def to_json(self) -> dict[str, object]:
-        """Curves and scores of every domain, and its sentence."""
+        """The domains by name, each with its sentence."""
+        domains = zip(self.domains, self.words, strict=True)
         return {
             "label": self.label,
             "layer": self.layer,
             "channels": list(self.channels),
             "proven": self.proven,
-            "domains": [
-                _domain_json(name, detection, rivalry) | {"words": words}
-                for (name, detection, rivalry), words in zip(self.domains, self.words, strict=True)
-            ],
+            "domains": [{"name": name, "words": words} for (name, _, _), words in domains],
         }
+
+    def charts(self) -> list[tuple[Chart, Chart]]:
+        """For each domain the distributions of the scores, and the ROC curve with the model's own answer."""
+        return [
+            (
+                score_distributions_chart(found),
+                roc_chart({self.label: found}, rivals={} if rivalry is None else {MODEL: rivalry.model}),
+            )
+            for _, found, rivalry in self.domains
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,34 +57,13 @@ class DetectorsSection:
     colormaps: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """The detectors."""
-        return {"caption": self.caption, "detectors": [one.to_json() for one in self.detectors]}
-
-
-def _domain_json(name: str, detection: Detection, rivalry: Rivalry | None) -> dict[str, object]:
-    curve, here = detection.roc, detection.confusion
-    kept = np.unique(np.linspace(0, len(curve.thresholds) - 1, MOST_POINTS).round().astype(int))
-    scores = {
-        side: [rounded(value) for value in _thinned(np.sort(detection.scores[detection.positives == truth])).tolist()]
-        for side, truth in (("positives", True), ("negatives", False))
-    }
-    model = None if rivalry is None else (rivalry.model.false_alarm_rate.value, rivalry.model.recall.value)
-    return {
-        "name": name,
-        "threshold": rounded(detection.threshold),
-        "best": rounded(detection.best.value),
-        "here": [rounded(here.false_alarm_rate.value), rounded(here.recall.value)],
-        "model": None if model is None else [rounded(model[0]), rounded(model[1])],
-        "area": rounded(detection.area.value),
-        "roc": [
-            [rounded(float(column[point])) for column in (curve.false_alarm_rates, curve.recalls, curve.thresholds)]
-            for point in kept.tolist()
-        ],
-        **scores,
-    }
-
-
-def _thinned(values: np.ndarray) -> np.ndarray:
-    if len(values) <= MOST_SCORES:
-        return values
-    return np.asarray(values[np.linspace(0, len(values) - 1, MOST_SCORES).round().astype(int)])
+        """The detectors, and their charts as `scores-0-1` and `roc-0-1`: of the first one in the second domain."""
+        charts = {
+            f"{kind}-{place}-{domain}": chart
+            for place, detector in enumerate(self.detectors)
+            for domain, pair in enumerate(detector.charts())
+            for kind, chart in zip(("scores", "roc"), pair, strict=True)
+        }
+        bare, datasets = shared(charts)
+        found = [one.to_json() for one in self.detectors]
+        return {"caption": self.caption, "detectors": found, "charts": bare, "datasets": datasets}

@@ -3,7 +3,7 @@
 import json
 import os
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -11,14 +11,19 @@ from pathlib import Path
 
 from featuremaps.errors import OptionError
 from featuremaps.report.data import ReportData
+from featuremaps.survey.charts.library import library, page_files
 
 PREFIX = "featuremaps/"
 """How the viewer's modules name each other: `import { h } from "featuremaps/dom.js"`."""
 
 
 def viewer_files() -> dict[str, str]:
-    """The text of every file of the viewer by its path inside `viewer/`, for a page or a server to hand out."""
-    return dict(sorted(_walk(files("featuremaps.report") / "viewer", "")))
+    """The text of every file of the viewer by its path inside `viewer/`, for a page or a server to hand out.
+
+    Those that draw charts come from where the charts are made, as `charts/…`.
+    """
+    charts = {f"charts/{name}": text for name, text in page_files().items()}
+    return dict(sorted([*_walk(files("featuremaps.report") / "viewer", ""), *charts.items()]))
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
@@ -46,8 +51,11 @@ def render(report: ReportData) -> str:
     return page_parts("page.html.j2", report.title, report.to_json(), report.findings)
 
 
-def page_parts(template_name: str, title: str, content: object, findings: Sequence[str] = ()) -> str:
-    """A page of the viewer from one of its templates: style sheets and modules inside, `content` as its payload."""
+def page_parts(template_name: str, title: str, content: Mapping[str, object], findings: Sequence[str] = ()) -> str:
+    """A page of the viewer from one of its templates: style sheets and modules inside, `content` as its payload.
+
+    The library that draws charts comes with it where a section has any.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -60,9 +68,15 @@ def page_parts(template_name: str, title: str, content: object, findings: Sequen
         styles=Markup("\n".join(text for name, text in sources.items() if name.endswith(".css"))),
         import_map=Markup(_import_map(sources)),
         payload=Markup(_json(content)),
+        charts_library=library() if any("charts" in section for section in _sections(content)) else "",
     )
     # A file name may hold bytes that are not text; Python carries them as lone surrogates, which UTF-8 lacks.
     return page.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _sections(content: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+    found = content.get("sections", ())
+    return found if isinstance(found, Sequence) else ()
 
 
 def _import_map(sources: dict[str, str]) -> str:

@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from featuremaps.report.sprites import rounded
+from featuremaps.survey.charts.look import shared
+from featuremaps.survey.charts.sums import shown_rows, sums_charts
 from featuremaps.survey.sums import Sums
-
-MOST_PICTURES = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,38 +25,21 @@ class SumsSection:
     colormaps: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """The pictures shown in order of class, and a column of sums for each group."""
-        rows = shown_rows(self.sums.labels, MOST_PICTURES)
+        """A chart by picture and one of distributions for each group, and the data that the former share."""
+        charts, datasets = shared(sums_charts(self.sums, self.names, len(self.sums)))
         labelled = int((self.sums.labels >= 0).sum())
         return {
             "caption": self.caption,
-            "classes": list(self.sums.classes),
-            "labels": self.sums.labels[rows].tolist(),
-            "names": [self.names[row] for row in rows.tolist()],
-            "left_out": labelled - len(rows),
-            "groups": [self._group(g, rows) for g in range(len(self.sums))],
+            "left_out": labelled - len(shown_rows(self.sums.labels)),
+            "charts": charts,
+            "datasets": datasets,
+            "groups": [self._group(g) for g in range(len(self.sums))],
         }
 
-    def _group(self, g: int, rows: np.ndarray) -> dict[str, object]:
-        threshold = self.sums.thresholds[g]
+    def _group(self, g: int) -> dict[str, object]:
         return {
             "name": self.sums.groups[g],
-            "own": self.sums.own(g),
             "channels": list(self.sums.channels[g]),
             "layer": self.sums.layer,
-            "threshold": None if threshold is None else rounded(threshold.value),
             "words": self.words[g],
-            "values": [rounded(value) for value in self.sums.values[rows, g].tolist()],
         }
-
-
-def shown_rows(labels: np.ndarray, most: int) -> np.ndarray:
-    """The labelled pictures in order of class, at most about `most`: of each class the same share, evenly spread."""
-    order = np.argsort(labels, kind="stable")
-    order = order[labels[order] >= 0]
-    if len(order) <= most:
-        return order
-    share = most / len(order)
-    parts = [np.flatnonzero(labels == label) for label in np.unique(labels[order])]
-    kept = [part[np.linspace(0, len(part) - 1, max(1, round(len(part) * share))).astype(int)] for part in parts]
-    return np.concatenate(kept)

@@ -138,7 +138,8 @@ def sums_section(asked: AskedSurvey, title: str = SumsSection.title) -> SumsSect
     caption = (
         "A dot is a picture: left to right the pictures in order of their class, upwards the sum of the channels' mean "
         "activations. Channels that are a class's own lift its pictures alone over the dashed threshold (Youden's). "
-        "They were chosen on these pictures, so that the areas flatter them a little."
+        "They were chosen on these pictures, so that the areas flatter them a little. Point at a picture for its "
+        "name, or walk through them with the arrow keys."
     )
     found = asked.sums
     words = tuple(sum_words(found, g, bool(asked.proven(label))) for g, label in enumerate(asked.labels))
@@ -170,7 +171,10 @@ def detectors_section(asked: AskedSurvey, title: str = DetectorsSection.title) -
         f"{asked.name} (largest recall − false alarms)"
     )
     carried = f" and carried as it is to {', '.join(asked.targets)}." if asked.targets else "."
-    caption += f"{carried} The filled dot on the curve is that threshold, the hollow square the model's own answer."
+    caption += (
+        f"{carried} The filled dot on the curve is that threshold, the hollow square the model's own answer. "
+        "Point at a curve for its thresholds, at the scores for their shares."
+    )
     return DetectorsSection(tuple(_tested(asked, label) for label in asked.labels), title, caption)
 
 

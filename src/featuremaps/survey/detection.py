@@ -107,8 +107,8 @@ class Detection:
 
         The last is to hover over, without a network: the score of every picture, and the ROC curve.
         """
-        from featuremaps.survey.chart_page import save_page
-        from featuremaps.survey.charts import detection_charts
+        from featuremaps.survey.charts.detections import detection_charts
+        from featuremaps.survey.charts.page import save_page
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -106,8 +106,8 @@ class ModelComparison:
 
         The last is to hover over, without a network: every area, and the ROC curves of the first classes.
         """
-        from featuremaps.survey.chart_page import save_page
-        from featuremaps.survey.charts import comparison_charts
+        from featuremaps.survey.charts.comparisons import comparison_charts
+        from featuremaps.survey.charts.page import save_page
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,11 @@
 // The curve over depth: share of zeros and of silent channels, layer by layer, read by pointer or arrow keys.
 
 import { h, percent } from "featuremaps/dom.js";
+import { s } from "featuremaps/svg.js";
 
 const FRAME = { height: 230, left: 48, right: 16, top: 32, bottom: 30 };
 const LETTER = 6.8;
 const SERIES = { zeros: "values that are zero", silent: "silent channels" };
-// Taken from the parser, so that the file holds no address at all, not even a name space's.
-const SPACE = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstChild.namespaceURI;
-
-function s(tag, attributes, ...children) {
-  const element = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.flat(Infinity));
-  return element;
-}
-
 const known = (value) => value !== null && Number.isFinite(value);
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const joined = (layer) => known(layer.zeros) && layer.zeros > 0;

@@ -1,7 +1,7 @@
 // Several models on the same pictures: how well the sum of each one's own channels separates a class, with intervals.
 
-import { s } from "featuremaps/chart.js";
 import { h, number, percent } from "featuremaps/dom.js";
+import { s } from "featuremaps/svg.js";
 
 const WIDTH = 240;
 const x = (area) => 8 + area * (WIDTH - 16);

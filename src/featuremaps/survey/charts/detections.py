@@ -1,0 +1,176 @@
+"""Charts of a detector: every picture's score, the scores' distributions, and ROC curves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from featuremaps.survey.charts.distributions import Kind, distributions
+from featuremaps.survey.charts.look import (
+    DIGITS,
+    INK,
+    LINE,
+    OTHER,
+    SQUARE,
+    Chart,
+    Rows,
+    Told,
+    colour,
+    data,
+    finished,
+    legend,
+    nearest,
+    said,
+    thinned,
+)
+from featuremaps.survey.charts.marks import DOTTED, Mark, level
+from featuremaps.survey.detection import Detection
+from featuremaps.survey.rates import Counts
+
+MOST = 2000
+"""More points than this are thinned out evenly, with a note: each costs about a hundred bytes of the page."""
+STEPS = 400
+"""A ROC curve keeps at most so many of its corners."""
+CLOSE = 0.01
+"""Two thresholds nearer than this share of the scores' range are marked as one."""
+
+
+def detection_charts(found: Detection) -> dict[str, Chart]:
+    """The charts of one detector on one set of pictures, by name."""
+    return {
+        "scores": scores_chart(found),
+        "distributions": score_distributions_chart(found),
+        "roc": roc_chart({found.data: found}),
+    }
+
+
+def scores_chart(found: Detection) -> Chart:
+    """Every picture's score in order, with the class and without, and both thresholds; hover for the picture's name."""
+    import altair as alt
+
+    kinds = [f"with {found.label}", "without"]
+    rows = [
+        {
+            "place": place,
+            "picture": found.names[place],
+            "score": float(found.scores[place]),
+            "kind": kinds[0] if found.positives[place] else kinds[1],
+            "called": found.label if found.scores[place] >= found.threshold else "not",
+        }
+        for place in thinned(len(found.names), MOST)
+    ]
+    near = nearest()
+    told: Told = {"picture": "picture", "shows": "kind", "score": ("score", DIGITS), "called": "called"}
+    points = (
+        alt.Chart(data(rows))
+        .mark_point(filled=True, opacity=0.9, tooltip=said(told), cursor="crosshair")
+        .encode(
+            x=alt.X("place:Q", title="picture", scale=alt.Scale(nice=False), axis=alt.Axis(grid=False, tickCount=6)),
+            y=alt.Y("score:Q", title="score", scale=alt.Scale(zero=False)),
+            color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[colour(1), colour(0)]), title=None),
+            shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "triangle-up"]), title=None),
+            size=alt.condition(near, alt.value(150), alt.value(34)),
+        )
+        .add_params(near)
+    )
+    left_out = len(found.names) - len(rows)
+    note = f"{len(rows):,} of {len(found.names):,} pictures, evenly taken" if left_out else ""
+    return finished(alt.layer(points, *level(_marks(found))), f"Scores for {found.label} in {found.data}", note)
+
+
+def score_distributions_chart(found: Detection) -> Chart:
+    """How the scores of pictures with the class and without are distributed, with both thresholds."""
+    kinds = [
+        Kind("all others", OTHER, found.scores[~found.positives]),
+        Kind(found.label, colour(0), found.scores[found.positives]),
+    ]
+    chart = distributions(kinds, _marks(found), "score")
+    return finished(chart, f"Scores of pictures with and without {found.label} in {found.data}")
+
+
+def _marks(found: Detection) -> list[Mark]:
+    """The threshold brought along, and where it is another one, the best here."""
+    reach = float(np.ptp(found.scores)) or 1.0
+    marks = [Mark("threshold", found.threshold), Mark("best here", found.best.value, DOTTED)]
+    return marks[:1] if abs(found.best.value - found.threshold) < CLOSE * reach else marks
+
+
+def roc_chart(
+    found: Mapping[str, Detection], title: str = "ROC curves", rivals: Mapping[str, Counts] | None = None
+) -> Chart:
+    """ROC curves by name, each with its carried threshold as a point; hover for the threshold at every corner.
+
+    `rivals` are answers without a threshold, such as the model's own, by name: hollow squares.
+    """
+    import altair as alt
+
+    names = list(found)
+    colours = alt.Scale(domain=names, range=[colour(number) for number in range(len(names))])
+    key = legend(names, symbolType="stroke") if len(names) > 1 else None
+    ways = {
+        "x": _share("alarms", "false alarms"),
+        "y": _share("recall", "found"),
+        "color": alt.Color("name:N", scale=colours, title=None, legend=key),
+    }
+    told: Told = {
+        "curve": "name",
+        "threshold": ("threshold", DIGITS),
+        "found": ("recall", ".1%"),
+        "false alarms": ("alarms", ".1%"),
+    }
+    near = nearest()
+    curves = alt.Chart(data([row for name, one in found.items() for row in _steps(name, one)])).encode(**ways)
+    lines = curves.mark_line(tooltip=None).encode(
+        strokeDash=alt.StrokeDash("name:N", title=None, legend=key, scale=alt.Scale(domain=names)),
+    )
+    steps = curves.mark_point(filled=True, opacity=1, tooltip=said(told), cursor="crosshair").encode(
+        size=alt.condition(near, alt.value(120), alt.value(0))
+    )
+    chance = alt.Chart(data([{"alarms": at, "recall": at} for at in (0, 1)])).mark_line(color=LINE, tooltip=None)
+    kept = alt.Chart(data([_place(name, one.confusion) for name, one in found.items()])).encode(**ways)
+    marks = kept.mark_point(filled=True, size=90, opacity=1, tooltip=None)
+    layers = [chance.encode(x=ways["x"], y=ways["y"]), lines, marks]
+    for name, counts in (rivals or {}).items():
+        layers += _rival(_place(name, counts), ways["x"], ways["y"])
+    chart = alt.layer(*layers, steps.add_params(near)).properties(height=SQUARE)
+    return finished(chart, title, "points: the thresholds brought along")
+
+
+def _rival(place: dict[str, Any], x: Any, y: Any) -> list[Any]:
+    """A hollow square with its name beside it, on the side that has room."""
+    import altair as alt
+
+    base = alt.Chart(data([place])).encode(x=x, y=y)
+    left = place["alarms"] > 0.5
+    word = base.mark_text(color=INK, align="right" if left else "left", dx=-9 if left else 9, dy=13, tooltip=None)
+    square = base.mark_point(shape="square", size=70, color=INK, filled=False, opacity=1, tooltip=None)
+    return [square, word.encode(text="name:N")]
+
+
+def _share(field: str, title: str) -> Any:
+    import altair as alt
+
+    axis = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
+    way = alt.X if field == "alarms" else alt.Y
+    return way(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(domain=[0, 1]))
+
+
+def _steps(name: str, found: Detection) -> Rows:
+    """The corners of a curve: at all other thresholds it goes straight on."""
+    curve = found.roc
+    alarms, recalls = np.diff(curve.false_alarm_rates), np.diff(curve.recalls)
+    turns = np.abs(alarms[:-1] * recalls[1:] - alarms[1:] * recalls[:-1]) > 1e-12
+    corners = np.flatnonzero([True, *turns, True])
+    return [
+        {
+            "name": name,
+            "alarms": round(float(curve.false_alarm_rates[i]), 4),
+            "recall": round(float(curve.recalls[i]), 4),
+            "threshold": float(curve.thresholds[i]) if np.isfinite(curve.thresholds[i]) else None,
+        }
+        for i in corners[thinned(len(corners), STEPS)].tolist()
+    ]
+
+
+def _place(name: str, counts: Counts) -> dict[str, Any]:
+    return {"name": name, "alarms": counts.false_alarm_rate.value, "recall": counts.recall.value}

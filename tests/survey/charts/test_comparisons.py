@@ -1,0 +1,37 @@
+"""Charts of models beside each other hold every class, model and domain."""
+
+import pytest
+from stand_in_detector import surveyed
+
+from featuremaps.survey.charts.comparisons import comparison_charts, separation_chart
+from featuremaps.survey.models import ModelComparison, compare_models
+
+
+@pytest.fixture(scope="module")
+def compared() -> ModelComparison:
+    pairs = {name: (surveyed(name, "photograph"), surveyed(name, "xray")) for name in ("demo", "demo-fixed")}
+    return compare_models(pairs, layer="layer4")
+
+
+def rows_of(chart, part) -> list[dict[str, object]]:
+    """The data of a chart's part; Altair names it once, for all parts."""
+    return chart["datasets"][part["data"]["name"]]
+
+
+def test_separation_has_every_class_model_and_domain(compared: ModelComparison) -> None:
+    chart = separation_chart(compared)
+    rows = rows_of(chart, chart)
+    assert len(rows) == 3 * 2 * 2
+    for row in rows:
+        standing = compared.of(row["model"], row["class"])
+        found = standing.source if row["domain"] == "source" else standing.target
+        assert found is not None
+        assert row["area"] == pytest.approx(found.area.value, abs=1e-5)
+        assert row["low"] <= row["area"] <= row["high"]
+
+
+def test_a_comparison_has_the_curves_of_every_model_and_domain(compared: ModelComparison) -> None:
+    charts = comparison_charts(compared)
+    assert list(charts) == ["separation", *(f"roc-{label}" for label in compared.labels)]
+    names = {row["name"] for row in rows_of(charts["roc-hammer"], charts["roc-hammer"]["layer"][1])}
+    assert names == {f"{name}, {name}-{data}" for name in ("demo", "demo-fixed") for data in ("photograph", "xray")}

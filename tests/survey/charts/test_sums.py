@@ -1,0 +1,60 @@
+"""Charts of sums hold every picture's sum, in order of class, and name the classes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featuremaps.survey.charts.look import OTHER, colour, shared
+from featuremaps.survey.charts.sums import MOST, shown_rows, sums_charts
+from featuremaps.survey.sums import Sums
+
+LABELS = np.array([1, 0, -1, 1, 0, 1])
+NAMES = tuple("abcdef")
+
+
+@pytest.fixture
+def found() -> Sums:
+    values = np.arange(12, dtype=np.float32).reshape(6, 2)
+    return Sums(values, ("cat", "mine"), ((3, 4), (5,)), LABELS, ("dog", "cat"), "l", "mean", (None,) * 2, (None,) * 2)
+
+
+def layer_of(chart, kind):
+    return next(layer for layer in chart["layer"] if layer["mark"].get("type") == kind)
+
+
+def test_pictures_in_order_of_class_with_their_sums(found: Sums) -> None:
+    charts, datasets = shared(sums_charts(found, NAMES))
+    assert list(charts) == ["pictures-0", "values-0", "pictures-1", "values-1"]
+    table = next(rows for rows in datasets.values() if "picture" in rows[0])
+    assert [row["picture"] for row in table] == ["b", "e", "a", "d", "f"]
+    assert [row["class"] for row in table] == ["dog", "dog", "cat", "cat", "cat"]
+    assert [(row["sum0"], row["sum1"]) for row in table] == [(2, 3), (8, 9), (0, 1), (6, 7), (10, 11)]
+    for g in (0, 1):
+        points = layer_of(charts[f"pictures-{g}"], "point")
+        assert points["encoding"]["y"]["field"] == f"sum{g}"
+        assert points["encoding"]["color"]["scale"]["domain"] == ["dog", "cat"]
+        assert points["encoding"]["x"]["axis"]["values"] == [0.5, 3.0]
+    # Both charts by picture show the same data, which is kept once.
+    assert sum("picture" in rows[0] for rows in datasets.values()) == 1
+
+
+def test_of_many_classes_only_the_groups_own_has_a_colour(found: Sums) -> None:
+    classes = ("dog", "cat", *(f"other{number}" for number in range(8)))
+    charts = sums_charts(replace(found, classes=classes), NAMES)
+    scale = layer_of(charts["pictures-0"], "point")["encoding"]["color"]["scale"]
+    assert scale == {"domain": ["other classes", "cat"], "range": [OTHER, colour(0)]}
+    scale = layer_of(charts["values-1"], "area")["encoding"]["color"]["scale"]
+    assert scale == {"domain": ["other classes"], "range": [OTHER]}
+
+
+def test_only_so_many_groups_are_charted(found: Sums) -> None:
+    assert list(sums_charts(found, NAMES, 1)) == ["pictures-0", "values-0"]
+
+
+def test_many_pictures_are_thinned_evenly_within_each_class() -> None:
+    labels = np.array([1] * 60 + [0] * 30 + [-1] * 10)
+    rows = shown_rows(labels, 30)
+    assert np.bincount(labels[rows]).tolist() == [10, 20]
+    assert shown_rows(labels, 90).tolist() == [*range(60, 90), *range(60)]
+    assert len(shown_rows(np.zeros(MOST * 3, int))) == MOST
