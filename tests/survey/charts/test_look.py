@@ -5,15 +5,14 @@ import json
 import altair as alt
 import vl_convert
 
-from featuremaps.survey.charts.look import OTHER, colour, data, finished, legend, said, shape, shared, thinned
+from featuremaps.survey.charts.look import OTHER, colour, data, finished, legend, said, shared, thinned
 from featuremaps.survey.colours import PALETTE
 
 
-def test_series_have_the_colours_of_the_printed_figures_and_after_a_round_other_marks() -> None:
+def test_series_have_the_colours_of_the_printed_figures() -> None:
     assert [colour(place).split(", ")[1] for place in range(7)] == [f"{tone.lower()})" for tone in PALETTE]
     assert colour(8) == colour(1)
     assert OTHER.startswith("var(--series-other, ")
-    assert [shape(0), shape(6), shape(7), shape(14)] == ["circle", "circle", "triangle-up", "square"]
 
 
 def test_names_in_what_is_said_cannot_end_the_expression() -> None:

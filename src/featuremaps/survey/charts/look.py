@@ -20,7 +20,6 @@ Told = Mapping[str, str | tuple[str, str]]
 """What is said of a mark: names, and the fields they stand for, a number's with its format."""
 INK, LINE = "currentColor", "var(--line, #8884)"
 OTHER = f"var(--series-other, {GREY})"
-SHAPES = ("circle", "triangle-up", "square", "diamond")
 HEIGHT, SQUARE = 220, 250
 LETTERS = 52
 """So many letters of a legend fit into a line of a narrow screen."""
@@ -31,11 +30,6 @@ def colour(number: int) -> str:
     """The colour of a series: the page's, lighter in the dark; elsewhere that of the printed figures."""
     place = number % len(PALETTE)
     return f"var(--series-{place}, {PALETTE[place].lower()})"
-
-
-def shape(number: int) -> str:
-    """The mark of a series: after each round of colours another one."""
-    return SHAPES[number // len(PALETTE) % len(SHAPES)]
 
 
 def data(rows: Rows) -> "alt.InlineData":
