@@ -1,7 +1,7 @@
 """The model under study. Its verbs are thin: each gathers pictures, finds layers, and calls one function below."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -171,7 +171,7 @@ class Scope(DrawingStudy):
         if survey is not None:
             from featuremaps.report.surveyed import survey_sections
 
-            more += survey_sections(self._acquainted(survey), carry_to)
+            more += survey_sections(survey.made_of(self._anatomy), carry_to)
         chosen, wanted = methods_of(methods), several(targets)
         stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
         comparison = self._compare(
@@ -244,12 +244,8 @@ class Scope(DrawingStudy):
         """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`."""
         from featuremaps.report.survey_report import write_survey_report
 
-        known = self._acquainted(survey)
+        known = survey.made_of(self._anatomy)
         return write_survey_report(known, path, carry_to=carry_to, layer=layer, title=title, command=command)
-
-    def _acquainted(self, survey: "Survey") -> "Survey":
-        """A survey that knows this model, for places on its pictures."""
-        return replace(survey, anatomy=survey.anatomy or self._anatomy)
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""
@@ -285,7 +281,8 @@ class Scope(DrawingStudy):
         from featuremaps.report.unit_pages import write_unit_pages
 
         drawn = {one.name: one.over() for one in drawings or ()}
-        return write_unit_pages(survey, folder, units, self._anatomy, n=n, drawings=drawn)
+        known = survey.made_of(self._anatomy)
+        return write_unit_pages(known, folder, units, self._anatomy, n=n, drawings=drawn)
 
     def _compare(
         self,

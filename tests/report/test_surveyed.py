@@ -6,9 +6,11 @@ import torch
 from PIL import Image
 from playwright.sync_api import expect
 from report_samples import sample_report
-from survey_report_samples import COUNT, colour_scope, colour_survey
+from survey_report_samples import COUNT, colour_model, colour_scope, colour_survey, write_world
+from torchvision.transforms.functional import pil_to_tensor
 
 import featuremaps as fm
+from featuremaps.errors import SurveyError
 from featuremaps.report.data import FailedSection
 from featuremaps.report.survey_pictures import mask_uri
 from featuremaps.report.survey_report import survey_report
@@ -137,6 +139,39 @@ def test_the_report_of_a_survey_alone(surveys, tmp_path) -> None:
     text = path.read_text(encoding="utf-8")
     assert all(f'"kind":"{kind}"' in text for kind in KINDS)
     assert "was surveyed over 28 pictures of 2 classes" in text
+
+
+def another_scope() -> fm.Scope:
+    model = colour_model()
+    with torch.no_grad():
+        model[0].weight[0, 0] = 2.0
+    return fm.Scope(model, classes=["red", "green"], name="others")
+
+
+def test_another_models_maps_are_not_shown_beside_a_surveys_numbers(surveys, tmp_path) -> None:
+    other = another_scope()
+    asking = {
+        "report_survey": lambda: other.report_survey(surveys[0], tmp_path / "r.html"),
+        "report": lambda: other.report(Image.new("RGB", (32, 32)), tmp_path / "r.html", survey=surveys[0]),
+        "unit_pages": lambda: other.unit_pages(surveys[0], tmp_path / "pages"),
+    }
+    for name, ask in asking.items():
+        with pytest.raises(SurveyError, match="another model than the one given"):
+            ask()
+        assert not list(tmp_path.rglob("*.html")), name
+
+
+def test_detectors_are_not_carried_to_a_survey_of_another_model(surveys, tmp_path) -> None:
+    other = another_scope().survey(write_world(tmp_path / "world"), "1", tmp_path / "other", workers=0)
+    with pytest.raises(SurveyError, match="survey 'there' is of another model, whose channels mean other things"):
+        survey_sections(surveys[0], {"there": other})
+
+
+def test_other_preprocessing_is_said(surveys, tmp_path) -> None:
+    darker = fm.Scope(colour_model(), transform=lambda image: pil_to_tensor(image) / 512, classes=["red", "green"])
+    other = darker.survey(write_world(tmp_path / "world"), "1", tmp_path / "other", workers=0, predictions=True)
+    with pytest.warns(fm.FeatureMapsWarning, match="survey 'there' was made with other preprocessing"):
+        survey_sections(surveys[0], {"there": other})
 
 
 def test_a_report_on_pictures_asks_a_survey_too_and_carries_its_detectors_over(surveys, tmp_path) -> None:

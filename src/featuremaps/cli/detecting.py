@@ -66,6 +66,8 @@ def detect(
 
     featuremaps detect survey/ --label cat --rule logistic --model torchvision:resnet50 -o out/
     """
+    from featuremaps.survey.fingerprint import check_carried
+
     chosen = None if channels is None else numbers("--channels", channels, "3,17")
     how, known = _threshold(threshold), choice("--rule", rule, ("sum", "single", "logistic"))
     folders = [survey, *(test or ())]
@@ -75,6 +77,7 @@ def detect(
     found = dict(zip(_folder_names(surveys), surveys, strict=True))
     written: list[Path] = []
     for place, (name, own) in enumerate(found.items()):
+        check_carried(surveys[0].manifest, own.manifest, name)
         detection = detector.test(own)
         typer.echo(f"{detection}{'' if place else ' (These pictures chose it.)'}")
         written += detection.save(out / name)

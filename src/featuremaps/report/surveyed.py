@@ -14,6 +14,7 @@ from featuremaps.report.sums import SumsSection
 from featuremaps.report.unit_pictures import PicturedUnit, UnitPicturesSection
 from featuremaps.survey.against import Rivalry
 from featuremaps.survey.detection import Detection
+from featuremaps.survey.fingerprint import check_carried
 from featuremaps.survey.mistakes import Mistakes
 from featuremaps.survey.separation import Separating
 from featuremaps.survey.specialists import Specialists
@@ -41,6 +42,8 @@ def survey_sections(
     used for a class instead of those that separate it best, `names` maps labels to the model's outputs. `name` is what
     this survey is called beside the others, `of` stands before each title. A part that cannot be made says why.
     """
+    for named, target in carry_to.items():
+        check_carried(survey.manifest, target.manifest, named)
     asked = AskedSurvey(
         survey,
         layer_of(survey, layer or list(survey.layers)[-1]),

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from featuremaps.errors import ImageError, SurveyError
+from featuremaps.errors import FeatureMapsWarning, ImageError, SurveyError
 from featuremaps.images import Picture
 from featuremaps.state import random_state
 from featuremaps.survey.examples import digest
@@ -69,10 +71,39 @@ def check_same(there: Manifest, asked: Manifest, folder: Path) -> None:
 def check_made_with(manifest: Manifest, model: nn.Module, preprocessing: Preprocessing, folder: Path) -> None:
     """`SurveyError` where a survey was made with another model or preprocessing than those given."""
     now = {"model": model_digest(model), "preprocessing": preprocessing_digest(preprocessing)}
-    differs = [thing for thing, found in now.items() if manifest.fingerprint.get(thing) != found]
+    differs = _differing(manifest.fingerprint, now)
     if differs:
         what = " and ".join(f"{THINGS[thing]}: it was {manifest.described.get(thing, 'unknown')}" for thing in differs)
         raise SurveyError(
             f"the survey in {folder} was made with another model than the one given. Different: {what}. Give the model "
             "that was surveyed, with its weights and its preprocessing."
         )
+
+
+def check_carried(here: Manifest, there: Manifest, name: str) -> None:
+    """`SurveyError` where what one survey found cannot be tried on another: that is of another model.
+
+    A `FeatureMapsWarning` where only the preprocessing differs.
+    """
+    differs = _differing(
+        here.fingerprint, {thing: there.fingerprint.get(thing) for thing in ("model", "preprocessing")}
+    )
+    lines = "; ".join(
+        f"{THINGS[thing]}: {here.described.get(thing)} and {there.described.get(thing)}" for thing in differs
+    )
+    if "model" in differs:
+        raise SurveyError(
+            f"survey {name!r} is of another model, whose channels mean other things. Different: {lines}. Survey its "
+            "pictures with the same model, or compare the two with compare_models."
+        )
+    if differs:
+        warnings.warn(
+            f"survey {name!r} was made with other preprocessing, so its values may differ for that reason alone. "
+            f"Different: {lines}.",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
+
+
+def _differing(known: Mapping[str, str], now: Mapping[str, str | None]) -> list[str]:
+    return [thing for thing, found in now.items() if known.get(thing) != found]

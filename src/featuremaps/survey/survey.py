@@ -1,7 +1,7 @@
 """A survey as an object that answers questions of it: its verbs, each a thin call of a function beside its noun."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,13 @@ class Survey(StoredSurvey):
     """
 
     anatomy: Anatomy | None = field(default=None, repr=False)
+
+    def made_of(self, anatomy: Anatomy) -> "Survey":
+        """The same survey, with the model it was made of; `SurveyError` where that is another one."""
+        if self.anatomy is anatomy:
+            return self
+        check_made_with(self.manifest, anatomy.model, anatomy.preprocessing, self.path)
+        return replace(self, anatomy=anatomy)
 
     def top_pictures(
         self, unit: str, n: int = 9, which: "Which" = "strongest", *, label: str | int | None = None, maps: bool = False
@@ -137,6 +144,5 @@ def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None =
             f"the survey in {folder} is damaged: {len(gone)} of its {len(wanted)} files are gone, first {gone[0]}. "
             "Make the same survey again: only what is missing is computed."
         )
-    if anatomy is not None:
-        check_made_with(manifest, anatomy.model, anatomy.preprocessing, folder)
-    return Survey(folder, manifest, dataset, anatomy)
+    found = Survey(folder, manifest, dataset)
+    return found if anatomy is None else found.made_of(anatomy)
