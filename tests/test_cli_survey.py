@@ -305,7 +305,7 @@ def test_pictures_that_moved(home: Path, tmp_path: Path, capsys: pytest.CaptureF
         (["detect", "{survey}", "--label", "scissors", "--rule", "singel"], "Did you mean 'single'"),
         (
             ["detect", "{survey}", "--label", "hammer", "--channels", "3", "--test", "{home}/demo-photograph"],
-            "made with another model",
+            "is of another model",
         ),
         (["compare", "{survey}"], "a survey '.*' is not understood; write a name and the survey's folder"),
         (["compare", "a={survey}", "--target", "b={survey}"], "--target: there is no model 'b' among a"),

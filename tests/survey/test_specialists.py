@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stand_in import StandIn, cats_and_ships, made_up
+from survey_report_samples import colour_survey
 
 from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.survey.specialists import specialists, strongest
@@ -151,3 +152,12 @@ def test_a_real_model(shared: Path) -> None:
         )
         assert own > rest
     assert found._repr_png_().startswith(b"\x89PNG")
+
+
+def test_lists_that_leave_no_class_its_own_channels_are_noted(tmp_path) -> None:
+    survey = colour_survey(tmp_path)
+    assert any(
+        "2 of 2 classes share every channel they list: 25 of 4 channels" in note for note in survey.specialists().notes
+    )
+    assert not any("share every channel" in note for note in survey.specialists(per_image=1, per_class=1).notes)
+    assert not any("share every channel" in note for note in survey.specialists(unique=False).notes)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stand_in import StandIn, cats_and_ships, made_up
+from survey_report_samples import colour_scope, colour_survey
 
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.survey import sums as module
@@ -143,3 +144,27 @@ def test_a_real_model(shared: Path) -> None:
     for area in found.areas:
         assert area is not None
         assert area.value > 0.85
+
+
+def test_without_channels_those_that_separate_a_class_are_summed(tmp_path) -> None:
+    survey = colour_survey(tmp_path)
+    separated = survey.separation().channels()
+    assert survey.sums().channels == tuple(separated.values())
+    assert all(separated.values())
+    listed = survey.specialists(per_image=1, per_class=1)
+    assert survey.sums(listed).channels == tuple(listed.channels.values())
+
+
+def test_a_class_that_no_channel_separates_is_summed_by_its_best_channel_alone(tmp_path) -> None:
+    names = [str(path) for path in colour_survey(tmp_path).pictures.paths]
+    pairs = [(name, index % 2) for index, name in enumerate(names[:8])]
+    survey = colour_scope().survey(pairs, "1", tmp_path / "few", labels=["a", "b"], workers=0)
+    assert not any(survey.separation().channels().values())
+    best = [survey.separation().best(label, 1)[0].channel for label in ("a", "b")]
+    assert [list(channels) for channels in survey.sums().channels] == [[channel] for channel in best]
+
+
+def test_of_one_class_its_specialists_are_summed(tmp_path) -> None:
+    names = [str(path) for path in colour_survey(tmp_path).pictures.paths]
+    survey = colour_scope().survey([(name, 0) for name in names[:5]], "1", tmp_path / "one", labels=["a"], workers=0)
+    assert survey.sums().channels == tuple(survey.specialists().channels.values())

@@ -21,21 +21,23 @@ from featuremaps.cli.answers import (
     write_table,
 )
 from featuremaps.cli.app import app
-from featuremaps.errors import ImageError, did_you_mean
+from featuremaps.errors import FeatureMapsError, ImageError, did_you_mean
 from featuremaps.heatmaps import file_name
 
 Names = Annotated[
     list[str] | None,
     typer.Option("--name", help="An output of the model that means a label, as label=output; several."),
 ]
+PerImage = Annotated[int, typer.Option("--per-image", help="How many channels of a picture count as strong.")]
+PerClass = Annotated[int, typer.Option("--per-class", help="How many channels of a class are listed.")]
 
 
 @app.command()
 def specialists(
     survey: SurveyFolder,
     layer: SurveyedLayer = None,
-    per_image: Annotated[int, typer.Option("--per-image", help="How many channels of a picture count as strong.")] = 25,
-    per_class: Annotated[int, typer.Option("--per-class", help="How many channels of a class are listed.")] = 25,
+    per_image: PerImage = 25,
+    per_class: PerClass = 25,
     shared: Annotated[bool, typer.Option("--shared", help="Keep channels that other classes list too.")] = False,
     separation: Annotated[
         bool,
@@ -74,8 +76,13 @@ def sums(
     layer: SurveyedLayer = None,
     channels: Annotated[
         list[str] | None,
-        typer.Option("--channels", help="A class's channels, as cat=3,17; several. Default: its specialists."),
+        typer.Option("--channels", help="A class's channels, as cat=3,17; several. Default: those that separate it."),
     ] = None,
+    specialists: Annotated[
+        bool, typer.Option("--specialists", help="Take each class's specialists, as the `specialists` command does.")
+    ] = False,
+    per_image: PerImage = 25,
+    per_class: PerClass = 25,
     by: By = "mean",
     out: Folder = Path("out"),
 ) -> None:
@@ -85,6 +92,8 @@ def sums(
 
     featuremaps sums survey/ -o out/
 
+    featuremaps sums survey/ --specialists --per-image 5 --per-class 5
+
     featuremaps sums survey/ --layer layer4 --channels cat=3,17 --channels dog=8
     """
     from featuremaps.survey.charts.page import save_page
@@ -93,7 +102,11 @@ def sums(
     example = "cat=3,17"
     groups = named("--channels", channels, f"a class and its channels, such as {example}")
     chosen = {name: numbers("--channels", text, example) for name, text in groups.items()}
+    if chosen and specialists:
+        raise FeatureMapsError("--channels and --specialists both say which channels to add up: give one of them.")
     asked = opened(survey)
+    if specialists:
+        chosen = asked.specialists(layer, per_image=per_image, per_class=per_class, by=pooled(by)).channels
     found = asked.sums(chosen or None, layer, by=pooled(by))
     say(found)
     for name in (name for name in found.groups if name not in found.classes):
@@ -104,8 +117,10 @@ def sums(
         write_figure(out / f"{stem}.png", found.figure()),
         write_figure(out / f"{file_name('distributions', found.layer)}.png", found.distributions()),
         write_table(out / f"{stem}.csv", _sum_rows(asked, found), ["picture", "label", *found.groups]),
-        save_page(sums_charts(found, asked.pictures.names), out / f"{stem}.html", f"Sums of channels of {found.layer}"),
     ]
+    charts = sums_charts(found, asked.pictures.names)
+    if charts:
+        written.append(save_page(charts, out / f"{stem}.html", f"Sums of channels of {found.layer}"))
     tell_written(written)
 
 

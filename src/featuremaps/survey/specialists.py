@@ -156,7 +156,7 @@ def specialists(
         per_class,
         unique,
         tally,
-        _notes(names, pictures, channels, per_image, tally),
+        (*_notes(names, pictures, channels, per_image, tally), *_emptied(lists, unique, per_class, channels)),
     )
 
 
@@ -230,6 +230,19 @@ def _class(
         tuple(int(tally[number, channel]) for channel in kept),
         tuple(float(means[number, channel]) for channel in kept),
         {channel: shared[channel] for channel in lists[number] if channel in shared},
+    )
+
+
+def _emptied(lists: list[tuple[int, ...]], unique: bool, per_class: int, channels: int) -> tuple[str, ...]:
+    """That lists are too long for the layer, where most classes share every channel on theirs."""
+    counts = np.bincount(np.array([channel for one in lists for channel in one], int), minlength=channels)
+    listed = [one for one in lists if one]
+    emptied = sum(bool((counts[list(one)] > 1).all()) for one in listed)
+    if not unique or len(listed) < 2 or emptied * 2 < len(listed):
+        return ()
+    return (
+        f"{emptied} of {len(listed)} classes share every channel they list: {per_class} of {channels} channels a class "
+        "is much. Shorter lists (per_image, per_class) leave more of their own, and separation needs no cut-offs",
     )
 
 

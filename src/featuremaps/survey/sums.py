@@ -11,7 +11,9 @@ from featuremaps.errors import OptionError, SurveyError, did_you_mean
 from featuremaps.heatmaps import png_of
 from featuremaps.survey.areas import Area, auc
 from featuremaps.survey.curves import Threshold, choose_threshold
-from featuremaps.survey.surveyed import Pool, Surveyed, check_pool, layer_of
+from featuremaps.survey.separation import separation
+from featuremaps.survey.specialists import specialists
+from featuremaps.survey.surveyed import Pool, Surveyed, check_pool, labels_of, layer_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,6 +136,20 @@ def sums(
         tuple(area for area, _ in measured),
         tuple(threshold for _, threshold in measured),
     )
+
+
+def own_channels(survey: Surveyed, layer: str | None = None, by: Pool = "mean") -> dict[str, tuple[int, ...]]:
+    """For each class the channels that separate it beyond chance, or the best one alone where none does.
+
+    Where only one class has pictures, its specialists.
+    """
+    labels, _ = labels_of(survey)
+    if len(np.unique(labels[labels >= 0])) < 2:
+        return specialists(survey, layer, by=by).channels
+    found = separation(survey, layer, by=by)
+    proven = found.channels()
+    alone = {name: (found.best(name, 1)[0].channel,) for name in proven if found.pictures[found.classes.index(name)]}
+    return {name: channels or alone.get(name, ()) for name, channels in proven.items()}
 
 
 def _check_channels(groups: Mapping[str, tuple[int, ...]], layer: str, count: int) -> None:

@@ -76,15 +76,23 @@ class Survey(StoredSurvey):
 
     def sums(
         self,
-        channels_by_class: Mapping[str, Sequence[int]] | None = None,
+        channels_by_class: "Mapping[str, Sequence[int]] | Specialists | None" = None,
         layer: str | None = None,
         *,
         by: Pool = "mean",
     ) -> "Sums":
-        """For every picture the summed activation of each class's channels; its specialists if none are given."""
-        from featuremaps.survey.sums import sums
+        """For every picture the summed activation of each class's channels.
 
-        groups = self.specialists(layer, by=by).channels if channels_by_class is None else channels_by_class
+        If none are given, the (at most 25) channels that separate a class beyond chance, or the best one alone, as a
+        detector takes them; where only one class has pictures, its specialists. `sums(survey.specialists())` is the
+        article's procedure.
+        """
+        from featuremaps.survey.specialists import Specialists
+        from featuremaps.survey.sums import own_channels, sums
+
+        if channels_by_class is None:
+            channels_by_class = own_channels(self, layer, by)
+        groups = channels_by_class.channels if isinstance(channels_by_class, Specialists) else channels_by_class
         return sums(self, groups, layer, by=by)
 
     def detector(

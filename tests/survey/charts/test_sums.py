@@ -48,8 +48,17 @@ def test_of_many_classes_only_the_groups_own_has_a_colour(found: Sums) -> None:
     assert scale == {"domain": ["other classes"], "range": [OTHER]}
 
 
-def test_only_so_many_groups_are_charted(found: Sums) -> None:
-    assert list(sums_charts(found, NAMES, 1)) == ["pictures-0", "values-0"]
+def test_only_so_many_groups_are_charted_and_the_last_one_says_so(found: Sums) -> None:
+    charts = sums_charts(found, NAMES, 1)
+    assert list(charts) == ["pictures-0", "values-0"]
+    assert charts["values-0"]["usermeta"]["note"] == "2 channels; 1 more are not charted"
+
+
+def test_groups_without_channels_are_not_charted_as_if_they_were_silent(found: Sums) -> None:
+    charts, datasets = shared(sums_charts(replace(found, channels=((), (5,))), NAMES))
+    assert list(charts) == ["pictures-1", "values-1"]
+    table = next(rows for rows in datasets.values() if "picture" in rows[0])
+    assert set(table[0]) == {"place", "picture", "class", "sum1"}
 
 
 def test_many_pictures_are_thinned_evenly_within_each_class() -> None:

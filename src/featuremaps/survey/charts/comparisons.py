@@ -6,7 +6,7 @@ from featuremaps.survey.charts.detections import roc_chart
 from featuremaps.survey.charts.look import DIGITS, Chart, Rows, colour, data, finished, legend, said
 from featuremaps.survey.models import ModelComparison
 
-CURVES = 8
+CURVES = 24
 ROW, BETWEEN = 12, 14
 """Pixels for an interval, and between the classes."""
 
@@ -19,6 +19,8 @@ def comparison_charts(comparison: ModelComparison) -> dict[str, Chart]:
         both = [(one.model, found) for one in standings for found in (one.source, one.target) if found is not None]
         curves = {f"{model}, {found.data}": found for model, found in both}
         charts[f"roc-{label}"] = roc_chart(curves, f"ROC curves of {label}")
+    if len(comparison.labels) > CURVES:
+        charts["separation"]["usermeta"]["note"] += f"; ROC curves of the first {CURVES} classes"
     return charts
 
 

@@ -15,19 +15,24 @@ from featuremaps.survey.sums import Sums
 
 MOST = 2000
 """More pictures than this are thinned out evenly within each class; areas and thresholds are of all."""
-GROUPS, CROWDED = 9, 600
+GROUPS, CROWDED = 24, 600
 NAME, NARROW, REST = 16, 0.08, "other classes"
 
 
 def sums_charts(found: Sums, names: Sequence[str], groups: int = GROUPS) -> dict[str, Chart]:
-    """For each of the first groups both charts, as `pictures-0`, `values-0` and so on; `names` are the pictures'."""
-    found = found[found.groups[:groups]]
+    """For each of the first groups that have channels both charts, as `pictures-0`, `values-0` and so on.
+
+    `names` are the pictures'. The last chart's note says how many groups are left out.
+    """
+    every = [g for g, channels in enumerate(found.channels) if channels]
     rows = shown_rows(found.labels)
-    table = _table(found, names, rows)
+    table = _table(found, names, rows, every[:groups])
     charts = {}
-    for g in range(len(found)):
+    for g in every[:groups]:
         charts[f"pictures-{g}"] = _by_picture(found, g, rows, table)
         charts[f"values-{g}"] = _by_value(found, g)
+    if len(every) > groups:
+        charts[f"values-{every[groups - 1]}"]["usermeta"]["note"] += f"; {len(every) - groups} more are not charted"
     return charts
 
 
@@ -43,11 +48,11 @@ def shown_rows(labels: np.ndarray, most: int = MOST) -> np.ndarray:
     return np.concatenate(kept)
 
 
-def _table(found: Sums, names: Sequence[str], rows: np.ndarray) -> Rows:
-    """A row for each picture shown, with the sums of all groups: the data of every chart by picture."""
+def _table(found: Sums, names: Sequence[str], rows: np.ndarray, groups: Sequence[int]) -> Rows:
+    """A row for each picture shown, with the sums of these groups: the data of every chart by picture."""
     return [
         {"place": place, "picture": names[row], "class": found.classes[found.labels[row]]}
-        | {f"sum{g}": float(found.values[row, g]) for g in range(len(found))}
+        | {f"sum{g}": float(found.values[row, g]) for g in groups}
         for place, row in enumerate(rows.tolist())
     ]
 
@@ -80,7 +85,7 @@ def _by_picture(found: Sums, g: int, rows: np.ndarray, table: Rows) -> Chart:
     ends = [{"place": start - 0.5} for _, start, _ in spans[1:]]
     layers = [alt.Chart(data(ends)).mark_rule(color=LINE, tooltip=None).encode(x="place:Q")] if ends else []
     chart = alt.layer(*layers, points, *level(_marks(found, g)))
-    return look.finished(chart, f"Channels of {found.groups[g]}, picture by picture")
+    return look.finished(chart, f"Channels of {found.groups[g]}, picture by picture", _note(found, g))
 
 
 def _spans(found: Sums, rows: np.ndarray) -> list[tuple[str, int, int]]:
@@ -121,7 +126,13 @@ def _kinds(found: Sums, g: int) -> list[Kind]:
 
 def _by_value(found: Sums, g: int) -> Chart:
     chart = distributions(_kinds(found, g), _marks(found, g), "sum of the channels")
-    return look.finished(chart, f"Channels of {found.groups[g]}, distributions")
+    return look.finished(chart, f"Channels of {found.groups[g]}, distributions", _note(found, g))
+
+
+def _note(found: Sums, g: int) -> str:
+    count = len(found.channels[g])
+    area = found.areas[g]
+    return f"{count} channel{'' if count == 1 else 's'}" + ("" if area is None else f", area {area}")
 
 
 def _marks(found: Sums, g: int) -> list[Mark]:

@@ -15,9 +15,10 @@ function panelOf({ charts, datasets }, group, index) {
     h("p", { class: "found-words" }, group.words,
       channels && h("span", { class: "walk-under" }, h("code", {}, `${group.layer}: ${channels}${group.channels.length > MOST_NAMED ? ", \u2026" : ""}`))));
   function show(view) {
-    const figure = h("figure", { class: "chart" });
+    const chart = charts[`${view}-${index}`];
+    const figure = chart ? h("figure", { class: "chart" }) : h("p", { class: "empty" }, "It has no channels to add up.");
     place.replaceChildren(figure);
-    drawChart(figure, { ...charts[`${view}-${index}`], datasets });
+    if (chart) drawChart(figure, { ...chart, datasets });
   }
   return { element, show };
 }
