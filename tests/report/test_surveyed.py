@@ -79,23 +79,20 @@ def test_a_detector_is_carried_to_the_other_domain_as_it_is(sections) -> None:
     rows = content["datasets"]
 
     def marked(chart: str) -> list[float]:
-        return [
-            next(row["at"] for row in rows[layer["data"]["name"]])
-            for layer in content["charts"][chart]["layer"]
-            if layer["mark"]["type"] == "rule"
-        ]
+        (layer,) = [one for one in content["charts"][chart]["layer"] if one["mark"]["type"] == "rule"]
+        return [row["at"] for row in rows[layer["data"]["name"]]]
 
-    def points(chart: str, shape: str | None) -> dict[str, float]:
+    def points(chart: str, rival: bool) -> dict[str, float]:
         layers = content["charts"][chart]["layer"]
-        found = [one for one in layers if one["mark"]["type"] == "point" and one["mark"].get("shape") == shape]
+        found = [one for one in layers if one["mark"]["type"] == "point" and ("shape" in one["encoding"]) == rival]
         return rows[found[0]["data"]["name"]][0]
 
     assert marked(f"scores-{place}-0")[0] == marked(f"scores-{place}-1")[0]
-    here, there = points(f"roc-{place}-0", None), points(f"roc-{place}-1", None)
+    here, there = points(f"roc-{place}-0", False), points(f"roc-{place}-1", False)
     assert (here["alarms"], here["recall"]) == pytest.approx((0.0, 13 / 14), abs=1e-4)
     # Every red picture looks green there.
     assert there["recall"] == 0.0
-    assert points(f"roc-{place}-1", "square")["recall"] == 0.0
+    assert points(f"roc-{place}-1", True)["recall"] == 0.0
     assert "finds 0.0% (0 of 14" in content["detectors"][place]["domains"][1]["words"]
 
 
@@ -213,7 +210,7 @@ def test_a_reader_points_clicks_and_reads(visit, sections, width: int) -> None:
     page.keyboard.press("End")
     assert "picture red/red13.png, class red" in chart.get_attribute("aria-valuetext")
     box = chart.bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 16, box["y"] + 60)
+    page.mouse.move(box["x"] + box["width"] - 16, box["y"] + 130)
     expect(page.locator("#vg-tooltip-element.visible")).to_contain_text("red/red")
     page.locator(".sums label", has_text="Distributions").click()
     expect(page.locator(".sums figure.chart .mark-area path")).to_have_count(4)

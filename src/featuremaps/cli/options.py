@@ -10,7 +10,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="demo, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras or package.module:factory.",
+        help="demo, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras or package.module:factory, "
+        "which returns the module, (module, transform) or (module, transform, classes).",
         show_default=True,
     ),
 ]

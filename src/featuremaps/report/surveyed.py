@@ -1,6 +1,7 @@
 """From a survey to sections of a report: the five questions in order, each with its picture first."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isclose
 from types import MappingProxyType
 
 from featuremaps.errors import FeatureMapsError, SurveyError
@@ -200,9 +201,14 @@ def _detected(found: Detection, rival: Rivalry | None) -> str:
     here, best = found.confusion, found.best.counts
     text = (
         f"Area {found.area}. From {number(found.threshold)} on it finds {here.recall}, with {here.false_alarm_rate} "
-        f"false alarms; the best threshold here, {number(found.best.value)}, would find {best.recall.value:.1%} with "
-        f"{best.false_alarm_rate.value:.1%}."
+        "false alarms"
     )
+    if not isclose(found.best.value, found.threshold, rel_tol=1e-6):
+        text += (
+            f"; the best threshold here, {number(found.best.value)}, would find {best.recall.value:.1%} with "
+            f"{best.false_alarm_rate.value:.1%}"
+        )
+    text += "."
     if rival is None:
         return text
     model = rival.model

@@ -30,7 +30,10 @@ def load(spec: str, weights: Path | None) -> Loaded:
     made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
     parts = made if isinstance(made, tuple) else (made,)
     if not isinstance(parts[0], nn.Module):
-        raise SourceError(f"{spec} gave a {type(parts[0]).__name__}; a factory returns a torch.nn.Module.")
+        raise SourceError(
+            f"{spec} gave a {type(parts[0]).__name__}; a factory returns a torch.nn.Module, or a tuple "
+            "(module, transform) or (module, transform, classes)."
+        )
     if weights is not None:
         fit_weights(parts[0], read_weights(weights), weights)
     return Loaded(*parts[:3])

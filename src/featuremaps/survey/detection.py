@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,8 @@ class Detection:
             f"{self.label} in {self.data}: area {self.area}. From {number(self.threshold)} on it finds "
             f"{now.recall} and calls {now.false_alarm_rate} of the others {self.label}."
         )
+        if isclose(best.value, self.threshold, rel_tol=1e-6):
+            return text
         here = best.counts
         return text + (
             f" The best threshold here would be {number(best.value)}: {here.recall.value:.1%} found, "

@@ -45,10 +45,9 @@ def test_scores_that_are_all_the_same_have_bins() -> None:
     assert sum(row["share1"] for row in bins) == 0
 
 
-def test_marks_are_named_towards_the_middle(kinds) -> None:
+def test_marks_are_named_in_the_legend(kinds) -> None:
     chart = finished(distributions(kinds, [Mark("threshold", -9.0), Mark("best here", 9.0, DOTTED)], "score"), "T")
-    rules, words = chart["layer"][2::2], chart["layer"][3::2]
-    assert [word["mark"]["align"] for word in words] == ["left", "right"]
-    assert [rule["mark"]["strokeDash"] for rule in rules] == [[5, 4], [1.5, 3.5]]
-    names = [chart["datasets"][word["data"]["name"]][0]["name"] for word in words]
-    assert names == ["threshold -9", "best here 9"]
+    (rules,) = chart["layer"][2:]
+    scale = rules["encoding"]["strokeDash"]["scale"]
+    assert scale == {"domain": ["threshold -9", "best here 9"], "range": [[5, 4], [1.5, 3.5]]}
+    assert [row["at"] for row in chart["datasets"][rules["data"]["name"]]] == [-9, 9]

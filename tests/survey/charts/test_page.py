@@ -116,6 +116,19 @@ def test_keys_walk_through_the_marks(browser, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
+def test_a_finger_points_too(browser, tmp_path: Path) -> None:
+    opened = browser.new_context(viewport={"width": 390, "height": 700}, has_touch=True).new_page()
+    opened.goto(save_page({"a": chart_of()}, tmp_path / "charts.html").as_uri())
+    opened.wait_for_selector("figure svg")
+    tip = opened.locator("#vg-tooltip-element.visible")
+    dots = opened.locator("figure svg .mark-symbol.role-mark path:not([fill=transparent])")
+    for place in (3, 0):
+        box = dots.nth(place).bounding_box()
+        opened.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 - 6)
+        expect(tip).to_contain_text(ROWS[place]["name"])
+
+
+@pytest.mark.browser
 def test_a_chart_that_cannot_be_drawn_says_so_and_the_others_are(browser, tmp_path: Path) -> None:
     opened = browser.new_page()
     opened.goto(save_page({"a": BROKEN, "b": chart_of()}, tmp_path / "charts.html").as_uri())

@@ -10,7 +10,6 @@ from featuremaps.survey.charts.look import (
     DIGITS,
     INK,
     LINE,
-    OTHER,
     SQUARE,
     Chart,
     Rows,
@@ -31,6 +30,8 @@ MOST = 2000
 """More points than this are thinned out evenly, with a note: each costs about a hundred bytes of the page."""
 STEPS = 400
 """A ROC curve keeps at most so many of its corners."""
+WITH, WITHOUT = colour(1), colour(0)
+"""As in the printed figures."""
 CLOSE = 0.01
 """Two thresholds nearer than this share of the scores' range are marked as one."""
 
@@ -48,26 +49,26 @@ def scores_chart(found: Detection) -> Chart:
     """Every picture's score in order, with the class and without, and both thresholds; hover for the picture's name."""
     import altair as alt
 
-    kinds = [f"with {found.label}", "without"]
+    kinds = _kinds(found)
     rows = [
         {
             "place": place,
             "picture": found.names[place],
             "score": float(found.scores[place]),
             "kind": kinds[0] if found.positives[place] else kinds[1],
-            "called": found.label if found.scores[place] >= found.threshold else "not",
+            "called": found.label if found.scores[place] >= found.threshold else f"not {found.label}",
         }
         for place in thinned(len(found.names), MOST)
     ]
     near = nearest()
-    told: Told = {"picture": "picture", "shows": "kind", "score": ("score", DIGITS), "called": "called"}
+    told: Told = {"picture": "picture", "truth": "kind", "score": ("score", DIGITS), "called": "called"}
     points = (
         alt.Chart(data(rows))
         .mark_point(filled=True, opacity=0.9, tooltip=said(told), cursor="crosshair")
         .encode(
             x=alt.X("place:Q", title="picture", scale=alt.Scale(nice=False), axis=alt.Axis(grid=False, tickCount=6)),
             y=alt.Y("score:Q", title="score", scale=alt.Scale(zero=False)),
-            color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[colour(1), colour(0)]), title=None),
+            color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[WITH, WITHOUT]), title=None),
             shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "triangle-up"]), title=None),
             size=alt.condition(near, alt.value(150), alt.value(34)),
         )
@@ -80,12 +81,13 @@ def scores_chart(found: Detection) -> Chart:
 
 def score_distributions_chart(found: Detection) -> Chart:
     """How the scores of pictures with the class and without are distributed, with both thresholds."""
-    kinds = [
-        Kind("all others", OTHER, found.scores[~found.positives]),
-        Kind(found.label, colour(0), found.scores[found.positives]),
-    ]
-    chart = distributions(kinds, _marks(found), "score")
+    sides = zip(_kinds(found), (WITH, WITHOUT), (found.positives, ~found.positives), strict=True)
+    chart = distributions([Kind(name, look, found.scores[rows]) for name, look, rows in sides], _marks(found), "score")
     return finished(chart, f"Scores of pictures with and without {found.label} in {found.data}")
+
+
+def _kinds(found: Detection) -> list[str]:
+    return [f"with {found.label}", f"without {found.label}"]
 
 
 def _marks(found: Detection) -> list[Mark]:
@@ -130,21 +132,23 @@ def roc_chart(
     kept = alt.Chart(data([_place(name, one.confusion) for name, one in found.items()])).encode(**ways)
     marks = kept.mark_point(filled=True, size=90, opacity=1, tooltip=None)
     layers = [chance.encode(x=ways["x"], y=ways["y"]), lines, marks]
-    for name, counts in (rivals or {}).items():
-        layers += _rival(_place(name, counts), ways["x"], ways["y"])
+    if rivals:
+        layers.append(_rivals(rivals, ways["x"], ways["y"]))
     chart = alt.layer(*layers, steps.add_params(near)).properties(height=SQUARE)
-    return finished(chart, title, "points: the thresholds brought along")
+    return finished(chart, title, "points: from the detector's threshold on")
 
 
-def _rival(place: dict[str, Any], x: Any, y: Any) -> list[Any]:
-    """A hollow square with its name beside it, on the side that has room."""
+def _rivals(rivals: Mapping[str, Counts], x: Any, y: Any) -> Any:
+    """Hollow squares, named in the legend."""
     import altair as alt
 
-    base = alt.Chart(data([place])).encode(x=x, y=y)
-    left = place["alarms"] > 0.5
-    word = base.mark_text(color=INK, align="right" if left else "left", dx=-9 if left else 9, dy=13, tooltip=None)
-    square = base.mark_point(shape="square", size=70, color=INK, filled=False, opacity=1, tooltip=None)
-    return [square, word.encode(text="name:N")]
+    names = list(rivals)
+    shapes = alt.Scale(domain=names, range=["square"])
+    key = legend(names, symbolFillColor="transparent", symbolStrokeColor=INK)
+    squares = alt.Chart(data([_place(name, counts) for name, counts in rivals.items()])).mark_point(
+        size=110, color=INK, filled=False, opacity=1, tooltip=None
+    )
+    return squares.encode(x=x, y=y, shape=alt.Shape("name:N", title=None, scale=shapes, legend=key))
 
 
 def _share(field: str, title: str) -> Any:

@@ -57,7 +57,7 @@ def distributions(kinds: Sequence[Kind], marks: Sequence[Mark], axis: str) -> An
         )
         .add_params(over)
     )
-    return alt.layer(outlines, columns, *upright(marks, (edges[0] + edges[-1]) / 2))
+    return alt.layer(outlines, columns, *upright(marks))
 
 
 def _edges(values: Sequence[np.ndarray]) -> np.ndarray:

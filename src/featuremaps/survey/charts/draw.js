@@ -74,6 +74,8 @@ function readable(figure, name) {
   const attributes = { role: "slider", tabindex: 0, "aria-label": name, "aria-valuemin": 1, "aria-valuemax": spots.length, "aria-valuenow": 1 };
   for (const [key, value] of Object.entries({ ...attributes, "aria-valuetext": `${spots.length} values` })) figure.setAttribute(key, String(value));
   figure.addEventListener("blur", leave);
+  // A finger does not hover: what it taps is pointed at.
+  figure.addEventListener("click", ({ target }) => spots.includes(target) && point(spots.indexOf(target)));
   figure.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -91,7 +91,13 @@ def finished(chart: Any, title: str, note: str = "") -> Chart:
         "font": "system-ui, sans-serif",
         "view": {"stroke": None},
         "axis": {**words, **lines, **faint, "titleFontWeight": 500},
-        "legend": {**words, "orient": "top", "symbolBaseFillColor": INK, "symbolBaseStrokeColor": INK},
+        "legend": {
+            **words,
+            "orient": "top",
+            "symbolBaseFillColor": INK,
+            "symbolBaseStrokeColor": INK,
+            "layout": {"top": {"direction": "vertical", "anchor": "start", "margin": 2}},
+        },
     }
     return found
 

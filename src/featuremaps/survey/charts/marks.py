@@ -1,13 +1,13 @@
-"""Lines at values that a chart marks, such as thresholds, with their names."""
+"""Lines at values that a chart marks, such as thresholds; named in the legend, since words would hide the data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from featuremaps.figures import number
-from featuremaps.survey.charts.look import INK, data
+from featuremaps.survey.charts.look import INK, data, legend
 
-DASHED, DOTTED, WHOLE = (5.0, 4.0), (1.5, 3.5), (1.0, 0.0)
+DASHED, DOTTED = (5.0, 4.0), (1.5, 3.5)
 STROKE = 1.25
 
 
@@ -24,29 +24,24 @@ class Mark:
 
 
 def level(marks: Sequence[Mark]) -> list[Any]:
-    """Lines across at their heights, named at their right end."""
+    """Lines across, at their heights."""
+    return _lines(marks, "y")
+
+
+def upright(marks: Sequence[Mark]) -> list[Any]:
+    """Upright lines."""
+    return _lines(marks, "x")
+
+
+def _lines(marks: Sequence[Mark], way: str) -> list[Any]:
     import altair as alt
 
-    found: list[Any] = []
-    for mark in marks:
-        base = alt.Chart(data([{"at": mark.value, "name": str(mark)}])).encode(y="at:Q")
-        found.append(base.mark_rule(color=INK, strokeWidth=STROKE, strokeDash=list(mark.dashes), tooltip=None))
-        word = base.mark_text(color=INK, align="right", dy=-6, dx=-2, tooltip=None)
-        found.append(word.encode(text="name:N", x=alt.value("width")))
-    return found
-
-
-def upright(marks: Sequence[Mark], middle: float) -> list[Any]:
-    """Upright lines, named beside their upper end, towards the middle of the chart, one below the other."""
-    import altair as alt
-
-    found: list[Any] = []
-    for row, mark in enumerate(marks):
-        base = alt.Chart(data([{"at": mark.value, "name": str(mark)}])).encode(x="at:Q")
-        found.append(base.mark_rule(color=INK, strokeWidth=STROKE, strokeDash=list(mark.dashes), tooltip=None))
-        left = mark.value < middle
-        word = base.mark_text(
-            color=INK, align="left" if left else "right", dx=4 if left else -4, dy=8 + 13 * row, tooltip=None
-        )
-        found.append(word.encode(text="name:N", y=alt.value(0)))
-    return found
+    if not marks:
+        return []
+    names = [str(mark) for mark in marks]
+    dashes = alt.Scale(domain=names, range=[list(mark.dashes) for mark in marks])
+    key = legend(names, symbolType="stroke", symbolStrokeColor=INK, symbolStrokeWidth=STROKE, symbolSize=600)
+    rules = alt.Chart(data([{"at": mark.value, "mark": str(mark)} for mark in marks])).mark_rule(
+        color=INK, strokeWidth=STROKE, tooltip=None
+    )
+    return [rules.encode(**{way: "at:Q"}, strokeDash=alt.StrokeDash("mark:N", title=None, scale=dashes, legend=key))]

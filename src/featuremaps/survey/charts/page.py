@@ -17,7 +17,7 @@ h2 { margin: 2.5rem 0 0; font-size: 1rem; }
 p { margin: 0; font-size: 0.875rem; opacity: 0.7; }
 """
 
-HINT = "Point at a chart, or walk through its values with the arrow keys."
+HINT = "Point at a chart or touch it, or walk through its values with the arrow keys."
 
 DRAW = """
 const { charts, datasets } = JSON.parse(document.getElementById("charts").textContent);
