@@ -46,6 +46,7 @@ def test_survey_tells_what_it_has_and_what_it_left_out(
     assert printed.out.splitlines() == [
         "demo-fixed, layer3 (64 channels), layer4 (96 channels): 12 pictures of 2 classes",
         "hammer 6, scissors 6",
+        "Preprocessing: resize to 128 × 128: 128 x 128, mean (0.5, 0.5, 0.5), std (0.25, 0.25, 0.25)",
         f"Survey: {tmp_path / 's'}",
     ]
     assert printed.err.splitlines() == [

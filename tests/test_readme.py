@@ -51,7 +51,7 @@ def test_the_guide_to_surveys_shows_what_exists() -> None:
     commands = re.findall(r"^featuremaps (\w+) ((?:.*\\\n)*.*)$", text, re.MULTILINE)
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert {name for name, _ in commands} == {
-        *("survey", "specialists", "top", "units", "sums", "detect", "compare", "confusion")
+        *("survey", "specialists", "top", "units", "sums", "detect", "compare", "confusion", "report")
     }
     for name, rest in commands:
         options = {option for parameter in known[name].params for option in parameter.opts}

@@ -182,7 +182,6 @@ def _tell(found: Any) -> None:
     layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in found.layers.items())
     of = f" of {len(names)} class{'es' if len(names) != 1 else ''}" if names else ", none with a label"
     typer.echo(f"{found.manifest.model}, {layers}: {len(pictures):,} pictures{of}")
-    typer.echo(f"Preprocessing: {found.manifest.described.get('preprocessing', 'unknown')}")
     if names and len(names) <= MOST_TOLD:
         counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(names)).tolist()
         typer.echo(", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True)))
@@ -192,4 +191,5 @@ def _tell(found: Any) -> None:
         typer.secho(f"  {bad.name}: {bad.reason}", err=True)
     if len(pictures.bad) > MOST_TOLD:
         typer.secho(f"  … all of them, with the reason, in {found.path / 'pictures.parquet'}", err=True)
+    typer.echo(f"Preprocessing: {found.manifest.described.get('preprocessing', 'unknown')}")
     typer.echo(f"Survey: {found.path}")
