@@ -9,7 +9,9 @@ from stand_in import StandIn, surveyed
 
 from featuremaps.anatomy import Anatomy
 from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
-from featuremaps.survey.top_pictures import top_pictures
+from featuremaps.projections import Box
+from featuremaps.survey.top_pictures import TopPicture, TopPictures, top_pictures
+from featuremaps.survey.top_pictures_figure import FRAME, framed
 from map_samples import real_scope, texts
 from method_samples import unchecked
 from snapshots import snapshot
@@ -108,6 +110,24 @@ def test_the_figure_has_crops_wholes_and_maps(survey: StandIn, anatomy: Anatomy,
     assert (bottom - yellow[0].max(), right - yellow[1].max()) == (2, 2)
     assert np.load(files[2]).shape == (55, 55)
     assert found._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("size", [(3000, 160), (32, 32), (9000, 3), (2, 40), (1, 300)])
+@pytest.mark.parametrize("corner", [(0.0, 0.0), (0.6, 0.4), (1.0, 1.0)])
+def test_a_frame_of_one_pixel_is_seen(size: tuple[int, int], corner: tuple[float, float], tmp_path: Path) -> None:
+    left, top = (round(share * (edge - 1)) for share, edge in zip(corner, size, strict=True))
+    one = TopPicture(0, "long.png", "", 1.0, Image.new("RGB", size), (0, 0), Box(left, top, left + 1, top + 1))
+    for drawn, side in ((framed(one), None), (framed(one, 256), 256)):
+        yellow = (np.asarray(drawn) == FRAME).all(2)
+        assert yellow.sum() >= min(8, max(drawn.size))
+        scale = 1.0 if side is None else min(1.0, side / max(size))
+        rows, columns = yellow.nonzero()
+        reach = 5 + max(drawn.size) / 45
+        assert abs((rows.min() + rows.max()) / 2 - top * scale) <= reach
+        assert abs((columns.min() + columns.max()) / 2 - left * scale) <= reach
+    found = TopPictures((one,), "conv:0", "strongest", 1)
+    assert "where" in texts(found.figure())
+    assert len(found.save(tmp_path)) == 2
 
 
 def test_the_model_comes_back(survey: StandIn, anatomy: Anatomy) -> None:

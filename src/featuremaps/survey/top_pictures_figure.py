@@ -53,21 +53,30 @@ def top_pictures_figure(found: "TopPictures") -> "Figure":
 
 
 def framed(one: "TopPicture", side: int | None = None) -> Image.Image:
-    """The whole picture, at most `side` pixels wide and high, with what the unit sees framed."""
+    """The whole picture, at most `side` pixels wide and high, with what the unit sees framed, however small it is."""
     image = one.image.convert("RGB")
     if one.whole or one.box is None:
         return image
     scale = 1.0 if side is None else min(1.0, side / max(image.size))
     drawn = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    left, top, right, bottom = (round(edge * scale) for edge in one.box)
     width = max(2, round(max(drawn.size) / 90))
+    least = 2 * width + 4
+    left, right = _span(one.box[0] * scale, one.box[2] * scale, drawn.width, least)
+    top, bottom = _span(one.box[1] * scale, one.box[3] * scale, drawn.height, least)
+    across, down = int(right - left > 1), int(bottom - top > 1)
     pen = ImageDraw.Draw(drawn)
-    corners = (left, top, max(right - 1, left), max(bottom - 1, top))
-    pen.rectangle(corners, outline=(0, 0, 0), width=width + 2)
-    pen.rectangle(
-        tuple(edge + by for edge, by in zip(corners, (1, 1, -1, -1), strict=True)), outline=FRAME, width=width
-    )
+    pen.rectangle((left, top, right, bottom), outline=(0, 0, 0), width=width + 2)
+    pen.rectangle((left + across, top + down, right - across, bottom - down), outline=FRAME, width=width)
     return drawn
+
+
+def _span(start: float, stop: float, size: int, least: int) -> tuple[int, int]:
+    """The first and the last pixel of a frame along one side; one too small to be seen is widened about its middle."""
+    first, last = round(start), round(stop) - 1
+    if last - first + 1 < least:
+        first = min(max(0, round((start + stop - least) / 2)), max(0, size - least))
+        last = first + least - 1
+    return first, min(last, size - 1)
 
 
 def _title(one: "TopPicture") -> str:
