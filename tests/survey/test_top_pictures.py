@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from stand_in import StandIn, surveyed
+from survey_samples import survey_of, write_pictures
 
 from featuremaps.anatomy import Anatomy
 from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.projections import Box
+from featuremaps.survey.survey import open_survey
 from featuremaps.survey.top_pictures import TopPicture, TopPictures, top_pictures
 from featuremaps.survey.top_pictures_figure import FRAME, framed
 from map_samples import real_scope, texts
@@ -91,7 +93,48 @@ def test_without_model_and_preprocessing_the_whole_pictures_are_shown(survey: St
     assert found[0].crop is found[0].image
     assert all(one.place is None for one in found)
     assert all(one.place is not None for one in top_pictures(survey, f"{LAYER}:17", 5))
-    assert "what it sees" not in texts(found.figure())
+    written = texts(found.figure())
+    assert "what it sees" not in written
+    assert "whole picture\n(its place was not kept;\nmaps=True finds it)" in written
+    assert "7 shown whole: where the unit looks was not kept; maps=True finds it" in repr(found)
+    placed = top_pictures(survey, f"{LAYER}:17", 5)
+    assert "whole picture\n(where it looks in it is not known)" in texts(placed.figure())
+    assert "shown whole" not in repr(placed)
+
+
+def test_every_place_that_was_kept_is_used(tmp_path: Path) -> None:
+    """At both ends of the survey's list, however few pictures are asked for; what it does not know it says."""
+    write_pictures(tmp_path / "pictures", {"a": 6, "b": 6})
+    survey = survey_of(tmp_path / "pictures", tmp_path / "out", "1", keep=4)
+    kept = {one.row: (one.y, one.x) for end in ("strongest", "weakest") for one in survey.top("1:2", 4, end=end)}
+    assert len(kept) == 8
+    for found in (survey.top_pictures("1:2", 3, "spread"), survey.top_pictures("1:2", 2, "weakest", label="b")):
+        assert {one.row: one.place for one in found} == {one.row: kept.get(one.row) for one in found}
+    assert [one.row for one in survey.top_pictures("1:2", 4)] == [one.row for one in survey.top("1:2", 4)]
+    found = survey.top_pictures("1:2", 12)
+    assert sum(one.place is None for one in found) == 4
+    assert [one.box is None for one in found] == [one.place is None for one in found]
+    drawn = found.figure()
+    assert texts(drawn).count("⚠ its place was not kept; maps=True finds it") == 4
+    assert "its map" not in texts(drawn)
+    assert len(found.save(tmp_path / "saved")) == 12 + 8
+    assert "its map,\nover what the model saw" in texts(survey.top_pictures("1:2", 12, maps=True).figure())
+
+
+def test_a_field_that_covers_the_picture_needs_no_place(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", {"a": 3})
+    found = survey_of(tmp_path / "pictures", tmp_path / "out", "4", keep=1).top_pictures("4:2", 3)
+    assert [one.box for one in found] == [(0, 0, 16, 16)] * 3
+    written = texts(found.figure())
+    assert "whole picture\n(its field covers it)" in written
+    assert "what it sees" not in written
+
+
+def test_maps_need_the_model(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", {"a": 3})
+    survey_of(tmp_path / "pictures", tmp_path / "out", "1")
+    with pytest.raises(OptionError, match=r"opened without it. Open it with its model: scope.open_survey\('.*out'\)"):
+        open_survey(tmp_path / "out").top_pictures("1:2", 2, maps=True)
 
 
 def test_the_figure_has_crops_wholes_and_maps(survey: StandIn, anatomy: Anatomy, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featuremaps.anatomy import Anatomy
-from featuremaps.errors import SurveyError
+from featuremaps.errors import OptionError, SurveyError
 from featuremaps.survey.fingerprint import check_made_with
 from featuremaps.survey.manifest import read_manifest
 from featuremaps.survey.stored import StoredSurvey
@@ -46,9 +46,15 @@ class Survey(StoredSurvey):
         """The pictures in which a unit is strongest, weakest, or evenly spread between; of one class with `label`.
 
         Cut to what the unit sees, where the model is known; with `maps`, which runs it, the unit's map over each.
+        `OptionError` for `maps` of a survey that was opened without its model.
         """
         from featuremaps.survey.top_pictures import top_pictures
 
+        if maps and self.anatomy is None:
+            raise OptionError(
+                "maps=True runs the model on the pictures, and this survey was opened without it. Open it with its "
+                f"model: scope.open_survey({str(self.path)!r})."
+            )
         known = self.anatomy.preprocessing if self.anatomy else None
         return top_pictures(
             self, unit, n, which, label=label, anatomy=self.anatomy if maps else None, preprocessing=known

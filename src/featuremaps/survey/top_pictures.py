@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Which = Literal["strongest", "weakest", "spread"]
+NOT_KEPT = "its place was not kept; maps=True finds it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,13 @@ class TopPicture:
         """The part of the original that the unit sees; all of it where that is not known."""
         return self.image if self.box is None else self.image.crop(self.box)
 
+    @property
+    def doubt(self) -> str | None:
+        """Why the whole picture stands where the crop should, if so."""
+        if self.box is not None:
+            return None
+        return NOT_KEPT if self.place is None else "where it looks in it is not known"
+
 
 @dataclass(frozen=True, eq=False)
 class TopPictures(Sequence[TopPicture]):
@@ -80,7 +88,10 @@ class TopPictures(Sequence[TopPicture]):
         return top_pictures_figure(self)
 
     def save(self, folder: str | Path = ".") -> list[Path]:
-        """Write each crop, each whole picture with its place framed (PNG), and the raw maps (`.npy`) if there are."""
+        """Write each crop, each whole picture with its place framed (PNG), and the raw maps (`.npy`) if there are.
+
+        Where the unit's place was not kept there is no crop.
+        """
         from featuremaps.survey.top_pictures_figure import framed
 
         folder = Path(folder)
@@ -88,9 +99,11 @@ class TopPictures(Sequence[TopPicture]):
         written = []
         for rank, (one, name) in enumerate(zip(self, unique_names([one.name for one in self]), strict=True), 1):
             stem = file_name(self.unit, self.which, f"{rank:02d}", name)
-            one.crop.convert("RGB").save(folder / f"{stem}.png")
+            if one.doubt != NOT_KEPT:
+                one.crop.convert("RGB").save(folder / f"{stem}.png")
+                written.append(folder / f"{stem}.png")
             framed(one).save(folder / f"{stem}__picture.png")
-            written += [folder / f"{stem}.png", folder / f"{stem}__picture.png"]
+            written.append(folder / f"{stem}__picture.png")
             if one.map is not None:
                 np.save(folder / f"{stem}.npy", one.map.detach().float().cpu().numpy())
                 written.append(folder / f"{stem}.npy")
@@ -111,6 +124,8 @@ class TopPictures(Sequence[TopPicture]):
         of = f"{self.of:,} pictures{f' of {self.label}' if self.label else ''}"
         lines = [f"<TopPictures of {self.unit}: {len(self)} {WORDS[self.which]} of {of}"]
         lines += [f"  {one.value:.3g}  {one.name}{f' ({one.label})' if one.label else ''}" for one in self[:9]]
+        lost = sum(one.doubt == NOT_KEPT for one in self)
+        lines += [f"  {lost} shown whole: where the unit looks was not kept; maps=True finds it"] if lost else []
         return "\n".join(lines) + ">"
 
     def _repr_png_(self) -> bytes:
@@ -186,12 +201,17 @@ def _candidates(survey: Surveyed, label: str | int | None) -> tuple[str | None, 
 def _chosen(
     survey: Surveyed, layer: str, channel: int, n: int, which: Which, candidates: Int[np.ndarray, " picture"] | None
 ) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[int, int]]]:
-    """Rows, values, and the places the survey kept; only its short list is read where that is enough."""
+    """Rows, values, and all places the survey kept; only its short list is read where that is enough."""
     total = len(survey.pictures.names)
-    kept = _kept(survey, f"{layer}:{channel}", min(n, total), "weakest" if which == "weakest" else "strongest")
-    places = {one.row: (one.y, one.x) for one in kept}
-    if candidates is None and which != "spread" and kept:
+    end: End = "weakest" if which == "weakest" else "strongest"
+    kept = _kept(survey, f"{layer}:{channel}", min(n, total), end)
+    if candidates is None and which != "spread" and len(kept) >= min(n, total):
+        kept = kept[:n]
+        places = {one.row: (one.y, one.x) for one in kept}
         return np.array([one.row for one in kept]), np.array([one.value for one in kept]), places
+    other: End = "strongest" if end == "weakest" else "weakest"
+    known = [*kept, *_kept(survey, f"{layer}:{channel}", min(n, total), other)]
+    places = {one.row: (one.y, one.x) for one in known}
     rows = np.arange(total) if candidates is None else candidates
     values = survey.vectors(layer, "max", [channel])[rows, 0]
     order = np.argsort(values if which == "weakest" else -values, kind="stable")
@@ -201,9 +221,10 @@ def _chosen(
 
 
 def _kept(survey: Surveyed, unit: str, n: int, end: End) -> Sequence[Ranked]:
-    """The survey's short list, or nothing where it is shorter than `n`."""
+    """All of the survey's short list, even where it is shorter than `n`; the first `n` where its length is not said."""
+    manifest = getattr(survey, "manifest", None)
     try:
-        return survey.top(unit, n, end=end)
+        return survey.top(unit, n if manifest is None else min(manifest.keep, len(survey.pictures.names)), end=end)
     except OptionError:
         return ()
 
@@ -249,6 +270,8 @@ def _box(
 ) -> Box | None:
     """What the unit sees from its place, in pixels of the original; None where that cannot be told."""
     info = survey.layers[layer]
+    if info.whole:  # from every place alike
+        place = place or (0, 0)
     if place is None or preprocessing is None or info.input_size is None:
         return None
     return original_box(receptive_box(info, place, info.input_size), image.size, preprocessing)

@@ -1,5 +1,6 @@
 """The figure of a unit's pictures: what it sees of each, where that lies in the whole picture, and its map over it."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -20,7 +21,7 @@ FRAME = (255, 196, 0)
 
 def top_pictures_figure(found: "TopPictures") -> "Figure":
     """Bands of pictures, each with a row of crops, one of whole pictures and one of maps, as far as they are known."""
-    crops = [] if all(one.whole for one in found) else [Panel(on_square(one.crop), _title(one)) for one in found]
+    crops = [] if all(one.whole for one in found) else [_crop(one) for one in found]
     wholes = [Panel(on_square(framed(one, SIDE)), "" if crops else _title(one)) for one in found]
     mapped = [one.map for one in found if one.map is not None]
     lowest = min((float(map.min()) for map in mapped), default=0.0)
@@ -33,11 +34,17 @@ def top_pictures_figure(found: "TopPictures") -> "Figure":
             maps.append(Panel(image))
     columns = columns_for(len(found))
     kinds = [
-        (panels, side) for panels, side in ((crops, "what it sees"), (wholes, "where"), (maps, "its map")) if panels
+        (panels, side)
+        for panels, side in (
+            (crops, "what it sees"),
+            (wholes, _where(found)),
+            (maps, "its map,\nover what the model saw"),
+        )
+        if panels
     ]
     broken = [in_rows(panels, columns) for panels, _ in kinds]
     rows = [
-        [Panel(row[0].image, row[0].title, side=side), *row[1:]]
+        [replace(row[0], side=side), *row[1:]]
         for band in zip(*broken, strict=True)
         for row, (_, side) in zip(band, kinds, strict=True)
     ]
@@ -50,6 +57,21 @@ def top_pictures_figure(found: "TopPictures") -> "Figure":
     bar = bar_of(scale, peak, None) if maps else None
     words = "above each picture: its largest activation" + ("; frame: what the unit sees there" if crops else "")
     return panels_figure(rows, bar, title=f"{found.unit}: {chosen[found.which]}", caption=words)
+
+
+def _crop(one: "TopPicture") -> Panel:
+    """What the unit sees; where that is not known an empty picture that says so."""
+    if one.doubt is None:
+        return Panel(on_square(one.crop), _title(one))
+    return Panel(Image.new("RGB", (SIDE, SIDE), "white"), _title(one), notes=(one.doubt,))
+
+
+def _where(found: "TopPictures") -> str:
+    """What the row of whole pictures is called: where no place is framed, why not."""
+    if not all(one.whole for one in found):
+        return "where"
+    doubts = [one.doubt for one in found if one.doubt]
+    return "whole picture\n(" + (doubts[0].replace("; ", ";\n") if doubts else "its field covers it") + ")"
 
 
 def framed(one: "TopPicture", side: int | None = None) -> Image.Image:
