@@ -163,11 +163,11 @@ def test_a_frame_of_one_pixel_is_seen(size: tuple[int, int], corner: tuple[float
     for drawn, side in ((framed(one), None), (framed(one, 256), 256)):
         yellow = (np.asarray(drawn) == FRAME).all(2)
         assert yellow.sum() >= min(8, max(drawn.size))
-        scale = 1.0 if side is None else min(1.0, side / max(size))
+        scale = 1.0 if side is None else side / max(size)
         rows, columns = yellow.nonzero()
         reach = 5 + max(drawn.size) / 45
-        assert abs((rows.min() + rows.max()) / 2 - top * scale) <= reach
-        assert abs((columns.min() + columns.max()) / 2 - left * scale) <= reach
+        assert abs((rows.min() + rows.max()) / 2 - (top + 0.5) * scale) <= reach
+        assert abs((columns.min() + columns.max()) / 2 - (left + 0.5) * scale) <= reach
     found = TopPictures((one,), "conv:0", "strongest", 1)
     assert "where" in texts(found.figure())
     assert len(found.save(tmp_path)) == 2

@@ -75,11 +75,11 @@ def _where(found: "TopPictures") -> str:
 
 
 def framed(one: "TopPicture", side: int | None = None) -> Image.Image:
-    """The whole picture, at most `side` pixels wide and high, with what the unit sees framed, however small it is."""
+    """The whole picture, as large as it is or its longer side `side` pixels, with what the unit sees framed."""
     image = one.image.convert("RGB")
     if one.whole or one.box is None:
         return image
-    scale = 1.0 if side is None else min(1.0, side / max(image.size))
+    scale = 1.0 if side is None else side / max(image.size)
     drawn = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     width = max(2, round(max(drawn.size) / 90))
     least = 2 * width + 4
