@@ -19,6 +19,7 @@ from featuremaps.sources import load
 from featuremaps.targets import Box, Logit, Margin, Mask, Probability, Similarity
 
 if TYPE_CHECKING:
+    from featuremaps.survey.detector import Detector
     from featuremaps.survey.models import compare_models
     from featuremaps.survey.survey import Survey, open_survey
 
@@ -28,6 +29,7 @@ __all__ = [
     "Attributions",
     "Box",
     "Comparison",
+    "Detector",
     "FeatureMaps",
     "FeatureMapsError",
     "FeatureMapsWarning",
@@ -51,6 +53,7 @@ __all__ = [
 ]
 
 _WHEN_USED = {
+    "Detector": "featuremaps.survey.detector",
     "Survey": "featuremaps.survey.survey",
     "compare_models": "featuremaps.survey.models",
     "open_survey": "featuremaps.survey.survey",

@@ -7,7 +7,9 @@ grad mode are afterwards what they were before. Only buffers are copied: paramet
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError
 
 Hook = Callable[..., Any]
+_TURNS: "WeakKeyDictionary[nn.Module, RLock]" = WeakKeyDictionary()
+"""Beside the models, not in them: a lock can be neither copied nor pickled."""
 
 
 class Session:
@@ -55,6 +59,13 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+@contextmanager
+def in_turn(model: nn.Module) -> Iterator[None]:
+    """While no other thread is in here with this model: the hooks of one would hear the pass of another."""
+    with _TURNS.setdefault(model, RLock()):
+        yield
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ import torch
 from stand_in_detector import drawn, surveyed
 from torch import nn
 
+import featuremaps as fm
 from featuremaps import demo
-from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, SurveyError
+from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError, SurveyError
 from featuremaps.survey.detecting import detector
 from featuremaps.survey.detector import Detector, Origin
 from featuremaps.survey.weights import fingerprint
@@ -99,6 +102,52 @@ def test_one_by_one_as_in_a_batch_and_in_every_layout() -> None:
         torch.testing.assert_close(found(inputs), expected)
         torch.testing.assert_close(torch.cat([found(one[None]) for one in inputs]), expected)
     assert Detector(tiny_vit(), "encoder.layers.encoder_layer_1", [3])(noise(2, (32, 32))).shape == (2,)
+
+
+class Slow(nn.Module):
+    """Waits between its layers, so that two passes at once are certain to meet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.005)
+        maps = self.first(inputs)
+        time.sleep(0.005)
+        return self.last(maps)
+
+
+def test_threads_may_call_it_at_once() -> None:
+    model, inputs = Slow().eval(), noise(12)
+    first, last = Detector(model, "first", [1]), pickle.loads(pickle.dumps(Detector(model, "last", [2])))
+    last.model = model
+    expected = [(first(one[None]), last(one[None])) for one in inputs]
+    with ThreadPoolExecutor(6) as threads:
+        found = [[threads.submit(one, x[None]) for one in (first, last)] for x in inputs]
+        for own, scores in zip(found, expected, strict=True):
+            assert torch.equal(own[0].result(), scores[0])
+            assert torch.equal(own[1].result(), scores[1])
+    assert not [module for module in model.modules() if module._forward_hooks]
+
+
+def test_no_pictures_have_no_scores() -> None:
+    found = Detector(Little(), "features", [1, 6], calibration=(1.0, 0.0))
+    for scores in (found(noise(0)), found.detect(noise(0)), found.probability(noise(0))):
+        assert scores.shape == (0,)
+    assert found(noise(0)).dtype == torch.float32
+    assert fm.Detector is Detector
+
+
+def test_the_picture_that_gives_no_finite_values_is_named() -> None:
+    inputs = noise(8)
+    inputs[2] = torch.nan
+    found = Detector(Little(), "features", [1])
+    with pytest.raises(ModelError, match=r"not finite for picture 2 of the batch \(counted from 0\)"):
+        found(inputs)
+    inputs[1:] = torch.nan
+    with pytest.raises(ModelError, match=r"not finite for pictures 1, 2, 3, 4, 5, … of the batch"):
+        found(inputs)
 
 
 def test_a_score_on_the_threshold_is_positive() -> None:
@@ -208,6 +257,11 @@ def test_what_cannot_be_is_said() -> None:
     for message, given in cases.items():
         with pytest.raises(SurveyError, match=message):
             Detector(model, "features", **given)
+    for channels in (5, "3", [1.5], None, [None]):
+        with unchecked(), pytest.raises(OptionError, match=r"channels=.*: give the numbers of channels of 'features'"):
+            Detector(model, "features", channels)
+    with unchecked():
+        assert Detector(model, "features", np.array([3, 4])).channels.tolist() == [3, 4]
     with pytest.raises(SurveyError, match=r"has 8 channels, 0 to 7, and channel 8 was asked for"):
         Detector(model, "features", [8])(noise())
     with pytest.raises(LayerNotFoundError, match="features"):

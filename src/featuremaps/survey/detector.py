@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
+from operator import index
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,12 +16,13 @@ from featuremaps.errors import ModelError, OptionError, SurveyError, did_you_mea
 from featuremaps.finite import why_not_finite
 from featuremaps.layers.addresses import find, parse
 from featuremaps.record import take
-from featuremaps.state import preserved, unwrapped
+from featuremaps.state import in_turn, preserved, unwrapped
 from featuremaps.survey.against import AgainstModel, output_of, rivalry
 from featuremaps.survey.detection import Detection
 from featuremaps.survey.detector_files import read_numbers, read_words, write
 from featuremaps.survey.truth import Surveyed, Truth, layer_of, truth_of, weights_of
 from featuremaps.survey.weights import check_same_model
+from featuremaps.tapping import device_of
 
 Rule = Literal["sum", "single", "logistic"]
 Pooling = Literal["mean", "max"]
@@ -46,9 +48,9 @@ class Origin:
 class Detector(nn.Module):
     """Scores pictures by a weighted sum of the pooled `channels` of one layer; positive from the threshold on.
 
-    The model runs in evaluation mode, stops after the layer, and is left as it was. It is the one that was given, not
-    a copy: `.to(device)` moves it too. Scores carry no gradient. Without a model only what was surveyed can be scored.
-    `calibration` is the slope and offset that turn a score into log-odds.
+    The model runs in evaluation mode, stops after the layer, and is left as it was; threads take turns with it. It is
+    the one that was given, not a copy: `.to(device)` moves it too. Scores carry no gradient. Without a model only what
+    was surveyed can be scored. `calibration` is the slope and offset that turn a score into log-odds.
     """
 
     channels: Tensor
@@ -245,21 +247,33 @@ class Detector(nn.Module):
                 "this detector was made without its model, so it can score what was surveyed but no new pictures; "
                 "give it the model: detector.on(model)."
             )
-        with preserved(self.model) as session:
+        exporting = torch.compiler.is_exporting()
+        if not exporting and not len(inputs):
+            return torch.zeros(0, self.last + 1, device=device_of(self.model))
+        with in_turn(self.model), preserved(self.model) as session:
             # An export keeps account of the modules it is in, which stopping would leave in disorder.
-            stop_early = not torch.compiler.is_exporting()
-            record = take(session, inputs, [self.layer], gradients=False, stop_early=stop_early)
+            record = take(session, inputs, [self.layer], gradients=False, stop_early=not exporting)
         maps = record.activations[self.layer]
         check_channels([self.last], maps.shape[1], self.layer)
         pooled = maps.mean((2, 3)) if self.pooling == "mean" else maps.amax((2, 3))
-        if not torch.compiler.is_exporting() and not bool(pooled.isfinite().all()):
-            raise ModelError(f"layer {self.layer!r} gives values that are not finite. {why_not_finite(self.model)}")
+        if not exporting and not bool(pooled.isfinite().all()):
+            bad = (~pooled.isfinite().all(1)).nonzero()[:, 0].tolist()
+            which = (
+                f"picture{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:5]))}{', …' if len(bad) > 5 else ''}"
+            )
+            raise ModelError(
+                f"layer {self.layer!r} gives values that are not finite for {which} of the batch (counted from 0). "
+                f"{why_not_finite(self.model)}"
+            )
         return pooled
 
 
 def checked_channels(channels: Iterable[int], layer: str) -> list[int]:
-    """The channel numbers as a list; `SurveyError` for none, doubled or negative ones."""
-    chosen = list(channels)
+    """The channel numbers as a list; `OptionError` for no numbers, `SurveyError` for none, doubled or negative ones."""
+    try:
+        chosen = [index(channel) for channel in channels]
+    except TypeError as error:
+        raise OptionError(f"channels={channels!r}: give the numbers of channels of {layer!r}, [3, 17] say.") from error
     if not chosen:
         raise SurveyError(
             f"no channel of {layer!r} was given; name at least one, or leave channels out to have the best separating "
