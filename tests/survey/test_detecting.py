@@ -79,7 +79,12 @@ def test_a_false_alarm_rate_a_recall_or_a_score_as_threshold() -> None:
     assert few.recall.value < 1
     assert many.recall.value == 1.0
     assert float(detector(survey, "dog", [5], threshold=1.5).threshold) == 1.5
-    for wrong in ("otsu", {"recall": 1.0, "false_alarm": 0.1}, {"precision": 0.5}, float("nan")):
+    with unchecked():
+        assert float(detector(survey, "dog", [5], threshold=np.float32(1.5)).threshold) == 1.5
+    for wrong in (
+        *("otsu", {"recall": 1.0, "false_alarm": 0.1}, {"precision": 0.5}, {"recall": "0.9"}, {"recall": None}),
+        *(float("nan"), 10**39, -(10**400), True, None),
+    ):
         with unchecked(), pytest.raises(OptionError, match="threshold="):
             detector(survey, "dog", [5], threshold=wrong)
 
@@ -122,6 +127,13 @@ def test_what_a_survey_cannot_give_is_said() -> None:
         detector(survey, "dog", layer="con")
     with pytest.raises(LayerNotFoundError, match=r"2 layers \(layer2, layer4\); say which"):
         detector(surveyed("demo", "photograph"), "hammer")
+    for wrong in (None, 3.0, True, ["dog"]):
+        with unchecked(), pytest.raises(OptionError, match=r"a class is given by its name or its number; got"):
+            detector(survey, wrong)
+    with unchecked():
+        assert detector(survey, np.int64(1)).origin.label == "dog"
+    with unchecked(), pytest.raises(OptionError, match=r"by='median' is not known; choose 'mean', 'max'"):
+        detector(survey, "dog", pooling="median")
     with unchecked(), pytest.raises(OptionError, match="rule='average' is not known"):
         detector(survey, "dog", rule="average")
     values = survey.vectors("conv")

@@ -13,7 +13,7 @@ from featuremaps.errors import OptionError, SurveyError
 from featuremaps.survey.detecting import detector
 from featuremaps.survey.models import ModelComparison, compare_models
 from map_samples import PNG, texts
-from method_samples import IMAGENET, cifar_model
+from method_samples import IMAGENET, cifar_model, unchecked
 from nets import resnet20
 
 MODELS = ("demo", "demo-fixed")
@@ -128,6 +128,12 @@ def test_channels_may_be_given() -> None:
         compare_models({"m": survey}, "scissors", "layer4", channels={"m": {"hammer": (5, 2)}})
 
 
+def test_a_class_may_be_given_by_its_number() -> None:
+    found = compare_models({"m": surveyed("demo-fixed", "photograph")}, 1, "layer4")
+    assert found.labels == ("hammer",)
+    assert found.of("m").label == "hammer"
+
+
 def test_layers_may_differ() -> None:
     found = compare_models(
         {"early": surveyed("demo-fixed", "photograph"), "late": surveyed("demo-fixed", "photograph")},
@@ -157,5 +163,12 @@ def test_what_cannot_be_compared_is_said(compared: ModelComparison) -> None:
         compared.match("demo", "demo-fix")
     with pytest.raises(OptionError, match=r"class 'hamer' was not compared. Did you mean 'hammer'"):
         compared.figure("hamer")
+    for wrong, what in (
+        ([plain(), plain()], "got list of 2"),
+        ((plain(), plain(), plain()), "got tuple of 3"),
+        ("folder", r"got 'folder'\. Open it: open_survey\('folder'\)"),
+    ):
+        with unchecked(), pytest.raises(OptionError, match=rf"model 'a' is given by its survey, or by a pair.*{what}"):
+            compare_models({"a": wrong})
     with pytest.raises(SurveyError, match="no class 'owl'"):
         compare_models({"a": plain()}, "owl")

@@ -187,6 +187,10 @@ def test_what_cannot_be_shown(survey: StandIn) -> None:
         top_pictures(survey, "features.6:1")
     with pytest.raises(LayerNotFoundError, match=r"'features\.5' is a layer, and a unit is one channel of it"):
         top_pictures(survey, LAYER)
+    with unchecked(), pytest.raises(OptionError, match=r"a unit is a layer and a channel of it, 'features.5:0'; got 3"):
+        top_pictures(survey, 3)  # type: ignore[arg-type]
+    with unchecked(), pytest.raises(OptionError, match=r"a class is given by its name or its number; got 1.0"):
+        top_pictures(survey, f"{LAYER}:1", label=1.0)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="n is how many pictures are shown, 1 or more; got 0"):
         top_pictures(survey, f"{LAYER}:1", 0)
     with unchecked(), pytest.raises(OptionError, match=r"which='strong' is not known; .* Did you mean 'strongest'"):

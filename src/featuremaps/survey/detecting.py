@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from numbers import Real
+from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from featuremaps.survey.weights import described, fingerprint
 ThresholdRule = Literal["youden"] | Mapping[str, float] | float
 MOST = 25
 COLUMNS = 256
+LARGEST = float(np.finfo(np.float32).max)  # scores are float32
 
 
 def detector(
@@ -47,7 +49,7 @@ def detector(
     was chosen on, flatter it: `test` it on others.
     """
     check_choice("rule", rule, get_args(Rule))
-    check_choice("pooling", pooling, get_args(Pooling))
+    check_choice("by", pooling, get_args(Pooling))  # what the survey's verb calls it
     truth, layer = truth_of(survey, label), layer_of(survey, layer)
     _check_model(survey, model)
     if channels is None:
@@ -138,13 +140,13 @@ def _threshold(
     scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"], rule: ThresholdRule
 ) -> tuple[float, str]:
     """The threshold in float32, in which scores are, and how it was chosen."""
-    if isinstance(rule, int | float) and not isinstance(rule, bool):
-        if not np.isfinite(rule):
+    if _is_number(rule):
+        if not abs(rule) <= LARGEST:
             raise OptionError(f"threshold={rule} is no score that anything could be compared with.")
         return float(rule), "given"
     if rule == "youden":
         found = choose_threshold(scores, positives)
-    elif isinstance(rule, Mapping) and len(rule) == 1 and set(rule) <= {"false_alarm", "recall"}:
+    elif _is_share(rule):
         found = choose_threshold(scores, positives, false_alarm_rate=rule.get("false_alarm"), recall=rule.get("recall"))
     else:
         raise OptionError(
@@ -152,6 +154,17 @@ def _threshold(
         )
     value = np.float32(found.value)
     return float(value if value >= found.value else np.nextafter(value, np.float32(np.inf))), found.rule
+
+
+def _is_number(given: object) -> TypeGuard[float]:
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def _is_share(given: object) -> TypeGuard[Mapping[str, float]]:
+    """Whether this is {"false_alarm": x} or {"recall": x}."""
+    if not isinstance(given, Mapping) or len(given) != 1:
+        return False
+    return set(given) <= {"false_alarm", "recall"} and all(map(_is_number, given.values()))
 
 
 def _origin(

@@ -18,10 +18,10 @@ from featuremaps.figures import number
 from featuremaps.heatmaps import file_name, png_of
 from featuremaps.survey.detecting import MOST, Separations, detector, separations
 from featuremaps.survey.detection import Detection
-from featuremaps.survey.detector import Detector, Pooling
+from featuremaps.survey.detector import Detector, Pooling, checked_channels
 from featuremaps.survey.matching import ChannelMatches, matched
 from featuremaps.survey.same_pictures import orders
-from featuremaps.survey.truth import Surveyed, layer_of, truth_of
+from featuremaps.survey.truth import Surveyed, layer_of, named, truth_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,7 +140,7 @@ class ModelComparison:
 
 def compare_models(
     surveys: Surveys,
-    label: str | None = None,
+    label: str | int | None = None,
     layer: str | Mapping[str, str] | None = None,
     *,
     channels: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
@@ -151,11 +151,12 @@ def compare_models(
 
     `surveys` are named, each of another model on the same pictures, or a pair (source, target) each. `layer` is one for
     all or one for each model; it may be left out where only one was surveyed. `channels[model][class]` are those to add
-    up; otherwise the (at most `most`) best separating on the source. Raises `SurveyError` where the pictures differ.
+    up; otherwise the (at most `most`) best separating on the source. Raises `SurveyError` where the pictures differ,
+    `OptionError` for what is no survey.
     """
     if not surveys:
         raise SurveyError("no survey was given; compare_models takes one for each model, by name.")
-    pairs = {name: given if isinstance(given, tuple) else (given, None) for name, given in surveys.items()}
+    pairs = {name: _pair(name, given) for name, given in surveys.items()}
     sources = {name: source for name, (source, _) in pairs.items()}
     targets = {name: target for name, (_, target) in pairs.items() if target is not None}
     if targets and len(targets) < len(sources):
@@ -168,7 +169,8 @@ def compare_models(
         name: layer_of(source, layer.get(name) if isinstance(layer, Mapping) else layer)
         for name, source in sources.items()
     }
-    labels = [label] if label is not None else _separable(next(iter(sources.values())))
+    first = next(iter(sources.values()))
+    labels = _separable(first) if label is None else [named(first, label)[0]]
     models = [
         _Model(
             name,
@@ -216,7 +218,20 @@ class _Model:
             return self.separations.best((self.source.classes or ()).index(label), self.most)
         if not self.given.get(label):
             raise SurveyError(f"channels names none for the class {label!r} of model {self.name!r}; give at least one.")
-        return list(self.given[label]), None
+        return checked_channels(self.given[label], self.layer), None
+
+
+def _pair(name: str, given: Surveyed | tuple[Surveyed, Surveyed]) -> tuple[Surveyed, Surveyed | None]:
+    """A model's source and target; `OptionError` for anything but a survey or two."""
+    if isinstance(given, Surveyed):
+        return given, None
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(one, Surveyed) for one in given):
+        return given
+    what = f"{type(given).__name__} of {len(given)}" if isinstance(given, tuple | list) else repr(given)
+    todo = f" Open it: open_survey({str(given)!r})." if isinstance(given, str | Path) else ""
+    raise OptionError(
+        f"model {name!r} is given by its survey, or by a pair (source, target) of them; got {what}.{todo}"
+    )
 
 
 def _separable(survey: Surveyed) -> list[str]:

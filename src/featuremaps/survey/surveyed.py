@@ -1,6 +1,7 @@
 """What the questions need of a survey, and the few things they all look up in one: a layer, the labels, a class."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import index
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -152,6 +153,8 @@ def layer_of(survey: Surveyed, layer: str | None) -> str:
 
 def unit_of(survey: Surveyed, unit: str) -> tuple[str, int]:
     """The layer and the channel of a unit such as "layer4:452"."""
+    if not isinstance(unit, str):
+        raise OptionError(f"a unit is a layer and a channel of it, {next(iter(survey.layers)) + ':0'!r}; got {unit!r}.")
     address = parse(unit)
     layer = layer_of(survey, address.name)
     channels = survey.layers[layer].channels
@@ -174,7 +177,8 @@ def labels_of(survey: Surveyed) -> tuple[Int[np.ndarray, " picture"], tuple[str,
 
 
 def number_of(label: str | int, classes: Sequence[str]) -> int:
-    """The number of a class, by name or number."""
+    """The number of a class, by name or number; `OptionError` for what is neither."""
+    label = name_or_number(label)
     if isinstance(label, int):
         if not 0 <= label < len(classes):
             raise SurveyError(f"there is no class {label}; they count from 0 to {len(classes) - 1}.")
@@ -183,3 +187,15 @@ def number_of(label: str | int, classes: Sequence[str]) -> int:
         shown = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
         raise SurveyError(f"the survey has no class {label!r}.{did_you_mean(label, classes)} It has {shown}.")
     return list(classes).index(label)
+
+
+def name_or_number(label: str | int) -> str | int:
+    """A class as a person may write it, a name or a number of any integer type; `OptionError` for anything else."""
+    if isinstance(label, str):
+        return label
+    try:
+        if isinstance(label, bool):
+            raise TypeError
+        return index(label)
+    except TypeError as error:
+        raise OptionError(f"a class is given by its name or its number; got {label!r}.") from error

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from featuremaps.errors import LayerNotFoundError, SurveyError, did_you_mean
+from featuremaps.survey.surveyed import name_or_number
 
 
 @runtime_checkable
@@ -94,7 +95,7 @@ def truth_of(survey: Surveyed, label: str | int) -> Truth:
 
     `SurveyError` where the survey has no labels or no such class, or where only one side has pictures.
     """
-    name, number = _named(survey, label)
+    name, number = named(survey, label)
     labels = np.asarray(survey.pictures.labels)
     rows = np.flatnonzero(labels >= 0)
     positives = labels[rows] == number
@@ -130,14 +131,15 @@ def layer_of(survey: Surveyed, layer: str | None) -> str:
     return layer
 
 
-def _named(survey: Surveyed, label: str | int) -> tuple[str, int]:
-    """A class's name and number."""
+def named(survey: Surveyed, label: str | int) -> tuple[str, int]:
+    """A class's name and number; `OptionError` for what is neither, `SurveyError` for a class that does not exist."""
     known = survey.classes
     if known is None:
         raise SurveyError(
             f"survey {survey.path.name!r} has no labels, so no picture is known to show {label!r}. Survey a folder "
             "with a subfolder for each class, or give a table with a label column."
         )
+    label = name_or_number(label)
     if isinstance(label, int):
         if not 0 <= label < len(known):
             raise SurveyError(f"class {label} does not exist: the survey has {len(known)}, 0 to {len(known) - 1}.")
