@@ -105,6 +105,21 @@ def test_a_finished_survey_runs_nothing(tmp_path: Path) -> None:
         survey_of(tmp_path / "pictures", tmp_path / "out", resume=False)
 
 
+def test_a_finished_survey_takes_class_names_over(tmp_path: Path) -> None:
+    """Those given anew count, and nothing else changes; those not given stay."""
+    write_pictures(tmp_path / "pictures", {"a": 3, "b": 3})
+    nameless = survey_of(tmp_path / "pictures", tmp_path / "out")
+    with pytest.raises(SurveyError, match=r"Scope\(model, classes=…\), and make the same survey again: it takes"):
+        nameless.confusion()
+    before = contents(tmp_path / "out")
+    named = survey_of(tmp_path / "pictures", tmp_path / "out", classes=["a", "b", "c"])
+    assert named.confusion().counts.sum() == 6
+    assert survey_of(tmp_path / "pictures", tmp_path / "out", classes=["b", "a", "c"]).model_classes == ("b", "a", "c")
+    assert survey_of(tmp_path / "pictures", tmp_path / "out").model_classes == ("b", "a", "c")
+    after = contents(tmp_path / "out")
+    assert {name for name in after if after[name] != before.get(name)} == {"manifest.json"}
+
+
 @pytest.mark.parametrize("gone", ["vectors/3/mean/00001.parquet", "partial/top/00000.parquet", "top.parquet"])
 def test_what_was_deleted_is_made_again(tmp_path: Path, gone: str) -> None:
     write_pictures(tmp_path / "pictures", {"a": 5, "b": 5})

@@ -222,6 +222,13 @@ def test_errors(tmp_path: Path) -> None:
         survey_of([tmp_path / "bad.png"], tmp_path / "out")
     with pytest.raises(LayerNotFoundError, match="layer '9' is not in Sequential"):
         survey_of(inputs, tmp_path / "out", "9")
+    for unit in ("3:4", "last:0", ["1", "*:2"]):
+        with pytest.raises(LayerNotFoundError, match="is one channel, and a survey is of whole layers: name '"):
+            survey_of(inputs, tmp_path / "out", unit)
+    for names in (["x", "y"], ["x", "y", "z", "w"]):
+        given = rf"{len(names)} class names were given, and Sequential has 3 outputs\. Name every output, in order"
+        with pytest.raises(OptionError, match=given):
+            survey_of(inputs, tmp_path / "out", classes=names)
     with pytest.raises(OptionError, match="batch_size is a number of pictures, 1 or more; got 0"):
         survey_of(inputs, tmp_path / "out", batch_size=0)
     with pytest.raises(OptionError, match="workers is how many read pictures at once, 0 or more; got -1"):
@@ -229,6 +236,7 @@ def test_errors(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="predictions=True needs a classifier, and Sequential gives no class scores"):
         survey_of(inputs, tmp_path / "out", "0", small_model()[:3], predictions=True)
     assert not (tmp_path / "out").exists()
+    assert survey_of(inputs, tmp_path / "out", predictions=False, classes=["x"]).model_classes == ("x",)
 
 
 def test_a_survey_is_opened_and_asked_without_pandas(tmp_path: Path) -> None:

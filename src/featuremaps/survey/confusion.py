@@ -104,7 +104,8 @@ def answers(survey: Surveyed, *, names: Mapping[str, str] | None = None) -> Answ
     if outputs is None:
         raise SurveyError(
             "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "
-            "the model is loaded: Scope(model, classes=…)."
+            "the model is loaded, Scope(model, classes=…), and make the same survey again: it takes the names over, "
+            "and computes nothing anew."
         )
     meant = _matched(classes, outputs, names or {})
     kept = tuple(number for number in range(len(classes)) if number in meant)

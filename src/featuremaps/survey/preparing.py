@@ -1,7 +1,7 @@
 """From what a user asks of a survey to a job: everything checked, the layers found, the folder ready to go on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.anatomy import Anatomy
-from featuremaps.errors import OptionError, SurveyError
+from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
 from featuremaps.needs import Precision
@@ -76,10 +76,10 @@ def prepared(
     model_name: str = "",
     classes: tuple[str, ...] | None = None,
 ) -> Job:
-    """The job of a new survey, or of what is missing of the one in `out`."""
+    """The job of a new survey, or of what is missing of the one in `out`, which takes over `classes` given anew."""
     first = _first(examples, preprocessing)
     known = anatomy.walk(first[None])
-    infos = [known[name] for name in known.resolve(layers)]
+    infos = [known[name] for name in known.resolve(_whole(layers, known))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
     there = read_manifest(out) if (out / NAME).exists() else None
     if there is not None and not options.resume:
@@ -94,11 +94,12 @@ def prepared(
         shard_size=known_size or _shard_size(len(examples), sum(one.channels for one in surveyed)),
         precision=options.precision,
         keep=options.keep,
-        predictions=_predicts(anatomy.model, first, known, infos, options.predictions),
+        predictions=_predicts(anatomy.model, first, known, infos, options.predictions, classes),
         created_by=f"featuremaps {version('featuremaps')}",
     ).with_settings()
     if there is not None:
         check_same(there, manifest, out)
+        there = there if classes is None else replace(there, model_classes=classes)
     store = Store(out, there or manifest)
     store.begin()
     batch_size = options.batch_size or (16 if device_of(anatomy.model).type == "cpu" else 128)
@@ -119,8 +120,28 @@ def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
     raise SurveyError(f"None of {len(examples)} pictures could be read:\n  " + "\n  ".join(reasons))
 
 
-def _predicts(model: nn.Module, first: Tensor, known: Layers, infos: Sequence[LayerInfo], asked: bool | None) -> bool:
-    """Whether the model's own answers are kept; None means where they cost nothing."""
+def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:
+    """The layers asked for; `LayerNotFoundError` for one channel of one."""
+    asked = [layers] if isinstance(layers, str) else list(layers)
+    for one in asked:
+        layer, _, channel = one.rpartition(":")
+        if layer and channel.isdecimal() and one not in known.names:
+            raise LayerNotFoundError(f"{one!r} is one channel, and a survey is of whole layers: name {layer!r}.")
+    return asked
+
+
+def _predicts(
+    model: nn.Module,
+    first: Tensor,
+    known: Layers,
+    infos: Sequence[LayerInfo],
+    asked: bool | None,
+    classes: tuple[str, ...] | None,
+) -> bool:
+    """Whether the model's own answers are kept; None means where they cost nothing.
+
+    `OptionError` where `classes` does not name each of its outputs.
+    """
     last = known[known.last_map].order if known.last_map else 0
     if asked is False or (asked is None and max(info.order for info in infos) < last):
         return False
@@ -129,6 +150,11 @@ def _predicts(model: nn.Module, first: Tensor, known: Layers, infos: Sequence[La
     answers = scores is not None and scores.ndim == 2 and scores.is_floating_point()
     if asked and not answers:
         raise OptionError(f"predictions=True needs a classifier, and {type(model).__name__} gives no class scores.")
+    if answers and scores is not None and classes is not None and len(classes) != scores.shape[1]:
+        raise OptionError(
+            f"{len(classes)} class names were given, and {type(model).__name__} has {scores.shape[1]} outputs. Name "
+            "every output, in order, or none: Scope(model, classes=…). With predictions=False names are not used."
+        )
     return answers
 
 
