@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from featuremaps.errors import LayerNotFoundError, ModelError, OptionError, SurveyError
-from featuremaps.survey.survey import open_survey
+from featuremaps.survey.survey import Survey, open_survey
 from featuremaps.view import Preprocessing
 from nets import resnet20
 from snapshots import snapshot
@@ -157,6 +158,35 @@ def test_values_too_large_for_half_precision_are_kept_in_full(tmp_path: Path) ->
     assert np.isfinite(survey.vectors("3", "max")).all()
 
 
+def kinds(survey: Survey, layer: str) -> list[str]:
+    """The types of the channels' columns in the first shard."""
+    schema = pq.read_schema(survey.path / "vectors" / layer / "mean" / "00000.parquet")
+    return [str(schema.field(str(channel)).type) for channel in range(survey.layers[layer].channels)]
+
+
+def test_what_half_precision_would_lose_is_kept_in_full(tmp_path: Path) -> None:
+    """Small values, small differences on a large offset, and values that overflow; each for its channel alone."""
+    scale, offset = torch.tensor([1.0, 1e-8, 0.2, 1e6, 0.0]), torch.tensor([0.0, 0.0, 1000.0, 0.0, 0.0])
+    inputs = torch.rand(10, 5, 3, 3) * scale[:, None, None] + offset[:, None, None]
+    survey = survey_of(inputs, tmp_path / "out", "0", nn.Sequential(nn.Identity(), nn.Flatten()).eval(), shard=6)
+    assert kinds(survey, "0") == ["halffloat", "float", "float", "float", "halffloat"]
+    for pool, expected in (("mean", inputs.mean((2, 3))), ("max", inputs.amax((2, 3)))):
+        found = survey.vectors("0", pool)
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3)
+        np.testing.assert_allclose(found[:, 1:4], expected[:, 1:4].numpy(), rtol=1e-6)
+        np.testing.assert_array_equal(survey.vectors("0", pool, [4, 2, 0]), found[:, [4, 2, 0]])
+        np.testing.assert_array_equal(np.concatenate([block for _, block in survey.blocks("0", pool)]), found)
+    np.testing.assert_allclose(survey.statistics("0")["std"], inputs.mean((2, 3)).double().std(0, correction=0), 1e-2)
+
+
+def test_a_real_model_is_kept_in_half_precision(tmp_path: Path, shared: Path) -> None:
+    paths = sorted((shared / "images" / "cifar10").glob("*/*.jpg"))[::50]
+    weights, layers = shared / "models/resnet20_cifar10.safetensors", ["conv1", "layer2", "layer3"]
+    survey = survey_of(paths, tmp_path / "out", layers, resnet20(weights), shard=64)
+    for layer in layers:
+        assert kinds(survey, layer).count("float") <= 1
+
+
 def test_bfloat16_comes_close(tmp_path: Path, shared: Path) -> None:
     model = resnet20(shared / "models/resnet20_cifar10.safetensors")
     pictures = sorted((shared / "images/cifar10").rglob("*.jpg"))[::20]
@@ -245,7 +275,7 @@ def test_a_survey_is_opened_and_asked_without_pandas(tmp_path: Path) -> None:
     survey_of(tmp_path / "pictures", tmp_path / "out")
     program = """
 import sys
-from featuremaps.survey.survey import open_survey
+from featuremaps.survey.survey import Survey, open_survey
 found = open_survey(sys.argv[1])
 found.top("3:1", 2), found.vectors("3"), found.specialists("3", per_image=2, per_class=2)
 print("pandas" in sys.modules, found.pictures.labels.tolist())
