@@ -136,6 +136,8 @@ def _head(path: Path) -> bytes:
             with path.open("rb") as stream:
                 head = stream.read(1024)
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise ImageError(f"this is a link to {path.readlink()}, which does not exist.") from error
         raise ImageError(f"there is no such file.{_beside(path)}") from error
     except (OSError, ValueError) as error:
         raise ImageError(f"it cannot be opened ({getattr(error, 'strerror', None) or error}).") from error

@@ -296,6 +296,8 @@ def _is_labelled(item: object) -> bool:
 def _label(value: object) -> Label:
     if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
         value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int | str) else None
 
 

@@ -2,21 +2,28 @@
 
 import io
 import json
+import os
+import shutil
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 from survey_samples import survey_of, write_pictures
 from torch.utils.data import (
+    BatchSampler,
     ConcatDataset,
     DataLoader,
     Dataset,
     IterableDataset,
     RandomSampler,
+    SequentialSampler,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -24,7 +31,7 @@ from torch.utils.data import (
 )
 from torchvision.datasets import ImageFolder
 
-from featuremaps.errors import OptionError, SurveyError
+from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.tars import braces
 from featuremaps.survey.examples import Examples
@@ -287,3 +294,114 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
             examples_of(given)
     with pytest.raises(OptionError, match="image= and label= name columns, and a list has none"):
         examples_of([1], image="x")
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes", "labels"),
+    [
+        (["1_0", "1_1", "2_0"], ("1_0", "1_1", "2_0"), [0, 1, 2]),
+        (["007", "7", "7"], ("007", "7"), [0, 1, 1]),
+        (["0.0", "", "10.0"], None, [0, None, 10]),
+        (["0", "", "10"], None, [0, None, 10]),
+        (["0.5", "1.0", "1.0"], ("0.5", "1.0"), [0, 1, 1]),
+    ],
+)
+def test_whole_numbers_are_labels_and_all_else_is_names(paths, tmp_path, cells, classes, labels) -> None:
+    rows = [f"{path},{cell}" for path, cell in zip(paths, cells, strict=False)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
+    examples = examples_of(tmp_path / "list.csv")
+    assert examples.classes == classes
+    assert [examples[number].label for number in range(3)] == labels
+
+
+def test_what_is_not_a_number_in_parquet_is_no_label(paths, tmp_path) -> None:
+    table = pa.table({"path": [str(path) for path in paths[:3]], "label": [0.0, float("nan"), 1.0]})
+    pq.write_table(table, tmp_path / "list.parquet")
+    examples = examples_of(tmp_path / "list.parquet")
+    assert [examples[number].label for number in range(3)] == [0, None, 1]
+
+
+@pytest.mark.parametrize("label", [1.5, b"x", (0, 1)])
+def test_labels_that_are_neither_numbers_nor_names(paths, label) -> None:
+    with pytest.raises(SurveyError, match=f"is a {type(label).__name__}; a label is a whole number"):
+        examples_of([(path, label) for path in paths])
+
+
+def test_labels_in_other_types_of_numbers(paths) -> None:
+    given = [(path, label) for path, label in zip(paths, (np.int64(1), 1.0, np.float32(2)), strict=False)]
+    assert [examples_of(given)[number].label for number in range(3)] == [1, 1, 2]
+    assert loaded(examples_of([(torch.zeros(3, 8, 8), 1.0)]))[0][1] == 1
+
+
+def test_a_class_named_twice(paths) -> None:
+    with pytest.raises(SurveyError, match="names 'a' twice"):
+        examples_of([(path, "a") for path in paths], classes=["a", "a"])
+
+
+def test_tables_that_are_damaged_or_in_another_writing(paths, tmp_path) -> None:
+    (tmp_path / "latin.csv").write_bytes("path,label\nä.png,cat".encode("latin-1"))
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no table")
+    pictures = pa.array([{"bytes": paths[0].read_bytes(), "path": "a.png"}])
+    pq.write_table(pa.table({"image": pictures, "label": [0]}), tmp_path / "inside.parquet")
+    for name, says in {
+        "latin.csv": "is not written in UTF-8 .*Save it as UTF-8",
+        "bad.parquet": "cannot be read as a Parquet file",
+        "inside.parquet": "column 'image' holds more than a path .*from_parquet",
+    }.items():
+        with pytest.raises(SurveyError, match=says) as found:
+            examples_of(tmp_path / name)
+        assert len(str(found.value)) < 500
+
+
+def test_a_table_without_a_column_of_labels_says_which_others_it_has(paths, tmp_path) -> None:
+    (tmp_path / "list.csv").write_text(f"file,kind\n{paths[0]},cat\n")
+    with pytest.warns(FeatureMapsWarning, match=r"none of its columns \(kind\) is called label.*--label-column"):
+        examples_of(tmp_path / "list.csv")
+    assert examples_of(tmp_path / "list.csv", label="kind").classes == ("cat",)
+
+
+def test_hugging_face_text_of_any_width(paths) -> None:
+    import datasets
+
+    table = pa.table({"image": [str(path) for path in paths], "label": pa.array(list("ababa"), pa.large_string())})
+    examples = examples_of(datasets.Dataset(table).cast_column("image", datasets.Image()))
+    assert examples.classes == ("a", "b")
+    assert [label for _, label, _ in loaded(examples)] == [0, 1, 0, 1, 0]
+
+
+def test_reasons_are_the_same_in_every_run() -> None:
+    class Broken(Dataset):
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, number: int) -> object:
+            raise ValueError(f"cannot read {io.BytesIO()}")
+
+    assert loaded(examples_of(Broken()))[0][2] == "dataset[0] raised ValueError: cannot read <_io.BytesIO object>"
+
+
+def test_a_loader_that_draws_a_part(paths) -> None:
+    whole = [(torch.full((3, 8, 8), float(number)), number) for number in range(5)]
+    for loader, drawn in (
+        (DataLoader(whole, batch_sampler=BatchSampler(SubsetRandomSampler([3, 1]), 2, False)), [1, 3]),
+        (DataLoader(whole, sampler=SequentialSampler(range(2))), [0, 1]),
+        (DataLoader(whole, batch_sampler=BatchSampler(SequentialSampler(whole), 2, False)), [0, 1, 2, 3, 4]),
+    ):
+        assert [label for _, label, _ in loaded(examples_of(loader))] == drawn
+    weighted = BatchSampler(WeightedRandomSampler([1.0] * 5, 5), 2, False)
+    with pytest.raises(SurveyError, match="WeightedRandomSampler"):
+        examples_of(DataLoader(whole, batch_sampler=weighted))
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are always text there")
+def test_a_name_that_is_not_text_is_a_bad_picture(paths, tmp_path) -> None:
+    shutil.copy(paths[0], os.fsencode(str(tmp_path / "pictures" / "cat")) + b"/caf\xe9.png")
+    found = survey_of(tmp_path / "pictures", tmp_path / "out")
+    assert len(found.pictures) == 5
+    (bad,) = found.pictures.bad
+    assert (bad.name, "not UTF-8" in bad.reason) == ("cat/caf\\xe9.png", True)
+
+
+def test_a_link_to_nowhere_says_where(tmp_path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    assert "gone.png, which does not exist" in loaded(examples_of([tmp_path / "a.png"]))[0][2]

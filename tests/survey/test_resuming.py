@@ -214,3 +214,19 @@ def test_a_cut_file_is_said(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(SurveyError, match="vectors/3/max/00000.parquet cannot be read .*: the survey is damaged"):
         survey.vectors("3", "max")
+
+
+def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "pictures", {"cat": 3})
+    theirs = [tmp_path / "out" / "film.mkv.part", tmp_path / "out" / "more" / "table.parquet.part"]
+    for file in theirs:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("half a film")
+    survey_of(pictures, tmp_path / "out")
+    assert [file.read_text() for file in theirs] == ["half a film"] * 2
+    left = tmp_path / "out" / "vectors" / "0" / "mean" / "00007.parquet.part"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_text("of a run that was killed")
+    survey_of(pictures, tmp_path / "out")
+    assert not left.exists()
+    assert theirs[0].exists()

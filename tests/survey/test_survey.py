@@ -123,3 +123,14 @@ def test_every_file_and_column_is_documented(survey: Survey) -> None:
             assert missing == [], path
     for key in ("schema", *survey.manifest.__dataclass_fields__):
         assert f"`{key}`" in text
+
+
+def test_pictures_of_other_names_are_not_shown_in_place_of_those_surveyed(tmp_path: Path) -> None:
+    paths = write_pictures(tmp_path / "pictures", {"cat": 3})
+    survey_of(tmp_path / "pictures", tmp_path / "out")
+    paths[0].rename(paths[0].with_name("9.png"))
+    found = open_survey(tmp_path / "out", tmp_path / "pictures")
+    with pytest.raises(
+        SurveyError, match="the dataset's picture 0 is 'cat/1.png', and the survey was made of 'cat/0.png'"
+    ):
+        found.picture(0)

@@ -53,6 +53,9 @@ def load(examples: Examples, preprocessing: Preprocessing, number: int) -> Loade
     """One example, read and preprocessed; never raises for the picture's sake."""
     known = examples[number]
     label = known.label
+    shown = known.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if shown != known.name:  # the tables hold text alone
+        return Loaded(number, shown, None, label, None, "its name is not UTF-8, so no table can hold it; rename it.")
     try:
         picture = examples.read(number)
         label = label_number(picture.label, examples.classes)

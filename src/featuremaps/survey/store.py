@@ -32,8 +32,11 @@ class Store:
     def begin(self) -> None:
         """Make the folder, sweep out what a killed run left unfinished, and forget shards whose files are gone."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.rglob(f"*{UNFINISHED}"):
-            left.unlink()
+        # Only files of ours: a folder that a user names may hold others with such an ending.
+        if (self.folder / NAME).exists():
+            for left in self.folder.rglob(f"*.parquet{UNFINISHED}"):
+                left.unlink()
+        (self.folder / (NAME + UNFINISHED)).unlink(missing_ok=True)
         whole = [shard for shard in self.manifest.shards if all(map(self._exists, shard.files))]
         if len(whole) < len(self.manifest.shards):
             self.manifest = replace(self.manifest, shards=tuple(whole), complete=False, tables={})

@@ -209,7 +209,21 @@ class StoredSurvey:
                 f"the dataset has {len(found)} pictures, and the survey was made of {self.manifest.pictures}: it is "
                 "another one."
             )
+        self._check_names(found)
         return found
+
+    def _check_names(self, found: Examples) -> None:
+        """`SurveyError` where a picture in the dataset is called otherwise than the one that was surveyed.
+
+        Folders may have moved, so that file names alone are compared.
+        """
+        for number, name in zip(self.pictures.numbers.tolist(), self.pictures.names, strict=True):
+            there = found[number].name
+            if Path(there).name != Path(name).name:
+                raise SurveyError(
+                    f"the dataset's picture {number} is {there!r}, and the survey was made of {name!r} there: files "
+                    "were added, removed or renamed since. Open the survey with the pictures it was made of."
+                )
 
     def _read(self, name: str) -> pa.Table:
         with reading(self.path / name) as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featuremaps.decoding import SUFFIXES, decoded
 from featuremaps.errors import SurveyError
-from featuremaps.images import Label, Picture, files_below
+from featuremaps.images import Picture, files_below
 from featuremaps.survey.examples import Example, digest, numbered
 
 
@@ -66,7 +66,7 @@ def matching(pattern: str) -> Files:
     return listed([(path, None) for path in files])
 
 
-def listed(pairs: Sequence[tuple[str | Path, Label]], classes: Sequence[str] | None = None) -> Files:
+def listed(pairs: Sequence[tuple[str | Path, object]], classes: Sequence[str] | None = None) -> Files:
     """Paths with their labels (a number, a class name, or None)."""
     labels, names = numbered([label for _, label in pairs], classes)
     paths = tuple(Path(path).expanduser().absolute() for path, _ in pairs)

@@ -9,6 +9,7 @@ from featuremaps.survey.datasets.items import Items, items
 from featuremaps.survey.datasets.tables import LABELS, column, needed_column
 from featuremaps.survey.examples import numbered
 
+TEXTS = ("string", "large_string", "string_view")
 IMAGES = ("image", "img", "picture", "pixel_values", "jpg", "png")
 
 
@@ -33,6 +34,6 @@ def hugging_face(dataset: Any, image: str | None, label: str | None, classes: Se
     image = needed_column(image, (*pictures, *IMAGES), list(features), "image", where)
     label = column(label, (*labels, *LABELS, "labels"), list(features), "label", where)
     names = classes if classes is not None else getattr(features[label], "names", None) if label else None
-    if label and names is None and getattr(features[label], "dtype", "") == "string":
+    if label and names is None and getattr(features[label], "dtype", "") in TEXTS:
         names = numbered(dataset[label], None)[1]
     return replace(items(dataset, names), image=image, label=label)

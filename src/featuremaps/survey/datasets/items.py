@@ -1,5 +1,6 @@
 """Datasets in memory or in a user's own code: a torch Dataset, a DataLoader's dataset, a list of pictures, a tensor."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,9 @@ class Items:
         try:
             item = self.dataset[number]
         except Exception as error:
-            raise ImageError(f"dataset[{number}] raised {type(error).__name__}: {error}") from error
+            # Addresses in memory differ from run to run, and the tables of two runs must not.
+            said = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error))
+            raise ImageError(f"dataset[{number}] raised {type(error).__name__}: {said}") from error
         if self.image is not None or self.label is not None:
             item = {"image": item[self.image or "image"], "label": item[self.label] if self.label else None}
         return picture_of(item)

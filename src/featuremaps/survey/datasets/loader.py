@@ -40,10 +40,12 @@ def behind(loader: DataLoader[Any]) -> Any:
     dataset: Any = loader.dataset
     if isinstance(dataset, IterableDataset):
         return dataset
-    plain = type(loader.batch_sampler) in (BatchSampler, type(None))
-    sampler: Any = loader.sampler if plain else loader.batch_sampler
+    batches: Any = loader.batch_sampler
+    sampler: Any = loader.sampler if batches is None else batches.sampler if type(batches) is BatchSampler else batches
     if isinstance(sampler, SubsetRandomSampler):
         dataset = Subset(dataset, sorted(int(number) for number in sampler.indices))
+    elif isinstance(sampler, SequentialSampler) and len(sampler) < len(dataset):
+        dataset = Subset(dataset, range(len(sampler)))
     elif not _draws_all(sampler, dataset):
         raise SurveyError(
             f"this DataLoader draws its items by a {type(sampler).__name__}, so which ones it gives is not known "

@@ -1,15 +1,19 @@
 """Datasets listed in a table: a CSV or Parquet file of paths and labels."""
 
 import csv
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from featuremaps.errors import OptionError, SurveyError, did_you_mean
+from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, did_you_mean
 from featuremaps.images import Label
 from featuremaps.survey.datasets.files import Files, listed
 
 PATHS = ("path", "image", "file", "filename", "file_name", "image_path", "filepath")
+WHOLE = re.compile(r"(?:0|-?[1-9][0-9]*)(?:\.0+)?")
+"""Not 007 or 1_0, which are names."""
 LABELS = ("label", "class", "target", "category", "label_name", "class_name")
 
 
@@ -22,6 +26,14 @@ def table(path: Path, image: str | None, label: str | None, classes: Sequence[st
     columns = _parquet(path, image, label) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
     image_column = needed_column(image, PATHS, list(columns), "image", str(path))
     label_column = column(label, LABELS, list(columns), "label", str(path))
+    others = [name for name in columns if name != image_column]
+    if label_column is None and others:
+        warnings.warn(
+            f"{path}: none of its columns ({', '.join(others)}) is called label, class or target, so its pictures have "
+            "no labels. Say which one names them: label='…' (--label-column).",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
     cells = columns[image_column]
     if not cells:
         raise SurveyError(f"{path}: the table has no rows.")
@@ -57,6 +69,16 @@ def column(asked: str | None, usual: Sequence[str], columns: Sequence[str], what
 
 
 def _csv(path: Path) -> dict[str, list[Any]]:
+    try:
+        return _csv_columns(path)
+    except UnicodeDecodeError as error:
+        raise SurveyError(
+            f"{path} is not written in UTF-8 (at byte {error.start}: {error.object[error.start : error.end]!r}). Save "
+            "it as UTF-8, or as a Parquet file."
+        ) from error
+
+
+def _csv_columns(path: Path) -> dict[str, list[Any]]:
     with path.open(newline="", encoding="utf-8-sig") as stream:
         start = stream.read(65536)
         stream.seek(0)
@@ -72,21 +94,32 @@ def _csv(path: Path) -> dict[str, list[Any]]:
 
 def _parquet(path: Path, *asked: str | None) -> dict[str, list[Any]]:
     """The columns that may be meant; others are named only, because they may be large."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names: list[str] = pq.read_schema(path).names
-    wanted = [name for name in names if name.lower() in {*PATHS, *LABELS} or name in asked]
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    columns.update(pq.read_table(path, columns=wanted).to_pydict())
+    try:
+        schema = pq.read_schema(path)
+        names: list[str] = schema.names
+        wanted = [name for name in names if name.lower() in {*PATHS, *LABELS} or name in asked]
+        held = [name for name in wanted if pa.types.is_nested(schema.field(name).type)]
+        if held:
+            raise SurveyError(
+                f"{path}: column {held[0]!r} holds more than a path or a label ({schema.field(held[0]).type}). Read it "
+                "as a Hugging Face dataset, datasets.Dataset.from_parquet(path), and survey that."
+            )
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        columns.update(pq.read_table(path, columns=wanted).to_pydict())
+    except pa.ArrowException as error:
+        raise SurveyError(f"{path} cannot be read as a Parquet file: {str(error).splitlines()[0]}") from error
     return columns
 
 
 def _labels(cells: Sequence[Any]) -> list[Label]:
-    given = [None if cell is None or str(cell).strip() == "" else str(cell).strip() for cell in cells]
-    try:
-        return [None if cell is None else int(cell) for cell in given]
-    except ValueError:
-        return list(given)
+    """Whole numbers if all cells are (pandas writes 1.0 where one is missing), else names as they stand."""
+    given = [None if cell is None or cell != cell or str(cell).strip() == "" else str(cell).strip() for cell in cells]
+    if all(cell is None or WHOLE.fullmatch(cell) for cell in given):
+        return [None if cell is None else int(cell.partition(".")[0]) for cell in given]
+    return list(given)
 
 
 def _home(folder: Path, text: str) -> Path:
