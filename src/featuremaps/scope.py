@@ -132,10 +132,14 @@ class Scope(DrawingStudy):
         )
 
     def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":
-        """A survey of this model that was made before, with places framed and detectors that run."""
+        """A survey of this model that was made before, with places framed and detectors that run.
+
+        Outputs that had no names when it was made have those of this model's classes.
+        """
         from featuremaps.survey.survey import open_survey
 
-        return open_survey(path, dataset, self._anatomy)
+        found = open_survey(path, dataset, self._anatomy)
+        return found if self.classes is None else found.with_outputs(tuple(self.classes))
 
     def report(
         self,

@@ -14,7 +14,8 @@ from featuremaps.errors import SurveyError
 from featuremaps.report.data import FailedSection
 from featuremaps.report.survey_pictures import mask_uri
 from featuremaps.report.survey_report import survey_report
-from featuremaps.report.surveyed import survey_sections
+from featuremaps.report.surveyed import _of_every_kind, survey_sections
+from featuremaps.survey.mistakes import Mistake, Mistakes
 
 KINDS = ["specialists", "unit_pictures", "sums", "detectors", "mistakes"]
 
@@ -103,14 +104,20 @@ def test_the_mistakes_name_whose_channels_were_louder(sections) -> None:
     assert (mistake["truth"], mistake["predicted"], mistake["louder"]) == ("red", "green", "green")
 
 
-def test_a_part_that_cannot_be_made_says_why(tmp_path) -> None:
+def test_without_labels_channels_that_stand_out_are_shown(tmp_path) -> None:
     survey = colour_survey(tmp_path)
     bare = colour_scope().survey(
         [str(path) for path in survey.pictures.paths], "1", tmp_path / "bare", workers=0, predictions=True
     )
-    found = survey_sections(bare)
-    assert all(isinstance(section, FailedSection) for section in found)
-    assert "has a label" in found[0].message
+    (section,) = survey_sections(bare)
+    assert section.kind == "unit_pictures"
+    # Each colour stands out in half of the pictures, brightness in none, and channel 2 never fires.
+    assert {unit.unit for unit in section.units[:2]} <= {"1:0", "1:1", "1:3"}
+    assert section.units[-1].unit == "1:2"
+    assert [len(row) for row in section.units[0].rows.values()] == [6, 6]
+    assert "have no labels" in section.caption
+    report = survey_report(bare)
+    assert "without labels" in report.findings[0]
 
 
 def test_without_the_model_pictures_have_no_maps(surveys) -> None:
@@ -227,3 +234,24 @@ def test_the_data_of_a_survey_report(surveys) -> None:
     report = survey_report(surveys[0], {"swapped": surveys[1]}, title="Mine")
     assert report.title == "Mine"
     assert report.findings[-1] == "What was found is carried over to swapped."
+
+
+def test_a_part_that_cannot_be_made_says_why(tmp_path) -> None:
+    survey = colour_survey(tmp_path)
+    bare = colour_scope().survey(
+        [(str(path), 0) for path in survey.pictures.paths], "1", tmp_path / "bare", labels=["red"], workers=0
+    )
+    found = survey_sections(bare)
+    assert all(isinstance(section, FailedSection) for section in found[:4])
+    assert "only 'red' has pictures" in found[0].message
+
+
+def test_every_confusion_has_a_picture_before_one_has_two() -> None:
+    kinds = ["ab"] * 5 + ["ba", "ac"]
+    every = tuple(Mistake(row, str(row), *kind, 1 - row / 10) for row, kind in enumerate(kinds))
+    assert [one.row for one in _of_every_kind(Mistakes(every, 10, lambda row: Image.new("RGB", (8, 8))), 4)] == [
+        0,
+        1,
+        5,
+        6,
+    ]

@@ -1,8 +1,11 @@
 """From a survey to sections of a report: the five questions in order, each with its picture first."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import isclose
 from types import MappingProxyType
+
+import numpy as np
 
 from featuremaps.errors import FeatureMapsError, SurveyError
 from featuremaps.figures import number
@@ -16,13 +19,14 @@ from featuremaps.report.unit_pictures import PicturedUnit, UnitPicturesSection
 from featuremaps.survey.against import Rivalry
 from featuremaps.survey.detection import Detection
 from featuremaps.survey.fingerprint import check_carried
-from featuremaps.survey.mistakes import Mistakes
+from featuremaps.survey.mistakes import Mistake, Mistakes
 from featuremaps.survey.separation import Separating
 from featuremaps.survey.specialists import Specialists
 from featuremaps.survey.sums import Sums
 from featuremaps.survey.survey import Survey
 from featuremaps.survey.surveyed import layer_of
 
+STANDS_OUT, STANDING_OUT = "Channels that stand out", 6
 CHANNELS, PICTURES, UNITS, ROW, MISTAKES = 3, 4, 3, 6, 24
 
 
@@ -54,6 +58,8 @@ def survey_sections(
         dict(channels),
         names,
     )
+    if not bool((survey.pictures.labels >= 0).any()):
+        return (_made(STANDS_OUT, standing_out_section, asked),)
     makers: list[tuple[str, Callable[[AskedSurvey, str], Section]]] = [
         (SpecialistsSection.title, specialists_section),
         (UnitPicturesSection.title, unit_pictures_section),
@@ -62,6 +68,30 @@ def survey_sections(
         (MistakesSection.title, mistakes_section),
     ]
     return tuple(_made(f"{of}: {title[0].lower()}{title[1:]}" if of else title, make, asked) for title, make in makers)
+
+
+def standing_out_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
+    """Without labels: the channels whose strongest picture stands out most, with their pictures."""
+    found = asked.survey.statistics(asked.layer)
+    spread = np.where(found["peak_std"] > 0, found["peak_std"], np.inf)
+    order = np.argsort(-(found["peak_max"] - found["peak_mean"]) / spread, kind="stable")[:STANDING_OUT]
+    units = []
+    for channel in order.tolist():
+        unit = f"{asked.layer}:{channel}"
+        rows = {
+            "Strongest": asked.pictures(unit, ROW),
+            "From strongest to weakest": asked.pictures(unit, ROW, "spread"),
+        }
+        words = (
+            f"Active in {found['active'][channel]:.0%} of the pictures; the median of its highest values is "
+            f"{number(found['peak_q50'][channel])}, their maximum {number(found['peak_max'][channel])}."
+        )
+        units.append(PicturedUnit(unit, "", words, rows))
+    caption = (
+        f"The pictures have no labels, so that no question about classes can be asked. Of {asked.layer} these are the "
+        "channels whose strongest picture stands out most from all others, in standard deviations."
+    )
+    return UnitPicturesSection(tuple(units), title, caption)
 
 
 def _made(title: str, make: Callable[[AskedSurvey, str], Section], asked: AskedSurvey) -> Section:
@@ -227,12 +257,24 @@ def mistakes_section(asked: AskedSurvey, title: str = MistakesSection.title) -> 
     except FeatureMapsError:
         loud = None
     found = asked.survey.mistakes(loud, names=asked.names)
-    shown = [(one, found.open(one.row)) for one in found.every[:MISTAKES]]
+    shown = [(one, found.open(one.row)) for one in _of_every_kind(found, MISTAKES)]
     caption = (
         "Rows are what the pictures show, columns what the model says. σ is how far the sum of a class's channels lies "
         "above its mean over all pictures, in standard deviations."
     )
     return MistakesSection(confusion, shown, len(found), _mistake_words(found, confusion.accuracy), title, caption)
+
+
+def _of_every_kind(found: Mistakes, most: int) -> list[Mistake]:
+    """At most so many mistakes, the most certain first: one of every confusion, then their second ones, and so on."""
+    places: Counter[tuple[str, str]] = Counter()
+    turns = []
+    for one in found.every:
+        kind = (one.truth, one.predicted)
+        turns.append(places[kind])
+        places[kind] += 1
+    kept = sorted(range(len(turns)), key=turns.__getitem__)[:most]
+    return [found.every[place] for place in sorted(kept)]
 
 
 def _mistake_words(found: Mistakes, accuracy: object) -> tuple[str, ...]:

@@ -40,6 +40,12 @@ class Survey(StoredSurvey):
         check_made_with(self.manifest, anatomy.model, anatomy.preprocessing, self.path)
         return replace(self, anatomy=anatomy)
 
+    def with_outputs(self, names: tuple[str, ...]) -> "Survey":
+        """The same survey with names for the model's outputs, where it has none."""
+        if self.model_classes is not None:
+            return self
+        return replace(self, manifest=replace(self.manifest, model_classes=names))
+
     def top_pictures(
         self, unit: str, n: int = 9, which: "Which" = "strongest", *, label: str | int | None = None, maps: bool = False
     ) -> "TopPictures":

@@ -49,7 +49,10 @@ export async function render(section) {
     list.replaceChildren(...found.slice(0, most).map(mistakeOf));
     more.hidden = found.length <= most;
     const here = `${Math.min(found.length, most)} of ${plural(section.total, "mistake")}`;
-    note.textContent = !section.total ? "No mistakes." : pair ? `${here}: ${pair[0]} called ${pair[1]}, as far as kept here.` : `${here}, the most certain first. Choose a cell above to see only its own.`;
+    const own = pair && section.counts[section.classes.indexOf(pair[0])][section.classes.indexOf(pair[1])];
+    note.textContent = !section.total ? "No mistakes."
+      : pair ? `${pair[0]} called ${pair[1]}: ${plural(own, "picture")}, ${found.length === own ? "all" : `of which this file holds ${found.length}`}. Choose the cell again to see the others.`
+        : `${here}, the most certain first. Choose a cell above to see only its own.`;
   }
   function choose(truth, said, button) {
     const again = pressed === button;
