@@ -255,3 +255,16 @@ def test_every_confusion_has_a_picture_before_one_has_two() -> None:
         5,
         6,
     ]
+
+
+def test_classes_that_are_not_shown_are_counted(tmp_path) -> None:
+    world = write_world(tmp_path / "world")
+    for number in range(8):
+        (world / f"other{number}").mkdir()
+        Image.new("RGB", (24, 24), (0, 0, 20 * number)).save(world / f"other{number}" / "a.png")
+    survey = colour_scope().survey(world, "1", tmp_path / "many", workers=0, predictions=True)
+    sections = survey_sections(survey)
+    assert [len(part.classes) for part in sections[:1]] == [6]
+    for part, shown in zip(sections[:4], (6, 3, 6, 6), strict=True):
+        assert f"Shown are {shown} of 10 classes" in part.caption
+    assert "Shown are" not in survey_sections(colour_survey(tmp_path))[0].caption

@@ -14,6 +14,7 @@ from featuremaps.survey.surveyed import labels_of
 from featuremaps.survey.top_pictures import Which
 
 MOST_CHANNELS = 25
+MOST_SUMMED = 100
 SIGNIFICANCE = 0.05
 
 
@@ -39,11 +40,16 @@ class AskedSurvey:
         return self.survey.separation(self.layer)
 
     @cached_property
+    def present(self) -> tuple[str, ...]:
+        """The classes that have pictures."""
+        numbers, classes = labels_of(self.survey)
+        return tuple(classes[number] for number in np.unique(numbers[numbers >= 0]).tolist())
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The classes shown: those with pictures, of many those that some channel separates best, in their order."""
-        numbers, classes = labels_of(self.survey)
-        counts = np.bincount(numbers[numbers >= 0], minlength=len(classes))
-        present = np.flatnonzero(counts)
+        _, classes = labels_of(self.survey)
+        present = np.array([classes.index(label) for label in self.present])
         if len(present) > self.most_classes:
             best = self.separation.areas[present].max(1)
             present = np.sort(present[np.argsort(-best, kind="stable")[: self.most_classes]])
@@ -63,7 +69,26 @@ class AskedSurvey:
     @cached_property
     def sums(self) -> Sums:
         """The summed activation of every shown class's channels."""
-        return sums(self.survey, {label: self.channels(label) for label in self.labels}, self.layer)
+        return self.all_sums[self.labels]
+
+    @cached_property
+    def all_sums(self) -> Sums:
+        """The summed activation of every class's channels; of very many classes only of those shown."""
+        of = self.present if len(self.present) <= MOST_SUMMED else self.labels
+        return sums(self.survey, {label: self.channels(label) for label in of}, self.layer)
+
+    def of_classes(self, shown: int) -> str:
+        """A sentence that not all classes are shown, or nothing."""
+        if shown == len(self.present):
+            return ""
+        return f" Shown are {shown} of {len(self.present)} classes, of those that some channel separates best."
+
+    @property
+    def of_pictures(self) -> str:
+        """A sentence on what the pictures show of a channel, where its maps are known."""
+        if self.survey.anatomy is None:
+            return ""
+        return " A picture is lit where the channel fires; where it sees only a part of it, that stands above."
 
     def pictures(
         self, unit: str, n: int, which: Which = "strongest", label: str | None = None

@@ -108,6 +108,7 @@ def specialists_section(asked: AskedSurvey, title: str = SpecialistsSection.titl
         f"{count:,} pictures of any class those in which the channel is strongest, with its highest value. The area is "
         "the share of pairs of pictures, one of the class and one of another, in which the channel is stronger in the "
         "former: 1 is perfect, 0.5 is chance. “Beyond chance” is meant with all channels counted (Holm)."
+        f"{asked.of_pictures}{asked.of_classes(len(classes))}"
     )
     return SpecialistsSection(classes, title, caption)
 
@@ -146,6 +147,7 @@ def unit_pictures_section(asked: AskedSurvey, title: str = UnitPicturesSection.t
     caption = (
         "For each class its best channel: the pictures of any class in which it is strongest, then pictures of the "
         "class alone, evenly from its strongest to its weakest. The last ones are those in which it misses its object."
+        f"{asked.of_pictures}{asked.of_classes(len(units))}"
     )
     return UnitPicturesSection(units, title, caption)
 
@@ -174,6 +176,7 @@ def sums_section(asked: AskedSurvey, title: str = SumsSection.title) -> SumsSect
         "activations. Channels that are a class's own lift its pictures alone over the dashed threshold (Youden's). "
         "They were chosen on these pictures, so that the areas flatter them a little. Point at a picture for its "
         "name, or walk through them with the arrow keys."
+        f"{asked.of_classes(len(asked.labels))}"
     )
     found = asked.sums
     words = tuple(sum_words(found, g, bool(asked.proven(label))) for g, label in enumerate(asked.labels))
@@ -208,6 +211,7 @@ def detectors_section(asked: AskedSurvey, title: str = DetectorsSection.title) -
     caption += (
         f"{carried} The filled dot on the curve is that threshold, the hollow square the model's own answer. "
         "Point at a curve for its thresholds, at the scores for their shares."
+        f"{asked.of_classes(len(asked.labels))}"
     )
     return DetectorsSection(tuple(_tested(asked, label) for label in asked.labels), title, caption)
 
@@ -253,7 +257,7 @@ def mistakes_section(asked: AskedSurvey, title: str = MistakesSection.title) -> 
     """The model's own confusion, its most certain mistakes, and whose channels were louder in them."""
     confusion = asked.survey.confusion(names=asked.names)
     try:
-        loud = asked.sums
+        loud = asked.all_sums
     except FeatureMapsError:
         loud = None
     found = asked.survey.mistakes(loud, names=asked.names)
@@ -282,5 +286,7 @@ def _mistake_words(found: Mistakes, accuracy: object) -> tuple[str, ...]:
     louder = {who: count for who, count in found.louder().items() if count}
     if len(found) and set(louder) - {"not known"}:
         parts = [f"those of the {who} in {count}" for who, count in louder.items() if who != "not known"]
-        sentences.append(f"Of its {len(found)} mistakes the louder channels were {' and '.join(parts)}.")
+        unknown = louder.get("not known", 0)
+        rest = f"; in {unknown} that is not known, since not every class's channels were added up" if unknown else ""
+        sentences.append(f"Of its {len(found)} mistakes the louder channels were {' and '.join(parts)}{rest}.")
     return (*sentences, *(f"{note[0].upper()}{note[1:]}." for note in found.notes))
