@@ -268,3 +268,15 @@ def test_classes_that_are_not_shown_are_counted(tmp_path) -> None:
     for part, shown in zip(sections[:4], (6, 3, 6, 6), strict=True):
         assert f"Shown are {shown} of 10 classes" in part.caption
     assert "Shown are" not in survey_sections(colour_survey(tmp_path))[0].caption
+
+
+def test_outputs_that_had_no_names_have_those_of_the_model_that_opens_the_survey(tmp_path) -> None:
+    world = write_world(tmp_path / "world", swapped=1)
+    unnamed = fm.Scope(colour_model()).survey(world, "1", tmp_path / "survey", workers=0, predictions=True)
+    with pytest.raises(SurveyError, match="outputs have no names"):
+        unnamed.confusion()
+    assert colour_scope().open_survey(unnamed.path).confusion().worst(1) == (("red", "green", 1),)
+    # Names that it was made with stay.
+    named = colour_survey(tmp_path)
+    other = fm.Scope(colour_model(), classes=["a", "b"]).open_survey(named.path)
+    assert other.model_classes == ("red", "green")
