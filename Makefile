@@ -21,7 +21,7 @@ demo: $(VENV)/.installed
 	$(BIN)/featuremaps demo
 
 test: $(VENV)/.installed-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -227,12 +227,12 @@ def test_in_lower_precision_it_is_as_close_as_the_model_itself() -> None:
 
 def test_gradients_of_the_input_are_the_same_and_weights_get_none() -> None:
     torch.manual_seed(0)
-    model, x = lively(resnet20()), torch.randn(2, 3, 32, 32).requires_grad_()
+    model, x = lively(resnet20()).double(), torch.randn(2, 3, 32, 32, dtype=torch.float64).requires_grad_()
     wanted = torch.autograd.grad(model(x)[:, 3].sum(), x)[0]
     with preserved(model) as session:
         for _ in range(2):
             found = torch.autograd.grad(folded(session, lambda: model(x))[:, 3].sum(), x)[0]
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max()))
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-9 * float(wanted.abs().max()))
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

@@ -133,13 +133,13 @@ def on_ray(test: Any) -> Any:
 
 @pytest.fixture
 def in_time() -> Iterator[None]:
-    """A test that takes two minutes is stopped."""
+    """A test that hangs is stopped in the end; how fast a loaded machine is, is not tested."""
 
     def late(*_: Any) -> None:
         raise TimeoutError("Ray hangs")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(400)
+    signal.alarm(1800)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
