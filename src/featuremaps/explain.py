@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -15,7 +14,6 @@ from featuremaps.comparison import Comparison, Explanation, Key
 from featuremaps.doubts import doubts, pixel_doubts
 from featuremaps.errors import MethodError, OptionError, did_you_mean
 from featuremaps.heatmaps import Heatmaps
-from featuremaps.lightened import lightened
 from featuremaps.methods import Method
 from featuremaps.needs import NEEDS, Pass, Precision, together
 from featuremaps.outputs import Classes, logits_of, scores_of
@@ -169,18 +167,17 @@ def _maps(
     layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
 
     def run(layout: torch.memory_format) -> Record:
-        with lightened(session) if layout == torch.channels_last else nullcontext():
-            return take(
-                session,
-                inputs,
-                list(layers),
-                targets if need.target else (),
-                classes=request.classes,
-                gradients=need.gradients,
-                input_gradients=need.ways,
-                stop_early=request.stop_early,
-                layout=layout,
-            )
+        return take(
+            session,
+            inputs,
+            list(layers),
+            targets if need.target else (),
+            classes=request.classes,
+            gradients=need.gradients,
+            input_gradients=need.ways,
+            stop_early=request.stop_early,
+            layout=layout,
+        )
 
     all_the_way = bool(need.ways) and inputs.ndim == 4  # where the other layout pays
     record = quickest(session, run) if all_the_way else run(torch.preserve_format)

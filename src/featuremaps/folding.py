@@ -1,4 +1,4 @@
-"""A model run many times in one session: batch norms folded into the convolutions before them, weights laid out once.
+"""A model run many times in one session: batch norms folded into the convolutions before them.
 
 In evaluation mode a batch norm scales and shifts each channel by constants, so a convolution with other weights gives
 the same in one go, to rounding. The model is not touched: its operations get other weights while it runs.
@@ -7,7 +7,6 @@ the same in one go, to rounding. The model is not touched: its operations get ot
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from featuremaps.packing import Packed, Settings, can_be_packed, packable
 from featuremaps.rules.affine import Affine, affine_of, with_batch_norm
 from featuremaps.rules.operations import Operation, asks, kind_of
 from featuremaps.running import keep_freed_memory, layout_of
@@ -75,31 +73,13 @@ class _Layer:
     affine: Affine
     norm: _Norm | None
     _ready: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Tensor | None]] = field(default_factory=dict)
-    _packed: Packed | None = None
-
-    @cached_property
-    def _packable(self) -> bool:
-        return can_be_packed(self.affine)
 
     def __call__(self, x: Any, run: Callable[[], Any]) -> Any:
         """What the operation gives for an input, the batch norm in it; `run` is the operation itself."""
         dtype = _precision(self.weight) if self.affine.kind in _CAST else self.weight.dtype
-        if self._packable and packable(x, dtype):
-            return self._packed_for(x.shape, dtype)(x if x.dtype == dtype else x.to(dtype))
         if self.norm is None and dtype == self.weight.dtype:
             return run()
         return self.affine(x, *self._parameters(dtype, layout_of(x)))
-
-    def _packed_for(self, shape: torch.Size, dtype: torch.dtype) -> Packed:
-        """What it is packed in for such inputs; only the last is kept."""
-        packed = self._packed
-        if packed is None or packed.dtype != dtype:
-            weight, bias = self._parameters(dtype, torch.channels_last)
-            packed = Packed(weight, bias, Settings.of(self.affine), shape)
-        elif packed.shape != shape:
-            packed = packed.of(shape)
-        self._packed = packed
-        return packed
 
     def _parameters(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in a precision and laid out as the input is, the batch norm in them."""

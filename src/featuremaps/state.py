@@ -33,16 +33,6 @@ class Session:
         """Call `hook(module, args, output)` after each forward of `module`, until the session ends."""
         self._undo.callback(module.register_forward_hook(hook).remove)
 
-    def before_forward(self, module: nn.Module, hook: Hook) -> None:
-        """Call `hook(module, args)` before each forward of `module`, until the session ends."""
-        self._undo.callback(module.register_forward_pre_hook(hook).remove)
-
-    def instead(self, module: nn.Module, forward: Hook) -> None:
-        """Call `forward` for `module.forward`, until the session ends; a module's own, set by hand, is left alone."""
-        if "forward" not in module.__dict__:
-            module.__dict__["forward"] = forward
-            self._undo.callback(module.__dict__.pop, "forward")
-
     @contextmanager
     def one_pass(self) -> "Iterator[Session]":
         """A shorter session inside this one: hooks taken in it last for one run of the model."""

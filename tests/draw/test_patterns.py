@@ -331,3 +331,21 @@ def test_a_model_without_a_size_of_its_own_is_shown_the_drawing_as_it_is() -> No
     drawn = scope.draw("features.conv2:1@middle", steps=8, size=20, patience=None)[0]
     maps = scope.maps(drawn.picture[None], "features.conv2").tensor[0, 1]
     assert drawn.value == pytest.approx(float(maps[maps.shape[0] // 2, maps.shape[1] // 2]), abs=0.02)
+
+
+def test_every_step_runs_the_models_own_code() -> None:
+    """Nothing is repeated in its place: a module that counts its calls, where no attribute shows it, counts every step."""
+
+    class Counting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            self.__dict__["calls"] = self.__dict__.get("calls", 0) + 1
+            return x * 2
+
+    def calls(steps: int) -> int:
+        torch.manual_seed(0)
+        counting = Counting()
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), counting, nn.ReLU()).eval()
+        fm.Scope(model).draw("2:1", steps=steps, size=16)
+        return counting.__dict__["calls"]
+
+    assert calls(12) - calls(4) >= 8

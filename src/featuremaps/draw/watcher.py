@@ -14,7 +14,6 @@ from featuremaps.folding import folded
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import Layout
 from featuremaps.outputs import logits_of
-from featuremaps.replaying import Replays
 from featuremaps.rules import Rule
 from featuremaps.running import quickest
 from featuremaps.state import Session
@@ -31,11 +30,6 @@ class Looked:
 
     given: Mapping[str, Float[Tensor, "row _channel _height _width"]]
     outputs: Any = None
-
-    @property
-    def tensors(self) -> tuple[Any, ...]:
-        """What each layer gave, and the outputs if there are any."""
-        return (*self.given.values(), *(() if self.outputs is None else (self.outputs,)))
 
     @cached_property
     def maps(self) -> Mapping[str, Float[Tensor, "row _channel _height _width"]]:
@@ -71,21 +65,7 @@ class Watcher:
     def __call__(self, pictures: Float[Tensor, "row channel height width"], rule: Rule | None = None) -> Looked:
         """What the model makes of the pictures, by way of a backward rule if one is given."""
         inputs = to_model(self.session.model, self.to_input(pictures))
-        many = rule is None and self.compiled is None and torch.is_grad_enabled() and inputs.requires_grad
-
-        def run(layout: torch.memory_format) -> Looked:
-            laid = inputs.contiguous(memory_format=layout)
-            if not many:
-                return self._looked(laid, rule)
-            names = [address.name for address in self.layers]
-            found = self._replays(laid, lambda inputs: self._looked(inputs, None).tensors)
-            return Looked(dict(zip(names, found, strict=False)), found[-1] if len(found) > len(names) else None)
-
-        return quickest(self.session, run)
-
-    @cached_property
-    def _replays(self) -> Replays:
-        return Replays(self.session.model)
+        return quickest(self.session, lambda layout: self._looked(inputs.contiguous(memory_format=layout), rule))
 
     def _looked(self, laid: Tensor, rule: Rule | None) -> Looked:
         lower = self.precision != torch.float32 and laid.dtype == torch.float32
