@@ -1,9 +1,9 @@
-# Three commands: `make demo` shows what featuremaps does, `make test` checks that it does, `make bench` says how fast.
+# `make demo` shows what featuremaps does, `make check` tries the quick tests, `make test` all, `make bench` says how fast.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint clean
+.PHONY: demo check test bench lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,12 @@ $(VENV)/.installed-test: $(BIN)/python pyproject.toml
 
 demo: $(VENV)/.installed
 	$(BIN)/featuremaps demo
+
+# The engine, the rules and formulas, and the command line, without what is marked as slow.
+check: $(VENV)/.installed-test lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow" \
+		tests/test_house.py tests/receptive_field tests/layers tests/rules tests/methods/test_cam.py tests/methods/test_needs.py \
+		tests/runtime/test_record.py tests/runtime/test_capture.py tests/test_session.py tests/cli/test_app.py
 
 test: $(VENV)/.installed-test lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10

@@ -48,7 +48,7 @@ def measured(device: torch.device, repeats: int) -> Iterator[TailRow]:
 
 
 def _of_family(family: str, layers: tuple[str, ...], device: torch.device, repeats: int) -> Iterator[TailRow]:
-    from featuremaps.state import preserved
+    from featuremaps.session import preserved
     from featuremaps.tail import Tail
 
     model = made(family, device)

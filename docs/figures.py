@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 import featuremaps as fm
 from featuremaps import demo
-from featuremaps.outputs import probabilities
+from featuremaps.runtime.outputs import probabilities
 
 SHOWN = ("scissors on plain ground", "something else on plain ground")
 

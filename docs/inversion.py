@@ -1,6 +1,6 @@
 """Draws what each layer of SqueezeNet remembers of a picture: `python docs/inversion.py` writes docs/inversion.png.
 
-Needs scikit-image for the pictures and torchvision's SqueezeNet weights; a path to other weights may be given.
+Needs torchvision's SqueezeNet weights; a path to other weights may be given.
 """
 
 import sys
@@ -15,10 +15,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from torchvision.transforms import v2
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.draw.invert import invert
-from featuremaps.sight import see
-from featuremaps.view import Preprocessing
+from featuremaps.draw.invert import InvertOptions, invert
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import see
+from featuremaps.runtime.studied_model import StudiedModel
 
 LAYERS = ["features.3", "features.5", "features.8", "features.10", "features.12"]
 PICTURES = ("chelsea", "coffee")
@@ -35,13 +35,13 @@ def main(weights: str | None = None) -> None:
     if weights:
         model.load_state_dict(load_file(weights))
     preprocessing = Preprocessing(TRANSFORM)
-    anatomy = Anatomy(model.eval(), preprocessing)
+    studied = StudiedModel(model.eval(), preprocessing)
     figure = Figure(figsize=(10.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     for name, axes in zip(PICTURES, figure.subplots(len(PICTURES), 1 + len(LAYERS)), strict=True):
         seen = see(Image.fromarray(getattr(skimage.data, name)()), preprocessing).seen[0]
         panels = [(seen.image, f"{name}, as the model sees it")]
-        for layer, drawing in zip(LAYERS, invert(anatomy, seen, LAYERS), strict=True):
+        for layer, drawing in zip(LAYERS, invert(studied, seen, LAYERS, InvertOptions()), strict=True):
             panels.append((drawing.image, f"{layer}: distance {drawing.value:.2f}"))
         for panel, (image, title) in zip(axes, panels, strict=True):
             panel.imshow(image)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
-from featuremaps.heatmaps import png_of
+from featuremaps.plotting.files import png_of
 from featuremaps.survey.survey import Survey
 
 COUNT, SEED, LAYER = 60, 9_000_000, "layer4"

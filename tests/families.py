@@ -30,6 +30,17 @@ def _vgg11() -> nn.Module:
     return model
 
 
+def _convnext() -> nn.Module:
+    """ConvNeXt-T with fewer channels, and four blocks fewer in its third stage."""
+    stages = [(24, 48, 3), (48, 96, 3), (96, 192, 5), (192, None, 3)]
+    return models.ConvNeXt([models.convnext.CNBlockConfig(*stage) for stage in stages])
+
+
+def _swin() -> nn.Module:
+    """Swin-T with fewer channels, and four blocks fewer in its third stage."""
+    return models.SwinTransformer([4, 4], 24, [2, 2, 2, 2], [3, 6, 12, 24], [7, 7])
+
+
 FAMILIES = {
     "resnet18": Family(models.resnet18, 64, ("layer1.0.conv1", "layer2.1", "layer4")),
     "vgg11": Family(_vgg11, 48, ("features.0", "features.8", "features")),
@@ -47,10 +58,10 @@ FAMILIES = {
     ),
     "mobilenet_v3_small": Family(models.mobilenet_v3_small, 64, ("features.0", "features.5.block.2.fc1", "features")),
     "efficientnet_b0": Family(models.efficientnet_b0, 64, ("features.0", "features.4.1.block.1", "features")),
-    "convnext_tiny": Family(models.convnext_tiny, 64, ("features.0", "features.5.4.block.0", "features")),
+    "convnext": Family(_convnext, 64, ("features.0", "features.5.4.block.0", "features")),
     "regnet_x_400mf": Family(models.regnet_x_400mf, 64, ("stem", "trunk_output.block3.block3-1", "trunk_output")),
     "shufflenet_v2_x0_5": Family(models.shufflenet_v2_x0_5, 64, ("conv1", "stage3.1.branch2", "conv5")),
-    "swin_t": Family(models.swin_t, 64, ("features.0", "features.5.1.attn", "norm")),
+    "swin": Family(_swin, 64, ("features.0", "features.5.1.attn", "norm")),
     "vit": Family(
         # vit_b_16 with fewer and smaller layers
         lambda: models.VisionTransformer(64, 16, 4, 4, 48, 96),

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 import featuremaps as fm
-from featuremaps.images import Picture
-from featuremaps.maps import FeatureMaps
+from featuremaps.maps.feature_maps import FeatureMaps
+from featuremaps.pictures.load import Picture
 from method_samples import IMAGENET, Little, squeezenet
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from featuremaps.methods.perturbation import Score
+from featuremaps.methods.chunking import Score
 
 
 def score_of(model: nn.Module, targets: list[int], probability: bool = False) -> Score:

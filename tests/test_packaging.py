@@ -29,11 +29,10 @@ def test_wheel_runs_the_demo(tmp_path: Path) -> None:
     assert wheel.stat().st_size < 3_000_000
 
     home = tmp_path / "env"
-    venv.create(home, with_pip=True)
+    venv.create(home, with_pip=False)
     python = home / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)], check=True, capture_output=True
-    )
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
     # The dependencies (gigabytes) are shared with this environment; an editable featuremaps in it stays invisible,
     # because a path named in a .pth file has its own .pth files ignored.
     here = subprocess.run(

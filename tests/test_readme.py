@@ -8,8 +8,7 @@ import typer
 
 import featuremaps as fm
 from featuremaps.cli import app
-from featuremaps.methods import registry
-from featuremaps.methods.table import markdown
+from featuremaps.methods.documentation import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -22,13 +21,13 @@ def test_readme_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    del registry._METHODS["strongest_channel"]
+    fm.METHODS.remove("strongest_channel")
 
 
 def test_every_method_has_its_row() -> None:
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert page.strip() == markdown(fm.METHODS.values()).strip(), (
-        "docs/methods.md is stale: python -m featuremaps.methods.table > docs/methods.md"
+        "docs/methods.md is stale: python -m featuremaps.methods.documentation > docs/methods.md"
     )
     for name in fm.METHODS:
         assert f"| `{name}` |" in page

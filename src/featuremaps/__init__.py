@@ -4,23 +4,23 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from featuremaps.attributions import Attributions
-from featuremaps.comparison import Comparison
 from featuremaps.errors import FeatureMapsError, FeatureMapsWarning
-from featuremaps.filters import Filters
-from featuremaps.heatmaps import Heatmaps, fuse
-from featuremaps.layer_maps import LayerMaps
-from featuremaps.layer_walk import LayerWalk
-from featuremaps.maps import FeatureMaps
+from featuremaps.explain.attributions import Attributions
+from featuremaps.explain.comparison import Comparison
+from featuremaps.filters.filters import Filters
+from featuremaps.maps.feature_maps import FeatureMaps
+from featuremaps.maps.layer_maps import LayerMaps
+from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.methods import METHODS, method
-from featuremaps.record import Record
+from featuremaps.results.heatmaps import Heatmaps, fuse
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.targets import Box, Logit, Margin, Mask, Probability, Similarity
 from featuremaps.scope import Scope
 from featuremaps.sources import load
-from featuremaps.targets import Box, Logit, Margin, Mask, Probability, Similarity
 
 if TYPE_CHECKING:
-    from featuremaps.survey.detector import Detector
-    from featuremaps.survey.models import compare_models
+    from featuremaps.survey.analysis.detector import Detector
+    from featuremaps.survey.analysis.model_comparison import compare_models
     from featuremaps.survey.survey import Survey, open_survey
 
 __version__ = version("featuremaps")
@@ -53,9 +53,9 @@ __all__ = [
 ]
 
 _WHEN_USED = {
-    "Detector": "featuremaps.survey.detector",
+    "Detector": "featuremaps.survey.analysis.detector",
     "Survey": "featuremaps.survey.survey",
-    "compare_models": "featuremaps.survey.models",
+    "compare_models": "featuremaps.survey.analysis.model_comparison",
     "open_survey": "featuremaps.survey.survey",
 }
 """What brings the libraries for tables with it, which are loaded by those who ask for them."""
@@ -65,3 +65,7 @@ def __getattr__(name: str) -> object:
     if name in _WHEN_USED:
         return getattr(import_module(_WHEN_USED[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

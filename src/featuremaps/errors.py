@@ -66,3 +66,12 @@ def did_you_mean(name: str, choices: Iterable[str], count: int = 3) -> str:
     if not found:
         return ""
     return " Did you mean " + " or ".join(repr(match) for match in found) + "?"
+
+
+def check_choice(option: str, value: object, choices: Iterable[object]) -> None:
+    """`OptionError` where an option has a value that is not among its choices."""
+    known = list(choices)
+    if value not in known:
+        listed = ", ".join(map(repr, known))
+        meant = did_you_mean(str(value), [choice for choice in known if isinstance(choice, str)])
+        raise OptionError(f"{option}={value!r} is not known; choose {listed}.{meant}")

@@ -1,23 +1,51 @@
-"""The model under study. Its verbs are thin: each gathers pictures, finds layers, and calls one function below."""
+"""The model under study. Its verbs are thin: pictures gathered, options built, one function below called."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from featuremaps.asking import MethodLike, asked, methods_of, several
-from featuremaps.comparison import Comparison, Explanation
-from featuremaps.drawing_study import DrawingStudy
-from featuremaps.errors import OptionError
-from featuremaps.explain import Smoothing, compare
-from featuremaps.methods import Method
-from featuremaps.needs import Precision
-from featuremaps.sight import Sighting
-from featuremaps.tapping import device_of
+import torch
+from PIL import Image
+from torch import nn
 
-if TYPE_CHECKING:
-    from featuremaps.draw import Drawing, Drawings
+from featuremaps.concepts.concepts import Concepts
+from featuremaps.concepts.factorize import find_concepts
+from featuremaps.errors import ImageError, ModelError, OptionError
+from featuremaps.explain.compare import compare
+from featuremaps.explain.comparison import Comparison, Explanation
+from featuremaps.explain.options import ExplainOptions, Smoothing
+from featuremaps.explain.request import MethodLike, methods_of, request_for, several
+from featuremaps.filters.figures import FilterScaling
+from featuremaps.filters.filters import Filters, filters_of
+from featuremaps.layers import Layers
+from featuremaps.maps.feature_maps import FeatureMaps
+from featuremaps.maps.layer_maps import LayerMaps
+from featuremaps.maps.layer_summary import LayerWalk
+from featuremaps.maps.read import read_maps
+from featuremaps.methods.factorization import Negative
+from featuremaps.methods.needs import Precision
+from featuremaps.options import made
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen, SeenPictures, see
+from featuremaps.plotting.colour_scales import MapScaling
+from featuremaps.projection.project import project
+from featuremaps.projection.projections import Projections
+from featuremaps.rules import ReluRule
+from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.runtime.targets import as_target
+from featuremaps.session import preserved, unwrapped
+
+if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
+    from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
+    from featuremaps.draw.ascent import Optimizer
+    from featuremaps.draw.best_real import Known
+    from featuremaps.draw.dream import Octaves
+    from featuremaps.draw.invert import Prior
+    from featuremaps.draw.stylize import Start
     from featuremaps.report.data import Section
     from featuremaps.survey.survey import Survey
 
@@ -25,13 +53,133 @@ REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "inte
 
 
 @dataclass(frozen=True, eq=False)
-class Scope(DrawingStudy):
+class Scope:
     """A vision model under study: the module, its preprocessing, its class names.
 
     `transform` turns a PIL picture into the model's input (channel, height, width); without one, pictures become
     floats from 0 to 1 at their own size. `classes` names the outputs, in order. The model is used where it is, and
-    is after every call as it was before.
+    is after every call as it was before. `preprocessing` leads from pictures to the model's input, and back to what it
+    saw.
     """
+
+    model: nn.Module
+    transform: Callable[[Image.Image], Any] | None = None
+    classes: Sequence[str] | None = None
+    name: str = ""
+    preprocessing: Preprocessing = field(init=False, repr=False)
+    _studied: StudiedModel = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module):
+            raise ModelError(
+                f"Scope takes a torch.nn.Module, got {type(self.model).__name__}. To load a model by name use "
+                "featuremaps.load('torchvision:resnet50')."
+            )
+        if isinstance(self.classes, str):
+            raise OptionError("classes is a list of names, one per output, not a single text.")
+        object.__setattr__(self, "model", unwrapped(self.model))
+        names = None if self.classes is None else tuple(self.classes)
+        object.__setattr__(self, "classes", names)
+        object.__setattr__(self, "name", self.name or type(self.model).__name__)
+        object.__setattr__(self, "preprocessing", Preprocessing(self.transform))
+        object.__setattr__(self, "_studied", StudiedModel(self.model, self.preprocessing, names, self.name))
+
+    def see(self, pictures: object) -> SeenPictures:
+        """The pictures as the model receives them, with those that could not be read."""
+        return pictures if isinstance(pictures, SeenPictures) else see(pictures, self.preprocessing)
+
+    def layers(self, pictures: object = None) -> Layers:
+        """Every layer that runs: address, type, channels, size, stride, receptive field.
+
+        Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
+        gives (224 × 224 without one).
+        """
+        inputs = self._studied.blank() if pictures is None else self.see(pictures).seen[0].input[None]
+        return self._studied.walk(inputs)
+
+    def record(
+        self, pictures: object, layers: str | Sequence[str] = "last", target: object = None, *, gradients: bool = True
+    ) -> Record:
+        """One pass over a batch: `logits`, and the activations and gradients of `layers` as maps.
+
+        The pictures must have one size after preprocessing. Raises `LayerNotFoundError`, `TargetError`, `ImageError`.
+        """
+        seen = self.see(pictures).seen
+        shapes = {tuple(one.input.shape) for one in seen}
+        if len(shapes) > 1:
+            raise ImageError(
+                f"the pictures have {len(shapes)} different sizes after preprocessing, and a record holds one batch. "
+                "Give a transform that resizes them alike, or record them one by one."
+            )
+        inputs = torch.stack([one.input for one in seen])
+        names = self._studied.resolve(layers, inputs)
+        with preserved(self.model) as session:
+            return take(session, inputs, names, [as_target(target)], classes=self.classes, gradients=gradients)
+
+    def maps(
+        self,
+        pictures: object,
+        layers: str | Sequence[str] = "last",
+        *,
+        highlight: str | Sequence[str] = (),
+        scaling: MapScaling = "map",
+        batch_size: int = 32,
+    ) -> FeatureMaps | LayerMaps | LayerWalk:
+        """What layers turn pictures into: every channel, whatever the model's layout.
+
+        A layer, a unit (`"layer4:452"`) or a list of units gives `FeatureMaps`; several layers or a glob give
+        `LayerMaps`, keyed by layer; `"all"` gives a `LayerWalk`. `highlight` names units that are always shown.
+        `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
+        """
+        seen = self.see(pictures).seen
+        return read_maps(self._studied, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
+
+    def filters(self, layer: str, *, scaling: FilterScaling = "filter") -> Filters:
+        """The weights of a convolution as pictures, with what can be told from them; the model is not run.
+
+        `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
+        """
+        return filters_of(self.model, layer, scaling=scaling, colours=self.preprocessing.colours)
+
+    def project(
+        self,
+        pictures: object,
+        units: str | Sequence[str],
+        *,
+        rule: ReluRule = "deconvnet",
+        most: int = 9,
+        batch_size: int = 32,
+    ) -> Projections:
+        """Units back in pixel space, each in the `most` pictures where it is strongest, cut to its receptive field.
+
+        `units` are channels such as "layer4:452"; `rule` is "deconvnet", "guided" or "gradient".
+        """
+        wanted = [units] if isinstance(units, str) else list(units)
+        return project(self._studied, self.see(pictures).seen, wanted, rule, most, batch_size)
+
+    def factorize(
+        self,
+        pictures: object,
+        layer: str = "last",
+        *,
+        concepts: int = 5,
+        negative: Negative = "refuse",
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> Concepts:
+        """The parts that a set of pictures share in a layer: each with its maps and the class scores it has alone.
+
+        `negative="clip"` sets a signed layer's negative values to 0, which is an error otherwise.
+        """
+        return find_concepts(
+            self._studied,
+            self.see(pictures).seen,
+            layer,
+            concepts=concepts,
+            negative=negative,
+            generator=torch.Generator().manual_seed(seed),
+            batch_size=batch_size,
+        )
 
     def explain(
         self,
@@ -51,10 +199,11 @@ class Scope(DrawingStudy):
         `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
         not used by a method that looks at no layer. `options` are the method's own. See `compare`.
         """
-        known = methods_of(method)[0]
-        comparison = self._compare(
-            pictures, [known], layer, [target], smooth, seed, precision, batch_size, {known.name: options}
+        chosen = methods_of(method)[0]
+        how = ExplainOptions(
+            smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods={chosen.name: options}
         )
+        comparison = self._compare(pictures, [chosen.formula], layer, [target], how)
         if len(comparison) > 1:
             found = ", ".join(key[1] for key in comparison)
             raise OptionError(
@@ -81,9 +230,153 @@ class Scope(DrawingStudy):
         brightened copies, `"eigen"` keeps the first principal component of the channels' contributions.
         `precision` is that of the extra passes some methods make. `options` are per method name.
         """
-        return self._compare(
-            pictures, methods_of(methods), layers, several(targets), smooth, seed, precision, batch_size, options or {}
+        how = ExplainOptions(
+            smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods=options or {}
         )
+        return self._compare(pictures, methods, layers, targets, how)
+
+    def draw(
+        self,
+        units: object = None,
+        *,
+        layer: str | None = None,
+        top: int = 16,
+        real: object = None,
+        canvas: "str | Canvas | Multiscale" = "fourier",
+        size: "Size" = None,
+        steps: int = 128,
+        rate: float | None = None,
+        jitter: "Jitter | None" = None,
+        variants: int = 1,
+        diversity: float = 0.5,
+        patience: int | None = 64,
+        frames: int = 0,
+        alpha: bool | None = None,
+        seed: int = 0,
+        precision: Literal["auto"] | Precision = "auto",
+        batch_size: int = 32,
+        compile: bool = False,
+    ) -> "Drawings":
+        """Draw what each of `units` looks for, beside the best of `real` pictures, or of a survey.
+
+        A unit is `"layer4:452"`, a neuron `"layer4:452@3,5"`, the name or index of a class, a layer, a sum such as
+        `"layer4:1 - 0.5*layer4:7"`, or an objective from `featuremaps.draw`; without `units`, the first `top` channels
+        of `layer`. The other options are those of `featuremaps.draw.DrawOptions`; without `jitter` it is the usual one.
+        """
+        from featuremaps.draw import DrawOptions, Jitter, draw, first_channels
+        from featuremaps.survey.analysis.best_picture import best_picture
+        from featuremaps.survey.storage.reader import StoredSurvey
+
+        options = DrawOptions(
+            canvas=canvas,
+            size=size,
+            jitter=jitter or Jitter(),
+            variants=variants,
+            diversity=diversity,
+            steps=steps,
+            rate=rate,
+            patience=patience,
+            frames=frames,
+            alpha=alpha,
+            seed=seed,
+            precision=precision,
+            batch_size=batch_size,
+            compile=compile,
+        )
+        if isinstance(real, StoredSurvey):
+            known: Sequence[Seen] | Known = partial(best_picture, real, self.preprocessing)
+        else:
+            known = () if real is None else self.see(real).seen
+        wanted = first_channels(self._studied, layer, top) if units is None and layer else several(units or ())
+        return draw(self._studied, wanted, options, real=known)
+
+    def invert(
+        self,
+        picture: object,
+        layers: str | Sequence[str] = "last",
+        *,
+        size: "Size" = None,
+        steps: int = 400,
+        canvas: "str | Canvas | None" = None,
+        prior: "Prior | None" = None,
+        rate: float | None = None,
+        optimizer: "Optimizer" = "adam",
+        frames: int = 0,
+        seed: int = 0,
+    ) -> "Drawings":
+        """What each of `layers` remembers of a picture: begun as noise, until the layer responds as it does to it.
+
+        A drawing's `value` is the relative distance ‖φ(x) − φ₀‖ / ‖φ₀‖ that is left. `prior` is what is asked of the
+        picture besides (Mahendran & Vedaldi 2015).
+        """
+        from featuremaps.draw.invert import InvertOptions, invert
+
+        options = InvertOptions(
+            size=size,
+            steps=steps,
+            canvas=canvas,
+            prior=prior,
+            rate=rate,
+            optimizer=optimizer,
+            frames=frames,
+            seed=seed,
+        )
+        return invert(self._studied, self._one(picture), layers, options)
+
+    def stylize(
+        self,
+        content: object = None,
+        style: object = None,
+        *,
+        content_layers: str | Sequence[str] | None = None,
+        style_layers: str | Sequence[str] | None = None,
+        alpha: float = 1.0,
+        beta: float = 10.0,
+        smooth: float = 0.0,
+        size: "Size" = None,
+        start: "Start | None" = None,
+        steps: int = 200,
+        optimizer: "Optimizer" = "adam",
+        frames: int = 0,
+        seed: int = 0,
+    ) -> "Drawing":
+        """One picture painted in the style of another, at its own size (Gatys et al. 2016).
+
+        `alpha` and `beta` weigh content and style; without `style` the content alone is drawn from noise, without
+        `content` a texture of `size`. Layers are those of a usual choice if none are given.
+        """
+        from featuremaps.draw.style import Weights
+        from featuremaps.draw.stylize import StylizeOptions, stylize
+
+        options = StylizeOptions(
+            content_layers=content_layers,
+            style_layers=style_layers,
+            weights=Weights(alpha, beta, smooth),
+            size=size,
+            start=start,
+            steps=steps,
+            optimizer=optimizer,
+            frames=frames,
+            seed=seed,
+        )
+        shown, painted = (None if given is None else self._one(given) for given in (content, style))
+        return stylize(self._studied, shown, painted, options)
+
+    def dream(
+        self,
+        picture: object,
+        layer: str | Sequence[str] = "last",
+        *,
+        octaves: "int | Octaves" = 4,
+        steps: int = 10,
+        frames: int = 0,
+        seed: int = 0,
+    ) -> "Drawing":
+        """A picture with what `layer` or units see in it made stronger, from small to large (DeepDream)."""
+        from featuremaps.draw.dream import DreamOptions, dream
+
+        options = DreamOptions(octaves=octaves, steps=steps, frames=frames, seed=seed)
+        return dream(self._studied, self._one(picture), layer, options)
 
     def survey(
         self,
@@ -109,19 +402,10 @@ class Scope(DrawingStudy):
         its labels in order. `keep` pictures are kept as strongest and weakest of each channel. `engine` "ray" computes
         on a Ray cluster, an actor per GPU or core. Raises `SurveyError` where `out` holds a survey of something else.
         """
+        from featuremaps.survey.engine.options import SurveyOptions
         from featuremaps.survey.run import run_survey
 
-        return run_survey(
-            self._anatomy,
-            self.preprocessing,
-            dataset,
-            layers,
-            out,
-            classes=self.classes,
-            model_name=self.name,
-            image=image,
-            label=label,
-            labels=labels,
+        options = SurveyOptions(
             batch_size=batch_size,
             workers=workers,
             precision=precision,
@@ -130,6 +414,7 @@ class Scope(DrawingStudy):
             resume=resume,
             engine=engine,
         )
+        return run_survey(self._studied, dataset, layers, out, options, image=image, label=label, labels=labels)
 
     def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":
         """A survey of this model that was made before, with places framed and detectors that run.
@@ -138,7 +423,7 @@ class Scope(DrawingStudy):
         """
         from featuremaps.survey.survey import open_survey
 
-        found = open_survey(path, dataset, self._anatomy)
+        found = open_survey(path, dataset, self._studied)
         return found if self.classes is None else found.with_outputs(tuple(self.classes))
 
     def report(
@@ -156,82 +441,50 @@ class Scope(DrawingStudy):
         survey: "Survey | None" = None,
         carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
         command: str = "",
-        smooth: Smoothing | Sequence[Smoothing] = (),
-        seed: int = 0,
-        precision: Precision = "float32",
-        batch_size: int = 32,
         options: Mapping[str, Mapping[str, object]] | None = None,
+        **explaining: object,
     ) -> Path:
         """Write one self-contained HTML file that explains each picture, and return its path.
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
-        rest is written. `anatomy` adds the walk through the layers, their channels and the first filters, `draw` the
+        rest is written. `studied` adds the walk through the layers, their channels and the first filters, `draw` the
         strongest pictures and drawings of these units, `survey` what a whole dataset says, and `carry_to` how well its
-        detectors do in others. `command` repeats it.
+        detectors do in others. `command` repeats it. `options` are per method name, and `explaining` the other options
+        of `compare`: smooth, seed, precision, batch_size.
         """
-        sighting = self.see(pictures)
-        units = [draw] if isinstance(draw, str) else list(draw)
-        more = [self.patterns(sighting, units, self.draw(units, real=sighting, seed=seed))] if units else []
-        if survey is not None:
-            from featuremaps.report.surveyed import survey_sections
+        from featuremaps.draw import DrawOptions
+        from featuremaps.report.explanation_report import further_sections
 
-            more += survey_sections(survey.made_of(self._anatomy), carry_to)
-        chosen, wanted = methods_of(methods), several(targets)
-        stages = self._anatomy.walk(sighting.seen[0].input[None]).stages[-3:] if layers is None else layers
-        comparison = self._compare(
-            sighting, chosen, stages, wanted, smooth, seed, precision, batch_size, options or {}, keep_failures=True
+        how = made(ExplainOptions, of_methods=options or {}, **explaining)
+        seen_pictures = self.see(pictures)
+        shown = self._studied.walk(seen_pictures.seen[0].input[None]).stages[-3:] if layers is None else layers
+        comparison = self._compare(seen_pictures, methods, shown, targets, how, keep_failures=True)
+        units = [draw] if isinstance(draw, str) else list(draw)
+        drawn = DrawOptions(seed=how.seed)
+        more = further_sections(
+            self._studied, seen_pictures.seen, units, survey, carry_to, inside=anatomy, options=drawn
         )
         return self.write_report(
-            comparison,
-            sighting,
-            path,
-            title=title,
-            findings=findings,
-            more=[*more, *(self.inside(sighting) if anatomy else ())],
-            command=command,
-            seed=seed,
-            precision=precision,
-            options=options,
+            comparison, seen_pictures, path, title=title, findings=findings, more=more, command=command
         )
 
     def write_report(
         self,
         comparison: Comparison,
-        sighting: Sighting,
+        seen_pictures: SeenPictures,
         path: str | Path = "report.html",
         *,
         title: str = "",
         findings: Sequence[str] = (),
         more: "Sequence[Section]" = (),
         command: str = "",
-        seed: int = 0,
-        precision: Precision = "float32",
-        options: Mapping[str, Mapping[str, object]] | None = None,
     ) -> Path:
         """Write a comparison that is already there as one HTML file, with `more` sections below."""
-        from featuremaps.report.build import explanation_report, provenance_of
+        from featuremaps.report.explanation_report import explanation_report
         from featuremaps.report.html import write
 
-        provenance = provenance_of(
-            comparison,
-            model=self.name,
-            architecture=type(self.model).__name__,
-            preprocessing=self.preprocessing.describe(),
-            device=device_of(self.model),
-            seed=seed,
-            precision=precision,
-            command=command,
-            options=options,
-        )
         report = explanation_report(
-            comparison,
-            sighting.seen,
-            classes=self.classes,
-            title=title or f"What {self.name} sees",
-            provenance=provenance,
-            rejected=sighting.rejected,
-            findings=findings,
-            more=more,
+            self._studied, comparison, seen_pictures, title=title, findings=findings, more=more, command=command
         )
         return write(report, path)
 
@@ -248,14 +501,14 @@ class Scope(DrawingStudy):
         """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`."""
         from featuremaps.report.survey_report import write_survey_report
 
-        known = survey.made_of(self._anatomy)
+        known = survey.made_of(self._studied)
         return write_survey_report(known, path, carry_to=carry_to, layer=layer, title=title, command=command)
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""
-        from featuremaps.report.inside import inside
+        from featuremaps.report.model_sections import inside
 
-        return inside(self._anatomy, self.see(pictures).seen, self.preprocessing.colours)
+        return inside(self._studied, self.see(pictures).seen)
 
     def patterns(
         self,
@@ -265,9 +518,9 @@ class Scope(DrawingStudy):
         remarks: Mapping[str, str] = MappingProxyType({}),
     ) -> "Section":
         """A section of a report on what units look for: their strongest pictures, and what was drawn of them."""
-        from featuremaps.report.inside import patterns_section
+        from featuremaps.report.model_sections import patterns_section
 
-        return patterns_section(self._anatomy, self.see(pictures).seen, units, drawings, remarks)
+        return patterns_section(self._studied, self.see(pictures).seen, units, drawings, remarks)
 
     def unit_pages(
         self,
@@ -285,34 +538,29 @@ class Scope(DrawingStudy):
         from featuremaps.report.unit_pages import write_unit_pages
 
         drawn = {one.name: one.over() for one in drawings or ()}
-        known = survey.made_of(self._anatomy)
-        return write_unit_pages(known, folder, units, self._anatomy, n=n, drawings=drawn)
+        known = survey.made_of(self._studied)
+        return write_unit_pages(known, folder, units, self._studied, n=n, drawings=drawn)
 
     def _compare(
         self,
         pictures: object,
-        methods: Sequence[Method],
+        methods: MethodLike | Sequence[MethodLike],
         layers: str | Sequence[str],
-        targets: Sequence[object],
-        smooth: Smoothing | Sequence[Smoothing],
-        seed: int,
-        precision: Precision,
-        batch_size: int,
-        options: Mapping[str, Mapping[str, object]],
+        targets: object,
+        options: ExplainOptions,
         keep_failures: bool = False,
     ) -> Comparison:
         seen = self.see(pictures).seen
-        request = asked(
-            self._anatomy,
-            seen[0].input[None],
-            methods,
-            layers,
-            targets,
-            options,
-            classes=self.classes,
-            smooth=frozenset([smooth] if isinstance(smooth, str) else smooth),
-            seed=seed,
-            precision=precision,
-            keep_failures=keep_failures,
-        )
-        return compare(self.model, seen, request, batch_size)
+        request = request_for(self._studied, seen[0].input[None], methods, layers, targets, options, keep_failures)
+        return compare(self.model, seen, request)
+
+    def _one(self, picture: object) -> Seen:
+        """The one picture given; `ImageError` for several."""
+        seen = self.see(picture).seen
+        if len(seen) > 1:
+            raise ImageError(f"one picture is drawn from, and {len(seen)} were given; call this for each of them.")
+        return seen[0]
+
+    def __repr__(self) -> str:
+        classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
+        return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"

@@ -12,8 +12,8 @@ from featuremaps.demo.survey_findings import own_sentence, survey_findings, surv
 from featuremaps.demo.surveys import PHOTOGRAPHS, WorldSurveys, survey_world
 from featuremaps.report.data import FailedSection
 from featuremaps.sources import load
-from featuremaps.survey.areas import Area
-from featuremaps.survey.rates import Interval
+from featuremaps.survey.measures.auc import Area
+from featuremaps.survey.measures.proportions import Interval
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from featuremaps.demo.dataset import World
-from featuremaps.demo.train import SETTINGS, Settings, augmented, train
+from featuremaps.demo.train import SETTINGS, TrainingSettings, augmented, train
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def small() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_loss_falls_and_the_same_seed_gives_the_same_network(small, capsys):
-    settings = Settings({"scissors": 1.0, "hammer": 0.0}, epochs=5, batch=12)
+    settings = TrainingSettings({"scissors": 1.0, "hammer": 0.0}, epochs=5, batch=12)
     first = train(settings, *small)
     losses = [float(value) for value in re.findall(r"loss ([\d.]+)", capsys.readouterr().err)]
     assert len(losses) == 5

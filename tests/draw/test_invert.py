@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.draw.invert import Prior, distances, invert
+from featuremaps.draw.invert import InvertOptions, Prior, distances, invert
 from featuremaps.draw.pixels import PixelCanvas
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError
-from featuremaps.sight import Seen, see
-from featuremaps.view import Preprocessing
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen, see
+from featuremaps.runtime.studied_model import StudiedModel
 from method_samples import IMAGENET, Little, cifar_model, noise, squeezenet
 from snapshots import snapshot
 
@@ -51,7 +51,7 @@ def test_prior_beside_a_plain_loop(alpha: float, beta: float) -> None:
 
 def test_the_distance_falls_and_is_that_of_the_final_picture() -> None:
     model, seen = Little(), photograph()
-    found = invert(Anatomy(model), seen, ["features.conv1", "features"], steps=60)
+    found = invert(StudiedModel(model), seen, ["features.conv1", "features"], InvertOptions(steps=60))
     assert [drawing.name for drawing in found] == ["features.conv1 of picture 0", "features of picture 0"]
     for drawing, layer in zip(found, (model.features.conv1, model.features), strict=True):
         with torch.no_grad():
@@ -66,25 +66,27 @@ def test_the_distance_falls_and_is_that_of_the_final_picture() -> None:
 
 def test_layers_together_are_layers_alone() -> None:
     """A row looks at its own layer only. Noise is drawn for all rows at once, so the first row is compared."""
-    anatomy, seen = Anatomy(Little()), photograph()
-    together = invert(anatomy, seen, ["features.conv2", "features"], steps=8)
-    alone = invert(anatomy, seen, "features.conv2", steps=8)
+    studied, seen = StudiedModel(Little()), photograph()
+    together = invert(studied, seen, ["features.conv2", "features"], InvertOptions(steps=8))
+    alone = invert(studied, seen, "features.conv2", InvertOptions(steps=8))
     torch.testing.assert_close(together[0].picture, alone[0].picture, rtol=0, atol=1.5 / 255)
     assert len(alone) == 1
 
 
 def test_a_seed_repeats() -> None:
-    anatomy, seen = Anatomy(Little()), photograph()
-    first, again = (invert(anatomy, seen, "features", steps=5, seed=3)[0] for _ in range(2))
-    other = invert(anatomy, seen, "features", steps=5, seed=4)[0]
+    studied, seen = StudiedModel(Little()), photograph()
+    first, again = (invert(studied, seen, "features", InvertOptions(steps=5, seed=3))[0] for _ in range(2))
+    other = invert(studied, seen, "features", InvertOptions(steps=5, seed=4))[0]
     assert torch.equal(first.picture, again.picture)
     assert not torch.equal(first.picture, other.picture)
 
 
 def test_options_reach_the_climb() -> None:
-    anatomy, seen = Anatomy(Little()), photograph()
+    studied, seen = StudiedModel(Little()), photograph()
     canvas = PixelCanvas()
-    drawing = invert(anatomy, seen, "features", size=(16, 20), canvas=canvas, steps=12, optimizer="lbfgs", frames=3)[0]
+    drawing = invert(
+        studied, seen, "features", InvertOptions(size=(16, 20), canvas=canvas, steps=12, optimizer="lbfgs", frames=3)
+    )[0]
     assert drawing.picture.shape == (3, 16, 20)
     assert [tuple(frame.shape) for frame in drawing.frames] == [(3, 16, 20)] * 3
     assert len(drawing.curve) == 12
@@ -94,7 +96,7 @@ def test_options_reach_the_climb() -> None:
 
 def test_a_tensor_of_unknown_colours_is_stretched() -> None:
     seen = see(noise(1, (24, 24)), Preprocessing()).seen[0]
-    drawing = invert(Anatomy(Little()), seen, "features.conv1", steps=60)[0]
+    drawing = invert(StudiedModel(Little()), seen, "features.conv1", InvertOptions(steps=60))[0]
     assert drawing.value is not None
     assert drawing.value < 0.5
     assert any("colours is not known" in note for note in drawing.notes)
@@ -111,11 +113,11 @@ def test_the_model_comes_back_and_an_interrupt_keeps_the_best() -> None:
             raise KeyboardInterrupt
 
     before = snapshot(model, seen.input)
-    invert(Anatomy(model), seen, "features", steps=3)
+    invert(StudiedModel(model), seen, "features", InvertOptions(steps=3))
     assert before.differences(snapshot(model, seen.input)) == []
     hook = model.features.conv1.register_forward_hook(interrupt)
     before = snapshot(model, seen.input)
-    drawing = invert(Anatomy(model), seen, "features", steps=100)[0]
+    drawing = invert(StudiedModel(model), seen, "features", InvertOptions(steps=100))[0]
     assert before.differences(snapshot(model, seen.input)) == []
     hook.remove()
     assert drawing.notes == (f"stopped by hand after {len(drawing.curve)} steps",)
@@ -124,24 +126,24 @@ def test_the_model_comes_back_and_an_interrupt_keeps_the_best() -> None:
 
 def test_what_cannot_be_inverted() -> None:
     model, seen = Little(), photograph()
-    anatomy = Anatomy(model)
+    studied = StudiedModel(model)
     with pytest.raises(LayerNotFoundError, match="Did you mean 'features"):
-        invert(anatomy, seen, "feature")
+        invert(studied, seen, "feature", InvertOptions())
     with pytest.raises(LayoutError, match="head"):
-        invert(anatomy, seen, "head")
+        invert(studied, seen, "head", InvertOptions())
     with pytest.raises(OptionError, match=r"'features:2' is one channel.*'features'.*draw it"):
-        invert(anatomy, seen, "features:2")
+        invert(studied, seen, "features:2", InvertOptions())
     with pytest.raises(OptionError, match=r"size is \(height, width\) in pixels, 1 or more; got \(0, 4\)"):
-        invert(anatomy, seen, "features", size=(0, 4))
+        invert(studied, seen, "features", InvertOptions(size=(0, 4)))
     with pytest.raises(OptionError, match="prior: smooth is 0 or more; got -1"):
         Prior(smooth=-1.0)
     with torch.no_grad():
         model.features.conv3.bias.fill_(-1e6)
     with pytest.raises(ModelError, match="layer 'features' is silent for picture 0.*earlier layer"):
-        invert(anatomy, seen, "features")
+        invert(studied, seen, "features", InvertOptions())
     deep = nn.Sequential(*[nn.Sequential(nn.Conv2d(3, 3, 3), nn.MaxPool2d(2)) for _ in range(3)]).eval()
     with pytest.raises(ModelError, match=r"cannot run on pictures of 8×8: .*Give a larger size, or none"):
-        invert(Anatomy(deep), see(torch.rand(3, 40, 40), Preprocessing()).seen[0], "2", size=(8, 8))
+        invert(StudiedModel(deep), see(torch.rand(3, 40, 40), Preprocessing()).seen[0], "2", InvertOptions(size=(8, 8)))
 
 
 def test_a_real_network_remembers(shared: Path) -> None:
@@ -149,7 +151,9 @@ def test_a_real_network_remembers(shared: Path) -> None:
     transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, True), v2.Normalize(**IMAGENET)])
     preprocessing = Preprocessing(transform)
     seen = see(sorted((shared / "images" / "cifar10" / "cat").glob("*.jpg"))[0], preprocessing).seen[0]
-    found = invert(Anatomy(cifar_model(shared), preprocessing), seen, ["layer1", "layer3"], steps=200)
+    found = invert(
+        StudiedModel(cifar_model(shared), preprocessing), seen, ["layer1", "layer3"], InvertOptions(steps=200)
+    )
     assert found[0].value < 0.1  # type: ignore[operator]
     assert found[1].value < 0.3  # type: ignore[operator]
     real = torch.from_numpy(np.array(seen.image)).permute(2, 0, 1) / 255
@@ -164,7 +168,7 @@ def test_an_early_layer_of_squeezenet_keeps_the_picture(shared: Path) -> None:
     )
     preprocessing = Preprocessing(transform)
     seen = see(shared / "images" / "imagenet" / "200_Tibetan_terrier.jpg", preprocessing).seen[0]
-    drawing = invert(Anatomy(squeezenet(shared), preprocessing), seen, "features.3", steps=150)[0]
+    drawing = invert(StudiedModel(squeezenet(shared), preprocessing), seen, "features.3", InvertOptions(steps=150))[0]
     assert drawing.value is not None
     assert drawing.value < 0.15
     real = torch.from_numpy(np.array(seen.image)).permute(2, 0, 1) / 255

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.draw.diversity import likeness
+from featuremaps.draw.model_view import Responses
 from featuremaps.draw.objective import (
     Channel,
     ClassScore,
@@ -20,7 +21,6 @@ from featuremaps.draw.objective import (
     interpolated,
 )
 from featuremaps.draw.reference import Caricature, Match
-from featuremaps.draw.watcher import Looked
 from featuremaps.errors import LayerNotFoundError, OptionError, TargetError
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -104,7 +104,7 @@ def test_values_and_gradients_equal_slow_ones(case: str) -> None:
         assert objective.outputs
     results = []
     for values in (
-        lambda maps, scores: objective.values(Looked({"a": maps}, scores)),
+        lambda maps, scores: objective.values(Responses({"a": maps}, scores)),
         lambda maps, scores: torch.stack([slow(maps[row], scores[row]) for row in range(2)]),
     ):
         maps, scores = MAPS.clone().requires_grad_(), SCORES.clone().requires_grad_()
@@ -134,7 +134,7 @@ def test_a_named_combination_stays_one_term() -> None:
 
 def test_interpolation_goes_from_one_to_the_other() -> None:
     a, b = Channel("a", 0), Channel("a", 1)
-    looked = Looked({"a": MAPS})
+    looked = Responses({"a": MAPS})
     steps = interpolated(a, b, 5)
     values = torch.stack([step.values(looked) for step in steps])
     for number, share in enumerate((0, 0.25, 0.5, 0.75, 1)):
@@ -156,7 +156,7 @@ def test_likeness_is_the_mean_cosine_of_gram_matrices() -> None:
 
 
 def test_bad_objectives_say_what_there_is() -> None:
-    ground = Ground(Looked({"a": MAPS.float()}, SCORES.float()), ("cat", "dog", "hen", "owl"))
+    ground = Ground(Responses({"a": MAPS.float()}, SCORES.float()), ("cat", "dog", "hen", "owl"))
     with pytest.raises(LayerNotFoundError, match="a has channels 0 to 2, there is no 3"):
         Channel("a", 3).grounded(ground)
     with pytest.raises(LayerNotFoundError, match=r"rows 0 to 3 and columns 0 to 4.*no place \(4, 0\)"):
@@ -170,6 +170,6 @@ def test_bad_objectives_say_what_there_is() -> None:
     assert ClassScore("hen").grounded(ground).which == 2
     assert ClassScore(2).grounded(ground).label == "hen"
     with pytest.raises(OptionError, match="has not been looked at"):
-        Match("a", REFERENCE.float()).values(Looked({"a": MAPS.float()}))
+        Match("a", REFERENCE.float()).values(Responses({"a": MAPS.float()}))
     with pytest.raises(LayerNotFoundError, match="there is no 9"):
         (Channel("a", 1) + Channel("a", 9)).grounded(ground)

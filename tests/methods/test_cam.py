@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import MethodError, OptionError
 from featuremaps.methods import cam
-from featuremaps.record import Record
+from featuremaps.runtime.record import Record
 from method_samples import Curved, Little, explained, noise, principal
 
 BATCH, CHANNELS, HEIGHT, WIDTH = 2, 5, 3, 4

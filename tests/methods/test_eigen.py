@@ -10,7 +10,7 @@ from torch import Tensor
 import featuremaps as fm
 from featuremaps.errors import MethodError
 from featuremaps.methods import eigen
-from featuremaps.methods.channels import principal_component
+from featuremaps.methods.channel_weights import principal_component
 from method_samples import Little, explained, noise, principal
 
 

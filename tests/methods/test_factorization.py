@@ -1,13 +1,14 @@
-"""Factorising a layer into concepts: exact where it can be, as good as scikit-learn's elsewhere."""
+"""Factorising a layer into concepts: exact where it can be, and its steps beside their definition."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from sklearn.decomposition import NMF
 from torch import Tensor
 
 from featuremaps.errors import MethodError, OptionError
-from featuremaps.methods.factorization import Factors, concept_scores, factorize, improved, started
+from featuremaps.methods.factorization import Factors, concept_scores, factorize
 from method_samples import photographs, squeezenet
 from perturbation_samples import seeded
 
@@ -70,35 +71,46 @@ def test_error_falls_at_every_iteration_and_is_the_error() -> None:
     torch.testing.assert_close(found.errors[-1].float(), error, rtol=1e-4, atol=1e-6)
     short = factorize(activations, seeded(), concepts=3, iterations=2)
     assert len(short.errors) == 3
+    assert short.errors[0] == 1  # no concept explains anything yet
     assert not short.converged
     assert found.converged
 
 
-def test_every_column_is_the_best_there_is_while_the_others_stay() -> None:
-    """Against least squares by trying: no small step of one column lowers the error."""
-    data, other = torch.rand((12, 7), generator=seeded()).double(), torch.rand((7, 2), generator=seeded(1)).double()
-    factor = torch.rand((12, 2), generator=seeded(2)).double()
-    found = improved(factor, data @ other, other.T @ other)
-    error = lambda f: float((data - f @ other.T).square().sum())  # noqa: E731
-    assert error(found) < error(factor)
-    for step in (-1e-3, 1e-3):
-        for row in range(12):
-            moved = found.clone()
-            moved[row, 1] = max(0.0, float(moved[row, 1]) + step)
-            assert error(moved) >= error(found) - 1e-12
+def halves(data: Tensor, concepts: int) -> tuple[Tensor, Tensor]:
+    """The start (NNDSVD): of each pair of singular vectors the positive or the negative halves, by their product."""
+    left, values, right = torch.linalg.svd(data, full_matrices=False)
+    places, vectors = torch.zeros(len(data), concepts).double(), torch.zeros(data.shape[1], concepts).double()
+    for j in range(concepts):
+        pairs = [(left[:, j].relu(), right[j].relu()), ((-left[:, j]).relu(), (-right[j]).relu())]
+        a, b = max(pairs, key=lambda pair: float(pair[0].norm() * pair[1].norm()))
+        strength = (values[j] * a.norm() * b.norm()).sqrt()
+        places[:, j], vectors[:, j] = strength * a / a.norm(), strength * b / b.norm()
+    return places, vectors
 
 
-def test_start_is_the_positive_or_negative_half_of_each_pair_of_singular_vectors() -> None:
-    data = torch.rand((30, 9), generator=seeded())
-    places, vectors = started(data, 4, seeded(1))
-    left, values, right = torch.linalg.svd(data.double(), full_matrices=False)
-    for j in range(4):
-        u, v = left[:, j], right[j]
-        halves = [(u.relu(), v.relu()), ((-u).relu(), (-v).relu())]
-        gains = [a.norm() * b.norm() for a, b in halves]
-        (a, b), gain = max(zip(halves, gains, strict=True), key=lambda pair: pair[1])
-        expected = values[j] * gain * torch.outer(a / a.norm(), b / b.norm())
-        torch.testing.assert_close(torch.outer(places[:, j], vectors[j]).double(), expected, rtol=1e-2, atol=1e-3)
+def improve(factor: Tensor, data: Tensor, other: Tensor) -> None:
+    """One column after the other, in place, each the best there is and not below 0 while all others stay."""
+    for column in range(factor.shape[1]):
+        for row in range(len(factor)):
+            rest = data[row] - sum(factor[row, j] * other[:, j] for j in range(factor.shape[1]) if j != column)
+            factor[row, column] = max(0.0, float(rest @ other[:, column] / other[:, column].square().sum()))
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_steps_beside_plain_loops(iterations: int) -> None:
+    """Hierarchical alternating least squares, from the halves of the singular vectors of a full decomposition."""
+    activations = torch.rand((2, 9, 3, 5), generator=seeded())
+    data = activations.permute(0, 2, 3, 1).flatten(0, 2).double()
+    places, vectors = halves(data, 4)
+    errors = [1.0]
+    for _ in range(iterations):
+        improve(places, data, vectors)
+        improve(vectors, data.T, places)
+        errors.append(float((data - places @ vectors.T).norm() / data.norm()))
+    found = factorize(activations, seeded(1), concepts=4, iterations=iterations)
+    together = rebuilt(found).permute(0, 2, 3, 1).flatten(0, 2).double()
+    torch.testing.assert_close(together, places @ vectors.T, rtol=1e-3, atol=1e-4)
+    assert found.errors.tolist() == pytest.approx(errors, abs=1e-5)
 
 
 def test_same_seed_same_concepts_and_pictures_are_factorised_together() -> None:
@@ -109,14 +121,13 @@ def test_same_seed_same_concepts_and_pictures_are_factorised_together() -> None:
     torch.testing.assert_close(swapped.maps.flip(0), first.maps, rtol=0, atol=1e-2)
 
 
-def test_as_good_as_scikit_learn_on_the_real_squeezenet(shared: Path) -> None:
-    decomposition = pytest.importorskip("sklearn.decomposition")
+def test_as_good_as_one_run_of_scikit_learn_on_the_real_squeezenet(shared: Path) -> None:
     model = squeezenet(shared)
     with torch.no_grad():
         activations = model.features(photographs(shared, (160, 170, 230, 250)))
     found = factorize(activations, seeded(), concepts=4)
     data = activations.permute(0, 2, 3, 1).flatten(0, 2).numpy()
-    peer = decomposition.NMF(4, init="nndsvd", max_iter=1000, tol=1e-5).fit(data)
+    peer = NMF(4, init="nndsvd", max_iter=1000, tol=1e-5).fit(data)
     assert float(found.errors[-1]) < 1.01 * peer.reconstruction_err_ / float(activations.norm())
     with torch.no_grad():
         scores = concept_scores(found.vectors, (13, 13), lambda maps: model.classifier(maps).flatten(1))

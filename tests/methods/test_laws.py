@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 import featuremaps as fm
-from method_samples import Little, explained, noise, photographs, principal, squeezenet
+import method_samples
+from method_samples import Little, noise, photographs, principal, squeezenet
 
 ALL = sorted(set(fm.METHODS) - {"legrad"})  # which needs attention
 RANDOM = sorted(name for name, method in fm.METHODS.items() if "generator" in method.needs)
@@ -21,7 +22,19 @@ NOISY |= {"rise", "lime", "kernel_shap"}
 SIDED = NOISY | {"deconvnet"}  # noise has a left and right; a DeconvNet without pooling does not see the picture at all
 SEEDED_BY_OPTION = {"integrated_gradients"}  # random only for baseline="uniform"
 
+# The laws hold for any number of copies: these make tens or a few hundred of a picture, and not thousands.
+FEWER: dict[str, dict[str, object]] = {
+    "rise": {"masks": 120},
+    "lime": {"samples": 150, "segments": 16},
+    "kernel_shap": {"samples": 150, "segments": 16},
+    "occlusion": {"window": 5, "stride": 3},
+}
+
 every_method = pytest.mark.parametrize("method", ALL)
+
+
+def explained(model: nn.Module, pictures: Tensor, method: str, layer: str, **options: object) -> Tensor:
+    return method_samples.explained(model, pictures, method, layer, **FEWER.get(method, {}), **options)
 
 
 def layer_for(method: str) -> str:
@@ -106,7 +119,7 @@ def test_targets_layers_and_methods_together_equal_one_at_a_time() -> None:
     targets = [None, fm.Margin(1, 3), fm.Probability(2)]
     layers = ["features.conv2", "features.conv3"]
     methods = [name for name in ALL if name != "cam"]
-    together = scope.compare(pictures, methods, layers, targets)
+    together = scope.compare(pictures, methods, layers, targets, options=FEWER)
     of_layers = [name for name in methods if fm.METHODS[name].by_layer]
     of_pixels = [name for name in methods if not fm.METHODS[name].by_layer]
     assert list(together) == [
@@ -118,7 +131,9 @@ def test_targets_layers_and_methods_together_equal_one_at_a_time() -> None:
         ]
     ]
     for (method, layer, target), heat in together.items():
-        alone = scope.explain(pictures, method, layer="last" if layer == "input" else layer, target=target)
+        alone = scope.explain(
+            pictures, method, layer="last" if layer == "input" else layer, target=target, **FEWER.get(method, {})
+        )
         assert heat.targets == alone.targets or method in ("eigen_cam", "kpca_cam", "fem", "random_cam")
         close(heat.tensor, alone.tensor)
 

@@ -9,19 +9,18 @@ from torch import Tensor
 
 import featuremaps as fm
 from featuremaps.errors import MethodError, OptionError
-from featuremaps.methods import registry
+from featuremaps.methods.needs import NEEDS
 from featuremaps.methods.registry import find_method
-from featuremaps.needs import NEEDS
 from method_samples import Little, noise
 
 
 @pytest.fixture(autouse=True)
 def _register_as_before() -> Iterator[None]:
     """What a test registers is gone after it."""
-    before = dict(registry._METHODS)
+    before = set(fm.METHODS)
     yield
-    registry._METHODS.clear()
-    registry._METHODS.update(before)
+    for name in set(fm.METHODS) - before:
+        fm.METHODS.remove(name)
 
 
 ISSUE = [

@@ -2,13 +2,21 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from skimage.measure import label
 from torch import Tensor
 
-from featuremaps.methods.segments import connected, grid, grid_shape, segment_means, segmented, slic
+from featuremaps.methods.segments import (
+    COMPACTNESS,
+    connected,
+    grid,
+    grid_shape,
+    segment_means,
+    segmented,
+    slic,
+    slic_count,
+)
 from method_samples import noise, photographs
 
 
@@ -36,22 +44,39 @@ def within(picture: Tensor, labels: Tensor) -> float:
     )
 
 
-def test_as_good_as_scikit_image_at_equal_shape(shared: Path) -> None:
-    """Colour inside the pieces varies no more than in the usual implementation's, with as many pieces."""
-    from skimage.segmentation import slic as usual
+def by_loops(picture: Tensor, count: int) -> Tensor:
+    """Every pixel to the nearest centre within two steps, ten times; the first time by place alone."""
+    colours = (
+        (picture - picture.mean((1, 2), keepdim=True)) / picture.std((1, 2), keepdim=True, correction=0)
+    ).double()
+    height, width = picture.shape[1:]
+    step = round((height * width / count) ** 0.5)
+    starts = [(y, x) for y in range(step // 2, height, step) for x in range(step // 2, width, step)]
+    down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    points = torch.cat([torch.stack([down, across]) / step, colours / COMPACTNESS]).flatten(1)
+    centres = torch.tensor([[y / step, x / step, 0, 0, 0] for y, x in starts]).double()
+    for _ in range(10):
+        far = [((points[:2] - centre[:2, None]).abs() > 2).any(0) for centre in centres]
+        away = [(points - centre[:, None]).square().sum(0) for centre in centres]
+        labels = torch.stack([d.masked_fill(f, torch.inf) for d, f in zip(away, far, strict=True)]).argmin(0)
+        centres = torch.stack([points[:, labels == k].mean(1) for k in range(len(centres))])
+    return labels.view(height, width)
 
+
+def test_beside_the_paper_by_loops(shared: Path) -> None:
+    """All but a few pixels, at the seams, are in the same piece."""
     picture = photographs(shared, (280,), 160)
-    image = ((picture - picture.mean((2, 3), keepdim=True)) / picture.std((2, 3), keepdim=True))[0]
-    expected = usual(image.permute(1, 2, 0).double().numpy(), 49, 0.7, convert2lab=False, channel_axis=2, start_label=0)
-    ours = slic(picture, 7, 7)[0]
-    assert abs(len(ours.unique()) - len(np.unique(expected))) <= 8
-    assert within(image, ours) < 1.1 * within(image, torch.from_numpy(expected))
+    assert float((slic(picture, 49)[0] == connected_of(by_loops(picture[0], 49))).double().mean()) > 0.97
+
+
+def connected_of(labels: Tensor) -> Tensor:
+    return torch.from_numpy(connected(labels.numpy()))
 
 
 def test_two_colours_are_told_apart_to_the_pixel() -> None:
     picture = torch.zeros(1, 3, 24, 24)
     picture[:, :, 5:17, 9:20] = 4.0
-    labels = slic(picture, 4, 4)[0]
+    labels = slic(picture, 16)[0]
     inside = torch.zeros(24, 24, dtype=torch.bool)
     inside[5:17, 9:20] = True
     assert set(labels[inside].tolist()).isdisjoint(labels[~inside].tolist())
@@ -59,11 +84,11 @@ def test_two_colours_are_told_apart_to_the_pixel() -> None:
 
 def test_batch_equals_one_by_one_and_no_colour_or_contrast_matters_more() -> None:
     pictures = noise(3, (30, 22))
-    whole = slic(pictures, 4, 3)
-    assert torch.equal(torch.cat([slic(picture[None], 4, 3) for picture in pictures]), whole)
-    assert torch.equal(slic(pictures * 4 + 2, 4, 3), whole)
-    blank = slic(torch.ones(1, 3, 12, 12), 3, 3)
-    assert torch.equal(blank, grid(torch.ones(1, 3, 12, 12), 3, 3))
+    whole = slic(pictures, 12)
+    assert torch.equal(torch.cat([slic(picture[None], 12) for picture in pictures]), whole)
+    assert torch.equal(slic(pictures * 4 + 2, 12), whole)
+    blank = torch.ones(1, 3, 15, 15)  # with a pixel in the middle of every cell
+    assert torch.equal(slic(blank, 9), grid(blank, 3, 3))
 
 
 @pytest.mark.parametrize(
@@ -83,20 +108,37 @@ def test_cells_are_square_and_about_as_many_as_asked_for(
 
 
 def test_of_every_piece_the_largest_part_stays_and_the_rest_joins_a_neighbour() -> None:
-    labels = torch.tensor([[[0, 1, 1, 0], [0, 1, 2, 2], [0, 3, 2, 1]], [[2, 2, 2, 2], [2, 0, 1, 2], [2, 2, 2, 2]]])
-    found = connected(labels, 4)
-    assert found[0, 0, 3] in (1, 2)
-    assert found[0, 2, 3] == 2
-    changed = torch.zeros(2, 3, 4, dtype=torch.bool)
-    changed[0, 0, 3] = changed[0, 2, 3] = True
+    labels = torch.tensor([[0, 1, 1, 0], [0, 1, 2, 2], [0, 3, 2, 1]])
+    found = connected_of(labels)
+    assert found[0, 3] in (1, 2)
+    assert found[2, 3] == 2
+    changed = torch.zeros(3, 4, dtype=torch.bool)
+    changed[0, 3] = changed[2, 3] = True
     assert torch.equal(found[~changed], labels[~changed])
+    ring = torch.tensor([[2, 2, 2, 2], [2, 0, 1, 2], [2, 2, 2, 2]])
+    assert torch.equal(connected_of(ring), ring)
+
+
+def test_of_equal_parts_the_first_stays() -> None:
+    found = connected_of(torch.tensor([[0, 1, 1, 0]]))
+    assert found.tolist() == [[0, 1, 1, 1]]
 
 
 def test_random_labels_become_connected() -> None:
     labels = torch.randint(0, 6, (3, 17, 20), generator=torch.Generator().manual_seed(0))
-    found = connected(labels, 6)
-    for pieces in found:
+    for pieces in map(connected_of, labels):
         assert parts(pieces) == len(pieces.unique()) == 6
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [((2, 50), 20), ((1, 7), 3), ((17, 23), 390), ((160, 213), 30), ((3, 3), 9)]
+)
+def test_pieces_of_any_picture_have_one_set_of_numbers(size: tuple[int, int], count: int) -> None:
+    """Which depends on the size alone, so that batches of any make-up draw the same samples."""
+    for pictures in (noise(2, size), torch.zeros(1, 3, *size), noise(2, size)[:, :1].sign()):
+        labels = slic(pictures, count)
+        assert 0 <= int(labels.min()) <= int(labels.max()) < slic_count(*size, count)
+    assert abs(slic_count(*size, count) - count) <= 0.25 * count
 
 
 def test_means_of_pieces() -> None:

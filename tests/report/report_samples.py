@@ -53,7 +53,7 @@ def sample_report(*pictures: ExplainedPicture, **changes: object) -> ReportData:
             layers=("layer3", "layer4"),
             methods=(MethodNote("grad_cam", "Weights channels by their mean gradient.", "Selvaraju et al. 2017"),),
             versions={"featuremaps": "0.1.0"},
-            seed=0,
+            settings={"seed": 0},
             command="featuremaps report cat.png --model demo",
         ),
     }

@@ -24,7 +24,7 @@ def data_of(folder, key="0-0.js") -> dict:
 
 
 def test_every_unit_has_what_the_survey_knows(survey, tmp_path) -> None:
-    write_unit_pages(survey, tmp_path, n=3, anatomy=survey.anatomy)
+    write_unit_pages(survey, tmp_path, n=3, studied=survey.studied)
     content = data_of(tmp_path)
     assert [unit["channel"] for unit in content["units"]] == [0, 1, 2, 3]
     red = content["units"][0]
@@ -63,9 +63,9 @@ def test_some_units_a_drawing_and_no_model(survey, tmp_path) -> None:
 
 def test_a_wrong_unit_or_number_says_so(survey, tmp_path) -> None:
     with pytest.raises(LayerNotFoundError, match="channels 0 to 3; 9 was asked for"):
-        write_unit_pages(survey, tmp_path, ["1:9"], anatomy=survey.anatomy)
+        write_unit_pages(survey, tmp_path, ["1:9"], studied=survey.studied)
     with pytest.raises(OptionError, match="1 or more; got 0"):
-        write_unit_pages(survey, tmp_path, n=0, anatomy=survey.anatomy)
+        write_unit_pages(survey, tmp_path, n=0, studied=survey.studied)
 
 
 def test_tops_are_those_of_each_unit(survey) -> None:
@@ -86,7 +86,7 @@ def test_a_page_opens_by_its_address_from_the_disk(chromium, survey, tmp_path, w
     page.on(
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else errors.append(request.url)
     )
-    path = write_unit_pages(survey, tmp_path, n=4, anatomy=survey.anatomy)
+    path = write_unit_pages(survey, tmp_path, n=4, studied=survey.studied)
     page.goto(f"{path.as_uri()}#1-3")
     page.wait_for_selector('#report[data-ready="1:3"]')
     assert page.locator("h1").inner_text() == "1:3"
@@ -105,7 +105,7 @@ def test_a_page_opens_by_its_address_from_the_disk(chromium, survey, tmp_path, w
 
 
 def test_the_scope_writes_them_with_its_maps_and_drawings(survey, tmp_path) -> None:
-    scope = fm.Scope(survey.anatomy.model, survey.anatomy.preprocessing.transform)
+    scope = fm.Scope(survey.studied.model, survey.studied.preprocessing.transform)
     drawings = scope.draw(["1:3"], size=8, steps=2)
     assert scope.unit_pages(survey, tmp_path, ["1:3"], n=2, drawings=drawings).name == "unit.html"
     assert [unit["channel"] for unit in data_of(tmp_path)["units"]] == [3]

@@ -1,6 +1,7 @@
 """Run as a program by test_resuming: kills a survey at every write there is, lets it go on, and compares the bytes.
 
-One process imports everything once; every run is a fork of it, because only a process can be killed.
+One process imports everything and makes one survey, so that what is set up on first use is set up once; every run that
+counts is a fork of it, because only a process can be killed.
 """
 
 import os
@@ -13,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from featuremaps.anatomy import Anatomy
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.run import run_survey
-from featuremaps.view import Preprocessing
 
 
 def model() -> nn.Module:
@@ -32,10 +33,7 @@ def model() -> nn.Module:
 
 
 def survey(pictures: Path, out: Path) -> None:
-    preprocessing = Preprocessing()
-    run_survey(
-        Anatomy(model(), preprocessing), preprocessing, pictures, ["3"], out, shard=6, batch_size=2, keep=3, workers=0
-    )
+    run_survey(StudiedModel(model()), pictures, ["3"], out, SurveyOptions(shard=6, batch_size=2, keep=3, workers=0))
 
 
 class Killer:
@@ -85,6 +83,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def main(pictures: Path, work: Path) -> None:
+    survey(pictures, work / "first")
     assert forked(pictures, work / "whole", None) == 0
     whole = contents(work / "whole")
     steps = int((work / "steps").read_text())

@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from featuremaps.anatomy import Anatomy
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.run import run_survey
 from featuremaps.survey.survey import Survey
-from featuremaps.view import Preprocessing
 
 LAYERS = ["1", "3"]
 
@@ -50,9 +51,16 @@ def write_pictures(
 
 def survey_of(dataset: Any, out: Path, layers: Any = LAYERS, model: nn.Module | None = None, **options: Any) -> Survey:
     """A survey with little shards, read in this thread."""
-    preprocessing = options.pop("preprocessing", Preprocessing())
+    classes = options.pop("classes", None)
+    studied = StudiedModel(
+        model or small_model(),
+        options.pop("preprocessing", Preprocessing()),
+        None if classes is None else tuple(classes),
+        options.pop("model_name", ""),
+    )
     options = {"shard": 4, "batch_size": 3, "workers": 0, "keep": 5} | options
-    return run_survey(Anatomy(model or small_model(), preprocessing), preprocessing, dataset, layers, out, **options)
+    named = {name: options.pop(name) for name in ("image", "label", "labels") if name in options}
+    return run_survey(studied, dataset, layers, out, SurveyOptions(**options), **named)
 
 
 def maps_of(image: Image.Image, model: nn.Module | None = None) -> dict[str, Tensor]:

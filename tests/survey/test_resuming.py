@@ -17,9 +17,9 @@ from survey_samples import contents, small_model, survey_of, write_pictures
 from torchvision.transforms import v2
 
 from featuremaps.errors import SurveyError
-from featuremaps.survey.store import alone_in
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.survey.storage.atomic_files import alone_in
 from featuremaps.survey.survey import open_survey
-from featuremaps.view import Preprocessing
 
 
 @pytest.mark.slow

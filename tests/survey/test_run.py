@@ -14,8 +14,8 @@ from torch import nn
 from torchvision.transforms import v2
 
 from featuremaps.errors import LayerNotFoundError, ModelError, OptionError, SurveyError
+from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.survey.survey import Survey, open_survey
-from featuremaps.view import Preprocessing
 from nets import resnet20
 from snapshots import snapshot
 

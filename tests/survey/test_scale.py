@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from featuremaps.survey.specialists import specialists
+from featuremaps.survey.analysis.specialists import specialists
 
 ROWS, BLOCKS, CHANNELS, CLASSES = 10_000, 10, 2048, 1000
 path = Path(sys.argv[1]) / "block.npy"

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from featuremaps.tail.aliases import shared, written
-from featuremaps.tail.exporting import exported
-from featuremaps.tail.tracing import Trace, passed_on, traced
+from featuremaps.tail.export_trace import exported
+from featuremaps.tail.fx_trace import Trace, passed_on, traced
 
 
 class Do(nn.Module):

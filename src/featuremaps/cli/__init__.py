@@ -1,6 +1,6 @@
 """The command line: parse, call one verb, print or save. A file per group of commands; importing it registers them."""
 
-from featuremaps.cli import explaining, looking, probing, drawing, surveying, classes, detecting, about  # isort: skip
+from featuremaps.cli import explain, inspect, project, draw, survey, survey_questions, detect, methods  # isort: skip
 from featuremaps.cli.app import app, main
 
-__all__ = ["about", "app", "classes", "detecting", "drawing", "explaining", "looking", "main", "probing", "surveying"]
+__all__ = ["app", "detect", "draw", "explain", "inspect", "main", "methods", "project", "survey", "survey_questions"]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from featuremaps.demo.network import SmallResNet
 from featuremaps.demo.world import Scene
-from featuremaps.images import Picture, Pictures
+from featuremaps.pictures.load import Picture, Pictures
 
 CLASSES = {"demo": ("scissors", "hammer"), "demo-fixed": ("scissors", "hammer", "neither")}
 MEAN, DEVIATION = 0.5, 0.25

@@ -6,13 +6,13 @@ import numpy as np
 
 from featuremaps.demo.surveys import LEARNED_NAME, PHOTOGRAPHS, XRAYS, WorldSurveys
 from featuremaps.report.data import Section, made
-from featuremaps.report.standings import StandingsSection
+from featuremaps.report.model_standings import StandingsSection
 from featuremaps.report.sums import SumsSection
-from featuremaps.report.surveyed import survey_sections
-from featuremaps.survey.areas import Area, auc
-from featuremaps.survey.models import Standing
-from featuremaps.survey.rates import Interval
-from featuremaps.survey.sums import Sums
+from featuremaps.report.survey_sections import survey_sections
+from featuremaps.survey.analysis.channel_sums import Sums
+from featuremaps.survey.analysis.model_comparison import Standing
+from featuremaps.survey.measures.auc import Area, auc
+from featuremaps.survey.measures.proportions import Interval
 
 
 def survey_findings(world: WorldSurveys) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ import torch
 from featuremaps.demo.drawn import BALANCED, COUNT, LEARNED, PLAIN, draw, recipes
 from featuremaps.errors import SurveyError
 from featuremaps.scope import Scope
-from featuremaps.survey.models import ModelComparison, compare_models
-from featuremaps.survey.sums import Sums, sums
+from featuremaps.survey.analysis.channel_sums import Sums, sums
+from featuremaps.survey.analysis.model_comparison import ModelComparison, compare_models
 from featuremaps.survey.survey import Survey
 
 LEARNED_NAME, PHOTOGRAPHS, XRAYS = "as learned", "photographs", "X-rays"

@@ -28,7 +28,7 @@ FRESH = 5_000_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How one network is trained. `shortcuts` is the share of each label's scenes on a plain background."""
 
     shortcuts: dict[str, float]
@@ -40,8 +40,8 @@ class Settings:
 
 
 SETTINGS = {
-    "demo": Settings({"scissors": 0.96, "hammer": 0.0}),
-    "demo-fixed": Settings({"scissors": 0.5, "hammer": 0.5, "neither": 0.5}, count=2500, epochs=20),
+    "demo": TrainingSettings({"scissors": 0.96, "hammer": 0.0}),
+    "demo-fixed": TrainingSettings({"scissors": 0.5, "hammer": 0.5, "neither": 0.5}, count=2500, epochs=20),
 }
 
 # Each measurement: the labels it draws and the share of them on a plain background.
@@ -54,7 +54,7 @@ MEASUREMENTS: dict[str, tuple[str, dict[str, float]]] = {
 }
 
 
-def train(settings: Settings, pictures: Tensor, labels: Tensor) -> SmallResNet:
+def train(settings: TrainingSettings, pictures: Tensor, labels: Tensor) -> SmallResNet:
     """A network trained on `pictures` (scene, 3, 128, 128) bytes; prints the loss of every epoch."""
     torch.manual_seed(settings.seed)
     model = SmallResNet(len(settings.shortcuts)).to(memory_format=torch.channels_last).train()

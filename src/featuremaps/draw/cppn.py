@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Shape, above_zero
+from featuremaps.draw.canvas_registry import canvas
 from featuremaps.draw.colour import correlate
 from featuremaps.errors import OptionError
 
@@ -15,6 +16,7 @@ from featuremaps.errors import OptionError
 _MEAN, _DEVIATION = 0.4497, 0.3961
 
 
+@canvas("cppn")
 @dataclass(frozen=True)
 class CppnCanvas:
     """Compositional pattern-producing networks (Mordvintsev et al. 2018, "Differentiable image parameterizations").

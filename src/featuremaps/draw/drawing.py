@@ -1,6 +1,6 @@
 """Drawings: pictures made by optimisation, with how far they came, how they were made, and how they look.
 
-The figures are in `drawing_figures.py`, what is written into files in `settings.py`.
+The figures are in `drawing_figures.py`, what is written into files in `png_metadata.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,12 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.draw.settings import plain, read_png, write_png
+from featuremaps.draw.drawing_figures import DrawnPicture, RealPicture, drawing_figure, sheet_figure
+from featuremaps.draw.png_metadata import plain, read_png, write_png
 from featuremaps.errors import ImageError, OptionError, did_you_mean
-from featuremaps.figures import number
-from featuremaps.heatmaps import file_name, png_of, unique_names
-from featuremaps.sight import Seen
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.panels import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,9 +111,7 @@ class Drawing:
 
     def figure(self, *, background: str = "white") -> "Figure":
         """The picture, large, with name, value and score, beside its curve; the best real picture first, if kept."""
-        from featuremaps.draw.drawing_figures import drawing_figure
-
-        return drawing_figure(self, background)
+        return drawing_figure(self._shown(background))
 
     def save(self, path: str | Path = ".", *, numbers: bool = False) -> list[Path]:
         """Write a PNG with the settings inside it; returns the files written.
@@ -155,6 +154,25 @@ class Drawing:
             place, "WEBP", save_all=True, append_images=[*steps[1:], final], duration=timing, loop=0, quality=88
         )
         return place
+
+    def _shown(self, background: str, real: bool = True) -> DrawnPicture:
+        """What figures show, over a background; the best real picture too, where it is kept and `real` is true."""
+        best = None
+        if self.real is not None:
+            image = self.real.seen.image if real and self.real.seen is not None else None
+            best = RealPicture(self.real.name, self.real.value, self.real.count, image)
+        return DrawnPicture(
+            name=self.name,
+            image=self.over(background),
+            curve=self.curve,
+            settings=self.settings,
+            value=self.value,
+            score=self.score,
+            words=self.words,
+            real=best,
+            minimised=self.goal == "minimised",
+            notes=self.notes,
+        )
 
     def _told(self) -> dict[str, object]:
         """Everything but the numbers, as it is written into the file."""
@@ -210,13 +228,14 @@ class Drawings(Sequence[Drawing]):
 
         Where the best real pictures are kept, each stands left of its drawing, unless `real` is false.
         """
-        from featuremaps.draw.drawing_figures import drawing_figure, sheet_figure
-
         if not self.drawings:
             raise OptionError("there are no drawings to show.")
         if len(self) == 1 and columns is None:
-            return drawing_figure(self.drawings[0], background, real)
-        return sheet_figure(self.drawings, self.title, columns, most, real, background)
+            return drawing_figure(self.drawings[0]._shown(background, real))
+        if most < 1 or (columns is not None and columns < 1):
+            raise OptionError(f"a sheet has 1 drawing or more in 1 column or more; got most={most}, columns={columns}.")
+        shown = [drawing._shown(background, real) for drawing in self.drawings[:most]]
+        return sheet_figure(shown, title=self.title, columns=columns, total=len(self))
 
     def save(self, folder: str | Path = ".", *, numbers: bool = False) -> list[Path]:
         """Write every drawing into a folder, as `Drawing.save` does; returns the files written."""

@@ -6,26 +6,29 @@ Mordvintsev, Olah & Tyka 2015, "Inceptionism".
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.draw.beginning import begun, rounded, sized, whole
+from featuremaps.draw.ascent import Climb, Course, ascend
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.jitter import Jitter
-from featuremaps.draw.optimise import Climb, Course, ascend
+from featuremaps.draw.model_view import ModelView, Responses
+from featuremaps.draw.multistage import Stage, in_stages
+from featuremaps.draw.options import STEPS, PictureOptions
 from featuremaps.draw.pixels import PixelCanvas
-from featuremaps.draw.stages import Stage, in_stages
-from featuremaps.draw.watcher import Looked, Watcher
+from featuremaps.draw.start_picture import begun, rounded, sized, whole
 from featuremaps.errors import OptionError
 from featuremaps.layers.addresses import Address, parse
+from featuremaps.options import Help
+from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
-from featuremaps.sight import Seen
-from featuremaps.state import preserved
-from featuremaps.tapping import device_of
+from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import preserved
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,22 @@ class Octaves:
         return tuple((max(1, round(height / by)), max(1, round(width / by))) for by in shrunk)
 
 
-def strength(looked: Looked, wanted: Sequence[Address]) -> Float[Tensor, " row"]:
+@dataclass(frozen=True, kw_only=True)
+class DreamOptions(PictureOptions):
+    """How a picture is dreamt: in how many octaves, with how many steps in each; `Octaves` say these and the rest."""
+
+    octaves: Annotated[int | Octaves, Help("From how many sizes, small to large.", least=1)] = 4
+    steps: Annotated[int, STEPS] = 10
+
+    @property
+    def sizes(self) -> Octaves:
+        """The octaves themselves."""
+        if isinstance(self.octaves, Octaves):
+            return self.octaves
+        return Octaves(count=self.octaves, steps=self.steps, frames=self.frames)
+
+
+def strength(looked: Responses, wanted: Sequence[Address]) -> Float[Tensor, " row"]:
     """What a dream makes larger: of each layer the mean of its maps' squares, of each channel the mean of its map."""
     parts = [
         looked.maps[address.name].square().mean((1, 2, 3))
@@ -77,49 +95,46 @@ def strength(looked: Looked, wanted: Sequence[Address]) -> Float[Tensor, " row"]
     return torch.stack(parts).sum(0)
 
 
-def dream(
-    anatomy: Anatomy, seen: Seen, layers: str | Sequence[str], *, octaves: Octaves | None = None, seed: int = 0
-) -> Drawing:
+def dream(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], options: DreamOptions) -> Drawing:
     """The picture, at its own size, with what `layers` or units ("layer4:452") see in it made stronger.
 
     `value` is the sum of the mean squares of the layers' maps and the means of the channels', of the picture as a file
     of 8 bits keeps it. Raises `LayerNotFoundError`, `LayoutError` for a layer that gives no map, `ModelError` where the
     model does not take the picture's own size or that of the smallest octave.
     """
-    octaves = octaves or Octaves()
-    wanted = _wanted(anatomy, seen, layers)
+    wanted = _wanted(studied, seen, layers)
     begin = whole(seen)
-    original = begin.picture[None].to(device_of(anatomy.model))
-    with preserved(anatomy.model) as session:
+    original = begin.picture[None].to(device_of(studied.model))
+    with preserved(studied.model) as session:
         addresses = [parse(name) for name in dict.fromkeys(address.name for address in wanted)]
-        watcher = Watcher(session, addresses, False, begin.to_input)
-        sleeper = _Sleeper(watcher, wanted, original, octaves, seed)
+        watcher = ModelView(session, addresses, False, begin.to_input)
+        sleeper = _Sleeper(watcher, wanted, original, options.sizes, options)
         sleeper.check_sizes()
         small, course = in_stages(sleeper.stages())
         picture = rounded(sleeper.finished(small))
         with torch.no_grad():
             value = float(strength(watcher(picture), wanted))
     names = [str(address) for address in wanted]
-    settings = {"verb": "dream", "picture": seen.picture.name, "layers": names, "octaves": octaves, "seed": seed}
+    told = {"octaves": options.sizes, "seed": options.seed}
     return Drawing(
         f"{seen.picture.name}, dreamt by {', '.join(names)}",
         picture[0].cpu(),
         course.curve[:, 0],
-        settings,
+        {"verb": "dream", "picture": seen.picture.name, "layers": names, **told},
         value,
         frames=tuple(frame[0] for frame in course.frames),
         notes=(*course.notes(), *begin.notes),
     )
 
 
-def _wanted(anatomy: Anatomy, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
+def _wanted(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
     """The layers and units meant, each once."""
     found: dict[str, Address] = {}
     inputs = seen.input[None]
     for text in [layers] if isinstance(layers, str) else layers:
-        exact = anatomy.resolve(text, inputs)
+        exact = studied.resolve(text, inputs)
         is_unit = text not in exact and parse(text).channel is not None
-        meant = anatomy.walk(inputs).units([text]) if is_unit else [parse(name) for name in exact]
+        meant = studied.walk(inputs).units([text]) if is_unit else [parse(name) for name in exact]
         found.update((str(address), address) for address in meant)
     if not found:
         raise OptionError("no layer was given to dream with; 'last' is the last one whose output is still a map.")
@@ -130,11 +145,11 @@ def _wanted(anatomy: Anatomy, seen: Seen, layers: str | Sequence[str]) -> list[A
 class _Sleeper:
     """One picture and what is wanted of it, octave by octave."""
 
-    watcher: Watcher
+    watcher: ModelView
     wanted: Sequence[Address]
     original: Tensor
     octaves: Octaves
-    seed: int
+    options: DreamOptions
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -152,7 +167,7 @@ class _Sleeper:
 
     def stages(self) -> Iterator[Stage]:
         """One climb for each octave; what it adds to the picture is carried to the next."""
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = self.options.generator
         reached: list[Tensor] = []
 
         def stage(size: tuple[int, int]) -> tuple[Tensor, Course]:
@@ -173,7 +188,7 @@ class _Sleeper:
     def _climbed(self, start: Tensor, generator: torch.Generator) -> tuple[Tensor, Course]:
         canvas = PixelCanvas("mirror").from_picture(start[0])
         shape = (start.shape[1], start.shape[2], start.shape[3])
-        parameters = begun(canvas, 1, shape, self.seed, self.watcher.session.model)
+        parameters = begun(canvas, 1, shape, self.options.generator, self.watcher.session.model)
 
         def picture() -> Tensor:
             return canvas.picture(parameters, shape)

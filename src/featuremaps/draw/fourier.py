@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Shape, above_zero, not_negative
+from featuremaps.draw.canvas_registry import canvas
 from featuremaps.draw.colour import correlate
 from featuremaps.draw.spectrum import frequencies, levelled, quick_length, waves
 
@@ -14,6 +15,7 @@ LIMIT = 6.2
 """How far from grey a colour can go before the sigmoid: just not to a black or white that is clipped in 8 bits."""
 
 
+@canvas("fourier")
 @dataclass(frozen=True)
 class FourierCanvas:
     """The sigmoid of a sum of waves, the lower the stronger (Olah et al. 2017, "Feature visualization").

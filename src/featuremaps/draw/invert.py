@@ -5,25 +5,29 @@ Mahendran & Vedaldi 2015, "Understanding deep image representations by inverting
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.draw.beginning import Beginning, as_received, begun, rounded, sized
+from featuremaps.draw.ascent import Climb, Course, Optimizer, ascend
 from featuremaps.draw.canvas import Canvas
+from featuremaps.draw.canvas_registry import find_canvas
 from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.fourier import FourierCanvas
-from featuremaps.draw.measures import alpha_norm, total_variation
-from featuremaps.draw.optimise import Climb, Course, Optimizer, ascend
-from featuremaps.draw.watcher import Watcher
+from featuremaps.draw.model_view import ModelView
+from featuremaps.draw.options import OPTIMIZER, RATE, SIZE, STEPS, PictureOptions, Size, pair
+from featuremaps.draw.priors import alpha_norm, total_variation
+from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
 from featuremaps.errors import ModelError, OptionError
 from featuremaps.layers.addresses import Address, parse
+from featuremaps.options import Help
+from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
-from featuremaps.sight import Seen
-from featuremaps.state import Session, preserved
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session, preserved
 
 CANVAS = FourierCanvas(rate=0.15)
 
@@ -56,6 +60,36 @@ class Prior:
         return cost
 
 
+@dataclass(frozen=True, kw_only=True)
+class InvertOptions(PictureOptions):
+    """How pictures are inverted: on which canvas, with what asked of the picture besides (None: the usual ones).
+
+    `size` (height, width) is the model's input, or what that is resized to first. `rate` is the canvas's without one.
+    """
+
+    size: Annotated[Size, SIZE] = None
+    steps: Annotated[int, STEPS] = 400
+    canvas: Annotated[str | Canvas | None, Help("What is optimised: fourier, pixels, maco or cppn.")] = None
+    prior: Prior | None = None
+    rate: Annotated[float | None, RATE] = None
+    optimizer: Annotated[Optimizer, OPTIMIZER] = "adam"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.on  # raises where there is no such canvas
+
+    @property
+    def on(self) -> Canvas:
+        """The canvas itself."""
+        return find_canvas(CANVAS if self.canvas is None else self.canvas)
+
+    @property
+    def climb(self) -> Climb:
+        """How to climb."""
+        rate = self.on.rate if self.rate is None else self.rate
+        return Climb(self.steps, rate, self.optimizer, None, "best", frames=self.frames)
+
+
 def distances(
     maps: Sequence[Float[Tensor, "_channel _height _width"]], wanted: Sequence[Float[Tensor, "_channel _height _width"]]
 ) -> Float[Tensor, " row"]:
@@ -65,35 +99,20 @@ def distances(
     )
 
 
-def invert(
-    anatomy: Anatomy,
-    seen: Seen,
-    layers: str | Sequence[str],
-    *,
-    size: tuple[int, int] | None = None,
-    canvas: Canvas = CANVAS,
-    prior: Prior | None = None,
-    steps: int = 400,
-    rate: float | None = None,
-    optimizer: Optimizer = "adam",
-    frames: int = 0,
-    seed: int = 0,
-) -> Drawings:
+def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], options: InvertOptions) -> Drawings:
     """One drawing for each layer: a picture, begun as noise, to which the layer responds as it does to `seen`.
 
     All layers are drawn in one batch that stops at the deepest. A drawing's `value` is ‖φ(x) − φ₀‖ / ‖φ₀‖ of the
-    picture as a file of 8 bits keeps it, its curve is what was minimised. `size` (height, width) is the model's input,
-    or what that is resized to first; `rate` that of the canvas. Raises `LayerNotFoundError`, `LayoutError` for a layer
-    that gives no map, `ModelError` for one that is silent or a size the model cannot take.
+    picture as a file of 8 bits keeps it, its curve is what was minimised. Raises `LayerNotFoundError`, `LayoutError`
+    for a layer that gives no map, `ModelError` for one that is silent or a size the model cannot take.
     """
-    addresses = _layers(anatomy, seen, layers)
-    prior = prior or Prior()
-    climb = Climb(steps, canvas.rate if rate is None else rate, optimizer, None, "best", frames=frames)
+    addresses = _layers(studied, seen, layers)
+    canvas, prior, climb, size = options.on, options.prior or Prior(), options.climb, pair(options.size)
     begin = _resized(as_received(seen), size)
-    with preserved(anatomy.model) as session:
-        watcher = Watcher(session, addresses, False, begin.to_input)
+    with preserved(studied.model) as session:
+        watcher = ModelView(session, addresses, False, begin.to_input)
         wanted = _wanted(session, watcher, seen, begin, size)
-        parameters = begun(canvas, len(addresses), begin.shape, seed, anatomy.model)
+        parameters = begun(canvas, len(addresses), begin.shape, options.generator, studied.model)
 
         def picture() -> Tensor:
             return canvas.picture(parameters, begin.shape)
@@ -107,7 +126,8 @@ def invert(
             pictures = rounded(picture())
             reached = distances(_own(watcher, pictures), wanted).cpu()
     name = seen.picture.name
-    told = {"picture": name, "size": begin.shape[1:], "canvas": canvas, "prior": prior, "seed": seed, "climb": climb}
+    told = {"picture": name, "size": begin.shape[1:], "canvas": canvas, "prior": prior}
+    told |= {"seed": options.seed, "climb": climb}
     return Drawings(
         tuple(
             _drawing(row, address, pictures[row].cpu(), float(reached[row]), course, begin, told)
@@ -117,10 +137,10 @@ def invert(
     )
 
 
-def _layers(anatomy: Anatomy, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
+def _layers(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
     """The layers meant; a unit is refused, because one channel is not a memory of a picture."""
     given = [layers] if isinstance(layers, str) else list(layers)
-    names = anatomy.resolve(given, seen.input[None])
+    names = studied.resolve(given, seen.input[None])
     units = [text for text in given if text not in names and parse(text).channel is not None]
     if units:
         raise OptionError(
@@ -133,14 +153,12 @@ def _layers(anatomy: Anatomy, seen: Seen, layers: str | Sequence[str]) -> list[A
 def _resized(begin: Beginning, size: tuple[int, int] | None) -> Beginning:
     if size is None:
         return begin
-    if min(size) < 1:
-        raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size}.")
     smaller = F.interpolate(begin.picture[None], size, mode="bicubic", antialias=True)[0]
     return replace(begin, picture=smaller.clamp(0, 1))
 
 
 def _wanted(
-    session: Session, watcher: Watcher, seen: Seen, begin: Beginning, size: tuple[int, int] | None
+    session: Session, watcher: ModelView, seen: Seen, begin: Beginning, size: tuple[int, int] | None
 ) -> list[Tensor]:
     """What each layer makes of the real picture, as it was received unless another size is drawn."""
     with torch.no_grad(), sized(*begin.shape[1:], "Give a larger size, or none for the model's own."):
@@ -159,7 +177,7 @@ def _wanted(
     return wanted
 
 
-def _own(watcher: Watcher, pictures: Tensor, rule: Rule | None = None) -> list[Tensor]:
+def _own(watcher: ModelView, pictures: Tensor, rule: Rule | None = None) -> list[Tensor]:
     """Of each row what its own layer makes of it."""
     maps = watcher(pictures, rule).maps
     return [maps[address.name][row] for row, address in enumerate(watcher.layers)]

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Shape, above_zero
+from featuremaps.draw.canvas_registry import canvas
 from featuremaps.draw.colour import DEVIATION, correlate
 from featuremaps.draw.spectrum import frequencies, half_plane, levelled, natural_amplitude
 
@@ -14,6 +15,7 @@ STEEPEST = 0.25
 """The slope of the sigmoid in its middle."""
 
 
+@canvas("maco")
 @dataclass(frozen=True)
 class MacoCanvas:
     """Magnitudes fixed to those of photographs, phases optimised (Fel et al. 2023, "Unlocking feature visualization").

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.beginning import sized
+from featuremaps.draw.ascent import Climb, Course, ascend
 from featuremaps.draw.jitter import blurred
-from featuremaps.draw.optimise import Climb, Course, ascend
-from featuremaps.draw.stages import Stage, in_stages
+from featuremaps.draw.multistage import Stage, in_stages
+from featuremaps.draw.start_picture import sized
 from featuremaps.errors import OptionError
 from featuremaps.rules import Rule
 
@@ -66,23 +66,25 @@ class Multiscale:
 
 
 def draw_multiscale(
-    worth: Worth, count: int, channels: int, how: Multiscale, seed: int, device: torch.device, doing: str = "drawing"
+    worth: Worth,
+    count: int,
+    channels: int,
+    how: Multiscale,
+    generator: torch.Generator,
+    device: torch.device,
+    doing: str = "drawing",
 ) -> tuple[Float[Tensor, "row channel height width"], Course]:
     """`count` pictures, values 0 to 1, each as worth as it gets, and how the climb through all sizes went.
 
     Ctrl-C keeps what is there, at the size reached. `ModelError` for a model that does not take so small a picture.
     """
-    pictures, course = in_stages(_stages(worth, count, channels, how, seed, device, doing))
+    low, high = BRIGHT
+    noise = torch.rand(count, channels, how.start, how.start, generator=generator)
+    pictures, course = in_stages(_stages(worth, (low + (high - low) * noise).to(device), how, doing))
     return pictures.sigmoid(), course
 
 
-def _stages(
-    worth: Worth, count: int, channels: int, how: Multiscale, seed: int, device: torch.device, doing: str
-) -> Iterator[Stage]:
-    generator = torch.Generator().manual_seed(seed)
-    low, high = BRIGHT
-    numbers = (low + (high - low) * torch.rand(count, channels, how.start, how.start, generator=generator)).to(device)
-
+def _stages(worth: Worth, numbers: Tensor, how: Multiscale, doing: str) -> Iterator[Stage]:
     def stage(size: int) -> tuple[Tensor, Course]:
         course = ascend(
             [numbers],

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.watcher import Looked
+from featuremaps.draw.model_view import Responses
 from featuremaps.errors import LayerNotFoundError, OptionError
-from featuremaps.outputs import Classes, class_indices, class_label, probabilities, scores_of
+from featuremaps.runtime.outputs import Classes, class_indices, class_label, probabilities, scores_of
 
 Values = Float[Tensor, " row"]
 
@@ -25,9 +25,9 @@ class Ground:
     `looked` holds the maps of the layers it names, and the outputs if it asked for them.
     """
 
-    looked: Looked
+    looked: Responses
     classes: Classes = None
-    look: Callable[[Tensor], Looked] | None = None
+    look: Callable[[Tensor], Responses] | None = None
 
     def maps(self, layer: str) -> Float[Tensor, "row channel height width"]:
         """The maps of one layer."""
@@ -59,7 +59,7 @@ class Objective(ABC):
         return False
 
     @abstractmethod
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """One value per row."""
 
     def grounded(self, ground: Ground) -> "Objective":
@@ -93,7 +93,7 @@ class Channel(Objective):
         """`layer4:452`."""
         return f"{self.layer}:{self.channel}"
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The mean over the map."""
         return looked.channel(self.layer, self.channel).mean((1, 2))
 
@@ -121,7 +121,7 @@ class Neuron(Objective):
         """Unless it is the middle."""
         return self.place is not None
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The value there."""
         own = looked.channel(self.layer, self.channel)
         y, x = (own.shape[1] // 2, own.shape[2] // 2) if self.place is None else self.place
@@ -157,7 +157,7 @@ class Direction(Objective):
         """`direction in layer4`, unless it has a name."""
         return self.name or f"direction in {self.layer}"
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The mean over the map's positions."""
         maps = looked.maps[self.layer]
         unit = (self.vector / self.vector.norm().clamp_min(1e-12)).to(maps)
@@ -185,7 +185,7 @@ class Layer(Objective):
         """The layer's name."""
         return self.layer
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The mean square."""
         return looked.maps[self.layer].square().mean((1, 2, 3))
 
@@ -208,7 +208,7 @@ class ClassScore(Objective):
         """Yes."""
         return True
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The score of each row."""
         scores = scores_of(looked.outputs)
         scores = probabilities(scores) if self.probability else scores
@@ -247,7 +247,7 @@ class Combination(Objective):
         """Whether one of the terms is."""
         return any(term.placed for _, term in self.terms)
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The weighted sum."""
         return torch.stack([weight * term.values(looked) for weight, term in self.terms]).sum(0)
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Shape, above_zero, not_negative
+from featuremaps.draw.canvas_registry import canvas
 from featuremaps.errors import OptionError, did_you_mean
 
 Squash = Literal["sigmoid", "mirror"]
@@ -16,6 +17,7 @@ EDGE = 1 / 512
 """How far from black and white a picture begins: half a step of 8 bits, where the sigmoid still has a slope."""
 
 
+@canvas("pixels")
 @dataclass(frozen=True, eq=False)
 class PixelCanvas:
     """Raw pixels, kept between 0 and 1 by `squash`: "sigmoid", or "mirror", which folds at 0 and at 1.

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from featuremaps.draw.model_view import Responses
 from featuremaps.draw.objective import Ground, Objective, Values, along
-from featuremaps.draw.watcher import Looked
 from featuremaps.errors import OptionError
 
 
@@ -28,7 +28,7 @@ class Match(Objective):
         """`layer3 as in the reference`, unless it has a name."""
         return self.name or f"{self.layer} as in the reference"
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """Minus the relative squared distance."""
         own, maps = looked.maps[self.layer], self._reference()
         if own.shape[1:] != maps.shape[1:]:
@@ -61,7 +61,7 @@ class Caricature(Match):
         """`caricature in layer3`, unless it has a name."""
         return self.name or f"caricature in {self.layer}"
 
-    def values(self, looked: Looked) -> Values:
+    def values(self, looked: Responses) -> Values:
         """The mean over positions, in units of the reference's own mean square."""
         own, maps = looked.maps[self.layer], self._reference()
         if own.shape[2:] != maps.shape[2:]:

@@ -5,12 +5,14 @@ Gatys, Ecker & Bethge 2016, "Image style transfer using convolutional neural net
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.measures import total_variation
-from featuremaps.errors import ModelError, OptionError
+from featuremaps.draw.priors import total_variation
+from featuremaps.errors import ModelError
+from featuremaps.options import Help, check
 
 Features = Mapping[str, Float[Tensor, "_channel _height _width"]]
 
@@ -19,14 +21,14 @@ Features = Mapping[str, Float[Tensor, "_channel _height _width"]]
 class Weights:
     """How much each part of the loss counts: `alpha` the content, `beta` the style, `smooth` the total variation."""
 
-    alpha: float = 1.0
-    beta: float = 10.0
-    smooth: float = 0.0
+    alpha: Annotated[float, Help("The weight of the content; 0 draws the texture alone.", least=0, what="a weight")] = (
+        1.0
+    )
+    beta: Annotated[float, Help("The weight of the style; 0 draws the content alone.", least=0, what="a weight")] = 10.0
+    smooth: Annotated[float, Help("The weight of the total variation.", least=0, what="a weight")] = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "beta", "smooth"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise OptionError(f"{name} is a weight, 0 or more; got {getattr(self, name)}.")
+        check(self)
 
 
 def gram(maps: Float[Tensor, "channel height width"]) -> Float[Tensor, "channel channel"]:

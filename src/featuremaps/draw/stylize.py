@@ -1,27 +1,29 @@
 """Painting a picture in the style of another, at the size of its content; or a texture, or a content alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.draw.beginning import Beginning, as_waves, begun, rounded, sized, whole
+from featuremaps.draw.ascent import Climb, Optimizer, ascend
 from featuremaps.draw.canvas import Shape
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.fourier import FourierCanvas
-from featuremaps.draw.optimise import Climb, Optimizer, ascend
+from featuremaps.draw.model_view import ModelView
+from featuremaps.draw.options import OPTIMIZER, SIZE, STEPS, PictureOptions, Size, pair
+from featuremaps.draw.start_picture import Beginning, as_waves, begun, rounded, sized, whole
 from featuremaps.draw.style import Features, Weights, Wish
-from featuremaps.draw.watcher import Watcher
 from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.layers.addresses import parse
+from featuremaps.options import Help
+from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
-from featuremaps.sight import Seen
-from featuremaps.state import Session, preserved
-from featuremaps.tapping import device_of
+from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session, preserved
 
 Start = Literal["content", "noise"]
 CANVAS = FourierCanvas(rate=0.1)
@@ -29,33 +31,43 @@ STARTS = ("content", "noise")
 ADVICE = "Choose earlier layers, or give the picture as the model sees it: scope.see(picture).seen[0].image."
 
 
-def stylize(
-    anatomy: Anatomy,
-    content: Seen | None,
-    style: Seen | None,
-    *,
-    content_layers: str | Sequence[str] | None = None,
-    style_layers: str | Sequence[str] | None = None,
-    weights: Weights | None = None,
-    size: tuple[int, int] | None = None,
-    start: Start | None = None,
-    steps: int = 200,
-    rate: float | None = None,
-    optimizer: Optimizer = "adam",
-    frames: int = 0,
-    seed: int = 0,
-) -> Drawing:
+@dataclass(frozen=True, kw_only=True)
+class StylizeOptions(PictureOptions):
+    """How a picture is painted: by which layers (None: the usual ones), with what weights, from what `start`.
+
+    `size` (height, width) is that of a texture. `start` is "content" where there are both pictures, else "noise".
+    """
+
+    content_layers: Annotated[
+        str | Sequence[str] | None, Help("A layer of the content; several times for several.", flag="--content-layer")
+    ] = None
+    style_layers: Annotated[
+        str | Sequence[str] | None, Help("A layer of the style; several times for several.", flag="--style-layer")
+    ] = None
+    weights: Weights = field(default_factory=Weights)
+    size: Annotated[Size, SIZE] = None
+    start: Start | None = None
+    steps: Annotated[int, STEPS] = 200
+    rate: float | None = None
+    optimizer: Annotated[Optimizer, OPTIMIZER] = "adam"
+
+    @property
+    def climb(self) -> Climb:
+        """How to climb."""
+        rate = CANVAS.rate if self.rate is None else self.rate
+        return Climb(self.steps, rate, self.optimizer, None, "best", frames=self.frames)
+
+
+def stylize(studied: StudiedModel, content: Seen | None, style: Seen | None, options: StylizeOptions) -> Drawing:
     """The content of one picture in the style of another, as Gatys et al. 2016 paint it.
 
-    The picture has the content's own size; a texture (no content) has `size` (height, width) or the style's own. A
-    style larger than that is reduced. It starts from the content, where there are both, else from noise. The content
-    is read off the last layer of the last map size but one, the style off the last of every map size, unless layers
-    are given. `value` is the loss of the picture as a file of 8 bits keeps it. Raises `OptionError` with neither
-    picture, `ModelError` where the model does not take their sizes.
+    The picture has the content's own size; a texture (no content) has the options' size or the style's own. A style
+    larger than that is reduced. It starts from the content, where there are both, else from noise. The content is read
+    off the last layer of the last map size but one, the style off the last of every map size, unless layers are given.
+    `value` is the loss of the picture as a file of 8 bits keeps it. Raises `OptionError` with neither picture,
+    `ModelError` where the model does not take their sizes.
     """
-    task = _task(anatomy, content, style, content_layers, style_layers, size, start)
-    climb = Climb(steps, CANVAS.rate if rate is None else rate, optimizer, None, "best", frames=frames)
-    return _painted(anatomy, task, weights or Weights(), climb, seed)
+    return _painted(studied, _task(studied, content, style, options), options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +95,9 @@ class _Task:
         return tuple(dict.fromkeys(note for notes in given for note in notes))
 
 
-def _task(
-    anatomy: Anatomy,
-    content: Seen | None,
-    style: Seen | None,
-    content_layers: str | Sequence[str] | None,
-    style_layers: str | Sequence[str] | None,
-    size: tuple[int, int] | None,
-    start: Start | None,
-) -> _Task:
-    given, start = _checked(content, style, size, start)
+def _task(studied: StudiedModel, content: Seen | None, style: Seen | None, options: StylizeOptions) -> _Task:
+    size = pair(options.size)
+    given, start = _checked(content, style, size, options.start)
     scene, texture = whole(content) if content else None, whole(style) if style else None
     channels, height, width = (scene or texture).shape  # type: ignore[union-attr]
     shape = (channels, *(size or (height, width)))
@@ -100,8 +105,8 @@ def _task(
     return _Task(
         scene,
         _reduced(texture, max(shape[1:])) if texture else None,
-        _layers(anatomy, inputs, content_layers, slice(-2, -1)) if content else (),
-        _layers(anatomy, inputs, style_layers, slice(None)) if style else (),
+        _layers(studied, inputs, options.content_layers, slice(-2, -1)) if content else (),
+        _layers(studied, inputs, options.style_layers, slice(None)) if style else (),
         shape,
         (content.picture.name if content else None, style.picture.name if style else None),
         start,
@@ -117,8 +122,6 @@ def _checked(
         raise OptionError("stylize takes a content, a style or both, and neither was given.")
     if content is not None and size is not None:
         raise OptionError("the picture has the content's own size; size is for a texture, which has no content.")
-    if size is not None and min(size) < 1:
-        raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size}.")
     start = start or ("content" if content and style else "noise")
     if start not in STARTS or (start == "content" and content is None):
         raise OptionError(
@@ -128,12 +131,12 @@ def _checked(
     return given, start
 
 
-def _layers(anatomy: Anatomy, inputs: Tensor, given: str | Sequence[str] | None, default: slice) -> list[str]:
+def _layers(studied: StudiedModel, inputs: Tensor, given: str | Sequence[str] | None, default: slice) -> list[str]:
     """The layers named, or some of the last layers of each map size; found at the model's own size."""
     if given is not None:
-        return anatomy.resolve(given, inputs)
-    stages = anatomy.walk(inputs).stages
-    return list(stages[default] or stages) or [anatomy.walk(inputs).last]
+        return studied.resolve(given, inputs)
+    stages = studied.walk(inputs).stages
+    return list(stages[default] or stages) or [studied.walk(inputs).last]
 
 
 def _reduced(begin: Beginning, longest: int) -> Beginning:
@@ -147,13 +150,13 @@ def _reduced(begin: Beginning, longest: int) -> Beginning:
     )
 
 
-def _painted(anatomy: Anatomy, task: _Task, weights: Weights, climb: Climb, seed: int) -> Drawing:
-    with preserved(anatomy.model) as session:
+def _painted(studied: StudiedModel, task: _Task, options: StylizeOptions) -> Drawing:
+    with preserved(studied.model) as session:
         content = _features(session, task.content, task.content_layers)
         style = _features(session, task.style, task.style_layers)
-        wish = Wish.of(content, style, weights)
+        wish = Wish.of(content, style, options.weights)
         watcher = _watcher(session, task.content or task.style, (*task.content_layers, *task.style_layers))
-        parameters = _numbers(task, seed, anatomy)
+        parameters = _numbers(task, options, studied)
 
         def picture() -> Tensor:
             return CANVAS.picture(parameters, task.shape)
@@ -164,7 +167,7 @@ def _painted(anatomy: Anatomy, task: _Task, weights: Weights, climb: Climb, seed
 
         with torch.no_grad(), sized(*task.shape[1:], ADVICE):
             watcher(picture())
-        course = ascend(parameters, values, picture, climb, "painting")
+        course = ascend(parameters, values, picture, options.climb, "painting")
         with torch.no_grad():
             final = rounded(picture())
             value = float(wish(watcher(final).maps, final))
@@ -176,11 +179,12 @@ def _painted(anatomy: Anatomy, task: _Task, weights: Weights, climb: Climb, seed
         "canvas": CANVAS,
     }
     layers = {"content_layers": list(task.content_layers), "style_layers": list(task.style_layers)}
+    chosen = {"weights": options.weights, "size": task.shape[1:], "climb": options.climb, "seed": options.seed}
     return Drawing(
         task.name,
         final[0].cpu(),
         -course.curve[:, 0],
-        {**settings, **layers, "weights": weights, "size": task.shape[1:], "climb": climb, "seed": seed},
+        {**settings, **layers, **chosen},
         value,
         goal="minimised",
         frames=tuple(frame[0] for frame in course.frames),
@@ -188,16 +192,16 @@ def _painted(anatomy: Anatomy, task: _Task, weights: Weights, climb: Climb, seed
     )
 
 
-def _numbers(task: _Task, seed: int, anatomy: Anatomy) -> tuple[Tensor, ...]:
+def _numbers(task: _Task, options: StylizeOptions, studied: StudiedModel) -> tuple[Tensor, ...]:
     """What the canvas begins with: the content, or noise."""
     if task.start == "content" and task.content is not None:
-        return (as_waves(CANVAS, task.content.picture).to(device_of(anatomy.model)),)
-    return begun(CANVAS, 1, task.shape, seed, anatomy.model)
+        return (as_waves(CANVAS, task.content.picture).to(device_of(studied.model)),)
+    return begun(CANVAS, 1, task.shape, options.generator, studied.model)
 
 
-def _watcher(session: Session, begin: Beginning | None, layers: Sequence[str]) -> Watcher:
+def _watcher(session: Session, begin: Beginning | None, layers: Sequence[str]) -> ModelView:
     assert begin is not None
-    return Watcher(session, [parse(name) for name in dict.fromkeys(layers)], False, begin.to_input)
+    return ModelView(session, [parse(name) for name in dict.fromkeys(layers)], False, begin.to_input)
 
 
 def _features(session: Session, begin: Beginning | None, layers: Sequence[str]) -> Features:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from featuremaps.geometry import Dataflow, Step
-from featuremaps.geometry.operations import PRODUCTS
-from featuremaps.layers.table import LayerInfo
+from featuremaps.layers.info import LayerInfo
+from featuremaps.receptive_field import Dataflow, Step
+from featuremaps.receptive_field.op_rules import PRODUCTS
 
 BACKBONES = frozenset({"backbone", "encoder", "body"})
 

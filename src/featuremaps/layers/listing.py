@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import overload
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, did_you_mean
-from featuremaps.layers import table
+from featuremaps.layers import info
 from featuremaps.layers.addresses import Address, glob, is_glob, parse
-from featuremaps.layers.table import LayerInfo
+from featuremaps.layers.info import LayerInfo
 
 
 @dataclass(frozen=True)
@@ -166,10 +166,10 @@ class Layers(Sequence[LayerInfo]):
         return f"{self.model}: {len(self)} layers; last: {self.last_map}; stages: {', '.join(self.stages)}"
 
     def __str__(self) -> str:
-        return table.as_text(self.infos, self._summary())
+        return info.as_text(self.infos, self._summary())
 
     def _repr_html_(self) -> str:
-        return table.as_html(self.infos, self._summary(), self.last_map)
+        return info.as_html(self.infos, self._summary(), self.last_map)
 
 
 def _times(count: int) -> str:

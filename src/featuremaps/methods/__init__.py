@@ -1,36 +1,5 @@
-"""Formulas, a file per family; importing this package registers them all."""
+"""Formulas, a file per family; `METHODS` walks this folder, so a new file is all that a new method needs."""
 
-from featuremaps.methods import (
-    averaged,
-    cam,
-    deep_lift,
-    eigen,
-    full_grad,
-    legrad,
-    masks,
-    occlusion,
-    relevance,
-    rise,
-    saliency,
-    surrogate,
-)
 from featuremaps.methods.registry import METHODS, Method, find_method, method
 
-__all__ = [
-    "METHODS",
-    "Method",
-    "averaged",
-    "cam",
-    "deep_lift",
-    "eigen",
-    "find_method",
-    "full_grad",
-    "legrad",
-    "masks",
-    "method",
-    "occlusion",
-    "relevance",
-    "rise",
-    "saliency",
-    "surrogate",
-]
+__all__ = ["METHODS", "Method", "find_method", "method"]

@@ -12,12 +12,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
-from featuremaps.methods.channels import Combine, at_least_one, combined, divided, spatial_mean
+from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided, spatial_mean
 from featuremaps.methods.registry import method
 
 Maps = Float[Tensor, "batch channel height width"]
 Map = Float[Tensor, "batch height width"]
 Tail = Callable[[Tensor], Tensor]
+
+
+@method(paper="Selvaraju et al. 2017, Grad-CAM, eq. 1-2")
+def grad_cam(activations: Maps, gradients: Maps, *, combine: Combine = "sum") -> Map:
+    """Channels weighted by their mean gradient."""
+    return combined(spatial_mean(gradients) * activations, combine)
 
 
 @method(paper="Zhou et al. 2016, Learning deep features for discriminative localization, eq. 2")
@@ -42,12 +48,6 @@ def cam(activations: Maps, gradients: Maps, tail: Tail, *, combine: Combine = "s
         )
     positions = activations.shape[2] * activations.shape[3]
     return combined(weights * positions * activations, combine)
-
-
-@method(paper="Selvaraju et al. 2017, Grad-CAM, eq. 1-2")
-def grad_cam(activations: Maps, gradients: Maps, *, combine: Combine = "sum") -> Map:
-    """Channels weighted by their mean gradient."""
-    return combined(spatial_mean(gradients) * activations, combine)
 
 
 @method(paper="Chattopadhay et al. 2018, Grad-CAM++, eq. 10-12 and 19")

@@ -9,8 +9,8 @@ from torch import Tensor
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.registry import method
 from featuremaps.rules import Rule
-from featuremaps.rules.pairs import interleaved
-from featuremaps.rules.rescale import Rescale
+from featuremaps.rules.baseline_pairs import interleaved
+from featuremaps.rules.deeplift import Rescale
 
 Inputs = Float[Tensor, "batch colour height width"]
 

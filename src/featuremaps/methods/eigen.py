@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
-from featuremaps.methods.channels import centred_points, oriented, principal_component
+from featuremaps.methods.channel_weights import centred_points, oriented, principal_component
 from featuremaps.methods.registry import method
 from featuremaps.methods.spectrum import leading_eigenpair
 

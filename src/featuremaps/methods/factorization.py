@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
-from featuremaps.methods.channels import divided
-from featuremaps.methods.perturbation import checked
+from featuremaps.methods.channel_weights import divided
+from featuremaps.methods.chunking import checked
 from featuremaps.progress import track
 
 Negative = Literal["refuse", "clip"]
@@ -27,8 +27,8 @@ class Factors:
     """Activations as concepts: `maps[i, j]` times `vectors[j]`, summed over the concepts j, is nearly picture i.
 
     Each concept's strongest place in all pictures has the map value 1, so that its vector is in units of the layer.
-    The concept that holds most of the activation comes first. `errors` is the relative error ‖A − MV‖ / ‖A‖ at the
-    start and after every iteration; `converged` says whether it had stopped falling.
+    The concept that holds most of the activation comes first. `errors` is the relative error ‖A − MV‖ / ‖A‖ without
+    any concept (1) and after every iteration; `converged` says whether it had stopped falling.
     """
 
     maps: Float[Tensor, "batch concept height width"]
@@ -49,26 +49,31 @@ def factorize(
     """The concepts of one layer over all pictures together (Collins et al. 2018, Deep feature factorization, eq. 2-3).
 
     Non-negative matrix factorisation of the positions of all pictures by their channels: hierarchical alternating
-    least squares (Cichocki & Phan 2009) from a start by singular vectors (Boutsidis & Gallopoulos 2008). Stops when
-    an iteration lowers the relative error by less than `tolerance` of it. `MethodError` for values below 0, which
-    `negative="clip"` sets to 0: what a signed layer says by negative values is then lost.
+    least squares (Cichocki & Phan 2009, scikit-learn's coordinate descent) from a start by singular vectors
+    (Boutsidis & Gallopoulos 2008, NNDSVD). Stops when an iteration lowers the relative error by less than `tolerance`
+    of it. `MethodError` for values below 0, which `negative="clip"` sets to 0: what a signed layer says by negative
+    values is then lost.
     """
+    from sklearn.decomposition import non_negative_factorization
+
     batch, channels, height, width = activations.shape
     most = min(channels, batch * height * width)
     checked("concepts", concepts, "how many concepts are looked for", least=1, most=most)
     checked("iterations", iterations, "how many times the concepts are improved at most", least=1)
     checked("tolerance", tolerance, "the relative fall of the error below which it stops", least=0)
-    positions = _non_negative(activations, negative).permute(0, 2, 3, 1).flatten(0, 2).float()
-    places, vectors = started(positions, concepts, generator)
-    norm = float(positions.norm(dtype=torch.float64))
-    errors = [_distance(positions, places, vectors) / norm]
+    positions = _non_negative(activations, negative).permute(0, 2, 3, 1).flatten(0, 2).float().cpu()
+    seed = int(torch.randint(2**31, (), generator=generator))
+    norm, errors = float(positions.norm(dtype=torch.float64)), [1.0]
+    places, vectors, start = None, None, "nndsvd"
     for _ in track(range(iterations), "factorising"):
-        vectors = improved(vectors.T, positions.T @ places, places.T @ places).T
-        places = improved(places, positions @ vectors.T, vectors @ vectors.T)
-        errors.append(_distance(positions, places, vectors) / norm)
-        if errors[-2] - errors[-1] <= tolerance * errors[-2]:
+        places, vectors, _ = non_negative_factorization(
+            positions.numpy(), places, vectors, concepts, init=start, max_iter=1, tol=0, random_state=seed
+        )
+        errors.append(_distance(positions, torch.from_numpy(places), torch.from_numpy(vectors)) / norm)
+        start, converged = "custom", errors[-2] - errors[-1] <= tolerance * errors[-2]
+        if converged:
             break
-    converged = errors[-2] - errors[-1] <= tolerance * errors[-2]
+    places, vectors = (torch.from_numpy(factor).to(activations.device) for factor in (places, vectors))
     order = (places.norm(dim=0) * vectors.norm(dim=1)).argsort(descending=True, stable=True)
     peaks = places.amax(0)[order]
     maps = divided(places[:, order], peaks).reshape(batch, height, width, concepts).permute(0, 3, 1, 2).contiguous()
@@ -84,50 +89,6 @@ def concept_scores(
     """
     with torch.no_grad():
         return head(vectors[:, :, None, None].expand(-1, -1, *size).contiguous())
-
-
-def started(
-    positions: Float[Tensor, "position channel"], concepts: int, generator: torch.Generator
-) -> tuple[Float[Tensor, "position concept"], Float[Tensor, "concept channel"]]:
-    """A start for the factors (NNDSVD): of each leading pair of singular vectors the positive or the negative halves.
-
-    The halves with the larger product are taken. The singular vectors come from a random sketch of the activations
-    (Halko et al. 2011), improved by power iterations.
-    """
-    sketch = min(concepts + 10, *positions.shape)
-    basis = torch.randn((positions.shape[1], sketch), generator=generator).to(positions)
-    for _ in range(4):
-        basis = torch.linalg.qr(positions.T @ (positions @ torch.linalg.qr(basis)[0]))[0]
-    projected = positions @ basis
-    values, turns = torch.linalg.eigh((projected.T @ projected).double())
-    values, turns = values.flip(0)[:concepts].clamp_min(0).sqrt(), turns.flip(1)[:, :concepts].to(positions)
-    left, right = divided(projected @ turns, values.to(positions)), (basis @ turns).T
-    (up, across), (down, along) = _halves(left, right)
-    gains = torch.stack([up.norm(dim=0) * across.norm(dim=1), down.norm(dim=0) * along.norm(dim=1)])
-    positive, strength = gains[0] >= gains[1], (values.to(positions) * gains.amax(0)).sqrt()
-    places, vectors = torch.where(positive, up, down), torch.where(positive[:, None], across, along)
-    places = divided(places, places.norm(dim=0)) * strength
-    return places, divided(vectors, vectors.norm(dim=1, keepdim=True)) * strength[:, None]
-
-
-def improved(
-    factor: Float[Tensor, "row concept"],
-    product: Float[Tensor, "row concept"],
-    gram: Float[Tensor, "concept concept"],
-) -> Float[Tensor, "row concept"]:
-    """One factor's columns, each made the best there is, not below 0, while all others stay as they are.
-
-    `product` is the data times the other factor, `gram` that factor's products with itself.
-    """
-    factor = factor.clone()
-    for column in range(factor.shape[1]):
-        rest = product[:, column] - factor @ gram[:, column]
-        factor[:, column] = (factor[:, column] + divided(rest, gram[column, column])).clamp_min(0)
-    return factor
-
-
-def _halves(left: Tensor, right: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    return (left.relu(), right.relu()), ((-left).relu(), (-right).relu())
 
 
 def _distance(positions: Tensor, places: Tensor, vectors: Tensor) -> float:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from featuremaps.methods.channels import divided
+from featuremaps.methods.channel_weights import divided
 from featuremaps.methods.registry import method
 from featuremaps.rules import Rule
 from featuremaps.rules.biases import Biases

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from featuremaps.methods.baselines import Baseline, baseline_of
-from featuremaps.methods.perturbation import (
+from featuremaps.methods.chunking import (
     Inputs,
     PixelMap,
     Score,
@@ -22,7 +22,7 @@ from featuremaps.methods.registry import method
 @method(paper="Zeiler & Fergus 2014, Visualizing and understanding convolutional networks, section 4.2", level="pixel")
 def occlusion(
     inputs: Inputs,
-    score: Score,
+    box_score: Score,
     *,
     window: int = 0,
     stride: int = 0,
@@ -44,12 +44,12 @@ def occlusion(
     changes = torch.einsum("bhw,rh,cw->brc", differs, rows, columns).flatten(1) > 0
     losses = torch.zeros(changes.shape, dtype=inputs.dtype, device=inputs.device)
     with torch.no_grad():
-        whole = score(inputs)[:, None]
+        whole = box_score(inputs)[:, None]
     order = _changing_first(changes)
     for part in in_chunks(order.shape[1], inputs, chunk, "covering windows"):
         windows = order[:, part]
         covered = rows[windows // len(columns)][..., None] * columns[windows % len(columns)][..., None, :]
-        losses.scatter_(1, windows, (whole - kept_scores(inputs, empty, 1 - covered, score)).to(losses))
+        losses.scatter_(1, windows, (whole - kept_scores(inputs, empty, 1 - covered, box_score)).to(losses))
     grid = torch.where(changes, losses, 0.0).unflatten(1, (len(rows), len(columns)))
     counts = rows.sum(0)[:, None] * columns.sum(0)
     return (torch.einsum("brc,rh,cw->bhw", grid, rows, columns) / counts)[:, None]

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from featuremaps.errors import MethodError, OptionError, did_you_mean
-from featuremaps.looks import Collapse
-from featuremaps.needs import NEEDS
+from featuremaps.methods.needs import NEEDS
+from featuremaps.plotting.rendering import Collapse
+from featuremaps.registry import Registry
 
 Formula = TypeVar("Formula", bound=Callable[..., Any])
 Level = Literal["layer", "pixel"]
@@ -53,8 +54,8 @@ class Method:
         return {name: _converted(self, self.options[name], value) for name, value in options.items()}
 
 
-_METHODS: dict[str, Method] = {}
-METHODS: Mapping[str, Method] = MappingProxyType(_METHODS)
+METHODS: Registry[Method] = Registry("method", "featuremaps.methods", MethodError)
+"""Every formula of this folder, and those that users register."""
 
 
 def method(*, paper: str, level: Level = "layer", collapse: Collapse = "sum") -> Callable[[Formula], Formula]:
@@ -69,8 +70,6 @@ def method(*, paper: str, level: Level = "layer", collapse: Collapse = "sum") ->
         needs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
         unknown = [need for need in needs if need not in NEEDS]
-        if name in _METHODS:
-            raise MethodError(f"a method named {name!r} is registered already, by {_METHODS[name].formula.__module__}.")
         if unknown:
             raise MethodError(
                 f"method {name!r} names {unknown[0]!r}, which nobody supplies.{did_you_mean(unknown[0], NEEDS)} "
@@ -79,9 +78,7 @@ def method(*, paper: str, level: Level = "layer", collapse: Collapse = "sum") ->
         without = [option for option, p in options.items() if p.default is p.empty]
         if without:
             raise MethodError(f"option {without[0]!r} of method {name!r} needs a default value.")
-        if not inspect.getdoc(formula):
-            raise MethodError(f"method {name!r} needs a docstring that says what it returns.")
-        _METHODS[name] = Method(name, formula, needs, MappingProxyType(options), paper, level, collapse)
+        METHODS.add(name, Method(name, formula, needs, MappingProxyType(options), paper, level, collapse), formula)
         return formula
 
     return register
@@ -90,19 +87,19 @@ def method(*, paper: str, level: Level = "layer", collapse: Collapse = "sum") ->
 def find_method(name: str | Callable[..., Any]) -> Method:
     """The method of this name, or that a registered formula belongs to."""
     if not isinstance(name, str):
-        for known in _METHODS.values():
+        for known in METHODS.values():
             if known.formula is name:
                 return known
         shown = getattr(name, "__name__", repr(name))
         raise MethodError(f"{shown} is not a registered method; put @fm.method(paper=…) above the function.")
-    if name in _METHODS:
-        return _METHODS[name]
+    if name in METHODS:
+        return METHODS[name]
     key = name.strip().lower().replace("-", "_").replace("++", "_pp").replace(" ", "_")
-    for known in _METHODS.values():
+    for known in METHODS.values():
         if known.name.replace("_", "") == key.replace("_", ""):
             return known
-    known_names = ", ".join(sorted(_METHODS))
-    raise MethodError(f"there is no method {name!r}.{did_you_mean(key, _METHODS)} Known methods: {known_names}.")
+    known_names = ", ".join(sorted(METHODS))
+    raise MethodError(f"there is no method {name!r}.{did_you_mean(key, METHODS)} Known methods: {known_names}.")
 
 
 def _converted(method: Method, parameter: inspect.Parameter, value: object) -> object:

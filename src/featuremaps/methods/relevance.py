@@ -9,8 +9,8 @@ from torch import Tensor
 from featuremaps.errors import OptionError
 from featuremaps.methods.registry import method
 from featuremaps.rules import Rule
-from featuremaps.rules.composites import COMPOSITES, Bound, CompositeName, Settings, winning
-from featuremaps.rules.relevance import Excitation, Relevance
+from featuremaps.rules.composites import COMPOSITES, Bound, CompositeName, LrpSettings, winning
+from featuremaps.rules.lrp import Excitation, Relevance
 
 Pixels = Float[Tensor, "batch colour height width"]
 Propagate = Callable[[Rule], Tensor]
@@ -39,7 +39,7 @@ def lrp(
     for name, value in (("epsilon", epsilon), ("gamma", gamma)):
         if not value >= 0:
             raise OptionError(f"option {name!r} of lrp is zero or more; got {value}.")
-    settings = Settings(epsilon, gamma, _limit("low", low), _limit("high", high))
+    settings = LrpSettings(epsilon, gamma, _limit("low", low), _limit("high", high))
     return propagate(Relevance(COMPOSITES[composite](settings)))
 
 

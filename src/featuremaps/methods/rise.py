@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from featuremaps.methods.perturbation import Inputs, PixelMap, Score, checked, in_chunks, picture_size
+from featuremaps.methods.chunking import Inputs, PixelMap, Score, checked, in_chunks, picture_size
 from featuremaps.methods.registry import method
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
-from featuremaps.methods.channels import spatial_mean
+from featuremaps.methods.channel_weights import spatial_mean
 from featuremaps.methods.registry import method
 
 Maps = Float[Tensor, "batch channel height width"]

@@ -3,14 +3,15 @@
 Pieces are numbered as the cells of the grid they start from; a number that no pixel carries is an absent piece.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+import math
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from featuremaps.methods.channels import divided
+from featuremaps.methods.channel_weights import divided
 
 Pictures = Float[Tensor, "batch colour height width"]
 Labels = Int[Tensor, "batch height width"]
@@ -21,9 +22,11 @@ COMPACTNESS = 0.7
 
 def segmented(inputs: Pictures, count: int, segmentation: Segmentation) -> tuple[Labels, int]:
     """A piece's number for every pixel, and how many numbers there are: `count`, or nearly."""
-    rows, columns = grid_shape(inputs.shape[2], inputs.shape[3], count)
-    labels = grid(inputs, rows, columns) if segmentation == "grid" else slic(inputs, rows, columns)
-    return labels, rows * columns
+    height, width = inputs.shape[2:]
+    if segmentation == "slic":
+        return slic(inputs, count), slic_count(height, width, count)
+    rows, columns = grid_shape(height, width, count)
+    return grid(inputs, rows, columns), rows * columns
 
 
 def grid_shape(height: int, width: int, count: int) -> tuple[int, int]:
@@ -40,27 +43,43 @@ def grid(inputs: Pictures, rows: int, columns: int) -> Labels:
     return (down[:, None] * columns + across).expand(batch, height, width)
 
 
-def slic(
-    inputs: Pictures, rows: int, columns: int, *, compactness: float = COMPACTNESS, iterations: int = 10
-) -> Labels:
-    """Connected pieces of like colour (Achanta et al. 2012, SLIC superpixels, algorithm 1).
+def slic(inputs: Pictures, count: int, *, compactness: float = COMPACTNESS) -> Labels:
+    """Connected pieces of like colour (Achanta et al. 2012, SLIC superpixels, algorithm 1), by scikit-image.
 
-    k-means over colour and place, from the cells of a grid; a pixel may join the piece of its own cell or of the
-    eight around. Colours are standardised picture by picture; a piece's width counts as much as `compactness`
-    standard deviations of colour. Parts that are cut off from the rest of their piece join a neighbour.
+    k-means over colour and place, from the points of a regular grid. Colours are standardised picture by picture; a
+    piece's width counts as much as `compactness` standard deviations of colour. Parts that are cut off from the rest of
+    their piece join a neighbour (`connected`).
     """
-    points = _points(inputs, rows, columns, compactness)
-    labels = grid(inputs, rows, columns)
-    candidates = list(_neighbours(labels[0], rows, columns))
-    for _ in range(iterations):
-        centres = segment_means(points, labels, rows * columns)
-        best = torch.full(labels.shape, torch.inf, device=inputs.device)
-        for candidate in candidates:
-            distance = (points - centres[:, :, candidate]).square_().sum(1)
-            nearer = distance < best
-            labels = torch.where(nearer, candidate, labels)
-            best = torch.where(nearer, distance, best)
-    return connected(labels, rows * columns)
+    from skimage.segmentation import slic as superpixels
+
+    pictures = inputs.detach().cpu().double()
+    centred = pictures - pictures.mean((2, 3), keepdim=True)
+    colours = divided(centred, centred.square().mean((2, 3), keepdim=True).sqrt()).permute(0, 2, 3, 1).numpy()
+    # scikit-image scales colours to 0..1 first, and its own joining of parts makes more or fewer pieces.
+    options: dict[str, Any] = {"convert2lab": False, "enforce_connectivity": False, "start_label": 0}
+    asked = _to_ask(inputs.shape[2], inputs.shape[3], count)
+    labels = [superpixels(one, asked, compactness / (np.ptp(one) or 1.0), channel_axis=2, **options) for one in colours]
+    return torch.from_numpy(np.stack([connected(one) for one in labels])).to(inputs.device)
+
+
+def slic_count(height: int, width: int, count: int) -> int:
+    """How many pieces `slic` starts from when asked for `count`, whatever the picture."""
+    return _starts(height, width, _to_ask(height, width, count))
+
+
+def _to_ask(height: int, width: int, count: int) -> int:
+    """What to ask scikit-image for: its grid has whole steps, and of a small picture may have twice as many points."""
+    if _starts(height, width, count) <= 1.5 * count:
+        return count
+    return min(range(1, count), key=lambda asked: abs(_starts(height, width, asked) - count))
+
+
+def _starts(height: int, width: int, asked: int) -> int:
+    from skimage.util import regular_grid
+
+    shape = (1, height, width)
+    points = [len(range(size)[along]) for size, along in zip(shape, regular_grid(shape, asked), strict=True)]
+    return math.prod(points)
 
 
 def segment_means(
@@ -74,57 +93,16 @@ def segment_means(
     return divided(sums, sizes.scatter_add_(2, where, torch.ones_like(where, dtype=points.dtype)))
 
 
-def connected(labels: Labels, count: int) -> Labels:
+def connected(labels: Int[np.ndarray, "height width"]) -> Int[np.ndarray, "height width"]:
     """The labels with every piece in one part: of each the largest stays, the others join what lies beside them."""
-    batch = len(labels)
-    parts = _parts(labels).flatten()
-    pieces = (labels + count * torch.arange(batch, device=labels.device)[:, None, None]).flatten()
-    sizes = torch.bincount(parts, minlength=labels.numel())[parts]
-    largest = sizes.new_zeros(batch * count).scatter_reduce_(0, pieces, sizes, "amax")[pieces]
-    number = torch.where(sizes == largest, parts, labels.numel())
-    chosen = number.new_full((batch * count,), labels.numel()).scatter_reduce_(0, pieces, number, "amin")[pieces]
-    labels = torch.where((parts == chosen).view_as(labels), labels, -1)
-    while bool((labels < 0).any()):
-        for one, other in _beside(labels):
-            other.copy_(torch.where(other < 0, one, other))
-            one.copy_(torch.where(one < 0, other, one))
-    return labels
+    from skimage.measure import label
+    from skimage.segmentation import watershed
 
-
-def _points(
-    inputs: Pictures, rows: int, columns: int, compactness: float
-) -> Float[Tensor, "batch feature height width"]:
-    """Colours, standardised picture by picture, and places in widths of a cell times the compactness."""
-    batch, _, height, width = inputs.shape
-    centred = inputs - inputs.mean((2, 3), keepdim=True)
-    colours = divided(centred, centred.square().mean((2, 3), keepdim=True).sqrt())
-    down = (torch.arange(height).to(inputs) * rows / height * compactness)[:, None].expand(height, width)
-    across = (torch.arange(width).to(inputs) * columns / width * compactness).expand(height, width)
-    return torch.cat([colours, torch.stack([down, across]).expand(batch, 2, height, width)], 1)
-
-
-def _neighbours(cells: Int[Tensor, "height width"], rows: int, columns: int) -> Iterator[Int[Tensor, "height width"]]:
-    """For every pixel the number of its own cell, then of each of the eight around it; at the border the nearest."""
-    row, column = cells // columns, cells % columns
-    for down, across in sorted(((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)), key=lambda step: step != (0, 0)):
-        yield (row + down).clamp(0, rows - 1) * columns + (column + across).clamp(0, columns - 1)
-
-
-def _parts(labels: Labels) -> Labels:
-    """A number for each connected part of equal labels: that of its first pixel."""
-    roots = torch.arange(labels.numel(), device=labels.device)
-    while True:
-        found = roots.clone()
-        for (one, other), (left, right) in zip(_beside(labels), _beside(roots.view_as(labels)), strict=True):
-            same = one == other
-            low = torch.minimum(left, right)[same]
-            found.scatter_reduce_(0, torch.maximum(left, right)[same], low, "amin")
-        found = found[found]
-        if torch.equal(found, roots):
-            return roots.view_as(labels)
-        roots = found
-
-
-def _beside(values: Labels) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Views of all pairs of pixels that lie beside and below each other."""
-    return (values[:, :, :-1], values[:, :, 1:]), (values[:, :-1], values[:, 1:])
+    parts = label(labels, background=-1, connectivity=1)
+    numbers, first, sizes = np.unique(parts, return_index=True, return_counts=True)
+    order = np.lexsort((-numbers, sizes))  # the largest last, of equals the first
+    largest = np.zeros(labels.max() + 1, np.int64)
+    largest[labels.flat[first[order]]] = numbers[order]
+    kept = np.where(parts == largest[labels], labels + 1, 0)
+    joined: np.ndarray = watershed(np.zeros(labels.shape), kept, connectivity=1)
+    return joined.astype(np.int64) - 1

@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.report.data import section
 from featuremaps.report.encode import alone, picture_json
 from featuremaps.report.explanations import Display
 from featuremaps.report.sprites import reduced, rounded, sprite
@@ -85,6 +86,7 @@ class BrowsedPicture:
         }
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class ChannelsSection:
     """Pictures with every channel of the layers asked for; `megabytes` is about what its maps may take in the file.

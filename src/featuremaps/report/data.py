@@ -1,13 +1,14 @@
 """What a report says, apart from how it looks: a title, findings, a list of sections, and how it was made.
 
-A section is one dataclass with a `kind`, and one viewer module of the same name in `viewer/sections/`.
+A section is one dataclass with a `kind` under `@section`, and one viewer module of the same name.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from featuremaps.errors import FeatureMapsError
+from featuremaps.registry import Registry
 from featuremaps.report.palettes import palettes
 
 SCHEMA = 1
@@ -32,6 +33,22 @@ class Section(Protocol):
         """Everything that the viewer module needs, in JSON's own types."""
 
 
+SECTIONS: Registry[type[Section]] = Registry("section", "featuremaps.report")
+"""The parts that a report may have, by kind."""
+
+SectionClass = TypeVar("SectionClass", bound=type[Any])
+
+
+def section(kind: SectionClass) -> SectionClass:
+    """Register a class of sections under its `kind`.
+
+    The viewer module that draws it is `viewer/sections/KIND.js`, or `KIND.js` beside the module of another package.
+    """
+    SECTIONS.add(kind.kind, kind, kind)
+    return kind
+
+
+@section
 @dataclass(frozen=True)
 class FailedSection:
     """A section that could not be made, and why: shown in its place, so that nothing goes missing unsaid."""
@@ -74,7 +91,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a report was made, in enough detail to make it again."""
+    """How a report was made, in enough detail to make it again; `settings` are the seed and the precision, if any."""
 
     model: str
     source: str = ""
@@ -83,16 +100,17 @@ class Provenance:
     methods: tuple[MethodNote, ...] = ()
     targets: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
-    seed: int | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
     device: str = ""
-    precision: str = ""
     command: str = ""
     created: str = ""
 
     def to_json(self) -> dict[str, object]:
-        """The fields under their own names."""
+        """The fields under their own names, and the settings under theirs."""
+        fields = {name: value for name, value in vars(self).items() if name != "settings"}
         return {
-            **vars(self),
+            **fields,
+            **{"seed": None, "precision": "", **self.settings},
             "layers": list(self.layers),
             "methods": [asdict(method) for method in self.methods],
             "targets": list(self.targets),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from featuremaps.survey.against import Rivalry
+from featuremaps.report.data import section
+from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_vs_model import Rivalry
 from featuremaps.survey.charts.detections import roc_chart, score_distributions_chart
-from featuremaps.survey.charts.look import Chart, shared
-from featuremaps.survey.detection import Detection
+from featuremaps.survey.charts.theme import Chart, shared
 
 MODEL = "the model's own answer"
 
@@ -38,13 +39,14 @@ class TestedDetector:
         """For each domain the distributions of the scores, and the ROC curve with the model's own answer."""
         return [
             (
-                score_distributions_chart(found),
-                roc_chart({self.label: found}, rivals={} if rivalry is None else {MODEL: rivalry.model}),
+                score_distributions_chart(detection.scored_pictures),
+                roc_chart({self.label: detection.roc_curve}, rivals={} if rivalry is None else {MODEL: rivalry.model}),
             )
-            for _, found, rivalry in self.domains
+            for _, detection, rivalry in self.domains
         ]
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class DetectorsSection:
     """Detectors, a class each."""

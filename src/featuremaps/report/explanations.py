@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.report.data import section
 from featuremaps.report.encode import alone, picture_json, quantise
 from featuremaps.report.palettes import check_colormap, is_diverging
 
@@ -116,6 +117,7 @@ class Display:
             )
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class Explanations:
     """Pictures with the maps that explain them."""

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.report.data import section
 from featuremaps.report.palettes import check_colormap
 from featuremaps.report.sprites import rounded, sprite
 
@@ -42,6 +43,7 @@ class FilterTile:
             raise OptionError(f"FilterTile({self.number}): give either a picture or a failure; {given} given.")
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class FiltersSection:
     """The filters of `layer`. `shape` describes the layer in words, `scaling` how weights became colours.

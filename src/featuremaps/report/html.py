@@ -8,9 +8,10 @@ from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 
 from featuremaps.errors import OptionError
-from featuremaps.report.data import ReportData
+from featuremaps.report.data import ReportData, Section
 from featuremaps.survey.charts.library import library, page_files
 
 PREFIX = "featuremaps/"
@@ -48,18 +49,34 @@ def _json(content: object) -> str:
 
 def render(report: ReportData) -> str:
     """The report as one HTML page without a single reference to anything outside it."""
-    return page_parts("page.html.j2", report.title, report.to_json(), report.findings)
+    modules = [own_module(section) for section in report.sections]
+    return page_parts("page.html.j2", report.title, report.to_json(), report.findings, dict(filter(None, modules)))
 
 
-def page_parts(template_name: str, title: str, content: Mapping[str, object], findings: Sequence[str] = ()) -> str:
+def own_module(section: Section) -> tuple[str, str] | None:
+    """Where a section of another package is drawn: its viewer module's path in the viewer, and its text."""
+    package, _, _ = type(section).__module__.rpartition(".")
+    if package.partition(".")[0] == "featuremaps" or not package:
+        return None
+    module = files(package) / f"{section.kind}.js"
+    return (f"sections/{section.kind}.js", module.read_text(encoding="utf-8")) if module.is_file() else None
+
+
+def page_parts(
+    template_name: str,
+    title: str,
+    content: Mapping[str, object],
+    findings: Sequence[str] = (),
+    modules: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """A page of the viewer from one of its templates: style sheets and modules inside, `content` as its payload.
 
-    The library that draws charts comes with it where a section has any.
+    `modules` are those of other packages. The library that draws charts comes with it where a section has any.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    sources = viewer_files()
+    sources = viewer_files() | dict(modules)
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = template.from_string(sources[template_name]).render(
         title=title,

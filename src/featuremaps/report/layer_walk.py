@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.report.data import section
 from featuremaps.report.encode import alone, picture_json
 from featuremaps.report.palettes import check_colormap
 from featuremaps.report.sprites import rounded, sprite
@@ -81,6 +82,7 @@ class WalkedPicture:
         return {"name": self.name, "seen": picture_json(self.seen), "layers": layers}
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class LayerWalkSection:
     """Pictures with all layers they pass through. `ranked_by` says what the strongest maps are ranked by.

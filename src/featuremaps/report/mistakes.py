@@ -7,15 +7,17 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from featuremaps.report.data import section
 from featuremaps.report.encode import picture_json
 from featuremaps.report.sprites import rounded
 from featuremaps.report.survey_pictures import LONGEST, QUALITY
-from featuremaps.survey.confusion import Confusion
-from featuremaps.survey.mistakes import Mistake
+from featuremaps.survey.analysis.confusion import Confusion
+from featuremaps.survey.analysis.mistakes import Mistake
 
 MOST_CLASSES = 12
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class MistakesSection:
     """The confusion of the model's answers and pictures of its mistakes, the most certain first, of `total`."""

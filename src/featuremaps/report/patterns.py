@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from PIL.Image import Image
 
+from featuremaps.report.data import section
 from featuremaps.report.encode import alone, picture_json
 from featuremaps.report.sprites import rounded
 
@@ -55,6 +56,7 @@ class Pattern:
         }
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class PatternsSection:
     """Units, each with its real pictures first: people predict a channel better from those than from drawings."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from featuremaps.report.data import section
 from featuremaps.report.encode import alone
 from featuremaps.report.survey_pictures import SurveyPicture
 
@@ -38,6 +39,7 @@ class ClassChannels:
         return {"label": self.label, "words": self.words, "article": self.article, "channels": channels}
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class SpecialistsSection:
     """Classes with their channels."""

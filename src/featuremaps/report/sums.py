@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from featuremaps.survey.charts.look import shared
-from featuremaps.survey.charts.sums import shown_rows, sums_charts
-from featuremaps.survey.sums import Sums
+from featuremaps.report.data import section
+from featuremaps.survey.analysis.channel_sums import Sums
+from featuremaps.survey.charts.sums import shown_rows
+from featuremaps.survey.charts.theme import shared
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class SumsSection:
     """Sums of groups of channels; `names` are the pictures', `words` one sentence for each group.
@@ -26,7 +28,7 @@ class SumsSection:
 
     def to_json(self) -> dict[str, object]:
         """A chart by picture and one of distributions for each group, and the data that the former share."""
-        charts, datasets = shared(sums_charts(self.sums, self.names, len(self.sums)))
+        charts, datasets = shared(self.sums.charts(self.names, len(self.sums)))
         labelled = int((self.sums.labels >= 0).sum())
         return {
             "caption": self.caption,

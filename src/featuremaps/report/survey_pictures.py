@@ -11,7 +11,7 @@ from torch import Tensor
 
 from featuremaps.report.encode import picture_json
 from featuremaps.report.sprites import rounded
-from featuremaps.survey.top_pictures import TopPicture
+from featuremaps.survey.analysis.top_pictures import TopPicture
 
 LONGEST = 160
 """The longest side of a picture in these sections, in pixels."""

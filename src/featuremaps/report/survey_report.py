@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from featuremaps.report.data import Provenance, Rejection, ReportData
 from featuremaps.report.html import write
-from featuremaps.report.surveyed import survey_sections
+from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.survey import Survey
 
 
@@ -47,7 +47,7 @@ def survey_report(
             preprocessing=manifest.described.get("preprocessing", ""),
             layers=tuple(survey.layers),
             versions={"python": platform.python_version(), "featuremaps": version("featuremaps")},
-            precision=manifest.precision,
+            settings={"precision": manifest.precision},
             command=command,
             created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         ),

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.chunks import in_chunks
-from featuremaps.images import Picture
-from featuremaps.record import take
-from featuremaps.sight import Seen
-from featuremaps.state import preserved
-from featuremaps.survey.stored import StoredSurvey
+from featuremaps.pictures.load import Picture
+from featuremaps.pictures.seen import Seen
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.record import take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import preserved
+from featuremaps.survey.storage.reader import StoredSurvey
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,27 +52,24 @@ def layer_facts(survey: StoredSurvey, layer: str, near: int = 6) -> LayerFacts:
     return LayerFacts(profile, nearest, np.take_along_axis(correlations, nearest, 1))
 
 
-def seen_pictures(survey: StoredSurvey, anatomy: Anatomy, rows: Sequence[int]) -> list[Seen]:
+def seen_pictures(survey: StoredSurvey, studied: StudiedModel, rows: Sequence[int]) -> list[Seen]:
     """What the model sees of some of a survey's pictures."""
-    prepare = anatomy.preprocessing
+    prepare = studied.preprocessing
     pictures = (Picture(survey.pictures.names[row], survey.picture(row)) for row in rows)
     return [Seen(picture, prepare(picture), prepare) for picture in pictures]
 
 
 def maps_of_units(
-    anatomy: Anatomy, layer: str, seen: Sequence[Seen], wanted: Sequence[Sequence[int]]
+    studied: StudiedModel, layer: str, seen: Sequence[Seen], wanted: Sequence[Sequence[int]]
 ) -> dict[tuple[int, int], Float[Tensor, "height width"]]:
     """The maps of the `wanted` channels of each picture, by (picture, channel): each picture runs once."""
-    found: dict[tuple[int, int], Tensor] = {}
-    with preserved(anatomy.model) as session:
-
-        def run(batch: Tensor, indices: list[int]) -> None:
-            maps = take(session, batch, [layer], gradients=False, stop_early=True).activations[layer]
-            for place, index in enumerate(indices):
-                channels = list(wanted[index])
-                own = maps[place, torch.tensor(channels, device=maps.device)].float().cpu()
-                found.update({(index, channel): own[i] for i, channel in enumerate(channels)})
-
-        for _ in in_chunks([one.input for one in seen], 16, run, f"maps of {layer}"):
-            pass
-    return found
+    unit_maps: dict[tuple[int, int], Tensor] = {}
+    with preserved(studied.model) as session:
+        for batch in batches([picture.input for picture in seen], 16, f"maps of {layer}"):
+            with batch:
+                maps = take(session, batch.inputs, [layer], gradients=False, stop_early=True).activations[layer]
+                for picture, of_picture in zip(batch.rows, maps, strict=True):
+                    channels = torch.tensor(list(wanted[picture]), device=maps.device)
+                    chosen = of_picture[channels].float().cpu()
+                    unit_maps |= {(picture, channel): chosen[i] for i, channel in enumerate(channels.tolist())}
+    return unit_maps

@@ -13,15 +13,15 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image
 
-from featuremaps.anatomy import Anatomy
 from featuremaps.errors import OptionError
-from featuremaps.projecting import receptive_box
+from featuremaps.projection.project import receptive_box
 from featuremaps.report.encode import picture_file
 from featuremaps.report.html import page_parts
 from featuremaps.report.sprites import rounded
 from featuremaps.report.survey_pictures import QUALITY, mask_uri
 from featuremaps.report.unit_facts import LayerFacts, layer_facts, maps_of_units, seen_pictures
-from featuremaps.survey.stored import StoredSurvey
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.storage.reader import StoredSurvey
 
 PART = 512
 """How many units one data file holds."""
@@ -43,14 +43,14 @@ def write_unit_pages(
     survey: StoredSurvey,
     folder: str | Path,
     units: Sequence[str] | None = None,
-    anatomy: Anatomy | None = None,
+    studied: StudiedModel | None = None,
     *,
     n: int = 9,
     drawings: Mapping[str, Image.Image] = MappingProxyType({}),
 ) -> Path:
     """Write a page for each of `units` (every one of the survey if not given); return the path of `unit.html`.
 
-    A unit's address is `unit.html#layer4-452`. With `anatomy`, the model, a unit's maps are laid over the `n` strongest
+    A unit's address is `unit.html#layer4-452`. With `studied`, the model, a unit's maps are laid over the `n` strongest
     pictures. `drawings` are pictures by unit. What was written before is replaced file by file.
     """
     if n < 1:
@@ -60,7 +60,7 @@ def write_unit_pages(
         (target / part).mkdir(parents=True, exist_ok=True)
     layers = _layers(survey, units)
     for layer in layers:
-        for name, content in _parts(survey, anatomy, layer, n, drawings, target):
+        for name, content in _parts(survey, studied, layer, n, drawings, target):
             text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
             (target / "data" / name).write_text(f"featuremapsUnits({text});\n", encoding="utf-8")
     index = {
@@ -87,7 +87,7 @@ def _layers(survey: StoredSurvey, units: Sequence[str] | None) -> list[_Layer]:
 
 def _parts(
     survey: StoredSurvey,
-    anatomy: Anatomy | None,
+    studied: StudiedModel | None,
     layer: _Layer,
     n: int,
     drawings: Mapping[str, Image.Image],
@@ -99,7 +99,7 @@ def _parts(
     for start in range(0, len(layer.channels), PART):
         own = layer.channels[start : start + PART]
         rows = sorted({int(row) for channel in own for row in tops["row"][channel]})
-        pictures, maps = _pictures(survey, anatomy, layer, own, rows, tops, target)
+        pictures, maps = _pictures(survey, studied, layer, own, rows, tops, target)
         found = [
             {
                 "channel": channel,
@@ -116,7 +116,7 @@ def _parts(
 
 def _pictures(
     survey: StoredSurvey,
-    anatomy: Anatomy | None,
+    studied: StudiedModel | None,
     layer: _Layer,
     channels: Sequence[int],
     rows: list[int],
@@ -125,11 +125,11 @@ def _pictures(
 ) -> tuple[dict[int, object], dict[tuple[int, int], str]]:
     """Names, labels and files of the pictures shown, and the maps over them by (row, channel)."""
     classes, labels = survey.classes, survey.pictures.labels
-    seen = [] if anatomy is None else seen_pictures(survey, anatomy, rows)
+    seen = [] if studied is None else seen_pictures(survey, studied, rows)
     maps: dict[tuple[int, int], str] = {}
-    if anatomy is not None:
+    if studied is not None:
         wanted = [[c for c in channels if row in tops["row"][c]] for row in rows]
-        found = maps_of_units(anatomy, layer.name, seen, wanted)
+        found = maps_of_units(studied, layer.name, seen, wanted)
         maps = {(rows[place], channel): mask_uri(map) for (place, channel), map in found.items()}
     shown: dict[int, object] = {}
     for place, row in enumerate(rows):

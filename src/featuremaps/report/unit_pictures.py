@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from featuremaps.report.data import section
 from featuremaps.report.encode import alone
 from featuremaps.report.survey_pictures import SurveyPicture
 
@@ -23,6 +24,7 @@ class PicturedUnit:
         return {"unit": self.unit, "label": self.label, "words": self.words, "rows": rows}
 
 
+@section
 @dataclass(frozen=True, eq=False)
 class UnitPicturesSection:
     """Units with rows of pictures."""

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from featuremaps.rules.graph_origin import depends_on_input
 from featuremaps.rules.operations import Function, Operation
-from featuremaps.rules.provenance import depends_on_input
 
 _SETTINGS = {
     "conv": {"stride": 1, "padding": 0, "dilation": 1, "groups": 1},

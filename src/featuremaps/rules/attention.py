@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.rules.explicit import written_out
 from featuremaps.rules.operations import Operation
 from featuremaps.rules.rule import Rule
+from featuremaps.rules.unfused_attention import written_out
 
 
 class AttentionMaps(Rule):

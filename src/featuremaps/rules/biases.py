@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.rules.baseline_pairs import by_picture, is_constant
 from featuremaps.rules.operations import ACTIVATIONS, POINTWISE, Operation
-from featuremaps.rules.pairs import by_picture, is_constant
 from featuremaps.rules.rule import Rule, counted
 
 _POSITION = {"conv": 2, "conv_transpose": 2, "linear": 2, "layer_norm": 3, "group_norm": 3}

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from featuremaps.rules.shares import (
+from featuremaps.rules.lrp_linear import (
     STABILISER,
     LinearRule,
     Part,
@@ -57,7 +57,7 @@ class Composite:
 
 
 @dataclass(frozen=True, eq=False)
-class Settings:
+class LrpSettings:
     """What the rules of a composite take. Without `low` or `high`, the lowest or highest value per colour is taken."""
 
     epsilon: float = 1e-6
@@ -66,7 +66,7 @@ class Settings:
     high: Bound = None
 
 
-COMPOSITES: Mapping[CompositeName, Callable[[Settings], Composite]] = {
+COMPOSITES: Mapping[CompositeName, Callable[[LrpSettings], Composite]] = {
     "epsilon": lambda given: replace(_alike(epsilon_rule(given.epsilon)), stabiliser=given.epsilon),
     "gamma": lambda given: _alike(gamma_rule(given.gamma)),
     "z_plus": lambda _: _alike(z_plus_rule()),

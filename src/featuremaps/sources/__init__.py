@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.scope import Scope
-from featuremaps.sources.registry import SOURCES, Loaded, read
+from featuremaps.sources.loaded import Loaded
+from featuremaps.sources.registry import SOURCES, read, source
 
-__all__ = ["SOURCES", "Loaded", "load"]
+__all__ = ["SOURCES", "Loaded", "load", "source"]
 
 
 def load(

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from featuremaps import demo
 from featuremaps.errors import SourceError
-from featuremaps.sources.registry import Loaded
+from featuremaps.sources.loaded import Loaded
+from featuremaps.sources.registry import source
 
 
+@source("demo")
 def load(name: str, weights: Path | None) -> Loaded:
     """`"demo"` (learned a shortcut) or `"demo-fixed"` (did not)."""
     if weights is not None:

@@ -8,9 +8,11 @@ from torch import nn
 
 from featuremaps.errors import SourceError, did_you_mean
 from featuremaps.sources.checkpoint import fit_weights, read_weights
-from featuremaps.sources.registry import Loaded
+from featuremaps.sources.loaded import Loaded
+from featuremaps.sources.registry import source
 
 
+@source("factory")
 def load(spec: str, weights: Path | None) -> Loaded:
     """Call `factory()` in `package.module`, found on the path or in the current folder.
 

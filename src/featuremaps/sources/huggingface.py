@@ -8,7 +8,8 @@ from torch import Tensor
 
 from featuremaps.errors import SourceError
 from featuremaps.sources.checkpoint import fit_weights, read_weights
-from featuremaps.sources.registry import Loaded, needs_package
+from featuremaps.sources.loaded import Loaded, needs_package
+from featuremaps.sources.registry import source
 
 
 class Processor:
@@ -26,6 +27,7 @@ class Processor:
         return f"{type(self.processor).__name__}(size={getattr(self.processor, 'size', None)})"
 
 
+@source("hf")
 def load(name: str, weights: Path | None) -> Loaded:
     """A repository of the hub or a folder with `config.json`; code in a repository is never run."""
     transformers = needs_package("transformers", "transformers")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import SourceError
-from featuremaps.sources.registry import Loaded, needs_package
+from featuremaps.sources.loaded import Loaded, needs_package
+from featuremaps.sources.registry import source
 
 
 class ChannelsFirst(nn.Module):
@@ -25,6 +26,7 @@ class ChannelsFirst(nn.Module):
         return self._model[0](inputs.movedim(1, -1))
 
 
+@source("keras")
 def load(name: str, weights: Path | None) -> Loaded:
     """A `.keras` file, read in safe mode; pictures are resized to the model's input and given as 0..1."""
     if weights is not None:

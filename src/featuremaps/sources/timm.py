@@ -4,9 +4,11 @@ from pathlib import Path
 
 from featuremaps.errors import SourceError, did_you_mean
 from featuremaps.sources.checkpoint import class_count, fit_weights, read_weights
-from featuremaps.sources.registry import Loaded, needs_package
+from featuremaps.sources.loaded import Loaded, needs_package
+from featuremaps.sources.registry import source
 
 
+@source("timm")
 def load(name: str, weights: Path | None) -> Loaded:
     """`name` as timm lists it; with its pretrained weights, or those in a file."""
     timm = needs_package("timm", "timm")

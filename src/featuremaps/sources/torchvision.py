@@ -7,9 +7,11 @@ from torch import nn
 
 from featuremaps.errors import SourceError, did_you_mean
 from featuremaps.sources.checkpoint import class_count, fit_weights, read_weights
-from featuremaps.sources.registry import Loaded
+from featuremaps.sources.loaded import Loaded
+from featuremaps.sources.registry import source
 
 
+@source("torchvision")
 def load(name: str, weights: Path | None) -> Loaded:
     """`name` as torchvision lists it; with its default weights, or those in a file."""
     from torchvision.models import get_model_weights, list_models

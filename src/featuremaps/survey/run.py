@@ -8,71 +8,53 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from featuremaps.anatomy import Anatomy
-from featuremaps.errors import OptionError, SurveyError
-from featuremaps.needs import Precision
+from featuremaps.errors import SurveyError
 from featuremaps.progress import meter
-from featuremaps.state import preserved
-from featuremaps.survey.computing import compute_shard
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import preserved
 from featuremaps.survey.datasets import examples_of
-from featuremaps.survey.finishing import finish
-from featuremaps.survey.loading import stream
-from featuremaps.survey.preparing import Job, Options, prepared
-from featuremaps.survey.shards import Standing, admit_shard, write_shard
-from featuremaps.survey.store import alone_in
+from featuremaps.survey.engine.compute_shard import compute_shard
+from featuremaps.survey.engine.loader import stream
+from featuremaps.survey.engine.options import SurveyOptions
+from featuremaps.survey.engine.plan import Job, prepared
+from featuremaps.survey.storage.atomic_files import alone_in
+from featuremaps.survey.storage.final_tables import finish
+from featuremaps.survey.storage.shard_files import Standing, admit_shard, write_shard
 from featuremaps.survey.survey import Survey, open_survey
-from featuremaps.view import Preprocessing
 
 
 def run_survey(
-    anatomy: Anatomy,
-    preprocessing: Preprocessing,
+    studied: StudiedModel,
     dataset: Any,
-    layers: str | Sequence[str] = "last",
-    out: str | Path = "survey",
+    layers: str | Sequence[str],
+    out: str | Path,
+    options: SurveyOptions,
     *,
-    classes: Sequence[str] | None = None,
-    model_name: str = "",
     image: str | None = None,
     label: str | None = None,
     labels: Sequence[str] | None = None,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    precision: Precision = "float32",
-    predictions: bool | None = None,
-    shard: int | None = None,
-    keep: int = 100,
-    resume: bool = True,
-    engine: str = "local",
 ) -> Survey:
     """Survey `layers` over a dataset into the folder `out`; called again after a stop, it goes on.
 
-    `classes` names the model's outputs, `labels` the dataset's labels in order; `image` and `label` name columns.
-    `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
-    nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures
-    are computed between two writes. `engine` "ray" computes shards on a Ray cluster. Raises `SurveyError` where `out`
-    holds another survey, or any and not `resume`, or is being written by another process.
+    `labels` names the dataset's labels in order; `image` and `label` name columns. Raises `SurveyError` where `out`
+    holds another survey, or any and not `options.resume`, or is being written by another process.
     """
-    run = engine_named(engine)
-    options = Options(batch_size, workers, precision, predictions, shard, keep, resume)
+    run = engine_named(options.engine)
     examples = examples_of(dataset, image=image, label=label, classes=labels)
-    names = None if classes is None else tuple(classes)
     with alone_in(Path(out)):
-        job = prepared(anatomy, preprocessing, examples, layers, Path(out), options, model_name, names)
+        job = prepared(studied, examples, layers, Path(out), options)
         if not job.store.manifest.complete:
             complete(job, run(job))
-    return open_survey(out, dataset=examples, anatomy=anatomy)
+    return open_survey(out, dataset=examples, studied=studied)
 
 
 def engine_named(name: str) -> Callable[[Job], Standing]:
     """What writes the missing shards of a job, "local" in this process or on "ray", and gives what then stands."""
     if name == "ray":
-        from featuremaps.survey.ray import needed, run_on_ray
+        from featuremaps.survey.engine.ray import needed, run_on_ray
 
         needed()
         return run_on_ray
-    if name != "local":
-        raise OptionError(f"engine is 'local' or 'ray'; got {name!r}.")
     return run_here
 
 

@@ -5,40 +5,40 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featuremaps.anatomy import Anatomy
 from featuremaps.errors import OptionError, SurveyError
-from featuremaps.survey.fingerprint import check_made_with
-from featuremaps.survey.manifest import read_manifest
-from featuremaps.survey.stored import StoredSurvey
-from featuremaps.survey.surveyed import Pool
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.storage.fingerprint import check_made_with
+from featuremaps.survey.storage.manifest import read_manifest
+from featuremaps.survey.storage.pooled import Pooling
+from featuremaps.survey.storage.reader import StoredSurvey
 
 if TYPE_CHECKING:
-    from featuremaps.survey.confusion import Confusion
-    from featuremaps.survey.detecting import ThresholdRule
-    from featuremaps.survey.detector import Detector, Rule
-    from featuremaps.survey.mistakes import Mistakes
-    from featuremaps.survey.separation import Separation
-    from featuremaps.survey.specialists import Specialists
-    from featuremaps.survey.sums import Sums
-    from featuremaps.survey.top_pictures import TopPictures, Which
+    from featuremaps.survey.analysis.channel_sums import Sums
+    from featuremaps.survey.analysis.confusion import Confusion
+    from featuremaps.survey.analysis.detector import Detector, ScoringRule
+    from featuremaps.survey.analysis.fit_detector import ThresholdRule
+    from featuremaps.survey.analysis.mistakes import Mistakes
+    from featuremaps.survey.analysis.separation import Separation
+    from featuremaps.survey.analysis.specialists import Specialists
+    from featuremaps.survey.analysis.top_pictures import TopPictures, Which
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Survey(StoredSurvey):
     """What every channel of some layers did over a whole dataset, on disk. `classes` are the labels' names, in order.
 
-    `layer` may be left out of a question where only one was surveyed. With an `anatomy`, the model it was made of,
+    `layer` may be left out of a question where only one was surveyed. With an `studied`, the model it was made of,
     places are framed in the original pictures and detectors can run.
     """
 
-    anatomy: Anatomy | None = field(default=None, repr=False)
+    studied: StudiedModel | None = field(default=None, repr=False)
 
-    def made_of(self, anatomy: Anatomy) -> "Survey":
+    def made_of(self, studied: StudiedModel) -> "Survey":
         """The same survey, with the model it was made of; `SurveyError` where that is another one."""
-        if self.anatomy is anatomy:
+        if self.studied is studied:
             return self
-        check_made_with(self.manifest, anatomy.model, anatomy.preprocessing, self.path)
-        return replace(self, anatomy=anatomy)
+        check_made_with(self.manifest, studied.model, studied.preprocessing, self.path)
+        return replace(self, studied=studied)
 
     def with_outputs(self, names: tuple[str, ...]) -> "Survey":
         """The same survey with names for the model's outputs, where it has none."""
@@ -54,16 +54,16 @@ class Survey(StoredSurvey):
         Cut to what the unit sees, where the model is known; with `maps`, which runs it, the unit's map over each.
         `OptionError` for `maps` of a survey that was opened without its model.
         """
-        from featuremaps.survey.top_pictures import top_pictures
+        from featuremaps.survey.analysis.top_pictures import top_pictures
 
-        if maps and self.anatomy is None:
+        if maps and self.studied is None:
             raise OptionError(
                 "maps=True runs the model on the pictures, and this survey was opened without it. Open it with its "
                 f"model: scope.open_survey({str(self.path)!r})."
             )
-        known = self.anatomy.preprocessing if self.anatomy else None
+        known = self.studied.preprocessing if self.studied else None
         return top_pictures(
-            self, unit, n, which, label=label, anatomy=self.anatomy if maps else None, preprocessing=known
+            self, unit, n, which, label=label, studied=self.studied if maps else None, preprocessing=known
         )
 
     def specialists(
@@ -73,16 +73,16 @@ class Survey(StoredSurvey):
         per_image: int = 25,
         per_class: int = 25,
         unique: bool = True,
-        by: Pool = "mean",
+        by: Pooling = "mean",
     ) -> "Specialists":
         """For each class the channels most often among its pictures' strongest, less what other classes share."""
-        from featuremaps.survey.specialists import specialists
+        from featuremaps.survey.analysis.specialists import specialists
 
         return specialists(self, layer, per_image=per_image, per_class=per_class, unique=unique, by=by)
 
-    def separation(self, layer: str | None = None, *, by: Pool = "mean", level: float = 0.95) -> "Separation":
+    def separation(self, layer: str | None = None, *, by: Pooling = "mean", level: float = 0.95) -> "Separation":
         """How well each channel separates each class from the rest: areas under the curve, with intervals."""
-        from featuremaps.survey.separation import separation
+        from featuremaps.survey.analysis.separation import separation
 
         return separation(self, layer, by=by, level=level)
 
@@ -91,7 +91,7 @@ class Survey(StoredSurvey):
         channels_by_class: "Mapping[str, Sequence[int]] | Specialists | None" = None,
         layer: str | None = None,
         *,
-        by: Pool = "mean",
+        by: Pooling = "mean",
     ) -> "Sums":
         """For every picture the summed activation of each class's channels.
 
@@ -99,8 +99,8 @@ class Survey(StoredSurvey):
         detector takes them; where only one class has pictures, its specialists. `sums(survey.specialists())` is the
         article's procedure.
         """
-        from featuremaps.survey.specialists import Specialists
-        from featuremaps.survey.sums import own_channels, sums
+        from featuremaps.survey.analysis.channel_sums import own_channels, sums
+        from featuremaps.survey.analysis.specialists import Specialists
 
         if channels_by_class is None:
             channels_by_class = own_channels(self, layer, by)
@@ -112,42 +112,42 @@ class Survey(StoredSurvey):
         label: str | int,
         channels: Sequence[int] | None = None,
         *,
-        rule: "Rule" = "sum",
+        rule: "ScoringRule" = "sum",
         threshold: "ThresholdRule" = "youden",
         layer: str | None = None,
-        by: Pool = "mean",
+        by: Pooling = "mean",
         most: int = 25,
     ) -> "Detector":
         """A detector of one class from its channels alone, with a threshold chosen on this survey's pictures.
 
         `threshold` is "youden", {"false_alarm": x}, {"recall": x} or a score. Try it on others with `.test(survey)`.
         """
-        from featuremaps.survey.detecting import detector
+        from featuremaps.survey.analysis.fit_detector import detector
 
-        model = self.anatomy.model if self.anatomy else None
+        model = self.studied.model if self.studied else None
         return detector(
             self, label, channels, rule=rule, threshold=threshold, layer=layer, pooling=by, model=model, most=most
         )
 
     def confusion(self, *, names: Mapping[str, str] | None = None) -> "Confusion":
         """The model's own predictions against the labels; `names` maps labels to outputs that are called otherwise."""
-        from featuremaps.survey.confusion import confusion
+        from featuremaps.survey.analysis.confusion import confusion
 
         return confusion(self, names=names)
 
     def mistakes(self, sums: "Sums | None" = None, *, names: Mapping[str, str] | None = None) -> "Mistakes":
         """The pictures that the model calls wrongly, and with `sums` which class's channels were louder."""
-        from featuremaps.survey.mistakes import mistakes
+        from featuremaps.survey.analysis.mistakes import mistakes
 
         return mistakes(self, sums, names=names)
 
 
-def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None = None) -> Survey:
+def open_survey(path: str | Path, dataset: Any = None, studied: StudiedModel | None = None) -> Survey:
     """The survey in a folder; only its manifest is read now.
 
-    `dataset` is where pictures are taken from that are no files, or have moved; with an `anatomy` places are framed in
+    `dataset` is where pictures are taken from that are no files, or have moved; with an `studied` places are framed in
     the originals and detectors run. Raises `SurveyError` where the folder holds no survey, an unfinished or damaged
-    one, one of a newer version, or one of another model or preprocessing than the anatomy's.
+    one, one of a newer version, or one of another model or preprocessing than the studied's.
     """
     folder = Path(path).expanduser()
     manifest = read_manifest(folder)
@@ -165,4 +165,4 @@ def open_survey(path: str | Path, dataset: Any = None, anatomy: Anatomy | None =
             "Make the same survey again: only what is missing is computed."
         )
     found = Survey(folder, manifest, dataset)
-    return found if anatomy is None else found.made_of(anatomy)
+    return found if studied is None else found.made_of(studied)

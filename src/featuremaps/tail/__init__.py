@@ -1,6 +1,6 @@
 """The tail: a model run from one layer on, for edits of that layer's output."""
 
-from featuremaps.tail.tail import Tail, Way
-from featuremaps.tail.without import Without
+from featuremaps.tail.channel_ablation import Without
+from featuremaps.tail.tail import Tail, TailKind
 
-__all__ = ["Tail", "Way", "Without"]
+__all__ = ["Tail", "TailKind", "Without"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from featuremaps.tail.tracing import ROOT
+from featuremaps.tail.fx_trace import ROOT
 
 _WRITING_OPERATORS = re.compile(
     "i(add|sub|mul|matmul|truediv|floordiv|mod|pow|and|or|xor)|setitem|__i[a-z]+__|__setitem__"

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import LayoutError, ModelError, OptionError
-from featuremaps.state import unwrapped
-from featuremaps.tail.cuts import GraphWay, checked_split, in_structure
-from featuremaps.tail.growth import repeat
-from featuremaps.tail.replacing import Visit, run_replaced, visited
-from featuremaps.tail.splits import Split
+from featuremaps.session import unwrapped
+from featuremaps.tail.checked_split import GraphWay, checked_split, in_structure
+from featuremaps.tail.repeat_batch import repeat
+from featuremaps.tail.replace_output import Visit, run_replaced, visited
+from featuremaps.tail.split import Split
 
-Way = Literal["fx", "export", "replace"]
+TailKind = Literal["fx", "export", "replace"]
 GRAPH_WAYS: tuple[GraphWay, ...] = ("fx", "export")
 
 
@@ -97,7 +97,7 @@ class Tail:
         )
 
 
-def _chosen(model: nn.Module, visit: Visit, inputs: Tensor, way: str) -> tuple[Split | None, Way, str]:
+def _chosen(model: nn.Module, visit: Visit, inputs: Tensor, way: str) -> tuple[Split | None, TailKind, str]:
     """The first way that works, and why those before it do not."""
     reasons: list[str] = []
     for graph_way in GRAPH_WAYS:

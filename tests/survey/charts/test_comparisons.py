@@ -1,15 +1,16 @@
 """Charts of models beside each other hold every class, model and domain."""
 
 import pytest
-from stand_in_detector import surveyed
+from tiny_surveys import survey_of_demo
 
-from featuremaps.survey.charts.comparisons import comparison_charts, separation_chart
-from featuremaps.survey.models import ModelComparison, compare_models
+from featuremaps.survey.analysis.model_comparison import ModelComparison, compare_models
 
 
 @pytest.fixture(scope="module")
 def compared() -> ModelComparison:
-    pairs = {name: (surveyed(name, "photograph"), surveyed(name, "xray")) for name in ("demo", "demo-fixed")}
+    pairs = {
+        name: (survey_of_demo(name, "photograph"), survey_of_demo(name, "xray")) for name in ("demo", "demo-fixed")
+    }
     return compare_models(pairs, layer="layer4")
 
 
@@ -19,7 +20,7 @@ def rows_of(chart, part) -> list[dict[str, object]]:
 
 
 def test_separation_has_every_class_model_and_domain(compared: ModelComparison) -> None:
-    chart = separation_chart(compared)
+    chart = compared.charts()["separation"]
     rows = rows_of(chart, chart)
     assert len(rows) == 3 * 2 * 2
     for row in rows:
@@ -31,7 +32,7 @@ def test_separation_has_every_class_model_and_domain(compared: ModelComparison) 
 
 
 def test_a_comparison_has_the_curves_of_every_model_and_domain(compared: ModelComparison) -> None:
-    charts = comparison_charts(compared)
+    charts = compared.charts()
     assert list(charts) == ["separation", *(f"roc-{label}" for label in compared.labels)]
     names = {row["name"] for row in rows_of(charts["roc-hammer"], charts["roc-hammer"]["layer"][1])}
     assert names == {f"{name}, {name}-{data}" for name in ("demo", "demo-fixed") for data in ("photograph", "xray")}

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import expect
 
 from featuremaps.survey.charts.library import library
-from featuremaps.survey.charts.look import Chart, data, finished, nearest, said
 from featuremaps.survey.charts.page import page, save_page
+from featuremaps.survey.charts.theme import Chart, data, finished, nearest, said
 
 HOSTILE = "</script><b>cat & dog</b>"
 ROWS = [{"x": place, "y": place % 3, "name": HOSTILE if place == 1 else f"picture {place}"} for place in range(5)]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featuremaps.survey.charts.look import OTHER, colour, shared
-from featuremaps.survey.charts.sums import MOST, shown_rows, sums_charts
-from featuremaps.survey.sums import Sums
+from featuremaps.survey.analysis.channel_sums import Sums
+from featuremaps.survey.charts.sums import MOST, shown_rows
+from featuremaps.survey.charts.theme import OTHER, colour, shared
 
 LABELS = np.array([1, 0, -1, 1, 0, 1])
 NAMES = tuple("abcdef")
@@ -24,7 +24,7 @@ def layer_of(chart, kind):
 
 
 def test_pictures_in_order_of_class_with_their_sums(found: Sums) -> None:
-    charts, datasets = shared(sums_charts(found, NAMES))
+    charts, datasets = shared(found.charts(NAMES))
     assert list(charts) == ["pictures-0", "values-0", "pictures-1", "values-1"]
     table = next(rows for rows in datasets.values() if "picture" in rows[0])
     assert [row["picture"] for row in table] == ["b", "e", "a", "d", "f"]
@@ -41,7 +41,7 @@ def test_pictures_in_order_of_class_with_their_sums(found: Sums) -> None:
 
 def test_of_many_classes_only_the_groups_own_has_a_colour(found: Sums) -> None:
     classes = ("dog", "cat", *(f"other{number}" for number in range(8)))
-    charts = sums_charts(replace(found, classes=classes), NAMES)
+    charts = replace(found, classes=classes).charts(NAMES)
     scale = layer_of(charts["pictures-0"], "point")["encoding"]["color"]["scale"]
     assert scale == {"domain": ["other classes", "cat"], "range": [OTHER, colour(0)]}
     scale = layer_of(charts["values-1"], "area")["encoding"]["color"]["scale"]
@@ -49,13 +49,13 @@ def test_of_many_classes_only_the_groups_own_has_a_colour(found: Sums) -> None:
 
 
 def test_only_so_many_groups_are_charted_and_the_last_one_says_so(found: Sums) -> None:
-    charts = sums_charts(found, NAMES, 1)
+    charts = found.charts(NAMES, 1)
     assert list(charts) == ["pictures-0", "values-0"]
     assert charts["values-0"]["usermeta"]["note"] == "2 channels; 1 more are not charted"
 
 
 def test_groups_without_channels_are_not_charted_as_if_they_were_silent(found: Sums) -> None:
-    charts, datasets = shared(sums_charts(replace(found, channels=((), (5,))), NAMES))
+    charts, datasets = shared(replace(found, channels=((), (5,))).charts(NAMES))
     assert list(charts) == ["pictures-1", "values-1"]
     table = next(rows for rows in datasets.values() if "picture" in rows[0])
     assert set(table[0]) == {"place", "picture", "class", "sum1"}

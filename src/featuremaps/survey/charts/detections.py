@@ -1,12 +1,15 @@
 """Charts of a detector: every picture's score, the scores' distributions, and ROC curves."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from featuremaps.survey.charts.distributions import Kind, distributions
-from featuremaps.survey.charts.look import (
+from featuremaps.survey.charts.marks import DOTTED, Mark, level
+from featuremaps.survey.charts.theme import (
     DIGITS,
     INK,
     LINE,
@@ -22,9 +25,8 @@ from featuremaps.survey.charts.look import (
     said,
     thinned,
 )
-from featuremaps.survey.charts.marks import DOTTED, Mark, level
-from featuremaps.survey.detection import Detection
-from featuremaps.survey.rates import Counts
+from featuremaps.survey.measures.proportions import Counts
+from featuremaps.survey.measures.roc import Roc
 
 MOST = 2000
 """More points than this are thinned out evenly, with a note: each costs about a hundred bytes of the page."""
@@ -36,29 +38,53 @@ CLOSE = 0.01
 """Two thresholds nearer than this share of the scores' range are marked as one."""
 
 
-def detection_charts(found: Detection) -> dict[str, Chart]:
-    """The charts of one detector on one set of pictures, by name."""
-    return {
-        "scores": scores_chart(found),
-        "distributions": score_distributions_chart(found),
-        "roc": roc_chart({found.data: found}),
-    }
+@dataclass(frozen=True, eq=False)
+class ScoredPictures:
+    """A detector's score of every picture, the threshold it brought along, and the best one for these pictures."""
+
+    label: str
+    data: str
+    names: tuple[str, ...]
+    scores: Float[np.ndarray, " picture"]
+    positives: Bool[np.ndarray, " picture"]
+    threshold: float
+    best: float
+
+    @property
+    def kinds(self) -> list[str]:
+        """What the pictures with the class are called, and those without."""
+        return [f"with {self.label}", f"without {self.label}"]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The threshold brought along, and where it is another one, the best here."""
+        reach = float(np.ptp(self.scores)) or 1.0
+        marks = [Mark("threshold", self.threshold), Mark("best here", self.best, DOTTED)]
+        return marks[:1] if abs(self.best - self.threshold) < CLOSE * reach else marks
 
 
-def scores_chart(found: Detection) -> Chart:
+@dataclass(frozen=True, eq=False)
+class RocCurve:
+    """A ROC curve, and what the threshold that a detector brought along gets right and wrong."""
+
+    roc: Roc
+    carried: Counts
+
+
+def scores_chart(pictures: ScoredPictures) -> Chart:
     """Every picture's score in order, with the class and without, and both thresholds; hover for the picture's name."""
     import altair as alt
 
-    kinds = _kinds(found)
+    kinds, names = pictures.kinds, pictures.names
     rows = [
         {
             "place": place,
-            "picture": found.names[place],
-            "score": float(found.scores[place]),
-            "kind": kinds[0] if found.positives[place] else kinds[1],
-            "called": found.label if found.scores[place] >= found.threshold else f"not {found.label}",
+            "picture": names[place],
+            "score": float(pictures.scores[place]),
+            "kind": kinds[0] if pictures.positives[place] else kinds[1],
+            "called": pictures.label if pictures.scores[place] >= pictures.threshold else f"not {pictures.label}",
         }
-        for place in thinned(len(found.names), MOST)
+        for place in thinned(len(names), MOST)
     ]
     near = nearest()
     told: Told = {"picture": "picture", "truth": "kind", "score": ("score", DIGITS), "called": "called"}
@@ -74,31 +100,21 @@ def scores_chart(found: Detection) -> Chart:
         )
         .add_params(near)
     )
-    left_out = len(found.names) - len(rows)
-    note = f"{len(rows):,} of {len(found.names):,} pictures, evenly taken" if left_out else ""
-    return finished(alt.layer(points, *level(_marks(found))), f"Scores for {found.label} in {found.data}", note)
+    note = f"{len(rows):,} of {len(names):,} pictures, evenly taken" if len(rows) < len(names) else ""
+    title = f"Scores for {pictures.label} in {pictures.data}"
+    return finished(alt.layer(points, *level(pictures.marks)), title, note)
 
 
-def score_distributions_chart(found: Detection) -> Chart:
+def score_distributions_chart(pictures: ScoredPictures) -> Chart:
     """How the scores of pictures with the class and without are distributed, with both thresholds."""
-    sides = zip(_kinds(found), (WITH, WITHOUT), (found.positives, ~found.positives), strict=True)
-    chart = distributions([Kind(name, look, found.scores[rows]) for name, look, rows in sides], _marks(found), "score")
-    return finished(chart, f"Scores of pictures with and without {found.label} in {found.data}")
-
-
-def _kinds(found: Detection) -> list[str]:
-    return [f"with {found.label}", f"without {found.label}"]
-
-
-def _marks(found: Detection) -> list[Mark]:
-    """The threshold brought along, and where it is another one, the best here."""
-    reach = float(np.ptp(found.scores)) or 1.0
-    marks = [Mark("threshold", found.threshold), Mark("best here", found.best.value, DOTTED)]
-    return marks[:1] if abs(found.best.value - found.threshold) < CLOSE * reach else marks
+    sides = zip(pictures.kinds, (WITH, WITHOUT), (pictures.positives, ~pictures.positives), strict=True)
+    kinds = [Kind(name, look, pictures.scores[rows]) for name, look, rows in sides]
+    chart = distributions(kinds, pictures.marks, "score")
+    return finished(chart, f"Scores of pictures with and without {pictures.label} in {pictures.data}")
 
 
 def roc_chart(
-    found: Mapping[str, Detection], title: str = "ROC curves", rivals: Mapping[str, Counts] | None = None
+    curves: Mapping[str, RocCurve], title: str = "ROC curves", rivals: Mapping[str, Counts] | None = None
 ) -> Chart:
     """ROC curves by name, each with its carried threshold as a point; hover for the threshold at every corner.
 
@@ -106,7 +122,7 @@ def roc_chart(
     """
     import altair as alt
 
-    names = list(found)
+    names = list(curves)
     colours = alt.Scale(domain=names, range=[colour(number) for number in range(len(names))])
     key = legend(names, symbolType="stroke") if len(names) > 1 else None
     ways = {
@@ -121,15 +137,15 @@ def roc_chart(
         "false alarms": ("alarms", ".1%"),
     }
     near = nearest()
-    curves = alt.Chart(data([row for name, one in found.items() for row in _steps(name, one)])).encode(**ways)
-    lines = curves.mark_line(tooltip=None).encode(
+    corners = alt.Chart(data([row for name, curve in curves.items() for row in _steps(name, curve.roc)])).encode(**ways)
+    lines = corners.mark_line(tooltip=None).encode(
         strokeDash=alt.StrokeDash("name:N", title=None, legend=key, scale=alt.Scale(domain=names)),
     )
-    steps = curves.mark_point(filled=True, opacity=1, tooltip=said(told), cursor="crosshair").encode(
+    steps = corners.mark_point(filled=True, opacity=1, tooltip=said(told), cursor="crosshair").encode(
         size=alt.condition(near, alt.value(120), alt.value(0))
     )
     chance = alt.Chart(data([{"alarms": at, "recall": at} for at in (0, 1)])).mark_line(color=LINE, tooltip=None)
-    kept = alt.Chart(data([_place(name, one.confusion) for name, one in found.items()])).encode(**ways)
+    kept = alt.Chart(data([_place(name, curve.carried) for name, curve in curves.items()])).encode(**ways)
     marks = kept.mark_point(filled=True, size=90, opacity=1, tooltip=None)
     layers = [chance.encode(x=ways["x"], y=ways["y"]), lines, marks]
     if rivals:
@@ -159,9 +175,8 @@ def _share(field: str, title: str) -> Any:
     return way(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(domain=[0, 1]))
 
 
-def _steps(name: str, found: Detection) -> Rows:
+def _steps(name: str, curve: Roc) -> Rows:
     """The corners of a curve: at all other thresholds it goes straight on."""
-    curve = found.roc
     alarms, recalls = np.diff(curve.false_alarm_rates), np.diff(curve.recalls)
     turns = np.abs(alarms[:-1] * recalls[1:] - alarms[1:] * recalls[:-1]) > 1e-12
     corners = np.flatnonzero([True, *turns, True])

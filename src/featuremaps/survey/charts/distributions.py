@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from featuremaps.survey.charts.look import DIGITS, INK, Rows, data, legend, said
 from featuremaps.survey.charts.marks import Mark, upright
+from featuremaps.survey.charts.theme import DIGITS, INK, Rows, data, legend, said
 
 BINS, AIR = 24, 0.02
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from featuremaps.figures import number
-from featuremaps.survey.charts.look import INK, data, legend
+from featuremaps.plotting.panels import number
+from featuremaps.survey.charts.theme import INK, data, legend
 
 DASHED, DOTTED = (5.0, 4.0), (1.5, 3.5)
 STROKE = 1.25

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from featuremaps.survey.charts.library import library, page_files
-from featuremaps.survey.charts.look import Chart, shared
+from featuremaps.survey.charts.theme import Chart, shared
 
 STYLE = """
 :root { color-scheme: light dark; }

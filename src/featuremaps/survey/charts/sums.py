@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
-from featuremaps.survey.charts import look
+from featuremaps.plotting.class_colours import PALETTE, short
+from featuremaps.survey.charts import theme
 from featuremaps.survey.charts.distributions import Kind, distributions
-from featuremaps.survey.charts.look import DIGITS, LINE, OTHER, Chart, Rows, Told, colour, data, nearest, said
 from featuremaps.survey.charts.marks import Mark, level
-from featuremaps.survey.colours import PALETTE, short
-from featuremaps.survey.sums import Sums
+from featuremaps.survey.charts.theme import DIGITS, LINE, OTHER, Chart, Rows, Told, colour, data, nearest, said
+from featuremaps.survey.measures.summed_group import SummedGroup
 
 MOST = 2000
 """More pictures than this are thinned out evenly within each class; areas and thresholds are of all."""
@@ -19,20 +20,34 @@ GROUPS, CROWDED = 24, 600
 NAME, NARROW, REST = 16, 0.08, "other classes"
 
 
-def sums_charts(found: Sums, names: Sequence[str], groups: int = GROUPS) -> dict[str, Chart]:
-    """For each of the first groups that have channels both charts, as `pictures-0`, `values-0` and so on.
+def sums_charts(
+    groups: Sequence[SummedGroup],
+    *,
+    labels: Int[np.ndarray, " picture"],
+    classes: Sequence[str],
+    names: Sequence[str],
+    most: int = GROUPS,
+) -> dict[str, Chart]:
+    """For each of the first `most` groups that have channels both charts, as `pictures-0`, `values-0` and so on.
 
-    `names` are the pictures'. The last chart's note says how many groups are left out.
+    `labels` and `names` are the pictures'. The last chart's note says how many groups are left out.
     """
-    every = [g for g, channels in enumerate(found.channels) if channels]
-    rows = shown_rows(found.labels)
-    table = _table(found, names, rows, every[:groups])
-    charts = {}
-    for g in every[:groups]:
-        charts[f"pictures-{g}"] = _by_picture(found, g, rows, table)
-        charts[f"values-{g}"] = _by_value(found, g)
-    if len(every) > groups:
-        charts[f"values-{every[groups - 1]}"]["usermeta"]["note"] += f"; {len(every) - groups} more are not charted"
+    every = {g: group for g, group in enumerate(groups) if group.channels}
+    shown = dict(list(every.items())[:most])
+    rows = shown_rows(labels)
+    places = [
+        {"place": place, "picture": names[row], "class": classes[labels[row]]}
+        | {f"sum{g}": float(group.sums[row]) for g, group in shown.items()}
+        for place, row in enumerate(rows.tolist())
+    ]
+    spans = _spans(labels[rows], classes)
+    charts: dict[str, Chart] = {}
+    for g, group in shown.items():
+        kinds = _kinds(group, labels, classes)
+        charts[f"pictures-{g}"] = _by_picture(group, f"sum{g}", kinds, spans, places)
+        charts[f"values-{g}"] = _by_value(group, kinds)
+    if len(every) > most:
+        charts[f"values-{list(shown)[-1]}"]["usermeta"]["note"] += f"; {len(every) - most} more are not charted"
     return charts
 
 
@@ -48,52 +63,44 @@ def shown_rows(labels: np.ndarray, most: int = MOST) -> np.ndarray:
     return np.concatenate(kept)
 
 
-def _table(found: Sums, names: Sequence[str], rows: np.ndarray, groups: Sequence[int]) -> Rows:
-    """A row for each picture shown, with the sums of these groups: the data of every chart by picture."""
-    return [
-        {"place": place, "picture": names[row], "class": found.classes[found.labels[row]]}
-        | {f"sum{g}": float(found.values[row, g]) for g in groups}
-        for place, row in enumerate(rows.tolist())
-    ]
-
-
-def _by_picture(found: Sums, g: int, rows: np.ndarray, table: Rows) -> Chart:
+def _by_picture(
+    group: SummedGroup, field: str, kinds: Sequence[Kind], spans: list[tuple[str, int, int]], places: Rows
+) -> Chart:
+    """`field` is the name of the group's sum in `places`, the data that all charts by picture share."""
     import altair as alt
 
-    spans = _spans(found, rows)
-    told: Told = {"picture": "picture", "class": "class", "sum": (f"sum{g}", DIGITS)}
-    near, kinds = nearest(), _kinds(found, g)
+    told: Told = {"picture": "picture", "class": "class", "sum": (field, DIGITS)}
+    near, count = nearest(), len(places)
     names = [kind.name for kind in kinds]
     colours = alt.Scale(domain=names, range=[kind.colour for kind in kinds])
     points = (
-        alt.Chart(data(table))
+        alt.Chart(data(places))
         .mark_point(filled=True, opacity=0.75, tooltip=said(told), cursor="crosshair")
         .transform_calculate(kind=f"indexof({json.dumps(names)}, datum.class) < 0 ? '{REST}' : datum.class")
         .encode(
             x=alt.X(
                 "place:Q",
                 title="pictures, in order of class",
-                scale=alt.Scale(domain=[-0.5, len(rows) - 0.5], nice=False),
-                axis=_class_axis(spans, len(rows)),
+                scale=alt.Scale(domain=[-0.5, count - 0.5], nice=False),
+                axis=_class_axis(spans, count),
             ),
-            y=alt.Y(f"sum{g}:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
-            color=alt.Color("kind:N", scale=colours, title=None, legend=look.legend(names)),
-            size=alt.condition(near, alt.value(140), alt.value(24 if len(rows) <= CROWDED else 12)),
+            y=alt.Y(f"{field}:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
+            color=alt.Color("kind:N", scale=colours, title=None, legend=theme.legend(names)),
+            size=alt.condition(near, alt.value(140), alt.value(24 if count <= CROWDED else 12)),
         )
         .add_params(near)
     )
     ends = [{"place": start - 0.5} for _, start, _ in spans[1:]]
     layers = [alt.Chart(data(ends)).mark_rule(color=LINE, tooltip=None).encode(x="place:Q")] if ends else []
-    chart = alt.layer(*layers, points, *level(_marks(found, g)))
-    return look.finished(chart, f"Channels of {found.groups[g]}, picture by picture", _note(found, g))
+    chart = alt.layer(*layers, points, *level(_marks(group)))
+    return theme.finished(chart, f"Channels of {group.name}, picture by picture", _note(group))
 
 
-def _spans(found: Sums, rows: np.ndarray) -> list[tuple[str, int, int]]:
-    """Where each class's pictures begin, and where the next one's do."""
-    labels = found.labels[rows]
+def _spans(labels: Int[np.ndarray, " picture"], classes: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Where each class's pictures begin, and where the next one's do; `labels` are in order."""
     starts = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist()]
-    ends = [*starts[1:], len(rows)]
-    return [(found.classes[labels[start]], start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+    ends = [*starts[1:], len(labels)]
+    return [(classes[labels[start]], start, end) for start, end in zip(starts, ends, strict=True) if start < end]
 
 
 def _class_axis(spans: list[tuple[str, int, int]], count: int) -> Any:
@@ -112,29 +119,26 @@ def _class_axis(spans: list[tuple[str, int, int]], count: int) -> Any:
     )
 
 
-def _kinds(found: Sums, g: int) -> list[Kind]:
+def _kinds(group: SummedGroup, labels: Int[np.ndarray, " picture"], classes: Sequence[str]) -> list[Kind]:
     """The classes with their colours; of more than there are colours the group's own, and all others as one."""
-    values, labels, own = found.values[:, g], found.labels, found.own(g)
-    if len(found.classes) <= len(PALETTE):
-        kinds = [Kind(name, colour(label), values[labels == label]) for label, name in enumerate(found.classes)]
+    if len(classes) <= len(PALETTE):
+        kinds = [Kind(name, colour(label), group.sums[labels == label]) for label, name in enumerate(classes)]
     else:
-        kinds = [Kind(REST, OTHER, values[(labels >= 0) & (labels != own)])]
-        if own is not None:
-            kinds.append(Kind(found.classes[own], colour(0), values[labels == own]))
+        kinds = [Kind(REST, OTHER, group.sums[(labels >= 0) & (labels != group.label)])]
+        if group.label is not None:
+            kinds.append(Kind(group.name, colour(0), group.sums[labels == group.label]))
     return [kind for kind in kinds if len(kind.scores)]
 
 
-def _by_value(found: Sums, g: int) -> Chart:
-    chart = distributions(_kinds(found, g), _marks(found, g), "sum of the channels")
-    return look.finished(chart, f"Channels of {found.groups[g]}, distributions", _note(found, g))
+def _by_value(group: SummedGroup, kinds: Sequence[Kind]) -> Chart:
+    chart = distributions(kinds, _marks(group), "sum of the channels")
+    return theme.finished(chart, f"Channels of {group.name}, distributions", _note(group))
 
 
-def _note(found: Sums, g: int) -> str:
-    count = len(found.channels[g])
-    area = found.areas[g]
-    return f"{count} channel{'' if count == 1 else 's'}" + ("" if area is None else f", area {area}")
+def _note(group: SummedGroup) -> str:
+    count = len(group.channels)
+    return f"{count} channel{'' if count == 1 else 's'}" + ("" if group.area is None else f", area {group.area}")
 
 
-def _marks(found: Sums, g: int) -> list[Mark]:
-    threshold = found.thresholds[g]
-    return [] if threshold is None else [Mark("threshold", threshold.value)]
+def _marks(group: SummedGroup) -> list[Mark]:
+    return [] if group.threshold is None else [Mark("threshold", group.threshold.value)]

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.errors import OptionError, SurveyError
+from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.datasets.files import folder, listed, matching
 from featuremaps.survey.datasets.hugging_face import hugging_face, is_hugging_face
 from featuremaps.survey.datasets.items import items
 from featuremaps.survey.datasets.tables import table
 from featuremaps.survey.datasets.tars import tars
-from featuremaps.survey.examples import Examples
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _WAYS = (

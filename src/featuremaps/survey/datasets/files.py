@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featuremaps.decoding import SUFFIXES, decoded
 from featuremaps.errors import SurveyError
-from featuremaps.images import Picture, files_below
-from featuremaps.survey.examples import Example, digest, numbered
+from featuremaps.pictures.decode import SUFFIXES, decoded
+from featuremaps.pictures.load import Picture, files_below
+from featuremaps.survey.datasets.examples import Example, digest, numbered
 
 
 @dataclass(frozen=True, eq=False)

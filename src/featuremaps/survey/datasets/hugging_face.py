@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from featuremaps.errors import SurveyError
+from featuremaps.survey.datasets.examples import numbered
 from featuremaps.survey.datasets.items import Items, items
 from featuremaps.survey.datasets.tables import LABELS, column, needed_column
-from featuremaps.survey.examples import numbered
 
 TEXTS = ("string", "large_string", "string_view")
 IMAGES = ("image", "img", "picture", "pixel_values", "jpg", "png")

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
 
 from featuremaps.errors import ImageError, SurveyError
-from featuremaps.images import Picture, picture_of
+from featuremaps.pictures.load import Picture, picture_of
+from featuremaps.survey.datasets.examples import Example, digest
 from featuremaps.survey.datasets.loader import Collated, behind
-from featuremaps.survey.examples import Example, digest
 
 
 @dataclass(frozen=True, eq=False)

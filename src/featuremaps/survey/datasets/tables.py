@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, did_you_mean
-from featuremaps.images import Label
+from featuremaps.pictures.load import Label
 from featuremaps.survey.datasets.files import Files, listed
 
 PATHS = ("path", "image", "file", "filename", "file_name", "image_path", "filepath")

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from featuremaps.decoding import SUFFIXES, decoded_bytes
 from featuremaps.errors import ImageError, SurveyError
-from featuremaps.images import Label, Picture
-from featuremaps.survey.examples import Example, digest, numbered
+from featuremaps.pictures.decode import SUFFIXES, decoded_bytes
+from featuremaps.pictures.load import Label, Picture
+from featuremaps.survey.datasets.examples import Example, digest, numbered
 
 LABEL_KEYS = ("label", "class", "cls", "target", "label_name", "class_name")
 

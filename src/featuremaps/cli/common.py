@@ -1,0 +1,51 @@
+"""What commands do alike: load the model, gather the pictures, say what was left out."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from featuremaps.errors import FeatureMapsError, did_you_mean
+
+
+def model_under_study(model: str, weights: Path | None, classes: Path | None, device: str | None) -> Any:
+    """The scope that `--model`, `--weights`, `--classes` and `--device` name."""
+    from featuremaps.sources import load
+
+    names = None
+    if classes is not None:
+        if not classes.is_file():
+            raise FeatureMapsError(f"--classes: there is no file {str(classes)!r}.")
+        names = [line.strip() for line in classes.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return load(model, weights=weights, classes=names, device=device)
+
+
+def gathered(pictures: list[str]) -> Any:
+    """The pictures named on the command line, with those that could not be read."""
+    from featuremaps.pictures.load import gather
+
+    return gather(pictures[0] if len(pictures) == 1 else pictures)
+
+
+def tell_refusals(seen_pictures: Any) -> None:
+    """Say on standard error which pictures were left out, and why."""
+    if seen_pictures.rejected:
+        typer.secho(f"{len(seen_pictures.rejected)} left out:", err=True)
+    for bad in seen_pictures.rejected:
+        typer.secho(f"  {bad.name}: {bad.reason}", err=True)
+
+
+def command_line() -> str:
+    """What to type to do this again."""
+    return shlex.join(["featuremaps", *sys.argv[1:]])
+
+
+def choice(option: str, text: str, allowed: Sequence[str]) -> Any:
+    """The word itself, where it is one of those allowed."""
+    if text not in allowed:
+        known = ", ".join(allowed)
+        raise FeatureMapsError(f"{option} {text!r} is not known; choose {known}.{did_you_mean(text, allowed)}")
+    return text

@@ -1,0 +1,203 @@
+"""`featuremaps explain` and `featuremaps report`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import command_line, gathered, model_under_study, tell_refusals
+from featuremaps.cli.options import (
+    Classes,
+    Device,
+    LayerNames,
+    MaybeModel,
+    MethodOptions,
+    Methods,
+    Model,
+    OptionValues,
+    PicturePaths,
+    Targets,
+    Weights,
+    generated,
+)
+from featuremaps.errors import FeatureMapsError
+from featuremaps.explain.options import ExplainOptions
+from featuremaps.scope import REPORT_METHODS
+
+
+@app.command()
+@generated(ExplainOptions)
+def explain(
+    pictures: PicturePaths,
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    method: Methods = ["grad_cam"],  # noqa: B006
+    layer: LayerNames = None,
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("out"),
+    on: Annotated[
+        str, typer.Option("--on", help="Draw on what the model saw ('seen') or the whole 'original'.")
+    ] = "seen",
+    colormap: Annotated[str | None, typer.Option("--colormap", help="Any matplotlib colour map.")] = None,
+    scaling: Annotated[
+        str | None, typer.Option("--scaling", help="max, minmax or signed. Default: as each method is usually shown.")
+    ] = None,
+    option: MethodOptions = None,
+    device: Device = None,
+    *,
+    options: OptionValues,
+) -> None:
+    """Explain pictures: overlays (PNG), raw maps (.npy) and a self-contained report.html.
+
+    **Examples**
+
+    featuremaps explain cat.jpg --model torchvision:resnet50 --method grad_cam --target tabby
+
+    featuremaps explain photos/ -m torchvision:resnet50 -w my.safetensors --method layer_cam -l layer3 -l layer4
+
+    featuremaps explain cat.jpg -m torchvision:resnet50 --method integrated_gradients --method lrp --method occlusion
+    """
+    settings = _settings(option)
+    scope = model_under_study(model, weights, classes, device)
+    seen_pictures = scope.see(gathered(pictures))
+    comparison = scope.compare(seen_pictures, method, layer or "last", target or None, options=settings, **options)
+    written = comparison.save(out, on=on, colormap=colormap, scaling=scaling)
+    report = scope.write_report(comparison, seen_pictures, out / "report.html", command=command_line())
+    _tell(comparison)
+    tell_refusals(seen_pictures)
+    typer.echo(f"{len(written)} files and {report}")
+
+
+SomePictures = Annotated[
+    list[str] | None, typer.Argument(help="Pictures, folders or patterns; none with --survey.", show_default=False)
+]
+Drawn = Annotated[
+    list[str] | None,
+    typer.Option("--draw", help="A unit, layer:channel, whose best pictures and drawing to show; several."),
+]
+SurveyOfReport = Annotated[
+    Path | None, typer.Option("--survey", help="The folder of a survey to report on, with or without pictures.")
+]
+Carry = Annotated[
+    list[str] | None,
+    typer.Option("--carry", help="Another survey of the same model, NAME=FOLDER, to try detectors on; several."),
+]
+
+
+@app.command()
+@generated(ExplainOptions)
+def report(
+    pictures: SomePictures = None,
+    model: MaybeModel = None,
+    weights: Weights = None,
+    classes: Classes = None,
+    method: Methods = list(REPORT_METHODS),  # noqa: B006
+    layer: LayerNames = None,
+    target: Targets = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path("report.html"),
+    title: Annotated[str, typer.Option("--title", help="The report's title.")] = "",
+    draw: Drawn = None,
+    survey: SurveyOfReport = None,
+    carry: Carry = None,
+    option: MethodOptions = None,
+    device: Device = None,
+    *,
+    options: OptionValues,
+) -> None:
+    """Write one HTML file that shows several methods on several layers side by side.
+
+    **Examples**
+
+    featuremaps report photos/ --model torchvision:resnet50 -o report.html
+
+    featuremaps report cat.jpg -m timm:resnet50 --method grad_cam --method score_cam -t "Egyptian cat" -t tabby
+
+    featuremaps report --survey survey/ --carry x-rays=survey-xray/ -m torchvision:resnet50
+    """
+    settings, surveyed = _settings(option), _surveyed(survey, carry)
+    if not pictures:
+        own: dict[str, Any] = {"title": title, "command": command_line(), **surveyed}
+        typer.echo(str(_survey_report(model, weights, classes, device, layer, out, own)))
+        return
+    if model is None:
+        raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
+    scope = model_under_study(model, weights, classes, device)
+    seen_pictures = scope.see(gathered(pictures))
+    path = scope.report(
+        seen_pictures,
+        out,
+        methods=method,
+        layers=layer or None,
+        targets=target or None,
+        title=title,
+        draw=draw or (),
+        command=command_line(),
+        options=settings,
+        **options,
+        **surveyed,
+    )
+    tell_refusals(seen_pictures)
+    typer.echo(str(path))
+
+
+def _surveyed(survey: Path | None, carry: list[str] | None) -> dict[str, Any]:
+    """The survey and those that its detectors are carried to, by name, opened."""
+    if survey is None:
+        if carry:
+            raise FeatureMapsError("--carry tries what was found in one survey on another: give the first, --survey.")
+        return {}
+    from featuremaps.survey.survey import open_survey
+
+    others = {}
+    for text in carry or []:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise FeatureMapsError(f"--carry {text!r} is not understood; write NAME=FOLDER, x-rays=survey-xray/, say.")
+        others[name] = open_survey(folder)
+    return {"survey": open_survey(survey), "carry_to": others}
+
+
+def _survey_report(
+    model: str | None,
+    weights: Path | None,
+    classes: Path | None,
+    device: str | None,
+    layer: list[str] | None,
+    out: Path,
+    options: dict[str, Any],
+) -> Path:
+    """A report of a survey alone; with a model, pictures show where each channel fires."""
+    if "survey" not in options:
+        raise FeatureMapsError("there is nothing to report: give pictures and --model, or --survey, or both.")
+    if layer and len(layer) > 1:
+        raise FeatureMapsError(f"a survey is reported one layer at a time; {len(layer)} were given.")
+    from featuremaps.report.survey_report import write_survey_report
+
+    layered = options | {"layer": layer[0] if layer else None, "path": out}
+    if model is None:
+        return write_survey_report(**layered)
+    written: Path = model_under_study(model, weights, classes, device).report_survey(**layered)
+    return written
+
+
+def _tell(comparison: Any) -> None:
+    for heat in comparison.values():
+        for seen, label, notes in zip(heat.pictures, heat.targets, heat.warnings, strict=True):
+            doubt = f"  — {notes[0]}" if notes else ""
+            typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {label or 'any class'}{doubt}")
+
+
+def _settings(options: list[str] | None) -> dict[str, dict[str, object]]:
+    """`["score_cam.chunk=16"]` as `{"score_cam": {"chunk": "16"}}`."""
+    found: dict[str, dict[str, object]] = {}
+    for text in options or []:
+        address, equals, value = text.partition("=")
+        method, dot, name = address.partition(".")
+        if not (equals and dot):
+            raise FeatureMapsError(
+                f"--option {text!r} is not understood; write method.name=value, e.g. score_cam.chunk=16."
+            )
+        found.setdefault(method, {})[name] = value
+    return found

@@ -1,0 +1,124 @@
+"""`featuremaps layers`, `maps` and `filters`: what is inside a model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import gathered, model_under_study, tell_refusals
+from featuremaps.cli.options import Classes, Device, LayerNames, Model, PicturePaths, Weights
+from featuremaps.errors import FeatureMapsError
+
+Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
+
+
+@app.command()
+def layers(
+    model: Model,
+    weights: Weights = None,
+    picture: Annotated[str | None, typer.Option("--picture", help="A picture to run; default: a blank one.")] = None,
+    device: Device = None,
+) -> None:
+    """List every layer that runs: address, type, channels, size, stride, receptive field.
+
+    **Example**
+
+    featuremaps layers --model torchvision:squeezenet1_0 -w squeezenet.safetensors
+    """
+    typer.echo(str(model_under_study(model, weights, None, device).layers(picture)))
+
+
+@app.command()
+def maps(
+    pictures: PicturePaths,
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    layer: LayerNames = None,
+    top: Annotated[int, typer.Option("--top", help="How many of a layer's channels to show, strongest first.")] = 16,
+    by: Annotated[str, typer.Option("--by", help="Rank channels by their mean or max activation.")] = "mean",
+    highlight: Annotated[
+        list[str] | None,
+        typer.Option("--highlight", help="A unit, layer:channel, to frame; several times for several."),
+    ] = None,
+    scaling: Annotated[
+        str, typer.Option("--scaling", help="map (each its own), layer (one per layer) or limits such as 0,5.")
+    ] = "map",
+    out: Folder = Path("out"),
+    device: Device = None,
+) -> None:
+    """Draw what layers turn pictures into: the strongest channels, all of them, their three main colours; raw maps.
+
+    A layer `all` is a walk through every layer: its size, sparsity and strongest channels, as a table and a figure.
+
+    **Examples**
+
+    featuremaps maps cat.jpg --model torchvision:resnet50 --layer layer3 --top 16 --highlight layer3:452 -o out/
+
+    featuremaps maps photos/ -m torchvision:resnet50 -l layer4:452 -l layer4:7
+
+    featuremaps maps cat.jpg -m torchvision:resnet50 --layer all
+    """
+    scope = model_under_study(model, weights, classes, device)
+    seen_pictures = scope.see(gathered(pictures))
+    found = scope.maps(seen_pictures, layer or "last", highlight=highlight or (), scaling=_scaling(scaling))
+    written = _write_maps(found, out, top, by)
+    tell_refusals(seen_pictures)
+    typer.echo(f"{len(written)} files in {out}")
+
+
+@app.command()
+def filters(
+    model: Model,
+    layer: Annotated[str, typer.Option("--layer", "-l", help="A convolution, or a layer that holds exactly one.")],
+    weights: Weights = None,
+    scaling: Annotated[str, typer.Option("--scaling", help="filter (each its own) or layer (one for all).")] = "filter",
+    out: Folder = Path("out"),
+) -> None:
+    """Draw the weights of a convolution; say which filters are dead or nearly the same. The model is not run.
+
+    **Example**
+
+    featuremaps filters --model torchvision:resnet50 --layer conv1 -o out/
+    """
+    found = model_under_study(model, weights, None, None).filters(layer, scaling=scaling)
+    written = found.save(out)
+    typer.echo(f"{found.layer}: {found.summary()}")
+    if found.dead:
+        typer.echo(f"dead: {', '.join(map(str, found.dead))}")
+    for first, second, cosine in found.duplicates:
+        typer.echo(f"nearly the same: {first} and {second} (cosine {cosine:.4f})")
+    typer.echo(f"{len(written)} files in {out}")
+
+
+def _write_maps(found: Any, out: Path, top: int, by: str) -> list[Path]:
+    """Everything there is to see of maps, written; what a person would read of it, printed."""
+    from featuremaps.maps.layer_maps import LayerMaps
+    from featuremaps.maps.layer_summary import LayerWalk
+
+    if isinstance(found, LayerWalk):
+        typer.echo(str(found))
+        return found.save(out)
+    if isinstance(found, LayerMaps):
+        return [path for maps in found.values() for path in _write_maps(maps, out, top, by)]
+    written: list[Path] = found.save(out)
+    if not found.whole:
+        typer.echo(repr(found))
+        return written
+    best = found.top(top, by)
+    typer.echo(repr(best))
+    return [*written, *best.save(out), *found.rgb().save(out)]
+
+
+def _scaling(text: str) -> Any:
+    """`"map"`, `"layer"`, or `"0,5"` as (0.0, 5.0)."""
+    low, comma, high = text.partition(",")
+    if not comma:
+        return text
+    try:
+        return float(low), float(high)
+    except ValueError as error:
+        raise FeatureMapsError(
+            f"--scaling {text!r} is not understood; write map, layer, or two numbers such as 0,5."
+        ) from error

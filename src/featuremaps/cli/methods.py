@@ -1,0 +1,47 @@
+"""`featuremaps methods` and `featuremaps demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import command_line
+
+
+@app.command()
+def methods(name: Annotated[str | None, typer.Argument(help="One method, in full.")] = None) -> None:
+    """List the methods: what they do, what they need, their options, their paper.
+
+    **Examples**
+
+    featuremaps methods
+
+    featuremaps methods score_cam
+    """
+    from featuremaps.methods import METHODS, find_method
+    from featuremaps.methods.documentation import described, listed
+
+    typer.echo(listed(METHODS.values()) if name is None else described(find_method(name)))
+
+
+TOLD = 3
+"""How many of the demo's findings are printed; the report has them all."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("featuremaps-demo"),
+) -> None:
+    """Explain the bundled pictures with the bundled models, without any network, and say what was found.
+
+    **Example**
+
+    featuremaps demo
+    """
+    from featuremaps.cli.tour import tour
+
+    found = tour(out, command=command_line())
+    for sentence in found.findings[:TOLD]:
+        typer.echo(sentence)
+    typer.echo(f"Report: {found.report}")

@@ -1,0 +1,79 @@
+"""`featuremaps project` and `featuremaps factorize`: what units and layers respond to, over many pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import gathered, model_under_study, tell_refusals
+from featuremaps.cli.options import Classes, Device, Model, PicturePaths, Weights
+from featuremaps.plotting.files import file_name
+
+Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
+
+
+@app.command()
+def project(
+    pictures: PicturePaths,
+    model: Model,
+    unit: Annotated[list[str], typer.Option("--unit", "-u", help="A unit, layer:channel; several times for several.")],
+    weights: Weights = None,
+    rule: Annotated[str, typer.Option("--rule", help="deconvnet, guided or gradient.")] = "deconvnet",
+    most: Annotated[int, typer.Option("--most", help="How many pictures of each unit, strongest first.")] = 9,
+    out: Folder = Path("out"),
+    device: Device = None,
+) -> None:
+    """Send units back to the pixels: what each sees in its strongest pictures, beside those parts of them.
+
+    **Example**
+
+    featuremaps project photos/ --model torchvision:resnet50 --unit layer4:452 --unit layer4:7 -o out/
+    """
+    scope = model_under_study(model, weights, None, device)
+    seen_pictures = scope.see(gathered(pictures))
+    found = scope.project(seen_pictures, unit, rule=rule, most=most)
+    written = found.save(out)
+    figure = out / f"projections__{rule}.png"
+    figure.write_bytes(found._repr_png_())
+    for row in found.units:
+        best = ", ".join(f"{one.seen.picture.name} ({one.value:.3g})" for one in row[:3])
+        typer.echo(f"{row[0].unit}: strongest in {best}")
+    for warning in found.warnings:
+        typer.secho(warning, err=True, fg="yellow")
+    tell_refusals(seen_pictures)
+    typer.echo(f"{len(written)} files and {figure}")
+
+
+@app.command()
+def factorize(
+    pictures: PicturePaths,
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    layer: Annotated[str, typer.Option("--layer", "-l", help="A layer after its ReLU.")] = "last",
+    concepts: Annotated[int, typer.Option("--concepts", "-k", help="How many concepts to look for.")] = 5,
+    negative: Annotated[str, typer.Option("--negative", help="refuse or clip values below 0.")] = "refuse",
+    seed: Annotated[int, typer.Option("--seed", help="The seed of everything random.")] = 0,
+    out: Folder = Path("out"),
+    device: Device = None,
+) -> None:
+    """Find the parts that a set of pictures share in a layer, and what the model would call each of them alone.
+
+    **Example**
+
+    featuremaps factorize photos/ --model torchvision:resnet50 --layer layer4 --concepts 6 -o out/
+    """
+    scope = model_under_study(model, weights, classes, device)
+    seen_pictures = scope.see(gathered(pictures))
+    found = scope.factorize(seen_pictures, layer, concepts=concepts, negative=negative, seed=seed)
+    written = found.save(out)
+    figure = out / f"{file_name('concepts', found.layer)}.png"
+    figure.write_bytes(found._repr_png_())
+    for number, named in enumerate(found.top_classes(), 1):
+        alone = ", ".join(f"{name} {share:.0%}" for name, share in named) or "no classes"
+        typer.echo(f"concept {number}: {alone}")
+    for warning in found.warnings:
+        typer.secho(warning, err=True, fg="yellow")
+    tell_refusals(seen_pictures)
+    typer.echo(f"{len(written)} files and {figure}")

@@ -1,0 +1,178 @@
+"""`featuremaps survey`, `top` and `units`: make a survey of a dataset, and look at what single units do in it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import choice, model_under_study
+from featuremaps.cli.options import Classes, Device, LayerNames, Model, OptionValues, Weights, generated
+from featuremaps.cli.survey_common import (
+    Folder,
+    ModelOfSurvey,
+    Pictures,
+    SurveyFolder,
+    opened,
+    say,
+    tell_written,
+    write_figure,
+)
+from featuremaps.errors import FeatureMapsError
+from featuremaps.plotting.files import file_name
+from featuremaps.survey.engine.options import SurveyOptions
+
+MOST_TOLD = 20
+
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help="A text file with one label name per line, in label order.")
+]
+ImageColumn = Annotated[str | None, typer.Option("--image-column", help="The column of a table that holds the paths.")]
+LabelColumn = Annotated[str | None, typer.Option("--label-column", help="The column of a table that holds the labels.")]
+
+
+@app.command()
+@generated(SurveyOptions)
+def survey(
+    dataset: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder with a folder per class, a CSV or Parquet table of paths and labels, or tar shards.",
+            show_default=False,
+        ),
+    ],
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    layer: LayerNames = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to keep the survey in.")] = Path("survey"),
+    labels: Labels = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    device: Device = None,
+    *,
+    options: OptionValues,
+) -> None:
+    """Run a whole dataset through a model once, and keep what every channel of some layers did in each picture.
+
+    Stopped at any moment, the same command goes on where it was.
+
+    **Examples**
+
+    featuremaps survey photos/ --model torchvision:resnet50 --layer layer4 -o survey/
+
+    featuremaps survey list.csv -m torchvision:resnet50 -l layer3 -l layer4 --label-column species --precision bfloat16
+    """
+    scope = model_under_study(model, weights, classes, device)
+    found = scope.survey(
+        dataset[0] if len(dataset) == 1 else dataset,
+        layer or "last",
+        out,
+        labels=_lines(labels),
+        image=image_column,
+        label=label_column,
+        **options,
+    )
+    _tell(found)
+
+
+@app.command()
+def top(
+    survey: SurveyFolder,
+    units: Annotated[list[str], typer.Argument(help="Units, layer:channel; one or several.", show_default=False)],
+    n: Annotated[int, typer.Option("-n", help="How many pictures.")] = 9,
+    which: Annotated[str, typer.Option("--which", help="strongest, weakest, or spread between the two.")] = "strongest",
+    label: Annotated[str | None, typer.Option("--label", help="Only pictures of this class.")] = None,
+    model: ModelOfSurvey = None,
+    weights: Weights = None,
+    pictures: Pictures = None,
+    out: Folder = Path("out"),
+    device: Device = None,
+) -> None:
+    """Show the real pictures that units respond to most, least, or in between.
+
+    With the model also what the unit sees in each, where that lies, and its map over it.
+
+    **Examples**
+
+    featuremaps top survey/ layer4:452 -n 9
+
+    featuremaps top survey/ layer4:452 layer4:7 --which spread --label cat --model torchvision:resnet50 -o out/
+    """
+    choice("--which", which, ("strongest", "weakest", "spread"))
+    asked = opened(survey, model, weights, None, device, pictures)
+    written: list[Path] = []
+    for unit in units:
+        found = asked.top_pictures(unit, n, which, label=label, maps=model is not None)
+        say(found)
+        stem = file_name("top", found.unit, found.which, *([found.label] if found.label else []))
+        written += [*found.save(out), write_figure(out / f"{stem}.png", found.figure())]
+    tell_written(written)
+
+
+@app.command()
+def units(
+    survey: SurveyFolder,
+    units: Annotated[
+        list[str] | None, typer.Argument(help="Units, layer:channel. Default: every one.", show_default=False)
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many of its strongest pictures a page shows.")] = 9,
+    draw: Annotated[bool, typer.Option("--draw", help="Draw the units named, and show that beside them.")] = False,
+    model: ModelOfSurvey = None,
+    weights: Weights = None,
+    pictures: Pictures = None,
+    out: Folder = Path("units"),
+    device: Device = None,
+) -> None:
+    """Write a page for every unit of a survey: its strongest pictures, its classes, its figures, the channels like it.
+
+    One `unit.html` and its data, to open without a server: unit.html#layer4-452 is a unit's own address. With the
+    model, also where each unit looks in its pictures.
+
+    **Examples**
+
+    featuremaps units survey/ -o pages/
+
+    featuremaps units survey/ layer4:452 layer4:7 --draw --model torchvision:resnet50
+    """
+    if draw and not (units and model):
+        raise FeatureMapsError("--draw takes a while for each unit: name them, and the model, --model.")
+    from featuremaps.report.unit_pages import write_unit_pages
+
+    if model is None:
+        page = write_unit_pages(opened(survey, None, weights, None, device, pictures), out, units or None, n=n)
+    else:
+        scope = model_under_study(model, weights, None, device)
+        asked = scope.open_survey(survey, pictures)
+        drawings = scope.draw(units, real=asked) if draw else None
+        page = scope.unit_pages(asked, out, units or None, n=n, drawings=drawings)
+    typer.echo(str(page))
+
+
+def _lines(path: Path | None) -> list[str] | None:
+    """The names in a text file, a line each."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise FeatureMapsError(f"--labels: there is no file {str(path)!r}.")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _tell(found: Any) -> None:
+    """How many pictures of what were surveyed and where that is kept; on standard error what was left out, and why."""
+    pictures, names = found.pictures, found.classes
+    layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in found.layers.items())
+    of = f" of {len(names)} class{'es' if len(names) != 1 else ''}" if names else ", none with a label"
+    typer.echo(f"{found.manifest.model}, {layers}: {len(pictures):,} pictures{of}")
+    if names and len(names) <= MOST_TOLD:
+        counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(names)).tolist()
+        typer.echo(", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True)))
+    if pictures.bad:
+        typer.secho(f"{len(pictures.bad):,} left out:", err=True)
+    for bad in pictures.bad[:MOST_TOLD]:
+        typer.secho(f"  {bad.name}: {bad.reason}", err=True)
+    if len(pictures.bad) > MOST_TOLD:
+        typer.secho(f"  … all of them, with the reason, in {found.path / 'pictures.parquet'}", err=True)
+    typer.echo(f"Preprocessing: {found.manifest.described.get('preprocessing', 'unknown')}")
+    typer.echo(f"Survey: {found.path}")

@@ -1,0 +1,1 @@
+"""Concepts: what the channels of a layer do together, found by factorisation."""

@@ -1,0 +1,91 @@
+"""Deep feature factorisation of one layer over a set of pictures: recording it, and scoring each concept by itself."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from featuremaps.concepts.concepts import Concepts
+from featuremaps.errors import ImageError, OptionError
+from featuremaps.layers.layout import Layout
+from featuremaps.methods.factorization import Negative, concept_scores, factorize
+from featuremaps.pictures.seen import Seen
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.outputs import logits_of, scores_of
+from featuremaps.runtime.record import take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session, preserved
+from featuremaps.tail import Tail
+
+CLIPPED = "the layer has negative values, which were set to 0: what it says by them is not in the concepts."
+
+
+def find_concepts(
+    studied: StudiedModel,
+    pictures: Sequence[Seen],
+    layer: str,
+    *,
+    concepts: int,
+    negative: Negative,
+    generator: torch.Generator,
+    batch_size: int,
+) -> Concepts:
+    """The concepts of `layer` in all pictures together, each with the class scores it has alone where there are any.
+
+    Raises `ImageError` for pictures of different sizes, `MethodError` for negative values unless they are clipped.
+    """
+    if len({tuple(seen.input.shape) for seen in pictures}) > 1:
+        raise ImageError(
+            "the pictures have different sizes after preprocessing, and concepts are looked for in maps of one size. "
+            "Give a transform that resizes them alike."
+        )
+    names = studied.resolve(layer, pictures[0].input[None])
+    if len(names) > 1:
+        raise OptionError(f"layer={layer!r} names {len(names)} layers ({', '.join(names)}); concepts are those of one.")
+    with preserved(studied.model) as session:
+        maps, layouts = _recorded(session, pictures, names[0], batch_size)
+        factors = factorize(maps, generator, concepts=concepts, negative=negative)
+        scores = _scores(
+            session, pictures[0], names[0], layouts[names[0]], factors.vectors, (maps.shape[2], maps.shape[3])
+        )
+    warnings = [CLIPPED] if negative == "clip" and bool((maps < 0).any()) else []
+    if not factors.converged:
+        warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
+    return Concepts(
+        factors.maps,
+        factors.vectors,
+        names[0],
+        tuple(pictures),
+        factors.errors,
+        scores,
+        studied.classes,
+        tuple(warnings),
+    )
+
+
+def _recorded(
+    session: Session, pictures: Sequence[Seen], layer: str, batch_size: int
+) -> tuple[Tensor, Mapping[str, Layout]]:
+    """The layer's maps of all pictures, in their order."""
+    maps: dict[int, Tensor] = {}
+    layouts: Mapping[str, Layout] = {}
+    for batch in batches([seen.input for seen in pictures], batch_size, "reading the layer's maps"):
+        with batch:
+            record = take(session, batch.inputs, [layer], gradients=False, stop_early=True)
+            maps |= zip(batch.rows, record.activations[layer], strict=True)
+            layouts = record.layouts
+    return torch.stack([maps[row] for row in range(len(pictures))]), layouts
+
+
+def _scores(
+    session: Session, seen: Seen, layer: str, layout: Layout, vectors: Tensor, size: tuple[int, int]
+) -> Tensor | None:
+    """The class scores of each concept alone; None for a model that gives none."""
+    name, _, call = layer.partition("#")
+    record = take(session, seen.input[None], gradients=False)
+    if logits_of(record.outputs) is None:
+        return None
+    tail = Tail(session.model, name, record.inputs, call=int(call) if call else None)
+    return concept_scores(
+        vectors, size, lambda maps: scores_of(tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))).float()
+    )

@@ -1,0 +1,198 @@
+"""Explaining pictures: one record per chunk of pictures, and every method asked for as a formula on it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.errors import MethodError
+from featuremaps.explain.attributions import Attributions
+from featuremaps.explain.comparison import Comparison, Explanation, Key
+from featuremaps.explain.request import Request
+from featuremaps.explain.warnings import map_warnings, pixel_warnings
+from featuremaps.methods import Method
+from featuremaps.methods.needs import NEEDS, Pass, together
+from featuremaps.pictures.seen import Seen
+from featuremaps.progress import track
+from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.runtime.batches import batches, out_of_memory
+from featuremaps.runtime.memory_format import quickest
+from featuremaps.runtime.outputs import logits_of, scores_of
+from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.targets import Bound, Target
+from featuremaps.session import Session, preserved
+
+BRIGHTNESS = (0.9, 1.0, 1.1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One key's maps for one chunk of pictures, or why there are none."""
+
+    maps: Tensor
+    labels: tuple[str, ...]
+    warnings: tuple[tuple[str, ...], ...]
+    remarks: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Everything found out about one chunk of pictures."""
+
+    parts: dict[Key, _Part]
+    failures: dict[Key, str]
+    scores: Tensor | None
+
+
+def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Comparison:
+    """Heatmaps of all methods × layers × targets, from one forward pass per chunk of pictures.
+
+    Pictures of one size run together, up to the options' `batch_size` at a time, fewer when memory is short. The
+    model is afterwards as it was, also when something fails.
+    """
+    explained: dict[int, tuple[_Chunk, int]] = {}
+    with preserved(model) as session:
+        for batch in batches([seen.input for seen in pictures], request.options.batch_size, "explaining pictures"):
+            with batch:
+                chunk = _explain(session, batch.inputs, request.of(batch.rows, len(pictures)))
+                explained |= {index: (chunk, row) for row, index in enumerate(batch.rows)}
+    rows = [explained[index] for index in range(len(pictures))]
+    failures = {key: text for chunk, _ in rows for key, text in chunk.failures.items()}
+    scores = tuple(None if chunk.scores is None else chunk.scores[row] for chunk, row in rows)
+    methods = {method.name: method for method in request.methods}
+    kept = [key for key in request.keys if key not in failures]
+    heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures) for key in kept}
+    return Comparison(heatmaps, failures, scores, request.options)
+
+
+def _explanation(key: Key, method: Method, rows: Sequence[tuple[_Chunk, int]], pictures: Sequence[Seen]) -> Explanation:
+    parts = [(chunk.parts[key], row) for chunk, row in rows]
+    maps = tuple(part.maps[row] for part, row in parts)
+    targets = tuple(part.labels[row] for part, row in parts)
+    warnings = tuple(part.warnings[row] for part, row in parts)
+    if method.level == "layer":
+        return Heatmaps(maps, key[0], key[1], targets, tuple(pictures), warnings)
+    remarks = {name: tuple(part.remarks[name][row] for part, row in parts) for name in parts[0][0].remarks}
+    return Attributions(maps, key[0], key[1], targets, tuple(pictures), warnings, method.collapse, remarks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What one formula gave for one layer and target, with the notes on what it was given and the remarks it left."""
+
+    map: Tensor
+    notes: tuple[str, ...] = ()
+    remarks: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
+    failures: dict[Key, str] = {}
+    record, made = _maps(session, inputs, request, list(request.targets.values()), failures)
+    if "augment" in request.options.smoothings:
+        made = _augmented(session, inputs, request, record, made, failures)
+    methods = {method.name: method for method in request.methods}
+    numbers = {target: number for number, target in enumerate(request.targets)}
+    parts = {key: _part(key, found, methods[key[0]], record, numbers[key[2]]) for key, found in made.items()}
+    logits = logits_of(record.outputs)
+    return _Chunk(parts, failures, None if logits is None else scores_of(logits).float())
+
+
+def _part(key: Key, made: _Made, method: Method, record: Record, number: int) -> _Part:
+    labels = record.targets[number].labels if record.targets else ("",) * len(record.inputs)
+    if method.level == "pixel":
+        found = pixel_warnings(made.map, record, number)
+    else:
+        found = map_warnings(made.map, record, key[1], number, "gradients" in method.needs)
+    warnings = tuple((*notes, *made.notes) for notes in found)
+    return _Part(made.map, labels, warnings, {name: tuple(of.tolist()) for name, of in made.remarks.items()})
+
+
+def _maps(
+    session: Session,
+    inputs: Tensor,
+    request: Request,
+    targets: Sequence[Target | Bound],
+    failures: dict[Key, str],
+) -> tuple[Record, dict[Key, _Made]]:
+    """One record, and from it a map (batch, height, width) or values (batch, colour, height, width) per key."""
+    need = together(name for method in request.methods for name in method.needs)
+    layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
+
+    def run(layout: torch.memory_format) -> Record:
+        return take(
+            session,
+            inputs,
+            list(layers),
+            targets if need.target else (),
+            classes=request.classes,
+            gradients=need.gradients,
+            input_gradients=need.ways,
+            stop_early=request.stop_early,
+            layout=layout,
+        )
+
+    all_the_way = bool(need.ways) and inputs.ndim == 4  # where the other layout pays
+    record = quickest(session, run) if all_the_way else run(torch.preserve_format)
+    made = {}
+    tails: dict[str, Any] = {}
+    for number, key in enumerate(request.targets):
+        own = record.for_target(number)
+        for layer, method in request.pairs:
+            given = Pass(session, own, layer, request.deeper.get(layer, ()), request.options, tails)
+            try:
+                made[method.name, layer, key] = _map(method, given, request)
+            except Exception as error:
+                if not request.keep_failures or (out_of_memory(error) and len(inputs) > 1):
+                    raise
+                failures[method.name, layer, key] = f"{type(error).__name__}: {error}"
+    return record, made
+
+
+def _map(method: Method, given: Pass, request: Request) -> _Made:
+    options = dict(request.options.of_methods.get(method.name, {}))
+    if "eigen" in request.options.smoothings and "combine" in method.options:
+        options["combine"] = "principal"
+    with torch.no_grad():
+        map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
+    shape = tuple(map.shape) if isinstance(map, Tensor) else None
+    if shape not in _expected(method, given):
+        wanted = " or ".join(str(expected) for expected in _expected(method, given))
+        axes = "(batch, height, width)" if method.level == "layer" else "(batch, colour, height, width)"
+        got = f"shape {shape}" if shape else f"a {type(map).__name__}"
+        raise MethodError(f"method {method.name!r} must return a map {wanted} {axes}; it gave {got}.")
+    map = map.detach().float()
+    if method.level == "pixel":
+        *stack, width = map.shape[2:]
+        map = map.reshape(*map.shape[:2], math.prod(stack), width)
+    return _Made(map, tuple(given.notes), dict(given.remarks))
+
+
+def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
+    """The shapes that a method's map may have."""
+    if method.level == "pixel":
+        batch, colours, *space = given.record.inputs.shape
+        return [(batch, colours, *space)] + ([(batch, 1, *space)] if colours != 1 else [])
+    maps = given.record.activations[given.layer]
+    return [(maps.shape[0], *maps.shape[2:])]
+
+
+def _augmented(
+    session: Session,
+    inputs: Tensor,
+    request: Request,
+    record: Record,
+    made: dict[Key, _Made],
+    failures: dict[Key, str],
+) -> dict[Key, _Made]:
+    """The mean over flipped and brightened copies, for the targets found on the picture itself."""
+    variants = [(flip, factor) for flip in (False, True) for factor in BRIGHTNESS if flip or factor != 1.0]
+    targets: list[Target | Bound] = list(record.targets or request.targets.values())
+    total = {key: found.map for key, found in made.items()}
+    for flip, factor in track(variants, "explaining augmented copies"):
+        _, again = _maps(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
+        maps = {key: found.map.flip(-1) if flip else found.map for key, found in again.items()}
+        total = {key: total[key] + map for key, map in maps.items() if key in total}
+    return {key: replace(made[key], map=map / (len(variants) + 1)) for key, map in total.items()}

@@ -1,0 +1,85 @@
+"""Several explanations of the same pictures side by side: methods × layers × targets, all from one record."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.errors import did_you_mean
+from featuremaps.explain.attributions import Attributions
+from featuremaps.explain.options import ExplainOptions
+from featuremaps.plotting.files import file_name, png_of
+from featuremaps.results.heatmaps import Heatmaps
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Explanation = Heatmaps | Attributions
+Key = tuple[str, str, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Mapping[Key, Explanation]):
+    """Heatmaps keyed `(method, layer, target)`, all from one record.
+
+    `target` in a key is what was asked for: an index, a name, None for the top prediction. `failures` holds the
+    messages of methods that failed, where that was allowed; `scores[i]` are the model's class scores for picture i;
+    `options` are those it was made with.
+    """
+
+    heatmaps: Mapping[Key, Explanation]
+    failures: Mapping[Key, str] = field(default_factory=dict)
+    scores: tuple[Float[Tensor, " classes"] | None, ...] = ()
+    options: ExplainOptions = field(default_factory=ExplainOptions)
+
+    def __getitem__(self, key: Key) -> Explanation:
+        if key in self.heatmaps:
+            return self.heatmaps[key]
+        known = [" / ".join(map(str, known)) for known in self.heatmaps]
+        asked = " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+        raise KeyError(f"no heatmaps for {asked}.{did_you_mean(asked, known)} Keys are (method, layer, target).")
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.heatmaps)
+
+    def __len__(self) -> int:
+        return len(self.heatmaps)
+
+    def figure(self, picture: int = 0, **look: Any) -> "Figure":
+        """One picture's overlays as a matrix: a row for each layer and target, a column for each method."""
+        from featuremaps.plotting.panels import Panel, matrix_figure
+
+        methods = list(dict.fromkeys(key[0] for key in self))
+        rows: list[list[Panel]] = []
+        for layer, target in dict.fromkeys(key[1:] for key in self):
+            found = [self.heatmaps.get((method, layer, target)) for method in methods]
+            heats = [None if heat is None else heat[picture] for heat in found]
+            first = next(heat for heat in heats if heat is not None)
+            side = f"{layer}\n{first.targets[0] or 'any class'}"
+            row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
+            for method, heat in zip(methods, heats, strict=True):
+                title = "" if rows else method
+                row.append(
+                    Panel(None, title) if heat is None else Panel(heat.overlay(**look)[0], title, heat.warnings[0])
+                )
+            rows.append(row)
+        return matrix_figure(rows, look)
+
+    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
+        """Save every heatmap, see `Heatmaps.save`; several targets get a folder each."""
+        targets = {key[2] for key in self}
+        written = []
+        for (_, _, target), heat in self.items():
+            inner = Path(folder) / file_name(str(target)) if len(targets) > 1 else Path(folder)
+            written += heat.save(inner, **look)
+        return written
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"  {method} / {layer} / {target}" for method, layer, target in self)
+        return f"<Comparison of {len(self)} heatmaps:\n{rows}>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())

@@ -1,0 +1,33 @@
+"""How pictures are explained: what is the same for every method, layer and target asked for."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from featuremaps.methods.needs import PassOptions
+from featuremaps.options import Help
+
+Smoothing = Literal["augment", "eigen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(PassOptions):
+    """The options of `explain`, `compare` and `report`.
+
+    `smooth` "augment" averages over flipped and brightened copies, "eigen" keeps the first principal component of the
+    channels' contributions. `precision` is that of the extra passes some methods make. Pictures of one size run
+    together, up to `batch_size` at a time. `of_methods` are the options of single methods, by their names. Raises
+    `OptionError`.
+    """
+
+    smooth: Annotated[
+        Smoothing | Collection[Smoothing],
+        Help("augment (flips and brightness) or eigen; several times for both."),
+    ] = ()
+    batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 32
+    of_methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @property
+    def smoothings(self) -> Collection[Smoothing]:
+        """All of `smooth`, where one may be given by itself."""
+        return (self.smooth,) if isinstance(self.smooth, str) else self.smooth

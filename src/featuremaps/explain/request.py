@@ -1,0 +1,112 @@
+"""What is asked of a model: methods, layers, targets and options, found and understood, and nothing run needlessly."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from featuremaps.errors import OptionError
+from featuremaps.explain.comparison import Key
+from featuremaps.explain.options import ExplainOptions
+from featuremaps.methods import Method, find_method
+from featuremaps.methods.needs import together
+from featuremaps.runtime.outputs import Classes
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.runtime.targets import Target, as_target, select
+
+MethodLike = str | Callable[..., Any]
+INPUT = "input"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Every method on every layer for every target.
+
+    `targets` are keyed by what the user gave. `deeper` holds, per layer, the last layer of every coarser map size after
+    it, where a method asks for them. `stop_early` allows the model to stop after the deepest layer. With
+    `keep_failures` a method that fails leaves its message instead of raising.
+    """
+
+    methods: tuple[Method, ...]
+    layers: tuple[str, ...]
+    targets: Mapping[Any, Target]
+    options: ExplainOptions = field(default_factory=ExplainOptions)
+    classes: Classes = None
+    deeper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stop_early: bool = False
+    keep_failures: bool = False
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of the comparison, in order."""
+        return [(method.name, layer, target) for target in self.targets for layer, method in self.pairs]
+
+    @property
+    def pairs(self) -> list[tuple[str, Method]]:
+        """Each layer with each method that looks at it, and "input" with those that look at no layer."""
+        by_layer = [(layer, method) for layer in self.layers for method in self.methods if method.by_layer]
+        return by_layer + [(INPUT, method) for method in self.methods if not method.by_layer]
+
+    def of(self, indices: Sequence[int], total: int) -> "Request":
+        """The same request for some of the pictures, where targets were given one per picture."""
+        return replace(self, targets={key: select(target, indices, total) for key, target in self.targets.items()})
+
+
+def methods_of(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
+    """One or several methods, by name or formula."""
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        return [find_method(methods)]
+    return [find_method(method) for method in methods]
+
+
+def several(targets: object) -> list[object]:
+    """One target, or a list of several for each picture."""
+    return list(targets) if isinstance(targets, list | tuple) else [targets]
+
+
+def request_for(
+    studied: StudiedModel,
+    inputs: Tensor,
+    methods: MethodLike | Sequence[MethodLike],
+    layers: str | Sequence[str],
+    targets: object,
+    options: ExplainOptions,
+    keep_failures: bool = False,
+) -> Request:
+    """The request for these methods, layers and targets on inputs of this size; raises what does not fit."""
+    chosen, wanted = methods_of(methods), several(targets)
+    if not chosen or not wanted:
+        raise OptionError("compare needs at least one method and one target.")
+    need = together(name for method in chosen for name in method.needs)
+    names = studied.resolve(layers, inputs, run=not need.target) if need.layer else []
+    return Request(
+        methods=tuple(dict.fromkeys(chosen)),
+        layers=tuple(names),
+        targets={_key(target): as_target(target) for target in wanted},
+        options=replace(options, of_methods=_checked(chosen, options.of_methods)),
+        classes=studied.classes,
+        deeper={name: studied.deeper(name, inputs) for name in names} if need.deeper else {},
+        stop_early=not need.target,
+        keep_failures=keep_failures,
+    )
+
+
+def _key(target: object) -> object:
+    """What a comparison is keyed by: the target itself where that is possible."""
+    if isinstance(target, Tensor):
+        return tuple(target.tolist()) if target.ndim else target.item()
+    key = tuple(target) if isinstance(target, list) else target
+    try:
+        hash(key)
+    except TypeError:
+        return repr(target)
+    return key
+
+
+def _checked(methods: Sequence[Method], options: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    names = [method.name for method in methods]
+    for name in options:
+        if name not in names:
+            raise OptionError(f"options were given for {name!r}, which is not among the methods: {', '.join(names)}.")
+    return {method.name: method.checked(options.get(method.name, {})) for method in methods}

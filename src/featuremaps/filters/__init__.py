@@ -1,0 +1,1 @@
+"""The weights of a layer's first operation as pictures."""

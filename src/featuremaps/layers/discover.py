@@ -1,0 +1,274 @@
+"""The layers of a model as they ran: one forward pass finds their names, sizes, strides and receptive fields.
+
+Found by running, so a functional pooling or a strided slice counts as much as a module does.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from featuremaps.errors import ModelError
+from featuremaps.layers.info import LayerInfo
+from featuremaps.layers.last_map import Candidate, choose, main_tensor
+from featuremaps.layers.layout import Kind, Layout, layout_of
+from featuremaps.layers.listing import Layers
+from featuremaps.receptive_field import Dataflow, Field, Trace
+from featuremaps.session import preserved, unwrapped
+
+SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+Inputs = Shaped[Tensor, "batch ..."] | tuple[Any, ...]
+
+
+@dataclass
+class Visit:
+    """One call of one module, noted as it completed."""
+
+    name: str
+    module: nn.Module
+    call: int
+    shape: tuple[int, ...] | None
+    layout: Layout | None
+    trace: Trace | None
+    plain: bool
+
+
+def walk(model: nn.Module, inputs: Inputs) -> Layers:
+    """The layers of `model` as they run on `inputs`, a batch (batch, channel, *spatial) or a tuple of arguments.
+
+    One forward pass, in evaluation mode; a model with tokens takes a second one, with a backward pass, to find
+    which patch tokens reach the output. The model is left as it was, also where its forward pass raises.
+    """
+    model = unwrapped(model)
+    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
+    if not any(_is_picture(item) for item in arguments):
+        raise ModelError(
+            "layers are found by running the model on a batch (batch, channel, height, width), but the input "
+            f"has {', '.join(_described(item) for item in arguments) or 'nothing'}."
+        )
+    visits: list[Visit] = []
+    with preserved(model) as session, torch.no_grad():
+        # A model may write to its input, which belongs to the caller.
+        copies = tuple(item.clone() if isinstance(item, Tensor) else item for item in arguments)
+        flow = Dataflow([item for item in copies if _is_picture(item)])
+        calls: Counter[str] = Counter()
+        for name, module in model.named_modules():
+            if name:
+                session.on_forward(module, partial(_visit, visits, calls, flow, name, _prefix(model)))
+        with flow:
+            output = model(*copies)
+    infos = tuple(_info(visit, calls[visit.name], order, flow) for order, visit in enumerate(visits))
+    candidates = [
+        Candidate(info, visit.trace.step if visit.trace else None, _nesting(model, info.module_name))
+        for info, visit in zip(infos, visits, strict=True)
+        if visit.plain
+    ]
+    choice = choose(candidates, flow, output, partial(_last_reaching, model, arguments, infos))
+    ran = set(calls)
+    return Layers(
+        infos,
+        type(model).__name__,
+        choice.last,
+        choice.stages,
+        _aliases(model),
+        frozenset(name for name, _ in model.named_modules() if name and name not in ran),
+    )
+
+
+def _is_picture(item: object) -> bool:
+    return isinstance(item, Tensor) and item.ndim > 2
+
+
+def _described(item: object) -> str:
+    return f"shape {tuple(item.shape)}" if isinstance(item, Tensor) else f"a {type(item).__name__}"
+
+
+def _nesting(model: nn.Module, name: str) -> int:
+    """How deep a layer lies, not counting a sequence of parts unless it is itself one part of a sequence."""
+    depth, inside_sequence, parts = 0, False, name.split(".")
+    for count in range(1, len(parts)):
+        sequence = type(model.get_submodule(".".join(parts[:count]))) in SEQUENCES
+        depth += inside_sequence or not sequence
+        inside_sequence = sequence
+    return depth
+
+
+def _prefix(model: nn.Module) -> int | None:
+    """The number of class and register tokens, where the model says so (timm does)."""
+    count = getattr(model, "num_prefix_tokens", None)
+    return count if isinstance(count, int) else None
+
+
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """Other names of modules registered more than once, to the name under which they ran."""
+    first = {id(module): name for name, module in model.named_modules()}
+    every = model.named_modules(remove_duplicate=False)
+    return {name: first[id(module)] for name, module in every if name and first[id(module)] != name}
+
+
+def _visit(
+    visits: list[Visit],
+    calls: Counter[str],
+    flow: Dataflow,
+    name: str,
+    prefix: int | None,
+    module: nn.Module,
+    args: object,
+    output: object,
+) -> None:
+    tensor = main_tensor(output)
+    trace = None if tensor is None else flow.trace(tensor)
+    visits.append(
+        Visit(
+            name,
+            module,
+            calls[name],
+            None if tensor is None else tuple(tensor.shape),
+            None if tensor is None else _layout(tensor, module, flow, trace, prefix),
+            trace,
+            isinstance(output, Tensor),
+        )
+    )
+    calls[name] += 1
+
+
+def _layout(
+    output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None, prefix: int | None
+) -> Layout | None:
+    """How to read the output: as its dimensions were seen to follow the picture, by its shape where they were not."""
+    placed = trace.field if trace else None
+    guess = layout_of(output, module, flow.picture, prefix=prefix)
+    if placed is None or placed.lost or not output.is_floating_point():
+        return guess
+    if placed.positions > 1:
+        return _placed_layout(placed, flow.picture)
+    return guess if guess and math.prod(guess.grid) == 1 else None
+
+
+def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
+    """The layout that the field's dimensions spell out; None where positions sit in the batch or are mixed."""
+    axes, shape = list(range(len(picture) - 2)), placed.shape
+    along = [[run.axis for run in dim.runs if run.axis is not None] for dim in placed.dims]
+    if shape[0] != picture[0]:
+        return None
+    if len(shape) == len(axes) + 2:
+        single = [[axis] for axis in axes]
+        kinds: dict[int, Kind] = {1: "line", 2: "channels_first", 3: "volume"}
+        if along == [[], [], *single] and len(axes) in kinds:
+            return Layout(kinds[len(axes)], shape[1], shape[2:])
+        if along == [[], *single, []]:
+            return Layout("channels_last", shape[-1], shape[1:-1])
+    if len(shape) == 3 and along == [[], axes, []]:
+        tokens = placed.dims[1]
+        return Layout("tokens", shape[2], tuple(run.size for run in tokens.runs if run.axis is not None), tokens.lead)
+    return None
+
+
+def _info(visit: Visit, calls: int, order: int, flow: Dataflow) -> LayerInfo:
+    placed = visit.trace.field if visit.trace else None
+    layout = visit.layout if visit.trace else None
+    leaf = next(visit.module.children(), None) is None
+    step = flow.steps[visit.trace.step] if visit.trace else None
+    stride, reach, start = _geometry(layout, placed, flow.picture)
+    note = "" if placed else _note(visit.trace, flow)
+    return LayerInfo(
+        name=visit.name if calls == 1 else f"{visit.name}#{visit.call}",
+        type=type(visit.module).__name__,
+        module_name=visit.name,
+        call=visit.call,
+        calls=calls,
+        shape=visit.shape,
+        layout=layout,
+        channels=layout.channels if layout else None,
+        size=layout.grid if layout else None,
+        stride=stride,
+        receptive_field=reach,
+        start=start,
+        gated=placed is not None and placed.gated,
+        whole=placed is not None and placed.whole,
+        formula=step.formula if step and leaf else None,
+        parameters=sum(parameter.numel() for parameter in visit.module.parameters()),
+        depth=visit.name.count(".") + 1,
+        order=order,
+        note=note,
+    )
+
+
+Pixels = tuple[float, ...] | None
+
+
+def _geometry(layout: Layout | None, placed: Field | None, picture: Sequence[int]) -> tuple[Pixels, Pixels, Pixels]:
+    """Stride, receptive field and start in input pixels, as far as they are known."""
+    lengths = picture[2:]
+    if placed is None:
+        return None, None, None
+    reach = tuple(
+        float(length) if axis.whole else axis.width for axis, length in zip(placed.reach, lengths, strict=True)
+    )
+    if layout is None:
+        return None, reach, None
+    steps = [placed.step(axis) for axis in range(len(lengths))]
+    if None not in steps:
+        stride = tuple(step for step in steps if step is not None)
+        return stride, reach, tuple(axis.centre for axis in placed.reach)
+    # Places lost on the way: the grid is taken to cover the picture.
+    stride = tuple(length / cells for length, cells in zip(lengths, layout.grid, strict=True))
+    return stride, reach, tuple(step / 2 for step in stride)
+
+
+def _note(trace: Trace | None, flow: Dataflow) -> str:
+    if trace is None:
+        return "does not depend on the picture"
+    lost = f" ({', '.join(sorted(flow.unfollowed)[:3])})" if flow.unfollowed else ""
+    return f"stride and receptive field unknown: an operation before it could not be followed{lost}"
+
+
+def _last_reaching(
+    model: nn.Module, arguments: tuple[Any, ...], infos: Sequence[LayerInfo], names: Sequence[str]
+) -> str | None:
+    """The last of the token layers `names` whose patch tokens, not only its class token, reach the output.
+
+    A gradient of NaN is sent back from the output: it arrives wherever there is a connection, even through
+    weights that are zero, and stays an exact zero elsewhere.
+    """
+    wanted = {(info.module_name, info.call): info for info in infos if info.name in names}
+    kept: dict[str, Tensor] = {}
+    calls: Counter[str] = Counter()
+
+    def keep(name: str, module: nn.Module, args: object, output: object) -> None:
+        info = wanted.get((name, calls[name]))
+        calls[name] += 1
+        if info and isinstance(output, Tensor) and output.requires_grad:
+            kept[info.name] = output
+
+    with preserved(model) as session, torch.autograd.set_detect_anomaly(False):
+        for name in {info.module_name for info in wanted.values()}:
+            session.on_forward(model.get_submodule(name), partial(keep, name))
+        try:
+            result = main_tensor(model(*(_first_picture(item) for item in arguments)))
+        except RuntimeError:
+            # A model that runs, but not under autograd, still has its layers.
+            return None
+        if result is None or not result.requires_grad:
+            return None
+        poison = torch.full_like(result, math.nan)
+        layouts = {info.name: info.layout for info in wanted.values()}
+        for name in (name for name in reversed(names) if name in kept):
+            gradient = torch.autograd.grad(result, kept[name], poison, retain_graph=True, allow_unused=True)[0]
+            layout = layouts[name]
+            if gradient is not None and layout and layout.to_maps(gradient).isnan().any():
+                return name
+    return None
+
+
+def _first_picture(item: object) -> object:
+    """The first of a batch, differentiable; a copy of it, so that the model may write to it."""
+    if not isinstance(item, Tensor) or not item.is_floating_point() or not item.ndim:
+        return item
+    return item.detach()[:1].clone().requires_grad_().clone()

@@ -1,0 +1,1 @@
+"""Feature maps: what each layer and each channel makes of a picture."""

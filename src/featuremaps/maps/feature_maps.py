@@ -1,0 +1,238 @@
+"""Feature maps: what a layer, or some of its channels, turns pictures into. Raw values, and how to look at them."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.maps.pca_colours import ColourMaps, colour_maps
+from featuremaps.maps.top_channels import MARK, RankedMap, TopMaps, bar_of, drawing, largest, over_picture
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.panels import Panel, number, panels_figure, short_unit
+from featuremaps.plotting.rendering import captioned, coloured, stacked, tiled
+from featuremaps.results.heatmaps import Canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+By = Literal["mean", "max"]
+SMALLEST_TILE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMaps:
+    """Channels of one layer, or single units, over pictures.
+
+    `maps[i]` is (channel, height, width) for picture i, raw, on the model's device; `units` names the channels.
+    `ranges` are the lowest and highest value of each layer over all its channels and pictures. `whole` says that the
+    channels are all those of one layer. `scaling` is how they are looked at: `"map"`, `"layer"` or limits (low, high).
+    """
+
+    maps: tuple[Float[Tensor, "channel _height _width"], ...]
+    units: tuple[str, ...]
+    layer: str
+    pictures: tuple[Seen, ...]
+    ranges: Mapping[str, Range]
+    whole: bool = True
+    highlight: tuple[str, ...] = ()
+    scaling: MapScaling = "map"
+    note: str = field(default="", kw_only=True)
+
+    @property
+    def tensor(self) -> Float[Tensor, "batch channel height width"]:
+        """All maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
+        return stacked(self.maps)
+
+    def values(self, by: By = "mean") -> Float[Tensor, "batch channel"]:
+        """The mean or largest activation of every channel over each picture."""
+        if by not in ("mean", "max"):
+            raise OptionError(
+                f"by={by!r} is not known; choose 'mean' or 'max'.{did_you_mean(str(by), ('mean', 'max'))}"
+            )
+        return torch.stack([map.mean((1, 2)) if by == "mean" else map.amax((1, 2)) for map in self.maps])
+
+    def top(self, n: int = 16, by: By = "mean") -> TopMaps:
+        """The `n` channels that respond most to each picture, strongest first; equal ones in order of channel.
+
+        Highlighted units that are not among them are appended, with their true rank.
+        """
+        if n < 1:
+            raise OptionError(f"top(n) shows the n strongest channels, 1 or more; got {n}.")
+        values = self.values(by)
+        orders = values.argsort(dim=1, descending=True, stable=True).tolist()
+        shown = []
+        for map, value, order in zip(self.maps, values.tolist(), orders, strict=True):
+            ranks = {channel: rank for rank, channel in enumerate(order, 1)}
+            marked = sorted((self.units.index(unit) for unit in self.highlight), key=ranks.__getitem__)
+            kept = dict.fromkeys([*order[:n], *marked])
+            shown.append(tuple(RankedMap(self.units[c], value[c], ranks[c], c in marked, map[c].clone()) for c in kept))
+        return TopMaps(tuple(shown), self.layer, by, len(self.units), self.pictures, self.ranges, self.scaling)
+
+    def mean(self) -> "FeatureMaps":
+        """The mean over the channels: one map per picture."""
+        return self._collapsed("mean", [map.mean(0, keepdim=True) for map in self.maps])
+
+    def max(self) -> "FeatureMaps":
+        """The largest channel at each position: one map per picture."""
+        return self._collapsed("max", [map.amax(0, keepdim=True) for map in self.maps])
+
+    def sum(self) -> "FeatureMaps":
+        """The sum over the channels: one map per picture."""
+        return self._collapsed("sum", [map.sum(0, keepdim=True) for map in self.maps])
+
+    def rgb(self, over: Literal["picture", "all"] = "picture") -> ColourMaps:
+        """The three leading principal components of the channels as red, green and blue.
+
+        Found for each picture, or over all of them together, which makes colours comparable between pictures.
+        """
+        return colour_maps(self.maps, self.layer, self.pictures, over)
+
+    def grid(
+        self, columns: int | None = None, *, colormap: str | None = None, scaling: MapScaling | None = None
+    ) -> list[Image.Image]:
+        """Every channel beside the next, in order, as one picture per picture; small maps are enlarged in blocks."""
+        scale = self._scale(scaling)
+        sheets = []
+        for maps in self.maps:
+            height, width = maps.shape[1:]
+            factor = math.ceil(SMALLEST_TILE / min(height, width))
+            tiles = [
+                coloured(drawing(map, (height, width), scale, top), colormap or scale.colormap, scale.signed)
+                for map, top in zip(maps, self._of_layers(), strict=True)
+            ]
+            blocks = [tile.resize((width * factor, height * factor), Image.Resampling.NEAREST) for tile in tiles]
+            sheets.append(captioned(tiled(blocks, columns), f"{self.layer}: {self._caption(scale)}"))
+        return sheets
+
+    def overlay(
+        self,
+        alpha: float = 0.8,
+        colormap: str | None = None,
+        *,
+        scaling: MapScaling | None = None,
+        on: Canvas = "seen",
+    ) -> list[list[Image.Image]]:
+        """Each channel, enlarged, laid over its picture: channels for every picture. See `Heatmaps.overlay`."""
+        scale = self._scale(scaling)
+        tops = self._of_layers()
+        return [
+            over_picture(seen, list(maps), tops, scale, alpha, colormap, on)
+            for maps, seen in zip(self.maps, self.pictures, strict=True)
+        ]
+
+    def figure(self, *, most: int = 16, **look: Any) -> "Figure":
+        """A whole layer as its strongest channels (see `top`); single units as a row for each of `most` pictures.
+
+        Beside each picture stand the sum of its units, where there are several, and each of them. `look` goes to
+        `overlay`.
+        """
+        if self.whole and len(self.units) > 1:
+            return self.top(most).figure(**look)
+        shown = replace(self, maps=self.maps[:most], pictures=self.pictures[:most])
+        parts = [shown.sum(), shown] if len(self.units) > 1 else [shown]
+        overlays = [part.overlay(**look) for part in parts]
+        values = [part.values("max").tolist() for part in parts]
+        names = [*(["sum"] if len(parts) > 1 else []), *self.units]
+        rows = []
+        for i, seen in enumerate(shown.pictures):
+            images = [image for part in overlays for image in part[i]]
+            largest = [value for part in values for value in part[i]]
+            panels = [
+                Panel(
+                    image, f"{short_unit(name)}\nlargest {number(value)}", frame=MARK if name in self.highlight else ""
+                )
+                for image, name, value in zip(images, names, largest, strict=True)
+            ]
+            rows.append([Panel(seen.image, seen.picture.name), *panels])
+        rest = f" (first {most} of {len(self)} pictures)" if len(self) > most else ""
+        scale = self._scale(look.get("scaling"))
+        title = f"{self.layer}{rest}"
+        return panels_figure(
+            rows, bar_of(scale, self._peak(), look.get("colormap")), title=title, caption=self._caption(scale)
+        )
+
+    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
+        """Write the raw maps (`.npy`, float32) of each picture, and pictures (PNG) of them; returns the files written.
+
+        A whole layer is drawn as its `grid`, single units as overlays. `look` goes to those.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name, maps in zip(self._names(), self.maps, strict=True):
+            path = folder / f"{file_name(name, 'maps', self.layer)}.npy"
+            np.save(path, maps.detach().float().cpu().numpy())
+            written.append(path)
+        for stem, image in self._images(look):
+            path = folder / f"{stem}.png"
+            image.save(path)
+            written.append(path)
+        return written
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, index: int | slice) -> "FeatureMaps":
+        """The maps of one picture, or of several."""
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
+        part = index if isinstance(index, slice) else slice(index, index + 1 or None)
+        return replace(self, maps=self.maps[part], pictures=self.pictures[part])
+
+    def __iter__(self) -> Iterator["FeatureMaps"]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(sorted({f"{map.shape[1]}×{map.shape[2]}" for map in self.maps}))
+        count = f"{len(self.units)} channel{'s' if len(self.units) != 1 else ''}"
+        plural = "s" if len(self) != 1 else ""
+        return f"<FeatureMaps: {self.layer}, {count}, {len(self)} picture{plural}, {sizes}, scaling {self.scaling}>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+    def _images(self, look: Mapping[str, Any]) -> list[tuple[str, Image.Image]]:
+        """The pictures to save, each with its file's stem."""
+        names = self._names()
+        if self.whole and len(self.units) > 1:
+            grids = self.grid(**look)
+            return [(file_name(n, "maps", self.layer), image) for n, image in zip(names, grids, strict=True)]
+        parts = [self.sum(), self] if len(self.units) > 1 else [self]
+        return [
+            (file_name(name, "maps", unit), image)
+            for part in parts
+            for name, images in zip(names, part.overlay(**look), strict=True)
+            for unit, image in zip(part.units, images, strict=True)
+        ]
+
+    def _names(self) -> list[str]:
+        return unique_names([seen.picture.name for seen in self.pictures])
+
+    def _collapsed(self, how: str, maps: Sequence[Tensor]) -> "FeatureMaps":
+        name = f"{how} of {self.layer}"
+        found = (float(min(map.min() for map in maps)), float(max(map.max() for map in maps)))
+        return replace(
+            self, maps=tuple(maps), units=(name,), layer=name, ranges={name: found}, whole=False, highlight=()
+        )
+
+    def _scale(self, scaling: MapScaling | None) -> Scale:
+        return scale_for(scaling or self.scaling, min(low for low, _ in self.ranges.values()))
+
+    def _of_layers(self) -> list[float]:
+        return [largest(self.ranges, unit) for unit in self.units]
+
+    def _peak(self) -> float | None:
+        return largest(self.ranges, self.units[0]) if len(self.ranges) == 1 else None
+
+    def _caption(self, scale: Scale) -> str:
+        return "; ".join(filter(None, [scale.caption(self._peak()), self.note]))

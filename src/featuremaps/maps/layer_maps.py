@@ -1,0 +1,62 @@
+"""Feature maps of several layers at once: each layer's own, and all of them in one figure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featuremaps.errors import did_you_mean
+from featuremaps.maps.feature_maps import FeatureMaps
+from featuremaps.maps.top_channels import bar_of
+from featuremaps.plotting.colour_scales import scale_for
+from featuremaps.plotting.files import png_of
+from featuremaps.plotting.panels import Panel, panels_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerMaps(Mapping[str, FeatureMaps]):
+    """Feature maps keyed by layer, in the order in which the layers run, all from one pass."""
+
+    layers: Mapping[str, FeatureMaps]
+
+    def __getitem__(self, layer: str) -> FeatureMaps:
+        if layer in self.layers:
+            return self.layers[layer]
+        raise KeyError(f"no maps of layer {layer!r}.{did_you_mean(str(layer), self)} There are: {', '.join(self)}.")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def figure(self, picture: int = 0, *, most: int = 5, **look: Any) -> "Figure":
+        """One picture through the layers: a row a layer, with its `most` strongest channels. `look` as in `top`."""
+        rows = []
+        ranges = {name: one for maps in self.values() for name, one in maps.ranges.items()}
+        for name, maps in self.items():
+            best = replace(maps[picture].top(most), ranges=ranges)  # one kind of colours for all
+            panels = [
+                best.panel(one, image) for one, image in zip(best.ranked[0], best.overlay(**look)[0], strict=True)
+            ]
+            panels += [Panel(None)] * (most - len(panels))
+            rows.append([Panel(maps.pictures[picture].image, side=name), *panels])
+        width = max(map(len, rows))
+        rows = [[*row, *[Panel(None)] * (width - len(row))] for row in rows]
+        first = next(iter(self.values()))
+        scale = scale_for(look.get("scaling") or first.scaling, min(low for low, _ in ranges.values()))
+        title = f"{first.pictures[picture].picture.name}: the strongest channels of {len(self)} layers"
+        return panels_figure(rows, bar_of(scale, None, look.get("colormap")), title=title, caption=scale.caption(None))
+
+    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
+        """Save the maps of every layer, see `FeatureMaps.save`."""
+        return [path for maps in self.values() for path in maps.save(folder, **look)]
+
+    def __repr__(self) -> str:
+        return f"<LayerMaps of {len(self)} layers:\n" + "\n".join(f"  {maps!r}" for maps in self.values()) + ">"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())

@@ -1,0 +1,267 @@
+"""A walk through every layer of a model: how large, how sparse, how strong, and what its strongest channels show.
+
+Each layer is measured as it runs and let go again, so that any number of layers fits into memory.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from featuremaps.errors import ModelError
+from featuremaps.layers import LayerInfo, Layers
+from featuremaps.layers.info import aligned
+from featuremaps.layers.layout import layout_of
+from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
+from featuremaps.maps.top_channels import RankedMap
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.panels import number
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.capture import first_tensor, to_model
+from featuremaps.runtime.nonfinite import why_not_finite
+from featuremaps.session import Session, preserved
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KEPT = 5
+THUMBNAIL = 96
+HEADINGS = ("layer", "type", "channels", "size", "zeros", "silent", "mean", "max", "strongest channels")
+NUMBERS = ("order", "layer", "type", "channels", "height", "width", "zeros", "silent", "mean", "min", "max")
+
+
+@dataclass(frozen=True, eq=False)
+class WalkRow:
+    """One layer over the pictures.
+
+    `zeros` is the share of activations that are exactly 0, `silent` the share of channels that are 0 everywhere in a
+    picture, `mean` the mean activation (these three averaged over the pictures), `min` and `max`
+    the lowest and largest of all. `size` is
+    that of the first picture's maps. `tops[i]` are the channels with the highest mean over picture i; their maps are
+    at most 96 wide or high.
+    """
+
+    layer: str
+    type: str
+    channels: int
+    size: tuple[int, int]
+    zeros: float
+    silent: float
+    mean: float
+    min: float
+    max: float
+    tops: tuple[tuple[RankedMap, ...], ...] = field(repr=False)
+
+    @property
+    def numbers(self) -> tuple[object, ...]:
+        """What tells a layer from one that gives the same."""
+        return (self.size, self.zeros, self.silent, self.mean, self.max)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerWalk:
+    """Every layer whose output is a map, in the order in which they run."""
+
+    rows: tuple[WalkRow, ...]
+    pictures: tuple[Seen, ...]
+    model: str
+
+    @property
+    def zeros(self) -> tuple[float, ...]:
+        """The sparsity curve: each layer's share of zeros."""
+        return tuple(row.zeros for row in self.rows)
+
+    @property
+    def silent(self) -> tuple[float, ...]:
+        """Each layer's share of channels that are 0 everywhere."""
+        return tuple(row.silent for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, layer: str) -> WalkRow:
+        for row in self.rows:
+            if row.layer == layer:
+                return row
+        raise KeyError(f"the walk has no layer {layer!r}; .rows lists them.")
+
+    def figure(self, picture: int = 0, *, most: int = 24) -> "Figure":
+        """Rows of the strongest channels over one picture, and the sparsity curve beside them.
+
+        Of more than `most` layers those shown are spread evenly over the depth, those after an activation function
+        first; the curve has them all.
+        """
+        seen = self.pictures[picture]
+        rows = [
+            LayerRow(
+                layer=row.layer,
+                channels=row.channels,
+                size=row.size,
+                zeros=row.zeros,
+                silent=row.silent,
+                signed=row.min < 0,
+                repeats=before is not None and row.numbers == before.numbers,
+                strongest=[(channel.unit.rpartition(":")[2], channel.map) for channel in row.tops[picture]],
+            )
+            for before, row in zip((None, *self.rows), self.rows, strict=False)
+        ]
+        return walk_figure(rows, seen.image, picture=seen.picture.name, model=self.model, most=most)
+
+    def save(self, folder: str | Path = ".") -> list[Path]:
+        """Write the figure of each picture (PNG) and the table (`walk.csv`); returns the files written."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for i, name in enumerate(unique_names([seen.picture.name for seen in self.pictures])):
+            path = folder / f"{file_name(name, 'walk')}.png"
+            path.write_bytes(png_of(self.figure(i)))
+            written.append(path)
+        table = folder / "walk.csv"
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(NUMBERS)
+            for order, row in enumerate(self.rows):
+                numbers = (row.zeros, row.silent, row.mean, row.min, row.max)
+                writer.writerow((order, row.layer, row.type, row.channels, *row.size, *numbers))
+        return [*written, table]
+
+    def __str__(self) -> str:
+        lines = aligned([HEADINGS, *map(_cells, self.rows)])
+        plural = "s" if len(self.pictures) != 1 else ""
+        return "\n".join([*lines, "", f"{self.model}: {len(self)} layers over {len(self.pictures)} picture{plural}"])
+
+    def __repr__(self) -> str:
+        return f"<LayerWalk: {self.model}, {len(self)} layers, {len(self.pictures)} pictures>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+
+def walk_through(model: nn.Module, known: Layers, pictures: Sequence[Seen], batch_size: int = 32) -> LayerWalk:
+    """Measure every layer that gives maps, in one pass per chunk of pictures; the model is afterwards as it was.
+
+    `ModelError` names the first layer whose values are not finite.
+    """
+    infos = [known[name] for name in known.resolve("all")]
+    by_picture: dict[int, dict[str, _Measured]] = {}
+    with preserved(model) as session:
+        for batch in batches([seen.input for seen in pictures], batch_size, "walking through layers"):
+            with batch:
+                for row, measured in zip(batch.rows, _measure(session, infos, batch.inputs), strict=True):
+                    _check_finite(model, infos, measured, pictures[row].picture.name)
+                    by_picture[row] = measured
+    every = [by_picture[row] for row in range(len(pictures))]
+    rows = [_row(info, [measured[info.name] for measured in every if info.name in measured]) for info in infos]
+    return LayerWalk(tuple(row for row in rows if row is not None), tuple(pictures), known.model)
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What is kept of one layer for one picture."""
+
+    size: tuple[int, int]
+    zeros: float
+    silent: float
+    mean: float
+    min: float
+    max: float
+    top: tuple[RankedMap, ...]
+
+
+def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> list[dict[str, _Measured]]:
+    """One pass over a batch; for each picture what was measured of each layer."""
+    rows: list[dict[str, _Measured]] = [{} for _ in inputs]
+    names = {(info.module_name, info.call): info.name for info in infos}
+    calls: Counter[str] = Counter()
+    prefix = getattr(session.model, "num_prefix_tokens", None)
+    inputs = to_model(session.model, inputs).clone()
+    shape = tuple(inputs.shape)
+
+    def on_forward(module_name: str, module: nn.Module, args: object, output: object) -> None:
+        name = names.get((module_name, calls[module_name]))
+        calls[module_name] += 1
+        tensor = first_tensor(output)
+        layout = layout_of(tensor, module, shape, prefix=prefix)
+        if name is not None and layout is not None and tensor is not None:
+            for row, measured in zip(rows, _measured(name, layout.to_maps(tensor.detach())), strict=True):
+                row[name] = measured
+
+    with session.one_pass() as hooks, torch.no_grad():
+        for module_name in dict.fromkeys(info.module_name for info in infos):
+            hooks.on_forward(session.model.get_submodule(module_name), partial(on_forward, module_name))
+        session.model(inputs)
+    return rows
+
+
+def _measured(layer: str, maps: Float[Tensor, "batch channel height width"]) -> list[_Measured]:
+    """A layer's numbers and its strongest channels, for each picture; no copy of all its maps is made."""
+    positions = maps.shape[2] * maps.shape[3]
+    counts = maps.count_nonzero((2, 3)).float() / positions
+    means = maps.mean((2, 3), dtype=torch.float32)
+    ends = [maps.amin((1, 2, 3)).float(), maps.amax((1, 2, 3)).float()]
+    order = means.argsort(dim=1, descending=True, stable=True)[:, :KEPT]
+    numbers = torch.stack([1 - counts.mean(1), (counts == 0).float().mean(1), means.mean(1), *ends], 1)
+    values, channels = means.gather(1, order).tolist(), order.tolist()
+    result = []
+    for picture, (zeros, silent, mean, low, high) in enumerate(numbers.tolist()):
+        thumbnails = _thumbnails(maps[picture, order[picture]])
+        ranked = tuple(
+            RankedMap(f"{layer}:{channel}", value, rank, False, map)
+            for rank, (channel, value, map) in enumerate(
+                zip(channels[picture], values[picture], thumbnails, strict=True), 1
+            )
+        )
+        size = (maps.shape[2], maps.shape[3])
+        result.append(_Measured(size, zeros, silent, mean, low, high, ranked))
+    return result
+
+
+def _thumbnails(maps: Float[Tensor, "count height width"]) -> Float[Tensor, "count new_height new_width"]:
+    """Maps averaged down to at most 96 × 96, on the CPU."""
+    height, width = maps.shape[1:]
+    shrink = min(1.0, THUMBNAIL / max(height, width))
+    size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
+    return torch.nn.functional.adaptive_avg_pool2d(maps.float(), size).cpu()
+
+
+def _check_finite(model: nn.Module, infos: Sequence[LayerInfo], row: Mapping[str, _Measured], picture: str) -> None:
+    for info in infos:
+        measured = row.get(info.name)
+        if measured is not None and not torch.tensor([measured.mean, measured.min, measured.max]).isfinite().all():
+            raise ModelError(
+                f"layer {info.name!r} is the first whose values are not finite, for {picture}. {why_not_finite(model)}"
+            )
+
+
+def _row(info: LayerInfo, measured: Sequence[_Measured]) -> WalkRow | None:
+    """The layer over all pictures; None where it gave maps for none of them."""
+    if not measured:
+        return None
+    count = len(measured)
+    return WalkRow(
+        layer=info.name,
+        type=info.type,
+        channels=info.channels or 0,
+        size=measured[0].size,
+        zeros=sum(one.zeros for one in measured) / count,
+        silent=sum(one.silent for one in measured) / count,
+        mean=sum(one.mean for one in measured) / count,
+        min=min(one.min for one in measured),
+        max=max(one.max for one in measured),
+        tops=tuple(one.top for one in measured),
+    )
+
+
+def _cells(row: WalkRow) -> tuple[str, ...]:
+    best = ", ".join(one.unit.rpartition(":")[2] for one in row.tops[0])
+    size = f"{row.size[0]}×{row.size[1]}"
+    shares = (f"{row.zeros:.0%}", f"{row.silent:.0%}", number(row.mean), number(row.max))
+    return (row.layer, row.type, str(row.channels), size, *shares, best)

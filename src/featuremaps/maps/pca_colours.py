@@ -1,0 +1,122 @@
+"""A layer as one colour picture: the three leading principal components of its channels as red, green and blue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import OptionError
+from featuremaps.methods.channel_weights import leading_components
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.panels import Panel, panels_figure
+from featuremaps.plotting.rendering import enlarged, stacked
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Over = Literal["picture", "all"]
+LOW, HIGH = 0.01, 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class ColourMaps:
+    """One colour picture per picture.
+
+    `maps[i]` is (3, height, width): each position's projections on the first three components of the channels, signed,
+    each with the sign that correlates with the mean over the channels. `shares[i]` are their shares of the variance.
+    `limits[i]` (3, 2) are the values drawn as black and as full colour: the 1st and 99th percentile.
+    """
+
+    maps: tuple[Float[Tensor, "3 _height _width"], ...]
+    shares: tuple[tuple[float, float, float], ...]
+    limits: tuple[Float[Tensor, "3 2"], ...]
+    layer: str
+    pictures: tuple[Seen, ...]
+    over: Over = "picture"
+
+    @property
+    def tensor(self) -> Float[Tensor, "batch 3 height width"]:
+        """All projections in one tensor; `OptionError` where the maps have different sizes."""
+        return stacked(self.maps)
+
+    def images(self) -> list[Image.Image]:
+        """The colour pictures, enlarged to what the model saw."""
+        pictures = []
+        for map, limits, seen in zip(self.maps, self.limits, self.pictures, strict=True):
+            low, high = limits.cpu()[:, :, None, None].unbind(1)
+            shares = ((map.float().cpu() - low) / (high - low)).nan_to_num(0.5, 0.5, 0.5).clamp(0, 1)
+            levels = (enlarged(shares, seen.size) * 255).round().byte().permute(1, 2, 0)
+            pictures.append(Image.fromarray(levels.numpy()))
+        return pictures
+
+    def figure(self, *, most: int = 16) -> "Figure":
+        """Each picture beside its colours, the first `most` of them."""
+        rows = [
+            [Panel(seen.image, seen.picture.name), Panel(image, _percentages(shares))]
+            for seen, image, shares in zip(self.pictures[:most], self.images()[:most], self.shares, strict=False)
+        ]
+        whose = "each picture" if self.over == "picture" else "all pictures together"
+        caption = f"red, green, blue: components 1 to 3 of {whose},\neach from its 1st to its 99th percentile"
+        return panels_figure(rows, None, title=f"principal components of {self.layer}", caption=caption)
+
+    def save(self, folder: str | Path = ".") -> list[Path]:
+        """Write the colours (PNG) and the projections (`.npy`) of each picture; returns the files written."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        names = unique_names([seen.picture.name for seen in self.pictures])
+        for name, map, image in zip(names, self.maps, self.images(), strict=True):
+            stem = file_name(name, "rgb", self.layer)
+            image.save(folder / f"{stem}.png")
+            np.save(folder / f"{stem}.npy", map.float().cpu().numpy())
+            written += [folder / f"{stem}.png", folder / f"{stem}.npy"]
+        return written
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(sorted({f"{map.shape[1]}×{map.shape[2]}" for map in self.maps}))
+        return f"<ColourMaps: {self.layer}, {len(self)} picture{'s' if len(self) != 1 else ''}, {sizes}>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+
+def colour_maps(
+    maps: Sequence[Float[Tensor, "channel _height _width"]], layer: str, pictures: tuple[Seen, ...], over: Over
+) -> ColourMaps:
+    """The three leading components of each picture's channels, or of all pictures' together."""
+    if over not in ("picture", "all"):
+        raise OptionError(f"over={over!r} is not known; choose 'picture' or 'all'.")
+    if over == "picture":
+        found = [_components([map]) for map in maps]
+        projections = [projection for (projection,), _, _ in found]
+        shares, limits = [share for _, share, _ in found], [limit for _, _, limit in found]
+    else:
+        projections, share, limit = _components(maps)
+        shares, limits = [share] * len(maps), [limit] * len(maps)
+    return ColourMaps(tuple(projections), tuple(shares), tuple(limits), layer, pictures, over)
+
+
+def _components(maps: Sequence[Tensor]) -> tuple[list[Tensor], tuple[float, float, float], Tensor]:
+    """Projections per map, shares of the variance, and the limits of the colours, from one decomposition."""
+    together = torch.cat([map.flatten(1) for map in maps], 1)[None, :, None]
+    components, shares = leading_components(together, 3)
+    rows = components[0, :, 0]
+    ends = [rows.sort(1).values[:, round(share * (rows.shape[1] - 1))] for share in (LOW, HIGH)]
+    parts = rows.split([map[0].numel() for map in maps], 1)
+    shaped = [part.reshape(3, *map.shape[1:]) for part, map in zip(parts, maps, strict=True)]
+    first, second, third = shares[0].tolist()
+    return shaped, (first, second, third), torch.stack(ends, 1)
+
+
+def _percentages(shares: Sequence[float]) -> str:
+    return "{:.0%}, {:.0%}, {:.0%} of the variance".format(*shares)

@@ -1,0 +1,333 @@
+"""What a method may name as its parameters, and how each is supplied from a record.
+
+Everything a formula uses arrives through one of these names, so reading the parameter names of the methods asked
+for tells the engine all it has to compute, and no more.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
+from featuremaps.acceleration.box_scoring import BoxScoring, ReadScores, Scoring
+from featuremaps.errors import TargetError
+from featuremaps.options import Help, check
+from featuremaps.rules import ReluRule, Rule
+from featuremaps.runtime.backward import propagate as send_back
+from featuremaps.runtime.memory_format import quickest
+from featuremaps.runtime.outputs import probabilities, scores_of
+from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.targets import Bound
+from featuremaps.session import Session
+from featuremaps.tail import Tail, Without
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassOptions:
+    """What formulas are supplied by: the seed of all randomness, and the precision of extra passes."""
+
+    seed: Annotated[int, Help("The seed of everything random.")] = 0
+    precision: Annotated[Precision, Help("Of the extra passes some methods make: float32, bfloat16 or float16.")] = (
+        "float32"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One layer and one target of a record, from which a formula's needs are supplied.
+
+    `deeper` names the last layer of every coarser map size after `layer`. `tails` is shared between the passes over one
+    batch, so that a tail is split off only once. `notes` gathers warnings about what is supplied, `remarks` named
+    numbers, one per picture, that a formula leaves.
+    """
+
+    session: Session
+    record: Record
+    layer: str
+    deeper: tuple[str, ...] = ()
+    options: PassOptions = field(default_factory=PassOptions)
+    tails: dict[str, Tail] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    remarks: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Bound:
+        """The target of this pass."""
+        return self.record.targets[0]
+
+    @property
+    def tail(self) -> Tail:
+        """The model from this layer on."""
+        if self.layer not in self.tails:
+            layer, _, call = self.layer.partition("#")
+            with torch.no_grad():
+                self.tails[self.layer] = Tail(
+                    self.session.model, layer, self.record.inputs, call=int(call) if call else None
+                )
+        return self.tails[self.layer]
+
+
+@dataclass(frozen=True)
+class Need:
+    """A parameter name that formulas may use, what it is, and what recording it takes.
+
+    `layer`: it depends on the layer. `ways`: ways back through a ReLU to the inputs that the record must hold.
+    """
+
+    name: str
+    doc: str
+    supply: Callable[[Pass], Any]
+    gradients: bool = False
+    deeper: bool = False
+    target: bool = False
+    layer: bool = False
+    ways: tuple[ReluRule, ...] = ()
+
+
+NEEDS: dict[str, Need] = {}
+
+
+def need(
+    *,
+    gradients: bool = False,
+    deeper: bool = False,
+    target: bool = False,
+    layer: bool = False,
+    ways: tuple[ReluRule, ...] = (),
+) -> Callable[[Callable[[Pass], Any]], Callable[[Pass], Any]]:
+    """Register a supplier under its function's name; its docstring is the description users read."""
+
+    def register(supply: Callable[[Pass], Any]) -> Callable[[Pass], Any]:
+        doc, name = (supply.__doc__ or "").strip(), supply.__name__
+        wants_target = target or gradients or bool(ways)
+        NEEDS[name] = Need(name, doc, supply, gradients, deeper, wants_target, layer or gradients or deeper, ways)
+        return supply
+
+    return register
+
+
+def together(names: Iterable[str]) -> Need:
+    """The union of several needs: the least recording that supplies them all."""
+    needs = [NEEDS[name] for name in names]
+    return Need(
+        "union",
+        "",
+        lambda _: None,
+        gradients=any(need.gradients for need in needs),
+        deeper=any(need.deeper for need in needs),
+        target=any(need.target for need in needs),
+        layer=any(need.layer for need in needs),
+        ways=tuple(dict.fromkeys(way for need in needs for way in need.ways)),
+    )
+
+
+@need(layer=True)
+def activations(given: Pass) -> Float[Tensor, "batch channel height width"]:
+    """The layer's output as maps."""
+    return given.record.activations[given.layer]
+
+
+@need(gradients=True)
+def gradients(given: Pass) -> Float[Tensor, "batch channel height width"]:
+    """The gradient of the target's score with respect to the layer's maps."""
+    return given.record.gradients[given.layer]
+
+
+@need(deeper=True)
+def deeper_activations(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_ width_"], ...]:
+    """The outputs of the last layer of every coarser map size after this one."""
+    return tuple(given.record.activations[layer] for layer in given.deeper)
+
+
+@need(gradients=True, deeper=True)
+def deeper_gradients(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_ width_"], ...]:
+    """The gradients that belong to `deeper_activations`."""
+    return tuple(given.record.gradients[layer] for layer in given.deeper)
+
+
+@need()
+def inputs(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """The preprocessed pictures, as the model received them."""
+    return given.record.inputs.float()
+
+
+@need(target=True)
+def logits(given: Pass) -> Float[Tensor, "batch classes"]:
+    """The model's class scores before the softmax."""
+    return scores_of(given.record.outputs).float()
+
+
+@need(target=True)
+def target(given: Pass) -> Int[Tensor, " batch"]:
+    """The class index being explained, per picture."""
+    indices = given.target.indices
+    if indices is None:
+        raise TargetError(
+            f"this method compares classes, and the target {given.target.labels[0]!r} is not a class. "
+            "Give a class index or name, or choose another method."
+        )
+    return indices
+
+
+@need(target=True)
+def score(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,)."""
+    return _scoring(given, given.target.scores)
+
+
+@need(target=True)
+def box_score(given: Pass) -> Callable[[Tensor], Tensor]:
+    """Like `score`, for inputs that differ from the pictures in a small box each, which run little more than those."""
+    return BoxScoring(_scoring(given, given.target.scores), given.record.inputs)
+
+
+@need(target=True)
+def probability(given: Pass) -> Callable[[Tensor], Tensor]:
+    """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
+    indices = given.target.indices
+    if indices is None:
+        return _scoring(given, given.target.scores)
+
+    def probabilities_of(outputs: Any, repeats: int) -> Tensor:
+        return probabilities(scores_of(outputs)).gather(1, indices.repeat_interleave(repeats)[:, None])[:, 0]
+
+    return _scoring(given, probabilities_of)
+
+
+@need(target=True, layer=True)
+def tail(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from edited maps (batch·k, channel, height, width), picture by picture, to target scores (batch·k,).
+
+    It runs only what comes after the layer, and can be differentiated.
+    """
+    return lambda edited: given.target.scores(*_run_tail(given, edited))
+
+
+@need(target=True, layer=True)
+def tail_logits(given: Pass) -> Callable[[Tensor], Tensor]:
+    """Like `tail`, but all class scores, (batch·k, classes)."""
+    return lambda edited: scores_of(_run_tail(given, edited)[0]).float()
+
+
+@need(target=True, layer=True)
+def tail_without(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from channel indices (k,) to the target scores (batch, k) with one of these channels set to zero."""
+    return Without(tail(given), activations(given))
+
+
+@need(gradients=True)
+def observe(given: Pass) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """A function from new inputs to this layer's activations and gradients: a forward and a backward pass each."""
+
+    def observed(new: Tensor) -> tuple[Tensor, Tensor]:
+        with autocast(given):
+            record = take(given.session, new, [given.layer], [given.target])
+        return record.activations[given.layer], record.gradients[given.layer]
+
+    return observed
+
+
+@need(ways=("gradient",))
+def input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """The gradient of the target's score with respect to the preprocessed pictures."""
+    return given.record.input_gradients["gradient"]
+
+
+@need(ways=("guided",))
+def guided_input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """What guided backprop sends back to the preprocessed pictures."""
+    return _by_way(given, "guided")
+
+
+@need(ways=("deconvnet",))
+def deconvnet_input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+    """What the DeconvNet sends back to the preprocessed pictures."""
+    return _by_way(given, "deconvnet")
+
+
+@need(target=True)
+def gradients_at(given: Pass) -> Callable[[Tensor], Tensor]:
+    """A function from new inputs (batch·k, …), picture by picture, to the gradient of the target's score at each."""
+
+    def gradient(new: Tensor) -> Tensor:
+        def run(layout: torch.memory_format) -> Record:
+            targets = [given.target]
+            way: list[ReluRule] = ["gradient"]
+            with batch_norms_folded(given.session):
+                return take(given.session, new, (), targets, gradients=False, input_gradients=way, layout=layout)
+
+        with autocast(given):
+            record = quickest(given.session, run) if new.ndim == 4 else run(torch.preserve_format)
+        return record.input_gradients["gradient"]
+
+    return gradient
+
+
+@need(target=True)
+def propagate(given: Pass) -> Callable[[Rule], Tensor]:
+    """A function from a backward rule to what it sends from the target's score to the preprocessed pictures."""
+
+    def propagated(rule: Rule) -> Tensor:
+        arrived = send_back(given.session, given.record.inputs, given.target, rule)
+        if note := rule.warning():
+            given.notes.append(note)
+        if not bool(arrived.isfinite().all()):
+            given.notes.append(
+                f"What {rule.title} sends back grew beyond all numbers on its way through the model. Another baseline, "
+                "if it has one, may help; integrated_gradients asks the same question without a rule."
+            )
+        return arrived
+
+    return propagated
+
+
+@need()
+def remark(given: Pass) -> Callable[[str, Tensor], None]:
+    """A function that puts a named number per picture (batch,) beside the result: `remark("error", values)`."""
+
+    def remarked(name: str, values: Tensor) -> None:
+        given.remarks[name] = values.detach().float()
+
+    return remarked
+
+
+@need()
+def generator(given: Pass) -> torch.Generator:
+    """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
+    return torch.Generator().manual_seed(given.options.seed)
+
+
+def _by_way(given: Pass, way: ReluRule) -> Tensor:
+    if way in given.record.notes:
+        given.notes.append(given.record.notes[way])
+    return given.record.input_gradients[way]
+
+
+def _scoring(given: Pass, read: ReadScores) -> Scoring:
+    return Scoring(given.session, given.record.inputs, read, lambda: autocast(given))
+
+
+def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:
+    tail = given.tail
+    layout = given.record.layouts[given.layer]
+    raw = layout.from_maps(edited, tail.output).to(tail.output.dtype)
+    folded = batch_norms_folded(given.session, [given.layer.partition("#")[0]])
+    with torch.set_grad_enabled(edited.requires_grad), autocast(given), folded:
+        return tail(raw), len(edited) // len(given.target.labels)
+
+
+def autocast(given: Pass) -> AbstractContextManager[None]:
+    """Extra passes in the precision asked for."""
+    if given.options.precision == "float32":
+        return nullcontext()
+    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.options.precision))

@@ -1,0 +1,167 @@
+"""Class activation maps without gradients: what happens to the score when a channel masks the picture, or is taken out.
+
+Each channel costs a pass, so the masked copies are made and scored in chunks. All pictures of a batch go through
+together, picture by picture.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.errors import MethodError
+from featuremaps.methods.baselines import Baseline, baseline_of
+from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided
+from featuremaps.methods.chunking import of_each
+from featuremaps.methods.registry import method
+from featuremaps.progress import track
+
+Maps = Float[Tensor, "batch channel height width"]
+Map = Float[Tensor, "batch height width"]
+Inputs = Float[Tensor, "batch colour *space"]
+Score = Callable[[Tensor], Tensor]
+Weighting = Literal["probability", "score", "softmax"]
+
+
+@method(paper="Wang et al. 2020, Score-CAM, eq. 5-8, with the authors' weights")
+def score_cam(
+    activations: Maps,
+    inputs: Inputs,
+    score: Score,
+    probability: Score,
+    *,
+    baseline: Baseline = "zero",
+    weighting: Weighting = "probability",
+    chunk: int = 0,
+    combine: Combine = "sum",
+) -> Map:
+    """Channels weighted by what the class gains when the channel masks the picture.
+
+    The masks are the enlarged channels scaled to 0..1; a channel that is constant over the picture has no mask and
+    weight 0. `weighting` says what is gained over the baseline: the class probability (the authors' code), the
+    target's score, or the score after a softmax over the channels. `chunk` copies of the picture run at a time
+    (0: chosen for the device).
+    """
+    measure = probability if weighting == "probability" else score
+    empty = baseline_of(inputs, baseline)
+
+    def gains(maps: Tensor) -> Tensor:
+        return measure(_copies(torch.addcmul(empty[:, None], _unit_masks(maps, inputs), (inputs - empty)[:, None])))
+
+    weights = _mask_weights(activations, gains, measure(empty), of_each(inputs, chunk))
+    return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
+
+
+@method(paper="Wang et al. 2020, SS-CAM, eq. 5-7, smoothing on the feature maps")
+def ss_cam(
+    activations: Maps,
+    inputs: Inputs,
+    score: Score,
+    probability: Score,
+    generator: torch.Generator,
+    *,
+    samples: int = 10,
+    noise: float = 0.2,
+    weighting: Weighting = "probability",
+    chunk: int = 0,
+    combine: Combine = "sum",
+) -> Map:
+    """Score-CAM whose gains are means over `samples` noisy copies of each channel.
+
+    `noise` is the standard deviation as a share of the channel's range (the paper gives it in units of the
+    activations, which differ between models). The noise is the same for every channel and picture.
+    """
+    at_least_one(samples=samples)
+    measure = probability if weighting == "probability" else score
+    shifts = torch.randn((samples, *activations.shape[2:]), generator=generator).to(activations)
+
+    def gains(maps: Tensor) -> Tensor:
+        spread = noise * (maps.amax((2, 3), keepdim=True) - maps.amin((2, 3), keepdim=True))
+        found = [measure(_copies(_unit_masks(maps + spread * shift, inputs) * inputs[:, None])) for shift in shifts]
+        return torch.stack(found).mean(0)
+
+    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk))
+    return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
+
+
+@method(paper="Naidu et al. 2020, IS-CAM, eq. 3-5, read as a mean over the path")
+def is_cam(
+    activations: Maps,
+    inputs: Inputs,
+    score: Score,
+    probability: Score,
+    *,
+    steps: int = 10,
+    weighting: Weighting = "probability",
+    chunk: int = 0,
+    combine: Combine = "sum",
+) -> Map:
+    """Score-CAM whose gains are means over masks scaled by 1/steps, 2/steps, … 1: an integral from blank to masked."""
+    at_least_one(steps=steps)
+    measure = probability if weighting == "probability" else score
+
+    def gains(maps: Tensor) -> Tensor:
+        masked = _copies(_unit_masks(maps, inputs) * inputs[:, None])
+        return torch.stack([measure(masked * (step / steps)) for step in range(1, steps + 1)]).mean(0)
+
+    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk))
+    return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
+
+
+@method(paper="Desai & Ramaswamy 2020, Ablation-CAM, eq. 4-5")
+def ablation_cam(
+    activations: Maps, tail: Score, tail_without: Score, *, chunk: int = 64, combine: Combine = "sum"
+) -> Map:
+    """Channels weighted by the share of the score that is lost without them, (y − yₖ) / |y|.
+
+    The channel is set to zero. Dividing by |y| keeps the sign where the score is negative: a positive weight always
+    means that the channel speaks for the class. Channels that are zero already are not run.
+    """
+    with torch.no_grad():
+        whole = tail(activations)
+        weights = torch.zeros(activations.shape[:2], device=activations.device)
+        alive = (activations != 0).flatten(2).any(2).any(0).nonzero()[:, 0]
+        for channels in _chunks(alive, max(1, chunk // len(activations)), "ablating channels"):
+            weights[:, channels] = whole[:, None] - tail_without(channels)
+    return combined(divided(weights, whole.abs()[:, None])[..., None, None] * activations, combine)
+
+
+def _mask_weights(
+    activations: Maps, gains: Callable[[Tensor], Tensor], floor: Float[Tensor, " batch"], together: int
+) -> Float[Tensor, "batch channel"]:
+    """What each channel's mask gains over the empty picture; minus infinity for channels without a mask."""
+    batch = len(activations)
+    weights = torch.full(activations.shape[:2], -torch.inf, device=activations.device)
+    varies = activations.flatten(2).amax(2) > activations.flatten(2).amin(2)
+    with torch.no_grad():
+        for channels in _chunks(varies.any(0).nonzero()[:, 0], together, "masking with channels"):
+            weights[:, channels] = gains(activations[:, channels]).reshape(batch, -1) - floor[:, None]
+    return torch.where(varies, weights, -torch.inf)
+
+
+def _unit_masks(maps: Maps, inputs: Inputs) -> Float[Tensor, "batch channel 1 input_height input_width"]:
+    """The maps enlarged to the picture, then scaled to 0..1 each."""
+    size = tuple(inputs.shape[2:])
+    if len(size) != 2:
+        raise MethodError(
+            "masking with channels is for pictures (batch, channel, height, width), and the model's input has shape "
+            f"{tuple(inputs.shape)}. Use grad_cam or ablation_cam."
+        )
+    enlarged = torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+    lowest = enlarged.amin((2, 3), keepdim=True)
+    return divided(enlarged - lowest, enlarged.amax((2, 3), keepdim=True) - lowest)[:, :, None]
+
+
+def _weighted(gains: Float[Tensor, "batch channel"], weighting: Weighting) -> Tensor:
+    masked = torch.isneginf(gains).logical_not()
+    return torch.where(masked, gains.softmax(1) if weighting == "softmax" else gains, 0.0)
+
+
+def _copies(masked: Float[Tensor, "batch copy colour input_height input_width"]) -> Tensor:
+    return masked.flatten(0, 1)
+
+
+def _chunks(channels: Tensor, size: int, doing: str) -> Iterator[Tensor]:
+    return track(torch.split(channels, size) if len(channels) else (), doing)

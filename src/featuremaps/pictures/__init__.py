@@ -1,0 +1,1 @@
+"""Pictures: decoded, loaded, and as the model sees them after its preprocessing."""

@@ -1,0 +1,315 @@
+"""Anything a person would pass as pictures (files, folders, arrays, datasets, tensors), made into `Pictures`.
+
+What cannot be read stands beside the rest with its reason; how pixels are read is in `decoding.py`.
+"""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast, overload
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from featuremaps.errors import ImageError
+from featuremaps.pictures.decode import SUFFIXES, decoded, rgb_pictures, upright_rgb
+
+Label = int | str | None
+
+_WAYS = "Pass a path, a list of paths, a folder, a glob, a PIL image, a NumPy array, a torch Dataset or a tensor."
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture: either `image`, upright RGB, or `tensor`, already preprocessed (channel, height, width)."""
+
+    name: str
+    image: Image.Image | None = None
+    tensor: Shaped[Tensor, "channel height width"] | None = field(default=None, repr=False)
+    path: Path | None = None
+    label: Label = None
+
+    def __post_init__(self) -> None:
+        if (self.image is None) == (self.tensor is None):
+            given = "neither" if self.image is None else "both"
+            raise ImageError(f"{self.name}: a Picture holds an image or a tensor, and {given} was given.")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A picture that was asked for and could not be read, and why."""
+
+    name: str
+    reason: str
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Pictures(Sequence[Picture]):
+    """The pictures that could be read, in order, and those that could not. Names are unique."""
+
+    pictures: tuple[Picture, ...]
+    rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Picture]: ...
+    def __getitem__(self, index: int | slice) -> Picture | Sequence[Picture]:
+        return self.pictures[index]
+
+
+def read(path: str | os.PathLike[str]) -> Picture:
+    """The picture in a file, upright and in RGB; `ImageError` names the file and the reason.
+
+    Transparency is laid on white, EXIF orientation and colour profiles are applied, 16-bit values are scaled, and
+    of an animation or a multi-page file the first frame is taken.
+    """
+    place = _home(os.fsdecode(path))
+    try:
+        return Picture(place.name, image=decoded(place), path=place)
+    except ImageError as error:
+        raise ImageError(f"{place}: {error}") from error.__cause__
+
+
+def gather(pictures: object) -> Pictures:
+    """The pictures in anything a person would pass, with those that could not be read beside them.
+
+    - a path, a folder (recursive, natural order), a glob, a list of any of these;
+    - a PIL image; a NumPy array (HW, HWC, BHWC, or CHW and BCHW with 1 or 3 channels) of bool, uint8, uint16, or
+      numbers in 0..1 or 0..255; an integer tensor likewise;
+    - a floating-point tensor, 3-D or 4-D: taken as already preprocessed;
+    - a dataset whose items are an image, (image, label), or a dict with "image" or "pixel_values".
+
+    Raises `ImageError` with the reasons where nothing could be read.
+    """
+    found = list(_attempt(pictures))
+    bad = [item for item in found if isinstance(item, Rejected)]
+    if len(bad) == len(found):
+        reasons = [f"{item.path or item.name}: {item.reason}".removeprefix(": ") for item in bad]
+        if len(bad) < 2:
+            raise ImageError(reasons[0] if reasons else f"No pictures were given. {_WAYS}")
+        more = f"\n  and {len(bad) - 10} more" if len(bad) > 10 else ""
+        raise ImageError(f"None of {len(bad)} pictures could be read:\n  " + "\n  ".join(reasons[:10]) + more)
+    named = _named(found)
+    return Pictures(
+        tuple(item for item in named if isinstance(item, Picture)),
+        tuple(item for item in named if isinstance(item, Rejected)),
+    )
+
+
+def _named(found: list[Picture | Rejected]) -> list[Picture | Rejected]:
+    """The same with unique names; those without one are called by their position."""
+    taken: set[str] = set()
+    named = []
+    for position, item in enumerate(found):
+        base = name = item.name or f"picture {position}"
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{base} ({count})"
+        taken.add(name)
+        named.append(item if item.name == name else replace(item, name=name))
+    return named
+
+
+def _attempt(given: object) -> Iterator[Picture | Rejected]:
+    try:
+        yield from _each(given)
+    except ImageError as error:
+        yield Rejected("", str(error), None)
+
+
+def _each(given: object) -> Iterator[Picture | Rejected]:
+    if isinstance(given, Picture):
+        yield given
+    elif isinstance(given, Pictures):
+        yield from given.pictures
+        yield from given.rejected
+    elif isinstance(given, str | os.PathLike):
+        yield from _from_path(os.fsdecode(given))
+    elif isinstance(given, Image.Image):
+        yield Picture(Path(str(getattr(given, "filename", ""))).name, image=upright_rgb(given))
+    elif isinstance(given, Tensor):
+        yield from _from_tensor(given)
+    elif isinstance(given, np.ndarray):
+        yield from (Picture("", image=image) for image in rgb_pictures(given))
+    elif isinstance(given, Mapping):
+        yield from _from_item(given)
+    elif isinstance(given, list | tuple | Iterator) and not hasattr(given, "read"):
+        for item in given:
+            yield from _from_item(item) if _is_labelled(item) else _attempt(item)
+    elif isinstance(given, IterableDataset):
+        for item in cast(Iterable[Any], given):
+            yield from _from_item(item)
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, bytes | bytearray):
+        yield from _from_dataset(given)
+    else:
+        raise ImageError(f"{type(given).__name__} is not a picture. {_WAYS}")
+
+
+def _from_path(text: str) -> Iterator[Picture | Rejected]:
+    if not text or re.match(r"(https?|ftp|s3|gs|data):", text):
+        what = f"{text[:80]!r} is an address, and nothing is fetched here" if text else "the path is empty"
+        raise ImageError(f"{what}. Pass a file on this machine.")
+    path = _home(text)
+    if _is_folder(path):
+        yield from _from_folder(path)
+    elif any(sign in text for sign in "*?[") and not os.path.lexists(path):
+        matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)  # noqa: PTH207
+        files = [match for match in matches if not _is_folder(match) and match.suffix.lower() in SUFFIXES]
+        folders = [match for match in matches if _is_folder(match) and "**" not in text]
+        if not files and not folders:
+            raise ImageError(f"{text}: this pattern matches no picture. Put it in quotes, and check the folder.")
+        for match in files:
+            yield _attempt_file(match, match.name)
+        for folder in folders:
+            yield from _attempt(folder)
+    else:
+        yield _attempt_file(path, path.name)
+
+
+def _from_folder(folder: Path) -> Iterator[Picture | Rejected]:
+    listing = files_below(folder)
+    for path, reason in listing.denied:
+        yield Rejected(path.name, reason, path)
+    if not listing.files and not listing.denied:
+        raise ImageError(f"{folder}: there is no picture in this folder or below it ({listing.others} other files).")
+    for file in listing.files:
+        yield _attempt_file(file, file.relative_to(folder).as_posix())
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures' files below a folder in natural order, folders that cannot be read, and how many other files."""
+
+    files: tuple[Path, ...]
+    denied: tuple[tuple[Path, str], ...]
+    others: int
+
+
+def files_below(folder: Path) -> Listing:
+    """The files below a folder that are called like pictures; hidden ones are left out, links are followed."""
+    files: list[Path] = []
+    others = 0
+    denied: list[OSError] = []
+    visited: set[str] = set()
+    for root, folders, names in os.walk(folder, onerror=denied.append, followlinks=True):
+        real = os.path.realpath(root)
+        if real in visited:  # a link may lead back to a folder above it
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        shown = [Path(root, name) for name in names if not name.startswith(".")]
+        pictures = [path for path in shown if path.suffix.lower() in SUFFIXES]
+        files += pictures
+        others += len(shown) - len(pictures)
+    return Listing(
+        tuple(sorted(files, key=lambda file: _natural(file.relative_to(folder)))),
+        tuple((Path(error.filename), f"it cannot be opened ({error.strerror}).") for error in denied),
+        others,
+    )
+
+
+def _home(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ImageError(f"{text}: {error}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _natural(path: Path) -> list[list[str | int]]:
+    """A key that sorts 2 before 10."""
+    return [
+        [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part.casefold())]
+        for part in path.parts
+    ]
+
+
+def _attempt_file(path: Path, name: str) -> Picture | Rejected:
+    try:
+        return Picture(name, image=decoded(path), path=path)
+    except ImageError as error:
+        return Rejected(name, str(error), path)
+
+
+def _from_dataset(dataset: Any) -> Iterator[Picture | Rejected]:
+    for index in range(len(dataset)):
+        try:
+            item = dataset[index]
+        except Exception as error:
+            yield Rejected("", f"dataset[{index}] raised {type(error).__name__}: {error}", None)
+        else:
+            yield from _from_item(item)
+
+
+def _from_item(item: Any) -> Iterator[Picture | Rejected]:
+    """The pictures of a dataset's item, with its label."""
+    label: object = None
+    if isinstance(item, Mapping):
+        key = next((key for key in ("image", "pixel_values") if key in item), None)
+        if key is None:
+            keys = ", ".join(map(repr, item)) or "no keys"
+            yield Rejected("", f"a dict with {keys}; the picture should be 'image' or 'pixel_values'", None)
+            return
+        item, label = item[key], item.get("label", item.get("labels"))
+        if key == "pixel_values" and isinstance(item, np.ndarray):
+            item = torch.from_numpy(np.ascontiguousarray(item))
+    elif isinstance(item, tuple | list) and item:
+        item, label = item[0], item[1] if len(item) > 1 else None
+    for found in _attempt(item):
+        yield replace(found, label=_label(label)) if isinstance(found, Picture) else found
+
+
+def picture_of(item: object) -> Picture:
+    """The one picture of a dataset's item, with its label; an `ImageError` gives the reason only."""
+    found = list(_from_item(item))
+    if len(found) != 1:
+        raise ImageError(f"the item holds {len(found)} pictures, and each item of a dataset is one.")
+    if isinstance(found[0], Rejected):
+        raise ImageError(found[0].reason)
+    return found[0]
+
+
+def _is_labelled(item: object) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(_label(item[1]), int)
+
+
+def _label(value: object) -> Label:
+    if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int | str) else None
+
+
+def _from_tensor(tensor: Tensor) -> Iterator[Picture]:
+    if not tensor.is_floating_point():
+        yield from (Picture("", image=image) for image in rgb_pictures(tensor.cpu().numpy()))
+        return
+    if tensor.ndim not in (3, 4) or 0 in tensor.shape:
+        raise ImageError(
+            f"a tensor of shape {tuple(tensor.shape)}; a preprocessed picture is (channel, height, width), "
+            "several are (batch, channel, height, width)."
+        )
+    if not torch.isfinite(tensor).all():
+        raise ImageError("the tensor holds NaN or infinite values.")
+    yield from (Picture("", tensor=picture) for picture in (tensor if tensor.ndim == 4 else tensor[None]))

@@ -1,0 +1,187 @@
+"""The user's preprocessing: what the model receives of a picture, and back to what it saw and where that lay."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import ImageError
+from featuremaps.pictures.load import Picture
+from featuremaps.pictures.probe_transform import (
+    Normalization,
+    Placement,
+    Size,
+    draws_chance,
+    find_normalization,
+    find_placement,
+    shape_of,
+)
+
+Transform = Callable[[Image.Image], Any]
+
+_USUAL_SIZE = (256, 256)
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """The user's `transform` from a picture to the model's input; without one, RGB in 0..1 at the picture's size.
+
+    What was found about it is kept: normalisation once, placement once for each picture size.
+    """
+
+    transform: Transform | None = None
+    _normalization: dict[Size, Normalization | None] = field(default_factory=dict, init=False, repr=False)
+    _placements: dict[Size, Placement | str] = field(default_factory=dict, init=False, repr=False)
+
+    def __call__(self, picture: Picture) -> Float[Tensor, "channel height width"]:
+        """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
+        if picture.image is None:
+            assert picture.tensor is not None
+            return picture.tensor.detach().to(torch.float32)
+        try:
+            result = self._run(picture.image)
+        except ImageError as error:
+            raise ImageError(f"{picture.name}: {error}") from error.__cause__
+        if not torch.isfinite(result).all():
+            raise ImageError(f"{picture.name}: the transform returned NaN or infinite values.")
+        return result
+
+    def seen(self, tensor: Shaped[Tensor, "channel height width"]) -> Image.Image:
+        """What the model saw, as a picture of the input's size: the normalisation undone.
+
+        One or two channels are shown grey (the first), of more than three the first three. Where the normalisation
+        is unknown or does not explain the values, they are stretched from their minimum to their maximum.
+        """
+        tensor = tensor.detach().to("cpu", torch.float32)
+        shown = tensor[:3] if tensor.shape[0] >= 3 else tensor[:1]
+        normalization = self.normalization((tensor.shape[2], tensor.shape[1]))
+        if normalization is not None and len(normalization.scale) == shown.shape[0]:
+            values = normalization.undo(shown)
+            # Interpolation may overshoot a little; a tensor from elsewhere is far off.
+            if values.min() >= -0.25 and values.max() <= 1.25:
+                return _picture_of(values)
+        low, high = torch.aminmax(shown)
+        return _picture_of((shown - low) / (high - low).clamp(min=1e-12))
+
+    def normalization(self, size: Size = _USUAL_SIZE) -> Normalization | None:
+        """What the transform does to colours; None where that is not affine and channel by channel.
+
+        `size` (width, height) is tried where the transform does not take a picture of 256 x 256.
+        """
+        for tried in (_USUAL_SIZE, size):
+            if tried not in self._normalization:
+                self._normalization[tried] = find_normalization(self._run, tried)
+            if self._normalization[tried] is not None:
+                return self._normalization[tried]
+        return None
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Which of the input's channels are red, green and blue."""
+        found = self.normalization() if self.transform is not None else None
+        return found.shown if found else (0, 1, 2)
+
+    def placement(self, size: Size) -> Placement | None:
+        """Where the input lies in a picture of `size` (width, height); None where `placement_problem` says why."""
+        found = self._placed(size)
+        return found if isinstance(found, Placement) else None
+
+    def placement_problem(self, size: Size) -> str | None:
+        """Why the placement in a picture of `size` (width, height) is unknown; None where it is known."""
+        found = self._placed(size)
+        return found if isinstance(found, str) else None
+
+    @property
+    def random(self) -> bool:
+        """Whether the transform draws random numbers."""
+        return self.transform is not None and draws_chance(self._run)
+
+    @property
+    def own_size(self) -> tuple[int, int] | None:
+        """The height and width that every picture comes out at; None where that depends on the picture."""
+        shapes = {shape_of(self._run, size) for size in (_USUAL_SIZE, (400, 300))}
+        shape = shapes.pop() if len(shapes) == 1 else None
+        return None if shape is None else (shape[1], shape[2])
+
+    def describe(self) -> str:
+        """The transform as it prints itself, and what was found by running it, in one line."""
+        name = "RGB in 0..1, not resized" if self.transform is None else _printed(self.transform)
+        facts = []
+        if self.own_size is not None:
+            facts.append("{1} x {0}".format(*self.own_size))
+        found = self.normalization() if self.transform is not None else None
+        if found is not None:
+            mean = ", ".join(
+                f"{-offset / scale + 0.0:.3g}" for scale, offset in zip(found.scale, found.offset, strict=True)
+            )
+            std = ", ".join(f"{1 / scale:.3g}" for scale in found.scale)
+            facts.append(f"mean ({mean}), std ({std})")
+        return f"{name}: {', '.join(facts)}" if facts else name
+
+    def _run(self, image: Image.Image) -> Tensor:
+        if self.transform is None:
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous() / 255
+        try:
+            result = self.transform(image.copy())
+        except Exception as error:
+            raise ImageError(
+                f"the transform raised {type(error).__name__}: {error}. It is given an upright RGB PIL image of "
+                f"{image.width} x {image.height}; one that expects a tensor should begin with ToTensor()."
+            ) from error
+        return _as_input(result)
+
+    def _placed(self, size: Size) -> Placement | str:
+        if size not in self._placements:
+            if self.transform is None:
+                self._placements[size] = Placement(1.0, 0.0, 1.0, 0.0, height=size[1], width=size[0])
+            else:
+                self._placements[size] = find_placement(self._run, size, self.normalization(size))
+        return self._placements[size]
+
+
+def _as_input(result: object) -> Tensor:
+    """What a transform returned as (channel, height, width), float32."""
+    if isinstance(result, Mapping):
+        if "pixel_values" not in result:
+            keys = ", ".join(map(repr, result)) or "no keys"
+            raise ImageError(f"the transform returned a dict with {keys}; the input should be 'pixel_values'.")
+        result = result["pixel_values"]
+    if isinstance(result, list | tuple) and len(result) == 1:
+        result = result[0]
+    if isinstance(result, np.ndarray) and result.dtype.kind in "biuf":
+        result = torch.from_numpy(result.astype(np.float32))
+    if not isinstance(result, Tensor) or result.is_complex():
+        raise ImageError(
+            f"the transform returned a {type(result).__name__}, and the model needs a tensor of real numbers. "
+            "It should end with ToTensor(), or ToImage() and ToDtype(torch.float32, scale=True)."
+        )
+    shape = tuple(result.shape)
+    tensor = result[0] if len(shape) == 4 and shape[0] == 1 else result
+    if tensor.ndim != 3 or 0 in shape:
+        raise ImageError(f"the transform returned the shape {shape}; it should be (channel, height, width).")
+    if tensor.shape[2] in (1, 3, 4) and tensor.shape[0] not in (1, 3, 4):
+        raise ImageError(
+            f"the transform returned the shape {shape}, with the channels last; it should be (channel, height, "
+            "width): permute(2, 0, 1)."
+        )
+    return tensor.detach().as_subclass(Tensor).to(torch.float32)
+
+
+def _picture_of(values: Tensor) -> Image.Image:
+    levels = (values.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
+
+
+def _printed(transform: object) -> str:
+    """A transform's name or repr in one line, the same in every process."""
+    text = repr(transform)
+    if isinstance(transform, FunctionType):
+        text = f"{transform.__module__}.{transform.__qualname__}"
+    return re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))

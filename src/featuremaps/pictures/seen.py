@@ -1,0 +1,72 @@
+"""Pictures as the model receives them, and the way back to what a person gave."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import FeatureMapsWarning, OptionError
+from featuremaps.pictures.load import Picture, Pictures, Rejected, gather
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.session import random_state
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One picture as the model received it: `input` is (channel, height, width), preprocessed."""
+
+    picture: Picture
+    input: Tensor
+    preprocessing: Preprocessing
+
+    @property
+    def image(self) -> Image.Image:
+        """What the model saw, as a picture of the input's size."""
+        return self.preprocessing.seen(self.input.detach().float().cpu())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the model's input; a line of samples has height 1, a volume is a stack of slices."""
+        *stack, width = self.input.shape[1:]
+        return int(np.prod(stack)), int(width)
+
+    def original(self, map: Float[Tensor, "height width"]) -> tuple[Image.Image, Tensor]:
+        """The whole original picture, and a map of the input's size put back where the input was cut from."""
+        image = self.picture.image
+        placement = None if image is None else self.preprocessing.placement(image.size)
+        if image is None or placement is None:
+            raise OptionError(
+                f"where the model's input lies in the original of {self.picture.name!r} is not known "
+                "(a tensor was given, or the preprocessing is random). Draw on what the model saw: on='seen'."
+            )
+        return image, placement.paste(map, image.size).nan_to_num(0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPictures:
+    """Pictures as the model receives them, and those that could not be read."""
+
+    seen: tuple[Seen, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def see(pictures: object, preprocessing: Preprocessing) -> SeenPictures:
+    """Gather whatever was passed and preprocess it; random transforms leave the random state as it was.
+
+    What could not be read is left out with a warning, unless `Pictures` are passed, whose owner knows.
+    """
+    gathered = pictures if isinstance(pictures, Pictures) else gather(pictures)
+    if gathered.rejected and gathered is not pictures:
+        shown = "; ".join(f"{bad.name}: {bad.reason}" for bad in gathered.rejected[:3])
+        total = len(gathered) + len(gathered.rejected)
+        warnings.warn(
+            f"{len(gathered.rejected)} of {total} pictures could not be read and are left out. {shown}",
+            FeatureMapsWarning,
+            stacklevel=4,
+        )
+    with random_state():
+        seen = tuple(Seen(picture, preprocessing(picture), preprocessing) for picture in gathered)
+    return SeenPictures(seen, gathered.rejected)

@@ -1,0 +1,1 @@
+"""Drawing: values to colours, panels, contact sheets and files."""

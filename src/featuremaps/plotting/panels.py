@@ -1,0 +1,130 @@
+"""Figures for notebooks and papers, in matplotlib, without touching its global state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TALLEST_BAR = 5.0  # inches
+
+SCALE_LABELS = {
+    "max": "speaks for the target (share of the strongest)",
+    "minmax": "from lowest to highest",
+    "signed": "against … for the target (share of the strongest)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture of a figure; without an image its place stays empty.
+
+    `side` is written left of it; `frame` is the colour of a frame around it and of its title.
+    """
+
+    image: Image.Image | None
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    side: str = ""
+    frame: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A colour bar: the colours, what its ends stand for, and what it measures."""
+
+    colormap: str
+    low: float
+    high: float
+    label: str
+
+
+def matrix_figure(
+    rows: Sequence[Sequence[Panel]], look: Mapping[str, Any], *, title: str = "", scaling: str | None = None
+) -> "Figure":
+    """Panels in rows and columns, with a colour bar that says what the colours mean."""
+    kind = look.get("scaling") or scaling or "max"
+    colours = look.get("colormap") or (DIVERGING if kind == "signed" else SEQUENTIAL)
+    return panels_figure(rows, Bar(colours, -1.0 if kind == "signed" else 0.0, 1.0, SCALE_LABELS[kind]), title=title)
+
+
+def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> "Figure":
+    """Panels in rows and columns, a title above, a caption below, and a colour bar if there is one."""
+    figure, axes = _grid(len(rows), len(rows[0]))
+    for row, places in zip(rows, axes, strict=True):
+        for panel, place in zip(row, places, strict=True):
+            _draw(place, panel)
+    figure.suptitle(title, fontsize=10)
+    if caption:
+        figure.supxlabel(caption, fontsize=8, color="#555555")
+    if bar is not None:
+        add_bar(figure, [place for row in axes for place in row], bar)
+    return figure
+
+
+def in_rows(panels: Sequence[Panel], columns: int) -> list[list[Panel]]:
+    """Panels broken into rows of equal length, the last filled up with empty places."""
+    filled = [*panels, *[Panel(None)] * (-len(panels) % columns)]
+    return [filled[start : start + columns] for start in range(0, len(filled), columns)]
+
+
+def columns_for(count: int) -> int:
+    """How many columns leave the fewest places empty: 6, 5 or 7; all in one row where they fit."""
+    return count if count <= 7 else min((6, 5, 7), key=lambda columns: -count % columns)
+
+
+def add_bar(figure: "Figure", axes: "Sequence[Axes]", bar: Bar) -> None:
+    """A colour bar that says what the colours mean, taking its place from these axes."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    colours = ScalarMappable(Normalize(bar.low, bar.high), bar.colormap)
+    shrink = min(1.0, TALLEST_BAR / figure.get_size_inches()[1])
+    drawn = figure.colorbar(colours, ax=axes, fraction=0.035, pad=0.02, shrink=shrink)
+    drawn.set_label(bar.label, fontsize=7)
+    drawn.ax.tick_params(labelsize=7)
+
+
+def _grid(rows: int, columns: int) -> "tuple[Figure, list[list[Axes]]]":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.3 * columns + 0.9, 2.3 * rows + 0.45), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False).tolist()
+
+
+def _draw(axes: "Axes", panel: Panel) -> None:
+    if panel.image is None:
+        axes.set_axis_off()
+        return
+    axes.imshow(panel.image)
+    axes.set_title(_short(panel.title), fontsize=8, color=panel.frame or "black")
+    axes.set_ylabel(panel.side, fontsize=8)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(bool(panel.frame))
+        side.set(color=panel.frame or "black", linewidth=3)
+    if panel.notes:
+        axes.set_xlabel("⚠ " + _short(panel.notes[0], 60), fontsize=7, color="#b3261e", wrap=True)
+
+
+def number(value: float) -> str:
+    """A value in three digits; thousands are written out."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def short_unit(unit: str, most: int = 34) -> str:
+    """A unit's address that fits above a picture: its end, which has the channel, is kept."""
+    return unit if len(unit) <= most else "…" + unit[-most + 1 :]
+
+
+def _short(text: str, most: int = 34) -> str:
+    return "\n".join(line if len(line) <= most else line[: most - 1] + "…" for line in text.split("\n"))

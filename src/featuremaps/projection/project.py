@@ -1,0 +1,139 @@
+"""Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from featuremaps.errors import ModelError, OptionError, did_you_mean
+from featuremaps.layers.addresses import Address
+from featuremaps.pictures.seen import Seen
+from featuremaps.projection.projections import PixelBox, Projection, Projections
+from featuremaps.rules import RELU_RULES, ReluRule
+from featuremaps.runtime.backward import send_back_unit
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.nonfinite import why_not_finite
+from featuremaps.runtime.record import take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session, preserved
+
+
+@runtime_checkable
+class Sees(Protocol):
+    """What must be known of a layer to tell what its units see; see `LayerInfo`."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every unit sees the whole input."""
+        ...
+
+    @property
+    def receptive_field(self) -> tuple[float, ...] | None:
+        """In input pixels, a number per axis; None where unknown."""
+        ...
+
+    @property
+    def start(self) -> tuple[float, ...] | None:
+        """The middle of the first unit's field."""
+        ...
+
+    @property
+    def stride(self) -> tuple[float, ...] | None:
+        """How far units are apart."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Peak:
+    """How strong one channel is in one picture."""
+
+    picture: int
+    value: float
+
+
+def project(
+    studied: StudiedModel, pictures: Sequence[Seen], texts: Sequence[str], way: ReluRule, most: int, batch_size: int
+) -> Projections:
+    """Each unit in the `most` pictures where it is strongest, sent back to the pixels from its strongest place.
+
+    One pass over all pictures finds the strongest, a second one sends them back. Raises `LayerNotFoundError` for a
+    unit that does not exist, `LayoutError` for a layer whose output is not a map.
+    """
+    if way not in RELU_RULES:
+        raise OptionError(
+            f"rule={way!r} is not known; choose {', '.join(map(repr, RELU_RULES))}.{did_you_mean(way, RELU_RULES)}"
+        )
+    if most < 1:
+        raise OptionError(f"most is how many pictures are shown of each unit, 1 or more; got {most}.")
+    units = studied.walk(pictures[0].input[None]).units(texts)
+    with preserved(studied.model) as session:
+        peaks = _peaks(session, pictures, units, batch_size)
+        rows = tuple(
+            _projected(session, pictures, unit, _strongest(peaks[str(unit)], most), studied, way, batch_size)
+            for unit in units
+        )
+    return Projections(rows, way)
+
+
+def _strongest(peaks: Sequence[_Peak], most: int) -> list[int]:
+    """The numbers of the pictures with the highest peaks, strongest first."""
+    return [peak.picture for peak in sorted(peaks, key=lambda peak: -peak.value)[:most]]
+
+
+def _projected(
+    session: Session,
+    pictures: Sequence[Seen],
+    unit: Address,
+    chosen: Sequence[int],
+    studied: StudiedModel,
+    way: ReluRule,
+    batch_size: int,
+) -> tuple[Projection, ...]:
+    """One unit in some of the pictures, in their order."""
+    assert unit.channel is not None
+    projections: dict[int, Projection] = {}
+    for batch in batches([pictures[number].input for number in chosen], batch_size, "projecting units"):
+        with batch:
+            layer, size = studied.walk(batch.inputs[:1])[unit.name], tuple(batch.inputs.shape[2:])
+            values, places, signals = send_back_unit(session, batch.inputs, unit.name, unit.channel, way)
+            sent_back = zip(batch.rows, values.tolist(), places.tolist(), signals, strict=True)
+            for row, value, (down, across), signal in sent_back:
+                box = receptive_box(layer, (down, across), size)
+                projections[row] = Projection(str(unit), pictures[chosen[row]], value, (down, across), box, signal)
+    return tuple(projections[row] for row in range(len(chosen)))
+
+
+def _peaks(
+    session: Session, pictures: Sequence[Seen], units: Sequence[Address], batch_size: int
+) -> Mapping[str, list[_Peak]]:
+    """Every unit's highest value in every picture, from one pass that stops at the deepest layer."""
+    layers = list(dict.fromkeys(unit.name for unit in units))
+    peaks: dict[str, list[_Peak]] = {str(unit): [] for unit in units}
+    for batch in batches([seen.input for seen in pictures], batch_size, "looking for the strongest pictures"):
+        with batch:
+            activations = take(session, batch.inputs, layers, gradients=False, stop_early=True).activations
+            for unit in units:
+                highest = activations[unit.name][:, unit.channel].flatten(1).amax(1)
+                if not bool(highest.isfinite().all()):
+                    raise ModelError(f"unit {unit} has values that are not finite. {why_not_finite(session.model)}")
+                peaks[str(unit)] += map(_Peak, batch.rows, highest.tolist())
+    return peaks
+
+
+def receptive_box(layer: Sees, place: tuple[int, int], size: tuple[int, ...]) -> PixelBox:
+    """What one unit sees of an input of `size` (height, width), in its pixels, clipped at the border.
+
+    The whole input where every unit sees all of it, or where the receptive field is not known.
+    """
+    if layer.whole or not (layer.receptive_field and layer.start and layer.stride) or len(size) != 2:
+        *stack, width = size
+        return PixelBox(0, 0, width, int(torch.tensor(stack).prod()))
+    edges = []
+    for field, start, stride, index, extent in zip(
+        layer.receptive_field, layer.start, layer.stride, place, size, strict=True
+    ):
+        low = start + index * stride - field / 2
+        edges.append((max(0, round(low)), min(extent, round(low + field))))
+    (top, bottom), (left, right) = edges
+    return PixelBox(left, top, right, bottom)

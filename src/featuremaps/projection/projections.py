@@ -1,0 +1,193 @@
+"""Units back in pixel space: the part of a picture that drives a unit most, beside what a backward rule makes of it.
+
+The figure of Zeiler & Fergus (2014, figure 2): projections in one block, the patches they come from in another.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.rendering import around_grey
+from featuremaps.rules import ReluRule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TILE = 96
+TITLES = {"gradient": "the gradient", "guided": "guided backprop", "deconvnet": "the DeconvNet"}
+
+
+class PixelBox(NamedTuple):
+    """A part of a picture, in pixels; right and bottom are not part of it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """One unit in one picture.
+
+    `value` is its activation at its strongest `place` (row, column), `box` what it sees from there, in pixels of the
+    model's input, and `signal` (colour, height, width) what came back to the whole input.
+    """
+
+    unit: str
+    seen: Seen
+    value: float
+    place: tuple[int, int]
+    box: PixelBox
+    signal: Float[Tensor, "colour height width"]
+
+    @property
+    def crop(self) -> Float[Tensor, "colour crop_height crop_width"]:
+        """The signal within the receptive field."""
+        left, top, right, bottom = self.box
+        colour = self.signal.shape[0]
+        return self.signal.reshape(colour, *self.seen.size)[:, top:bottom, left:right]
+
+    @property
+    def original_box(self) -> PixelBox | None:
+        """The receptive field in pixels of the original picture, clipped at its border; None where it is not known."""
+        image = self.seen.picture.image
+        return None if image is None else original_box(self.box, image.size, self.seen.preprocessing)
+
+    @property
+    def patch(self) -> Image.Image:
+        """The picture within the receptive field: the original where the place is known, else what the model saw."""
+        box, image = self.original_box, self.seen.picture.image
+        return self.seen.image.crop(self.box) if box is None or image is None else image.crop(box)
+
+    @property
+    def warning(self) -> str | None:
+        """Why the projection says nothing, if so."""
+        if self.value <= 0:
+            return f"the unit is silent in this picture: its highest value is {self.value:.3g}."
+        if not bool(self.signal.any()):
+            return "nothing of the unit's activation came back to the picture this way."
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Projections:
+    """Units × pictures: `units[u][k]` is unit u in the picture where it is k-th strongest, sent back by `rule`."""
+
+    units: tuple[tuple[Projection, ...], ...]
+    rule: ReluRule
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should not be believed: silent units, and signals that did not arrive."""
+        every = [one for row in self.units for one in row]
+        return tuple(f"{one.unit} in {one.seen.picture.name}: {one.warning}" for one in every if one.warning)
+
+    def figure(self) -> "Figure":
+        """For each unit its projections in one block and the picture patches, in the same order, in another."""
+        return _figure([self._row(row) for row in self.units], self._title())
+
+    def save(self, folder: str | Path = ".") -> list[Path]:
+        """Write each projection and each patch (PNG) and the raw signal in the receptive field (`.npy`)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for row in self.units:
+            names = unique_names([one.seen.picture.name for one in row])
+            for rank, (one, name) in enumerate(zip(row, names, strict=True), 1):
+                stem = file_name(one.unit, self.rule, f"{rank:02d}", name)
+                around_grey(one.crop).save(folder / f"{stem}.png")
+                one.patch.save(folder / f"{stem}__picture.png")
+                np.save(folder / f"{stem}.npy", one.crop.detach().float().cpu().numpy())
+                written += [folder / f"{stem}{end}" for end in (".png", "__picture.png", ".npy")]
+        return written
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, unit: str | int) -> tuple[Projection, ...]:
+        """The projections of one unit, by name or number."""
+        if isinstance(unit, int):
+            return self.units[unit]
+        names = [row[0].unit for row in self.units]
+        if unit not in names:
+            raise KeyError(f"no projections of {unit!r}; there are {', '.join(names)}.")
+        return self.units[names.index(unit)]
+
+    def _row(self, row: Sequence[Projection]) -> tuple[str, Image.Image, Image.Image]:
+        values = f"{row[0].value:.3g}" if len(row) == 1 else f"{row[0].value:.3g} … {row[-1].value:.3g}"
+        return (
+            f"{row[0].unit} ({values})",
+            _block([around_grey(one.crop) for one in row]),
+            _block([one.patch for one in row]),
+        )
+
+    def _title(self) -> str:
+        count = max(len(row) for row in self.units)
+        pictures = f"The {count} strongest pictures" if count > 1 else "The strongest picture"
+        way = TITLES[self.rule]
+        return f"{pictures} of each unit, sent back by {way}\ncut to the receptive field, each scaled on its own"
+
+    def __repr__(self) -> str:
+        units = ", ".join(row[0].unit for row in self.units)
+        return f"<Projections of {units} by {self.rule}, {len(self.units[0])} pictures each>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+
+def original_box(box: PixelBox, size: tuple[int, int], preprocessing: Preprocessing) -> PixelBox | None:
+    """A part of the model's input as a part of the original picture of `size` (width, height), clipped at its border.
+
+    None where the place of the input in the original is not known.
+    """
+    placement = preprocessing.placement(size)
+    if placement is None:
+        return None
+    across = sorted(placement.offset_x + placement.scale_x * x for x in (box.left, box.right))
+    down = sorted(placement.offset_y + placement.scale_y * y for y in (box.top, box.bottom))
+    left, right = (min(max(0, round(x)), size[0]) for x in across)
+    top, bottom = (min(max(0, round(y)), size[1]) for y in down)
+    return PixelBox(left, top, max(right, left + 1), max(bottom, top + 1))
+
+
+def _block(images: Sequence[Image.Image]) -> Image.Image:
+    """Pictures as tiles of one size in a square block, with thin white lines between them."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    gap, step = 4, TILE + 4
+    block = Image.new("RGB", (columns * step - gap, rows * step - gap), "white")
+    for number, image in enumerate(images):
+        tile = image.convert("RGB")
+        scale = TILE / max(tile.size)
+        size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
+        tile = tile.resize(size, Image.Resampling.BICUBIC)
+        corner = (number % columns * step, number // columns * step)
+        block.paste(tile, (corner[0] + (TILE - tile.width) // 2, corner[1] + (TILE - tile.height) // 2))
+    return block
+
+
+def _figure(rows: Sequence[tuple[str, Image.Image, Image.Image]], title: str) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    tallest = max(signals.height / signals.width for _, signals, _ in rows)
+    figure = Figure(figsize=(7.4, 3.4 * tallest * len(rows) + 0.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=9)
+    for places, (name, *blocks) in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
+        for axes, block, heading in zip(places, blocks, ("projections", "picture patches"), strict=True):
+            axes.imshow(block)
+            axes.set_axis_off()
+            axes.set_title(f"{name} — {heading}", fontsize=8, loc="left")
+    return figure

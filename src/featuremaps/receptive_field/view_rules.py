@@ -1,0 +1,201 @@
+"""Operations that move elements about without computing anything: views, slices, joins, padding."""
+
+from featuremaps.receptive_field.call import Call, FieldRule, Shape, Value
+from featuremaps.receptive_field.field_algebra import (
+    Dim,
+    Field,
+    blurred,
+    channels,
+    everywhere,
+    merged,
+    regrouped,
+    slid,
+)
+
+
+def _view(call: Call) -> Field:
+    return regrouped(call.subject, call.results[0])
+
+
+def _permute(call: Call) -> Field:
+    field = call.subject
+    return field._replace(dims=tuple(field.dims[dim] for dim in call.args["dims"]))
+
+
+def _transpose(call: Call) -> Field:
+    dims = list(call.subject.dims)
+    if len(dims) < 2:
+        return call.subject
+    first, second = call.args.get("dim0", 0), call.args.get("dim1", 1)
+    dims[first], dims[second] = dims[second], dims[first]
+    return call.subject._replace(dims=tuple(dims))
+
+
+def _unsqueeze(call: Call) -> Field:
+    field = call.subject
+    at = call.args["dim"] % (len(field.dims) + 1)
+    return field._replace(dims=(*field.dims[:at], Dim(()), *field.dims[at:]))
+
+
+def _squeeze(call: Call) -> Field:
+    field = call.subject
+    given = call.args.get("dim", list(range(len(field.dims))))
+    wanted = {dim % len(field.dims) for dim in (given if isinstance(given, list | tuple) else [given])}
+    kept = (dim for index, dim in enumerate(field.dims) if index not in wanted or dim.size != 1)
+    return field._replace(dims=tuple(kept))
+
+
+def _expand(call: Call) -> Field:
+    field, shape = call.subject, call.results[0]
+    aligned = (Dim(()),) * (len(shape) - len(field.dims)) + field.dims
+    return field._replace(
+        dims=tuple(dim if dim.size == size else channels(size) for dim, size in zip(aligned, shape, strict=True)),
+    )
+
+
+def _repeat(call: Call) -> Field:
+    field, shape = call.subject, call.results[0]
+    field = field._replace(dims=(Dim(()),) * (len(shape) - len(field.dims)) + field.dims)
+    for dim, size in enumerate(shape):
+        if field.dims[dim].size != size:
+            field = blurred(field, dim, size)
+    return field
+
+
+def _part(field: Field, dim: int, start: int, size: int, stride: int = 1) -> Field:
+    """`field` with only `size` elements of one dimension, from `start` on, every `stride`-th."""
+    lead, full = field.dims[dim].lead, field.dims[dim].size
+    if size == full:
+        return field
+    if lead and start + size <= lead:
+        return field.with_dim(dim, channels(size))
+    if lead and (start, size) == (lead, full - lead):
+        return field.with_dim(dim, Dim(field.dims[dim].runs))
+    return slid(field, dim, size, step=stride, first=start)
+
+
+def _slice(call: Call) -> Field:
+    field, dim = call.subject, call.args["dim"] % len(call.subject.dims)
+    start = call.args.get("start") or 0
+    full = field.dims[dim].size
+    start = min(max(start + full if start < 0 else start, 0), full)
+    return _part(field, dim, start, call.results[0][dim], call.args["step"])
+
+
+def _select(call: Call) -> Field:
+    field, dim = call.subject, call.args["dim"] % len(call.subject.dims)
+    return _part(field, dim, call.args["index"] % field.dims[dim].size, 1).with_dim(dim)
+
+
+def _split(call: Call) -> list[Field]:
+    dim, start, parts = call.args["dim"] % len(call.subject.dims), 0, []
+    for shape in call.results:
+        parts.append(_part(call.subject, dim, start, shape[dim]))
+        start += shape[dim]
+    return parts
+
+
+def _unbind(call: Call) -> list[Field]:
+    dim = call.args["dim"] % len(call.subject.dims)
+    return [_part(call.subject, dim, index, 1).with_dim(dim) for index in range(len(call.results))]
+
+
+def _cat(call: Call) -> Field:
+    shape, dim = call.results[0], call.args["dim"] % len(call.results[0])
+    # Empty tensors of another rank are skipped by `cat` itself.
+    values = [value for value in call.args["tensors"] if len(value.shape) == len(shape)]
+    fields = [value.field for value in values if value.field is not None]
+    placed = [index for index, value in enumerate(values) if value.field and value.field.dims[dim].axes]
+    if not placed:
+        return merged([field.with_dim(dim, channels(shape[dim])) for field in fields], shape)
+    joined = _joined_places(values, placed, dim, shape)
+    if joined is None:
+        return merged([blurred(field, dim, shape[dim]) for field in fields], shape)
+    others = [value.field for index, value in enumerate(values) if value.field and index != placed[0]]
+    return merged([joined, *(field.with_dim(dim, joined.dims[dim]) for field in others)], shape)
+
+
+def _joined_places(values: list[Value], placed: list[int], dim: int, shape: Shape) -> Field | None:
+    """The first of the tensors that have places along `dim`, extended over all of the joined dimension."""
+    first = values[placed[0]].field
+    if first is None:
+        return None
+    before = sum(value.shape[dim] for value in values[: placed[0]])
+    alone, last = len(placed) == 1, placed[0] == len(values) - 1
+    old = first.dims[dim]
+    if alone and last and len(shape) == 3:
+        return first.with_dim(dim, Dim(old.runs, before + old.lead))
+    return slid(first, dim, shape[dim], first=-before) if len(old.runs) == 1 and not old.lead else None
+
+
+def _stack(call: Call) -> Field:
+    shape, dim = call.results[0], call.args["dim"] % len(call.results[0])
+    parts = [f._replace(dims=(*f.dims[:dim], channels(shape[dim]), *f.dims[dim:])) for f in call.inputs]
+    return merged(parts, shape)
+
+
+def _copy(call: Call) -> Field:
+    source = call.field("src") or call.subject
+    return merged([source], call.results[0])
+
+
+def _index_select(call: Call) -> Field:
+    return blurred(call.subject, call.args["dim"], call.results[0][call.args["dim"]])
+
+
+def _flip(call: Call) -> Field:
+    field = call.subject
+    for dim in call.args["dims"]:
+        if field.dims[dim].axes:
+            field = blurred(field, dim, field.shape[dim])
+    return field
+
+
+def _unchanged(call: Call) -> Field:
+    return call.subject
+
+
+def pad(call: Call) -> Field:
+    """Padding and, where negative, cropping."""
+    field = call.subject
+    amounts = call.args["pad"] if "pad" in call.args else call.args["padding"]
+    for index in range(len(amounts) // 2):
+        dim = len(field.dims) - 1 - index
+        before, after = amounts[2 * index], amounts[2 * index + 1]
+        if before or after:
+            field = slid(field, dim, field.shape[dim] + before + after, first=-before)
+    return field
+
+
+def _roll(call: Call) -> Field:
+    field = call.subject
+    if not call.args["dims"]:
+        return everywhere(field, call.results[0])
+    for shift, dim in zip(call.args["shifts"], call.args["dims"], strict=True):
+        # What wraps round the edge is left out: shifted windows mask it.
+        if field.dims[dim].axes:
+            field = slid(field, dim % len(field.dims), field.shape[dim], first=-shift)
+    return field
+
+
+RULES: dict[str, FieldRule] = {
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten"), _view),
+    "permute": _permute,
+    **dict.fromkeys(("transpose", "transpose_", "t", "t_"), _transpose),
+    **dict.fromkeys(("unsqueeze", "unsqueeze_"), _unsqueeze),
+    **dict.fromkeys(("squeeze", "squeeze_"), _squeeze),
+    "expand": _expand,
+    "repeat": _repeat,
+    "slice": _slice,
+    "select": _select,
+    **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
+    "unbind": _unbind,
+    "cat": _cat,
+    "stack": _stack,
+    "copy_": _copy,
+    "roll": _roll,
+    "flip": _flip,
+    "constant_pad_nd": pad,
+    "index_select": _index_select,
+    **dict.fromkeys(("channel_shuffle", "native_channel_shuffle"), _unchanged),
+}

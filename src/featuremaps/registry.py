@@ -1,0 +1,77 @@
+"""Extension points: what a decorator registers by name, and where it is found. All of them are made here, alike.
+
+A module of the extension point's package is one entry or more; the package is walked, so nothing is listed by hand.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from featuremaps.errors import OptionError, did_you_mean
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """What is registered as a `kind` ("method"), by name; a package, once asked, is walked for its own entries."""
+
+    def __init__(self, kind: str, package: str, error: type[Exception] = OptionError) -> None:
+        self.kind, self._package, self._error = kind, package, error
+        self._entries: dict[str, tuple[Entry, str]] = {}  # with the module that registered it
+        self._walked = False
+
+    def add(self, name: str, entry: Entry, documented: object) -> None:
+        """Register an entry; raises where the name is taken or `documented` has no docstring of its own."""
+        owner = str(getattr(documented, "__module__", None) or "")
+        if not owner.startswith(f"{self._package}."):
+            self._walk()  # so that a user's entry never takes the name of one of ours
+        if name in self._entries:
+            first = self._entries[name][1] or "your own code"
+            raise self._error(f"a {self.kind} named {name!r} is registered already, by {first}.")
+        if not inspect.getdoc(documented):
+            raise self._error(f"{self.kind} {name!r} needs a docstring that says what it gives.")
+        self._entries[name] = entry, owner
+
+    def remove(self, name: str) -> None:
+        """Forget an entry."""
+        del self._entries[name]
+
+    def find(self, name: str) -> Entry:
+        """The entry of this name; raises with the nearest names where there is none."""
+        if name not in self:
+            raise self._error(
+                f"there is no {self.kind} {name!r}; choose {', '.join(map(repr, self))}.{did_you_mean(name, self)}"
+            )
+        return self[name]
+
+    def __getitem__(self, name: str) -> Entry:
+        self._walk()
+        return self._entries[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        """By module, ours first, then as each module registers them: the same whatever was imported first."""
+        self._walk()
+        place = {name: (not owner.startswith(f"{self._package}."), owner) for name, (_, owner) in self._entries.items()}
+        return iter(sorted(self._entries, key=lambda name: place[name]))
+
+    def __len__(self) -> int:
+        self._walk()
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<Registry: {self.kind}: {', '.join(self)}>"
+
+    def _walk(self) -> None:
+        if not self._walked:
+            self._walked = True
+            import_all(import_module(self._package))
+
+
+def import_all(package: ModuleType) -> None:
+    """Import every module that lies directly in a package, by name."""
+    for module in sorted(iter_modules(package.__path__), key=lambda module: module.name):
+        if not module.ispkg:
+            import_module(f"{package.__name__}.{module.name}")

@@ -1,0 +1,156 @@
+"""From heatmaps to a report: what each panel shows, what was found, and how it was made."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from types import MappingProxyType
+
+from featuremaps.draw import DrawOptions, draw
+from featuremaps.explain.comparison import Comparison, Explanation
+from featuremaps.methods import METHODS
+from featuremaps.pictures.seen import Seen, SeenPictures
+from featuremaps.report import model_sections
+from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
+from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
+from featuremaps.report.model_sections import patterns_section
+from featuremaps.report.survey_sections import survey_sections
+from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.outputs import Classes, class_label, probabilities
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.survey import Survey
+
+TOP_CLASSES = 5
+
+
+def explanation_report(
+    studied: StudiedModel,
+    comparison: Comparison,
+    seen_pictures: SeenPictures,
+    *,
+    title: str = "",
+    findings: Sequence[str] = (),
+    more: Sequence[Section] = (),
+    command: str = "",
+) -> ReportData:
+    """A report that shows every heatmap of a comparison, picture by picture, and then `more` sections."""
+    pictures = tuple(
+        explained_picture(comparison, seen, i, studied.classes) for i, seen in enumerate(seen_pictures.seen)
+    )
+    return ReportData(
+        title=title or f"What {studied.name} sees",
+        provenance=provenance_of(studied, comparison, command),
+        findings=tuple(findings) or summary(comparison, pictures),
+        sections=(Explanations(pictures), *more),
+        rejected=tuple(Rejection(bad.name, bad.reason) for bad in seen_pictures.rejected),
+    )
+
+
+def further_sections(
+    studied: StudiedModel,
+    pictures: Sequence[Seen],
+    units: Sequence[str] = (),
+    survey: Survey | None = None,
+    carry_to: Mapping[str, Survey] = MappingProxyType({}),
+    *,
+    inside: bool = True,
+    options: DrawOptions | None = None,
+) -> list[Section]:
+    """What stands below the explanations: drawings of `units`, what a survey says, and what is inside the model."""
+    sections: list[Section] = []
+    if units:
+        drawings = draw(studied, list(units), options or DrawOptions(), real=pictures)
+        sections.append(patterns_section(studied, pictures, units, drawings))
+    if survey is not None:
+        sections += survey_sections(survey.made_of(studied), carry_to)
+    return [*sections, *(model_sections.inside(studied, pictures) if inside else ())]
+
+
+def explained_picture(comparison: Comparison, seen: Seen, index: int, classes: Classes) -> ExplainedPicture:
+    """One picture of a comparison with its top classes and all its maps."""
+    image = seen.picture.image
+    placement = None if image is None else seen.preprocessing.placement(image.size)
+    panels = [_panel(key, heat, index) for key, heat in comparison.items()]
+    failed = [
+        HeatmapData(method, layer, str(target), failure=text)
+        for (method, layer, target), text in comparison.failures.items()
+    ]
+    label = seen.picture.label
+    return ExplainedPicture(
+        name=seen.picture.name,
+        seen=seen.image,
+        original=image if placement is not None else None,
+        placement=None if placement is None else placement.box,
+        label=class_label(label, classes) if isinstance(label, int) else label,
+        top=top_classes(comparison, index, classes),
+        maps=tuple(panels + failed),
+    )
+
+
+def top_classes(comparison: Comparison, index: int, classes: Classes) -> tuple[ClassScore, ...]:
+    """The model's most probable classes for one picture."""
+    scores = comparison.scores[index] if comparison.scores else None
+    if scores is None:
+        return ()
+    shares, indices = probabilities(scores[None])[0].topk(min(TOP_CLASSES, len(scores)))
+    pairs = zip(indices.tolist(), shares.tolist(), strict=True)
+    return tuple(ClassScore(class_label(number, classes), number, share) for number, share in pairs)
+
+
+def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tuple[str, ...]:
+    """Two or three sentences on what a comparison holds."""
+    methods, layers = ({key[place] for key in (*comparison, *comparison.failures)} for place in (0, 1))
+    maps = [heatmap for picture in pictures for heatmap in picture.maps]
+    doubtful = sum(bool(heatmap.warnings) for heatmap in maps)
+    failed = sum(heatmap.failure is not None for heatmap in maps)
+    counts = (_count(len(pictures), "picture"), _count(len(methods), "method"), _count(len(layers), "layer"))
+    sentences = ["{} explained by {} on {}.".format(*counts)]
+    sure = [picture.top[0].probability for picture in pictures if picture.top]
+    if sure:
+        weak = sum(probability < 0.5 for probability in sure)
+        sentences.append(
+            f"The model's first choice is below one half for {weak} of {len(sure)}: read those maps with care."
+            if weak
+            else f"The model's first choice has a probability of {min(sure):.0%} or more throughout."
+        )
+    if doubtful or failed:
+        sentences.append(f"{doubtful} of {len(maps)} maps carry a warning, {failed} could not be made.")
+    return tuple(sentences)
+
+
+def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = "") -> Provenance:
+    """How a comparison was made, for someone who wants to make it again."""
+    keys, options = [*comparison, *comparison.failures], comparison.options
+    methods = []
+    for name in dict.fromkeys(key[0] for key in keys):
+        chosen = ", ".join(f"{option}={value}" for option, value in options.of_methods.get(name, {}).items())
+        methods.append(
+            MethodNote(name, METHODS[name].summary + (f" ({chosen})" if chosen else ""), METHODS[name].paper)
+        )
+    packages = ("featuremaps", "torch", "torchvision", "numpy", "pillow")
+    return Provenance(
+        model=type(studied.model).__name__,
+        source=studied.name,
+        preprocessing=studied.preprocessing.describe(),
+        layers=tuple(dict.fromkeys(key[1] for key in keys)),
+        methods=tuple(methods),
+        targets=tuple(dict.fromkeys("top prediction" if key[2] is None else str(key[2]) for key in keys)),
+        versions={"python": platform.python_version(), **{package: version(package) for package in packages}},
+        settings={"seed": options.seed, "precision": options.precision},
+        device=str(device_of(studied.model)),
+        command=command,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _panel(key: tuple[str, str, object], found: Explanation, index: int) -> HeatmapData:
+    method, layer, target = key
+    heat = found if isinstance(found, Heatmaps) else found.shown()
+    label = heat.targets[index] or "any class"
+    shown = f"top: {label}" if target is None and heat.targets[index] else label
+    return HeatmapData(method, layer, shown, heat.maps[index], heat.warnings[index])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

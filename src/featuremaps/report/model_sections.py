@@ -1,0 +1,163 @@
+"""From what stands inside a model to sections of a report: the walk through its layers, their channels, its filters."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from PIL import Image
+
+from featuremaps.draw import Drawing
+from featuremaps.errors import FeatureMapsError
+from featuremaps.filters.figures import full_weights, kernel_pixels
+from featuremaps.filters.filters import Filters, filters_of
+from featuremaps.layers import Layers
+from featuremaps.layers.info import receptive_field_of
+from featuremaps.maps.feature_maps import FeatureMaps
+from featuremaps.maps.layer_maps import LayerMaps
+from featuremaps.maps.layer_summary import WalkRow, walk_through
+from featuremaps.maps.read import read_maps
+from featuremaps.pictures.seen import Seen
+from featuremaps.projection.project import project
+from featuremaps.projection.projections import Projection
+from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
+from featuremaps.report.data import Section, made
+from featuremaps.report.filters import FiltersSection, FilterTile
+from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
+from featuremaps.report.patterns import Pattern, PatternsSection, Shown
+from featuremaps.runtime.studied_model import StudiedModel
+
+MOST_PICTURES = 4
+MOST_FILTERS = 96
+MOST_REAL = 6
+RESPONSE = 32
+
+
+def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ...]:
+    """The walk and the channels for the first pictures, and the first layer's filters, as far as the model has them.
+
+    A part that cannot be made says why.
+    """
+    shown = pictures[:MOST_PICTURES]
+    known = studied.walk(shown[0].input[None])
+    if known.last_map is None:
+        return ()
+    parts: list[tuple[str, Callable[[], Section]]] = [
+        (LayerWalkSection.title, lambda: walk_section(studied, known, shown)),
+        (ChannelsSection.title, lambda: channels_section(studied, known, shown)),
+    ]
+    if any(info.type.startswith("Conv") for info in known):
+        parts.append((FiltersSection.title, lambda: filters_section(first_filters(studied, known))))
+    return tuple(made(title, make) for title, make in parts)
+
+
+def walk_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen]) -> LayerWalkSection:
+    """Every layer for each picture, with its strongest channels and how sparse it is."""
+    walked = []
+    for seen in pictures:
+        rows = walk_through(studied.model, known, [seen]).rows
+        walked.append(WalkedPicture(seen.picture.name, seen.image, tuple(_layer(row, known) for row in rows)))
+    return LayerWalkSection(tuple(walked))
+
+
+def channels_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen]) -> ChannelsSection:
+    """All channels of the last layer of each map size."""
+    stages = list(known.stages)
+    found = read_maps(studied, pictures, stages)
+    layers: dict[str, FeatureMaps] = dict(found) if isinstance(found, LayerMaps) else {}
+    if isinstance(found, FeatureMaps):
+        layers = {stages[0]: found}
+    browsed = [
+        BrowsedPicture(
+            seen.picture.name,
+            seen.image,
+            tuple(BrowsedLayer(name, maps.maps[i], known[name].type) for name, maps in layers.items()),
+        )
+        for i, seen in enumerate(pictures)
+    ]
+    return ChannelsSection(tuple(browsed))
+
+
+def patterns_section(
+    studied: StudiedModel,
+    pictures: Sequence[Seen],
+    units: Sequence[str],
+    drawings: Sequence[Drawing] = (),
+    remarks: Mapping[str, str] = MappingProxyType({}),
+) -> PatternsSection:
+    """Units with the pictures in which they are strongest, cut to what they see, and what was drawn of them."""
+    drawn = {one.name: one for one in drawings}
+    patterns = []
+    for row in project(studied, pictures, units, "gradient", MOST_REAL, 32).units:
+        unit, drawing = row[0].unit, drawn.get(row[0].unit)
+        real = [
+            Shown(one.seen.picture.name, one.seen.image, one.value, None if _sees_all(one) else one.patch)
+            for one in row
+            if one.value > 0
+        ]
+        image, words, notes = (None, "", ()) if drawing is None else (drawing.over(), drawing.words, drawing.notes)
+        patterns.append(Pattern(unit, real, image, words, notes, remarks.get(unit, "")))
+    return PatternsSection(tuple(patterns), caption=_patterns_caption(len(pictures), bool(drawings)))
+
+
+def _sees_all(one: Projection) -> bool:
+    """Whether the unit's receptive field covers the whole input."""
+    height, width = one.seen.size
+    return (one.box.left, one.box.top, one.box.right, one.box.bottom) == (0, 0, width, height)
+
+
+def _patterns_caption(count: int, drawn: bool) -> str:
+    text = (
+        f"For each channel the pictures, of {count}, in which its highest value is highest, cut to what the channel "
+        "sees from there, with that value."
+    )
+    if drawn:
+        text += (
+            " Right of them a picture made from noise so that the channel's mean is as high as it gets; under it, that "
+            "mean. Trust the real pictures first: the drawing shows what drives the channel, not what it is used for."
+        )
+    return text
+
+
+def first_filters(studied: StudiedModel, known: Layers) -> Filters:
+    """The filters of the first convolution; `FeatureMapsError` for a model without any."""
+    for info in known:
+        if info.type.startswith("Conv"):
+            return filters_of(studied.model, info.module_name, colours=studied.preprocessing.colours)
+    raise FeatureMapsError(f"no layer of {known.model} is a convolution, so there are no filters to draw.")
+
+
+def filters_section(filters: Filters) -> FiltersSection:
+    """Filters as tiles, each with its own scale, and their frequency response where kernels are 2-D."""
+    spread, limits = filters.spread(), full_weights(filters.tensor, "filter")
+    flat = len(filters.kernel) == 2
+    responses = filters.frequency_response(RESPONSE) if flat and max(spread.shape[2:]) <= RESPONSE else None
+    twins = {second: (first, cosine) for first, second, cosine in reversed(filters.duplicates)}
+    shown = min(len(filters), MOST_FILTERS)
+    tiles = []
+    for i in range(shown):
+        twin, likeness = twins.get(i, (None, None))
+        kernel = spread[i] if spread.shape[1] == 3 else spread[i, :1]
+        picture = Image.fromarray(kernel_pixels(kernel, float(limits[i]), filters.colours))
+        response = None if responses is None else responses[i]
+        tiles.append(FilterTile(i, float(filters.norms[i]), picture, response, i in filters.dead, twin, likeness))
+    of = "colours around mid-grey, which is 0" if spread.shape[1] == 3 else "the first channel, red above 0, blue below"
+    return FiltersSection(
+        filters.layer,
+        tuple(tiles),
+        f"Weights as {of}; each filter has its own scale, up to its largest weight.",
+        filters.summary(),
+        None if shown == len(filters) else len(filters),
+    )
+
+
+def _layer(row: WalkRow, known: Layers) -> WalkedLayer:
+    field = receptive_field_of(known[row.layer])
+    return WalkedLayer(
+        row.layer,
+        row.type,
+        (row.channels, *row.size),
+        f"{field} px" if field and field[0].isdigit() and "gate" not in field else field,
+        row.zeros,
+        row.silent,
+        row.mean,
+        tuple(TopMap(int(one.unit.rpartition(":")[2]), one.value, one.map) for one in row.tops[0]),
+    )

@@ -1,0 +1,104 @@
+"""What the sections of a survey all need of it, looked up once: a layer, its separation, the channels of each class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from featuremaps.report.survey_pictures import SurveyPicture, pictured
+from featuremaps.survey.analysis.channel_sums import Sums, sums
+from featuremaps.survey.analysis.class_labels import labels_of
+from featuremaps.survey.analysis.separation import Separation
+from featuremaps.survey.analysis.top_pictures import Which
+from featuremaps.survey.measures.auc import Separating
+from featuremaps.survey.survey import Survey
+
+MOST_CHANNELS = 25
+MOST_SUMMED = 100
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class AskedSurvey:
+    """A survey that a report asks its questions of.
+
+    `targets` are surveys of the same model in other domains; `name` is what this one is called beside them. `given`
+    are channels to use for a class instead of those that separate it best here.
+    """
+
+    survey: Survey
+    layer: str
+    targets: Mapping[str, Survey] = field(default_factory=dict)
+    name: str = "here"
+    most_classes: int = 6
+    given: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    names: Mapping[str, str] | None = None
+
+    @cached_property
+    def separation(self) -> Separation:
+        """How well every channel separates every class."""
+        return self.survey.separation(self.layer)
+
+    @cached_property
+    def present(self) -> tuple[str, ...]:
+        """The classes that have pictures."""
+        numbers, classes = labels_of(self.survey)
+        return tuple(classes[number] for number in np.unique(numbers[numbers >= 0]).tolist())
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes shown: those with pictures, of many those that some channel separates best, in their order."""
+        _, classes = labels_of(self.survey)
+        present = np.array([classes.index(label) for label in self.present])
+        if len(present) > self.most_classes:
+            best = self.separation.areas[present].max(1)
+            present = np.sort(present[np.argsort(-best, kind="stable")[: self.most_classes]])
+        return tuple(classes[number] for number in present.tolist())
+
+    def proven(self, label: str) -> tuple[int, ...]:
+        """The channels that separate a class beyond chance, best first, or those that were given."""
+        if label in self.given:
+            return tuple(self.given[label])
+        best = self.separation.best(label, MOST_CHANNELS)
+        return tuple(one.channel for one in best if is_proven(one))
+
+    def channels(self, label: str) -> tuple[int, ...]:
+        """The same, or the best channel alone where none is beyond chance."""
+        return self.proven(label) or (self.separation.best(label, 1)[0].channel,)
+
+    @cached_property
+    def sums(self) -> Sums:
+        """The summed activation of every shown class's channels."""
+        return self.all_sums[self.labels]
+
+    @cached_property
+    def all_sums(self) -> Sums:
+        """The summed activation of every class's channels; of very many classes only of those shown."""
+        of = self.present if len(self.present) <= MOST_SUMMED else self.labels
+        return sums(self.survey, {label: self.channels(label) for label in of}, self.layer)
+
+    def of_classes(self, shown: int) -> str:
+        """A sentence that not all classes are shown, or nothing."""
+        if shown == len(self.present):
+            return ""
+        return f" Shown are {shown} of {len(self.present)} classes, of those that some channel separates best."
+
+    @property
+    def of_pictures(self) -> str:
+        """A sentence on what the pictures show of a channel, where its maps are known."""
+        if self.survey.studied is None:
+            return ""
+        return " A picture is lit where the channel fires; where it sees only a part of it, that stands above."
+
+    def pictures(
+        self, unit: str, n: int, which: Which = "strongest", label: str | None = None
+    ) -> tuple[SurveyPicture, ...]:
+        """Pictures of a unit, with its map over each where the model is there."""
+        maps = self.survey.studied is not None
+        return tuple(pictured(one) for one in self.survey.top_pictures(unit, n, which, label=label, maps=maps))
+
+
+def is_proven(one: Separating) -> bool:
+    """Whether a channel is stronger for its class beyond chance, with all channels counted."""
+    return one.area > 0.5 and one.p_value <= SIGNIFICANCE

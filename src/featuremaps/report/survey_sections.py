@@ -1,0 +1,291 @@
+"""From a survey to sections of a report: the five questions in order, each with its picture first."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from math import isclose
+from types import MappingProxyType
+
+import numpy as np
+
+from featuremaps.errors import FeatureMapsError, SurveyError
+from featuremaps.plotting.panels import number
+from featuremaps.report.data import Section, made
+from featuremaps.report.detectors import DetectorsSection, TestedDetector
+from featuremaps.report.mistakes import MistakesSection
+from featuremaps.report.specialists import ChannelOfClass, ClassChannels, SpecialistsSection
+from featuremaps.report.sums import SumsSection
+from featuremaps.report.survey_context import AskedSurvey, is_proven
+from featuremaps.report.unit_pictures import PicturedUnit, UnitPicturesSection
+from featuremaps.survey.analysis.channel_sums import Sums
+from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_vs_model import Rivalry
+from featuremaps.survey.analysis.mistakes import Mistake, Mistakes
+from featuremaps.survey.analysis.specialists import Specialists
+from featuremaps.survey.measures.auc import Separating
+from featuremaps.survey.storage.fingerprint import check_carried
+from featuremaps.survey.survey import Survey
+
+STANDS_OUT, STANDING_OUT = "Channels that stand out", 6
+CHANNELS, PICTURES, UNITS, ROW, MISTAKES = 3, 4, 3, 6, 24
+
+
+def survey_sections(
+    survey: Survey,
+    carry_to: Mapping[str, Survey] = MappingProxyType({}),
+    *,
+    layer: str | None = None,
+    channels: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    names: Mapping[str, str] | None = None,
+    name: str = "",
+    of: str = "",
+    most_classes: int = 6,
+) -> tuple[Section, ...]:
+    """The five questions, asked of one layer of a survey: the deepest unless another is named.
+
+    `carry_to` are surveys of the same model in other domains, onto which detectors are carried over. `channels` are
+    used for a class instead of those that separate it best, `names` maps labels to the model's outputs. `name` is what
+    this survey is called beside the others, `of` stands before each title. A part that cannot be made says why.
+    """
+    for named, target in carry_to.items():
+        check_carried(survey.manifest, target.manifest, named)
+    asked = AskedSurvey(
+        survey,
+        survey.layer_of(layer or list(survey.layers)[-1]).name,
+        carry_to,
+        name or survey.path.name,
+        most_classes,
+        dict(channels),
+        names,
+    )
+    if not bool((survey.pictures.labels >= 0).any()):
+        return (_made(STANDS_OUT, standing_out_section, asked),)
+    makers: list[tuple[str, Callable[[AskedSurvey, str], Section]]] = [
+        (SpecialistsSection.title, specialists_section),
+        (UnitPicturesSection.title, unit_pictures_section),
+        (SumsSection.title, sums_section),
+        (DetectorsSection.title, detectors_section),
+        (MistakesSection.title, mistakes_section),
+    ]
+    return tuple(_made(f"{of}: {title[0].lower()}{title[1:]}" if of else title, make, asked) for title, make in makers)
+
+
+def standing_out_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
+    """Without labels: the channels whose strongest picture stands out most, with their pictures."""
+    found = asked.survey.statistics(asked.layer)
+    spread = np.where(found["peak_std"] > 0, found["peak_std"], np.inf)
+    order = np.argsort(-(found["peak_max"] - found["peak_mean"]) / spread, kind="stable")[:STANDING_OUT]
+    units = []
+    for channel in order.tolist():
+        unit = f"{asked.layer}:{channel}"
+        rows = {
+            "Strongest": asked.pictures(unit, ROW),
+            "From strongest to weakest": asked.pictures(unit, ROW, "spread"),
+        }
+        words = (
+            f"Active in {found['active'][channel]:.0%} of the pictures; the median of its highest values is "
+            f"{number(found['peak_q50'][channel])}, their maximum {number(found['peak_max'][channel])}."
+        )
+        units.append(PicturedUnit(unit, "", words, rows))
+    caption = (
+        f"The pictures have no labels, so that no question about classes can be asked. Of {asked.layer} these are the "
+        "channels whose strongest picture stands out most from all others, in standard deviations."
+    )
+    return UnitPicturesSection(tuple(units), title, caption)
+
+
+def _made(title: str, make: Callable[[AskedSurvey, str], Section], asked: AskedSurvey) -> Section:
+    return made(title, lambda: make(asked, title))
+
+
+def specialists_section(asked: AskedSurvey, title: str = SpecialistsSection.title) -> SpecialistsSection:
+    """For each class its best channels with their strongest pictures of any class, and the article's own list."""
+    article = asked.survey.specialists(asked.layer)
+    classes = tuple(_class_channels(asked, label, article) for label in asked.labels)
+    count = len(asked.survey.pictures.names)
+    caption = (
+        f"For each class the channels of {asked.layer} whose mean separates its pictures best from all others, and of "
+        f"{count:,} pictures of any class those in which the channel is strongest, with its highest value. The area is "
+        "the share of pairs of pictures, one of the class and one of another, in which the channel is stronger in the "
+        "former: 1 is perfect, 0.5 is chance. “Beyond chance” is meant with all channels counted (Holm)."
+        f"{asked.of_pictures}{asked.of_classes(len(classes))}"
+    )
+    return SpecialistsSection(classes, title, caption)
+
+
+def _class_channels(asked: AskedSurvey, label: str, article: Specialists) -> ClassChannels:
+    best = asked.separation.best(label, CHANNELS)
+    proven = sum(map(is_proven, asked.separation.best(label, asked.survey.layers[asked.layer].channels)))
+    of = asked.survey.layers[asked.layer].channels
+    own = article[label]
+    frequent = ", ".join(f"{c} (in {n} of {own.pictures})" for c, n in zip(own.channels[:5], own.counts, strict=False))
+    words = (
+        f"{proven} of {of} channels separate its {own.pictures} pictures from all others beyond chance."
+        if proven
+        else f"No channel of {of} separates its {own.pictures} pictures from all others beyond chance."
+    )
+    listed = (
+        f"Most often among a picture's {article.per_image} strongest and on no other class's list: {frequent}."
+        if frequent
+        else f"All {len(own.shared)} channels most often among a picture's {article.per_image} strongest are on "
+        "another class's list too."
+    )
+    return ClassChannels(label, words, [_channel(asked, label, one) for one in best], listed)
+
+
+def _channel(asked: AskedSurvey, label: str, one: Separating) -> ChannelOfClass:
+    pictures = asked.pictures(one.unit, PICTURES)
+    own = sum(picture.label == label for picture in pictures)
+    words = f"area {one.area:.3f} ({one.interval.low:.3f} to {one.interval.high:.3f})"
+    words += "" if is_proven(one) else ", not beyond chance"
+    return ChannelOfClass(one.unit, f"{words}; {own} of these {len(pictures)} are {label}", pictures, is_proven(one))
+
+
+def unit_pictures_section(asked: AskedSurvey, title: str = UnitPicturesSection.title) -> UnitPicturesSection:
+    """Of each class's best channel the strongest pictures, and within the class from strongest to weakest."""
+    units = tuple(_pictured_unit(asked, label) for label in asked.labels[:UNITS])
+    caption = (
+        "For each class its best channel: the pictures of any class in which it is strongest, then pictures of the "
+        "class alone, evenly from its strongest to its weakest. The last ones are those in which it misses its object."
+        f"{asked.of_pictures}{asked.of_classes(len(units))}"
+    )
+    return UnitPicturesSection(units, title, caption)
+
+
+def _pictured_unit(asked: AskedSurvey, label: str) -> PicturedUnit:
+    channel = asked.channels(label)[0]
+    unit = f"{asked.layer}:{channel}"
+    rows = {
+        "Strongest of all": asked.pictures(unit, ROW),
+        f"{label}, from strongest to weakest": asked.pictures(unit, ROW, "spread", label),
+    }
+    single = asked.survey.detector(label, [channel], rule="single", layer=asked.layer, by="max")
+    found = single.test(asked.survey)
+    here = found.confusion
+    words = (
+        f"From {number(found.threshold)} on, its highest value finds {here.recall} of the pictures of {label}, and "
+        f"{here.false_alarm_rate} of the others reach as much. The threshold is the best one for these pictures."
+    )
+    return PicturedUnit(unit, label, words, rows)
+
+
+def sums_section(asked: AskedSurvey, title: str = SumsSection.title) -> SumsSection:
+    """Every picture's summed activation of each class's channels."""
+    caption = (
+        "A dot is a picture: left to right the pictures in order of their class, upwards the sum of the channels' mean "
+        "activations. Channels that are a class's own lift its pictures alone over the dashed threshold (Youden's). "
+        "They were chosen on these pictures, so that the areas flatter them a little. Point at a picture for its "
+        "name, or walk through them with the arrow keys."
+        f"{asked.of_classes(len(asked.labels))}"
+    )
+    found = asked.sums
+    words = tuple(sum_words(found, g, bool(asked.proven(label))) for g, label in enumerate(asked.labels))
+    return SumsSection(found, asked.survey.pictures.names, words, title, caption)
+
+
+def sum_words(found: Sums, g: int, proven: bool = True) -> str:
+    """How well a group's sum tells its class from the rest, and which other class comes nearest."""
+    area, own = found.areas[g], found.own(g)
+    count = len(found.channels[g])
+    channels = f"{count} channel{'' if count == 1 else 's'}"
+    doubt = "" if proven else ", none of them beyond chance: the best one alone"
+    if area is None or own is None:
+        return f"{channels}{doubt}."
+    means = {
+        name: float(found.values[found.labels == n, g].mean())
+        for n, name in enumerate(found.classes)
+        if n != own and bool((found.labels == n).any())
+    }
+    nearest = max(means, key=means.__getitem__)
+    mine = float(found.values[found.labels == own, g].mean())
+    return f"{channels}{doubt}; area {area}. Mean sum {number(mine)}, next {nearest} with {number(means[nearest])}."
+
+
+def detectors_section(asked: AskedSurvey, title: str = DetectorsSection.title) -> DetectorsSection:
+    """Each class's channels as a detector, tested here and on every target."""
+    caption = (
+        "Each class's channels added up, and called the class from a threshold on. The threshold is chosen on "
+        f"{asked.name} (largest recall − false alarms)"
+    )
+    carried = f" and carried as it is to {', '.join(asked.targets)}." if asked.targets else "."
+    caption += (
+        f"{carried} The filled dot on the curve is that threshold, the hollow square the model's own answer. "
+        "Point at a curve for its thresholds, at the scores for their shares."
+        f"{asked.of_classes(len(asked.labels))}"
+    )
+    return DetectorsSection(tuple(_tested(asked, label) for label in asked.labels), title, caption)
+
+
+def _tested(asked: AskedSurvey, label: str) -> TestedDetector:
+    channels = asked.channels(label)
+    detector = asked.survey.detector(label, channels, layer=asked.layer)
+    domains, words = [], []
+    for name, survey in {asked.name: asked.survey, **asked.targets}.items():
+        found = detector.test(survey)
+        try:
+            rival = detector.against_model({name: survey}, predicted=(asked.names or {}).get(label))[name]
+        except SurveyError:
+            rival = None
+        domains.append((name, found, rival))
+        words.append(_detected(found, rival))
+    return TestedDetector(label, asked.layer, channels, domains, words, bool(asked.proven(label)))
+
+
+def _detected(found: Detection, rival: Rivalry | None) -> str:
+    here, best = found.confusion, found.best.counts
+    text = (
+        f"Area {found.area}. From {number(found.threshold)} on it finds {here.recall}, with {here.false_alarm_rate} "
+        "false alarms"
+    )
+    if not isclose(found.best.value, found.threshold, rel_tol=1e-6):
+        text += (
+            f"; the best threshold here, {number(found.best.value)}, would find {best.recall.value:.1%} with "
+            f"{best.false_alarm_rate.value:.1%}"
+        )
+    text += "."
+    if rival is None:
+        return text
+    model = rival.model
+    return text + (
+        f" The model's own answer finds {model.recall.value:.1%} with {model.false_alarm_rate.value:.1%} false alarms; "
+        f"only the detector is right {rival.only_detector} times, only the model {rival.only_model} "
+        f"(p = {rival.p_value:.2g})."
+    )
+
+
+def mistakes_section(asked: AskedSurvey, title: str = MistakesSection.title) -> MistakesSection:
+    """The model's own confusion, its most certain mistakes, and whose channels were louder in them."""
+    confusion = asked.survey.confusion(names=asked.names)
+    try:
+        loud = asked.all_sums
+    except FeatureMapsError:
+        loud = None
+    found = asked.survey.mistakes(loud, names=asked.names)
+    shown = [(one, found.open(one.row)) for one in _of_every_kind(found, MISTAKES)]
+    caption = (
+        "Rows are what the pictures show, columns what the model says. σ is how far the sum of a class's channels lies "
+        "above its mean over all pictures, in standard deviations."
+    )
+    return MistakesSection(confusion, shown, len(found), _mistake_words(found, confusion.accuracy), title, caption)
+
+
+def _of_every_kind(found: Mistakes, most: int) -> list[Mistake]:
+    """At most so many mistakes, the most certain first: one of every confusion, then their second ones, and so on."""
+    places: Counter[tuple[str, str]] = Counter()
+    turns = []
+    for one in found.every:
+        kind = (one.truth, one.predicted)
+        turns.append(places[kind])
+        places[kind] += 1
+    kept = sorted(range(len(turns)), key=turns.__getitem__)[:most]
+    return [found.every[place] for place in sorted(kept)]
+
+
+def _mistake_words(found: Mistakes, accuracy: object) -> tuple[str, ...]:
+    sentences = [f"The model is right for {accuracy}."]
+    louder = {who: count for who, count in found.louder().items() if count}
+    if len(found) and set(louder) - {"not known"}:
+        parts = [f"those of the {who} in {count}" for who, count in louder.items() if who != "not known"]
+        unknown = louder.get("not known", 0)
+        rest = f"; in {unknown} that is not known, since not every class's channels were added up" if unknown else ""
+        sentences.append(f"Of its {len(found)} mistakes the louder channels were {' and '.join(parts)}{rest}.")
+    return (*sentences, *(f"{note[0].upper()}{note[1:]}." for note in found.notes))

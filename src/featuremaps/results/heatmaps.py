@@ -1,0 +1,167 @@
+"""Heatmaps: where a picture speaks for a target. Raw values at the layer's own resolution, and how to look at them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import FeatureMapsError, OptionError
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Canvas = Literal["seen", "original"]
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmaps:
+    """One method's maps of one layer for one target, a map per picture.
+
+    `maps[i]` is (height, width): raw and signed as the formula returned it, on the model's device. `targets[i]`
+    names what is explained in picture i. `warnings[i]` says why a map should not be trusted, if so.
+    """
+
+    maps: tuple[Float[Tensor, "_height _width"], ...]
+    method: str
+    layer: str
+    targets: tuple[str, ...]
+    pictures: tuple[Seen, ...]
+    warnings: tuple[tuple[str, ...], ...]
+    scaling: Scaling | None = None
+
+    @property
+    def tensor(self) -> Float[Tensor, "batch height width"]:
+        """All maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
+        sizes = {tuple(map.shape) for map in self.maps}
+        if len(sizes) > 1:
+            raise OptionError(
+                f"the maps have different sizes ({', '.join(f'{h}×{w}' for h, w in sorted(sizes))}), because the "
+                "pictures have; take .maps, a tuple of them, or give a transform that resizes the pictures alike."
+            )
+        return torch.stack(self.maps)
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, index: int | slice) -> "Heatmaps":
+        """The heatmap of one picture, or of several."""
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
+        part = index if isinstance(index, slice) else slice(index, index + 1 or None)
+        return replace(
+            self,
+            maps=self.maps[part],
+            targets=self.targets[part],
+            pictures=self.pictures[part],
+            warnings=self.warnings[part],
+        )
+
+    def __iter__(self) -> Iterator["Heatmaps"]:
+        return (self[index] for index in range(len(self)))
+
+    def upsample(self, size: tuple[int, int] | None = None) -> "Heatmaps":
+        """The maps enlarged to the model's input, or to `size` (height, width): bilinear, nothing overshoots."""
+        pairs = zip(self.maps, self.pictures, strict=True)
+        return replace(self, maps=tuple(enlarged(map[None], size or seen.size)[0] for map, seen in pairs))
+
+    def normalize(self, scaling: Scaling = "max") -> "Heatmaps":
+        """The maps scaled for looking at.
+
+        `"max"` (what speaks for the target, 0..1), `"minmax"` (0..1) or `"signed"` (−1..1).
+        """
+        return replace(self, maps=tuple(scaled(map, scaling) for map in self.maps), scaling=scaling)
+
+    def overlay(
+        self,
+        alpha: float = 0.7,
+        colormap: str | None = None,
+        *,
+        scaling: Scaling | None = None,
+        on: Canvas = "seen",
+    ) -> list[Image.Image]:
+        """Each map laid over its picture.
+
+        On what the model saw, or with `on="original"` on the whole original picture, crop and resize undone.
+        `alpha` is the opacity where the map is strongest. The colour map is perceptually uniform ("inferno") unless
+        another is named; a diverging one for `scaling="signed"`.
+        """
+        if on not in get_args(Canvas):
+            raise OptionError(f"on={on!r} is not known; choose 'seen' or 'original'.")
+        scaling = scaling or self.scaling or "max"
+        signed = scaling == "signed"
+        chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
+        pictures = []
+        for map, seen in zip(self.maps, self.pictures, strict=True):
+            shown, image = looked_at(map, seen.size, scaling), seen.image
+            if on == "original":
+                image, shown = seen.original(shown)
+            pictures.append(overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed))
+        return pictures
+
+    def figure(self, *, most: int = 16, **look: Any) -> "Figure":
+        """Each picture beside its overlay, titled with the target; the first `most` of them.
+
+        `look` goes to `overlay`.
+        """
+        from featuremaps.plotting.panels import Panel, matrix_figure
+
+        shown = self[:most]
+        rows = [
+            [Panel(seen.image, seen.picture.name), Panel(picture, target or "any class", notes)]
+            for seen, picture, target, notes in zip(
+                shown.pictures, shown.overlay(**look), shown.targets, shown.warnings, strict=True
+            )
+        ]
+        rest = f" (first {most} of {len(self)})" if len(self) > most else ""
+        return matrix_figure(rows, look, title=f"{self.method} of {self.layer}{rest}", scaling=self.scaling)
+
+    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
+        """Write an overlay (PNG) and the raw map (`.npy`, float32) per picture; returns the files written."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        names = unique_names([seen.picture.name for seen in self.pictures])
+        for name, map, image in zip(names, self.maps, self.overlay(**look), strict=True):
+            stem = file_name(name, self.method, self.layer)
+            image.save(folder / f"{stem}.png")
+            np.save(folder / f"{stem}.npy", map.detach().float().cpu().numpy())
+            written += [folder / f"{stem}.png", folder / f"{stem}.npy"]
+        return written
+
+    def __repr__(self) -> str:
+        sizes = sorted({f"{map.shape[0]}×{map.shape[1]}" for map in self.maps})
+        doubtful = sum(map(bool, self.warnings))
+        doubt = f", {doubtful} with warnings" if doubtful else ""
+        plural = "s" if len(self) != 1 else ""
+        return f"<Heatmaps: {self.method} of {self.layer}, {len(self)} picture{plural}, {', '.join(sizes)}{doubt}>"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+
+def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:
+    """Heatmaps of several layers as one, at the size of the model's input.
+
+    Each map is cut at zero, divided by its maximum and passed through tanh(γ·x), then the largest value of all is
+    kept (Jiang et al. 2021, LayerCAM, eq. 9).
+    """
+    if not heatmaps or len({len(heat) for heat in heatmaps}) != 1:
+        raise FeatureMapsError("fuse needs one or more Heatmaps of the same pictures.")
+    first = heatmaps[0]
+    parts = [
+        [torch.tanh(gamma * looked_at(m, s.size, "max")) for m, s in zip(h.maps, h.pictures, strict=True)]
+        for h in heatmaps
+    ]
+    fused = tuple(torch.stack(layers).amax(0) for layers in zip(*parts, strict=True))
+    layers = " + ".join(dict.fromkeys(heat.layer for heat in heatmaps))
+    doubts = tuple(tuple(dict.fromkeys(sum(notes, ()))) for notes in zip(*(h.warnings for h in heatmaps), strict=True))
+    return replace(first, maps=fused, layer=layers, warnings=doubts, scaling="max")

@@ -1,0 +1,58 @@
+"""Three ways back through a ReLU: the gradient's, guided backprop's and the DeconvNet's, from one forward pass."""
+
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from featuremaps.rules.operations import Operation
+from featuremaps.rules.rule import Rule
+
+ReluRule = Literal["gradient", "guided", "deconvnet"]
+RELU_RULES: tuple[ReluRule, ...] = get_args(ReluRule)
+TITLES = {"gradient": "the gradient", "guided": "guided backprop", "deconvnet": "the DeconvNet"}
+
+
+class Rectifiers(Rule):
+    """ReLU and ReLU6 send back what `way` says at the time of the backward pass.
+
+    With g what comes from above and x the input: the gradient g·[x > 0]; guided backprop (Springenberg et al. 2015,
+    eq. 5) relu(g)·[x > 0]; the DeconvNet (Zeiler & Fergus 2014, section 2.1) relu(g). All may be run through one
+    graph, one after the other.
+    """
+
+    way: ReluRule = "gradient"
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The rule's name in a sentence."""
+        return TITLES[self.way]
+
+    def act(self, operation: Operation) -> Tensor | None:
+        """A rectifier's output; None for all else."""
+        if operation.kind not in ("relu", "relu6") or not operation.input.is_floating_point():
+            return None
+        output: Tensor = _Rectify.apply(operation.input, operation.top, operation.in_place, self)
+        return output
+
+
+class _Rectify(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, top: float, in_place: bool, rule: Rectifiers) -> Tensor:
+        most = None if top == float("inf") else top
+        if in_place:
+            ctx.mark_dirty(x)
+        output = x.clamp_(0, most) if in_place else x.clamp(0, most)
+        ctx.save_for_backward(output)  # as autograd itself does: where it is 0 or at its top, nothing passed
+        ctx.top, ctx.rule = top, rule
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None, None, None]:
+        (output,), (gradient,) = ctx.saved_tensors, arriving
+        if ctx.rule.way != "gradient":
+            gradient = gradient.clamp_min(0)
+        if ctx.rule.way != "deconvnet":
+            gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
+            gradient = gradient if ctx.top == float("inf") else gradient * (output < ctx.top)
+        return gradient, None, None, None

@@ -1,0 +1,1 @@
+"""Running a model: recording, capturing and streaming its layers, targets, outputs and batches."""

@@ -1,0 +1,45 @@
+"""Sending something back to the inputs: what a rule makes of a score, or a unit from its strongest place."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from featuremaps.layers.addresses import parse
+from featuremaps.rules import Rectifiers, ReluRule, Rule
+from featuremaps.runtime.capture import run_capturing, to_model
+from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.record import check_gradients, checked_scores
+from featuremaps.runtime.targets import Bound
+from featuremaps.session import Session
+
+
+@torch.enable_grad()
+def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Tensor:
+    """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
+    inputs = to_model(session.model, inputs.detach())
+    leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
+    with session.one_pass(), rule, run_on(session.model, leaf):
+        scores = checked_scores(target, session.model(leaf), len(leaf))
+    check_gradients([target], [scores], [])
+    start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
+    arrived = torch.autograd.grad(scores, [leaf, *rule.watched], grad_outputs=start, allow_unused=True)
+    rule.arrived = list(arrived[1:])
+    return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
+
+
+@torch.enable_grad()
+def send_back_unit(
+    session: Session, inputs: Float[Tensor, "batch colour *space"], layer: str, channel: int, way: ReluRule
+) -> tuple[Float[Tensor, " batch"], Int[Tensor, "batch 2"], Float[Tensor, "batch colour *space"]]:
+    """A channel's highest value in each picture, its place (row, column), and what `way` sends back from there.
+
+    What is sent is the value itself (Zeiler & Fergus 2014, section 2.1). The model stops at the layer.
+    """
+    leaf, rule = to_model(session.model, inputs).detach().clone().requires_grad_(), Rectifiers()
+    tap, _ = run_capturing(session, leaf, [parse(layer)], gradients=True, stop_early=True, rule=rule)
+    own = tap.maps(layer)[:, channel]
+    values, places = own.flatten(1).max(1)
+    rule.way = way
+    (signal,) = torch.autograd.grad(values, leaf, grad_outputs=values.detach())
+    rows_and_columns = torch.stack([places // own.shape[2], places % own.shape[2]], 1)
+    return values.detach().float(), rows_and_columns, signal.float()

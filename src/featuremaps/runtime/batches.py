@@ -1,0 +1,59 @@
+"""Running many pictures in batches: those of one size together, and fewer at a time where memory is short."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+from featuremaps.errors import ModelError, OptionError
+from featuremaps.progress import track
+
+
+@dataclass(eq=False)
+class Batch:
+    """Pictures of one size: `inputs` (batch, channel, height, width), and their places `rows` in the whole list.
+
+    What is done with it stands in a `with` block: where memory runs out there, it comes again in two halves.
+    """
+
+    inputs: Tensor
+    rows: list[int]
+    too_large: bool = False
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or not out_of_memory(error):
+            return False
+        if len(self.rows) == 1:
+            raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
+        self.too_large = True
+        return True
+
+
+def batches(inputs: Sequence[Tensor], most: int, doing: str) -> Iterator[Batch]:
+    """Pictures of equal shape together, at most `most` at a time; `doing` names the progress bar."""
+    if most < 1:
+        raise OptionError(f"batch_size is how many pictures run together, 1 or more; got {most}.")
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for row, tensor in enumerate(inputs):
+        by_shape.setdefault(tuple(tensor.shape), []).append(row)
+    planned = [rows[start : start + most] for rows in by_shape.values() for start in range(0, len(rows), most)]
+    for chunk in track(planned, doing):
+        pending = [chunk]
+        while pending:
+            batch = Batch(torch.stack([inputs[row] for row in pending[0]]), pending.pop(0))
+            yield batch
+            if batch.too_large:
+                half = len(batch.rows) // 2
+                pending[:0] = [batch.rows[:half], batch.rows[half:]]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

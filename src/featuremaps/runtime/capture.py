@@ -1,0 +1,144 @@
+"""Listening to layers during one forward pass: their outputs as maps, with or without a graph, and stopping early."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.errors import ModelError
+from featuremaps.layers.addresses import Address, find
+from featuremaps.layers.layout import Layout, layout_of, needs_layout
+from featuremaps.rules import Rule
+from featuremaps.runtime.memory_format import run_on
+from featuremaps.session import Session
+
+
+class Stop(BaseException):
+    """Ends a forward pass after the last layer needed; no `except Exception` in a model may catch it."""
+
+
+@dataclass
+class Capture:
+    """What the hooks collect during one forward pass: each layer's output by name, and how it lies."""
+
+    wanted: tuple[Address, ...]
+    input_shape: tuple[int, ...]
+    prefix: int | None
+    gradients: bool
+    stop_early: bool
+    taken: dict[str, Tensor] = field(default_factory=dict)
+    layouts: dict[str, Layout] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def maps(self, name: str) -> Tensor:
+        """What a layer gave, as maps (batch, channel, height, width)."""
+        return self.layouts[name].to_maps(self.taken[name])
+
+    def hook(self, layer: str) -> Any:
+        """The forward hook of one layer: it takes the calls that are wanted."""
+        addresses = [address for address in self.wanted if address.layer == layer]
+
+        def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
+            call = self.calls[layer]
+            self.calls[layer] += 1
+            for address in addresses:
+                if address.call in (None, call):
+                    output = self._take(address.name, module, output)
+            if self._done:
+                raise Stop
+            return output
+
+        return on_forward
+
+    def _take(self, name: str, module: nn.Module, output: Any) -> Any:
+        """Keep the output, and hand on a copy if anything follows, because the next operation may work in place."""
+        tensor = first_tensor(output)
+        layout = layout_of(tensor, module, self.input_shape, prefix=self.prefix)
+        self.layouts[name] = needs_layout(layout, name, output if tensor is None else tensor)
+        assert tensor is not None
+        if not self.gradients:
+            self.taken[name] = tensor.detach().clone()
+            return output
+        torch.set_grad_enabled(True)
+        kept = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+        self.taken[name] = kept
+        return output if self._done else with_first_tensor(output, kept.clone())
+
+    @property
+    def _done(self) -> bool:
+        """Whether nothing more is wanted, nor are the model's outputs."""
+        return self.stop_early and len(self.taken) == len(self.wanted)
+
+
+def run_capturing(
+    session: Session,
+    inputs: Tensor,
+    wanted: Sequence[Address],
+    *,
+    gradients: bool,
+    stop_early: bool,
+    with_graph: bool = True,
+    rule: Rule | None = None,
+) -> tuple[Capture, Any]:
+    """Run the model on `inputs` and take what the layers `wanted` give; with it, the model's outputs, None if stopped.
+
+    With `gradients` what is taken is in the graph, or where none leads there, a leaf. `ModelError` for a layer that
+    did not run.
+    """
+    tokens = getattr(session.model, "num_prefix_tokens", None)
+    tap = Capture(tuple(wanted), tuple(inputs.shape), tokens, gradients, stop_early)
+    outputs = None
+    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), rule or nullcontext():
+        for layer in dict.fromkeys(address.layer for address in wanted):
+            hooks.on_forward(find(session.model, layer), tap.hook(layer))
+        with suppress(Stop), run_on(session.model, inputs):
+            outputs = session.model(inputs)
+    _check_all_ran(tap)
+    return tap, outputs
+
+
+def _check_all_ran(tap: Capture) -> None:
+    for address in tap.wanted:
+        if address.name not in tap.taken:
+            ran = tap.calls[address.layer]
+            done = f"ran {ran} time{'s' if ran > 1 else ''} (calls are counted from 0)" if ran else "did not run"
+            raise ModelError(
+                f"layer {address.name!r} {done} for this input. It exists in the model, but its forward pass "
+                "takes another way (an auxiliary head, say). Choose a layer that runs: scope.layers() lists them."
+            )
+
+
+def to_model(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Inputs on the model's device, in its floating-point type."""
+    like = next((p for p in model.parameters() if p.is_floating_point()), None)
+    return inputs if like is None else inputs.to(like.device, like.dtype)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's weights are; the CPU where it has none."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def first_tensor(output: object) -> Tensor | None:
+    """The tensor in a layer's output: itself, or the first of a tuple, list, dict or model output."""
+    if isinstance(output, Tensor):
+        return output
+    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
+    return next((value for value in values if isinstance(value, Tensor)), None)
+
+
+def with_first_tensor(output: Any, tensor: Tensor) -> Any:
+    """The same output with its first tensor replaced."""
+    if isinstance(output, Tensor):
+        return tensor
+    if isinstance(output, Mapping):
+        key = next(key for key, value in output.items() if isinstance(value, Tensor))
+        changed = dict(output) | {key: tensor}
+        return changed if type(output) is dict else type(output)(**changed)
+    position = next(i for i, value in enumerate(output) if isinstance(value, Tensor))
+    items = [*output[:position], tensor, *output[position + 1 :]]
+    return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)

@@ -1,0 +1,93 @@
+"""Running a model on pictures: in the layout that is quickest, and with words where it does not run on them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.errors import ModelError
+from featuremaps.session import Session
+
+LARGEST_KEPT = 32 * 2**20 - 2**13
+"""Bytes; just below glibc's own limit."""
+
+TOO_SMALL = ("kernel size can't be greater", "too small", "padding size should be less", "smaller than kernel")
+
+
+Given = TypeVar("Given")
+
+_CONTIGUOUS_ONLY: WeakSet[nn.Module] = WeakSet()
+"""Models that were seen to refuse channels last, so that they are not asked again."""
+
+
+def quickest(session: Session, run: Callable[[torch.memory_format], Given]) -> Given:
+    """`run` with tensors laid out channels last, which convolutions are quicker on; contiguous where that fails.
+
+    A model that reshapes by `.view`, as many do before their first dense layer, does not take channels last.
+    """
+    if session.model not in _CONTIGUOUS_ONLY:
+        try:
+            return run(torch.channels_last)
+        except RuntimeError as error:
+            if not is_view_error(error):
+                raise
+            _CONTIGUOUS_ONLY.add(session.model)
+    return run(torch.contiguous_format)
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep what passes free: handed back and fetched again it costs up to a fifth of their time.
+
+    glibc keeps blocks up to the largest that it saw freed, and up to 32 MB (mallopt(3), M_MMAP_THRESHOLD); this shows
+    it one, whose memory is never touched. Elsewhere nothing happens.
+    """
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
+
+
+def memory_format_of(x: Tensor) -> torch.memory_format:
+    """How a tensor lies in memory: channels last or not."""
+    last = x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def is_view_error(error: RuntimeError) -> bool:
+    """Whether a model failed because it looked at a tensor in another layout with `.view`."""
+    return "view size is not compatible" in str(error)
+
+
+@contextmanager
+def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
+    """While a model runs on these inputs; `ModelError` says what is wrong with them where that can be told."""
+    try:
+        yield
+    except TypeError as error:
+        _check_takes_pictures_only(model, error)
+        raise
+    except RuntimeError as error:
+        if not any(words in str(error).lower() for words in TOO_SMALL):
+            raise
+        size = "×".join(map(str, inputs.shape[2:]))
+        raise ModelError(
+            f"{type(model).__name__} cannot run on pictures of {size}: they are smaller than a kernel or pooling of "
+            f"it can take. Give larger pictures, or a transform that resizes them. (torch: {error})"
+        ) from error
+
+
+def _check_takes_pictures_only(model: nn.Module, error: TypeError) -> None:
+    """`ModelError` where the model's forward needs more than one argument."""
+    needed = [
+        name
+        for name, parameter in inspect.signature(model.forward).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    if len(needed) > 1:
+        raise ModelError(
+            f"{type(model).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and "
+            "featuremaps gives a model one: the batch of pictures. Wrap it in a module whose forward takes the "
+            "pictures and supplies the others."
+        ) from error

@@ -1,0 +1,207 @@
+"""One recording of a model: the activations and gradients of every layer asked for, from one forward pass.
+
+Nothing is computed that nobody asked for: there is no graph before the first layer named, none at all without
+gradients, never a weight gradient, and where only activations are wanted the model stops after the last layer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.errors import TargetError
+from featuremaps.layers.addresses import parse
+from featuremaps.layers.layout import Layout
+from featuremaps.rules import Rectifiers, ReluRule
+from featuremaps.runtime.capture import Capture, run_capturing, to_model
+from featuremaps.runtime.outputs import Classes, logits_of
+from featuremaps.runtime.targets import Bound, Target
+from featuremaps.session import Session
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Record:
+    """One pass over a batch.
+
+    `activations[layer]` and `gradients[layer]` are maps (batch, channel, height, width), float32, on the model's
+    device. With several targets `gradients` is that of the first; `for_target(i)` gives the record of another.
+    `input_gradients[way]` is shaped like `inputs`, for each way back through a ReLU that was asked for; `notes[way]` is
+    a warning where that way found nothing to act on. `unreached` names layers the target's score does not depend on.
+    """
+
+    inputs: Tensor
+    outputs: Any
+    activations: Mapping[str, Float[Tensor, "batch _channel _height _width"]]
+    layouts: Mapping[str, Layout]
+    targets: tuple[Bound, ...] = ()
+    scores: tuple[Float[Tensor, " batch"], ...] = ()
+    gradients_by_target: tuple[Mapping[str, Float[Tensor, "batch _channel _height _width"]], ...] = ()
+    input_gradients_by_target: tuple[Mapping[ReluRule, Tensor], ...] = ()
+    notes: Mapping[ReluRule, str] = field(default_factory=dict)
+    unreached: frozenset[str] = frozenset()
+
+    @property
+    def logits(self) -> Tensor | None:
+        """The model's class scores, where it gives any."""
+        return logits_of(self.outputs)
+
+    @property
+    def gradients(self) -> Mapping[str, Float[Tensor, "batch _channel _height _width"]]:
+        """Gradients of the first target's score with respect to each layer's maps; empty when none were asked for."""
+        return self.gradients_by_target[0] if self.gradients_by_target else {}
+
+    @property
+    def input_gradients(self) -> Mapping[ReluRule, Tensor]:
+        """What came back to the inputs from the first target's score, for each way asked for."""
+        return self.input_gradients_by_target[0] if self.input_gradients_by_target else {}
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {tuple(maps.shape)}" for name, maps in self.activations.items())
+        wanted = ", ".join(dict.fromkeys(label for target in self.targets for label in target.labels))
+        gradients = f", gradients for {wanted}" if self.gradients_by_target else ""
+        return f"<Record of {len(self.inputs)} picture{'s' if len(self.inputs) != 1 else ''}: {shapes}{gradients}>"
+
+    def for_target(self, number: int) -> "Record":
+        """The same pass seen from its target `number`."""
+        one = slice(number, number + 1)
+        return replace(
+            self,
+            targets=self.targets[one],
+            scores=self.scores[one],
+            gradients_by_target=self.gradients_by_target[one],
+            input_gradients_by_target=self.input_gradients_by_target[one],
+        )
+
+
+@torch.enable_grad()  # the caller may be a formula, which runs without
+def take(
+    session: Session,
+    inputs: Float[Tensor, "batch channel *space"],
+    layers: Sequence[str] = (),
+    targets: Sequence[Target | Bound] = (),
+    *,
+    classes: Classes = None,
+    gradients: bool = True,
+    input_gradients: Sequence[ReluRule] = (),
+    stop_early: bool = False,
+    layout: torch.memory_format = torch.preserve_format,
+) -> Record:
+    """Run the model once on `inputs` and record `layers` (exact names, `"relu#0"` for one call of several).
+
+    For each target one backward pass gives the gradients of its score, summed over the batch, with respect to the
+    recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
+    come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. `layout` is how
+    the inputs lie in memory. Raises `TargetError` for a target that does not fit, has no gradient, or whose score is
+    not finite; `LayoutError` for a layer without maps; `ModelError` for one that never ran.
+    """
+    addresses = tuple(parse(layer) for layer in layers)
+    backward = bool(targets) and (gradients or bool(input_gradients))
+    inputs = to_model(session.model, inputs)
+    rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
+    for with_graph in (bool(input_gradients), True):
+        leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
+        graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rule": rule}
+        tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, **graph)
+        bound = tuple(_bind(target, outputs, classes, len(inputs)) for target in targets)
+        scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
+        if not backward or with_graph or all(score.requires_grad for score in scores):
+            break  # else the model left the graph out itself (its own no_grad): once more, with a graph all the way
+    record: dict[str, Any] = {}
+    if backward:
+        check_gradients(bound, scores, list(tap.taken) if gradients else [])
+        record = _backward(tap, leaf, scores, gradients, tuple(input_gradients), rule)
+    return Record(
+        inputs=leaf.detach(),
+        outputs=_detached(outputs),
+        activations={address.name: tap.maps(address.name).detach().float() for address in addresses},
+        layouts=dict(tap.layouts),
+        targets=bound,
+        scores=tuple(score.detach() for score in scores),
+        **record,
+    )
+
+
+def _bind(target: Target | Bound, outputs: object, classes: Classes, batch: int) -> Bound:
+    return target if isinstance(target, Bound) else target.bind(outputs, classes, batch)
+
+
+def checked_scores(target: Bound, outputs: object, batch: int) -> Tensor:
+    """The target's scores for a batch; `TargetError` where one is not finite."""
+    scores = target.scores(outputs, batch // len(target.labels))
+    finite = scores.detach().isfinite()
+    if not bool(finite.all()):
+        bad = (~finite).nonzero()[:, 0].tolist()
+        raise TargetError(
+            f"the score of {target.labels[0]!r} is not finite for picture{'s' if len(bad) > 1 else ''} "
+            f"{', '.join(map(str, bad[:5]))}: {scores.detach()[bad[0]].item()}. Look for NaN in the weights or the "
+            "preprocessed picture, or an overflow in half precision."
+        )
+    return scores
+
+
+def check_gradients(bound: Sequence[Bound], scores: Sequence[Tensor], layers: Sequence[str]) -> None:
+    """`TargetError` where a score has no gradient to send back."""
+    for target, score in zip(bound, scores, strict=True):
+        if not score.requires_grad:
+            raise TargetError(
+                f"target {target.labels[0]!r} has no gradient: its score does not depend on the layers "
+                f"{', '.join(layers) or 'or the input'} through operations that can be differentiated. A target "
+                "function must keep the graph (no .detach(), .item() or argmax), and the model must not compute "
+                "these layers' successors under no_grad."
+            )
+
+
+def _backward(
+    tap: Capture,
+    inputs: Tensor,
+    scores: Sequence[Tensor],
+    gradients: bool,
+    ways: tuple[ReluRule, ...],
+    rule: Rectifiers | None,
+) -> dict[str, Any]:
+    """One backward pass per score for the layers and the plain input gradient, and one for each other way."""
+    names = list(tap.taken) if gradients else []
+    plain: list[ReluRule] = ["gradient"] if names or "gradient" in ways else []
+    passes = [(score, way) for score in scores for way in dict.fromkeys([*plain, *ways])]
+    by_target: list[dict[str, Tensor]] = [{} for _ in scores]
+    of_inputs: list[dict[ReluRule, Tensor]] = [{} for _ in scores]
+    notes: dict[ReluRule, str] = {}
+    unreached: set[str] = set()
+    for number, (score, way) in enumerate(passes):
+        target = number * len(scores) // len(passes)
+        wanted = names if way == "gradient" else []
+        leaves = [tap.taken[name] for name in wanted] + ([inputs] if way in ways else [])
+        if rule is not None:
+            rule.way = way
+            if way != "gradient" and (note := rule.warning()):
+                notes[way] = note
+        last = number == len(passes) - 1
+        found = torch.autograd.grad(score.sum(), leaves, retain_graph=not last, allow_unused=True)
+        unreached |= {name for name, grad in zip(wanted, found, strict=False) if grad is None}
+        grads = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found, strict=True)]
+        for name, grad in zip(wanted, grads, strict=False):
+            by_target[target][name] = tap.layouts[name].to_maps(grad).float()
+        if way in ways:
+            of_inputs[target][way] = grads[-1].float()
+    return {
+        "gradients_by_target": tuple(by_target) if gradients else (),
+        "input_gradients_by_target": tuple(of_inputs) if ways else (),
+        "notes": notes,
+        "unreached": frozenset(unreached),
+    }
+
+
+def _detached(outputs: Any) -> Any:
+    """Outputs without their graph, which would keep every activation alive."""
+    if isinstance(outputs, Tensor):
+        return outputs.detach()
+    if isinstance(outputs, Mapping):
+        detached = {key: _detached(value) for key, value in outputs.items()}
+        return detached if type(outputs) is dict else type(outputs)(**detached)
+    if isinstance(outputs, tuple | list):
+        items = [_detached(value) for value in outputs]
+        return type(outputs)(*items) if hasattr(outputs, "_fields") else type(outputs)(items)
+    return outputs

@@ -1,0 +1,297 @@
+"""What is being explained: a class score, a probability, why a rather than b, a region, a box, a similarity.
+
+A target is bound to a batch once its outputs are known; the bound target then scores any further outputs for the
+same pictures, as the masked and edited copies of Score-CAM and Ablation-CAM need.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from featuremaps.errors import TargetError
+from featuremaps.runtime.outputs import (
+    Classes,
+    Which,
+    check_length,
+    class_indices,
+    class_label,
+    class_labels,
+    describe,
+    logits_of,
+    needs_logits,
+    probabilities,
+    scores_of,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A target for a batch whose outputs are known.
+
+    `labels` names the target for each picture, `indices` is its class (batch,) where it has one.
+    """
+
+    labels: tuple[str, ...]
+    indices: Int[Tensor, " batch"] | None
+    rule: Callable[[Any, int], Tensor]
+
+    def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:
+        """The score of each output, float32; `repeats` outputs in a row belong to the same picture."""
+        return self.rule(outputs, repeats).float()
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Anything that can be bound to a batch of outputs."""
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """The target for these outputs; raises `TargetError` where it does not fit them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Logit:
+    """The class score before the softmax; for dense outputs (segmentation), its mean over the picture.
+
+    `which` is a class index or name, one per picture, or None for each picture's top prediction.
+    """
+
+    which: Which = None
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        indices = class_indices(self.which, scores_of(outputs), classes, batch)
+        return Bound(class_labels(indices, classes), indices, lambda new, k: _pick(scores_of(new), indices, k))
+
+
+@dataclass(frozen=True)
+class Probability:
+    """The class probability: softmax over the class scores, sigmoid where there is a single one."""
+
+    which: Which = None
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        indices = class_indices(self.which, scores_of(outputs), classes, batch)
+        labels = tuple(f"probability of {label}" for label in class_labels(indices, classes))
+        return Bound(labels, indices, lambda new, k: _pick(probabilities(scores_of(new)), indices, k))
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Why `a` rather than `b`: the difference of two class scores. Without `b`: against the strongest other class."""
+
+    a: Which = None
+    b: Which = None
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        scores = scores_of(outputs)
+        first = class_indices(self.a, scores, classes, batch)
+        if self.b is None:
+            if scores.shape[1] < 2:
+                raise TargetError("Margin needs at least two class scores, and the model gives one.")
+            rivals = scores.detach().scatter(1, first[:, None], -torch.inf)
+            second = rivals.argmax(1)
+        else:
+            second = class_indices(self.b, scores, classes, batch)
+        if bool((first == second).any()):
+            raise TargetError(
+                f"Margin compares a class with itself ({class_labels(first, classes)[0]!r}); "
+                "give two different classes."
+            )
+        pairs = zip(class_labels(first, classes), class_labels(second, classes), strict=True)
+
+        def rule(new: object, repeats: int) -> Tensor:
+            new_scores = scores_of(new)
+            return _pick(new_scores, first, repeats) - _pick(new_scores, second, repeats)
+
+        return Bound(tuple(f"{a} rather than {b}" for a, b in pairs), first, rule)
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width)."""
+
+    mask: Tensor
+    which: Which = None
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        dense = logits_of(outputs)
+        if dense is None or dense.ndim != 4:
+            given = "no scores" if dense is None else f"shape {tuple(dense.shape)}"
+            raise TargetError(
+                f"Mask needs a model with class scores per pixel (batch, class, height, width), got {given}."
+            )
+        mask = self.mask.to(dense.device, torch.float32).expand(batch, -1, -1)
+        if mask.shape[1:] != dense.shape[2:]:
+            raise TargetError(
+                f"the mask is {tuple(mask.shape[1:])} and the model's output {tuple(dense.shape[2:])} "
+                "(height, width); resize the mask to the output."
+            )
+        if bool((mask.flatten(1).sum(1) == 0).any()):
+            raise TargetError("the mask is empty for at least one picture: nothing to explain.")
+        inside = _inside(dense, mask)
+        indices = class_indices(self.which, inside, classes, batch)
+
+        def rule(new: object, repeats: int) -> Tensor:
+            return _pick(_inside(needs_logits(new), mask.repeat_interleave(repeats, 0)), indices, repeats)
+
+        return Bound(tuple(f"{label} in mask" for label in class_labels(indices, classes)), indices, rule)
+
+
+@dataclass(frozen=True)
+class Box:
+    """For detectors in torchvision's format: how surely an object is found at `box` (left, top, right, bottom).
+
+    The score is the sum of overlap (intersection over union) times confidence over the detections of that label.
+    """
+
+    box: tuple[float, float, float, float]
+    label: int | None = None
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        _detections(outputs)
+        name = "object" if self.label is None else class_label(self.label, classes)
+        return Bound((f"{name} at {tuple(round(edge) for edge in self.box)}",) * batch, None, self._rule)
+
+    def _rule(self, outputs: object, _: int) -> Tensor:
+        from torchvision.ops import box_iou
+
+        scores = []
+        for found in _detections(outputs):
+            wanted = torch.tensor([self.box], device=found["boxes"].device, dtype=found["boxes"].dtype)
+            match = 1.0 if self.label is None else (found["labels"] == self.label).to(found["scores"].dtype)
+            scores.append((box_iou(wanted, found["boxes"])[0] * found["scores"] * match).sum())
+        return torch.stack(scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """How alike the model's output is to a reference embedding, (features,) or one per picture: cosine similarity."""
+
+    reference: Tensor
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        embedding = needs_logits(outputs).flatten(1)
+        reference = self.reference.to(embedding.device, torch.float32).expand(batch, -1)
+        if reference.shape != embedding.shape:
+            raise TargetError(
+                f"the reference has {reference.shape[1]} features and the model's output {embedding.shape[1]}."
+            )
+
+        def rule(new: object, repeats: int) -> Tensor:
+            features = needs_logits(new).flatten(1).float()
+            return torch.nn.functional.cosine_similarity(features, reference.repeat_interleave(repeats, 0))
+
+        return Bound(("similarity",) * batch, None, rule)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Any function of the model's outputs that gives one score per picture, (batch,)."""
+
+    function: Callable[[Any], Tensor]
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+
+        def rule(new: object, repeats: int) -> Tensor:
+            scores = self.function(new)
+            expected = batch * repeats
+            if not isinstance(scores, Tensor) or scores.numel() != expected:
+                given = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+                raise TargetError(f"target {name!r} must return one score per picture, ({expected},); it gave {given}.")
+            return scores.reshape(expected)
+
+        return Bound((name,) * batch, None, rule)
+
+
+@dataclass(frozen=True)
+class Each:
+    """A target of its own for each picture."""
+
+    targets: tuple[Target, ...]
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        check_length(len(self.targets), batch)
+        bound = [target.bind(_part(outputs, i, i + 1), classes, 1) for i, target in enumerate(self.targets)]
+        indices = [part.indices for part in bound]
+        known = [index for index in indices if index is not None]
+
+        def rule(new: object, repeats: int) -> Tensor:
+            spans = [_part(new, i * repeats, (i + 1) * repeats) for i in range(batch)]
+            return torch.cat([part.scores(span, repeats) for part, span in zip(bound, spans, strict=True)])
+
+        return Bound(tuple(part.labels[0] for part in bound), torch.cat(known) if len(known) == batch else None, rule)
+
+
+def as_target(value: object) -> Target:
+    """A target from whatever names one: None, an index, a class name, one per picture, a target, any callable."""
+    if isinstance(value, Target):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return as_target(value.tolist())
+    if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
+        return Logit(value)
+    if isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool and value.ndim < 2:
+        return Logit(value if value.ndim else int(value))
+    if isinstance(value, Sequence) and value:
+        if all(isinstance(item, int | str) and not isinstance(item, bool) for item in value):
+            return Logit(tuple(value))
+        return Each(tuple(as_target(item) for item in value))
+    if callable(value):
+        return Score(value)
+    raise TargetError(
+        f"target {value!r} is not understood. Give a class index or name, one per picture, None for the top "
+        "prediction, a target such as Margin('a', 'b'), or a function from the model's outputs to scores (batch,)."
+    )
+
+
+def select(target: Target, indices: Sequence[int], total: int) -> Target:
+    """The target for some pictures of a set of `total`: what it gives one per picture is picked out.
+
+    Raises `TargetError` where it was given for another number of pictures.
+    """
+    chosen: dict[str, object] = {}
+    for name, single in {"which": 0, "a": 0, "b": 0, "mask": 2, "reference": 1, "targets": 0}.items():
+        value = getattr(target, name, None)
+        if isinstance(value, Tensor) and value.ndim == single + 1:
+            check_length(len(value), total)
+            chosen[name] = value[list(indices)]
+        elif isinstance(value, list | tuple):
+            check_length(len(value), total)
+            chosen[name] = tuple(value[i] for i in indices)
+    return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
+
+
+def _detections(outputs: object) -> Sequence[Mapping[str, Tensor]]:
+    if isinstance(outputs, list | tuple) and all(isinstance(found, Mapping) and "boxes" in found for found in outputs):
+        return outputs
+    raise TargetError(
+        f"Box needs a detector that returns boxes, labels and scores; the model returns {describe(outputs)}."
+    )
+
+
+def _pick(scores: Tensor, indices: Tensor, repeats: int) -> Tensor:
+    return scores.gather(1, indices.repeat_interleave(repeats)[:, None])[:, 0]
+
+
+def _inside(dense: Tensor, mask: Tensor) -> Tensor:
+    """Mean of each class's scores inside the mask, (batch, class)."""
+    return (dense * mask[:, None]).sum((2, 3)) / mask.sum((1, 2))[:, None]
+
+
+def _part(outputs: object, start: int, stop: int) -> object:
+    logits = logits_of(outputs)
+    return outputs[start:stop] if logits is None and isinstance(outputs, list) else needs_logits(outputs)[start:stop]

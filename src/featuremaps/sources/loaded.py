@@ -1,0 +1,30 @@
+"""What every source gives, and how it asks for the library it needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from featuremaps.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a source gives: the model, its preprocessing, its class names."""
+
+    model: nn.Module
+    transform: Callable[..., Any] | None = None
+    classes: Sequence[str] | None = None
+    note: str = ""
+
+
+def needs_package(package: str, extra: str) -> Any:
+    """Import an optional package, or say how to install it."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise SourceError(
+            f"this model needs {package}, which cannot be imported ({error}); pip install 'featuremaps[{extra}]'."
+        ) from error

@@ -1,0 +1,205 @@
+"""Making a detector from a survey: which channels, with which weights, and from which score on."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Literal, TypeGuard, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import nn
+
+from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, check_choice
+from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
+from featuremaps.survey.analysis.detector import (
+    Detector,
+    Origin,
+    ScoringRule,
+    check_channels,
+    checked_channels,
+)
+from featuremaps.survey.measures.auc import areas, auc
+from featuremaps.survey.measures.logistic_regression import fit_logistic, fit_platt
+from featuremaps.survey.measures.proportions import counts_at
+from featuremaps.survey.measures.roc import choose_threshold
+from featuremaps.survey.storage.pooled import Pooling
+from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.survey.storage.weights_digest import described, fingerprint
+
+ThresholdRule = Literal["youden"] | Mapping[str, float] | float
+MOST = 25
+COLUMNS = 256
+LARGEST = float(np.finfo(np.float32).max)  # scores are float32
+
+
+def detector(
+    survey: StoredSurvey,
+    label: str | int,
+    channels: Sequence[int] | None = None,
+    *,
+    rule: ScoringRule = "sum",
+    threshold: ThresholdRule = "youden",
+    layer: str | None = None,
+    pooling: Pooling = "mean",
+    model: nn.Module | None = None,
+    most: int = MOST,
+    strength: float = 1.0,
+) -> Detector:
+    """A detector of the class `label`, fitted to a survey's labelled pictures.
+
+    `channels` are those given, else the (at most `most`) channels of the layer that separate the class beyond chance;
+    the layer may be left out where only one was
+    surveyed. "sum" adds them up, "single" takes one, "logistic" weights them by a
+    logistic regression with L2 penalty `strength` on standardised channels. `threshold` is "youden", {"false_alarm":
+    0.05}, {"recall": 0.9} or a score. With `model` it also scores new pictures. Its shares on these pictures, which it
+    was chosen on, flatter it: `test` it on others.
+    """
+    check_choice("rule", rule, get_args(ScoringRule))
+    check_choice("by", pooling, get_args(Pooling))  # what the survey's verb calls it
+    labels, layer = class_labels(survey, label), survey.layer_of(layer).name
+    _check_model(survey, model)
+    if channels is None:
+        chosen = best_channels(survey, labels, layer, pooling, 1 if rule == "single" else most, rule == "logistic")
+    else:
+        chosen = checked_channels(channels, layer)
+        check_channels(chosen, survey.layers[layer].channels, layer)
+    vectors = survey.vectors(layer, pooling, chosen)[labels.rows]
+    fit: dict[str, Any] = {"rule": rule, "pooling": pooling}
+    if rule == "logistic":
+        weights, bias = fit_logistic(vectors, labels.positives, strength)
+        fit |= {"weights": weights.tolist(), "bias": bias}
+    scores = Detector(None, layer, chosen, **fit).scores(torch.from_numpy(vectors)).numpy()
+    value, how = _threshold(scores, labels.positives, threshold)
+    calibration = (1.0, 0.0) if rule == "logistic" else fit_platt(scores, labels.positives)
+    origin = _origin(survey, labels, scores, value, how, model)
+    return Detector(model, layer, chosen, threshold=value, calibration=calibration, origin=origin, **fit)
+
+
+def best_channels(
+    survey: StoredSurvey,
+    shown: ClassLabels,
+    layer: str,
+    pooling: Pooling = "mean",
+    most: int = MOST,
+    both_ways: bool = False,
+) -> list[int]:
+    """The channels that separate the class best beyond chance, or the best one with a warning; `Separations.best`."""
+    labels = np.full(len(survey.pictures.names), -1)
+    labels[shown.rows] = shown.positives
+    found = separations(survey, layer, labels, 2, pooling)
+    chosen, proven = found.best(1, most, both_ways)
+    if not proven:
+        warnings.warn(
+            f"no channel of {layer!r} separates {shown.label!r} beyond chance on {len(shown.rows)} pictures; the best, "
+            f"{layer}:{chosen[0]} with an area of {found.values[1, chosen[0]]:.2f}, is taken alone.",
+            FeatureMapsWarning,
+            stacklevel=3,
+        )
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Separations:
+    """For every class and channel of a layer the area under the ROC curve, and the p-value of "it is ½"."""
+
+    values: Float[np.ndarray, "class channel"]
+    p_values: Float[np.ndarray, "class channel"]
+
+    def best(self, label: int, most: int, both_ways: bool = False) -> tuple[list[int], bool]:
+        """The channels that separate a class best, at most `most`, and whether they do so beyond chance.
+
+        Beyond chance is below 5 %, corrected for the number of channels (Bonferroni); where none is, the best alone.
+        `both_ways` also takes channels that are weaker in the class.
+        """
+        if most < 1:
+            raise OptionError(f"most is how many channels a detector may use, 1 or more; got {most}.")
+        distance = np.abs(self.values[label] - 0.5) if both_ways else self.values[label] - 0.5
+        order = np.argsort(-distance, kind="stable")
+        proven = (self.p_values[label] < 0.05 / len(order)) & (distance > 0)
+        chosen = [int(channel) for channel in order[:most] if proven[channel]]
+        return (chosen, True) if chosen else ([int(order[0])], False)
+
+
+def separations(
+    survey: StoredSurvey, layer: str, labels: Int[np.ndarray, " picture"], classes: int, pooling: Pooling = "mean"
+) -> Separations:
+    """How well each channel alone separates each class from the others; read a few columns at a time.
+
+    Pictures labelled -1 do not count.
+    """
+    values, p_values = [], []
+    count, rows = survey.layers[layer].channels, np.flatnonzero(labels >= 0)
+    for start in range(0, count, COLUMNS):
+        columns = list(range(start, min(start + COLUMNS, count)))
+        found = areas(survey.vectors(layer, pooling, columns)[rows], labels[rows], classes)
+        values.append(found.values)
+        p_values.append(found.p_values)
+    return Separations(np.concatenate(values, 1), np.concatenate(p_values, 1))
+
+
+def _check_model(survey: StoredSurvey, model: nn.Module | None) -> None:
+    """`SurveyError` where the survey says that it was made with another model."""
+    made = survey.manifest.fingerprint.get("model")
+    if model is not None and made and made != fingerprint(model):
+        raise SurveyError(
+            f"survey {survey.path.name!r} was made with another model than the {described(model)} given (weights "
+            f"{made[:12]}… and {fingerprint(model)[:12]}…). Give the model that was surveyed."
+        )
+
+
+def _threshold(
+    scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"], rule: ThresholdRule
+) -> tuple[float, str]:
+    """The threshold in float32, in which scores are, and how it was chosen."""
+    if _is_number(rule):
+        if not abs(rule) <= LARGEST:
+            raise OptionError(f"threshold={rule} is no score that anything could be compared with.")
+        return float(rule), "given"
+    if rule == "youden":
+        found = choose_threshold(scores, positives)
+    elif _is_share(rule):
+        found = choose_threshold(scores, positives, false_alarm_rate=rule.get("false_alarm"), recall=rule.get("recall"))
+    else:
+        raise OptionError(
+            f"threshold={rule!r} is not known; choose 'youden', {{'false_alarm': 0.05}}, {{'recall': 0.9}} or a score."
+        )
+    value = np.float32(found.value)
+    return float(value if value >= found.value else np.nextafter(value, np.float32(np.inf))), found.rule
+
+
+def _is_number(given: object) -> TypeGuard[float]:
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def _is_share(given: object) -> TypeGuard[Mapping[str, float]]:
+    """Whether this is {"false_alarm": x} or {"recall": x}."""
+    if not isinstance(given, Mapping) or len(given) != 1:
+        return False
+    return set(given) <= {"false_alarm", "recall"} and all(map(_is_number, given.values()))
+
+
+def _origin(
+    survey: StoredSurvey,
+    labels: ClassLabels,
+    scores: Float[np.ndarray, " picture"],
+    threshold: float,
+    how: str,
+    model: nn.Module | None,
+) -> Origin:
+    counts = counts_at(scores, labels.positives, threshold)
+    return Origin(
+        label=labels.label,
+        chosen=how,
+        data=survey.path.name,
+        pictures=len(labels.rows),
+        positives=int(labels.positives.sum()),
+        shares=(
+            ("recall", counts.recall.value),
+            ("false_alarm", counts.false_alarm_rate.value),
+            ("area", auc(scores, labels.positives).value),
+        ),
+        model="" if model is None else described(model),
+        weights=survey.manifest.fingerprint.get("model", "") if model is None else fingerprint(model),
+    )

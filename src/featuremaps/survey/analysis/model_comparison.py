@@ -1,0 +1,321 @@
+"""Several models, or checkpoints of one, on the same pictures: which separates a class better, what thresholds do.
+
+Each model's own channels for the class are chosen on its source survey, added up, and tested on the target.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Int
+
+from featuremaps.errors import OptionError, SurveyError, did_you_mean
+from featuremaps.plotting.files import file_name, png_of
+from featuremaps.plotting.panels import number
+from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
+from featuremaps.survey.analysis.class_labels import class_labels
+from featuremaps.survey.analysis.detector import Detector, checked_channels
+from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.fit_detector import MOST, Separations, detector, separations
+from featuremaps.survey.analysis.picture_alignment import orders
+from featuremaps.survey.charts.comparisons import TestedModel, comparison_charts
+from featuremaps.survey.charts.page import save_page
+from featuremaps.survey.charts.theme import Chart
+from featuremaps.survey.figures.model_comparison import ModelRow, areas_figure, sums_figure
+from featuremaps.survey.storage.pooled import Pooling
+from featuremaps.survey.storage.reader import StoredSurvey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Surveys = Mapping[str, StoredSurvey | tuple[StoredSurvey, StoredSurvey]]
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """How one model separates one class: its detector, tested where it was fitted and, if there is one, on the target.
+
+    `proven` is whether its channels separate the class beyond chance on the source; None where they were given.
+    """
+
+    model: str
+    label: str
+    detector: Detector
+    source: Detection
+    target: Detection | None
+    proven: bool | None
+
+    @property
+    def tests(self) -> dict[Literal["source", "target"], Detection]:
+        """What it was tested on."""
+        return {"source": self.source} if self.target is None else {"source": self.source, "target": self.target}
+
+    @property
+    def shift(self) -> float | None:
+        """From the source's threshold to the best one of the target, in standard deviations of the source's scores."""
+        if self.target is None:
+            return None
+        spread = float(self.source.scores.std())
+        return (self.target.best.value - self.source.threshold) / spread if spread else 0.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison:
+    """Every model's standing on every class, in the order the models and classes were given."""
+
+    standings: tuple[Standing, ...]
+    models: tuple[str, ...]
+    labels: tuple[str, ...]
+    layers: Mapping[str, str]
+    pooling: Pooling
+    _surveys: Mapping[str, StoredSurvey] = field(repr=False)
+    _orders: Mapping[str, Int[np.ndarray, " _"]] = field(repr=False)
+
+    def of(self, model: str, label: str | None = None) -> Standing:
+        """One model's standing on a class, which may be left out where there is only one."""
+        label = self._label(label)
+        for standing in self.standings:
+            if (standing.model, standing.label) == (model, label):
+                return standing
+        raise OptionError(f"model {model!r} was not compared.{did_you_mean(model, self.models)}")
+
+    def match(self, first: str, second: str) -> ChannelMatches:
+        """The channels of two models that rise and fall together over the source pictures."""
+        for model in (first, second):
+            if model not in self.models:
+                raise OptionError(f"model {model!r} was not compared.{did_you_mean(model, self.models)}")
+        return matched(
+            (first, second),
+            (self._surveys[first], self._surveys[second]),
+            (self.layers[first], self.layers[second]),
+            (self._orders[first], self._orders[second]),
+            self.pooling,
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each class and model: areas with intervals, thresholds, and how the source's does on the target."""
+        return [_row(standing) for standing in self.standings]
+
+    def figure(self, label: str | None = None) -> "Figure":
+        """One class: the sums of pictures with and without it, a row per model, a column per domain.
+
+        Several classes without `label`: the area under the ROC curve of every class and model.
+        """
+        if label is None and len(self.labels) > 1:
+            areas = {
+                (standing.model, standing.label): [test.area for test in standing.tests.values()]
+                for standing in self.standings
+            }
+            return areas_figure(self.labels, self.models, areas)
+        name = self._label(label)
+        standings = [self.of(model, name) for model in self.models]
+        rows = [
+            ModelRow(
+                standing.model, len(standing.detector.channels), [test.score_panel for test in standing.tests.values()]
+            )
+            for standing in standings
+        ]
+        return sums_figure(name, rows)
+
+    def charts(self) -> dict[str, Chart]:
+        """Every area, and the ROC curves of the first classes, as charts to hover over, by name."""
+        tested = []
+        for standing in self.standings:
+            for domain, test in standing.tests.items():
+                values = (test.data, test.area, test.threshold, test.best.value, test.roc_curve)
+                tested.append(TestedModel(standing.label, standing.model, domain, *values))
+        return comparison_charts(tested)
+
+    def save(self, folder: str | Path = ".") -> list[Path]:
+        """Write `models.csv` (the table), a figure (PNG) for each class, one of all, and `charts.html`.
+
+        The last is to hover over, without a network: every area, and the ROC curves of the first classes.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = [folder / "models.csv"]
+        rows = self.table()
+        with written[0].open("w", newline="", encoding="utf-8") as file:
+            out = csv.DictWriter(file, list(rows[0]))
+            out.writeheader()
+            out.writerows(rows)
+        for label in [*self.labels, *([None] if len(self.labels) > 1 else [])]:
+            written.append(folder / f"{file_name('models', label or 'all')}.png")
+            written[-1].write_bytes(png_of(self.figure(label)))
+        title = f"{', '.join(self.models)} beside each other"
+        return [*written, save_page(self.charts(), folder / "charts.html", title)]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"<ModelComparison of {len(self.models)} models:", *map(_line, self.standings)]) + ">"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+    def _label(self, label: str | None) -> str:
+        if label is None and len(self.labels) == 1:
+            return self.labels[0]
+        if label not in self.labels:
+            near = did_you_mean(label or "", self.labels)
+            raise OptionError(f"class {label!r} was not compared.{near} Compared were {', '.join(self.labels[:10])}.")
+        return label
+
+
+def compare_models(
+    surveys: Surveys,
+    label: str | int | None = None,
+    layer: str | Mapping[str, str] | None = None,
+    *,
+    channels: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
+    pooling: Pooling = "mean",
+    most: int = MOST,
+) -> ModelComparison:
+    """Compare models by how the sum of their own channels separates each class, or one.
+
+    `surveys` are named, each of another model on the same pictures, or a pair (source, target) each. `layer` is one for
+    all or one for each model; it may be left out where only one was surveyed. `channels[model][class]` are those to add
+    up; otherwise the (at most `most`) best separating on the source. Raises `SurveyError` where the pictures differ,
+    `OptionError` for what is no survey.
+    """
+    if not surveys:
+        raise SurveyError("no survey was given; compare_models takes one for each model, by name.")
+    pairs = {name: _pair(name, given) for name, given in surveys.items()}
+    sources = {name: source for name, (source, _) in pairs.items()}
+    targets = {name: target for name, (_, target) in pairs.items() if target is not None}
+    if targets and len(targets) < len(sources):
+        without = ", ".join(repr(name) for name in sources if name not in targets)
+        raise SurveyError(f"some models come with a target survey and some without ({without}); give all or none.")
+    order = orders(sources)
+    if targets:
+        orders(targets)
+    layers = {
+        name: source.layer_of(layer.get(name) if isinstance(layer, Mapping) else layer).name
+        for name, source in sources.items()
+    }
+    first = next(iter(sources.values()))
+    labels = _separable(first) if label is None else [class_labels(first, label).label]
+    models = [
+        _Model(
+            name,
+            source,
+            targets.get(name),
+            layers[name],
+            pooling,
+            None if channels is None else channels.get(name, {}),
+            most,
+        )
+        for name, source in sources.items()
+    ]
+    standings = tuple(model.standing(one) for one in labels for model in models)
+    return ModelComparison(standings, tuple(sources), tuple(labels), layers, pooling, sources, order)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """One model with its surveys, and the channels that were given for it."""
+
+    name: str
+    source: StoredSurvey
+    target: StoredSurvey | None
+    layer: str
+    pooling: Pooling
+    given: Mapping[str, Sequence[int]] | None
+    most: int
+
+    @cached_property
+    def separations(self) -> Separations:
+        """Of every class at once, which takes no longer than of one."""
+        labels = np.asarray(self.source.pictures.labels)
+        return separations(self.source, self.layer, labels, len(self.source.classes or ()), self.pooling)
+
+    def standing(self, label: str) -> Standing:
+        """The model's own channels for a class as a detector, tested."""
+        chosen, proven = self._channels(label)
+        found = detector(self.source, label, chosen, layer=self.layer, pooling=self.pooling)
+        tested = None if self.target is None else found.test(self.target)
+        return Standing(self.name, label, found, found.test(self.source), tested, proven)
+
+    def _channels(self, label: str) -> tuple[list[int], bool | None]:
+        if self.given is None:
+            class_labels(self.source, label)
+            return self.separations.best((self.source.classes or ()).index(label), self.most)
+        if not self.given.get(label):
+            raise SurveyError(f"channels names none for the class {label!r} of model {self.name!r}; give at least one.")
+        return checked_channels(self.given[label], self.layer), None
+
+
+def _pair(
+    name: str, given: StoredSurvey | tuple[StoredSurvey, StoredSurvey]
+) -> tuple[StoredSurvey, StoredSurvey | None]:
+    """A model's source and target; `OptionError` for anything but a survey or two."""
+    if isinstance(given, StoredSurvey):
+        return given, None
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(one, StoredSurvey) for one in given):
+        return given
+    what = f"{type(given).__name__} of {len(given)}" if isinstance(given, tuple | list) else repr(given)
+    todo = f" Open it: open_survey({str(given)!r})." if isinstance(given, str | Path) else ""
+    raise OptionError(
+        f"model {name!r} is given by its survey, or by a pair (source, target) of them; got {what}.{todo}"
+    )
+
+
+def _separable(survey: StoredSurvey) -> list[str]:
+    """The classes that some pictures show and others do not."""
+    labels = np.asarray(survey.pictures.labels)
+    labels = labels[labels >= 0]
+    counts = np.bincount(labels, minlength=len(survey.classes or ()))
+    found = [name for name, count in zip(survey.classes or (), counts, strict=False) if 0 < count < len(labels)]
+    if not found:
+        raise SurveyError(
+            f"survey {survey.path.name!r} has no class that some pictures show and others do not, so nothing can be "
+            "separated. Survey labelled pictures of two classes or more."
+        )
+    return found
+
+
+def _row(standing: Standing) -> dict[str, Any]:
+    source, target = standing.source, standing.target
+    row: dict[str, Any] = {
+        "class": standing.label,
+        "model": standing.model,
+        "layer": standing.detector.layer,
+        "channels": " ".join(map(str, standing.detector.channels.tolist())),
+        "proven": standing.proven,
+        "area": source.area.value,
+        "area_low": source.area.interval.low,
+        "area_high": source.area.interval.high,
+        "threshold": source.threshold,
+        "recall": source.confusion.recall.value,
+        "false_alarm_rate": source.confusion.false_alarm_rate.value,
+    }
+    if target is None:
+        return row
+    return row | {
+        "target_area": target.area.value,
+        "target_area_low": target.area.interval.low,
+        "target_area_high": target.area.interval.high,
+        "target_best_threshold": target.best.value,
+        "threshold_shift": standing.shift,
+        "target_recall": target.confusion.recall.value,
+        "target_false_alarm_rate": target.confusion.false_alarm_rate.value,
+    }
+
+
+def _line(standing: Standing) -> str:
+    source, target = standing.source, standing.target
+    doubt = "" if standing.proven is not False else " (not beyond chance)"
+    text = (
+        f"  {standing.label}, {standing.model}: area {source.area.value:.3f}{doubt}, threshold "
+        f"{number(source.threshold)}, both of the pictures that chose them"
+    )
+    if target is None:
+        return text
+    here = target.confusion
+    return text + (
+        f"; on {target.data} area {target.area.value:.3f}, that threshold finds {here.recall.value:.0%} with "
+        f"{here.false_alarm_rate.value:.0%} false alarms, the best would be {number(target.best.value)} "
+        f"({standing.shift:+.1f} standard deviations)"
+    )

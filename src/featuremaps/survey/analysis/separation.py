@@ -1,0 +1,184 @@
+"""How well every channel tells every class from the rest: a ranking that needs no cut-off, with its uncertainty."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.plotting.files import png_of
+from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.figures.separation import ClassPanel, separation_figure
+from featuremaps.survey.measures.auc import Areas, Separating, areas
+from featuremaps.survey.measures.proportions import Interval
+from featuremaps.survey.storage.pooled import Pooling
+from featuremaps.survey.storage.reader import StoredSurvey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from matplotlib.figure import Figure
+
+COLUMNS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Separation:
+    """How well each channel separates each class from all other labelled pictures.
+
+    `areas[c, k]` is the share of pairs (a picture of class c, one of another) in which channel k is stronger in the
+    former: 1 is perfect, ½ is chance, below it the channel is weaker for the class. `low` and `high` are the ends of
+    its confidence interval, `p_values` those of "it is ½", corrected for the number of channels. `pictures` counts
+    each class's; a class without any has NaN.
+    """
+
+    areas: Float[np.ndarray, "class channel"]
+    low: Float[np.ndarray, "class channel"]
+    high: Float[np.ndarray, "class channel"]
+    p_values: Float[np.ndarray, "class channel"]
+    pictures: Int[np.ndarray, " class"]
+    classes: tuple[str, ...]
+    layer: str
+    by: Pooling
+    level: float
+
+    def best(self, label: str | int, n: int = 10) -> tuple[Separating, ...]:
+        """The `n` channels that separate a class best, by area; equal ones in order of channel.
+
+        Raises `SurveyError` for a class that does not exist or has no pictures.
+        """
+        if n < 1:
+            raise OptionError(f"best(class, n) gives n channels, 1 or more; got {n}.")
+        row = number_of(label, self.classes)
+        if not self.pictures[row]:
+            raise SurveyError(f"class {self.classes[row]!r} has no pictures, so no channel can be said to separate it.")
+        order = np.argsort(-self.areas[row], kind="stable")[:n].tolist()
+        return tuple(self._one(row, channel) for channel in order)
+
+    def channels(self, n: int = 25, significance: float = 0.05) -> dict[str, tuple[int, ...]]:
+        """For each class the channels among its `n` best that separate it beyond doubt, as `sums` takes them.
+
+        Beyond doubt: stronger for the class, with a corrected p-value of at most `significance`.
+        """
+        every = ((name, self.best(row, n) if self.pictures[row] else ()) for row, name in enumerate(self.classes))
+        return {
+            name: tuple(one.channel for one in best if one.area > 0.5 and one.p_value <= significance)
+            for name, best in every
+        }
+
+    def figure(self, *, most: int = 12, n: int = 8) -> "Figure":
+        """For each of the first `most` classes its `n` best channels, with their intervals."""
+        having = [row for row, count in enumerate(self.pictures) if count]
+        return separation_figure(
+            [ClassPanel(self.classes[row], int(self.pictures[row]), self.best(row, n)) for row in having[:most]],
+            n=n,
+            layer=self.layer,
+            channels=self.areas.shape[1],
+            classes=len(having),
+            level=self.level,
+        )
+
+    def table(self, n: int = 25) -> "pa.Table":
+        """A row for each of the `n` best channels of every class that has pictures."""
+        import pyarrow as pa
+
+        rows = [(name, one) for row, name in enumerate(self.classes) if self.pictures[row] for one in self.best(row, n)]
+        columns = {"class": pa.array([name for name, _ in rows], pa.string())}
+        columns |= {key: pa.array([getattr(one, key) for _, one in rows]) for key in ("unit", "channel", "area")}
+        columns["low"] = pa.array([one.interval.low for _, one in rows])
+        columns["high"] = pa.array([one.interval.high for _, one in rows])
+        columns["p_value"] = pa.array([one.p_value for _, one in rows])
+        return pa.table(columns)
+
+    def __repr__(self) -> str:
+        classes, channels = self.areas.shape
+        lines = [
+            f"<Separation of {classes} classes by {channels} channels of {self.layer} ({self.by}), area (interval)"
+        ]
+        for row, name in enumerate(self.classes[:20]):
+            if not self.pictures[row]:
+                lines.append(f"  {name}: no pictures")
+                continue
+            shown = (
+                f"{o.channel} {o.area:.3f} ({o.interval.low:.3f} to {o.interval.high:.3f})" for o in self.best(row, 3)
+            )
+            lines.append(f"  {name}, {self.pictures[row]:,} pictures: {', '.join(shown)}")
+        lines += [f"  … {classes} classes in all"] if classes > 20 else []
+        return "\n".join(lines) + ">"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+    def _one(self, row: int, channel: int) -> Separating:
+        interval = Interval(float(self.low[row, channel]), float(self.high[row, channel]))
+        area, p_value = float(self.areas[row, channel]), float(self.p_values[row, channel])
+        return Separating(channel, f"{self.layer}:{channel}", area, interval, p_value)
+
+
+def separation(
+    survey: StoredSurvey, layer: str | None = None, *, by: Pooling = "mean", level: float = 0.95
+) -> Separation:
+    """How well each channel's mean (or largest) activation separates each class from all other labelled pictures.
+
+    Areas with DeLong's intervals, and Mann-Whitney p-values (see `areas.py`), corrected for the number of channels by
+    Holm (1979) for each class: channels of one network depend on each other in unknown ways, and Holm's needs nothing
+    known about that, so that each channel named stands on its own. Columns are read in parts. Raises `SurveyError`
+    where fewer than two classes have pictures.
+    """
+    check_choice("by", by, get_args(Pooling))
+    layer = survey.layer_of(layer).name
+    labels, names = labels_of(survey)
+    labelled = labels >= 0
+    pictures = np.bincount(labels[labelled], minlength=len(names))
+    if (pictures > 0).sum() < 2:
+        only = names[int(pictures.argmax())]
+        raise SurveyError(
+            f"only {only!r} has pictures, so there is nothing to separate it from. specialists(…) lists its frequent "
+            "channels; survey pictures of other classes too to learn which are its own."
+        )
+    found = _in_parts(survey, layer, by, labels, len(names))
+    ends = [part.intervals(level) for part in found]
+    return Separation(
+        np.concatenate([part.values for part in found], 1),
+        np.concatenate([low for low, _ in ends], 1),
+        np.concatenate([high for _, high in ends], 1),
+        holm(np.concatenate([part.p_values for part in found], 1)),
+        pictures,
+        names,
+        layer,
+        by,
+        level,
+    )
+
+
+def holm(p_values: Float[np.ndarray, "row test"]) -> Float[np.ndarray, "row test"]:
+    """p-values of many tests per row, corrected so that a row's chance of any false finding stays (Holm 1979)."""
+    count = p_values.shape[1]
+    order = np.argsort(p_values, 1, kind="stable")
+    ordered = np.take_along_axis(p_values, order, 1) * np.arange(count, 0, -1)
+    corrected = np.empty_like(p_values)
+    np.put_along_axis(corrected, order, np.minimum(np.maximum.accumulate(ordered, 1), 1.0), 1)
+    return corrected
+
+
+def _in_parts(
+    survey: StoredSurvey, layer: str, by: Pooling, labels: Int[np.ndarray, " picture"], classes: int
+) -> list[Areas]:
+    """Areas of all channels, some columns at a time; each part's columns shared out to as many threads as torch has."""
+    labelled = labels >= 0
+    numbers = labels[labelled]
+    threads = min(torch.get_num_threads(), os.cpu_count() or 1)
+
+    def of_part(vectors: Float[np.ndarray, "picture channel"]) -> Areas:
+        return areas(vectors, numbers, classes)
+
+    found: list[Areas] = []
+    channels = survey.layers[layer].channels
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, channels, COLUMNS):
+            read = survey.vectors(layer, by, range(start, min(start + COLUMNS, channels)))[labelled]
+            found += pool.map(of_part, np.array_split(read, min(threads, read.shape[1]), 1))
+    return found

@@ -1,0 +1,293 @@
+"""The real pictures that a unit responds to most (or least, or in between), and where in them it looks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import OptionError, SurveyError, did_you_mean
+from featuremaps.maps.top_channels import bar_of, over_picture
+from featuremaps.pictures.load import Picture
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.class_colours import short
+from featuremaps.plotting.colour_scales import Scale, scale_for
+from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.projection.project import receptive_box
+from featuremaps.projection.projections import PixelBox, original_box
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.record import take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import preserved
+from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.figures.top_pictures import ShownPicture, framed, top_pictures_figure
+from featuremaps.survey.storage.manifest import SurveyedLayer
+from featuremaps.survey.storage.pooled import End
+from featuremaps.survey.storage.reader import StoredSurvey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Which = Literal["strongest", "weakest", "spread"]
+NOT_KEPT = "its place was not kept; maps=True finds it"
+
+
+@dataclass(frozen=True, eq=False)
+class TopPicture:
+    """One picture of a unit.
+
+    `value` is the unit's largest activation there, at its `place` (row, column of the map). `box` is what the unit sees
+    from there, in pixels of `image`, the original; None where that is not known. `seen` and `map` are what the model
+    saw and the unit's map over it, where a model was given.
+    """
+
+    row: int
+    name: str
+    label: str
+    value: float
+    image: Image.Image
+    place: tuple[int, int] | None = None
+    box: PixelBox | None = None
+    seen: Seen | None = None
+    map: Float[Tensor, "height width"] | None = None
+
+    @property
+    def frame(self) -> PixelBox | None:
+        """The part of the original that the unit sees; None where that is all of it, or not known."""
+        return None if self.box == (0, 0, *self.image.size) else self.box
+
+    @property
+    def whole(self) -> bool:
+        """Whether the unit sees the whole picture from its place, or nothing is known about that."""
+        return self.frame is None
+
+    @property
+    def crop(self) -> Image.Image:
+        """The part of the original that the unit sees; all of it where that is not known."""
+        return self.image if self.box is None else self.image.crop(self.box)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the whole picture stands where the crop should, if so."""
+        if self.box is not None:
+            return None
+        return NOT_KEPT if self.place is None else "where it looks in it is not known"
+
+
+@dataclass(frozen=True, eq=False)
+class TopPictures(Sequence[TopPicture]):
+    """Pictures of one unit: its strongest or weakest first, or spread from the strongest to the weakest.
+
+    `of` is how many pictures they were chosen from, of class `label` where one was named.
+    """
+
+    pictures: tuple[TopPicture, ...]
+    unit: str
+    which: Which
+    of: int
+    label: str | None = None
+
+    def figure(self) -> "Figure":
+        """What the unit sees of each picture, the whole picture with that place framed, and the unit's map over it."""
+        maps = [picture.map for picture in self if picture.map is not None]
+        peak = max((float(map.abs().max()) for map in maps), default=0.0)
+        scale = scale_for("layer", min((float(map.min()) for map in maps), default=0.0))
+        of = f"{self.of:,} pictures{f' of {short(self.label)}' if self.label else ''}"
+        count = len(self)
+        chosen = {
+            "strongest": f"the {count} strongest of {of}",
+            "weakest": f"the {count} weakest of {of}",
+            "spread": f"{count} of {of}, evenly spread by rank from strongest to weakest",
+        }
+        return top_pictures_figure(
+            [_shown(picture, peak, scale) for picture in self],
+            f"{self.unit}: {chosen[self.which]}",
+            bar_of(scale, peak, None),
+        )
+
+    def save(self, folder: str | Path = ".") -> list[Path]:
+        """Write each crop, each whole picture with its place framed (PNG), and the raw maps (`.npy`) if there are.
+
+        Where the unit's place was not kept there is no crop.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for rank, (one, name) in enumerate(zip(self, unique_names([one.name for one in self]), strict=True), 1):
+            stem = file_name(self.unit, self.which, f"{rank:02d}", name)
+            if one.doubt != NOT_KEPT:
+                one.crop.convert("RGB").save(folder / f"{stem}.png")
+                written.append(folder / f"{stem}.png")
+            framed(one.image, one.frame).save(folder / f"{stem}__picture.png")
+            written.append(folder / f"{stem}__picture.png")
+            if one.map is not None:
+                np.save(folder / f"{stem}.npy", one.map.detach().float().cpu().numpy())
+                written.append(folder / f"{stem}.npy")
+        return written
+
+    @overload
+    def __getitem__(self, index: int) -> TopPicture: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[TopPicture, ...]: ...
+    def __getitem__(self, index: int | slice) -> TopPicture | tuple[TopPicture, ...]:
+        """One picture, or several."""
+        return self.pictures[index]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __repr__(self) -> str:
+        of = f"{self.of:,} pictures{f' of {self.label}' if self.label else ''}"
+        lines = [f"<TopPictures of {self.unit}: {len(self)} {WORDS[self.which]} of {of}"]
+        lines += [f"  {one.value:.3g}  {one.name}{f' ({one.label})' if one.label else ''}" for one in self[:9]]
+        lost = sum(one.doubt == NOT_KEPT for one in self)
+        lines += [f"  {lost} shown whole: where the unit looks was not kept; maps=True finds it"] if lost else []
+        return "\n".join(lines) + ">"
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure())
+
+
+def _shown(picture: TopPicture, peak: float, scale: Scale) -> ShownPicture:
+    """What a figure shows of a picture; `peak` is the largest magnitude of all maps."""
+    overlay = None
+    if picture.map is not None and picture.seen is not None:
+        (overlay,) = over_picture(picture.seen, [picture.map], [peak], scale, 0.8, None, "seen")
+    return ShownPicture(
+        picture.image, picture.label or picture.name, picture.value, picture.frame, picture.doubt or "", overlay
+    )
+
+
+WORDS = {"strongest": "strongest", "weakest": "weakest", "spread": "spread from the strongest to the weakest,"}
+
+
+def top_pictures(
+    survey: StoredSurvey,
+    unit: str,
+    n: int = 9,
+    which: Which = "strongest",
+    *,
+    label: str | int | None = None,
+    studied: StudiedModel | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> TopPictures:
+    """The `n` pictures in which a unit's largest activation is highest, lowest, or evenly spread between by rank.
+
+    With `label` only pictures of that class. `preprocessing` tells where the model's input lies in the original, so
+    that places can be framed and cut. With an `studied` the model is run on the pictures shown: their maps, and places
+    that the survey did not keep. Equally strong pictures come in order. Raises `LayerNotFoundError` for a unit that
+    does not exist, `SurveyError` for a class that does not exist or has no pictures.
+    """
+    if which not in get_args(Which):
+        near = did_you_mean(str(which), get_args(Which))
+        raise OptionError(f"which={which!r} is not known; choose 'strongest', 'weakest' or 'spread'.{near}")
+    if n < 1:
+        raise OptionError(f"n is how many pictures are shown, 1 or more; got {n}.")
+    info, channel = survey.unit_of(unit)
+    layer = info.name
+    name, candidates = _candidates(survey, label)
+    rows, values, places = _chosen(survey, layer, channel, n, which, candidates if label is not None else None)
+    if preprocessing is None and studied is not None:
+        preprocessing = studied.preprocessing
+    images = [survey.picture(row) for row in rows.tolist()]
+    seen, maps = _maps(survey, studied, layer, channel, rows.tolist(), images)
+    if maps:
+        places = {row: _peak(map) for row, map in zip(rows.tolist(), maps, strict=True)}
+    labels = survey.pictures.labels
+    shown = []
+    for rank, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
+        place = places.get(row)
+        shown.append(
+            TopPicture(
+                row,
+                survey.pictures.names[row],
+                survey.classes[labels[row]] if survey.classes and labels[row] >= 0 else "",
+                float(values[rank]),
+                image,
+                place,
+                _box(info, place, image, preprocessing),
+                seen[rank] if seen else None,
+                maps[rank] if maps else None,
+            )
+        )
+    return TopPictures(tuple(shown), f"{layer}:{channel}", which, len(candidates), name)
+
+
+def _candidates(survey: StoredSurvey, label: str | int | None) -> tuple[str | None, Int[np.ndarray, " picture"]]:
+    """The class's name and the rows to choose from."""
+    if label is None:
+        return None, np.arange(len(survey.pictures.names))
+    labels, classes = labels_of(survey)
+    number = number_of(label, classes)
+    rows = np.flatnonzero(labels == number)
+    if not len(rows):
+        raise SurveyError(f"class {classes[number]!r} has no pictures, so a unit has none to show there.")
+    return classes[number], rows
+
+
+def _chosen(
+    survey: StoredSurvey, layer: str, channel: int, n: int, which: Which, candidates: Int[np.ndarray, " picture"] | None
+) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[int, int]]]:
+    """Rows, values, and all places the survey kept; only its short list is read where that is enough."""
+    total = len(survey.pictures.names)
+    end: End = "weakest" if which == "weakest" else "strongest"
+    short = min(survey.manifest.keep, total)
+    kept = survey.top(f"{layer}:{channel}", short, end=end)
+    if candidates is None and which != "spread" and short >= min(n, total):
+        kept = kept[:n]
+        places = {one.row: (one.y, one.x) for one in kept}
+        return np.array([one.row for one in kept]), np.array([one.value for one in kept]), places
+    other: End = "strongest" if end == "weakest" else "weakest"
+    known = [*kept, *survey.top(f"{layer}:{channel}", short, end=other)]
+    places = {one.row: (one.y, one.x) for one in known}
+    rows = np.arange(total) if candidates is None else candidates
+    values = survey.vectors(layer, "max", [channel])[rows, 0]
+    order = np.argsort(values if which == "weakest" else -values, kind="stable")
+    if which == "spread":
+        order = order[np.unique(np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int))]
+    return rows[order[:n]], values[order[:n]], places
+
+
+def _maps(
+    survey: StoredSurvey,
+    studied: StudiedModel | None,
+    layer: str,
+    channel: int,
+    rows: list[int],
+    images: list[Image.Image],
+) -> tuple[list[Seen], list[Tensor]]:
+    """What the model sees of each picture and the unit's map over it; nothing without a model."""
+    if studied is None:
+        return [], []
+    prepare = studied.preprocessing
+    pictures = [Picture(survey.pictures.names[row], image) for row, image in zip(rows, images, strict=True)]
+    seen = [Seen(picture, prepare(picture), prepare) for picture in pictures]
+    maps: dict[int, Tensor] = {}
+    with preserved(studied.model) as session:
+        for batch in batches([picture.input for picture in seen], 16, "reading the unit's maps"):
+            with batch:
+                record = take(session, batch.inputs, [layer], gradients=False, stop_early=True)
+                maps |= zip(batch.rows, record.activations[layer][:, channel], strict=True)
+    return seen, [maps[row] for row in range(len(seen))]
+
+
+def _peak(map: Float[Tensor, "height width"]) -> tuple[int, int]:
+    row, column = divmod(int(torch.argmax(map)), map.shape[1])
+    return row, column
+
+
+def _box(
+    layer: SurveyedLayer, place: tuple[int, int] | None, image: Image.Image, preprocessing: Preprocessing | None
+) -> PixelBox | None:
+    """What the unit sees from its place, in pixels of the original; None where that cannot be told."""
+    if layer.whole:  # from every place alike
+        place = place or (0, 0)
+    if place is None or preprocessing is None:
+        return None
+    return original_box(receptive_box(layer, place, layer.input_size), image.size, preprocessing)

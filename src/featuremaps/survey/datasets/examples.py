@@ -1,0 +1,109 @@
+"""What a pass goes through: an ordered, indexable list of examples, whatever the dataset is made of."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from featuremaps.errors import ImageError, SurveyError, did_you_mean
+from featuremaps.pictures.load import Label, Picture
+
+MOST_CLASSES = 100_000
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of a dataset before it is read; `label` is None also where only reading it would tell."""
+
+    number: int
+    name: str
+    path: Path | None = None
+    label: int | None = None
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """A dataset as a survey goes through it.
+
+    `classes` are the label names in order, where the dataset knows them. `threads` says that pictures may be read
+    by several threads at once, which the code of a user's own dataset may not bear.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The label names in order."""
+
+    @property
+    def threads(self) -> bool:
+        """Whether several threads may read at once."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int) -> Example: ...
+    def read(self, number: int) -> Picture:
+        """The picture, with its label; an `ImageError` gives the reason only."""
+        ...
+
+    def identity(self) -> str:
+        """A text that changes when the list of pictures does."""
+        ...
+
+
+def digest(parts: Iterable[object]) -> str:
+    """The sha256 of texts, in order."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(str(part).encode("utf-8", "surrogateescape") + b"\0")
+    return found.hexdigest()
+
+
+def numbered(
+    labels: Sequence[object], classes: Sequence[str] | None
+) -> tuple[list[int | None], tuple[str, ...] | None]:
+    """Labels as numbers, and the names they stand for: `classes`, or those of text labels in alphabetical order.
+
+    Raises `SurveyError` for labels that are neither whole numbers nor text, or names that are there twice.
+    """
+    twice = [name for name, count in Counter(classes or ()).items() if count > 1]
+    if twice:
+        raise SurveyError(f"labels=[…] names {twice[0]!r} twice; each class has a name of its own.")
+    whole = [_whole(label) for label in labels]
+    named = sorted({label for label in whole if isinstance(label, str)})
+    names = tuple(classes) if classes is not None else tuple(named) if named else None
+    if named and classes is None and any(isinstance(label, int) for label in whole):
+        raise SurveyError("some labels are numbers and some are text; make them one or the other, or give labels=[…].")
+    places = None if names is None else {name: number for number, name in enumerate(names)}
+    try:
+        return [label_number(label, names, places) for label in whole], names
+    except ImageError as error:
+        raise SurveyError(f"the dataset has a label that does not fit: {error}") from error
+
+
+def _whole(label: object) -> Label:
+    """A label as text, a whole number, or None."""
+    if label is None or isinstance(label, str):
+        return label
+    if isinstance(label, int | np.integer) or (isinstance(label, float | np.floating) and float(label).is_integer()):
+        return int(label)
+    raise SurveyError(
+        f"the dataset has a label that does not fit: {label!r} is a {type(label).__name__}; a label is a whole number, "
+        "a class's name, or None."
+    )
+
+
+def label_number(label: Label, classes: tuple[str, ...] | None, places: dict[str, int] | None = None) -> int | None:
+    """A label as its number; an `ImageError` gives the reason where it is not one of the classes."""
+    if isinstance(label, str):
+        known = (places or {name: number for number, name in enumerate(classes or ())}).get(label)
+        if known is not None:
+            return known
+        hint = did_you_mean(label, classes) if classes else " Give the names of the labels in order: labels=[…]."
+        raise ImageError(f"its label {label!r} is not among the classes.{hint}")
+    most = MOST_CLASSES if classes is None else len(classes)
+    if label is not None and not 0 <= label < most:
+        what = f"the {most} classes are numbered" if classes is not None else "labels are numbered"
+        raise ImageError(f"its label is {label}, and {what} from 0 to {most - 1}.")
+    return None if label is None else int(label)

@@ -1,0 +1,220 @@
+"""One shard of a pass: from examples, read ahead by whoever, to everything a survey keeps of them.
+
+`compute_shard` is all that an engine runs: it needs a model's session and an iterable, touches no file, and gives
+the same for the same examples whoever calls it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
+from featuremaps.errors import ModelError
+from featuremaps.layers.addresses import parse
+from featuremaps.methods.needs import Precision
+from featuremaps.runtime.batches import out_of_memory
+from featuremaps.runtime.capture import device_of, to_model
+from featuremaps.runtime.memory_format import quickest
+from featuremaps.runtime.nonfinite import why_not_finite
+from featuremaps.runtime.outputs import probabilities, scores_of
+from featuremaps.runtime.stream import stream
+from featuremaps.session import Session
+from featuremaps.survey.engine.prefetch import sent_ahead
+from featuremaps.survey.storage.pooled import RANKINGS, Best, Pooled, Pooling, best, pool
+from featuremaps.survey.storage.shard_result import TOP, LayerResult, LoadedPicture, Predicted, ShardResult
+
+PENDING = 4  # batches of pictures of different sizes that wait for company
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pass does with every picture: the layers (exact names), and how the model is run.
+
+    `shape` is the input that the model is known to run on: a failure there is the model's, elsewhere the picture's.
+    """
+
+    layers: tuple[str, ...]
+    shape: tuple[int, ...]
+    batch_size: int
+    precision: Precision = "float32"
+    predictions: bool = False
+    keep: int = 100
+
+
+@dataclass
+class _Shard:
+    """What is known of a shard so far: for each example its outcome, and for each batch what was pooled of it."""
+
+    outcomes: list[LoadedPicture] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)  # of `outcomes`, in the order in which they ran
+    pooled: dict[str, list[Pooled]] = field(default_factory=dict)
+    probabilities: list[Tensor] = field(default_factory=list)
+
+
+def compute_shard(session: Session, plan: Plan, number: int, examples: Iterable[LoadedPicture]) -> ShardResult:
+    """Run the model over the shard's examples, batch by batch, and keep what `plan` asks for.
+
+    A picture that the model cannot run on, or gives values for that are not finite, joins the bad ones. Raises
+    `ModelError` where the model itself is at fault.
+    """
+    shard = _Shard()
+    with torch.no_grad():
+        for rows, inputs in sent_ahead(_batches(shard, plan, examples), device_of(session.model)):
+            for done, pooled, shares in _run(session, plan, shard, rows, inputs):
+                shard.rows += done
+                for layer, one in pooled.items():
+                    shard.pooled.setdefault(layer, []).append(one)
+                if shares is not None:
+                    shard.probabilities.append(shares)
+        return _result(session, plan, number, shard)
+
+
+def _batches(shard: _Shard, plan: Plan, examples: Iterable[LoadedPicture]) -> Iterator[tuple[list[int], list[Tensor]]]:
+    """Pictures of one size together; which ones depends on the shard alone, so that a shard made again is the same."""
+    waiting: dict[tuple[int, ...], tuple[list[int], list[Tensor]]] = {}
+    for row, one in enumerate(examples):
+        tensor = one.input
+        shard.outcomes.append(one)
+        if tensor is None:
+            continue
+        shape = tuple(tensor.shape)
+        rows, inputs = waiting.setdefault(shape, ([], []))
+        rows.append(row)
+        inputs.append(tensor)
+        if len(rows) == plan.batch_size:
+            yield waiting.pop(shape)
+        elif sum(len(own) for own, _ in waiting.values()) >= PENDING * plan.batch_size:
+            yield waiting.pop(max(waiting, key=lambda size: len(waiting[size][0])))
+    yield from waiting.values()
+
+
+Run = tuple[list[int], dict[str, Pooled], Tensor | None]
+
+
+def _run(session: Session, plan: Plan, shard: _Shard, rows: list[int], inputs: Tensor) -> Iterator[Run]:
+    """One batch, in halves where memory runs out; pictures of a size that the model cannot take are put aside."""
+    for row in rows:
+        shard.outcomes[row] = _light(shard.outcomes[row])
+    try:
+        pooled, shares = _forward(session, plan, inputs)
+        yield rows, pooled, shares
+        return
+    except (RuntimeError, ModelError) as error:
+        short = out_of_memory(error)
+        if not short and tuple(inputs[0].shape) == plan.shape:
+            raise
+        if short and len(rows) == 1:
+            raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
+        reason = str(error).partition("\n")[0]
+    if short:
+        half = len(rows) // 2
+        yield from _run(session, plan, shard, rows[:half], inputs[:half])
+        yield from _run(session, plan, shard, rows[half:], inputs[half:])
+        return
+    size = "×".join(map(str, inputs[0].shape))
+    for row in rows:
+        shard.outcomes[row] = shard.outcomes[row].bad(f"the model does not run on an input of {size}: {reason}")
+
+
+def _light(one: LoadedPicture) -> LoadedPicture:
+    """Without the input, which would fill the memory until the shard ends."""
+    return LoadedPicture(one.number, one.name, one.path, one.label, None, one.reason)
+
+
+def _forward(session: Session, plan: Plan, inputs: Tensor) -> tuple[dict[str, Pooled], Tensor | None]:
+    inputs = to_model(session.model, inputs)
+    addresses = [parse(layer) for layer in plan.layers]
+    half = plan.precision != "float32"
+    autocast = torch.autocast(inputs.device.type, dtype=getattr(torch, plan.precision)) if half else nullcontext()
+
+    def run(layout: torch.memory_format) -> tuple[dict[str, Pooled], Tensor | None]:
+        own = inputs.contiguous(memory_format=layout) if inputs.ndim == 4 else inputs
+        found: dict[str, Pooled] = {}
+
+        def look(layer: str, maps: Tensor) -> None:
+            found[layer] = pool(maps)
+
+        with autocast, batch_norms_folded(session, [address.layer for address in addresses]):
+            outputs = stream(session, own, addresses, look, stop=not plan.predictions)
+        return found, probabilities(scores_of(outputs).float()) if plan.predictions else None
+
+    return quickest(session, run)
+
+
+def _result(session: Session, plan: Plan, number: int, shard: _Shard) -> ShardResult:
+    order = torch.tensor(np.argsort(shard.rows, kind="stable"), dtype=torch.long)
+    layers = {layer: _joined(shard.pooled[layer], order) for layer in plan.layers if layer in shard.pooled}
+    good = _set_aside_not_finite(session, shard, sorted(shard.rows), layers)
+    rows = [row for row, kept in zip(sorted(shard.rows), good.tolist(), strict=True) if kept]
+    numbers = torch.tensor([shard.outcomes[row].number for row in rows], dtype=torch.long)
+    shares = torch.cat(shard.probabilities).cpu()[order][good] if shard.probabilities else None
+    return ShardResult(
+        number,
+        tuple(shard.outcomes),
+        {layer: _layer_result(own, good, numbers, plan.keep) for layer, own in layers.items()} if rows else {},
+        None if shares is None or not rows else _predicted(shares),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """All batches of a layer, one row per picture."""
+
+    mean: Tensor
+    max: Tensor
+    place: Tensor
+    positive: Tensor
+    positions: Tensor
+
+
+def _joined(parts: list[Pooled], order: Tensor) -> _Joined:
+    order = order.to(parts[0].mean.device)
+    mean, highest, place, positive = (
+        torch.cat([getattr(part, name) for part in parts])[order] for name in ("mean", "max", "place", "positive")
+    )
+    positions = torch.tensor([part.positions for part in parts for _ in range(len(part.mean))])
+    return _Joined(mean, highest, place, positive, positions[order.cpu()])
+
+
+def _set_aside_not_finite(session: Session, shard: _Shard, rows: list[int], layers: Mapping[str, _Joined]) -> Tensor:
+    """Which rows are finite in every layer; the others join the bad pictures."""
+    good = torch.ones(len(rows), dtype=torch.bool)
+    for layer, own in layers.items():
+        finite = (own.mean.isfinite() & own.max.isfinite()).all(1).cpu()
+        for at in (good & ~finite).nonzero()[:, 0].tolist():
+            reason = f"layer {layer!r} gives values for it that are not finite"
+            shard.outcomes[rows[at]] = shard.outcomes[rows[at]].bad(reason + ".")
+            why = why_not_finite(session.model)
+            if "own weights" in why:
+                raise ModelError(f"{shard.outcomes[rows[at]].name}: {reason}. {why}")
+        good &= finite
+    return good
+
+
+def _layer_result(own: _Joined, good: Tensor, numbers: Tensor, keep: int) -> LayerResult:
+    kept = good.to(own.mean.device)
+    mean, highest, place, positive = (tensor[kept] for tensor in (own.mean, own.max, own.place, own.positive))
+    values: dict[Pooling, Tensor] = {"max": highest, "mean": mean}
+    pictures = numbers.to(mean.device)
+    found = {(by, end): _on_cpu(best(values[by], pictures, place, keep, end)) for by, end in RANKINGS}
+    return LayerResult(
+        mean.cpu().numpy(),
+        highest.cpu().numpy(),
+        found,
+        (highest > 0).sum(0).cpu().numpy(),
+        positive.sum(0, dtype=torch.int64).cpu().numpy(),
+        int(own.positions[good].sum()),
+    )
+
+
+def _on_cpu(candidates: Best) -> Best:
+    return Best(candidates.values.cpu(), candidates.pictures.cpu(), candidates.places.cpu())
+
+
+def _predicted(shares: Tensor) -> Predicted:
+    highest, classes = shares.topk(min(TOP, shares.shape[1]), dim=1)
+    return Predicted(classes.int().cpu().numpy(), highest.cpu().numpy())

@@ -1,0 +1,44 @@
+"""How a survey is made: with which batches, in which precision, by which engine, and what is kept."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.methods.needs import Precision
+from featuremaps.options import Help, check
+
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyOptions:
+    """The options of `survey`.
+
+    `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
+    nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures are
+    computed between two writes. `engine` "ray" computes shards on a Ray cluster. Raises `OptionError`.
+    """
+
+    batch_size: Annotated[int | None, Help("Pictures that run at once.", least=1, what="a number of pictures")] = None
+    workers: Annotated[
+        int | None,
+        Help("How many read pictures at once; 0: none.", least=0, what="how many read pictures at once"),
+    ] = None
+    precision: Annotated[Precision, Help("float32, bfloat16 or float16.")] = "float32"
+    predictions: Annotated[
+        bool | None, Help("Keep the model's own answers. Default: where the deepest layer is its last.")
+    ] = None
+    shard: int | None = None
+    keep: Annotated[
+        int,
+        Help("How many strongest and weakest pictures of each channel to keep.", least=1, what="a number of pictures"),
+    ] = 100
+    resume: bool = True
+    engine: Annotated[str, Help("local, or ray: on a Ray cluster.")] = "local"
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.shard is not None and self.shard < 1:
+            raise OptionError(f"shard is a number of pictures, 1 or more; got {self.shard}.")
+        if self.engine not in ENGINES:
+            raise OptionError(f"engine is 'local' or 'ray'; got {self.engine!r}.{did_you_mean(self.engine, ENGINES)}")

@@ -1,0 +1,175 @@
+"""From what a user asks of a survey to a job: everything checked, the layers found, the folder ready to go on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
+from featuremaps.layers import LayerInfo, Layers
+from featuremaps.layers.layout import needs_layout
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.runtime.capture import device_of, to_model
+from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.outputs import logits_of
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import preserved
+from featuremaps.survey.datasets.examples import Examples, digest
+from featuremaps.survey.engine.compute_shard import Plan
+from featuremaps.survey.engine.loader import load_alone
+from featuremaps.survey.engine.options import SurveyOptions
+from featuremaps.survey.storage.atomic_files import Store
+from featuremaps.survey.storage.fingerprint import check_same, model_digest, preprocessing_digest
+from featuremaps.survey.storage.manifest import NAME, Manifest, SurveyedLayer, read_manifest
+
+SHARDS = 128  # about as many as a survey is made of, between the two sizes below
+SMALLEST, LARGEST = 512, 8192
+SHARD_VALUES = 2**24  # most channels times pictures held until a shard is written
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A survey that is being made: everything an engine needs to compute its shards."""
+
+    model: nn.Module
+    preprocessing: Preprocessing
+    examples: Examples
+    plan: Plan
+    store: Store
+    workers: int | None
+
+
+def prepared(
+    studied: StudiedModel, examples: Examples, layers: str | Sequence[str], out: Path, options: SurveyOptions
+) -> Job:
+    """The job of a new survey, or of what is missing of the one in `out`, which takes over class names given anew."""
+    preprocessing, classes = studied.preprocessing, studied.classes
+    first = _first(examples, preprocessing)
+    known = studied.walk(first[None])
+    infos = [known[name] for name in known.resolve(_whole(layers, known))]
+    surveyed = tuple(_surveyed(info, first) for info in infos)
+    there = read_manifest(out) if (out / NAME).exists() else None
+    if there is not None and not options.resume:
+        raise SurveyError(f"{out} holds a survey already. Give another out=, or resume=True to go on with it.")
+    known_size = options.shard or (there.shard_size if there else None)
+    manifest = Manifest(
+        **_identity(studied.model, preprocessing, examples, surveyed, studied.name),
+        classes=examples.classes,
+        model_classes=classes,
+        layers=surveyed,
+        pictures=len(examples),
+        shard_size=known_size or _shard_size(len(examples), sum(one.channels for one in surveyed)),
+        precision=options.precision,
+        keep=options.keep,
+        predictions=_predicts(studied.model, first, known, infos, options.predictions, classes),
+        created_by=f"featuremaps {version('featuremaps')}",
+    ).with_settings()
+    if there is not None:
+        check_same(there, manifest, out)
+        there = there if classes is None else replace(there, model_classes=classes)
+    store = Store(out, there or manifest)
+    store.begin()
+    batch_size = options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128)
+    names = tuple(layer.name for layer in surveyed)
+    plan = Plan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
+    return Job(studied.model, preprocessing, examples, plan, store, options.workers)
+
+
+def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
+    """The first picture that can be read, as the model receives it."""
+    reasons = []
+    for number in range(len(examples)):
+        loaded = load_alone(examples, preprocessing, number)
+        if loaded.input is not None:
+            return loaded.input
+        reasons.append(f"{loaded.path or loaded.name}: {loaded.reason}")
+        reasons = reasons[:10]
+    raise SurveyError(f"None of {len(examples)} pictures could be read:\n  " + "\n  ".join(reasons))
+
+
+def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:
+    """The layers asked for; `LayerNotFoundError` for one channel of one."""
+    asked = [layers] if isinstance(layers, str) else list(layers)
+    for one in asked:
+        layer, _, channel = one.rpartition(":")
+        if layer and channel.isdecimal() and one not in known.names:
+            raise LayerNotFoundError(f"{one!r} is one channel, and a survey is of whole layers: name {layer!r}.")
+    return asked
+
+
+def _predicts(
+    model: nn.Module,
+    first: Tensor,
+    known: Layers,
+    infos: Sequence[LayerInfo],
+    asked: bool | None,
+    classes: tuple[str, ...] | None,
+) -> bool:
+    """Whether the model's own answers are kept; None means where they cost nothing.
+
+    `OptionError` where `classes` does not name each of its outputs.
+    """
+    last = known[known.last_map].order if known.last_map else 0
+    if asked is False or (asked is None and max(info.order for info in infos) < last):
+        return False
+    with preserved(model), torch.no_grad(), run_on(model, first):
+        scores = logits_of(model(to_model(model, first[None])))
+    answers = scores is not None and scores.ndim == 2 and scores.is_floating_point()
+    if asked and not answers:
+        raise OptionError(f"predictions=True needs a classifier, and {type(model).__name__} gives no class scores.")
+    if answers and scores is not None and classes is not None and len(classes) != scores.shape[1]:
+        raise OptionError(
+            f"{len(classes)} class names were given, and {type(model).__name__} has {scores.shape[1]} outputs. Name "
+            "every output, in order, or none: Scope(model, classes=…). With predictions=False names are not used."
+        )
+    return answers
+
+
+def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:
+    layout = needs_layout(info.layout, info.name, first)
+    return SurveyedLayer(
+        info.name,
+        info.type,
+        layout.channels,
+        info.size,
+        info.stride,
+        info.start,
+        info.receptive_field,
+        info.whole,
+        tuple(first.shape[1:]),
+    )
+
+
+def _shard_size(pictures: int, channels: int) -> int:
+    """A power of two: some hundred shards, none too large to hold."""
+    wanted = max(SMALLEST, min(LARGEST, pictures // SHARDS))
+    held = max(64, SHARD_VALUES // channels)
+    return int(2 ** (min(wanted, held).bit_length() - 1))
+
+
+def _identity(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    examples: Examples,
+    layers: tuple[SurveyedLayer, ...],
+    model_name: str,
+) -> dict[str, Any]:
+    """What the survey is of, in words and as fingerprints."""
+    of_classes = f" of {len(examples.classes)} classes" if examples.classes else ""
+    described = {
+        "model": model_name or type(model).__name__,
+        "preprocessing": preprocessing.describe(),
+        "layers": ", ".join(layer.name for layer in layers),
+        "pictures": f"{len(examples)} pictures{of_classes}",
+    }
+    fingerprint = {
+        "model": model_digest(model),
+        "preprocessing": preprocessing_digest(preprocessing),
+        "layers": digest(map(repr, layers)),
+        "pictures": digest([len(examples), *(examples.classes or ()), examples.identity()]),
+    }
+    return {"model": described["model"], "described": described, "fingerprint": fingerprint}

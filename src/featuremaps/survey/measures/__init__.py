@@ -1,0 +1,1 @@
+"""Pure statistics: areas under curves, rates with their intervals, calibration."""

@@ -1,0 +1,1 @@
+"""What a survey keeps on disk: tables, shards, fingerprints, and the reader of them."""

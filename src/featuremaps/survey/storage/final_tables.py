@@ -1,0 +1,219 @@
+"""The final tables, from the shards on disk: a block of channels at a time, so that memory does not grow."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from featuremaps.survey.storage.atomic_files import AT_ONCE, Store, Write
+from featuremaps.survey.storage.manifest import SurveyedLayer
+from featuremaps.survey.storage.pooled import (
+    QUANTILES,
+    RANKINGS,
+    ClassSums,
+    class_sums,
+    rows_and_columns,
+    summary,
+)
+from featuremaps.survey.storage.shard_files import (
+    PICTURES,
+    Standing,
+    labels_in,
+    part_file,
+    read_vectors,
+    reading,
+    values_of,
+    writing,
+)
+
+BLOCK = 2**24  # values of one pool held at a time
+ROWS = 2**15  # of a row group, small enough that one unit is found without reading much
+MEASURES = ("mean", "std", "min", "max", *(f"q{round(share * 100):02d}" for share in QUANTILES))
+LAYER = pa.dictionary(pa.int32(), pa.string())
+CHANNELS = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("channel", pa.int32()),
+        ("active", pa.float64()),
+        ("sparsity", pa.float64()),
+        *((name, pa.float64()) for name in MEASURES),
+        *((f"peak_{name}", pa.float64()) for name in MEASURES),
+    ]
+)
+TOP_TABLE = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("by", pa.string()),
+        ("end", pa.string()),
+        ("channel", pa.int32()),
+        ("rank", pa.int32()),
+        ("value", pa.float32()),
+        ("picture", pa.int64()),
+        ("y", pa.int32()),
+        ("x", pa.int32()),
+    ]
+)
+CLASSES = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("channel", pa.int32()),
+        ("label", pa.int32()),
+        ("count", pa.int64()),
+        ("sum", pa.float64()),
+        ("sum_of_squares", pa.float64()),
+        ("max", pa.float32()),
+    ]
+)
+
+
+def finish(store: Store, standing: Standing) -> None:
+    """Write the tables of a survey whose shards are all on disk, and mark it complete."""
+    labels = _labels(store)
+    known = int(labels.max(initial=-1)) + 1
+    classes = store.manifest.classes
+    if classes is None and known:
+        classes = tuple(map(str, range(known)))
+    count = len(classes or ())
+    by_class: dict[str, str] = {}
+
+    def write_channels(channels: BinaryIO) -> None:
+        # What is read of the vectors once serves both tables.
+        def write_classes(classes: BinaryIO) -> None:
+            with writing(channels, CHANNELS) as own, writing(classes, CLASSES) as writer:
+                for of_channels, of_classes in _of_vectors(store, labels, count):
+                    own.write_table(of_channels, row_group_size=ROWS)
+                    writer.write_table(of_classes, row_group_size=ROWS)
+
+        by_class["classes.parquet"] = store.write("classes.parquet", write_classes)
+
+    written = store.write_all(
+        {
+            "pictures.parquet": _streamed(PICTURES, _pictures(store)),
+            "top.parquet": _streamed(TOP_TABLE, _top(store, standing)),
+            "channels.parquet": write_channels,
+        }
+    )
+    store.finish(tables=written | by_class, classes=classes)
+
+
+def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Write:
+    def write(stream: BinaryIO) -> None:
+        with writing(stream, schema) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=ROWS)
+
+    return write
+
+
+def _pictures(store: Store) -> Iterator[pa.Table]:
+    for shard in store.manifest.shards:
+        with reading(store.folder / part_file("pictures", shard.number)) as file:
+            yield file.read()
+
+
+def _labels(store: Store) -> NDArray[np.int64]:
+    """The label of every good picture in order, -1 where there is none."""
+    found = [np.zeros(0, np.int64)]
+    for table in _pictures(store):
+        found.append(labels_in(table.filter(pc.is_null(table["reason"]))))
+    return np.concatenate(found)
+
+
+def _top(store: Store, standing: Standing) -> Iterator[pa.Table]:
+    for layer in store.manifest.layers:
+        for ranking in RANKINGS:
+            found = standing.best[layer.name, ranking]
+            channels, ranks = found.values.shape
+            y, x = rows_and_columns(found.places.flatten().numpy())
+            total = channels * ranks
+            columns: dict[str, Any] = {
+                "layer": pa.repeat(layer.name, total),
+                "by": pa.repeat(ranking[0], total),
+                "end": pa.repeat(ranking[1], total),
+                "channel": np.repeat(np.arange(channels, dtype=np.int32), ranks),
+                "rank": np.tile(np.arange(ranks, dtype=np.int32), channels),
+                "value": found.values.flatten().numpy(),
+                "picture": found.pictures.flatten().numpy(),
+                "y": y,
+                "x": x,
+            }
+            yield pa.table(columns, schema=TOP_TABLE)
+
+
+def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[range, dict[str, NDArray[np.float32]]]]:
+    """The layer's vectors over all pictures, some channels at a time, (channel, picture) for each pool."""
+    pools, shards = store.manifest.pools, [shard.number for shard in store.manifest.shards]
+    with ThreadPoolExecutor(AT_ONCE, "reading") as threads:
+        for start in range(0, layer.channels, width):
+            channels = range(start, min(start + width, layer.channels))
+            read = {
+                pool: threads.map(partial(read_vectors, store.folder, layer, pool, channels=channels), shards)
+                for pool in pools
+            }
+            yield channels, {pool: np.concatenate(list(parts), axis=1) for pool, parts in read.items()}
+
+
+def _width(pictures: int) -> int:
+    return max(1, BLOCK // max(1, pictures))
+
+
+def _of_vectors(store: Store, labels: NDArray[np.int64], classes: int) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows of some channels at a time, of the table of channels and of that of classes."""
+    good = sum(shard.rows for shard in store.manifest.shards)
+    for at, layer in enumerate(store.manifest.layers):
+        counts = _counts(store, at)
+        for channels, pools in blocks(store, layer, min(_width(good), _width(classes))):
+            of_classes = CLASSES.empty_table()
+            if classes:
+                of_classes = _class_rows(layer, channels, class_sums(labels, pools["mean"], pools["max"], classes))
+            yield _channel_rows(layer, channels, good, counts, pools), of_classes
+
+
+def _channel_rows(
+    layer: SurveyedLayer,
+    channels: range,
+    good: int,
+    counts: Sequence[NDArray[np.int64]],
+    pools: Mapping[str, NDArray[np.float32]],
+) -> pa.Table:
+    active, positive, positions = (count[channels.start : channels.stop] for count in counts)
+    columns: dict[str, Any] = {
+        "layer": pa.repeat(layer.name, len(channels)),
+        "channel": np.array(channels, np.int32),
+        "active": active / good,
+        "sparsity": positive / positions,
+        **summary(pools["mean"]),
+        **{f"peak_{name}": values for name, values in summary(pools["max"]).items()},
+    }
+    return pa.table(columns, schema=CHANNELS)
+
+
+def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Active pictures, positive positions and all positions of each channel of the layer number `at`."""
+    parts = []
+    for shard in store.manifest.shards:
+        with reading(store.folder / part_file("counts", shard.number)) as file:
+            table = file.read_row_group(at)
+        parts.append([values_of(table[name]) for name in ("active", "positive", "positions")])
+    active, positive, positions = np.sum(parts, axis=0)
+    return active, positive, positions
+
+
+def _class_rows(layer: SurveyedLayer, channels: range, found: ClassSums) -> pa.Table:
+    classes, width = found.sums.shape
+    highest = found.highest.T.flatten()
+    columns: dict[str, Any] = {
+        "layer": pa.repeat(layer.name, classes * width),
+        "channel": np.repeat(np.array(channels, np.int32), classes),
+        "label": np.tile(np.arange(classes, dtype=np.int32), width),
+        "count": np.tile(found.counts.astype(np.int64), width),
+        "sum": found.sums.T.flatten(),
+        "sum_of_squares": found.squares.T.flatten(),
+        "max": pa.array(highest, mask=np.isinf(highest)),
+    }
+    return pa.table(columns, schema=CLASSES)

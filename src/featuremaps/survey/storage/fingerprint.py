@@ -1,0 +1,109 @@
+"""What must not change between two runs of one survey, as a sha256 for each thing, so that the difference is known."""
+
+import hashlib
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from featuremaps.errors import FeatureMapsWarning, ImageError, SurveyError
+from featuremaps.pictures.load import Picture
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.session import random_state
+from featuremaps.survey.datasets.examples import digest
+from featuremaps.survey.storage.manifest import Manifest
+
+THINGS = {
+    "model": "the model (its structure or weights)",
+    "preprocessing": "the preprocessing",
+    "layers": "the layers",
+    "pictures": "the list of pictures, their labels or sizes",
+    "settings": "the settings",
+}
+
+
+def model_digest(model: nn.Module) -> str:
+    """Of what the model prints, and of every parameter and buffer to the last bit."""
+    found = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(model)).encode())
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        found.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return found.hexdigest()
+
+
+def preprocessing_digest(preprocessing: Preprocessing) -> str:
+    """Of what the transform prints, and of what it makes of two pictures of noise."""
+    parts = [preprocessing.describe()]
+    for width, height in ((256, 256), (400, 300)):
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        try:
+            with random_state():
+                torch.default_generator.manual_seed(0)
+                made = preprocessing(Picture("noise", image=Image.fromarray(noise)))
+            levels = (made * 1000).round().to(torch.int64).numpy()
+            parts += [str(tuple(made.shape)), hashlib.sha256(levels.tobytes()).hexdigest()]
+        except ImageError as error:
+            parts.append(type(error).__name__)
+    return digest(parts)
+
+
+def check_same(there: Manifest, asked: Manifest, folder: Path) -> None:
+    """`SurveyError` that says what differs between the survey on disk and the one asked for, and how."""
+    lines = []
+    for thing, words in THINGS.items():
+        if there.fingerprint.get(thing) != asked.fingerprint[thing]:
+            before, after = there.described.get(thing, "unknown"), asked.described[thing]
+            lines.append(f"  {words}: " + (f"{before} there, {after} now" if before != after else before))
+    if lines:
+        raise SurveyError(
+            f"{folder} holds a survey that differs from the one asked for, so it cannot be gone on with. Different:\n"
+            + "\n".join(lines)
+            + "\nGive another out= for a new survey, or ask for what is there."
+        )
+
+
+def check_made_with(manifest: Manifest, model: nn.Module, preprocessing: Preprocessing, folder: Path) -> None:
+    """`SurveyError` where a survey was made with another model or preprocessing than those given."""
+    now = {"model": model_digest(model), "preprocessing": preprocessing_digest(preprocessing)}
+    differs = _differing(manifest.fingerprint, now)
+    if differs:
+        what = " and ".join(f"{THINGS[thing]}: it was {manifest.described.get(thing, 'unknown')}" for thing in differs)
+        raise SurveyError(
+            f"the survey in {folder} was made with another model than the one given. Different: {what}. Give the model "
+            "that was surveyed, with its weights and its preprocessing."
+        )
+
+
+def check_carried(here: Manifest, there: Manifest, name: str) -> None:
+    """`SurveyError` where what one survey found cannot be tried on another: that is of another model.
+
+    A `FeatureMapsWarning` where only the preprocessing differs.
+    """
+    differs = _differing(
+        here.fingerprint, {thing: there.fingerprint.get(thing) for thing in ("model", "preprocessing")}
+    )
+    lines = "; ".join(
+        f"{THINGS[thing]}: {here.described.get(thing)} and {there.described.get(thing)}" for thing in differs
+    )
+    if "model" in differs:
+        raise SurveyError(
+            f"survey {name!r} is of another model, whose channels mean other things. Different: {lines}. Survey its "
+            "pictures with the same model, or compare the two with compare_models."
+        )
+    if differs:
+        warnings.warn(
+            f"survey {name!r} was made with other preprocessing, so its values may differ for that reason alone. "
+            f"Different: {lines}.",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
+
+
+def _differing(known: Mapping[str, str], now: Mapping[str, str | None]) -> list[str]:
+    return [thing for thing, found in now.items() if known.get(thing) != found]

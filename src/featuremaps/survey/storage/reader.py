@@ -1,0 +1,294 @@
+"""What a survey left on disk, read piece by piece: nothing before it is asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from PIL import Image
+
+from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, SurveyError, check_choice, did_you_mean
+from featuremaps.layers import parse
+from featuremaps.pictures.load import read
+from featuremaps.survey.datasets import examples_of
+from featuremaps.survey.datasets.examples import Examples
+from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
+from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
+from featuremaps.survey.storage.shard_files import labels_in, read_vectors, reading, values_of
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """A picture that does not count, and why."""
+
+    number: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class PictureTable:
+    """The pictures that count, in order; `numbers` are their positions in the dataset, a label of -1 is none."""
+
+    names: tuple[str, ...]
+    paths: tuple[str | None, ...]
+    labels: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    bad: tuple[BadPicture, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The model's own answers, a row per picture: its best class and probability, and the best five of both."""
+
+    indices: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    top_classes: NDArray[np.int64]
+    top_probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A picture among a channel's strongest or weakest: its row, the value, and where its map is highest (y, x)."""
+
+    rank: int
+    value: float
+    row: int
+    y: int
+    x: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StoredSurvey:
+    """The tables of a survey. `classes` are the labels' names, in order."""
+
+    path: Path
+    manifest: Manifest
+    dataset: Any = field(default=None, repr=False)
+
+    @property
+    def layers(self) -> Mapping[str, SurveyedLayer]:
+        """The layers by name, in the order in which they run."""
+        return {layer.name: layer for layer in self.manifest.layers}
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The labels' names, in label order; None where no picture has a label."""
+        return self.manifest.classes
+
+    @property
+    def model_classes(self) -> tuple[str, ...] | None:
+        """The names of the model's own outputs, where they were given."""
+        return self.manifest.model_classes
+
+    @cached_property
+    def pictures(self) -> PictureTable:
+        """The pictures that count, and beside them those that do not."""
+        table = self._read("pictures.parquet")
+        good = table.filter(pc.is_null(table["reason"]))
+        bad = table.filter(pc.is_valid(table["reason"])).select(["picture", "name", "reason"])
+        return PictureTable(
+            tuple(good["name"].to_pylist()),
+            tuple(good["path"].to_pylist()),
+            labels_in(good),
+            values_of(good["picture"]),
+            tuple(BadPicture(*row.values()) for row in bad.to_pylist()),
+        )
+
+    def vectors(self, layer: str, pool: str = "mean", channels: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Mean or highest activation (picture, channel) over all pictures; of all channels, or those asked for only."""
+        own = self._checked(layer, pool)
+        wanted = range(own.channels) if channels is None else [_channel(own, channel) for channel in channels]
+        found = np.empty((len(self.pictures), len(wanted)), np.float32)
+        for rows, shard in self._shards():
+            found[rows] = read_vectors(self.path, own, pool, shard, wanted).T
+        return found
+
+    def blocks(self, layer: str, pool: str = "mean") -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The vectors shard by shard, with the rows of `pictures` that they stand for: for what would not fit."""
+        own = self._checked(layer, pool)
+        for rows, shard in self._shards():
+            yield rows, read_vectors(self.path, own, pool, shard).T
+
+    def predictions(self) -> Predictions | None:
+        """The model's own answers; None where they were not kept."""
+        if not self.manifest.predictions:
+            return None
+        tables = [self._read(f"predictions/{shard:05d}.parquet") for _, shard in self._shards()]
+        table = pa.concat_tables(tables)
+        top = [np.array(table[name].to_pylist()) for name in ("top_classes", "top_probabilities")]
+        return Predictions(
+            values_of(table["predicted"]).astype(np.int64),
+            values_of(table["probability"]),
+            top[0].astype(np.int64),
+            top[1].astype(np.float32),
+        )
+
+    def top(self, unit: str, n: int = 9, *, by: Pooling = "max", end: End = "strongest") -> list[Ranked]:
+        """The `n` pictures where a unit such as "layer4:452" is strongest (or weakest), best first.
+
+        `by` ranks pictures by their highest or their mean activation; `OptionError` for more than the survey kept.
+        """
+        layer, channel = self.unit_of(unit)
+        kept = min(self.manifest.keep, len(self.pictures))
+        if not 1 <= n <= kept:
+            raise OptionError(
+                f"this survey keeps the {kept} strongest and weakest pictures of a unit; {n} were asked for."
+            )
+        if by not in ("max", "mean") or end not in ("strongest", "weakest"):
+            raise OptionError(f"by is 'max' or 'mean', end is 'strongest' or 'weakest'; got {by!r} and {end!r}.")
+        group = [layer.name, by, end]
+        start = self._first_row(group) + channel * kept
+        with reading(self.path / "top.parquet") as file:
+            table = _rows(file, start, n)
+        rows = np.searchsorted(self.pictures.numbers, values_of(table["picture"])).tolist()
+        columns = [table[name].to_pylist() for name in ("value", "y", "x")]
+        return [
+            Ranked(rank, *found)
+            for rank, found in enumerate(zip(columns[0], rows, columns[1], columns[2], strict=True))
+        ]
+
+    def tops(self, layer: str, n: int, *, by: Pooling = "max", end: End = "strongest") -> dict[str, NDArray[Any]]:
+        """The same of every channel of a layer at once: `value`, `row`, `y` and `x`, (channel, n) each, best first.
+
+        Fewer than `n` where the survey kept fewer.
+        """
+        own, kept = self.layer_of(layer), min(self.manifest.keep, len(self.pictures))
+        with reading(self.path / "top.parquet") as file:
+            table = _rows(file, self._first_row([own.name, by, end]), own.channels * kept)
+        columns = {name: values_of(table[name]).reshape(own.channels, kept)[:, :n] for name in ("value", "y", "x")}
+        rows = np.searchsorted(self.pictures.numbers, values_of(table["picture"]))
+        return {**columns, "row": rows.reshape(own.channels, kept)[:, :n]}
+
+    def layer_of(self, name: str | None = None) -> SurveyedLayer:
+        """The layer of this name, or the only one there is; `LayerNotFoundError` where that is none."""
+        names = ", ".join(self.layers)
+        if name is None and len(self.layers) != 1:
+            raise LayerNotFoundError(
+                f"survey {self.path.name!r} has {len(self.layers)} layers ({names}); say which: layer=…."
+            )
+        name = names if name is None else name
+        if name not in self.layers:
+            near = did_you_mean(name, self.layers)
+            raise LayerNotFoundError(f"survey {self.path.name!r} has no layer {name!r}.{near} It has {names}.")
+        return self.layers[name]
+
+    def unit_of(self, unit: str) -> tuple[SurveyedLayer, int]:
+        """The layer and the channel of a unit; `LayerNotFoundError` where the survey has none of this name."""
+        if not isinstance(unit, str):
+            raise OptionError(
+                f"a unit is a layer and a channel of it, {next(iter(self.layers)) + ':0'!r}; got {unit!r}."
+            )
+        address = parse(unit)
+        if address.channel is None:
+            raise LayerNotFoundError(f"{unit!r} is a layer, and a unit is one channel of it: {unit + ':0'!r}.")
+        own = self.layer_of(address.name)
+        return own, _channel(own, address.channel)
+
+    def statistics(self, layer: str) -> dict[str, NDArray[Any]]:
+        """For every channel of a layer: how often it is active, its sparsity, means and quantiles, as in the schema."""
+        self.layer_of(layer)
+        table = self._read("channels.parquet")
+        own = table.filter(pc.equal(table["layer"], layer)).drop(["layer"])
+        return {name: values_of(own[name]) for name in own.column_names}
+
+    def picture(self, row: int) -> Image.Image:
+        """A picture itself, from its file or the dataset; `ImageError` where neither is there any more."""
+        number, path = int(self.pictures.numbers[row]), self.pictures.paths[row]
+        if self.dataset is not None:
+            image = self._examples.read(number).image
+        elif path is not None:
+            image = read(path).image
+        else:
+            raise ImageError(
+                f"{self.pictures.names[row]} has no file of its own. Open the survey with the dataset it was made of: "
+                "open_survey(path, dataset=…)."
+            )
+        if image is None:
+            raise ImageError(
+                f"{self.pictures.names[row]} was given already preprocessed, so there is no picture to show."
+            )
+        return image
+
+    @cached_property
+    def _examples(self) -> Examples:
+        found = examples_of(self.dataset)
+        if len(found) != self.manifest.pictures:
+            raise SurveyError(
+                f"the dataset has {len(found)} pictures, and the survey was made of {self.manifest.pictures}: it is "
+                "another one."
+            )
+        self._check_names(found)
+        return found
+
+    def _check_names(self, found: Examples) -> None:
+        """`SurveyError` where a picture in the dataset is called otherwise than the one that was surveyed.
+
+        Folders may have moved, so that file names alone are compared.
+        """
+        for number, name in zip(self.pictures.numbers.tolist(), self.pictures.names, strict=True):
+            there = found[number].name
+            if Path(there).name != Path(name).name:
+                raise SurveyError(
+                    f"the dataset's picture {number} is {there!r}, and the survey was made of {name!r} there: files "
+                    "were added, removed or renamed since. Open the survey with the pictures it was made of."
+                )
+
+    def _read(self, name: str) -> pa.Table:
+        with reading(self.path / name) as file:
+            return file.read()
+
+    def _shards(self) -> Iterator[tuple[slice, int]]:
+        """Each shard's number, and its rows among the pictures that count."""
+        start = 0
+        for shard in self.manifest.shards:
+            yield slice(start, start + shard.rows), shard.number
+            start += shard.rows
+
+    def _first_row(self, group: list[str]) -> int:
+        """Where in top.parquet the rows of a layer, by and end begin: all before have the same number per channel."""
+        kept, start = min(self.manifest.keep, len(self.pictures)), 0
+        for layer in self.manifest.layers:
+            for by, end in RANKINGS:
+                if [layer.name, by, end] == group:
+                    return start
+                start += layer.channels * kept
+        raise AssertionError(group)
+
+    def _checked(self, layer: str, pool: str) -> SurveyedLayer:
+        check_choice("pool", pool, self.manifest.pools)
+        return self.layer_of(layer)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{layer.name} ({layer.channels} channels)" for layer in self.manifest.layers)
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        rows, bad = (sum(getattr(shard, name) for shard in self.manifest.shards) for name in ("rows", "bad"))
+        return (
+            f"<Survey of {self.manifest.model}: {rows} pictures{f' and {bad} bad' if bad else ''}{classes}; {layers}>"
+        )
+
+
+def _channel(layer: SurveyedLayer, channel: int) -> int:
+    if not 0 <= channel < layer.channels:
+        raise LayerNotFoundError(f"{layer.name} has channels 0 to {layer.channels - 1}; {channel} was asked for.")
+    return int(channel)
+
+
+def _rows(file: Any, start: int, count: int) -> pa.Table:
+    """Rows of a Parquet file by position, reading only the row groups that hold them."""
+    found, first = [], 0
+    for group in range(file.num_row_groups):
+        length = file.metadata.row_group(group).num_rows
+        if first < start + count and start < first + length:
+            own = file.read_row_group(group)
+            found.append(own.slice(max(0, start - first), start + count - max(first, start)))
+        first += length
+    return pa.concat_tables(found)

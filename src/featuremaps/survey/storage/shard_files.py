@@ -1,0 +1,331 @@
+"""A shard's result as files: vectors by layer, predictions, and the parts that the final tables are made from."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Bool, Float16, Float32
+from numpy.typing import NDArray
+
+from featuremaps.errors import SurveyError
+from featuremaps.survey.storage.atomic_files import Store, Write
+from featuremaps.survey.storage.manifest import FinishedShard, SurveyedLayer
+from featuremaps.survey.storage.pooled import RANKINGS, Best, End, Pooling, merged
+from featuremaps.survey.storage.shard_result import TOP, LayerResult, ShardResult
+
+HALF_MOST = float(np.finfo(np.float16).max)
+HALF_LEAST = float(np.finfo(np.float16).smallest_normal)  # below it half precision rounds more and more
+LOST = 0.01  # of a channel's standard deviation: the most that rounding may move its values, in the mean square
+AT_A_TIME = 2**19  # values looked at, which stay in the processor's cache
+GATHERED = 2**20  # bytes
+PICTURES = pa.schema(
+    [
+        ("picture", pa.int64()),
+        ("name", pa.string()),
+        ("path", pa.string()),
+        ("label", pa.int32()),
+        ("label_name", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+CANDIDATES = pa.schema(
+    [
+        ("by", pa.int8()),  # the position in RANKINGS
+        ("channel", pa.int32()),
+        ("value", pa.float32()),
+        ("picture", pa.int64()),
+        ("place", pa.int32()),
+    ]
+)
+COUNTS = pa.schema(
+    [
+        ("layer", pa.string()),
+        ("channel", pa.int32()),
+        ("active", pa.int64()),
+        ("positive", pa.int64()),
+        ("positions", pa.int64()),
+    ]
+)
+
+Ranking = tuple[Pooling, End]
+
+
+@dataclass
+class Standing:
+    """The best candidates of all shards so far: only those of a new shard that come in among them are kept."""
+
+    keep: int
+    best: dict[tuple[str, Ranking], Best] = field(default_factory=dict)
+
+    def admit(self, layer: str, ranking: Ranking, candidates: Best) -> Best:
+        """All that now stand, the new ones among them."""
+        known = self.best.get((layer, ranking))
+        standing = candidates if known is None else merged(known, candidates, self.keep, ranking[1])
+        self.best[layer, ranking] = standing
+        return standing
+
+
+def write_shard(store: Store, result: ShardResult, standing: Standing) -> None:
+    """Put everything of a shard on disk, and then into the manifest."""
+    number, good, manifest = result.number, result.good, store.manifest
+    files: dict[str, Write] = {}
+    for layer in manifest.layers:
+        own = result.layers.get(layer.name)
+        for pool in manifest.pools:
+            values = np.zeros((0, layer.channels), np.float32) if own is None else getattr(own, pool)
+            files[vectors_file(layer, pool, number)] = parquet(partial(vectors_table, good, values), plain=True)
+    if manifest.predictions:
+        files[f"predictions/{number:05d}.parquet"] = parquet(partial(_predictions, result))
+    parts = {
+        "pictures": [partial(_pictures, result, manifest.classes)],
+        "counts": [partial(_counts, layer, result.layers.get(layer.name)) for layer in manifest.layers],
+        "top": [partial(_candidates, layer, result, standing, manifest.numbers(number)) for layer in manifest.layers],
+    }
+    files |= {part_file(part, number): parquet(*made) for part, made in parts.items()}
+    written = store.write_all(files)
+    store.finish_shard(FinishedShard(number, len(good), len(result.pictures) - len(good), written))
+
+
+def vectors_file(layer: SurveyedLayer, pool: str, shard: int) -> str:
+    """Where the vectors of a layer in one shard lie."""
+    return f"vectors/{layer.folder}/{pool}/{shard:05d}.parquet"
+
+
+def part_file(part: str, shard: int) -> str:
+    """Where one shard's part of a final table lies."""
+    return f"partial/{part}/{shard:05d}.parquet"
+
+
+def vectors_table(numbers: NDArray[np.int64], values: NDArray[np.float32]) -> pa.Table:
+    """A column per channel in half precision; in full where half would overflow or lose what the channel says."""
+    columns = np.ascontiguousarray(values.T)
+    halves, fits = np.empty(columns.shape, np.float16), np.zeros(len(columns), bool)
+    step = max(1, AT_A_TIME // max(1, len(numbers)))
+    for start in range(0, len(columns), step):
+        own = slice(start, start + step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            halves[own] = columns[own]
+            fits[own] = _kept_by_half(columns[own], halves[own])
+    in_full = dict(zip(np.flatnonzero(~fits).tolist(), _arrow(columns[~fits]), strict=True))
+    vectors = [in_full.get(channel, kept) for channel, kept in enumerate(_arrow(halves))]
+    return pa.Table.from_arrays([pa.array(numbers), *vectors], ["picture", *map(str, range(len(vectors)))])
+
+
+def _kept_by_half(
+    values: Float32[np.ndarray, "channel picture"], halves: Float16[np.ndarray, "channel picture"]
+) -> Bool[np.ndarray, " channel"]:
+    """Which channels half precision keeps: none infinite, not all values tiny, and none moved much for their spread."""
+    if not values.size:
+        return np.ones(len(values), bool)
+    largest = np.abs(values).max(1)
+    moved = np.square(halves.astype(np.float32) - values).mean(1)
+    spread = np.square(values - values.mean(1, keepdims=True)).mean(1)
+    within = (largest == 0) | ((largest >= HALF_LEAST) & (largest <= HALF_MOST))
+    fits: Bool[np.ndarray, " channel"] = within & (moved <= LOST**2 * spread)
+    return fits
+
+
+def _arrow(columns: NDArray[Any]) -> list[pa.Array]:
+    """Rows of numbers as arrays of Arrow, without copying."""
+    kind, memory, size = pa.from_numpy_dtype(columns.dtype), pa.py_buffer(columns), columns.strides[0]
+    parts = [memory.slice(at * size, size) for at in range(len(columns))]
+    return [pa.Array.from_buffers(kind, columns.shape[1], [None, part]) for part in parts]
+
+
+def rebuilt(store: Store) -> Standing:
+    """The candidates that stand after all shards on disk."""
+    standing = Standing(store.manifest.keep)
+    for shard in store.manifest.shards:
+        admit_shard(store, standing, shard.number)
+    return standing
+
+
+def admit_shard(store: Store, standing: Standing, number: int) -> None:
+    """Let the candidates of a shard on disk stand with the others."""
+    with reading(store.folder / part_file("top", number)) as file:
+        for group, layer in enumerate(store.manifest.layers):
+            _admit_rows(standing, layer, file.read_row_group(group))
+
+
+def _admit_rows(standing: Standing, layer: SurveyedLayer, rows: pa.Table) -> None:
+    """Rows as written, which may be more for one channel than for another."""
+    columns = {name: torch.from_numpy(values_of(rows[name]).copy()) for name in CANDIDATES.names}
+    for at, ranking in enumerate(RANKINGS):
+        own = {name: column[columns["by"] == at] for name, column in columns.items()}
+        if len(own["by"]):
+            standing.admit(layer.name, ranking, _squared(own, layer.channels, ranking[1]))
+
+
+def _squared(rows: Mapping[str, torch.Tensor], channels: int, end: End) -> Best:
+    """Candidates of every channel in as many columns as the longest needs; the worst there is fills the rest."""
+    counts = torch.bincount(rows["channel"], minlength=channels)
+    width = int(counts.max())
+    starts = counts.cumsum(0) - counts
+    column = torch.arange(len(rows["channel"])) - starts[rows["channel"].long()]
+    at = (rows["channel"].long(), column)
+    worst = -torch.inf if end == "strongest" else torch.inf
+    values = torch.full((channels, width), worst).index_put(at, rows["value"])
+    pictures = torch.full((channels, width), -1, dtype=torch.long).index_put(at, rows["picture"])
+    places = torch.zeros((channels, width), dtype=torch.int32).index_put(at, rows["place"])
+    return Best(values, pictures, places)
+
+
+def _candidates(layer: SurveyedLayer, result: ShardResult, standing: Standing, numbers: range) -> pa.Table:
+    """This shard's candidates that came in among the best so far."""
+    own = result.layers.get(layer.name)
+    parts = [CANDIDATES.empty_table()]
+    for at, ranking in enumerate(RANKINGS):
+        if own is None:
+            continue
+        found = standing.admit(layer.name, ranking, own.best[ranking])
+        fresh = (found.pictures >= numbers.start) & (found.pictures < numbers.stop)
+        channel = fresh.nonzero()[:, 0].int().numpy()
+        arrays = [np.full(len(channel), at, np.int8), channel]
+        arrays += [tensor[fresh].numpy() for tensor in (found.values, found.pictures, found.places)]
+        parts.append(pa.Table.from_arrays([pa.array(array) for array in arrays], schema=CANDIDATES))
+    return pa.concat_tables(parts)
+
+
+def _counts(layer: SurveyedLayer, own: LayerResult | None) -> pa.Table:
+    zeros = np.zeros(layer.channels, np.int64)
+    columns = {
+        "layer": [layer.name] * layer.channels,
+        "channel": np.arange(layer.channels, dtype=np.int32),
+        "active": zeros if own is None else own.active,
+        "positive": zeros if own is None else own.positive,
+        "positions": zeros if own is None else np.full(layer.channels, own.positions, np.int64),
+    }
+    return pa.table(columns, schema=COUNTS)
+
+
+def _pictures(result: ShardResult, classes: tuple[str, ...] | None) -> pa.Table:
+    rows = result.pictures
+    labels = [one.label for one in rows]
+    names = [None if label is None else classes[label] if classes else str(label) for label in labels]
+    columns = {
+        "picture": [one.number for one in rows],
+        "name": [one.name for one in rows],
+        "path": [None if one.path is None else str(one.path) for one in rows],
+        "label": labels,
+        "label_name": names,
+        "reason": [one.reason for one in rows],
+    }
+    return pa.table(columns, schema=PICTURES)
+
+
+def _predictions(result: ShardResult) -> pa.Table:
+    predicted = result.predicted
+    classes = np.zeros((0, TOP), np.int32) if predicted is None else predicted.classes
+    shares = np.zeros((0, TOP), np.float32) if predicted is None else predicted.probabilities
+    columns: dict[str, Any] = {
+        "picture": result.good,
+        "predicted": classes[:, 0],
+        "probability": shares[:, 0],
+        "top_classes": pa.array(list(classes), pa.list_(pa.int32())),
+        "top_probabilities": pa.array(list(shares), pa.list_(pa.float32())),
+    }
+    return pa.table(columns)
+
+
+def parquet(*makers: Callable[[], pa.Table], plain: bool = False) -> Write:
+    """A way to write tables as row groups, each made when it is its turn.
+
+    `plain` is for columns of numbers that neither repeat nor compress.
+    """
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False} if plain else None
+
+    def write(stream: BinaryIO) -> None:
+        tables = (make() for make in makers)
+        first = next(tables)
+        with writing(stream, first.schema, options) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    return write
+
+
+@contextmanager
+def writing(
+    stream: BinaryIO, schema: pa.Schema, options: Mapping[str, Any] | None = None
+) -> Iterator[pq.ParquetWriter]:
+    """A writer onto an open file, which stays open unless it fails.
+
+    Its many small pieces are gathered first: each that reached Python's file would make all other threads wait.
+    """
+    gathered = pa.BufferedOutputStream(pa.PythonFile(stream, "w"), GATHERED)
+    try:
+        with pq.ParquetWriter(gathered, schema, **(_encoded(schema) if options is None else options)) as writer:
+            yield writer
+        gathered.detach()
+    except BaseException:
+        with suppress(OSError):  # as before: what could not be written cannot be now
+            gathered.close()
+        raise
+
+
+def values_of(column: pa.ChunkedArray) -> NDArray[Any]:
+    """A column of numbers, none missing. Arrow's own `to_numpy` imports pandas, which takes longer than the rest."""
+    return np.from_dlpack(column.combine_chunks())
+
+
+def labels_in(table: pa.Table) -> NDArray[np.int64]:
+    """The labels of a table of pictures, -1 where there is none."""
+    batches = table.select(["label"]).combine_chunks().to_batches()
+    found = [batch.to_tensor(null_to_nan=True).to_numpy()[:, 0] for batch in batches]
+    labels: NDArray[np.int64] = np.nan_to_num(np.concatenate(found or [np.zeros(0)]), nan=-1).astype(np.int64)
+    return labels
+
+
+def _encoded(schema: pa.Schema) -> dict[str, Any]:
+    """How a table is written: only of words is a dictionary smaller and quicker."""
+    words = [field.name for field in schema if pa.types.is_string(field.type)]
+    return {"compression": "zstd", "use_dictionary": words}
+
+
+def read_vectors(
+    folder: Path, layer: SurveyedLayer, pool: str, shard: int, channels: Sequence[int] | None = None
+) -> NDArray[np.float32]:
+    """The vectors of one shard as (channel, picture), of all channels or some."""
+    names = list(map(str, range(layer.channels) if channels is None else channels))
+    with reading(folder / vectors_file(layer, pool, shard)) as file:
+        table = file.read(columns=names, use_threads=False)
+    parts = [_together(batch) for batch in table.to_batches()]
+    return np.concatenate(parts or [np.empty((len(names), 0))], axis=1).astype(np.float32)
+
+
+def _together(batch: pa.RecordBatch) -> NDArray[Any]:
+    """The columns, of half and of single precision, as (column, row).
+
+    All of a kind at once: one by one, files that are read side by side would wait for each other at every column.
+    """
+    kinds = batch.schema.types
+    if len(set(kinds)) < 2:
+        only: NDArray[Any] = batch.to_tensor(row_major=False).to_numpy().T
+        return only
+    found = np.empty((batch.num_columns, batch.num_rows), np.float32)
+    for kind in set(kinds):
+        own = [at for at, other in enumerate(kinds) if other == kind]
+        found[own] = batch.select(own).to_tensor(row_major=False).to_numpy().T
+    return found
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[pq.ParquetFile]:
+    """A file of a survey; `SurveyError` where it is gone or damaged."""
+    try:
+        with pq.ParquetFile(path, memory_map=True) as file:
+            yield file
+    except (OSError, pa.ArrowException, KeyError) as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise SurveyError(
+            f"{path} {what}: the survey is damaged. Delete what is left of it there and make the same survey again: "
+            "only what is missing is computed."
+        ) from error

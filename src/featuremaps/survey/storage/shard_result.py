@@ -1,0 +1,68 @@
+"""What a pass finds in one shard: its examples, what each layer did, and the model's own answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featuremaps.survey.storage.pooled import Best, End, Pooling
+
+TOP = 5
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPicture:
+    """One example as the model receives it, or the reason why it cannot be read."""
+
+    number: int
+    name: str
+    path: Path | None
+    label: int | None
+    input: Float[Tensor, "channel height width"] | None
+    reason: str | None = None
+
+    def bad(self, reason: str) -> "LoadedPicture":
+        """The same, put aside."""
+        return replace(self, input=None, reason=reason)
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """The model's own answer for each picture: the best classes, best first, and their probabilities."""
+
+    classes: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerResult:
+    """What one layer did in one shard: rows are the shard's good pictures, in order.
+
+    `active` is in how many pictures a channel is above 0 anywhere, `positive` at how many of `positions`.
+    """
+
+    mean: NDArray[np.float32]
+    max: NDArray[np.float32]
+    best: Mapping[tuple[Pooling, End], Best]
+    active: NDArray[np.int64]
+    positive: NDArray[np.int64]
+    positions: int
+
+
+@dataclass(frozen=True, eq=False)
+class ShardResult:
+    """Everything a survey keeps of one shard. `pictures` are all its examples, the bad ones with their reason."""
+
+    number: int
+    pictures: tuple[LoadedPicture, ...]
+    layers: Mapping[str, LayerResult]
+    predicted: Predicted | None
+
+    @property
+    def good(self) -> NDArray[np.int64]:
+        """The dataset's numbers of the pictures that count."""
+        return np.array([one.number for one in self.pictures if one.reason is None], np.int64)

@@ -1,0 +1,45 @@
+"""Panels in rows and columns: frames, empty places, captions, colour bars; the rest is tested with the heatmaps."""
+
+import pytest
+from PIL import Image
+
+from featuremaps.plotting.panels import TALLEST_BAR, Bar, Panel, columns_for, in_rows, number, panels_figure, short_unit
+from map_samples import texts
+
+PICTURE = Image.new("RGB", (4, 4))
+
+
+def test_a_framed_panel_is_red_with_its_title() -> None:
+    figure = panels_figure([[Panel(PICTURE, "plain"), Panel(PICTURE, "marked", frame="#d62728")]], None, caption="why")
+    plain, marked = figure.axes
+    assert not plain.spines["top"].get_visible()
+    assert marked.spines["top"].get_visible()
+    assert marked.title.get_color() == "#d62728"
+    assert "why" in texts(figure)
+
+
+def test_a_bar_says_what_it_measures_and_is_not_endless() -> None:
+    bar = Bar("inferno", 0.0, 12.5, "activation")
+    figure = panels_figure([[Panel(PICTURE)]] * 5, bar)
+    figure.canvas.draw()
+    drawn = figure.axes[-1]
+    assert drawn.get_ylim() == (0.0, 12.5)
+    assert drawn.get_ylabel() == "activation"
+    assert drawn.get_position().height * figure.get_size_inches()[1] <= TALLEST_BAR
+
+
+def test_rows_are_filled_up() -> None:
+    rows = in_rows([Panel(PICTURE)] * 5, 3)
+    assert [[panel.image is not None for panel in row] for row in rows] == [[True] * 3, [True, True, False]]
+
+
+@pytest.mark.parametrize(("count", "columns"), [(3, 3), (7, 7), (17, 6), (18, 6), (19, 5), (21, 7), (25, 5)])
+def test_columns_leave_few_places_empty(count: int, columns: int) -> None:
+    assert columns_for(count) == columns
+
+
+def test_numbers_and_units_are_short() -> None:
+    texts = ["0", "0.000123", "12.3", "1,234", "-5,000", "1e+09"]
+    assert [number(v) for v in (0.0, 0.000123, 12.34, 1234.4, -5000.0, 1e9)] == texts
+    assert short_unit("layer4:7") == "layer4:7"
+    assert short_unit("features.12.expand3x3_activation:123", 20) == "…d3x3_activation:123"

@@ -1,0 +1,147 @@
+"""A model that does not run on what it is given says why in words; what passes free is kept."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import featuremaps as fm
+from featuremaps.errors import ModelError
+from featuremaps.runtime.memory_format import quickest
+from featuremaps.session import preserved
+from method_samples import Little, noise
+from snapshots import snapshot
+
+SMALL = torch.rand(1, 3, 6, 6)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, picture: Tensor, depth: Tensor) -> Tensor:
+        return self.conv(picture + depth).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda scope: scope.explain(SMALL, "saliency"),
+        lambda scope: scope.explain(SMALL, "lrp"),
+        lambda scope: scope.explain(SMALL, "occlusion"),
+        lambda scope: scope.explain(SMALL, "grad_cam", layer="features"),
+        lambda scope: scope.maps(SMALL, "features"),
+        lambda scope: scope.project(SMALL, "features.3:1"),
+        lambda scope: scope.record(SMALL, "features"),
+    ],
+)
+def test_pictures_smaller_than_the_kernel(ask: object) -> None:
+    model = torchvision.models.squeezenet1_0().eval()
+    before = snapshot(model, SMALL)
+    with pytest.raises(ModelError, match="SqueezeNet cannot run on pictures of 6×6: they are smaller than a kernel"):
+        ask(fm.Scope(model))  # type: ignore[operator]
+    assert before.differences(snapshot(model, SMALL)) == []
+
+
+@pytest.mark.parametrize("ask", [lambda s: s.explain(noise(1), "saliency"), lambda s: s.maps(noise(1), "conv")])
+def test_a_model_of_two_inputs(ask: object) -> None:
+    with pytest.raises(ModelError, match=r"Two.forward takes 2 inputs \(picture, depth\), .* Wrap it in a module"):
+        ask(fm.Scope(Two()))  # type: ignore[operator]
+
+
+def test_other_errors_of_a_model_stay_its_own() -> None:
+    class Broken(Little):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("my own")
+
+    with pytest.raises(RuntimeError, match="my own"):
+        fm.Scope(Broken()).explain(noise(1), "saliency")
+
+
+def test_weights_that_are_not_finite_are_named_before_a_unit_is_projected() -> None:
+    model = Little()
+    with torch.no_grad():
+        model.features.conv3.weight[1] = torch.nan
+    with pytest.raises(ModelError, match=r"unit features:1 has values that are not finite.*features.conv3.weight"):
+        fm.Scope(model).project(noise(1), "features:1")
+
+
+class Views(nn.Module):
+    """Reshapes by `.view`, as the tutorials' networks do, which does not take tensors with their channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv1, self.conv2, self.fc = nn.Conv2d(3, 6, 5), nn.Conv2d(6, 16, 1), nn.Linear(16 * 36, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv2(self.conv1(x).relu()).relu().view(-1, 16 * 36))
+
+
+@pytest.mark.parametrize("method", sorted(set(fm.METHODS) - {"cam", "legrad"}))
+def test_networks_that_reshape_by_view(method: str) -> None:
+    """All methods take them, and give what they give for the same network with `.flatten`."""
+
+    class Flattens(Views):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.conv2(self.conv1(x).relu()).relu().flatten(1))
+
+    pictures = noise(2, (10, 10))
+    for layer in ("conv1", "conv2"):
+        found = fm.Scope(Views().eval()).explain(pictures, method, layer=layer, target=1).tensor
+        expected = fm.Scope(Flattens().eval()).explain(pictures, method, layer=layer, target=1).tensor
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+class Viewing(nn.Module):
+    """Looks at maps with `.view`, and counts its runs."""
+
+    runs = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.runs += 1
+        return self.conv(x).view(len(x), -1)
+
+
+def test_a_model_that_refuses_channels_last_is_asked_once() -> None:
+    torch.manual_seed(0)
+    model, x = Viewing().eval(), torch.randn(2, 3, 8, 8)
+    for runs in (2, 3):
+        with preserved(model) as session:
+            found = quickest(session, lambda layout: model(x.contiguous(memory_format=layout)))
+        assert model.runs == runs
+    torch.testing.assert_close(found, model(x))
+    wanted = torch.autograd.grad(model(x.requires_grad_())[:, 1].sum(), x)[0]
+    torch.testing.assert_close(fm.Scope(model).explain(x.detach(), "saliency", target=1).tensor, wanted)
+
+
+FAULTS = """
+import resource, torch
+from featuremaps.runtime.memory_format import keep_freed_memory
+
+if {kept}:
+    keep_freed_memory()
+for turn in range(8):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(5_000_000 + 250_000 * turn)  # larger than any before, which glibc learns from too
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc learns what to keep")
+def test_freed_memory_is_kept() -> None:
+    def faults(kept: bool) -> int:
+        code = FAULTS.format(kept=kept)
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+
+    assert faults(kept=False) > 5_000, "27 MB in pages of 4 KB, fetched anew"
+    assert faults(kept=True) < 1_000

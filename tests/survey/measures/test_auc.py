@@ -1,0 +1,137 @@
+"""AUC, DeLong's variance and the Mann-Whitney test, beside counting pairs, and beside the usual libraries."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics
+
+from featuremaps.errors import SurveyError
+from featuremaps.survey.measures.auc import areas, auc
+from featuremaps.survey.measures.proportions import wilson
+
+
+def by_pairs(scores: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
+    """AUC and its variance, from the structural components of DeLong et al. 1988, eq. 4 to 6, by loops."""
+    own, rest = scores[positives], scores[~positives]
+
+    def psi(x: float, y: float) -> float:
+        return 1.0 if y < x else 0.5 if y == x else 0.0
+
+    of_own = [sum(psi(x, y) for y in rest) / len(rest) for x in own]
+    of_rest = [sum(psi(x, y) for x in own) / len(own) for y in rest]
+    area = sum(of_own) / len(own)
+    s10 = sum((v - area) ** 2 for v in of_own) / (len(own) - 1)
+    s01 = sum((v - area) ** 2 for v in of_rest) / (len(rest) - 1)
+    return area, s10 / len(own) + s01 / len(rest)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 7, 1000], ids=lambda n: f"{n} different values")
+def test_every_class_and_channel_beside_counting_pairs(levels: int) -> None:
+    random = np.random.default_rng(levels)
+    labels = np.append(random.integers(0, 4, 70), [0, 1, 2, 3, 0, 1, 2, 3])
+    values = random.integers(0, levels, (78, 5)).astype(np.float32) + (labels % 2)[:, None]
+    found = areas(values, labels, 4)
+    for channel in range(5):
+        for label in range(4):
+            area, variance = by_pairs(values[:, channel], labels == label)
+            assert found.values[label, channel] == pytest.approx(area, abs=1e-12)
+            assert found.variances[label, channel] == pytest.approx(variance, abs=1e-12)
+
+
+def test_beside_sklearn_and_scipy() -> None:
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 3, 500)
+    values = (random.normal(0, 1, (500, 4)) + 0.4 * labels[:, None]).round(1)
+    found = areas(values, labels, 3)
+    for channel in range(4):
+        for label in range(3):
+            own, rest = values[labels == label, channel], values[labels != label, channel]
+            test = stats.mannwhitneyu(own, rest, method="asymptotic", use_continuity=False)
+            assert found.p_values[label, channel] == pytest.approx(test.pvalue, rel=1e-9)
+            expected = metrics.roc_auc_score(labels == label, values[:, channel])
+            assert found.values[label, channel] == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_score_is_the_same_as_a_column() -> None:
+    random = np.random.default_rng(1)
+    positives = random.random(60) < 0.3
+    scores = random.normal(0, 1, 60) + positives
+    found = auc(scores, positives)
+    area, variance = by_pairs(scores, positives)
+    reach = 1.959963984540054 * variance**0.5
+    assert found.value == pytest.approx(area)
+    assert found.interval == pytest.approx((area - reach, min(1.0, area + reach)))
+    assert str(found).startswith(f"{area:.3f} (95 % interval ")
+
+
+def test_laws() -> None:
+    """Any rising function of the scores changes nothing; minus the scores mirrors the area."""
+    random = np.random.default_rng(2)
+    positives = random.random(40) < 0.5
+    scores = random.normal(0, 1, 40).round(1)
+    plain, bent, mirrored = (auc(s, positives) for s in (scores, np.exp(scores), -scores))
+    assert bent == plain
+    assert mirrored.value == pytest.approx(1 - plain.value)
+    assert mirrored.interval == pytest.approx((1 - plain.interval.high, 1 - plain.interval.low))
+    assert mirrored.p_value == pytest.approx(plain.p_value)
+
+
+def test_values_that_float16_holds_are_ranked_alike() -> None:
+    """Negative ones, both zeros, infinities and the smallest steps, beside the same ranks in whole numbers."""
+    random = np.random.default_rng(4)
+    known = np.array([-np.inf, -65504, -1.5, -1, -6e-8, -0.0, 0.0, 6e-8, 1, 1.001, 65504, np.inf]).astype(np.float16)
+    values = known[random.integers(0, 12, 200)].astype(np.float32)
+    labels = random.integers(0, 3, 200)
+    ranks = np.unique(values, return_inverse=True)[1] + 1e5 + 0.1
+    expected, found = areas(ranks[:, None], labels, 3), areas(values[:, None], labels, 3)
+    assert found.values.tolist() == expected.values.tolist()
+    assert found.variances.tolist() == expected.variances.tolist()
+    assert found.p_values.tolist() == expected.p_values.tolist()
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    """Two normal distributions √2 apart have the AUC Φ(1) = 0.841."""
+    random = np.random.default_rng(0)
+    positives = np.arange(90) < 30
+    scores = random.normal(0, 1, (90, 1500)) + np.where(positives, 2**0.5, 0.0)[:, None]
+    low, high = areas(scores, positives.astype(int), 2).intervals()
+    assert 0.92 < ((low[1] <= 0.8413) & (high[1] >= 0.8413)).mean() < 0.97
+
+
+def test_where_delong_says_nothing_the_interval_is_wilsons() -> None:
+    apart = auc(np.arange(10.0), np.arange(10) >= 6)
+    assert apart.value == 1.0
+    assert apart.interval == pytest.approx(wilson(4, 4))
+    alike = auc(np.zeros(10), np.arange(10) >= 6)
+    assert (alike.value, alike.p_value) == (0.5, 1.0)
+    assert alike.interval == pytest.approx(wilson(2, 4))
+    single = auc(np.arange(5.0), np.array([False, False, True, False, False]))
+    assert single.interval == pytest.approx(wilson(0.5, 1))
+
+
+def test_a_class_without_pictures_or_with_all_of_them_has_no_area() -> None:
+    found = areas(np.arange(4.0)[:, None], np.zeros(4, np.int64), 2)
+    assert np.isnan(found.values).all()
+    assert np.isnan(found.p_values).all()
+    assert np.isnan(found.intervals()[0]).all()
+
+
+def test_no_warning_and_no_overflow_with_many_pictures() -> None:
+    """200,000 pictures: products of counts pass 2³¹, their squares 2⁵³."""
+    labels = np.arange(200_000) % 2
+    values = np.arange(200_000, dtype=np.float32)[:, None]
+    found = areas(values, labels, 2)
+    assert found.values[1, 0] == pytest.approx(0.5, abs=1e-5)
+    # The two are uniform on the same range: Var = (1/12) / m + (1/12) / n.
+    assert found.variances[1, 0] == pytest.approx(1 / 6 / 100_000, rel=1e-3)
+
+
+def test_what_cannot_be_ranked() -> None:
+    with pytest.raises(SurveyError, match="none of the 3 pictures is positive, so nothing can be told apart"):
+        auc(np.zeros(3), np.zeros(3, bool))
+    with pytest.raises(SurveyError, match="none of the 3 pictures is negative"):
+        auc(np.zeros(3), np.ones(3, bool))
+    with pytest.raises(SurveyError, match=r"1 of 2 scores are not numbers \(NaN\)"):
+        auc(np.array([0.0, np.nan]), np.array([True, False]))
+    with pytest.raises(SurveyError, match="channel 1 of those given has values that are not numbers"):
+        areas(np.array([[0.0, np.nan], [0.0, 1.0]]), np.array([0, 1]), 2)

@@ -1,0 +1,15 @@
+"""What `import featuremaps` does not load, so that it takes little longer than `import torch`."""
+
+import subprocess
+import sys
+
+
+def test_libraries_that_few_questions_need_are_imported_when_used() -> None:
+    """Neither torch nor torchvision imports them, and each takes a second or so."""
+    program = """
+import sys
+import featuremaps
+print([name for name in ("scipy", "sklearn", "skimage", "pandas", "altair") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
