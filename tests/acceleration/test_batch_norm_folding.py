@@ -233,6 +233,22 @@ def test_a_model_that_takes_another_way_in_the_next_session(late: Callable[..., 
         torch.testing.assert_close(twice(model, x)[0][1], wanted)
 
 
+@pytest.mark.parametrize("late", [used_before, lambda net, x, y: net.other(y), lambda net, x, y: y])
+def test_a_model_that_takes_another_way_in_its_next_run(late: Callable[..., Tensor]) -> None:
+    """It says so by what it leaves on itself, and is not folded."""
+
+    def turns(net: Net, x: Tensor, y: Tensor) -> Tensor:
+        net.flip = not net.flip
+        return alone(net, x, y) if net.flip else late(net, x, y)
+
+    torch.manual_seed(0)
+    model, x = lively(Net(turns)).double(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        wanted = [model(x), model(x)]
+    for found, expected in zip(twice(model, x)[0], wanted, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("module", ["conv", "norm"])
 @pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
 def test_what_the_user_hooks_onto_is_not_folded(module: str, kind: str) -> None:

@@ -1,8 +1,8 @@
 """Batch norms folded into the convolutions before them, around runs that a session makes many of.
 
 A batch norm in evaluation mode scales and shifts each channel by constants, so a convolution with other weights gives
-the same, to rounding. Weights stay where they are: while folded, the convolution's `forward` is that of a fused copy,
-and the batch norm's hands on its input. A trace by `torch.fx` shows where nothing else sees what lies between.
+the same, to rounding. While folded, the convolution's `forward` is that of a fused copy, and the batch norm's hands on
+its input; weights stay where they are. A trace by `torch.fx` shows where nothing else sees what lies between.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -36,15 +36,10 @@ def batch_norms_folded(session: Session, looked_at: Iterable[str] = ()) -> Itera
     with ExitStack() as undo:
         for conv, norm, fused in _FUSED[session]:
             if conv not in apart and _untouched(conv) and _untouched(norm):
-                for module, forward in ((conv, fused.forward), (norm, _handed_on)):
+                for module, forward in ((conv, fused.forward), (norm, nn.Identity().forward)):
                     undo.callback(vars(module).pop, "forward", None)
                     vars(module)["forward"] = forward
         yield
-
-
-def _handed_on(input: Tensor) -> Tensor:
-    """A batch norm's `forward` that leaves its work to the convolution before it."""
-    return input
 
 
 def _fused(model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module, nn.Module]]:
@@ -54,10 +49,11 @@ def _fused(model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module, nn.Module]]
             trace = traced(model)
     except Exception:  # anything that a model raises when it meets a symbol
         return
-    calls = Counter(node.target for node in trace.graph.nodes if node.op == "call_module")
+    nodes = () if trace.leaves_something else trace.graph.nodes  # the next run may then take another way
+    calls = Counter(node.target for node in nodes if node.op == "call_module")
     modules = dict(model.named_modules(prefix=ROOT[:-1]))
     read = {ROOT + name.rpartition(".")[0] for name in trace.live.values()}  # their weights, or written to
-    for node in trace.graph.nodes:
+    for node in nodes:
         names = [node.target, *(user.target for user in node.users)]
         pair: list[Any] = [modules[name] for name in names if calls[name] == 1 and name not in read]
         if len(names) == len(pair) == 2 and all(map(_untouched, pair)) and _can_be_fused(*pair):

@@ -1,6 +1,6 @@
 """A model's forward pass as a graph, traced symbolically by `torch.fx`, with the output of every layer marked.
 
-The graph holds names, never weights: whoever runs it reads them from the live model. `exporting` makes the same
+The graph holds names, never weights: whoever runs it reads them from the live model. `export_trace` makes the same
 kind of graph by another road.
 """
 
@@ -29,6 +29,7 @@ class Trace:
     `input` is the node that stands for the pictures, `live` names the parameter, buffer or attribute that a node
     stands for, `constants` gives the value of others. `layers[name][call]` is a layer's output in that call, with
     nodes in the place of tensors. The output node collects the model's outputs; containers may have changed type.
+    `leaves_something`: the pass sets attributes of the model (`self.runs += 1`), so that the next may differ.
     """
 
     graph: fx.Graph
@@ -36,6 +37,7 @@ class Trace:
     live: Mapping[fx.Node, str]
     constants: Mapping[fx.Node, Any]
     layers: Mapping[str, Sequence[Any]]
+    leaves_something: bool = False
 
 
 class Entry(nn.Module):
@@ -66,14 +68,20 @@ def traced(model: nn.Module, opened: frozenset[str] = frozenset()) -> Trace:
     tracer = _Tracer(model, opened)
     entry = Entry(model)
     with _TRACING, without_hooks(model), attributes_kept(model):
+        before = {module: dict(vars(module)) for module in model.modules()}
         graph = tracer.trace(entry)
+        leaves_something = any(_changed(vars(module), attributes) for module, attributes in before.items())
     live, constants = {}, {}
     for node in graph.nodes:
         if node.op == "get_attr" and str(node.target).startswith(ROOT):
             live[node] = str(node.target).removeprefix(ROOT)
         elif node.op == "get_attr":
             constants[node] = getattr(entry, str(node.target))
-    return Trace(graph, next(iter(graph.nodes)), live, constants, tracer.calls)
+    return Trace(graph, next(iter(graph.nodes)), live, constants, tracer.calls, leaves_something)
+
+
+def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    return len(now) != len(before) or any(now[name] is not before.get(name) for name in now)
 
 
 def leaves_around(model: nn.Module, layer: str) -> frozenset[str]:
