@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from featuremaps.survey.analysis.specialists import specialists
+from featuremaps.survey.storage.reader import StoredSurvey
 
 ROWS, BLOCKS, CHANNELS, CLASSES = 10_000, 10, 2048, 1000
 path = Path(sys.argv[1]) / "block.npy"
@@ -26,10 +27,12 @@ del made
 labels = random.integers(0, CLASSES, ROWS * BLOCKS)
 
 
-class Stored:
-    layers = {"layer": SimpleNamespace(channels=CHANNELS)}
+class MadeUp(StoredSurvey):
     classes = tuple(map(str, range(CLASSES)))
     pictures = SimpleNamespace(labels=labels)
+
+    def layer_of(self, name=None):
+        return SimpleNamespace(name="layer", channels=CHANNELS)
 
     def blocks(self, layer, pool):
         block = np.load(path, mmap_mode="r")
@@ -40,7 +43,7 @@ class Stored:
             yield rows, values
 
 
-found = specialists(Stored(), per_image=25, per_class=1)
+found = specialists(MadeUp(path, None), per_image=25, per_class=1)
 own = sum(found[number].channels == (number,) for number in range(CLASSES))
 # Not ru_maxrss, which a new program inherits from the one that started it.
 peak = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM")) / 2**20
