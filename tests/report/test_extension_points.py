@@ -1,5 +1,7 @@
 """Extension points: one of each in a temporary package is found, listed, run and shown."""
 
+import ast
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_surveys import made_up
 
 import featuremaps as fm
 from featuremaps.draw.canvas_registry import CANVASES
@@ -16,6 +19,8 @@ from featuremaps.registry import Registry
 from featuremaps.report.data import SECTIONS, Provenance, ReportData
 from featuremaps.report.html import render
 from featuremaps.sources import SOURCES
+from featuremaps.survey.analysis.question import QUESTIONS
+from featuremaps.survey.survey import Survey
 from method_samples import Little, noise
 
 ENTRIES = {
@@ -65,6 +70,17 @@ class FlatCanvas:
         """The colour at every pixel."""
         return parameters[0].sigmoid().expand(-1, -1, *shape[1:])
 ''',
+    "quiet": '''"""A question about silence."""
+
+from featuremaps.survey.analysis.question import question
+
+
+@question
+def quiet(survey, layer=None, *, below=0.0):
+    """The channels that are nowhere above a value."""
+    layer = survey.layer_of(layer).name
+    return (survey.vectors(layer, "max").max(0) <= below).nonzero()[0].tolist()
+''',
     "greeting": '''"""A section of a sentence."""
 
 from dataclasses import dataclass
@@ -105,7 +121,7 @@ def extensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
     for name, text in ENTRIES.items():
         (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    registries = (fm.METHODS, SOURCES, CANVASES, SECTIONS)
+    registries = (fm.METHODS, SOURCES, CANVASES, QUESTIONS, SECTIONS)
     before = [set(registry) for registry in registries]
     yield {name: import_module(f"my_extensions.{name}") for name in ENTRIES}
     for registry, known in zip(registries, before, strict=True):
@@ -134,6 +150,24 @@ def test_a_source_is_one_file() -> None:
 def test_a_canvas_is_one_file() -> None:
     drawing = fm.Scope(Little()).draw("features:1", canvas="flat", steps=2, size=16)[0]
     assert float(drawing.picture.flatten(1).std(1).max()) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.usefixtures("extensions")
+def test_a_question_is_one_file() -> None:
+    survey = made_up([[0, 1, 0], [0, 0, 3]], [0, 1], ["a", "b"])
+    assert survey.quiet() == [0]
+    assert survey.quiet(below=1) == [0, 1]
+    assert {"quiet", "specialists", "layers"} <= set(dir(survey))
+    with pytest.raises(AttributeError, match=r"a survey has no 'quiete'\. Did you mean 'quiet'\?"):
+        _ = survey.quiete
+
+
+def test_editors_know_every_question_of_ours() -> None:
+    source = ast.parse(inspect.getsource(Survey)).body[0]
+    told = next(
+        node for node in ast.walk(source) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    assert {ast.unparse(line.targets[0]) for line in told.body if isinstance(line, ast.Assign)} == set(QUESTIONS)
 
 
 def test_a_section_is_two_files(extensions: dict[str, Any]) -> None:

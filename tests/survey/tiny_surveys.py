@@ -4,7 +4,7 @@ Values are rounded to half precision first: that is what a survey keeps of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -179,6 +179,11 @@ def survey_of_scope(scope: fm.Scope, pictures: object, layers: Sequence[str], la
         input_size=tuple(seen[0].input.shape[1:]),
         **more,
     )
+
+
+def of_model(survey: Survey, model: nn.Module) -> Survey:
+    """The survey as it is when opened with a model."""
+    return replace(survey, studied=StudiedModel(model))
 
 
 @cache

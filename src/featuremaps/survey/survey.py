@@ -1,37 +1,35 @@
-"""A survey as an object that answers questions of it: its verbs, each a thin call of a function beside its noun."""
+"""A survey as an object: its tables, and the questions that are registered as its verbs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from featuremaps.errors import OptionError, SurveyError
+from featuremaps.errors import SurveyError, did_you_mean
 from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.analysis.question import QUESTIONS
 from featuremaps.survey.storage.fingerprint import check_made_with
 from featuremaps.survey.storage.manifest import read_manifest
-from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
 
 if TYPE_CHECKING:
-    from featuremaps.survey.analysis.channel_sums import Sums
-    from featuremaps.survey.analysis.confusion import Confusion
-    from featuremaps.survey.analysis.detector import Detector, ScoringRule
-    from featuremaps.survey.analysis.fit_detector import ThresholdRule
-    from featuremaps.survey.analysis.mistakes import Mistakes
-    from featuremaps.survey.analysis.separation import Separation
-    from featuremaps.survey.analysis.specialists import Specialists
-    from featuremaps.survey.analysis.top_pictures import TopPictures, Which
+    from featuremaps.survey.analysis.channel_sums import sums
+    from featuremaps.survey.analysis.confusion import confusion
+    from featuremaps.survey.analysis.fit_detector import detector
+    from featuremaps.survey.analysis.mistakes import mistakes
+    from featuremaps.survey.analysis.separation import separation
+    from featuremaps.survey.analysis.specialists import specialists
+    from featuremaps.survey.analysis.top_pictures import top_pictures
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Survey(StoredSurvey):
-    """What every channel of some layers did over a whole dataset, on disk. `classes` are the labels' names, in order.
+    """What every channel of some layers did over a whole dataset, on disk, and the questions one can ask of it.
 
-    `layer` may be left out of a question where only one was surveyed. With an `studied`, the model it was made of,
-    places are framed in the original pictures and detectors can run.
+    `classes` are the labels' names, in order. A question such as `survey.separation()` is a function that is marked
+    `@question`, and `dir(survey)` lists them; `layer` may be left out where only one was surveyed. With `studied`, the
+    model it was made of, places are framed in the original pictures and detectors can run.
     """
-
-    studied: StudiedModel | None = field(default=None, repr=False)
 
     def made_of(self, studied: StudiedModel) -> "Survey":
         """The same survey, with the model it was made of; `SurveyError` where that is another one."""
@@ -46,100 +44,24 @@ class Survey(StoredSurvey):
             return self
         return replace(self, manifest=replace(self.manifest, model_classes=names))
 
-    def top_pictures(
-        self, unit: str, n: int = 9, which: "Which" = "strongest", *, label: str | int | None = None, maps: bool = False
-    ) -> "TopPictures":
-        """The pictures in which a unit is strongest, weakest, or evenly spread between; of one class with `label`.
+    if TYPE_CHECKING:  # for editors; the register is what counts
+        top_pictures = top_pictures
+        specialists = specialists
+        separation = separation
+        sums = sums
+        detector = detector
+        confusion = confusion
+        mistakes = mistakes
 
-        Cut to what the unit sees, where the model is known; with `maps`, which runs it, the unit's map over each.
-        `OptionError` for `maps` of a survey that was opened without its model.
-        """
-        from featuremaps.survey.analysis.top_pictures import top_pictures
+    def __getattr__(self, name: str) -> Any:
+        """A question, asked of this survey."""
+        if name.startswith("_") or name not in QUESTIONS:
+            near = "" if name.startswith("_") else did_you_mean(name, dir(self))
+            raise AttributeError(f"a survey has no {name!r}.{near}")
+        return MethodType(QUESTIONS[name], self)
 
-        if maps and self.studied is None:
-            raise OptionError(
-                "maps=True runs the model on the pictures, and this survey was opened without it. Open it with its "
-                f"model: scope.open_survey({str(self.path)!r})."
-            )
-        known = self.studied.preprocessing if self.studied else None
-        return top_pictures(
-            self, unit, n, which, label=label, studied=self.studied if maps else None, preprocessing=known
-        )
-
-    def specialists(
-        self,
-        layer: str | None = None,
-        *,
-        per_image: int = 25,
-        per_class: int = 25,
-        unique: bool = True,
-        by: Pooling = "mean",
-    ) -> "Specialists":
-        """For each class the channels most often among its pictures' strongest, less what other classes share."""
-        from featuremaps.survey.analysis.specialists import specialists
-
-        return specialists(self, layer, per_image=per_image, per_class=per_class, unique=unique, by=by)
-
-    def separation(self, layer: str | None = None, *, by: Pooling = "mean", level: float = 0.95) -> "Separation":
-        """How well each channel separates each class from the rest: areas under the curve, with intervals."""
-        from featuremaps.survey.analysis.separation import separation
-
-        return separation(self, layer, by=by, level=level)
-
-    def sums(
-        self,
-        channels_by_class: "Mapping[str, Sequence[int]] | Specialists | None" = None,
-        layer: str | None = None,
-        *,
-        by: Pooling = "mean",
-    ) -> "Sums":
-        """For every picture the summed activation of each class's channels.
-
-        If none are given, the (at most 25) channels that separate a class beyond chance, or the best one alone, as a
-        detector takes them; where only one class has pictures, its specialists. `sums(survey.specialists())` is the
-        article's procedure.
-        """
-        from featuremaps.survey.analysis.channel_sums import own_channels, sums
-        from featuremaps.survey.analysis.specialists import Specialists
-
-        if channels_by_class is None:
-            channels_by_class = own_channels(self, layer, by)
-        groups = channels_by_class.channels if isinstance(channels_by_class, Specialists) else channels_by_class
-        return sums(self, groups, layer, by=by)
-
-    def detector(
-        self,
-        label: str | int,
-        channels: Sequence[int] | None = None,
-        *,
-        rule: "ScoringRule" = "sum",
-        threshold: "ThresholdRule" = "youden",
-        layer: str | None = None,
-        by: Pooling = "mean",
-        most: int = 25,
-    ) -> "Detector":
-        """A detector of one class from its channels alone, with a threshold chosen on this survey's pictures.
-
-        `threshold` is "youden", {"false_alarm": x}, {"recall": x} or a score. Try it on others with `.test(survey)`.
-        """
-        from featuremaps.survey.analysis.fit_detector import detector
-
-        model = self.studied.model if self.studied else None
-        return detector(
-            self, label, channels, rule=rule, threshold=threshold, layer=layer, pooling=by, model=model, most=most
-        )
-
-    def confusion(self, *, names: Mapping[str, str] | None = None) -> "Confusion":
-        """The model's own predictions against the labels; `names` maps labels to outputs that are called otherwise."""
-        from featuremaps.survey.analysis.confusion import confusion
-
-        return confusion(self, names=names)
-
-    def mistakes(self, sums: "Sums | None" = None, *, names: Mapping[str, str] | None = None) -> "Mistakes":
-        """The pictures that the model calls wrongly, and with `sums` which class's channels were louder."""
-        from featuremaps.survey.analysis.mistakes import mistakes
-
-        return mistakes(self, sums, names=names)
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *QUESTIONS})
 
 
 def open_survey(path: str | Path, dataset: Any = None, studied: StudiedModel | None = None) -> Survey:

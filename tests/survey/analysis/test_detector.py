@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_surveys import drawn, survey_of_demo
+from tiny_surveys import drawn, of_model, survey_of_demo
 from torch import nn
 
 import featuremaps as fm
@@ -160,7 +160,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     source, inputs = survey_of_demo("demo-fixed", "photograph"), drawn("photograph")[0][:8]
     model = demo.network("demo-fixed")
     for rule in ("sum", "single", "logistic"):
-        made = detector(source, "scissors", rule=rule, layer="layer4", model=model)
+        made = detector(of_model(source, model), "scissors", rule=rule, layer="layer4")
         folder = made.save(tmp_path / rule)
         assert sorted(path.name for path in folder.iterdir()) == ["detector.json", "detector.safetensors"]
         assert sum(path.stat().st_size for path in folder.iterdir()) < 5000
@@ -180,7 +180,8 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
     model = demo.network("demo-fixed")
-    folder = detector(survey_of_demo("demo-fixed", "photograph"), "hammer", layer="layer4", model=model).save(tmp_path)
+    source = of_model(survey_of_demo("demo-fixed", "photograph"), model)
+    folder = detector(source, "hammer", layer="layer4").save(tmp_path)
     with pytest.raises(SurveyError, match=r"made for SmallResNet with 256,163 parameters \(weights .*another model"):
         Detector.load(folder, demo.network("demo"))
     trained = demo.network("demo-fixed")
@@ -278,7 +279,7 @@ def test_what_cannot_be_is_said() -> None:
 
 def test_new_pictures_score_as_the_survey_said() -> None:
     source, inputs = survey_of_demo("demo-fixed", "photograph"), drawn("photograph")[0]
-    found = detector(source, "scissors", layer="layer4", model=demo.network("demo-fixed"))
+    found = detector(of_model(source, demo.network("demo-fixed")), "scissors", layer="layer4")
     scores = found(inputs).numpy()
     tested = found.test(source)
     np.testing.assert_allclose(scores, tested.scores, rtol=2e-3, atol=2e-3)  # the survey keeps float16

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_surveys import made_up, survey_of_demo
+from tiny_surveys import made_up, of_model, survey_of_demo
 
 from featuremaps import demo
 from featuremaps.errors import FeatureMapsWarning, LayerNotFoundError, OptionError, SurveyError
@@ -141,7 +141,7 @@ def test_what_a_survey_cannot_give_is_said() -> None:
     with unchecked():
         assert detector(survey, np.int64(1)).origin.label == "dog"
     with unchecked(), pytest.raises(OptionError, match=r"by='median' is not known; choose 'mean', 'max'"):
-        detector(survey, "dog", pooling="median")
+        detector(survey, "dog", by="median")
     with unchecked(), pytest.raises(OptionError, match="rule='average' is not known"):
         detector(survey, "dog", rule="average")
     values = survey.vectors("conv")
@@ -161,7 +161,7 @@ def test_a_detector_belongs_to_the_model_that_was_surveyed() -> None:
     with pytest.raises(SurveyError, match=r"'demo-photograph' was made with another model .* than this detector"):
         found.test(other)
     with pytest.raises(SurveyError, match="'demo-photograph' was made with another model than the SmallResNet with"):
-        detector(other, "hammer", [1, 2], layer="layer4", model=demo.network("demo-fixed"))
+        detector(of_model(other, demo.network("demo-fixed")), "hammer", [1, 2], layer="layer4")
     assert found.on(demo.network("demo-fixed")).model is not None
     with pytest.raises(SurveyError, match="was made for a model"):
         found.on(demo.network("demo"))

@@ -75,8 +75,9 @@ def test_places_and_crops_are_those_of_projecting(
 ) -> None:
     """With the model every picture has its place; without, those the survey kept; both are where projecting looks."""
     (expected,) = real_scope(shared).project(photographs, f"{LAYER}:17", most=8).units
-    run = top_pictures(survey, f"{LAYER}:17", 8, studied=studied)
-    kept = top_pictures(survey, f"{LAYER}:17", 5, preprocessing=studied.preprocessing)
+    survey = replace(survey, studied=studied)
+    run = top_pictures(survey, f"{LAYER}:17", 8, maps=True)
+    kept = top_pictures(survey, f"{LAYER}:17", 5)
     for found in (run, kept):
         for one, projected in zip(found, expected, strict=False):
             assert one.name == projected.seen.picture.name
@@ -141,7 +142,7 @@ def test_maps_need_the_model(tmp_path: Path) -> None:
 
 
 def test_the_figure_has_crops_wholes_and_maps(survey: Survey, studied: StudiedModel, tmp_path: Path) -> None:
-    found = top_pictures(survey, f"{LAYER}:17", 2, studied=studied)
+    found = top_pictures(replace(survey, studied=studied), f"{LAYER}:17", 2, maps=True)
     written = texts(found.figure())
     for words in ("what it sees", "where", "its map", "activation", "the 2 strongest of 20 pictures"):
         assert words in written
@@ -179,7 +180,7 @@ def test_a_frame_of_one_pixel_is_seen(size: tuple[int, int], corner: tuple[float
 def test_the_model_comes_back(survey: Survey, studied: StudiedModel) -> None:
     inputs = studied.blank()
     before = snapshot(studied.model, inputs)
-    top_pictures(survey, f"{LAYER}:1", 2, studied=studied)
+    top_pictures(replace(survey, studied=studied), f"{LAYER}:1", 2, maps=True)
     assert before.differences(snapshot(studied.model, inputs)) == []
 
 

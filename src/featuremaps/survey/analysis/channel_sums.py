@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from featuremaps.errors import OptionError, SurveyError, check_choice, did_you_mean
 from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.analysis.separation import separation
-from featuremaps.survey.analysis.specialists import specialists
+from featuremaps.survey.analysis.specialists import Specialists, specialists
 from featuremaps.survey.charts.sums import GROUPS, sums_charts
 from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.channel_sums import ClassPictures, distributions_figure, index_figure
@@ -125,19 +126,26 @@ class Sums:
         return png_of(self.figure())
 
 
+@question
 def sums(
     survey: StoredSurvey,
-    channels_by_class: Mapping[str, Sequence[int]],
+    channels_by_class: Mapping[str, Sequence[int]] | Specialists | None = None,
     layer: str | None = None,
     *,
     by: Pooling = "mean",
 ) -> Sums:
-    """For every picture the summed activation of each group of channels, such as `specialists(…).channels`.
+    """For every picture the summed activation of each class's channels, or of any named group of channels.
 
-    Only the columns named are read, some at a time. A group without channels sums to 0. Raises `OptionError` for a
-    channel that does not exist, `SurveyError` where no group is given.
+    If none are given, the (at most 25) channels that separate a class beyond chance, or the best one alone, as a
+    detector takes them; where only one class has pictures, its specialists. `sums(survey.specialists())` is the
+    article's procedure. Only the columns named are read, some at a time. A group without channels sums to 0. Raises
+    `OptionError` for a channel that does not exist, `SurveyError` where no group is given.
     """
     check_choice("by", by, get_args(Pooling))
+    if channels_by_class is None:
+        channels_by_class = _own_channels(survey, layer, by)
+    elif isinstance(channels_by_class, Specialists):
+        channels_by_class = channels_by_class.channels
     layer = survey.layer_of(layer).name
     if not channels_by_class:
         raise SurveyError("no channels to sum: give a name and its channels, {'cat': [3, 17]}, for each group.")
@@ -164,7 +172,7 @@ def sums(
     )
 
 
-def own_channels(survey: StoredSurvey, layer: str | None = None, by: Pooling = "mean") -> dict[str, tuple[int, ...]]:
+def _own_channels(survey: StoredSurvey, layer: str | None, by: Pooling) -> dict[str, tuple[int, ...]]:
     """For each class the channels that separate it beyond chance, or the best one alone where none does.
 
     Where only one class has pictures, its specialists.

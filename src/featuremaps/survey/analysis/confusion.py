@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from featuremaps.errors import SurveyError, did_you_mean
 from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.confusion import confusion_figure
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -82,6 +83,7 @@ class Confusion:
         return png_of(self.figure())
 
 
+@question
 def confusion(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> Confusion:
     """The model's own predictions against the labels; see `answers` for how names are matched."""
     found = answers(survey, names=names)

@@ -20,6 +20,7 @@ from featuremaps.survey.analysis.detector import (
     check_channels,
     checked_channels,
 )
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.measures.auc import areas, auc
 from featuremaps.survey.measures.logistic_regression import fit_logistic, fit_platt
 from featuremaps.survey.measures.proportions import counts_at
@@ -34,6 +35,7 @@ COLUMNS = 256
 LARGEST = float(np.finfo(np.float32).max)  # scores are float32
 
 
+@question
 def detector(
     survey: StoredSurvey,
     label: str | int,
@@ -42,31 +44,30 @@ def detector(
     rule: ScoringRule = "sum",
     threshold: ThresholdRule = "youden",
     layer: str | None = None,
-    pooling: Pooling = "mean",
-    model: nn.Module | None = None,
+    by: Pooling = "mean",
     most: int = MOST,
     strength: float = 1.0,
 ) -> Detector:
     """A detector of the class `label`, fitted to a survey's labelled pictures.
 
     `channels` are those given, else the (at most `most`) channels of the layer that separate the class beyond chance;
-    the layer may be left out where only one was
-    surveyed. "sum" adds them up, "single" takes one, "logistic" weights them by a
-    logistic regression with L2 penalty `strength` on standardised channels. `threshold` is "youden", {"false_alarm":
-    0.05}, {"recall": 0.9} or a score. With `model` it also scores new pictures. Its shares on these pictures, which it
-    was chosen on, flatter it: `test` it on others.
+    the layer may be left out where only one was surveyed. "sum" adds them up, "single" takes one, "logistic" weights
+    them by a logistic regression with L2 penalty `strength` on standardised channels. `threshold` is "youden",
+    {"false_alarm": 0.05}, {"recall": 0.9} or a score. Where the survey's model is known it also scores new pictures.
+    Its shares on these pictures, which it was chosen on, flatter it: `test` it on others.
     """
     check_choice("rule", rule, get_args(ScoringRule))
-    check_choice("by", pooling, get_args(Pooling))  # what the survey's verb calls it
+    check_choice("by", by, get_args(Pooling))
+    model = survey.studied.model if survey.studied else None
     labels, layer = class_labels(survey, label), survey.layer_of(layer).name
     _check_model(survey, model)
     if channels is None:
-        chosen = best_channels(survey, labels, layer, pooling, 1 if rule == "single" else most, rule == "logistic")
+        chosen = best_channels(survey, labels, layer, by, 1 if rule == "single" else most, rule == "logistic")
     else:
         chosen = checked_channels(channels, layer)
         check_channels(chosen, survey.layers[layer].channels, layer)
-    vectors = survey.vectors(layer, pooling, chosen)[labels.rows]
-    fit: dict[str, Any] = {"rule": rule, "pooling": pooling}
+    vectors = survey.vectors(layer, by, chosen)[labels.rows]
+    fit: dict[str, Any] = {"rule": rule, "pooling": by}
     if rule == "logistic":
         weights, bias = fit_logistic(vectors, labels.positives, strength)
         fit |= {"weights": weights.tolist(), "bias": bias}

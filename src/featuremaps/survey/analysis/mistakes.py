@@ -14,6 +14,7 @@ from featuremaps.plotting.files import file_name, png_of
 from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.confusion import answers
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.storage.reader import StoredSurvey
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Mistakes(Sequence[Mistake]):
         return png_of(self.figure())
 
 
+@question
 def mistakes(survey: StoredSurvey, sums: Sums | None = None, *, names: Mapping[str, str] | None = None) -> Mistakes:
     """The pictures that the model calls wrongly, the most certain first.
 

@@ -234,7 +234,7 @@ class _Model:
     def standing(self, label: str) -> Standing:
         """The model's own channels for a class as a detector, tested."""
         chosen, proven = self._channels(label)
-        found = detector(self.source, label, chosen, layer=self.layer, pooling=self.pooling)
+        found = detector(self.source, label, chosen, layer=self.layer, by=self.pooling)
         tested = None if self.target is None else found.test(self.target)
         return Standing(self.name, label, found, found.test(self.source), tested, proven)
 

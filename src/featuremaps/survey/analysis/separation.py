@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from featuremaps.errors import OptionError, SurveyError, check_choice
 from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.separation import ClassPanel, separation_figure
 from featuremaps.survey.measures.auc import Areas, Separating, areas
 from featuremaps.survey.measures.proportions import Interval
@@ -118,6 +119,7 @@ class Separation:
         return Separating(channel, f"{self.layer}:{channel}", area, interval, p_value)
 
 
+@question
 def separation(
     survey: StoredSurvey, layer: str | None = None, *, by: Pooling = "mean", level: float = 0.95
 ) -> Separation:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from featuremaps.errors import OptionError, SurveyError, check_choice
 from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.specialists import ClassRow, specialists_figure
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -127,6 +128,7 @@ class Specialists:
         }
 
 
+@question
 def specialists(
     survey: StoredSurvey,
     layer: str | None = None,

@@ -26,6 +26,7 @@ from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.top_pictures import ShownPicture, framed, top_pictures_figure
 from featuremaps.survey.storage.manifest import SurveyedLayer
 from featuremaps.survey.storage.pooled import End
@@ -167,6 +168,7 @@ def _shown(picture: TopPicture, peak: float, scale: Scale) -> ShownPicture:
 WORDS = {"strongest": "strongest", "weakest": "weakest", "spread": "spread from the strongest to the weakest,"}
 
 
+@question
 def top_pictures(
     survey: StoredSurvey,
     unit: str,
@@ -174,16 +176,20 @@ def top_pictures(
     which: Which = "strongest",
     *,
     label: str | int | None = None,
-    studied: StudiedModel | None = None,
-    preprocessing: Preprocessing | None = None,
+    maps: bool = False,
 ) -> TopPictures:
     """The `n` pictures in which a unit's largest activation is highest, lowest, or evenly spread between by rank.
 
-    With `label` only pictures of that class. `preprocessing` tells where the model's input lies in the original, so
-    that places can be framed and cut. With an `studied` the model is run on the pictures shown: their maps, and places
-    that the survey did not keep. Equally strong pictures come in order. Raises `LayerNotFoundError` for a unit that
-    does not exist, `SurveyError` for a class that does not exist or has no pictures.
+    With `label` only pictures of that class. Where the survey's model is known, places are framed and cut to what the
+    unit sees; with `maps` it is run on the pictures shown: their maps, and places that the survey did not keep. Equally
+    strong pictures come in order. Raises `LayerNotFoundError` for a unit that does not exist, `SurveyError` for a class
+    that does not exist or has no pictures, `OptionError` for `maps` of a survey that was opened without its model.
     """
+    if maps and survey.studied is None:
+        raise OptionError(
+            "maps=True runs the model on the pictures, and this survey was opened without it. Open it with its "
+            f"model: scope.open_survey({str(survey.path)!r})."
+        )
     if which not in get_args(Which):
         near = did_you_mean(str(which), get_args(Which))
         raise OptionError(f"which={which!r} is not known; choose 'strongest', 'weakest' or 'spread'.{near}")
@@ -193,12 +199,11 @@ def top_pictures(
     layer = info.name
     name, candidates = _candidates(survey, label)
     rows, values, places = _chosen(survey, layer, channel, n, which, candidates if label is not None else None)
-    if preprocessing is None and studied is not None:
-        preprocessing = studied.preprocessing
+    preprocessing = survey.studied.preprocessing if survey.studied else None
     images = [survey.picture(row) for row in rows.tolist()]
-    seen, maps = _maps(survey, studied, layer, channel, rows.tolist(), images)
-    if maps:
-        places = {row: _peak(map) for row, map in zip(rows.tolist(), maps, strict=True)}
+    seen, shown_maps = _maps(survey, survey.studied if maps else None, layer, channel, rows.tolist(), images)
+    if shown_maps:
+        places = {row: _peak(map) for row, map in zip(rows.tolist(), shown_maps, strict=True)}
     labels = survey.pictures.labels
     shown = []
     for rank, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
@@ -213,7 +218,7 @@ def top_pictures(
                 place,
                 _box(info, place, image, preprocessing),
                 seen[rank] if seen else None,
-                maps[rank] if maps else None,
+                shown_maps[rank] if shown_maps else None,
             )
         )
     return TopPictures(tuple(shown), f"{layer}:{channel}", which, len(candidates), name)

@@ -15,6 +15,7 @@ from PIL import Image
 from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, SurveyError, check_choice, did_you_mean
 from featuremaps.layers import parse
 from featuremaps.pictures.load import read
+from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
@@ -68,11 +69,12 @@ class Ranked:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StoredSurvey:
-    """The tables of a survey. `classes` are the labels' names, in order."""
+    """The tables of a survey, and the model they were made of where it is known."""
 
     path: Path
     manifest: Manifest
     dataset: Any = field(default=None, repr=False)
+    studied: StudiedModel | None = field(default=None, repr=False)
 
     @property
     def layers(self) -> Mapping[str, SurveyedLayer]:
