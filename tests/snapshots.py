@@ -18,7 +18,7 @@ class Snapshot:
     values: dict[str, Tensor]
     attributes: dict[str, tuple[str, ...]]
     random: tuple[Any, ...]
-    modes: tuple[bool, ...]
+    modes: tuple[object, ...]
     inputs: Tensor
 
     def differences(self, other: "Snapshot") -> list[str]:
@@ -60,6 +60,16 @@ def snapshot(model: nn.Module, inputs: Tensor) -> Snapshot:
         values={n: t.detach().clone() for n, t in [*model.named_parameters(), *model.named_buffers()]},
         attributes={name: tuple(sorted(vars(m))) for name, m in model.named_modules()},
         random=(torch.get_rng_state(), np.random.get_state(legacy=True)[1:]),
-        modes=(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")),
+        modes=(
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch.get_autocast_dtype("cpu"),
+            torch.is_anomaly_enabled(),
+            torch._C._len_torch_function_stack(),
+            torch._C._len_torch_dispatch_stack(),
+            nn.Module.__call__,
+            nn.Module.__getattr__,
+        ),
         inputs=inputs.detach().clone(),
     )

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
+from threading import RLock
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -21,7 +22,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def __init__(self, kind: str, package: str, error: type[Exception] = OptionError) -> None:
         self.kind, self._package, self._error = kind, package, error
         self._entries: dict[str, tuple[Entry, str]] = {}  # with the module that registered it
-        self._walked = False
+        self._begun = self._walked = False
+        self._walking = RLock()
 
     def add(self, name: str, entry: Entry, documented: object) -> None:
         """Register an entry; raises where the name is taken or `documented` has no docstring of its own."""
@@ -65,9 +67,13 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return f"<Registry: {self.kind}: {', '.join(self)}>"
 
     def _walk(self) -> None:
-        if not self._walked:
-            self._walked = True
-            import_all(import_module(self._package))
+        if self._walked:
+            return
+        with self._walking:  # again by this thread, from the modules themselves, and by others, which wait
+            if not self._begun:
+                self._begun = True
+                import_all(import_module(self._package))
+                self._walked = True
 
 
 def import_all(package: ModuleType) -> None:

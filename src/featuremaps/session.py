@@ -1,43 +1,133 @@
 """The promise that a model comes back as it was: one context manager, used by every entry point.
 
-Whatever happens inside (an error, Ctrl-C), hooks, training flags, gradients, buffers, the random state and the
-grad mode are afterwards what they were before. Only buffers are copied: parameters are watched, not copied.
+Whatever happens inside (an error, Ctrl-C, also while things are being put back), hooks, training flags, gradients,
+buffers, the random state and torch's modes are afterwards what they were before. Only buffers are copied: parameters
+are watched, not copied. Every undo is noted before its change, touches only what differs, and may be run again.
 """
 
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager
-from threading import RLock
-from typing import Any
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from threading import RLock, get_ident
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils import _python_dispatch
 
 from featuremaps.errors import ModelError
 
 Hook = Callable[..., Any]
-_TURNS: "WeakKeyDictionary[nn.Module, RLock]" = WeakKeyDictionary()
-"""Beside the models, not in them: a lock can be neither copied nor pickled."""
+Undo = Callable[[], None]
+Kept = TypeVar("Kept")
+
+
+@contextmanager
+def undone(undo: Undo) -> Iterator[None]:
+    """`undo` is called afterwards, and once more where an interrupt fell into it: it must bear being repeated."""
+    through = False
+    try:
+        try:
+            yield
+        finally:
+            undo()
+            through = True
+    finally:
+        if not through:
+            undo()
+
+
+class Turn:
+    """A lock that its thread may take again, and that is given back whatever interrupts."""
+
+    def __init__(self) -> None:
+        self._lock, self._thread = RLock(), 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """While no other thread is in here."""
+        if self._thread == get_ident():
+            yield
+            return
+        with undone(self._give_back):
+            self._lock.acquire()
+            self._thread = get_ident()
+            yield
+
+    def _give_back(self) -> None:
+        if self._thread == get_ident():
+            self._thread = 0
+        with suppress(RuntimeError):  # given back already, or never taken
+            self._lock.release()
+
+
+class Beside(Generic[Kept]):
+    """What is remembered beside models, not in them, for as long as they live; threads may share it."""
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[Any, Kept] = WeakKeyDictionary()
+        self._turn = Turn()
+
+    def get(self, model: object, make: Callable[[], Kept]) -> Kept:
+        """What is kept beside `model`; made now where there is nothing yet."""
+        with self._turn.taken():
+            kept = self._kept.get(model)
+        if kept is None:
+            made = make()
+            with self._turn.taken():
+                kept = self._kept.setdefault(model, made)
+        return kept
+
+    def set(self, model: object, kept: Kept) -> None:
+        """Keep this from now on."""
+        with self._turn.taken():
+            self._kept[model] = kept
+
+    def __len__(self) -> int:
+        """For how many models something is kept."""
+        return len(self._kept)
+
+
+_TURNS: Beside[Turn] = Beside()
 
 
 class Session:
     """A model being studied: every change to it goes through here, and is undone when the session ends."""
 
-    def __init__(self, model: nn.Module, modules: Sequence[nn.Module], undo: ExitStack) -> None:
-        self.model, self.modules = model, modules
-        self._undo = undo
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.modules = model, tuple(model.modules())
+        self._undos: list[Undo] = []
+
+    def before_undoing(self, undo: Undo) -> None:
+        """Note how a change that is about to be made is undone."""
+        self._undos.append(undo)
 
     def on_forward(self, module: nn.Module, hook: Hook) -> None:
         """Call `hook(module, args, output)` after each forward of `module`, until the session ends."""
-        self._undo.callback(module.register_forward_hook(hook).remove)
+        self.before_undoing(partial(unhook, module, hook))
+        module.register_forward_hook(hook)
 
     @contextmanager
     def one_pass(self) -> "Iterator[Session]":
-        """A shorter session inside this one: hooks taken in it last for one run of the model."""
-        with ExitStack() as undo:
-            yield Session(self.model, self.modules, undo)
+        """Hooks taken in here last for one run of the model."""
+        with undone(partial(self.undo, len(self._undos))):
+            yield self
+
+    def undo(self, since: int = 0) -> None:
+        """Undo the changes, last first, but for the first `since`."""
+        while len(self._undos) > since:
+            self._undos[-1]()
+            self._undos.pop()
+
+
+def unhook(module: nn.Module, hook: Hook) -> None:
+    """Take a forward hook off, if it is on."""
+    for number in [number for number, known in module._forward_hooks.items() if known is hook]:
+        module._forward_hooks.pop(number, None)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -54,24 +144,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
 @contextmanager
 def in_turn(model: nn.Module) -> Iterator[None]:
     """While no other thread is in here with this model: the hooks of one would hear the pass of another."""
-    with _TURNS.setdefault(model, RLock()):
+    with _TURNS.get(unwrapped(model), Turn).taken():
         yield
-
-
-@contextmanager
-def random_state() -> Iterator[None]:
-    """The random generators of torch, CUDA, NumPy and Python are afterwards what they were before."""
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-        random.setstate(python)
-        np.random.set_state(numpy)
 
 
 @contextmanager
@@ -79,27 +153,65 @@ def preserved(model: nn.Module) -> Iterator[Session]:
     """Run a model in evaluation mode, and put everything back afterwards.
 
     Restored: hooks taken through the session, each module's training flag, `requires_grad`, `.grad`, buffers,
-    which parameter and buffer objects the modules hold, the random state (torch, CUDA, NumPy, Python) and the
-    grad mode. A parameter written to inside a forward pass cannot be restored without copying the model, so it
-    raises `ModelError` instead of passing silently. Gradients can be taken inside, also where the caller is
-    under `no_grad` or `inference_mode`. Threads take turns with a model; within one, sessions nest.
+    which parameter and buffer objects the modules hold, the random state (torch, CUDA, NumPy, Python) and torch's
+    modes. A parameter written to inside a forward pass cannot be restored without copying the model, so it raises
+    `ModelError` instead of passing silently. Gradients can be taken inside, also where the caller is under `no_grad`
+    or `inference_mode`. Threads take turns with a model; within one, sessions nest.
     """
-    with ExitStack() as undo:
-        undo.enter_context(in_turn(unwrapped(model)))
-        modules = list(model.modules())
-        undo.enter_context(random_state())
-        undo.callback(_tensors(model, modules))
-        undo.callback(_training_flags(modules))
-        undo.enter_context(torch.inference_mode(False))
-        undo.enter_context(torch.enable_grad())
-        _replace_inference_tensors(modules)
-        _set_training(modules, [False] * len(modules))
-        yield Session(model, modules, undo)
+    with in_turn(model), _random_state_kept():
+        session, tensors = Session(model), _Tensors(model)
+        with undone(session.undo):
+            session.before_undoing(tensors.restore)
+            session.before_undoing(_training_flags(session.modules))
+            _enter_modes(session)
+            _replace_inference_tensors(session.modules)
+            _set_training(session.modules, [False] * len(session.modules))
+            yield session
+        tensors.check_unwritten()
 
 
-def _training_flags(modules: Iterable[nn.Module]) -> Callable[[], None]:
-    flags = [module.training for module in modules]
-    return lambda: _set_training(modules, flags)
+class _Tensors:
+    """What a model's modules hold: parameters by version, buffers by copy."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._homes = [(module, dict(module._parameters), dict(module._buffers)) for module in model.modules()]
+        self._parameters = [
+            (parameter, _version(parameter), parameter.requires_grad, parameter.grad)
+            for parameter in _distinct(own for _, own, _ in self._homes)
+        ]
+        buffers = _distinct(own for _, _, own in self._homes)
+        self._buffers = [(buffer, _version(buffer), buffer.detach().clone()) for buffer in buffers]
+
+    def restore(self) -> None:
+        """Put back what differs; values written to parameters stay."""
+        for module, parameters, buffers in self._homes:
+            put_back(module._parameters, parameters)
+            put_back(module._buffers, buffers)
+        for buffer, version, copy in self._buffers:
+            if version is None or _version(buffer) != version:
+                with torch.inference_mode() if buffer.is_inference() else nullcontext():
+                    buffer.detach().copy_(copy)
+        for parameter, _, requires_grad, grad in self._parameters:
+            if parameter.requires_grad != requires_grad:
+                parameter.requires_grad_(requires_grad)
+            if parameter.grad is not grad:
+                parameter.grad = grad
+
+    def check_unwritten(self) -> None:
+        """`ModelError` where the model wrote to its own parameters."""
+        written = {id(parameter) for parameter, version, _, _ in self._parameters if _version(parameter) != version}
+        if written:
+            names = [name for name, parameter in self._model.named_parameters() if id(parameter) in written]
+            raise ModelError(
+                f"the model's forward pass wrote to its own parameter{'s' if len(names) > 1 else ''} "
+                f"{', '.join(names[:3])} although it ran in evaluation mode. featuremaps does not copy "
+                "parameters, so these keep the new values; reload the model, and move the write into training code."
+            )
+
+
+def _training_flags(modules: Iterable[nn.Module]) -> Undo:
+    return partial(_set_training, modules, [module.training for module in modules])
 
 
 def _set_training(modules: Iterable[nn.Module], flags: Iterable[bool]) -> None:
@@ -109,51 +221,22 @@ def _set_training(modules: Iterable[nn.Module], flags: Iterable[bool]) -> None:
             module.training = training
 
 
-def _tensors(model: nn.Module, modules: Iterable[nn.Module]) -> Callable[[], None]:
-    """Remember parameters (by version) and buffers (by copy); the returned function puts them back."""
-    homes = [(module, dict(module._parameters), dict(module._buffers)) for module in modules]
-    parameters = [
-        (parameter, _version(parameter), parameter.requires_grad, parameter.grad)
-        for parameter in _distinct(own for _, own, _ in homes)
-    ]
-    with torch.no_grad():
-        buffers = [(buffer, _version(buffer), buffer.clone()) for buffer in _distinct(own for _, _, own in homes)]
-
-    def restore() -> None:
-        for module, own_parameters, own_buffers in homes:
-            put_back(module._parameters, own_parameters)
-            put_back(module._buffers, own_buffers)
-        with torch.no_grad():
-            for buffer, version, copy in buffers:
-                if version is None or _version(buffer) != version:
-                    with torch.inference_mode(buffer.is_inference()):
-                        buffer.copy_(copy)
-        for parameter, _, requires_grad, grad in parameters:
-            if parameter.requires_grad != requires_grad:
-                parameter.requires_grad_(requires_grad)
-            if parameter.grad is not grad:
-                parameter.grad = grad
-        written = {id(parameter) for parameter, version, _, _ in parameters if _version(parameter) != version}
-        if written:
-            names = [name for name, parameter in model.named_parameters() if id(parameter) in written]
-            raise ModelError(
-                f"the model's forward pass wrote to its own parameter{'s' if len(names) > 1 else ''} "
-                f"{', '.join(names[:3])} although it ran in evaluation mode. featuremaps does not copy "
-                "parameters, so these keep the new values; reload the model, and move the write into training code."
-            )
-
-    return restore
-
-
 def _distinct(held: Iterable[Mapping[str, Tensor | None]]) -> Iterable[Tensor]:
     """Every tensor that modules hold, once."""
     return {id(tensor): tensor for own in held for tensor in own.values() if tensor is not None}.values()
 
 
 def put_back(held: MutableMapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Make `held` what `own` was."""
-    held.clear()
-    held.update(own)
+    """Make `held` what `own` was, in its order, touching only what differs."""
+    for name in [name for name in held if name not in own]:
+        held.pop(name, None)
+    for name, value in own.items():
+        if name not in held or held[name] is not value:
+            held[name] = value
+    if list(held) != list(own):
+        for name, value in own.items():
+            held.pop(name, None)
+            held[name] = value
 
 
 def _version(tensor: Tensor) -> int | None:
@@ -162,10 +245,108 @@ def _version(tensor: Tensor) -> int | None:
 
 
 def _replace_inference_tensors(modules: Iterable[nn.Module]) -> None:
-    """Put stand-ins where autograd would refuse tensors made under `inference_mode`; `_tensors` puts them back."""
+    """Put stand-ins where autograd would refuse tensors made under `inference_mode`; `_Tensors` puts them back."""
     for module in modules:
         for held in (module._parameters, module._buffers):
             for name, tensor in held.items():
                 if tensor is not None and tensor.is_inference():
                     copy = tensor.clone()
                     held[name] = nn.Parameter(copy, False) if isinstance(tensor, nn.Parameter) else copy  # type: ignore[assignment]
+
+
+def _enter_modes(session: Session) -> None:
+    """Let gradients be taken, and note torch's modes, so that none outlives the session that an interrupt left in."""
+    gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    without_inference = torch.inference_mode(False)
+    functions, dispatch = torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()
+    anomaly = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    lowered = [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in _kinds(session)]
+
+    def leave() -> None:
+        while torch._C._len_torch_function_stack() > functions:
+            torch._C._pop_torch_function_stack()
+        while torch._C._len_torch_dispatch_stack() > dispatch:
+            _python_dispatch._pop_mode()
+        if torch.is_inference_mode_enabled() != inference:
+            without_inference.__exit__(None, None, None)
+        torch.set_grad_enabled(gradients)
+        if anomaly != (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()):
+            torch.autograd.set_detect_anomaly(*anomaly)
+        for kind, enabled, dtype in lowered:
+            torch.set_autocast_enabled(kind, enabled)
+            torch.set_autocast_dtype(kind, dtype)
+
+    session.before_undoing(leave)
+    if inference:
+        without_inference.__enter__()
+    torch.set_grad_enabled(True)
+
+
+def _kinds(session: Session) -> Sequence[str]:
+    """The kinds of devices that the model may run on."""
+    return sorted({"cpu", *(parameter.device.type for parameter in session.model.parameters())} - {"meta"})
+
+
+class _Generators:
+    """The random generators of the process: whoever comes first keeps their state, and the last restores it."""
+
+    def __init__(self) -> None:
+        self.turn = Turn()
+        self._inside: set[object] = set()
+        self._kept: tuple[Any, ...] = ()
+
+    def keep(self, who: object) -> None:
+        with self.turn.taken():
+            if not self._inside:
+                self._kept = _random_numbers()
+            self._inside.add(who)
+
+    def restore(self, who: object) -> None:
+        with self.turn.taken():
+            if self._inside == {who}:
+                _set_random_numbers(*self._kept)
+            self._inside.discard(who)
+
+
+_GENERATORS = _Generators()
+_FILTERS = Turn()
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """As `random_state`, for a run that may draw random numbers but does not depend on which: others may be inside."""
+    who = object()
+    with undone(partial(_GENERATORS.restore, who)):
+        _GENERATORS.keep(who)
+        yield
+
+
+@contextmanager
+def random_state() -> Iterator[None]:
+    """The random generators of torch, CUDA, NumPy and Python are afterwards what they were before.
+
+    Inside they are this thread's alone, as far as this library is concerned: it may seed them.
+    """
+    with _GENERATORS.turn.taken(), undone(partial(_set_random_numbers, *_random_numbers())):
+        yield
+
+
+def _random_numbers() -> tuple[Any, ...]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return torch.get_rng_state(), cuda, random.getstate(), np.random.get_state()
+
+
+def _set_random_numbers(cpu: Tensor, cuda: Any, python: Any, numpy: Any) -> None:
+    torch.set_rng_state(cpu)
+    if cuda:
+        torch.cuda.set_rng_state_all(cuda)
+    random.setstate(python)
+    np.random.set_state(numpy)
+
+
+@contextmanager
+def warnings_ignored() -> Iterator[None]:
+    """No warning is shown. The filters are the whole process's, so one thread at a time is in here."""
+    with _FILTERS.taken(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -94,9 +94,7 @@ def test_an_interrupt_keeps_the_size_reached() -> None:
 
 def test_an_interrupt_between_two_sizes() -> None:
     def stages():  # type: ignore[no-untyped-def]
-        yield lambda: draw_multiscale(
-            worth_of(network()), 1, 3, Multiscale(9, 2, 1), torch.Generator().manual_seed(0), CPU
-        )
+        yield draw_multiscale(worth_of(network()), 1, 3, Multiscale(9, 2, 1), torch.Generator().manual_seed(0), CPU)
         raise KeyboardInterrupt
 
     pictures, course = in_stages(stages())

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from report_samples import MAP, sample_picture
 
-from featuremaps.report import HeatmapData
+from featuremaps.report.explanations import HeatmapData
 
 FIRST = ".map >> nth=0"
 # A copy is read, because Chromium warns when the canvas on the page is read again and again.

@@ -10,7 +10,8 @@ import pytest
 from browser_tools import LATE, settle
 from report_samples import sample_report
 
-from featuremaps.report import ReportData, write
+from featuremaps.report.data import ReportData
+from featuremaps.report.html import write
 
 CHROMIUM_ARGUMENTS = [
     "--headless=new",

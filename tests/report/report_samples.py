@@ -3,16 +3,8 @@
 import torch
 from PIL import Image, ImageDraw
 
-from featuremaps.report import (
-    ClassScore,
-    ExplainedPicture,
-    Explanations,
-    HeatmapData,
-    MethodNote,
-    Provenance,
-    Rejection,
-    ReportData,
-)
+from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData
+from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 
 MAP = torch.tensor([[0.0, 1.0, -2.0], [3.0, 0.25, 0.5]])
 """Small enough to check by eye: strongest at row 1, column 0; most negative at row 0, column 2."""

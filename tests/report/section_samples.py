@@ -5,17 +5,10 @@ from PIL import Image
 from report_samples import drawn
 from torch import Tensor
 
-from featuremaps.report import (
-    BrowsedLayer,
-    BrowsedPicture,
-    ChannelsSection,
-    FiltersSection,
-    FilterTile,
-    LayerWalkSection,
-    TopMap,
-    WalkedLayer,
-    WalkedPicture,
-)
+from featuremaps.report.channels import BrowsedLayer, ChannelsSection
+from featuremaps.report.data import LayeredPicture
+from featuremaps.report.filters import FiltersSection, FilterTile
+from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer
 
 CHANNELS = torch.stack(
     [
@@ -32,12 +25,12 @@ def noise(count: int, height: int, width: int, seed: int = 0) -> Tensor:
     return torch.randn(count, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-def browsed(name: str = "cat.png", *layers: BrowsedLayer) -> BrowsedPicture:
+def browsed(name: str = "cat.png", *layers: BrowsedLayer) -> LayeredPicture:
     given = layers or (BrowsedLayer("conv1", noise(6, 64, 64), "Conv2d"), BrowsedLayer("layer4", CHANNELS, "ReLU"))
-    return BrowsedPicture(name, drawn(), given)
+    return LayeredPicture(name, drawn(), given)
 
 
-def channels_section(*pictures: BrowsedPicture, **changes: object) -> ChannelsSection:
+def channels_section(*pictures: LayeredPicture, **changes: object) -> ChannelsSection:
     return ChannelsSection(pictures or (browsed(), browsed("dog.png")), **changes)
 
 
@@ -61,7 +54,7 @@ def deep_layers(blocks: int = 5, inner: int = 4) -> tuple[WalkedLayer, ...]:
 
 
 def walk_section(*layers: WalkedLayer, name: str = "cat.png", **changes: object) -> LayerWalkSection:
-    return LayerWalkSection((WalkedPicture(name, drawn(), layers or deep_layers()),), **changes)
+    return LayerWalkSection((LayeredPicture(name, drawn(), layers or deep_layers()),), **changes)
 
 
 def filter_tile(number: int, norm: float, **changes: object) -> FilterTile:

@@ -4,8 +4,9 @@ from report_samples import drawn, sample_report
 from section_samples import CHANNELS, browsed, channels_section, noise
 
 from featuremaps.errors import OptionError
-from featuremaps.report import BrowsedLayer, BrowsedPicture, ChannelsSection, Display
-from featuremaps.report.channels import SIZES, statistics
+from featuremaps.report.channels import SIZES, BrowsedLayer, ChannelsSection, statistics
+from featuremaps.report.data import LayeredPicture
+from featuremaps.report.explanations import Display
 
 
 def test_maps_or_a_failure_but_not_both():
@@ -54,7 +55,7 @@ def test_a_layer_and_a_picture_that_cannot_be_encoded_fail_alone(monkeypatch):
     bad = BrowsedLayer("bad", CHANNELS, "ReLU")
     object.__setattr__(bad, "maps", CHANNELS.to("meta"))
     first, second = channels_section(
-        BrowsedPicture("broken.png", closed), browsed("cat.png", bad, BrowsedLayer("good", CHANNELS))
+        LayeredPicture("broken.png", closed), browsed("cat.png", bad, BrowsedLayer("good", CHANNELS))
     ).to_json()["pictures"]
     assert "Error" in first["failure"]
     layers = second["layers"]

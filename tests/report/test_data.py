@@ -2,7 +2,8 @@ import json
 
 from report_samples import sample_report
 
-from featuremaps.report import Explanations, Provenance, ReportData
+from featuremaps.report.data import Provenance, ReportData
+from featuremaps.report.explanations import Explanations
 
 
 class Broken:

@@ -11,9 +11,9 @@ from featuremaps.report.encode import picture_uri, quantise
 
 def decode(quantised):
     """What the viewer does, slowly and in Python."""
-    integers = np.frombuffer(b64decode(quantised.integers), np.dtype(quantised.dtype).newbyteorder("<"))
-    values = [np.nan if step == quantised.missing else step * quantised.scale for step in integers.astype(float)]
-    return torch.tensor(values, dtype=torch.float64).reshape(quantised.height, quantised.width)
+    integers = np.frombuffer(b64decode(quantised["integers"]), np.dtype(quantised["dtype"]).newbyteorder("<"))
+    values = [np.nan if step == quantised["missing"] else step * quantised["scale"] for step in integers.astype(float)]
+    return torch.tensor(values, dtype=torch.float64).reshape(quantised["height"], quantised["width"])
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def decode(quantised):
 )
 def test_round_trip_within_half_a_step(values, dtype, steps):
     quantised = quantise(values)
-    assert quantised.dtype == dtype
+    assert quantised["dtype"] == dtype
     error = (decode(quantised) - values.double()).abs().max()
     assert error <= values.abs().max().double() / steps / 2 * (1 + 1e-6)
 

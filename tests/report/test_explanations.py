@@ -3,7 +3,8 @@ import torch
 from report_samples import drawn, sample_picture, sample_report
 
 from featuremaps.errors import OptionError
-from featuremaps.report import ClassScore, Display, Explanations, HeatmapData
+from featuremaps.report.encode import plain
+from featuremaps.report.explanations import ClassScore, Display, Explanations, HeatmapData
 
 
 def test_a_map_or_a_failure_but_not_both():
@@ -19,14 +20,14 @@ def test_an_empty_map_is_refused_with_its_shape():
 
 
 def test_a_failure_travels_in_place_of_the_map():
-    content = HeatmapData("cam", "layer4", "tabby", failure="needs a linear head").to_json()
+    content = plain(HeatmapData("cam", "layer4", "tabby", failure="needs a linear head"))
     assert content["map"] is None
     assert content["failure"] == "needs a linear head"
 
 
 def test_a_probability_that_is_not_finite_is_null():
-    assert ClassScore("tabby", 281, float("nan")).to_json()["probability"] is None
-    assert ClassScore("tabby", 281, 0.5).to_json()["probability"] == 0.5
+    assert plain(ClassScore("tabby", 281, float("nan")))["probability"] is None
+    assert plain(ClassScore("tabby", 281, 0.5))["probability"] == 0.5
 
 
 def test_the_original_travels_only_with_its_placement():

@@ -7,7 +7,7 @@ from PIL import Image
 from section_samples import filter_tile, filters_section
 
 from featuremaps.errors import OptionError
-from featuremaps.report import FilterTile
+from featuremaps.report.filters import FilterTile
 
 
 def sheet_of(content):

@@ -8,8 +8,9 @@ import torch
 from report_samples import drawn, matrix, sample_picture, sample_report
 
 from featuremaps.errors import OptionError
-from featuremaps.report import Explanations, HeatmapData, Rejection, embed, render, write
-from featuremaps.report.html import PREFIX, viewer_files
+from featuremaps.report.data import Rejection
+from featuremaps.report.explanations import Explanations, HeatmapData
+from featuremaps.report.html import PREFIX, embed, render, viewer_files, write
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028<!--<script>&amp;'\"`${1}"
 

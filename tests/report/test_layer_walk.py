@@ -4,7 +4,8 @@ from report_samples import drawn, sample_report
 from section_samples import deep_layers, walk_section, walked_layer
 
 from featuremaps.errors import OptionError
-from featuremaps.report import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
+from featuremaps.report.data import LayeredPicture
+from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer
 
 
 def test_a_shape_or_a_failure_but_not_both():
@@ -37,7 +38,7 @@ def test_a_layer_and_a_picture_that_cannot_be_encoded_fail_alone():
     closed = drawn()
     closed.close()
     bad = WalkedLayer("bad", "Conv2d", (2, 2, 2), top=(TopMap(0, 1.0, torch.zeros(2, 2, device="meta")),))
-    pictures = (WalkedPicture("broken", closed), WalkedPicture("cat", drawn(), (bad, walked_layer("good", 0.5))))
+    pictures = (LayeredPicture("broken", closed), LayeredPicture("cat", drawn(), (bad, walked_layer("good", 0.5))))
     first, second = LayerWalkSection(pictures).to_json()["pictures"]
     assert "Error" in first["failure"]
     assert (second["layers"][0]["type"], second["layers"][0]["shape"]) == ("Conv2d", None)

@@ -12,7 +12,7 @@ from torch import nn
 
 import featuremaps as fm
 from featuremaps import demo
-from featuremaps.report import Pattern, PatternsSection, Shown
+from featuremaps.report.patterns import Pattern, PatternsSection, Shown
 from method_samples import Little, noise
 
 

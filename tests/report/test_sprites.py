@@ -12,11 +12,11 @@ from featuremaps.report.sprites import averaged, reduced, rounded, sprite
 
 def decode(found):
     """What the viewer does, slowly and with Pillow."""
-    greys = np.array(Image.open(BytesIO(b64decode(found.png.split(",")[1])))).astype(float)
-    greys = greys.reshape(found.count, found.height, found.width)
-    values = (greys - found.zero) * np.array(found.scales)[:, None, None]
-    if found.missing is not None:
-        values[greys == found.missing] = np.nan
+    greys = np.array(Image.open(BytesIO(b64decode(found["png"].split(",")[1])))).astype(float)
+    greys = greys.reshape(found["count"], found["height"], found["width"])
+    values = (greys - found["zero"]) * np.array(found["scales"])[:, None, None]
+    if found["missing"] is not None:
+        values[greys == found["missing"]] = np.nan
     return torch.from_numpy(values)
 
 

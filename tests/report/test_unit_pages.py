@@ -9,8 +9,7 @@ from survey_report_samples import COUNT, colour_survey
 
 import featuremaps as fm
 from featuremaps.errors import LayerNotFoundError, OptionError
-from featuremaps.report.unit_facts import layer_facts
-from featuremaps.report.unit_pages import write_unit_pages
+from featuremaps.report.unit_pages import layer_facts, write_unit_pages
 
 
 @pytest.fixture(scope="module")

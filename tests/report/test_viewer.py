@@ -6,7 +6,8 @@ from browser_tools import FIRST, close_dialog, one_map, pixels
 from playwright.sync_api import expect
 from report_samples import MAP, drawn, matrix, sample_picture, sample_report
 
-from featuremaps.report import Display, Explanations, HeatmapData, Rejection
+from featuremaps.report.data import Rejection
+from featuremaps.report.explanations import Display, Explanations, HeatmapData
 
 pytestmark = pytest.mark.browser
 
@@ -50,10 +51,10 @@ def test_pointing_reads_the_raw_number_in_every_map_of_the_picture(visit):
         page.mouse.move(box["x"] + box["width"] * (column + 0.5) / 3, box["y"] + box["height"] * (row + 0.5) / 2)
         assert readouts.first.inner_text().endswith(f" at [{row}, {column}]")
         for index, heatmap in enumerate(maps):
-            height, width = heatmap.values.shape
-            value = heatmap.values[int((row + 0.5) / 2 * height), int((column + 0.5) / 3 * width)]
+            height, width = heatmap.map.shape
+            value = heatmap.map[int((row + 0.5) / 2 * height), int((column + 0.5) / 3 * width)]
             read = float(readouts.nth(index).get_attribute("data-value"))
-            assert read == pytest.approx(float(value), abs=float(heatmap.values.abs().max()) / 32767)
+            assert read == pytest.approx(float(value), abs=float(heatmap.map.abs().max()) / 32767)
     assert readouts.first.inner_text() == "0.25 at [1, 1]"
     assert page.locator(".matrix .dot:visible").count() == len(maps)
     page.mouse.move(1, 1)

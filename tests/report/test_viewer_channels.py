@@ -9,7 +9,9 @@ from playwright.sync_api import expect
 from report_samples import drawn, sample_report
 from section_samples import CHANNELS, browsed, channels_section, noise
 
-from featuremaps.report import BrowsedLayer, BrowsedPicture, ChannelsSection, Display
+from featuremaps.report.channels import BrowsedLayer, ChannelsSection
+from featuremaps.report.data import LayeredPicture
+from featuremaps.report.explanations import Display
 from featuremaps.report.sprites import sprite
 
 pytestmark = pytest.mark.browser
@@ -39,7 +41,7 @@ def test_sprites_are_read_to_the_step(visit, special):
       const sprite = await unpack(json);
       return Array.from({length: sprite.count}, (_, index) => Array.from(sprite.grid(index).values, v => Number.isNaN(v) ? null : v));
     }"""
-    found = page.evaluate(script, sprite(maps).to_json())
+    found = page.evaluate(script, sprite(maps))
     back = torch.tensor([[float("nan") if value is None else value for value in map] for map in found])
     back = back.reshape(maps.shape)
     assert torch.equal(back.isnan(), ~maps.isfinite())
@@ -144,7 +146,7 @@ def test_by_keyboard_alone(visit):
 
 
 def test_pictures_and_layers_are_chosen_and_the_layer_stays(visit):
-    other = BrowsedPicture(
+    other = LayeredPicture(
         "dog.png", drawn(colour="red"), (BrowsedLayer("stem", CHANNELS), BrowsedLayer("layer4", CHANNELS + 1))
     )
     page = opened(visit, browsed(), other)
@@ -182,8 +184,8 @@ def test_failures_and_empty_states_stand_in_their_place(visit):
     closed.close()
     pictures = (
         browsed("cat.png", BrowsedLayer("fc", failure="gives no maps"), BrowsedLayer("layer4", CHANNELS)),
-        BrowsedPicture("broken.png", closed),
-        BrowsedPicture("none.png", drawn()),
+        LayeredPicture("broken.png", closed),
+        LayeredPicture("none.png", drawn()),
     )
     page = opened(visit, *pictures)
     assert "gives no maps" in page.locator(".channels .failure").inner_text()

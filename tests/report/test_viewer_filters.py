@@ -8,7 +8,7 @@ from PIL import Image
 from report_samples import sample_report
 from section_samples import browsed, channels_section, filter_tile, filters_section, walk_section
 
-from featuremaps.report import FilterTile
+from featuremaps.report.filters import FilterTile
 
 pytestmark = pytest.mark.browser
 

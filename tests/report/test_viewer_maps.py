@@ -27,7 +27,7 @@ def test_maps_are_enlarged_and_scaled_as_in_torch(visit, scale):
         large = bilinear((values.relu() if scale == "max" else values).double(), size)
         peak = large.abs().max()
         ends = {"max": (0, large.max()), "minmax": (large.min(), large.max()), "signed": (-peak, peak)}[scale]
-        got = page.evaluate(script, {"map": quantise(values).to_json(), "size": size, "scale": scale})
+        got = page.evaluate(script, {"map": quantise(values), "size": size, "scale": scale})
         tolerance = float(values.abs().max()) / 32767
         assert [got["low"], got["high"]] == pytest.approx([float(end) for end in ends], abs=tolerance)
         assert torch.tensor(got["values"]).reshape(size).double().allclose(large, atol=tolerance)

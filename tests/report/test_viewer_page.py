@@ -6,7 +6,8 @@ import pytest
 from browser_tools import FIRST
 from report_samples import matrix, sample_picture, sample_report
 
-from featuremaps.report import Rejection, embed, write
+from featuremaps.report.data import Rejection
+from featuremaps.report.html import embed, write
 
 pytestmark = pytest.mark.browser
 

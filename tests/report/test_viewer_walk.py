@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from report_samples import drawn, sample_report
 from section_samples import deep_layers, walk_section, walked_layer
 
-from featuremaps.report import LayerWalkSection, WalkedLayer, WalkedPicture
+from featuremaps.report.data import LayeredPicture
+from featuremaps.report.layer_walk import LayerWalkSection, WalkedLayer
 
 pytestmark = pytest.mark.browser
 
@@ -44,7 +45,7 @@ def test_a_few_layers_are_rows_with_their_numbers_and_maps(visit):
 def test_thumbnails_have_the_colours_of_their_maps(visit):
     layer = walked_layer("conv1", 0.5)
     page = opened(visit, layer)
-    values = layer.top[1].values
+    values = layer.top[1].map
     expected = np.array(colormaps["inferno"]((values / values.max()).numpy()))[..., :3] * 255
     assert np.abs(drawing(page.locator(".walk canvas").nth(1)) - expected).max() <= 6
 
@@ -161,9 +162,9 @@ def test_failures_and_empty_states_stand_in_their_place(visit):
         walked_layer("relu", 0.6),
     )
     pictures = (
-        WalkedPicture("cat.png", drawn(), layers),
-        WalkedPicture("broken.png", closed),
-        WalkedPicture("none.png", drawn()),
+        LayeredPicture("cat.png", drawn(), layers),
+        LayeredPicture("broken.png", closed),
+        LayeredPicture("none.png", drawn()),
     )
     page = visit(sample_report(sections=(LayerWalkSection(pictures),))).page
     assert "gives no maps" in page.locator(".walk-failed").inner_text()

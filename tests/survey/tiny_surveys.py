@@ -23,11 +23,11 @@ from featuremaps.pictures.seen import see
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.storage.atomic_files import Store
 from featuremaps.survey.storage.final_tables import finish
+from featuremaps.survey.storage.fingerprint import model_digest
 from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, best
-from featuremaps.survey.storage.shard_files import Standing, write_shard
+from featuremaps.survey.storage.shard_files import BestSoFar, write_shard
 from featuremaps.survey.storage.shard_result import LayerResult, LoadedPicture, Predicted, ShardResult
-from featuremaps.survey.storage.weights_digest import fingerprint
 from featuremaps.survey.survey import Survey, open_survey
 from map_samples import real_scope
 from method_samples import unchecked
@@ -108,7 +108,7 @@ def write_survey(
         for path, image in zip(paths, images, strict=True):
             image.save(path, compress_level=1)
     manifest = Manifest(
-        fingerprint={} if model is None else {"model": fingerprint(model)},
+        fingerprint={} if model is None else {"model": model_digest(model)},
         described={},
         model="made up" if model is None else type(model).__name__,
         classes=None if classes is None else tuple(classes),
@@ -121,7 +121,7 @@ def write_survey(
         predictions=predicted is not None,
         created_by="tests",
     )
-    store, standing = Store(folder, manifest), Standing(keep)
+    store, best_so_far = Store(folder, manifest), BestSoFar(keep)
     store.begin()
     for shard in range(manifest.count):
         numbers = manifest.numbers(shard)
@@ -137,8 +137,8 @@ def write_survey(
             sure = np.ones(pictures) if probabilities is None else np.asarray(probabilities)
             answers = Predicted(np.asarray(predicted, np.int32)[rows, None], np.asarray(sure, np.float32)[rows, None])
         results = {layer: values.result(rows, keep) for layer, values in layers.items()}
-        write_shard(store, ShardResult(shard, tuple(loaded), results, answers), standing)
-    finish(store, standing)
+        write_shard(store, ShardResult(shard, tuple(loaded), results, answers), best_so_far)
+    finish(store, best_so_far)
     return open_survey(folder)
 
 

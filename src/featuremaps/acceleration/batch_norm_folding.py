@@ -7,9 +7,8 @@ its input; weights stay where they are. A trace by `torch.fx` shows where nothin
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -18,27 +17,35 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from featuremaps.layers.addresses import find
 from featuremaps.runtime.memory_format import keep_freed_memory
-from featuremaps.session import Session, random_state, unwrapped
+from featuremaps.session import Beside, Session, random_state, undone, unwrapped
 from featuremaps.tail.fx_trace import ROOT, traced
 
 _PLAIN = {(nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d)}
 _TRANSPOSED = {(nn.ConvTranspose2d, nn.BatchNorm2d), (nn.ConvTranspose3d, nn.BatchNorm3d)}
-_FUSED: WeakKeyDictionary[Session, list[tuple[nn.Module, nn.Module, nn.Module]]] = WeakKeyDictionary()
+_FUSED: Beside[list[tuple[nn.Module, nn.Module, nn.Module]]] = Beside()
 
 
 @contextmanager
 def batch_norms_folded(session: Session, looked_at: Iterable[str] = ()) -> Iterator[None]:
     """While the session's model, or a part of it, runs; convolutions among the layers `looked_at` stay as they are."""
-    if session not in _FUSED:
+
+    def fused() -> list[tuple[nn.Module, nn.Module, nn.Module]]:
         keep_freed_memory()
-        _FUSED[session] = list(_fused(session.model)) if unwrapped(session.model) is session.model else []
+        return list(_fused(session.model)) if unwrapped(session.model) is session.model else []
+
     apart = {find(session.model, layer) for layer in looked_at}
-    with ExitStack() as undo:
-        for conv, norm, fused in _FUSED[session]:
-            if conv not in apart and _untouched(conv) and _untouched(norm):
-                for module, forward in ((conv, fused.forward), (norm, nn.Identity().forward)):
-                    undo.callback(vars(module).pop, "forward", None)
-                    vars(module)["forward"] = forward
+    forwards: list[tuple[nn.Module, Any]] = []
+    for conv, norm, both in _FUSED.get(session, fused):
+        if conv not in apart and _untouched(conv) and _untouched(norm):
+            forwards += [(conv, both.forward), (norm, nn.Identity().forward)]
+
+    def restore() -> None:
+        for module, _ in forwards:
+            vars(module).pop("forward", None)
+
+    with undone(restore):
+        for module, forward in forwards:
+            vars(module)["forward"] = forward
         yield
 
 

@@ -15,12 +15,16 @@ def model_under_study(model: str, weights: Path | None, classes: Path | None, de
     """The scope that `--model`, `--weights`, `--classes` and `--device` name."""
     from featuremaps.sources import load
 
-    names = None
-    if classes is not None:
-        if not classes.is_file():
-            raise FeatureMapsError(f"--classes: there is no file {str(classes)!r}.")
-        names = [line.strip() for line in classes.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return load(model, weights=weights, classes=names, device=device)
+    return load(model, weights=weights, classes=lines_of("--classes", classes), device=device)
+
+
+def lines_of(option: str, path: Path | None) -> list[str] | None:
+    """The names in a text file, a line each."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise FeatureMapsError(f"{option}: there is no file {str(path)!r}.")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def gathered(pictures: list[str]) -> Any:
@@ -36,6 +40,12 @@ def tell_refusals(seen_pictures: Any) -> None:
         typer.secho(f"{len(seen_pictures.rejected)} left out:", err=True)
     for bad in seen_pictures.rejected:
         typer.secho(f"  {bad.name}: {bad.reason}", err=True)
+
+
+def tell_doubts(warnings: Sequence[str]) -> None:
+    """Say on standard error what should not be believed."""
+    for warning in warnings:
+        typer.secho(warning, err=True, fg="yellow")
 
 
 def command_line() -> str:

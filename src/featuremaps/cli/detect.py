@@ -28,7 +28,7 @@ from featuremaps.plotting.files import file_name, unique_names
 
 THRESHOLDS = "youden, false-alarm=0.05, recall=0.95, or a score such as 12.5"
 
-Predicted = Annotated[
+PredictedName = Annotated[
     str | None, typer.Option("--predicted", help="The model's output that means the class, if called otherwise.")
 ]
 
@@ -49,7 +49,7 @@ def detect(
     most: Annotated[int, typer.Option("--most", help="At most how many channels, where none are given.")] = 25,
     layer: LayerOption = None,
     by: ByOption = "mean",
-    predicted: Predicted = None,
+    predicted: PredictedName = None,
     model: ModelOfSurvey = None,
     weights: Weights = None,
     out: Folder = Path("out"),
@@ -70,21 +70,19 @@ def detect(
 
     chosen = None if channels is None else numbers("--channels", channels, "3,17")
     how, known = _threshold(threshold), choice("--rule", rule, ("sum", "single", "logistic"))
-    folders = [survey, *(test or ())]
-    surveys = [opened(survey, model, weights, None, device), *map(opened, folders[1:])]
+    surveys = [opened(survey, model, weights, None, device), *map(opened, test or ())]
     detector = surveys[0].detector(label, chosen, rule=known, threshold=how, layer=layer, by=pooled(by), most=most)
     say(detector)
-    found = dict(zip(_folder_names(surveys), surveys, strict=True))
+    names = unique_names([file_name(tested.path.name) for tested in surveys])
     written: list[Path] = []
-    for place, (name, own) in enumerate(found.items()):
-        check_carried(surveys[0].manifest, own.manifest, name)
-        detection = detector.test(own)
+    for place, (name, tested) in enumerate(zip(names, surveys, strict=True)):
+        check_carried(surveys[0].manifest, tested.manifest, name)
+        detection = detector.test(tested)
         typer.echo(f"{detection}{'' if place else ' (These pictures chose it.)'}")
         written += detection.save(out / name)
-    written += _against(detector, found, predicted, out)
+    written += _against(detector, dict(zip(names, surveys, strict=True)), predicted, out)
     if model is not None:
-        folder = detector.save(out / "detector")
-        written += sorted(folder.glob("detector.*"))
+        written += sorted(detector.save(out / "detector").glob("detector.*"))
     typer.echo(f"{len(written)} files in {out}")
 
 
@@ -123,11 +121,11 @@ def compare(
         _check_model(name, folders, "--target")
     pairs: dict[str, Any] = {name: opened(Path(path)) for name, path in folders.items()}
     pairs |= {name: (pairs[name], opened(Path(path))) for name, path in targets.items()}
-    found = compare_models(pairs, label, _layers(layer, folders), pooling=pooled(by))
-    say(found)
-    written = found.save(out)
-    for first, second in zip(found.models, found.models[1:], strict=False) if match else ():
-        matches = found.match(first, second)
+    comparison = compare_models(pairs, label, _layers(layer, folders), pooling=pooled(by))
+    say(comparison)
+    written = comparison.save(out)
+    for first, second in zip(comparison.models, comparison.models[1:], strict=False) if match else ():
+        matches = comparison.match(first, second)
         say(matches)
         written.append(write_figure(out / f"{file_name('matches', first, second)}.png", matches.figure()))
     tell_written(written)
@@ -148,23 +146,17 @@ def _threshold(text: str) -> Any:
     raise FeatureMapsError(f"--threshold {text!r} is not understood; write {THRESHOLDS}.")
 
 
-def _folder_names(surveys: list[Any]) -> list[str]:
-    """The surveys' names, numbered where several are alike."""
-    return unique_names([file_name(own.path.name) for own in surveys])
-
-
 def _against(detector: Any, surveys: dict[str, Any], predicted: str | None, out: Path) -> list[Path]:
     """The detector beside the model's own answers, where these are known; told and written."""
-    known = all(
-        own.manifest.predictions and detector.origin.label in (own.model_classes or ()) for own in surveys.values()
-    )
+    label = detector.origin.label
+    known = all(tested.manifest.predictions and label in (tested.model_classes or ()) for tested in surveys.values())
     if not known and predicted is None:
         return []
-    found = detector.against_model(surveys, predicted=predicted)
-    say(found)
-    rows = found.table()
+    against = detector.against_model(surveys, predicted=predicted)
+    say(against)
+    rows = against.table()
     return [
-        write_figure(out / "against_model.png", found.figure()),
+        write_figure(out / "against_model.png", against.figure()),
         write_table(out / "against_model.csv", rows, list(rows[0])),
     ]
 
@@ -175,10 +167,10 @@ def _layers(texts: list[str] | None, models: dict[str, str]) -> str | dict[str, 
         return None
     if len(texts) == 1 and "=" not in texts[0]:
         return texts[0]
-    found = named("--layer", texts, "one layer for all models, or a model's name and its layer, such as first=layer4")
-    for name in found:
+    layers = named("--layer", texts, "one layer for all models, or a model's name and its layer, such as first=layer4")
+    for name in layers:
         _check_model(name, models, "--layer")
-    return found
+    return layers
 
 
 def _check_model(name: str, models: dict[str, str], option: str) -> None:

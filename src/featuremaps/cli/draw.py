@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import gathered, model_under_study, tell_refusals
-from featuremaps.cli.options import Classes, Device, LayerNames, Model, OptionValues, Weights, generated
+from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
+from featuremaps.cli.options import Classes, Device, Folder, LayerNames, Model, OptionValues, Weights, generated
 from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.dream import DreamOptions
 from featuremaps.draw.invert import InvertOptions
@@ -17,7 +17,6 @@ from featuremaps.draw.stylize import StylizeOptions
 from featuremaps.errors import FeatureMapsError
 from featuremaps.plotting.files import file_name
 
-Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 Layer = Annotated[str | None, typer.Option("--layer", "-l", help="A layer, or 'last'.")]
 PicturePath = Annotated[str, typer.Argument(help="A picture.", show_default=False)]
 Numbers = Annotated[bool, typer.Option("--numbers", help="Also write the unrounded picture and the curve (.npy).")]
@@ -135,9 +134,9 @@ def dream(
     _write(scope.dream(picture, layer or "last", **options), out, "dream", numbers, options)
 
 
-def _write(found: Drawing | Drawings, out: Path, verb: str, numbers: bool, options: OptionValues) -> None:
+def _write(drawn: Drawing | Drawings, out: Path, verb: str, numbers: bool, options: OptionValues) -> None:
     """Everything there is to see of drawings, written; a line about each, printed, what is doubtful on stderr."""
-    drawings = found if isinstance(found, Drawings) else Drawings((found,))
+    drawings = drawn if isinstance(drawn, Drawings) else Drawings((drawn,))
     written = drawings.save(out, numbers=numbers)
     sheet = out / f"{file_name('drawings', verb)}.png"
     sheet.write_bytes(drawings._repr_png_() or b"")
@@ -145,6 +144,5 @@ def _write(found: Drawing | Drawings, out: Path, verb: str, numbers: bool, optio
         written += drawings.animation(out)
     for drawing in drawings:
         typer.echo(f"{drawing.name}: {drawing.words}" if drawing.words else drawing.name)
-        for note in drawing.notes:
-            typer.secho(f"{drawing.name}: {note}", err=True, fg="yellow")
+        tell_doubts([f"{drawing.name}: {note}" for note in drawing.notes])
     typer.echo(f"{len(written)} file{'s' if len(written) != 1 else ''} and {sheet}")

@@ -10,6 +10,7 @@ from featuremaps.cli.common import command_line, gathered, model_under_study, te
 from featuremaps.cli.options import (
     Classes,
     Device,
+    Folder,
     LayerNames,
     MaybeModel,
     MethodOptions,
@@ -21,6 +22,7 @@ from featuremaps.cli.options import (
     Weights,
     generated,
 )
+from featuremaps.cli.survey_common import named
 from featuremaps.errors import FeatureMapsError
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.scope import REPORT_METHODS
@@ -36,7 +38,7 @@ def explain(
     method: Methods = ["grad_cam"],  # noqa: B006
     layer: LayerNames = None,
     target: Targets = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("out"),
+    out: Folder = Path("out"),
     on: Annotated[
         str, typer.Option("--on", help="Draw on what the model saw ('seen') or the whole 'original'.")
     ] = "seen",
@@ -118,8 +120,8 @@ def report(
     """
     settings, surveyed = _settings(option), _surveyed(survey, carry)
     if not pictures:
-        own: dict[str, Any] = {"title": title, "command": command_line(), **surveyed}
-        typer.echo(str(_survey_report(model, weights, classes, device, layer, out, own)))
+        options = {"title": title, "command": command_line(), "path": out, **surveyed}
+        typer.echo(str(_survey_report(model, weights, classes, device, layer, options)))
         return
     if model is None:
         raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
@@ -150,13 +152,8 @@ def _surveyed(survey: Path | None, carry: list[str] | None) -> dict[str, Any]:
         return {}
     from featuremaps.survey.survey import open_survey
 
-    others = {}
-    for text in carry or []:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise FeatureMapsError(f"--carry {text!r} is not understood; write NAME=FOLDER, x-rays=survey-xray/, say.")
-        others[name] = open_survey(folder)
-    return {"survey": open_survey(survey), "carry_to": others}
+    folders = named("--carry", carry, "NAME=FOLDER, x-rays=survey-xray/, say")
+    return {"survey": open_survey(survey), "carry_to": {name: open_survey(path) for name, path in folders.items()}}
 
 
 def _survey_report(
@@ -165,7 +162,6 @@ def _survey_report(
     classes: Path | None,
     device: str | None,
     layer: list[str] | None,
-    out: Path,
     options: dict[str, Any],
 ) -> Path:
     """A report of a survey alone; with a model, pictures show where each channel fires."""
@@ -175,7 +171,7 @@ def _survey_report(
         raise FeatureMapsError(f"a survey is reported one layer at a time; {len(layer)} were given.")
     from featuremaps.report.survey_report import write_survey_report
 
-    layered = options | {"layer": layer[0] if layer else None, "path": out}
+    layered = options | {"layer": layer[0] if layer else None}
     if model is None:
         return write_survey_report(**layered)
     written: Path = model_under_study(model, weights, classes, device).report_survey(**layered)
@@ -191,7 +187,7 @@ def _tell(comparison: Any) -> None:
 
 def _settings(options: list[str] | None) -> dict[str, dict[str, object]]:
     """`["score_cam.chunk=16"]` as `{"score_cam": {"chunk": "16"}}`."""
-    found: dict[str, dict[str, object]] = {}
+    settings: dict[str, dict[str, object]] = {}
     for text in options or []:
         address, equals, value = text.partition("=")
         method, dot, name = address.partition(".")
@@ -199,5 +195,5 @@ def _settings(options: list[str] | None) -> dict[str, dict[str, object]]:
             raise FeatureMapsError(
                 f"--option {text!r} is not understood; write method.name=value, e.g. score_cam.chunk=16."
             )
-        found.setdefault(method, {})[name] = value
-    return found
+        settings.setdefault(method, {})[name] = value
+    return settings

@@ -7,10 +7,8 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_refusals
-from featuremaps.cli.options import Classes, Device, LayerNames, Model, PicturePaths, Weights
+from featuremaps.cli.options import Classes, Device, Folder, LayerNames, Model, PicturePaths, Weights
 from featuremaps.errors import FeatureMapsError
-
-Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 
 
 @app.command()
@@ -62,8 +60,8 @@ def maps(
     """
     scope = model_under_study(model, weights, classes, device)
     seen_pictures = scope.see(gathered(pictures))
-    found = scope.maps(seen_pictures, layer or "last", highlight=highlight or (), scaling=_scaling(scaling))
-    written = _write_maps(found, out, top, by)
+    feature_maps = scope.maps(seen_pictures, layer or "last", highlight=highlight or (), scaling=_scaling(scaling))
+    written = _write_maps(feature_maps, out, top, by)
     tell_refusals(seen_pictures)
     typer.echo(f"{len(written)} files in {out}")
 
@@ -82,33 +80,33 @@ def filters(
 
     featuremaps filters --model torchvision:resnet50 --layer conv1 -o out/
     """
-    found = model_under_study(model, weights, None, None).filters(layer, scaling=scaling)
-    written = found.save(out)
-    typer.echo(f"{found.layer}: {found.summary()}")
-    if found.dead:
-        typer.echo(f"dead: {', '.join(map(str, found.dead))}")
-    for first, second, cosine in found.duplicates:
+    kernels = model_under_study(model, weights, None, None).filters(layer, scaling=scaling)
+    written = kernels.save(out)
+    typer.echo(f"{kernels.layer}: {kernels.summary()}")
+    if kernels.dead:
+        typer.echo(f"dead: {', '.join(map(str, kernels.dead))}")
+    for first, second, cosine in kernels.duplicates:
         typer.echo(f"nearly the same: {first} and {second} (cosine {cosine:.4f})")
     typer.echo(f"{len(written)} files in {out}")
 
 
-def _write_maps(found: Any, out: Path, top: int, by: str) -> list[Path]:
+def _write_maps(maps: Any, out: Path, top: int, by: str) -> list[Path]:
     """Everything there is to see of maps, written; what a person would read of it, printed."""
     from featuremaps.maps.layer_maps import LayerMaps
     from featuremaps.maps.layer_summary import LayerWalk
 
-    if isinstance(found, LayerWalk):
-        typer.echo(str(found))
-        return found.save(out)
-    if isinstance(found, LayerMaps):
-        return [path for maps in found.values() for path in _write_maps(maps, out, top, by)]
-    written: list[Path] = found.save(out)
-    if not found.whole:
-        typer.echo(repr(found))
+    if isinstance(maps, LayerWalk):
+        typer.echo(str(maps))
+        return maps.save(out)
+    if isinstance(maps, LayerMaps):
+        return [path for of_layer in maps.values() for path in _write_maps(of_layer, out, top, by)]
+    written: list[Path] = maps.save(out)
+    if not maps.whole:
+        typer.echo(repr(maps))
         return written
-    best = found.top(top, by)
+    best = maps.top(top, by)
     typer.echo(repr(best))
-    return [*written, *best.save(out), *found.rgb().save(out)]
+    return [*written, *best.save(out), *maps.rgb().save(out)]
 
 
 def _scaling(text: str) -> Any:

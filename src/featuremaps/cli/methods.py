@@ -41,7 +41,7 @@ def demo(
     """
     from featuremaps.cli.tour import tour
 
-    found = tour(out, command=command_line())
-    for sentence in found.findings[:TOLD]:
+    findings, report = tour(out, command=command_line())
+    for sentence in findings[:TOLD]:
         typer.echo(sentence)
-    typer.echo(f"Report: {found.report}")
+    typer.echo(f"Report: {report}")

@@ -32,6 +32,7 @@ Weights = Annotated[
 Classes = Annotated[
     Path | None, typer.Option("--classes", help="A text file with one class name per line, in the model's order.")
 ]
+Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps …")]
 PicturePaths = Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.", show_default=False)]
 Methods = Annotated[

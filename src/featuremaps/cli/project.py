@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import gathered, model_under_study, tell_refusals
-from featuremaps.cli.options import Classes, Device, Model, PicturePaths, Weights
+from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
+from featuremaps.cli.options import Classes, Device, Folder, Model, PicturePaths, Weights
 from featuremaps.plotting.files import file_name
-
-Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 
 
 @app.command()
@@ -32,15 +30,14 @@ def project(
     """
     scope = model_under_study(model, weights, None, device)
     seen_pictures = scope.see(gathered(pictures))
-    found = scope.project(seen_pictures, unit, rule=rule, most=most)
-    written = found.save(out)
+    projections = scope.project(seen_pictures, unit, rule=rule, most=most)
+    written = projections.save(out)
     figure = out / f"projections__{rule}.png"
-    figure.write_bytes(found._repr_png_())
-    for row in found.units:
-        best = ", ".join(f"{one.seen.picture.name} ({one.value:.3g})" for one in row[:3])
+    figure.write_bytes(projections._repr_png_())
+    for row in projections.units:
+        best = ", ".join(f"{projection.seen.picture.name} ({projection.value:.3g})" for projection in row[:3])
         typer.echo(f"{row[0].unit}: strongest in {best}")
-    for warning in found.warnings:
-        typer.secho(warning, err=True, fg="yellow")
+    tell_doubts(projections.warnings)
     tell_refusals(seen_pictures)
     typer.echo(f"{len(written)} files and {figure}")
 
@@ -66,14 +63,13 @@ def factorize(
     """
     scope = model_under_study(model, weights, classes, device)
     seen_pictures = scope.see(gathered(pictures))
-    found = scope.factorize(seen_pictures, layer, concepts=concepts, negative=negative, seed=seed)
-    written = found.save(out)
-    figure = out / f"{file_name('concepts', found.layer)}.png"
-    figure.write_bytes(found._repr_png_())
-    for number, named in enumerate(found.top_classes(), 1):
+    factors = scope.factorize(seen_pictures, layer, concepts=concepts, negative=negative, seed=seed)
+    written = factors.save(out)
+    figure = out / f"{file_name('concepts', factors.layer)}.png"
+    figure.write_bytes(factors._repr_png_())
+    for number, named in enumerate(factors.top_classes(), 1):
         alone = ", ".join(f"{name} {share:.0%}" for name, share in named) or "no classes"
         typer.echo(f"concept {number}: {alone}")
-    for warning in found.warnings:
-        typer.secho(warning, err=True, fg="yellow")
+    tell_doubts(factors.warnings)
     tell_refusals(seen_pictures)
     typer.echo(f"{len(written)} files and {figure}")

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import choice, model_under_study
+from featuremaps.cli.common import choice, lines_of, model_under_study
 from featuremaps.cli.options import Classes, Device, LayerNames, Model, OptionValues, Weights, generated
 from featuremaps.cli.survey_common import (
     Folder,
@@ -25,7 +25,7 @@ from featuremaps.survey.engine.options import SurveyOptions
 
 MOST_TOLD = 20
 
-Labels = Annotated[
+LabelsFile = Annotated[
     Path | None, typer.Option("--labels", help="A text file with one label name per line, in label order.")
 ]
 ImageColumn = Annotated[str | None, typer.Option("--image-column", help="The column of a table that holds the paths.")]
@@ -47,7 +47,7 @@ def survey(
     classes: Classes = None,
     layer: LayerNames = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to keep the survey in.")] = Path("survey"),
-    labels: Labels = None,
+    labels: LabelsFile = None,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
     device: Device = None,
@@ -65,16 +65,16 @@ def survey(
     featuremaps survey list.csv -m torchvision:resnet50 -l layer3 -l layer4 --label-column species --precision bfloat16
     """
     scope = model_under_study(model, weights, classes, device)
-    found = scope.survey(
+    surveyed = scope.survey(
         dataset[0] if len(dataset) == 1 else dataset,
         layer or "last",
         out,
-        labels=_lines(labels),
+        labels=lines_of("--labels", labels),
         image=image_column,
         label=label_column,
         **options,
     )
-    _tell(found)
+    _tell(surveyed)
 
 
 @app.command()
@@ -104,10 +104,10 @@ def top(
     asked = opened(survey, model, weights, None, device, pictures)
     written: list[Path] = []
     for unit in units:
-        found = asked.top_pictures(unit, n, which, label=label, maps=model is not None)
-        say(found)
-        stem = file_name("top", found.unit, found.which, *([found.label] if found.label else []))
-        written += [*found.save(out), write_figure(out / f"{stem}.png", found.figure())]
+        top_pictures = asked.top_pictures(unit, n, which, label=label, maps=model is not None)
+        say(top_pictures)
+        stem = file_name("top", top_pictures.unit, which, *filter(None, [top_pictures.label]))
+        written += [*top_pictures.save(out), write_figure(out / f"{stem}.png", top_pictures.figure())]
     tell_written(written)
 
 
@@ -150,21 +150,12 @@ def units(
     typer.echo(str(page))
 
 
-def _lines(path: Path | None) -> list[str] | None:
-    """The names in a text file, a line each."""
-    if path is None:
-        return None
-    if not path.is_file():
-        raise FeatureMapsError(f"--labels: there is no file {str(path)!r}.")
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _tell(found: Any) -> None:
+def _tell(survey: Any) -> None:
     """How many pictures of what were surveyed and where that is kept; on standard error what was left out, and why."""
-    pictures, names = found.pictures, found.classes
-    layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in found.layers.items())
+    pictures, names = survey.pictures, survey.classes
+    layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in survey.layers.items())
     of = f" of {len(names)} class{'es' if len(names) != 1 else ''}" if names else ", none with a label"
-    typer.echo(f"{found.manifest.model}, {layers}: {len(pictures):,} pictures{of}")
+    typer.echo(f"{survey.manifest.model}, {layers}: {len(pictures):,} pictures{of}")
     if names and len(names) <= MOST_TOLD:
         counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(names)).tolist()
         typer.echo(", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True)))
@@ -173,6 +164,6 @@ def _tell(found: Any) -> None:
     for bad in pictures.bad[:MOST_TOLD]:
         typer.secho(f"  {bad.name}: {bad.reason}", err=True)
     if len(pictures.bad) > MOST_TOLD:
-        typer.secho(f"  … all of them, with the reason, in {found.path / 'pictures.parquet'}", err=True)
-    typer.echo(f"Preprocessing: {found.manifest.described.get('preprocessing', 'unknown')}")
-    typer.echo(f"Survey: {found.path}")
+        typer.secho(f"  … all of them, with the reason, in {survey.path / 'pictures.parquet'}", err=True)
+    typer.echo(f"Preprocessing: {survey.manifest.described.get('preprocessing', 'unknown')}")
+    typer.echo(f"Survey: {survey.path}")

@@ -1,7 +1,6 @@
 """The tour of the bundled world: both models explain the bundled pictures, and the known truth says who is right."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,24 +30,13 @@ PATTERNS = 2
 DRAWING_STEPS = 96
 
 
-@dataclass(frozen=True)
-class Tour:
-    """What the tour found, in sentences, and where its report is."""
-
-    findings: tuple[str, ...]
-    report: Path
-
-
-def tour(folder: Path, command: str = "featuremaps demo") -> Tour:
+@one_thread()
+def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ...], Path]:
     """Explain the bundled pictures with both bundled models, survey their world, and write `folder/report.html`.
 
-    The world's scenes and the surveys are kept in `folder`, to be asked further questions.
+    The world's scenes and the surveys are kept in `folder`, to be asked further questions. Gives what was found, in
+    sentences, and where the report is.
     """
-    with one_thread():
-        return _tour(folder, command)
-
-
-def _tour(folder: Path, command: str) -> Tour:
     scenes, pictures = demo.pictures(), demo.images()
     scopes = {name: load(name) for name in MODELS}
     comparisons = {name: _compared(scope, pictures) for name, scope in scopes.items()}
@@ -75,7 +63,7 @@ def _tour(folder: Path, command: str) -> Tour:
             *scopes["demo"].inside(pictures),
         ),
     )
-    return Tour(findings, write(report, folder / "report.html"))
+    return findings, write(report, folder / "report.html")
 
 
 def _patterns(scope: Scope, pictures: Pictures) -> Section:
@@ -130,12 +118,8 @@ def _accuracies() -> str:
     """What was measured on fresh scenes when the models were trained."""
     measured = {name: demo.card(name)["measured"] for name in MODELS}
     usual, removed = "photograph", "photograph, shortcut removed"
-    parts = [f"{name} from {_percent(m[usual])} to {_percent(m[removed])}" for name, m in measured.items()]
+    parts = [f"{name} from {m[usual]['share']:.0%} to {m[removed]['share']:.0%}" for name, m in measured.items()]
     return f"Put scissors and hammers among clutter only, and the accuracy goes, for {' and for '.join(parts)}."
-
-
-def _percent(measurement: dict[str, float]) -> str:
-    return f"{measurement['share']:.0%}"
 
 
 def _answer(scope: Scope, comparison: Comparison, index: int) -> tuple[str, float]:

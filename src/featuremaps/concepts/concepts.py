@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.class_colours import plain_figure, short
 from featuremaps.plotting.files import file_name, png_of, unique_names
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.outputs import Classes, class_label, probabilities
@@ -98,16 +99,12 @@ class Concepts:
 
         A concept's number stands at its strongest place in every picture where it reaches a third of its maximum.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         shown = list(zip(self.pictures, self.overlay(alpha), self.maps, strict=True))[:most]
         bands = -(-len(shown) // 4)
         columns = -(-len(shown) // bands)
         lines = -(-len(self) // 2)
         legend, title = 0.24 * (lines + 1) + 0.1, 0.4
-        figure = Figure(figsize=(max(2.2 * columns, 7), 4.6 * bands + legend + title), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = plain_figure(max(2.2 * columns, 7.0), 4.6 * bands + legend + title)
         panels, foot = figure.subfigures(2, 1, squeeze=False, height_ratios=(4.6 * bands + title, legend)).flat
         axes = panels.subplots(2 * bands, columns, squeeze=False)
         for place in axes.flat:
@@ -115,7 +112,7 @@ class Concepts:
         for number, (seen, overlaid, maps) in enumerate(shown):
             above, below = axes[2 * (number // columns) :, number % columns][:2]
             above.imshow(seen.image)
-            above.set_title(_short(seen.picture.name), fontsize=8)
+            above.set_title(short(seen.picture.name, 26), fontsize=8)
             below.imshow(overlaid)
             _number(below, maps, seen.size)
         rest = f" (first {most} of {len(self.pictures)} pictures)" if len(self.pictures) > most else ""
@@ -155,7 +152,7 @@ class Concepts:
         for j, classes in enumerate(self.top_classes()):
             column, line = divmod(j, lines)
             _badge(axes, column + 0.03, line + 0.5, j)
-            named = ", ".join(f"{_short(name)} {share:.0%}" for name, share in classes if share >= 0.01)
+            named = ", ".join(f"{short(name, 26)} {share:.0%}" for name, share in classes if share >= 0.01)
             axes.text(column + 0.075, line + 0.5, named or f"concept {j + 1}", fontsize=8, va="center")
 
 
@@ -190,7 +187,3 @@ def _paler(picture: Image.Image) -> np.ndarray:
     """The photograph as the overlays of heatmaps have it: most of its colour gone, so that the concepts' stands out."""
     grey = np.asarray(picture.convert("L").convert("RGB"), dtype=np.float32)
     return 0.75 * grey + 0.25 * np.asarray(picture.convert("RGB"), dtype=np.float32)
-
-
-def _short(text: str, most: int = 26) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

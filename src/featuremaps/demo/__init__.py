@@ -81,5 +81,5 @@ def name_of(scene: Scene) -> str:
 def card(name: str) -> dict[str, Any]:
     """What was measured of a bundled network, and how it was trained."""
     text = (files("featuremaps.demo") / "weights" / f"{name}.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    known: dict[str, Any] = json.loads(text)
+    return known

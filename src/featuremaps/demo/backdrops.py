@@ -3,13 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float32
 
 from featuremaps.demo.geometry import Colour
-from featuremaps.demo.raster import PIXELS, RASTER, Grid, clouds, coordinates
+from featuremaps.demo.raster import PIXELS, RASTER, Colours, Grid, clouds, coordinates
 from featuremaps.demo.tools import WOODS, pick
-
-Picture = Float32[np.ndarray, "_ _ 3"]
 
 BRIGHTS: tuple[Colour, ...] = (
     (0.95, 0.95, 0.95),
@@ -23,17 +20,17 @@ CLOTHS: tuple[Colour, ...] = ((0.55, 0.18, 0.18), (0.20, 0.30, 0.48), (0.62, 0.5
 STONES: tuple[Colour, ...] = ((0.55, 0.54, 0.52), (0.72, 0.68, 0.62), (0.35, 0.36, 0.38), (0.60, 0.48, 0.42))
 
 
-def _tinted(colour: Colour, shade: Grid) -> Picture:
-    tinted: Picture = np.asarray(colour, np.float32) * shade[..., None]
+def _tinted(colour: Colour, shade: Grid) -> Colours:
+    tinted: Colours = np.asarray(colour, np.float32) * shade[..., None]
     return tinted
 
 
-def plain(rng: np.random.Generator) -> Picture:
+def plain(rng: np.random.Generator) -> Colours:
     """A sheet of bright, nearly uniform paper."""
     return _tinted(pick(rng, BRIGHTS, 0.012), 1 + 0.006 * clouds(rng, 6, 4))
 
 
-def _wood(rng: np.random.Generator) -> Picture:
+def _wood(rng: np.random.Generator) -> Colours:
     grain = clouds(rng, 64, 2, stretch=24)
     rings = np.sin(clouds(rng, 10, 1, stretch=5) * 5).astype(np.float32)
     shade = 1 + 0.06 * grain + 0.06 * rings
@@ -46,14 +43,14 @@ def _wood(rng: np.random.Generator) -> Picture:
     return np.ascontiguousarray(picture.transpose(1, 0, 2)) if rng.random() < 0.5 else picture
 
 
-def _cloth(rng: np.random.Generator) -> Picture:
+def _cloth(rng: np.random.Generator) -> Colours:
     u, v = coordinates(float(rng.uniform(0, np.pi)))
     thread = float(rng.uniform(1.6, 2.6))
     weave = np.sin(u * (2 * np.pi / thread)) * np.sin(v * (2 * np.pi / thread))
     return _tinted(pick(rng, CLOTHS), (1 + 0.16 * weave + 0.09 * clouds(rng, 4, 4)).astype(np.float32))
 
 
-def _checked(rng: np.random.Generator) -> Picture:
+def _checked(rng: np.random.Generator) -> Colours:
     u, v = coordinates(float(rng.uniform(0, np.pi)))
     pitch = float(rng.uniform(12, 26))
     bands = ((u % pitch < pitch / 2).astype(np.float32) + (v % pitch < pitch / 2).astype(np.float32)) / 2
@@ -62,14 +59,14 @@ def _checked(rng: np.random.Generator) -> Picture:
     return (picture * (1 + 0.04 * clouds(rng, 50, 2))[..., None]).astype(np.float32)
 
 
-def _stone(rng: np.random.Generator) -> Picture:
+def _stone(rng: np.random.Generator) -> Colours:
     veins = np.exp(-np.abs(clouds(rng, 3, 4)) * 5).astype(np.float32)
     speckle = clouds(rng, 120, 2)
     strength = float(rng.choice([-0.3, 0.3]))
     return _tinted(pick(rng, STONES), 1 + strength * veins + 0.07 * speckle + 0.06 * clouds(rng, 5, 3))
 
 
-def _tiles(rng: np.random.Generator) -> Picture:
+def _tiles(rng: np.random.Generator) -> Colours:
     u, v = coordinates(float(rng.uniform(0, np.pi)))
     pitch = float(rng.uniform(20, 40))
     shift = rng.uniform(0, pitch, 2)
@@ -81,7 +78,7 @@ def _tiles(rng: np.random.Generator) -> Picture:
     return _tinted(colour, tones * (1 - 0.4 * grout) * (1 + 0.03 * clouds(rng, 20, 3)))
 
 
-def _print(rng: np.random.Generator) -> Picture:
+def _print(rng: np.random.Generator) -> Colours:
     angle = float(rng.uniform(-0.5, 0.5)) + float(rng.choice([0.0, np.pi / 2]))
     u, v = coordinates(angle)
     leading, measure = float(rng.uniform(5, 8)), float(rng.uniform(40, 60))
@@ -95,13 +92,13 @@ def _print(rng: np.random.Generator) -> Picture:
     return _tinted(pick(rng, ((0.86, 0.84, 0.78), (0.80, 0.78, 0.74))), shade.astype(np.float32))
 
 
-def _bench(rng: np.random.Generator) -> Picture:
+def _bench(rng: np.random.Generator) -> Colours:
     scratches = clouds(rng, 128, 1, stretch=40)
     shade = 1 + 0.10 * clouds(rng, 4, 4) + 0.10 * np.maximum(scratches, 0)
     return _tinted(pick(rng, ((0.30, 0.33, 0.36), (0.24, 0.30, 0.28), (0.45, 0.42, 0.40))), shade.astype(np.float32))
 
 
-TEXTURES: tuple[Callable[[np.random.Generator], Picture], ...] = (
+TEXTURES: tuple[Callable[[np.random.Generator], Colours], ...] = (
     _wood,
     _wood,
     _cloth,
@@ -113,6 +110,6 @@ TEXTURES: tuple[Callable[[np.random.Generator], Picture], ...] = (
 )
 
 
-def textured(rng: np.random.Generator) -> Picture:
+def textured(rng: np.random.Generator) -> Colours:
     """A surface with a pattern of its own."""
     return TEXTURES[rng.integers(len(TEXTURES))](rng).astype(np.float32)

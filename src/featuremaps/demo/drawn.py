@@ -40,8 +40,8 @@ def file_of(folder: Path, recipe: Recipe) -> Path:
 
 def draw(worlds: dict[Path, tuple[Recipe, ...]], workers: int | None = None) -> None:
     """Draw the scenes that are not there yet, each world into its folder; several processes share the work."""
-    every = [(file_of(folder, recipe), recipe) for folder, recipe in _pairs(worlds)]
-    missing = [one for one in every if not one[0].is_file()]
+    scenes = [(file_of(folder, recipe), recipe) for folder, of_world in worlds.items() for recipe in of_world]
+    missing = [(path, recipe) for path, recipe in scenes if not path.is_file()]
     for path in {path.parent for path, _ in missing}:
         path.mkdir(parents=True, exist_ok=True)
     workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
@@ -67,10 +67,6 @@ def _single_threaded() -> Iterator[None]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
-
-
-def _pairs(worlds: dict[Path, tuple[Recipe, ...]]) -> list[tuple[Path, Recipe]]:
-    return [(folder, recipe) for folder, own in worlds.items() for recipe in own]
 
 
 def _draw(scenes: Sequence[tuple[Path, Recipe]]) -> None:

@@ -13,8 +13,8 @@ from jaxtyping import Float, Float32
 from PIL import Image, ImageDraw
 
 Outline = Float[np.ndarray, "_ 2"]
-Real = int | float
-Point = tuple[Real, Real]
+Number = int | float
+Point = tuple[Number, Number]
 Colour = tuple[float, float, float]
 Material = Literal["steel", "brass", "wood", "plastic", "rubber", "glass", "paper", "ceramic", "electronics"]
 
@@ -31,11 +31,11 @@ class Part:
     material: Material
     colour: Colour
     holes: tuple[Outline, ...] = ()
-    thickness: Real = 1.0
-    roundness: Real = 0.4
-    axis: Real = 0.0
+    thickness: Number = 1.0
+    roundness: Number = 0.4
+    axis: Number = 0.0
 
-    def placed(self, scale: Real, angle: Real, centre: Point) -> "Part":
+    def placed(self, scale: Number, angle: Number, centre: Point) -> "Part":
         """The part scaled, then turned by `angle` radians, then moved to `centre`."""
         cos, sin = np.cos(angle), np.sin(angle)
         turn = scale * np.array([[cos, sin], [-sin, cos]])
@@ -57,7 +57,7 @@ class Thing:
     name: str
     parts: tuple[Part, ...]
 
-    def placed(self, scale: Real, angle: Real, centre: Point) -> "Thing":
+    def placed(self, scale: Number, angle: Number, centre: Point) -> "Thing":
         """The thing `scale` pixels long, turned by `angle` radians, with its origin at `centre` (x, y)."""
         return replace(self, parts=tuple(part.placed(scale, angle, centre) for part in self.parts))
 
@@ -102,7 +102,7 @@ def coverage(part: Part, area: Window, unit: int, over: int = 2) -> Float32[np.n
     return np.asarray(canvas.reduce(over), np.float32) / np.float32(255)
 
 
-def ellipse(x: Real, y: Real, across: Real, along: Real, angle: Real = 0.0) -> Outline:
+def ellipse(x: Number, y: Number, across: Number, along: Number, angle: Number = 0.0) -> Outline:
     """An ellipse round (x, y) with half axes `across` (x) and `along` (y), turned by `angle`."""
     turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     points = np.stack([across * np.cos(turn), along * np.sin(turn)], 1)
@@ -111,7 +111,7 @@ def ellipse(x: Real, y: Real, across: Real, along: Real, angle: Real = 0.0) -> O
     return turned
 
 
-def rounded(left: Real, top: Real, right: Real, bottom: Real, radius: Real) -> Outline:
+def rounded(left: Number, top: Number, right: Number, bottom: Number, radius: Number) -> Outline:
     """A rectangle with rounded corners."""
     radius = min(radius, (right - left) / 2, (bottom - top) / 2)
     corners = [(right - radius, bottom - radius), (left + radius, bottom - radius)]
@@ -133,7 +133,7 @@ def curve(*control: Point, steps: int = 24) -> Outline:
     return np.ascontiguousarray(layer[:, 0])
 
 
-def ribbon(spine: Outline, widths: Sequence[Real]) -> Outline:
+def ribbon(spine: Outline, widths: Sequence[Number]) -> Outline:
     """A band along `spine` whose width runs evenly through `widths`."""
     along = np.gradient(spine, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9

@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
 
 from featuremaps.demo import backdrops
 from featuremaps.demo.geometry import Material, Part, Thing, Window, coverage, window
-from featuremaps.demo.raster import RASTER, UNIT, Grid, blur, coordinates, shrink
-
-Picture = Float32[np.ndarray, "_ _ 3"]
-
+from featuremaps.demo.raster import RASTER, UNIT, Colours, Grid, blur, coordinates, shrink
 
 SHINE: dict[Material, float] = {
     "steel": 0.30,
@@ -49,7 +45,7 @@ def _light(rng: np.random.Generator) -> Light:
     )
 
 
-def photograph(things: Sequence[Thing], plain: bool, rng: np.random.Generator) -> Picture:
+def photograph(things: Sequence[Thing], plain: bool, rng: np.random.Generator) -> Colours:
     """The things, lowest first, on a plain bright or a textured surface: red, green and blue from 0 to 1."""
     light = _light(rng)
     picture = backdrops.plain(rng) if plain else backdrops.textured(rng)
@@ -60,7 +56,7 @@ def photograph(things: Sequence[Thing], plain: bool, rng: np.random.Generator) -
     return _camera(picture, light, rng)
 
 
-def _cast_shadow(picture: Picture, thing: Thing, light: Light) -> None:
+def _cast_shadow(picture: Colours, thing: Thing, light: Light) -> None:
     area = window(thing.parts, RASTER, UNIT, margin=round(3 * light.softness + light.reach))
     if area.empty:
         return
@@ -76,7 +72,7 @@ def _silhouette(thing: Thing, area: Window) -> Grid:
     return silhouette
 
 
-def _paint(picture: Picture, part: Part, light: Light) -> None:
+def _paint(picture: Colours, part: Part, light: Light) -> None:
     area = window([part], RASTER, UNIT, margin=2)
     if area.empty:
         return
@@ -98,7 +94,7 @@ def _slope(cover: Grid, roundness: float, angle: float) -> Grid:
     return slope
 
 
-def _surface(part: Part, area: Window, slope: Grid) -> Picture:
+def _surface(part: Part, area: Window, slope: Grid) -> Colours:
     """The part's colour in light: reflections on metal, grain in wood, a highlight on what is glossy."""
     base = np.asarray(part.colour, np.float32)
     diffuse = 0.92 - (0.28 + 0.2 * part.roundness) * slope
@@ -110,16 +106,16 @@ def _surface(part: Part, area: Window, slope: Grid) -> Picture:
             diffuse = diffuse + 0.07 * np.sin(v * 2.3 + 1.6 * np.sin(u * 0.11 + part.axis))
         else:
             diffuse = diffuse + 0.16 * np.sin(u * 0.09 + v * 0.16 + 3.0 * slope + part.axis * 3)
-    lit: Picture = (base * diffuse[..., None] + shine * gloss[..., None]).astype(np.float32)
+    lit: Colours = (base * diffuse[..., None] + shine * gloss[..., None]).astype(np.float32)
     return lit
 
 
-def _camera(picture: Picture, light: Light, rng: np.random.Generator) -> Picture:
+def _camera(picture: Colours, light: Light, rng: np.random.Generator) -> Colours:
     """Uneven light, exposure, white balance, a soft lens and noise."""
     u, v = coordinates(light.angle)
     uneven = 1 - light.falloff * (u / 64) - np.float32(rng.uniform(0.02, 0.07)) * (u**2 + v**2) / 64**2
     exposed = picture * (uneven * np.float32(rng.uniform(0.93, 1.04)))[..., None]
     small = shrink((exposed * np.asarray(light.tint, np.float32)).astype(np.float32))
     grain = rng.standard_normal(small.shape).astype(np.float32) * np.float32(rng.uniform(0.006, 0.02))
-    exposure: Picture = np.clip(small + grain, 0, 1).astype(np.float32)
+    exposure: Colours = np.clip(small + grain, 0, 1).astype(np.float32)
     return exposure

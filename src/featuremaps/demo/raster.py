@@ -13,6 +13,7 @@ UNIT = 2
 RASTER = PIXELS * UNIT
 
 Grid = Float32[np.ndarray, "_ _"]
+Colours = Float32[np.ndarray, "_ _ 3"]
 
 
 def blur(values: Grid, radius: float) -> Grid:

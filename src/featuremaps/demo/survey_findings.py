@@ -12,20 +12,15 @@ from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.model_comparison import Standing
 from featuremaps.survey.measures.auc import Area, auc
-from featuremaps.survey.measures.proportions import Interval
 
 
 def survey_findings(world: WorldSurveys) -> tuple[str, ...]:
     """Whether demo's channels are its classes' own, how a threshold carries over, and who separates better."""
-    of = world.comparison.of
-    own = [own_sentence(world.carried, label, world.plain) for label in ("scissors", "hammer")]
+    of, labels = world.comparison.of, ("scissors", "hammer")
+    answers = [own_sentence(world.carried, label, world.plain) for label in labels]
     carried = carried_sentence(of("demo-fixed", "scissors"))
-    compared = world.comparison
-    better = [
-        better_sentence(compared.of("demo", label), compared.of("demo-fixed", label))
-        for label in ("scissors", "hammer")
-    ]
-    return (*own, carried, f"On the same photographs, where the background says nothing, {'; '.join(better)}.")
+    better = [better_sentence(of("demo", label), of("demo-fixed", label)) for label in labels]
+    return (*answers, carried, f"On the same photographs, where the background says nothing, {'; '.join(better)}.")
 
 
 def own_sentence(carried: Sums, label: str, plain: np.ndarray) -> str:
@@ -74,21 +69,14 @@ def carried_sentence(standing: Standing) -> str:
 def better_sentence(first: Standing, second: Standing) -> str:
     """Which of two models separates a class better, where their intervals tell."""
     areas = f"{first.model} {_area(first.source.area)}, {second.model} {_area(second.source.area)}"
-    better = _higher(first, second)
-    says = "their intervals overlap" if better is None else f"{better} separates it better"
+    lower, higher = sorted((first, second), key=lambda standing: standing.source.area.value)
+    apart = higher.source.area.interval.low > lower.source.area.interval.high
+    says = f"{higher.model} separates it better" if apart else "their intervals overlap"
     return f"the area for {first.label} is for {areas} ({says})"
 
 
-def _higher(first: Standing, second: Standing) -> str | None:
-    one, other = first.source.area.interval, second.source.area.interval
-    if one.low > other.high:
-        return first.model
-    return second.model if other.low > one.high else None
-
-
 def _area(area: Area) -> str:
-    interval: Interval = area.interval
-    return f"{area.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    return f"{area.value:.2f} ({area.interval.low:.2f} to {area.interval.high:.2f})"
 
 
 def survey_parts(world: WorldSurveys) -> tuple[Section, ...]:
@@ -100,10 +88,7 @@ def survey_parts(world: WorldSurveys) -> tuple[Section, ...]:
         made(grounds, lambda: _grounds(world, grounds)),
         made(standings, lambda: _standings(world, standings)),
         *survey_sections(
-            demo[LEARNED_NAME],
-            {PHOTOGRAPHS: demo[PHOTOGRAPHS], XRAYS: demo[XRAYS]},
-            name=LEARNED_NAME,
-            of="demo",
+            demo[LEARNED_NAME], {PHOTOGRAPHS: demo[PHOTOGRAPHS], XRAYS: demo[XRAYS]}, name=LEARNED_NAME, of="demo"
         ),
         *survey_sections(fixed[PHOTOGRAPHS], {XRAYS: fixed[XRAYS]}, name=PHOTOGRAPHS, of="demo-fixed"),
     )

@@ -38,7 +38,9 @@ class WorldSurveys:
     @cached_property
     def carried(self) -> Sums:
         """Those channels' sums in photographs where the background says nothing."""
-        return sums(self.surveys["demo"][PHOTOGRAPHS], {name: own for name, own in self.learned.items() if own})
+        return sums(
+            self.surveys["demo"][PHOTOGRAPHS], {name: channels for name, channels in self.learned.items() if channels}
+        )
 
     @cached_property
     def plain(self) -> np.ndarray:
@@ -49,7 +51,7 @@ class WorldSurveys:
     @cached_property
     def comparison(self) -> ModelComparison:
         """Both models on the same photographs, carried to the same X-rays."""
-        return compare_models({name: (own[PHOTOGRAPHS], own[XRAYS]) for name, own in self.surveys.items()})
+        return compare_models({name: (worlds[PHOTOGRAPHS], worlds[XRAYS]) for name, worlds in self.surveys.items()})
 
 
 @contextmanager
@@ -74,14 +76,14 @@ def survey_world(scopes: Mapping[str, Scope], folder: Path, count: int = COUNT) 
         LEARNED_NAME: recipes("photograph", LEARNED, count, seed=8_100_000),
     }
     places = {name: folder / "world" / name.replace(" ", "-").lower() for name in worlds}
-    draw({places[name]: own for name, own in worlds.items()})
-    found: dict[str, dict[str, Survey]] = {}
+    draw({places[name]: scenes for name, scenes in worlds.items()})
+    surveys: dict[str, dict[str, Survey]] = {}
     for model, scope in scopes.items():
         for world, place in places.items():
             if world != LEARNED_NAME or model == "demo":
                 out = folder / "surveys" / f"{model}-{place.name}"
-                found.setdefault(model, {})[world] = _surveyed(scope, place, out)
-    return WorldSurveys(found)
+                surveys.setdefault(model, {})[world] = _surveyed(scope, place, out)
+    return WorldSurveys(surveys)
 
 
 def _surveyed(scope: Scope, place: Path, out: Path) -> Survey:

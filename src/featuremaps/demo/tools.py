@@ -48,13 +48,7 @@ def scissors(rng: np.random.Generator) -> Thing:
 
 
 def _half(
-    ring: tuple[float, float],
-    length: float,
-    width: float,
-    reach: float,
-    band: float,
-    colour: Colour,
-    metal: bool,
+    ring: tuple[float, float], length: float, width: float, reach: float, band: float, colour: Colour, metal: bool
 ) -> tuple[Part, Part]:
     """One blade along +x with its edge on the axis, and its handle towards -x, below the axis."""
     spine = curve((-0.05, width * 0.7), (length * 0.35, width * 1.05), (length * 0.8, width * 0.75), (length, 0.0))

@@ -90,18 +90,18 @@ def augmented(batch: Tensor) -> Tensor:
 def measure(name: str, model: SmallResNet, count: int = 400, seed: int = FRESH) -> dict[str, dict[str, float]]:
     """Accuracy on fresh scenes, with the 95 % interval's half width, and how often plain strangers are scissors."""
     classes = CLASSES[name]
-    own = SETTINGS[name].shortcuts
-    found = {}
+    usual = SETTINGS[name].shortcuts
+    measured = {}
     for title, (domain, shares) in MEASUREMENTS.items():
-        world = World(count, {label: shares.get(label, own[label]) for label in classes}, domain, seed)
+        world = World(count, {label: shares.get(label, usual[label]) for label in classes}, domain, seed)
         pictures, labels = world.tensors()
-        found[title] = _share(predictions(model, pictures) == labels)
+        measured[title] = _share(predictions(model, pictures) == labels)
     for domain in ("photograph", "xray"):
         strangers, _ = World(count, {"neither": 1.0}, domain, seed + 700_000).tensors()
-        found[f"{domain}, unrelated object on a plain background called scissors"] = _share(
+        measured[f"{domain}, unrelated object on a plain background called scissors"] = _share(
             predictions(model, strangers) == classes.index("scissors")
         )
-    return found
+    return measured
 
 
 def predictions(model: SmallResNet, pictures: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ and whether the shortcut (a plain bright background) was planted.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -55,11 +55,6 @@ class Arrangement:
     domain: str
     plain: bool
     seed: int
-
-    def without_subject(self) -> "Arrangement":
-        """The same scene with the labelled object taken away."""
-        kept = tuple(thing for place, thing in enumerate(self.things) if place != self.subject)
-        return replace(self, things=kept, subject=None)
 
 
 def _check(kind: str, given: str, allowed: Sequence[str]) -> None:

@@ -7,12 +7,9 @@ that overlapping things multiply. Light organic matter looks orange, glass and e
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32
 
 from featuremaps.demo.geometry import Material, Part, Thing, coverage, rounded, window
-from featuremaps.demo.raster import PIXELS, RASTER, UNIT, Grid, blur, clouds, coordinates, shrink
-
-Picture = Float32[np.ndarray, "_ _ 3"]
+from featuremaps.demo.raster import PIXELS, RASTER, UNIT, Colours, Grid, blur, clouds, coordinates, shrink
 
 ORGANIC = (0.03, 0.26, 0.62)
 MIXED = (0.62, 0.14, 0.52)
@@ -31,7 +28,7 @@ LOSS: dict[Material, tuple[tuple[float, float, float], float]] = {
 """Loss of red, green and blue per unit of depth, and the density of each material."""
 
 
-def xray(things: Sequence[Thing], plain: bool, rng: np.random.Generator) -> Picture:
+def xray(things: Sequence[Thing], plain: bool, rng: np.random.Generator) -> Colours:
     """The things in an empty tray, or in a packed bag: red, green and blue from 0 to 1."""
     depth = np.zeros((RASTER, RASTER, 3), np.float32)
     if not plain:
@@ -42,7 +39,7 @@ def xray(things: Sequence[Thing], plain: bool, rng: np.random.Generator) -> Pict
     return _scanner(np.exp(-depth), rng)
 
 
-def _absorb(depth: Picture, part: Part) -> None:
+def _absorb(depth: Colours, part: Part) -> None:
     area = window([part], RASTER, UNIT, margin=2)
     if area.empty:
         return
@@ -59,7 +56,7 @@ def _profile(cover: Grid, roundness: float) -> Grid:
     return through
 
 
-def _pack_bag(depth: Picture, rng: np.random.Generator) -> None:
+def _pack_bag(depth: Colours, rng: np.random.Generator) -> None:
     """A bag's walls, seams and frame, and the clothes in it."""
     organic, metal = np.asarray(ORGANIC, np.float32), np.asarray(METAL, np.float32)
     left, top = rng.uniform(-14, 8, 2)
@@ -81,12 +78,12 @@ def _pack_bag(depth: Picture, rng: np.random.Generator) -> None:
         depth += (0.45 * rod)[..., None] * metal
 
 
-def _scanner(light: Picture, rng: np.random.Generator) -> Picture:
+def _scanner(light: Colours, rng: np.random.Generator) -> Colours:
     """The belt's gain from line to line, sharpened edges, and noise."""
     small = shrink(light)
     soft = np.stack([blur(small[..., channel], 1.5) for channel in range(3)], -1)
     lines = rng.standard_normal((1, PIXELS, 1)).astype(np.float32) * np.float32(0.006)
     noise = rng.standard_normal(small.shape).astype(np.float32) * np.float32(rng.uniform(0.004, 0.014))
     gain = np.float32(rng.uniform(0.95, 1.0))
-    seen: Picture = np.clip((small + 0.5 * (small - soft)) * gain * (1 + lines) + noise, 0, 1).astype(np.float32)
+    seen: Colours = np.clip((small + 0.5 * (small - soft)) * gain * (1 + lines) + noise, 0, 1).astype(np.float32)
     return seen

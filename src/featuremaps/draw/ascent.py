@@ -1,6 +1,6 @@
 """Climbing: the loop that changes a canvas until what is asked of its pictures is as high as it gets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, get_args
@@ -9,13 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.draw.canvas import Canvas, Rows, Shape
+from featuremaps.draw.drawing import Drawing, Goal
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.progress import track
 from featuremaps.rules import Redirected, Rule
 
 Optimizer = Literal["adam", "lbfgs", "gradient"]
 Stopped = Literal["steps", "converged", "interrupted", "not finite"]
-Values = Callable[[int, Rule | None], Float[Tensor, " row"]]
+ValuesAtStep = Callable[[int, Rule | None], Float[Tensor, " row"]]
 
 GAIN = 1e-3
 """A climb has converged when no row gains this share of its value from one stretch of `patience` steps to the next."""
@@ -39,25 +41,36 @@ class Course:
     stopped: Stopped
     frames: tuple[Tensor, ...] = field(default=(), repr=False)
 
-    def of(self, row: int) -> "Course":
-        """How it went for one row."""
-        one = slice(row, row + 1)
-        frames = tuple(frame[one] for frame in self.frames)
-        return Course(self.curve[:, one], self.redirected[one], self.stopped, frames)
-
     def notes(self, row: int = 0) -> tuple[str, ...]:
         """What a reader must know about one row."""
         steps, led = len(self.curve), int(self.redirected[row])
-        found = []
+        notes = []
         if led:
-            found.append(f"the gradient was led around dead ReLUs in {led} of {steps} steps")
+            notes.append(f"the gradient was led around dead ReLUs in {led} of {steps} steps")
         if self.stopped == "interrupted":
-            found.append(f"stopped by hand after {steps} steps")
+            notes.append(f"stopped by hand after {steps} steps")
         if self.stopped == "not finite":
-            found.append(f"the value was no longer finite after {steps} steps; this is the picture before that")
+            notes.append(f"the value was no longer finite after {steps} steps; this is the picture before that")
         if self.stopped == "converged":
-            found.append(f"converged after {steps} steps")
-        return tuple(found)
+            notes.append(f"converged after {steps} steps")
+        return tuple(notes)
+
+    def drawing(
+        self,
+        row: int,
+        name: str,
+        picture: Float[Tensor, "channel height width"],
+        settings: Mapping[str, object],
+        value: float,
+        goal: Goal = "maximised",
+        notes: Sequence[str] = (),
+        alpha: Float[Tensor, "height width"] | None = None,
+    ) -> Drawing:
+        """The drawing that one row has become, with its curve, the way there, and these notes after the climb's own."""
+        frames = tuple(frame[row] for frame in self.frames)
+        curve = self.curve[:, row] if goal == "maximised" else -self.curve[:, row]
+        notes = (*self.notes(row), *notes)
+        return Drawing(name, picture.cpu(), curve, settings, value, None, goal, alpha, frames, notes)
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ class Climb:
 
 def ascend(
     parameters: Sequence[Tensor],
-    values: Values,
+    values: ValuesAtStep,
     picture: Callable[[], Tensor],
     how: Climb,
     doing: str = "drawing",
@@ -118,7 +131,7 @@ def ascend(
     for parameter in parameters:
         parameter.requires_grad_()
     try:
-        stopped = climb.lbfgs(doing) if how.optimizer == "lbfgs" else climb.by_steps(doing)
+        stopped = climb.all_steps(doing)
     except KeyboardInterrupt:
         if not climb.curve:
             raise
@@ -128,6 +141,24 @@ def ascend(
             parameter.requires_grad_(False)
     climb.return_to_best()
     return Course(torch.stack(climb.curve).cpu(), climb.redirected.cpu(), stopped, tuple(climb.frames))
+
+
+def climb_canvas(
+    canvas: Canvas,
+    parameters: tuple[Tensor, ...],
+    shape: Shape,
+    worth: Callable[[Rows, Rule | None], Float[Tensor, " row"]],
+    how: Climb,
+    doing: str,
+) -> tuple[Rows, Course]:
+    """The pictures of a canvas whose numbers were changed until each is worth as much as it gets, and how that went."""
+
+    def picture() -> Rows:
+        return canvas.picture(parameters, shape)
+
+    course = ascend(parameters, lambda step, rule: worth(picture(), rule), picture, how, doing)
+    with torch.no_grad():
+        return picture(), course
 
 
 class _Gradient(torch.optim.Optimizer):
@@ -150,6 +181,12 @@ def _moved(gradients: Sequence[Tensor]) -> Tensor:
     return torch.stack([gradient.flatten(1).any(1) for gradient in gradients]).any(0)
 
 
+def _chosen(rows: Tensor, these: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
+    """The first tensors in some rows, the second in all others."""
+    pairs = zip(these, others, strict=True)
+    return [torch.where(rows.reshape(-1, *[1] * (this.ndim - 1)), this, other) for this, other in pairs]
+
+
 class _NotFiniteError(Exception):
     """Ends a climb at a value or gradient that is not finite."""
 
@@ -157,7 +194,9 @@ class _NotFiniteError(Exception):
 class _Ascent:
     """A climb under way."""
 
-    def __init__(self, parameters: list[Tensor], values: Values, picture: Callable[[], Tensor], how: Climb) -> None:
+    def __init__(
+        self, parameters: list[Tensor], values: ValuesAtStep, picture: Callable[[], Tensor], how: Climb
+    ) -> None:
         self.parameters, self.values, self.picture, self.how = parameters, values, picture, how
         self.step = 0
         self.curve: list[Tensor] = []
@@ -165,50 +204,46 @@ class _Ascent:
         self.redirected = parameters[0].new_zeros(len(parameters[0]))
         self.best: tuple[Tensor, list[Tensor]] | None = None
 
-    def by_steps(self, doing: str) -> Stopped:
-        """Steps of Adam or along the gradient, of the size that `Climb.share` says."""
-        kind = partial(torch.optim.Adam, fused=True) if self.how.optimizer == "adam" else _Gradient
-        optimizer = kind(self.parameters, self.how.rate)
+    def all_steps(self, doing: str) -> Stopped:
+        """Every step there is to take; why they ended."""
+        take = self._lbfgs() if self.how.optimizer == "lbfgs" else self._by_rate()
         try:
             for step in track(range(self.how.steps), lambda: self._said(doing)):
                 self.step = step
-                self.measure()
-                self._keep_frame(step)
-                optimizer.param_groups[0]["lr"] = self.how.rate * self.how.share(step)
-                optimizer.step()
+                take()
                 if self._converged():
                     return "converged"
         except _NotFiniteError:
             return "not finite"
         return "steps"
 
-    def lbfgs(self, doing: str) -> Stopped:
-        """Steps of L-BFGS with a line search; a row has no say in another's only where there is a single one."""
+    def _by_rate(self) -> Callable[[], None]:
+        """A step of Adam or along the gradient, of the size that `Climb.share` says."""
+        kind = partial(torch.optim.Adam, fused=True) if self.how.optimizer == "adam" else _Gradient
+        optimizer = kind(self.parameters, self.how.rate)
+
+        def take() -> None:
+            self.measure()
+            self._keep_frame()
+            optimizer.param_groups[0]["lr"] = self.how.rate * self.how.share(self.step)
+            optimizer.step()
+
+        return take
+
+    def _lbfgs(self) -> Callable[[], None]:
+        """A step of L-BFGS with a line search; a row has no say in another's only where there is a single one."""
         # Its own tolerances would end it at once where values are small, as means over pixels are, and its line search
         # gets no look at all where a step is one iteration, unless it is told how many.
-        optimizer = torch.optim.LBFGS(
-            self.parameters,
-            max_iter=1,
-            max_eval=LOOKS,
-            tolerance_grad=0,
-            tolerance_change=0,
-            line_search_fn="strong_wolfe",
-        )
+        kind = partial(torch.optim.LBFGS, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe")
+        optimizer = kind(self.parameters, max_iter=1, max_eval=LOOKS)
 
-        def closure() -> Tensor:
-            return -self.measure().sum()
+        def take() -> None:
+            begun = len(self.curve)
+            optimizer.step(lambda: -self.measure().sum())
+            del self.curve[begun + 1 :]  # what the line search tried is not a step
+            self._keep_frame()
 
-        try:
-            for step in track(range(self.how.steps), lambda: self._said(doing)):
-                self.step, begun = step, len(self.curve)
-                optimizer.step(closure)
-                del self.curve[begun + 1 :]  # what the line search tried is not a step
-                self._keep_frame(step)
-                if self._converged():
-                    return "converged"
-        except _NotFiniteError:
-            return "not finite"
-        return "steps"
+        return take
 
     def measure(self) -> Tensor:
         """The values of all rows now; their gradients go where optimisers look, with the sign that climbs."""
@@ -216,8 +251,7 @@ class _Ascent:
         dead = ~_moved(gradients)
         if bool(dead.any()) and self.how.redirect:
             values, around = self._gradients(Redirected())
-            rows = [dead.reshape(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]
-            gradients = [torch.where(row, led, own) for row, led, own in zip(rows, around, gradients, strict=True)]
+            gradients = _chosen(dead, around, gradients)
             self.redirected += dead & _moved(around)
         self._check_finite(values, gradients)
         self.curve.append(values)
@@ -233,16 +267,16 @@ class _Ascent:
 
     def _gradients(self, rule: Rule | None) -> tuple[Tensor, Sequence[Tensor]]:
         values = self.values(self.step, rule)
-        found: Sequence[Tensor | None] = [None]
+        gradients: Sequence[Tensor | None] = [None]
         if values.requires_grad:
-            found = torch.autograd.grad(values.sum(), self.parameters, allow_unused=True)
-        if all(gradient is None for gradient in found):
+            gradients = torch.autograd.grad(values.sum(), self.parameters, allow_unused=True)
+        if all(gradient is None for gradient in gradients):
             raise ModelError(
                 "what is to be drawn has no gradient: nothing leads from it back to the picture. The model rounds, "
                 "is quantised, or runs under its own no_grad; draw with its float weights."
             )
-        pairs = zip(found, self.parameters, strict=True)
-        return values.detach(), [torch.zeros_like(own) if gradient is None else gradient for gradient, own in pairs]
+        pairs = zip(gradients, self.parameters, strict=True)
+        return values.detach(), [torch.zeros_like(numbers) if slope is None else slope for slope, numbers in pairs]
 
     def _check_finite(self, values: Tensor, gradients: Sequence[Tensor]) -> None:
         if bool(torch.stack([each.sum() for each in (values, *gradients)]).isfinite().all()):
@@ -263,12 +297,10 @@ class _Ascent:
             return
         best, kept = self.best
         better = values > best
-        rows = [better.reshape(-1, *[1] * (each.ndim - 1)) for each in now]
-        chosen = [torch.where(row, new, old) for row, new, old in zip(rows, now, kept, strict=True)]
-        self.best = torch.where(better, values, best), chosen
+        self.best = torch.where(better, values, best), _chosen(better, now, kept)
 
-    def _keep_frame(self, step: int) -> None:
-        if self.how.frames and step % max(1, -(-self.how.steps // self.how.frames)) == 0:
+    def _keep_frame(self) -> None:
+        if self.how.frames and self.step % max(1, -(-self.how.steps // self.how.frames)) == 0:
             with torch.no_grad():
                 self.frames.append((self.picture() * 255).round().to(torch.uint8).cpu())
 

@@ -11,16 +11,14 @@ from featuremaps.errors import ImageError, ModelError
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
 
-Values = Callable[[Float[Tensor, "batch channel height width"]], Float[Tensor, "batch objectives"]]
+ValuesOfInputs = Callable[[Float[Tensor, "batch channel height width"]], Float[Tensor, "batch objectives"]]
 """From a batch of model inputs to the value of every objective."""
-
-
 Known = Callable[[str, int], Real | None]
 """From a layer and a channel to the best real picture that is known of it already, from a survey say."""
 
 
 def best_real(
-    values: Values, pictures: Sequence[Seen], *, batch_size: int = 32, goal: Goal = "maximised"
+    values: ValuesOfInputs, pictures: Sequence[Seen], *, batch_size: int = 32, goal: Goal = "maximised"
 ) -> tuple[Real, ...]:
     """For each objective the best value that a real picture gives, and the picture; the first of equal ones.
 

@@ -1,7 +1,6 @@
 """A canvas: how a picture that is being drawn is described by the numbers that are optimised."""
 
 import math
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -12,6 +11,8 @@ from featuremaps.errors import OptionError
 
 Shape = tuple[int, int, int]
 """Channels, height and width of a picture."""
+Rows = Float[Tensor, "row channel height width"]
+"""Pictures that are drawn together, with values 0 to 1."""
 
 
 @runtime_checkable
@@ -25,23 +26,22 @@ class Canvas(Protocol):
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Numbers to begin with, each tensor with `count` rows, on the generator's device."""
 
-    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:
         """The pictures that the numbers stand for, values 0 to 1, differentiable."""
 
 
-def above_zero(canvas: object, *names: str) -> None:
-    """`OptionError` where one of these options is not a finite number above 0."""
+def check_numbers(canvas: object, *names: str, zero: bool = False) -> None:
+    """`OptionError` where one of these options is not a finite number above 0, or 0 where that is allowed."""
     for name in names:
-        _check(canvas, name, "above 0", lambda value: value > 0)
+        value = getattr(canvas, name)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value < 0 or (value == 0 and not zero):
+            range_ = "0 or more" if zero else "above 0"
+            raise OptionError(f"{type(canvas).__name__}: {name} is a number, {range_}; got {value!r}.")
 
 
-def not_negative(canvas: object, *names: str) -> None:
-    """`OptionError` where one of these options is not a finite number, 0 or more."""
-    for name in names:
-        _check(canvas, name, "0 or more", lambda value: value >= 0)
-
-
-def _check(canvas: object, name: str, range_: str, fits: Callable[[float], bool]) -> None:
-    value = getattr(canvas, name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not fits(value):
-        raise OptionError(f"{type(canvas).__name__}: {name} is a number, {range_}; got {value!r}.")
+def at_least(title: str, options: object, **lows: int | float) -> None:
+    """`OptionError` where one of these options is lower than that, or not finite."""
+    for name, low in lows.items():
+        if not low <= getattr(options, name) < math.inf:
+            raise OptionError(f"{title}: {name} is {low:g} or more; got {getattr(options, name)}.")

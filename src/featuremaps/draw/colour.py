@@ -27,9 +27,10 @@ MIXING = (
 """What light, red against blue, and green against both add to red, green and blue, for one deviation of each."""
 
 
-def correlate(
-    values: Float[Tensor, "count channel height width"],
-) -> Float[Tensor, "count channel height width"]:
+Numbers = Float[Tensor, "count channel height width"]
+
+
+def correlate(values: Numbers) -> Numbers:
     """Independent numbers of variance 1 as red, green and blue that go together as in photographs.
 
     The mean variance of a channel stays 1. Other than three channels are left as they are: nothing is known of them.
@@ -37,9 +38,7 @@ def correlate(
     return _mixed(values, _mixing(values)) if values.shape[1] == 3 else values
 
 
-def decorrelate(
-    values: Float[Tensor, "count channel height width"],
-) -> Float[Tensor, "count channel height width"]:
+def decorrelate(values: Numbers) -> Numbers:
     """The inverse of `correlate`: light, red against blue, and green against both."""
     return _mixed(values, torch.linalg.inv(_mixing(values))) if values.shape[1] == 3 else values
 

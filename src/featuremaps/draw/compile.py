@@ -1,6 +1,5 @@
 """A model compiled as far as the layers that are looked at, for drawings of many steps."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from featuremaps.errors import FeatureMapsError, ModelError
 from featuremaps.layers.addresses import Address
+from featuremaps.session import warnings_ignored
 
 
 class Compiled:
@@ -34,8 +34,7 @@ class Compiled:
     def __call__(self, inputs: Tensor) -> Any:
         """The layers' outputs by name, or the model's own."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the compiler's own, about what is not the user's
+            with warnings_ignored():  # the compiler's own, about what is not the user's
                 return self._run(inputs)
         except (FeatureMapsError, torch.OutOfMemoryError):
             raise

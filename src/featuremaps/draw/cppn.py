@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.canvas import Shape, above_zero
+from featuremaps.draw.canvas import Rows, Shape, check_numbers
 from featuremaps.draw.canvas_registry import canvas
 from featuremaps.draw.colour import correlate
 from featuremaps.errors import OptionError
@@ -32,7 +32,7 @@ class CppnCanvas:
     rate: float = 0.01
 
     def __post_init__(self) -> None:
-        above_zero(self, "contrast", "rate")
+        check_numbers(self, "contrast", "rate")
         for name in ("width", "depth"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
@@ -49,7 +49,7 @@ class CppnCanvas:
         parameters[-2] *= self.contrast
         return tuple(parameters)
 
-    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:
         """The networks' answers at every pixel, coloured, and brought between 0 and 1."""
         passed = _places(shape, parameters[0]).expand(len(parameters[0]), -1, -1)
         for layer in range(0, len(parameters) - 2, 2):

@@ -32,13 +32,13 @@ def draw(
         raise OptionError("nothing was given to draw: a unit such as 'layer4:452', or the name of a class.")
     order = {layer: layers[layer].order for each in objectives for layer in each.layers}
     with preserved(studied.model) as session:
-        studio = DrawingRun(session, studied, blank, options)
-        grounded = studio.grounded(objectives)
-        best = studio.best_real(grounded, real)
+        run = DrawingRun(session, studied, blank, options)
+        grounded = run.grounded(objectives)
+        best = run.best_real(grounded, real)
         drawn: dict[int, list[Drawing]] = {}
         for chosen in _together(grounded, order, max(1, options.batch_size // options.variants)):
-            for i, found in zip(chosen, studio.drawn([grounded[i] for i in chosen]), strict=True):
-                drawn[i] = [replace(each, real=best[i]) for each in found]
+            for i, variants in zip(chosen, run.drawn([grounded[i] for i in chosen]), strict=True):
+                drawn[i] = [replace(drawing, real=best[i]) for drawing in variants]
     return Drawings(tuple(each for i in range(len(grounded)) for each in drawn[i]))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
@@ -18,8 +17,9 @@ from featuremaps.draw.drawing_figures import DrawnPicture, RealPicture, drawing_
 from featuremaps.draw.png_metadata import plain, read_png, write_png
 from featuremaps.errors import ImageError, OptionError, did_you_mean
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.plotting.panels import number
+from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
+from featuremaps.plotting.panels import counted, number
+from featuremaps.results.by_picture import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ class Real:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
+class Drawing(Shown):
     """One picture made by optimisation: values 0 to 1, as a person sees it.
 
     `curve` is what was maximised or minimised, step by step; `value` the objective on the final picture, shown once,
@@ -102,12 +102,10 @@ class Drawing:
         reached = f"{number(self.value)}{' (lower is better)' if self.goal == 'minimised' else ''}"
         if self.real is None:
             return reached
-        one = self.real.count == 1
+        best = "the only real picture" if self.real.count == 1 else f"the best of {self.real.count:,} pictures"
         if self.score is not None:
-            best = "the only real picture" if one else f"the best of {self.real.count:,} pictures"
             return f"{reached}, {number(self.score)} times {best} ({self.real.name})"
-        best = "the only real picture gives" if one else f"the best of {self.real.count:,} pictures gives"
-        return f"{reached}; {best} {number(self.real.value)} ({self.real.name})"
+        return f"{reached}; {best} gives {number(self.real.value)} ({self.real.name})"
 
     def figure(self, *, background: str = "white") -> "Figure":
         """The picture, large, with name, value and score, beside its curve; the best real picture first, if kept."""
@@ -121,13 +119,8 @@ class Drawing:
         """
         place = _place(Path(path), self.name, ".png")
         write_png(self.image, place, self._told())
-        if not numbers:
-            return [place]
-        written = [place]
-        for kind, values in (("", self.picture), ("__curve", self.curve)):
-            written.append(place.with_name(f"{place.name[:-4]}{kind}.npy"))
-            np.save(written[-1], values.detach().float().cpu().numpy())
-        return written
+        kept = [(place.stem, self.picture), (f"{place.stem}__curve", self.curve)] if numbers else []
+        return [place, *write_files(place.parent, kept)]
 
     @staticmethod
     def settings_of(path: str | Path) -> dict[str, Any]:
@@ -150,9 +143,8 @@ class Drawing:
         steps = [_image_of(frame).convert("RGB").resize(final.size, Image.Resampling.BICUBIC) for frame in self.frames]
         each = max(1, round(1000 * duration / len(steps)))
         timing = [each] * len(steps) + [max(1, round(1000 * hold))]
-        steps[0].save(
-            place, "WEBP", save_all=True, append_images=[*steps[1:], final], duration=timing, loop=0, quality=88
-        )
+        later = [*steps[1:], final]
+        steps[0].save(place, "WEBP", save_all=True, append_images=later, duration=timing, loop=0, quality=88)
         return place
 
     def _shown(self, background: str, real: bool = True) -> DrawnPicture:
@@ -182,12 +174,9 @@ class Drawing:
 
     def __repr__(self) -> str:
         size = "×".join(map(str, self.picture.shape))
-        doubt = f", {len(self.notes)} note{'s' if len(self.notes) != 1 else ''}" if self.notes else ""
+        doubt = f", {counted(len(self.notes), 'note')}" if self.notes else ""
         told = f": {self.words}" if self.words else ""
         return f"<Drawing {self.name}{told}; {size}, {len(self.curve)} steps{doubt}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,19 +228,19 @@ class Drawings(Sequence[Drawing]):
 
     def save(self, folder: str | Path = ".", *, numbers: bool = False) -> list[Path]:
         """Write every drawing into a folder, as `Drawing.save` does; returns the files written."""
-        named = zip(self.drawings, self._stems(), strict=True)
-        return [path for drawing, stem in named for path in drawing.save(Path(folder) / f"{stem}.png", numbers=numbers)]
+        return [path for drawing, stem in self._named(folder) for path in drawing.save(f"{stem}.png", numbers=numbers)]
 
     def animation(
         self, folder: str | Path = ".", *, duration: int | float = 3.0, hold: int | float = 1.0
     ) -> list[Path]:
         """Write the way to every drawing as an animated WebP, as `Drawing.animation` does; returns the files."""
-        named = zip(self.drawings, self._stems(), strict=True)
-        return [d.animation(Path(folder) / f"{stem}.webp", duration=duration, hold=hold) for d, stem in named]
+        named = self._named(folder)
+        return [drawing.animation(f"{stem}.webp", duration=duration, hold=hold) for drawing, stem in named]
 
-    def _stems(self) -> list[str]:
-        """Names for files, no two alike."""
-        return unique_names([f"{file_name(drawing.name)[:LONGEST_NAME]}.png" for drawing in self.drawings])
+    def _named(self, folder: str | Path) -> list[tuple[Drawing, Path]]:
+        """Each drawing with its place in a folder, without an ending; no two alike."""
+        stems = unique_names([f"{file_name(drawing.name)[:LONGEST_NAME]}.png" for drawing in self.drawings])
+        return [(drawing, Path(folder) / stem) for drawing, stem in zip(self.drawings, stems, strict=True)]
 
     def __repr__(self) -> str:
         lines = [f"<Drawings: {len(self)}{f' ({self.title})' if self.title else ''}"]
@@ -270,10 +259,8 @@ def _levels(values: Float[Tensor, "channel height width"]) -> UInt8[Tensor, "cha
 
 
 def _image_of(levels: UInt8[Tensor, "channel height width"]) -> Image.Image:
-    shown = levels.cpu()
-    if len(shown) >= 3:
-        return Image.fromarray(shown[:3].permute(1, 2, 0).contiguous().numpy())
-    return Image.fromarray(shown[0].contiguous().numpy())
+    shown = levels[:3].permute(1, 2, 0) if len(levels) >= 3 else levels[0]
+    return Image.fromarray(shown.cpu().contiguous().numpy())
 
 
 def _place(path: Path, name: str, suffix: str) -> Path:

@@ -5,7 +5,6 @@ Mordvintsev, Olah & Tyka 2015, "Inceptionism".
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import torch
@@ -13,11 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.ascent import Climb, Course, ascend
+from featuremaps.draw.ascent import Climb, Course, climb_canvas
+from featuremaps.draw.canvas import at_least
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.model_view import ModelView, Responses
-from featuremaps.draw.multistage import Stage, in_stages
+from featuremaps.draw.multistage import in_stages
 from featuremaps.draw.options import STEPS, PictureOptions
 from featuremaps.draw.pixels import PixelCanvas
 from featuremaps.draw.start_picture import begun, rounded, sized, whole
@@ -47,10 +47,7 @@ class Octaves:
     frames: int = 0
 
     def __post_init__(self) -> None:
-        least = {"count": 1, "scale": 1, "steps": 1, "shift": 0, "frames": 0}
-        for name, low in least.items():
-            if not low <= getattr(self, name) < float("inf"):
-                raise OptionError(f"octaves: {name} is {low} or more; got {getattr(self, name)}.")
+        at_least("octaves", self, count=1, scale=1, steps=1, shift=0, frames=0)
 
     @property
     def climb(self) -> Climb:
@@ -107,45 +104,39 @@ def dream(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], option
     original = begin.picture[None].to(device_of(studied.model))
     with preserved(studied.model) as session:
         addresses = [parse(name) for name in dict.fromkeys(address.name for address in wanted)]
-        watcher = ModelView(session, addresses, False, begin.to_input)
-        sleeper = _Sleeper(watcher, wanted, original, options.sizes, options)
-        sleeper.check_sizes()
-        small, course = in_stages(sleeper.stages())
-        picture = rounded(sleeper.finished(small))
+        view = ModelView(session, addresses, False, begin.to_input)
+        dreamt = _Dream(view, wanted, original, options.sizes, options)
+        dreamt.check_sizes()
+        small, course = in_stages(dreamt.stages())
+        picture = rounded(dreamt.finished(small))
         with torch.no_grad():
-            value = float(strength(watcher(picture), wanted))
+            value = float(strength(view(picture), wanted))
     names = [str(address) for address in wanted]
-    told = {"octaves": options.sizes, "seed": options.seed}
-    return Drawing(
-        f"{seen.picture.name}, dreamt by {', '.join(names)}",
-        picture[0].cpu(),
-        course.curve[:, 0],
-        {"verb": "dream", "picture": seen.picture.name, "layers": names, **told},
-        value,
-        frames=tuple(frame[0] for frame in course.frames),
-        notes=(*course.notes(), *begin.notes),
-    )
+    settings = {"verb": "dream", "picture": seen.picture.name, "layers": names, "octaves": options.sizes}
+    settings["seed"] = options.seed
+    name = f"{seen.picture.name}, dreamt by {', '.join(names)}"
+    return course.drawing(0, name, picture[0], settings, value, notes=begin.notes)
 
 
 def _wanted(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
     """The layers and units meant, each once."""
-    found: dict[str, Address] = {}
+    addresses: dict[str, Address] = {}
     inputs = seen.input[None]
     for text in [layers] if isinstance(layers, str) else layers:
         exact = studied.resolve(text, inputs)
         is_unit = text not in exact and parse(text).channel is not None
         meant = studied.walk(inputs).units([text]) if is_unit else [parse(name) for name in exact]
-        found.update((str(address), address) for address in meant)
-    if not found:
+        addresses.update((str(address), address) for address in meant)
+    if not addresses:
         raise OptionError("no layer was given to dream with; 'last' is the last one whose output is still a map.")
-    return list(found.values())
+    return list(addresses.values())
 
 
 @dataclass(frozen=True, eq=False)
-class _Sleeper:
+class _Dream:
     """One picture and what is wanted of it, octave by octave."""
 
-    watcher: ModelView
+    view: ModelView
     wanted: Sequence[Address]
     original: Tensor
     octaves: Octaves
@@ -163,21 +154,14 @@ class _Sleeper:
         )
         for size, words in zip((self.sizes[0], self.sizes[-1]), advice, strict=True):
             with torch.no_grad(), sized(*size, words):
-                self.watcher(_resized(self.original, size))
+                self.view(_resized(self.original, size))
 
-    def stages(self) -> Iterator[Stage]:
+    def stages(self) -> Iterator[tuple[Tensor, Course]]:
         """One climb for each octave; what it adds to the picture is carried to the next."""
-        generator = self.options.generator
-        reached: list[Tensor] = []
-
-        def stage(size: tuple[int, int]) -> tuple[Tensor, Course]:
-            start = self.finished(reached[-1], size) if reached else _resized(self.original, size)
-            pictures, course = self._climbed(start, generator)
-            reached.append(pictures)
-            return pictures, course
-
+        generator, reached = self.options.generator, self.original
         for size in self.sizes:
-            yield partial(stage, size)
+            reached, course = self._climbed(self.finished(reached, size), generator)
+            yield reached, course
 
     def finished(self, pictures: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """The picture of that size, its own if none, with what the dream has added at another size."""
@@ -188,20 +172,17 @@ class _Sleeper:
     def _climbed(self, start: Tensor, generator: torch.Generator) -> tuple[Tensor, Course]:
         canvas = PixelCanvas("mirror").from_picture(start[0])
         shape = (start.shape[1], start.shape[2], start.shape[3])
-        parameters = begun(canvas, 1, shape, self.options.generator, self.watcher.session.model)
+        parameters = begun(canvas, 1, shape, self.options.generator, self.view.session.model)
 
-        def picture() -> Tensor:
-            return canvas.picture(parameters, shape)
+        def worth(pictures: Tensor, rule: Rule | None) -> Tensor:
+            return strength(self.view(self.octaves.jitter(pictures, generator), rule), self.wanted)
 
-        def values(step: int, rule: Rule | None) -> Tensor:
-            return strength(self.watcher(self.octaves.jitter(picture(), generator), rule), self.wanted)
-
-        course = ascend(parameters, values, picture, self.octaves.climb, f"dreaming at {shape[2]}×{shape[1]}")
-        return picture().detach(), course
+        doing = f"dreaming at {shape[2]}×{shape[1]}"
+        return climb_canvas(canvas, parameters, shape, worth, self.octaves.climb, doing)
 
 
 def _resized(pictures: Tensor, size: tuple[int, int], signed: bool = False) -> Tensor:
     if tuple(pictures.shape[2:]) == size:
         return pictures
-    found = F.interpolate(pictures, size, mode="bicubic", antialias=True)
-    return found if signed else found.clamp(0, 1)
+    resized = F.interpolate(pictures, size, mode="bicubic", antialias=True)
+    return resized if signed else resized.clamp(0, 1)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.canvas import Shape, above_zero, not_negative
+from featuremaps.draw.canvas import Rows, Shape, check_numbers
 from featuremaps.draw.canvas_registry import canvas
 from featuremaps.draw.colour import correlate
 from featuremaps.draw.spectrum import frequencies, levelled, quick_length, waves
@@ -33,15 +32,15 @@ class FourierCanvas:
     rate: float = 0.1
 
     def __post_init__(self) -> None:
-        above_zero(self, "deviation", "contrast", "rate")
-        not_negative(self, "decay")
+        check_numbers(self, "deviation", "contrast", "rate")
+        check_numbers(self, "decay", zero=True)
 
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """One number for each wave of every picture and channel."""
         noise = torch.randn((count, shape[0], *grid(shape)), generator=generator, device=generator.device)
         return (noise * self.deviation,)
 
-    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:
         """The waves added up, coloured, and brought between 0 and 1."""
         (numbers,) = parameters
         amplitudes = levelled(frequencies(*grid(shape), numbers) ** -self.decay)

@@ -3,19 +3,18 @@
 Mahendran & Vedaldi 2015, "Understanding deep image representations by inverting them".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.ascent import Climb, Course, Optimizer, ascend
-from featuremaps.draw.canvas import Canvas
+from featuremaps.draw.ascent import Climb, Optimizer, climb_canvas
+from featuremaps.draw.canvas import Canvas, Rows, at_least
 from featuremaps.draw.canvas_registry import find_canvas
-from featuremaps.draw.drawing import Drawing, Drawings
+from featuremaps.draw.drawing import Drawings
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
 from featuremaps.draw.options import OPTIMIZER, RATE, SIZE, STEPS, PictureOptions, Size, pair
@@ -30,6 +29,7 @@ from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session, preserved
 
 CANVAS = FourierCanvas(rate=0.15)
+Maps = Sequence[Float[Tensor, "_channel _height _width"]]
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,9 @@ class Prior:
     beta: float = 2.0
 
     def __post_init__(self) -> None:
-        for name, low in {"range": 0.0, "smooth": 0.0, "alpha": 1.0, "beta": 1.0}.items():
-            if not low <= getattr(self, name) < float("inf"):
-                raise OptionError(f"prior: {name} is {low:g} or more; got {getattr(self, name)}.")
+        at_least("prior", self, range=0, smooth=0, alpha=1, beta=1)
 
-    def __call__(self, pictures: Float[Tensor, "row channel height width"]) -> Float[Tensor, " row"]:
+    def __call__(self, pictures: Rows) -> Float[Tensor, " row"]:
         """How unnatural each picture is."""
         cost = pictures.new_zeros(len(pictures))
         if self.range:
@@ -90,13 +88,10 @@ class InvertOptions(PictureOptions):
         return Climb(self.steps, rate, self.optimizer, None, "best", frames=self.frames)
 
 
-def distances(
-    maps: Sequence[Float[Tensor, "_channel _height _width"]], wanted: Sequence[Float[Tensor, "_channel _height _width"]]
-) -> Float[Tensor, " row"]:
+def distances(maps: Maps, wanted: Maps) -> Float[Tensor, " row"]:
     """‖φ(x) − φ₀‖² / ‖φ₀‖² of each row: 0 for the same features, 1 for none (equation 2 of the paper)."""
-    return torch.stack(
-        [(own - goal).square().sum() / goal.square().sum() for own, goal in zip(maps, wanted, strict=True)]
-    )
+    pairs = zip(maps, wanted, strict=True)
+    return torch.stack([(drawn - goal).square().sum() / goal.square().sum() for drawn, goal in pairs])
 
 
 def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], options: InvertOptions) -> Drawings:
@@ -108,33 +103,34 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
     """
     addresses = _layers(studied, seen, layers)
     canvas, prior, climb, size = options.on, options.prior or Prior(), options.climb, pair(options.size)
-    begin = _resized(as_received(seen), size)
+    begin = as_received(seen) if size is None else as_received(seen).resized(size)
     with preserved(studied.model) as session:
-        watcher = ModelView(session, addresses, False, begin.to_input)
-        wanted = _wanted(session, watcher, seen, begin, size)
+        view = ModelView(session, addresses, False, begin.to_input)
+        wanted = _wanted(session, view, seen, begin, size)
         parameters = begun(canvas, len(addresses), begin.shape, options.generator, studied.model)
 
-        def picture() -> Tensor:
-            return canvas.picture(parameters, begin.shape)
+        def worth(pictures: Tensor, rule: Rule | None) -> Tensor:
+            return -distances(_own_maps(view, pictures, rule), wanted) - prior(pictures)
 
-        def values(step: int, rule: Rule | None) -> Tensor:
-            pictures = picture()
-            return -distances(_own(watcher, pictures, rule), wanted) - prior(pictures)
-
-        course = ascend(parameters, values, picture, climb, f"inverting {seen.picture.name}")
+        doing = f"inverting {seen.picture.name}"
+        pictures, course = climb_canvas(canvas, parameters, begin.shape, worth, climb, doing)
+        pictures = rounded(pictures)
         with torch.no_grad():
-            pictures = rounded(picture())
-            reached = distances(_own(watcher, pictures), wanted).cpu()
-    name = seen.picture.name
-    told = {"picture": name, "size": begin.shape[1:], "canvas": canvas, "prior": prior}
-    told |= {"seed": options.seed, "climb": climb}
-    return Drawings(
-        tuple(
-            _drawing(row, address, pictures[row].cpu(), float(reached[row]), course, begin, told)
-            for row, address in enumerate(addresses)
-        ),
-        f"{name}, as layers remember it",
-    )
+            reached = distances(_own_maps(view, pictures), wanted).cpu()
+    told = {"canvas": canvas, "prior": prior, "seed": options.seed, "climb": climb}
+    drawings = []
+    for row, address in enumerate(addresses):
+        name, squared = f"{address.name} of {seen.picture.name}", float(reached[row])
+        settings = {
+            "verb": "invert",
+            "layer": address.name,
+            "picture": seen.picture.name,
+            "size": begin.shape[1:],
+            **told,
+        }
+        settings |= {"relative_distance": squared**0.5, "relative_squared_distance": squared}
+        drawings.append(course.drawing(row, name, pictures[row], settings, squared**0.5, "minimised", begin.notes))
+    return Drawings(tuple(drawings), f"{seen.picture.name}, as layers remember it")
 
 
 def _layers(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
@@ -150,24 +146,17 @@ def _layers(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> l
     return [parse(name) for name in names]
 
 
-def _resized(begin: Beginning, size: tuple[int, int] | None) -> Beginning:
-    if size is None:
-        return begin
-    smaller = F.interpolate(begin.picture[None], size, mode="bicubic", antialias=True)[0]
-    return replace(begin, picture=smaller.clamp(0, 1))
-
-
 def _wanted(
-    session: Session, watcher: ModelView, seen: Seen, begin: Beginning, size: tuple[int, int] | None
+    session: Session, view: ModelView, seen: Seen, begin: Beginning, size: tuple[int, int] | None
 ) -> list[Tensor]:
     """What each layer makes of the real picture, as it was received unless another size is drawn."""
     with torch.no_grad(), sized(*begin.shape[1:], "Give a larger size, or none for the model's own."):
         if size is None:
-            looked = replace(watcher, to_input=lambda inputs: inputs)(seen.input[None])
+            looked = replace(view, to_input=lambda inputs: inputs)(seen.input[None])
         else:
-            looked = watcher(begin.picture[None])
-    wanted = [looked.maps[address.name][0] for address in watcher.layers]
-    for address, maps in zip(watcher.layers, wanted, strict=True):
+            looked = view(begin.picture[None])
+    wanted = [looked.maps[address.name][0] for address in view.layers]
+    for address, maps in zip(view.layers, wanted, strict=True):
         if not bool(maps.isfinite().all()) or not bool(maps.any()):
             what = "is silent" if bool(maps.isfinite().all()) else "has values that are not finite"
             raise ModelError(
@@ -177,29 +166,7 @@ def _wanted(
     return wanted
 
 
-def _own(watcher: ModelView, pictures: Tensor, rule: Rule | None = None) -> list[Tensor]:
+def _own_maps(view: ModelView, pictures: Tensor, rule: Rule | None = None) -> list[Tensor]:
     """Of each row what its own layer makes of it."""
-    maps = watcher(pictures, rule).maps
-    return [maps[address.name][row] for row, address in enumerate(watcher.layers)]
-
-
-def _drawing(
-    row: int,
-    address: Address,
-    picture: Tensor,
-    squared: float,
-    course: Course,
-    begin: Beginning,
-    settings: Mapping[str, object],
-) -> Drawing:
-    told = {"verb": "invert", "layer": address.name, **settings, "relative_distance": squared**0.5}
-    return Drawing(
-        f"{address.name} of {settings['picture']}",
-        picture,
-        -course.curve[:, row],
-        {**told, "relative_squared_distance": squared},
-        value=squared**0.5,
-        goal="minimised",
-        frames=tuple(frame[row] for frame in course.frames),
-        notes=(*course.notes(row), *begin.notes),
-    )
+    maps = view(pictures, rule).maps
+    return [maps[address.name][row] for row, address in enumerate(view.layers)]

@@ -4,13 +4,14 @@ Olah et al. 2017, "Feature Visualization" (transformation robustness). One draw 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.draw.canvas import Rows, at_least
 from featuremaps.errors import OptionError
 
 
@@ -35,26 +36,19 @@ class Jitter:
     crop: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
-        lengths = {"pad": self.pad, "shift": self.shift, "rotate": self.rotate, "blur": self.blur, "noise": self.noise}
-        for name, value in lengths.items():
-            if value < 0:
-                raise OptionError(f"jitter: {name} is 0 or more; got {value}.")
+        at_least("jitter", self, pad=0, shift=0, rotate=0, blur=0, noise=0)
         for name, (low, high) in {"scale": self.scale, "crop": self.crop}.items():
             if not 0 < low <= high:
                 raise OptionError(f"jitter: {name} is a range (low, high) above 0; got ({low}, {high}).")
         if self.crops < 1:
             raise OptionError(f"jitter: crops is how many copies are looked at, 1 or more; got {self.crops}.")
 
-    def without(self) -> "Jitter":
+    @staticmethod
+    def without() -> "Jitter":
         """No change at all."""
-        return replace(
-            self, pad=0.0, shift=0.0, scale=(1.0, 1.0), rotate=0.0, flip=False, blur=0.0, noise=0.0, crops=1,
-            crop=(1.0, 1.0),
-        )  # fmt: skip
+        return Jitter(shift=0.0, scale=(1.0, 1.0), rotate=0.0)
 
-    def __call__(
-        self, pictures: Float[Tensor, "row channel height width"], generator: torch.Generator
-    ) -> Float[Tensor, "copy channel _height _width"]:
+    def __call__(self, pictures: Rows, generator: torch.Generator) -> Float[Tensor, "copy channel _height _width"]:
         """Moved copies, `crops` for each row, row by row; larger by the border if there is one."""
         if self.pad:
             border = round(self.pad * min(pictures.shape[2:]))
@@ -99,9 +93,7 @@ def _affine(pictures: Tensor, factor: float, angle: float, right: float, down: f
     return moved.reshape(pictures.shape)
 
 
-def blurred(
-    pictures: Float[Tensor, "row channel height width"], deviation: float
-) -> Float[Tensor, "row channel height width"]:
+def blurred(pictures: Rows, deviation: float) -> Rows:
     """Convolved with a Gaussian of this deviation in pixels, cut at three deviations; edges are repeated."""
     radius = math.ceil(3 * deviation)
     if radius < 1:

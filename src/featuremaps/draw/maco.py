@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.canvas import Shape, above_zero
+from featuremaps.draw.canvas import Rows, Shape, check_numbers
 from featuremaps.draw.canvas_registry import canvas
 from featuremaps.draw.colour import DEVIATION, correlate
 from featuremaps.draw.spectrum import frequencies, half_plane, levelled, natural_amplitude
@@ -32,18 +31,18 @@ class MacoCanvas:
     rate: float = 0.3
 
     def __post_init__(self) -> None:
-        above_zero(self, "contrast", "rate")
+        check_numbers(self, "contrast", "rate")
 
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Phases that are all equally likely."""
         share = torch.rand((count, *shape), generator=generator, device=generator.device)
         return ((2 * share - 1) * torch.pi,)
 
-    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:
         """The waves at their phases, around grey, brought between 0 and 1."""
         return (self.values(parameters, shape) / STEEPEST).sigmoid()
 
-    def values(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+    def values(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:
         """The picture before the sigmoid, as deviations from grey: its spectrum is exactly the one prescribed."""
         (numbers,) = parameters
         here, opposite = half_plane(numbers)

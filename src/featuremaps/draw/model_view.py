@@ -14,8 +14,9 @@ from featuremaps.draw.compile import Compiled
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import Layout
 from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.probe_transform import Normalization
 from featuremaps.rules import Rule
-from featuremaps.runtime.capture import Capture, first_tensor, run_capturing, to_model
+from featuremaps.runtime.capture import first_tensor, run_capturing, to_model
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.outputs import logits_of
 from featuremaps.session import Session
@@ -77,31 +78,21 @@ class ModelView:
             if quick and all(address.name in self._layouts for address in self.layers):
                 return self._compiled(laid)
             with batch_norms_folded(self.session, [address.layer for address in self.layers]):
-                tap, outputs = self._tapped(laid, rule)
-        self._layouts.update(tap.layouts)
-        maps = {address.name: tap.maps(address.name) for address in self.layers}
+                graph, early = torch.is_grad_enabled(), not self.outputs
+                capture, outputs = run_capturing(
+                    self.session, laid, self.layers, gradients=graph, stop_early=early, with_graph=graph, rule=rule
+                )
+        self._layouts.update(capture.layouts)
+        maps = {address.name: capture.maps(address.name) for address in self.layers}
         return Responses(maps, _scores(outputs))
-
-    def _tapped(self, inputs: Tensor, rule: Rule | None) -> tuple[Capture, Any]:
-        graph = torch.is_grad_enabled()
-        return run_capturing(
-            self.session,
-            inputs,
-            self.layers,
-            gradients=graph,
-            stop_early=not self.outputs,
-            with_graph=graph,
-            rule=rule,
-        )
 
     def _compiled(self, inputs: Tensor) -> Responses:
         assert self.compiled is not None
-        found = self.compiled(inputs)
+        outputs = self.compiled(inputs)
         if self.compiled.outputs:
-            return Responses({}, _scores(found))
-        taken = {address.name: first_tensor(found[address.layer]) for address in self.layers}
-        maps = {name: self._layouts[name].to_maps(one) for name, one in taken.items() if one is not None}
-        return Responses(maps)
+            return Responses({}, _scores(outputs))
+        taken = {address.name: first_tensor(outputs[address.layer]) for address in self.layers}
+        return Responses({name: self._layouts[name].to_maps(raw) for name, raw in taken.items() if raw is not None})
 
 
 def _wide(maps: Tensor) -> Tensor:
@@ -126,16 +117,20 @@ def quick_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if quick else torch.float32
 
 
-def to_input(preprocessing: Preprocessing, channels: int) -> Callable[[Tensor], Tensor]:
-    """From pictures of values 0 to 1 to what the model takes: the transform's own normalisation, as far as known.
+def known_colours(preprocessing: Preprocessing, channels: int) -> Normalization | None:
+    """The transform's own normalisation; None without a transform, or where it cannot be told for every channel."""
+    normalization = preprocessing.normalization() if preprocessing.transform is not None else None
+    fits = normalization is not None and len(normalization.scale) == len(normalization.shown) == channels
+    return normalization if fits else None
 
-    Without a transform, or one whose colours cannot be told, the values go in as they are.
-    """
-    found = preprocessing.normalization() if preprocessing.transform is not None else None
-    if found is None or len(found.scale) != channels or len(found.shown) != channels:
+
+def to_input(preprocessing: Preprocessing, channels: int) -> Callable[[Tensor], Tensor]:
+    """From pictures of values 0 to 1 to what the model takes; as they are where no normalisation is known."""
+    known = known_colours(preprocessing, channels)
+    if known is None:
         return lambda pictures: pictures
-    order = sorted(range(channels), key=lambda colour: found.shown[colour])
-    scale, offset = (torch.tensor(values)[:, None, None] for values in (found.scale, found.offset))
+    order = sorted(range(channels), key=lambda colour: known.shown[colour])
+    scale, offset = (torch.tensor(values)[:, None, None] for values in (known.scale, known.offset))
 
     def normalised(pictures: Tensor) -> Tensor:
         ordered = pictures if order == list(range(channels)) else pictures[:, order]

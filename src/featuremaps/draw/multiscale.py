@@ -6,7 +6,6 @@ Fourier canvases are quicker and clearer.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.ascent import Climb, Course, ascend
+from featuremaps.draw.canvas import Rows, at_least
 from featuremaps.draw.jitter import blurred
-from featuremaps.draw.multistage import Stage, in_stages
+from featuremaps.draw.multistage import in_stages
 from featuremaps.draw.start_picture import sized
-from featuremaps.errors import OptionError
 from featuremaps.rules import Rule
 
-Worth = Callable[[Float[Tensor, "row channel height width"], Rule | None], Float[Tensor, " row"]]
+Worth = Callable[[Rows, Rule | None], Float[Tensor, " row"]]
 """How much each picture is worth, looked at by way of a backward rule if one is given."""
 
 BRIGHT = (150 / 255, 180 / 255)
@@ -45,18 +44,15 @@ class Multiscale:
     frames: int = 0
 
     def __post_init__(self) -> None:
-        least = {"start": 1, "steps": 1, "times": 1, "factor": 1, "blur": 0, "frames": 0}
-        for name, low in least.items():
-            if not low <= getattr(self, name) < float("inf"):
-                raise OptionError(f"multiscale: {name} is {low} or more; got {getattr(self, name)}.")
+        at_least("multiscale", self, start=1, steps=1, times=1, factor=1, blur=0, frames=0)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """The side of the picture, size by size."""
-        found = [self.start]
-        while len(found) < self.times:
-            found.append(int(self.factor * found[-1]))
-        return tuple(found)
+        sizes = [self.start]
+        while len(sizes) < self.times:
+            sizes.append(int(self.factor * sizes[-1]))
+        return tuple(sizes)
 
     @property
     def climb(self) -> Climb:
@@ -73,7 +69,7 @@ def draw_multiscale(
     generator: torch.Generator,
     device: torch.device,
     doing: str = "drawing",
-) -> tuple[Float[Tensor, "row channel height width"], Course]:
+) -> tuple[Rows, Course]:
     """`count` pictures, values 0 to 1, each as worth as it gets, and how the climb through all sizes went.
 
     Ctrl-C keeps what is there, at the size reached. `ModelError` for a model that does not take so small a picture.
@@ -84,21 +80,13 @@ def draw_multiscale(
     return pictures.sigmoid(), course
 
 
-def _stages(worth: Worth, numbers: Tensor, how: Multiscale, doing: str) -> Iterator[Stage]:
-    def stage(size: int) -> tuple[Tensor, Course]:
-        course = ascend(
-            [numbers],
-            lambda step, rule: worth(numbers.sigmoid(), rule),
-            numbers.sigmoid,
-            how.climb,
-            f"{doing} at {size} px",
-        )
-        return numbers, course
-
+def _stages(worth: Worth, numbers: Tensor, how: Multiscale, doing: str) -> Iterator[tuple[Tensor, Course]]:
     with torch.no_grad(), sized(how.start, how.start, "Begin larger: start=64, say."):
         worth(numbers.sigmoid(), None)
     for size in how.sizes:
         if size != how.start:
             numbers = F.interpolate(numbers, (size, size), mode="bicubic")
             numbers = blurred(numbers, how.blur)
-        yield partial(stage, size)
+        shown = numbers.sigmoid
+        course = ascend([numbers], lambda step, rule: worth(shown(), rule), shown, how.climb, f"{doing} at {size} px")  # noqa: B023
+        yield numbers, course

@@ -1,18 +1,15 @@
 """Climbing in stages, from a small picture to larger ones: the stages one after the other, and their course as one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from featuremaps.draw.ascent import Course, Stopped
 
-Stage = Callable[[], tuple[Tensor, Course]]
-"""Takes up what the stage before left, and returns the pictures it reached and how it went."""
 
-
-def in_stages(stages: Iterable[Stage]) -> tuple[Tensor, Course]:
-    """The pictures of the last stage that was reached, and the course of all.
+def in_stages(stages: Iterable[tuple[Tensor, Course]]) -> tuple[Tensor, Course]:
+    """The pictures of the last stage that was reached, and the course of all; each climbs when it is asked for.
 
     Ctrl-C and a value that is not finite end the whole climb with what is there. `Course.frames` may differ in size.
     """
@@ -20,8 +17,8 @@ def in_stages(stages: Iterable[Stage]) -> tuple[Tensor, Course]:
     pictures: Tensor | None = None
     stopped: Stopped = "steps"
     try:
-        for stage in stages:
-            pictures, course = stage()
+        for reached, course in stages:
+            pictures = reached
             courses.append(course)
             stopped = course.stopped
             if stopped in ("interrupted", "not finite"):

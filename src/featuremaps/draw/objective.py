@@ -15,7 +15,7 @@ from featuremaps.draw.model_view import Responses
 from featuremaps.errors import LayerNotFoundError, OptionError
 from featuremaps.runtime.outputs import Classes, class_indices, class_label, probabilities, scores_of
 
-Values = Float[Tensor, " row"]
+RowValues = Float[Tensor, " row"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,12 @@ class Objective(ABC):
     """Something to climb. `a + b`, `a - b`, `0.5 * a` and `-a` (the picture that silences it) are objectives too."""
 
     @property
-    @abstractmethod
     def label(self) -> str:
-        """What it is called."""
+        """What it is called: its `name`, if it has one, or what it is ("layer4:452")."""
+        return getattr(self, "name", "") or self._label()
+
+    def _label(self) -> str:
+        return type(self).__name__
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -59,7 +62,7 @@ class Objective(ABC):
         return False
 
     @abstractmethod
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """One value per row."""
 
     def grounded(self, ground: Ground) -> "Objective":
@@ -73,7 +76,7 @@ class Objective(ABC):
         return self + -other
 
     def __mul__(self, weight: float) -> "Objective":
-        return Combination(tuple((weight * own, term) for own, term in _terms(self)))
+        return Combination(tuple((weight * factor, term) for factor, term in _terms(self)))
 
     __rmul__ = __mul__
 
@@ -88,12 +91,10 @@ class Channel(Objective):
     layer: str
     channel: int
 
-    @property
-    def label(self) -> str:
-        """`layer4:452`."""
+    def _label(self) -> str:
         return f"{self.layer}:{self.channel}"
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The mean over the map."""
         return looked.channel(self.layer, self.channel).mean((1, 2))
 
@@ -111,9 +112,7 @@ class Neuron(Objective):
     channel: int
     place: tuple[int, int] | None = None
 
-    @property
-    def label(self) -> str:
-        """`layer4:452@3,5`."""
+    def _label(self) -> str:
         return f"{self.layer}:{self.channel}@{'middle' if self.place is None else ','.join(map(str, self.place))}"
 
     @property
@@ -121,11 +120,11 @@ class Neuron(Objective):
         """Unless it is the middle."""
         return self.place is not None
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The value there."""
-        own = looked.channel(self.layer, self.channel)
-        y, x = (own.shape[1] // 2, own.shape[2] // 2) if self.place is None else self.place
-        return own[:, y, x]
+        map = looked.channel(self.layer, self.channel)
+        y, x = (map.shape[1] // 2, map.shape[2] // 2) if self.place is None else self.place
+        return map[:, y, x]
 
     def grounded(self, ground: Ground) -> "Neuron":
         """Raises `LayerNotFoundError` for a channel past the last or a place outside the map."""
@@ -152,12 +151,10 @@ class Direction(Objective):
     sharpness: float = 1.0
     name: str = ""
 
-    @property
-    def label(self) -> str:
-        """`direction in layer4`, unless it has a name."""
-        return self.name or f"direction in {self.layer}"
+    def _label(self) -> str:
+        return f"direction in {self.layer}"
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The mean over the map's positions."""
         maps = looked.maps[self.layer]
         unit = (self.vector / self.vector.norm().clamp_min(1e-12)).to(maps)
@@ -180,12 +177,10 @@ class Layer(Objective):
 
     layer: str
 
-    @property
-    def label(self) -> str:
-        """The layer's name."""
+    def _label(self) -> str:
         return self.layer
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The mean square."""
         return looked.maps[self.layer].square().mean((1, 2, 3))
 
@@ -197,18 +192,12 @@ class ClassScore(Objective):
     which: int | str
     probability: bool = False
     name: str = ""
+    outputs = True
 
-    @property
-    def label(self) -> str:
-        """The class's name."""
-        return self.name or str(self.which)
+    def _label(self) -> str:
+        return str(self.which)
 
-    @property
-    def outputs(self) -> bool:
-        """Yes."""
-        return True
-
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The score of each row."""
         scores = scores_of(looked.outputs)
         scores = probabilities(scores) if self.probability else scores
@@ -227,10 +216,14 @@ class Combination(Objective):
     terms: tuple[tuple[float, Objective], ...]
     name: str = ""
 
-    @property
-    def label(self) -> str:
-        """`layer4:452 + 0.5*layer4:7`, unless it has a name."""
-        return self.name or _written(self.terms)
+    def _label(self) -> str:
+        """`layer4:452 + 0.5*layer4:7`."""
+        parts = []
+        for number, (weight, term) in enumerate(self.terms):
+            sign = "-" if weight < 0 else "+" if number else ""
+            factor = "" if abs(weight) == 1 else f"{abs(weight):.3g}*"
+            parts.append(f"{sign}{' ' if number else ''}{factor}{term.label}")
+        return " ".join(parts)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -247,7 +240,7 @@ class Combination(Objective):
         """Whether one of the terms is."""
         return any(term.placed for _, term in self.terms)
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The weighted sum."""
         return torch.stack([weight * term.values(looked) for weight, term in self.terms]).sum(0)
 
@@ -276,15 +269,6 @@ def along(maps: Tensor, directions: Tensor, sharpness: float) -> Float[Tensor, "
 
 def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
     return objective.terms if isinstance(objective, Combination) and not objective.name else ((1.0, objective),)
-
-
-def _written(terms: tuple[tuple[float, Objective], ...]) -> str:
-    parts = []
-    for number, (weight, term) in enumerate(terms):
-        sign = "-" if weight < 0 else "+" if number else ""
-        factor = "" if abs(weight) == 1 else f"{abs(weight):.3g}*"
-        parts.append(f"{sign}{' ' if number else ''}{factor}{term.label}")
-    return " ".join(parts)
 
 
 def _check_channel(layer: str, channel: int, ground: Ground) -> None:

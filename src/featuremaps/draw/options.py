@@ -78,9 +78,7 @@ class DrawOptions(PictureOptions):
     ] = "fourier"
     size: Annotated[Size, SIZE] = None
     jitter: Jitter = field(default_factory=Jitter)
-    variants: Annotated[
-        int, Help("Pictures of each unit.", least=1, what="how many pictures of each unit are drawn")
-    ] = 1
+    variants: Annotated[int, Help("Pictures of each unit.", 1, what="how many pictures of each unit are drawn")] = 1
     diversity: Annotated[float, Help("How much variants differ, as a share of the value that is given up for it.")] = (
         0.5
     )
@@ -106,10 +104,10 @@ class DrawOptions(PictureOptions):
 
     def shape(self, blank: Tensor) -> Shape:
         """Channels, height and width of the pictures, for a model that takes inputs like `blank`."""
-        channels, *own = blank.shape[1:]
-        if len(own) != 2:
-            raise OptionError(f"pictures are drawn with a height and a width; this model takes {tuple(own)}.")
-        height, width = pair(self.size) or own
+        channels, *sides = blank.shape[1:]
+        if len(sides) != 2:
+            raise OptionError(f"pictures are drawn with a height and a width; this model takes {tuple(sides)}.")
+        height, width = pair(self.size) or sides
         return channels, height, width
 
     @property

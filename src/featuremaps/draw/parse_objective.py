@@ -27,17 +27,19 @@ def as_objective(given: object, layers: Layers, classes: Classes) -> Objective:
             f"{given!r} cannot be drawn. Give a unit such as 'layer4:452', a neuron 'layer4:452@3,5', a layer, the "
             "name or index of a class, or an objective from featuremaps.draw."
         )
-    found = _single(given.strip(), layers, classes)
-    if found is not None:
-        return found
+    whole = _single(given.strip(), layers, classes)
+    if whole is not None:
+        return whole
     terms = _terms(given)
     if len(terms) == 1 and terms[0][0] == 1:
         raise _not_found(given, layers, classes)
-    objectives = [(weight, _single(name, layers, classes)) for weight, name in terms]
-    for (_, objective), (_, name) in zip(objectives, terms, strict=True):
+    objectives = []
+    for weight, name in terms:
+        objective = _single(name, layers, classes)
         if objective is None:
             raise _not_found(name, layers, classes)
-    return Combination(tuple((weight, objective) for weight, objective in objectives if objective is not None))
+        objectives.append((weight, objective))
+    return Combination(tuple(objectives))
 
 
 def _terms(text: str) -> list[tuple[float, str]]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.canvas import Shape, above_zero, not_negative
+from featuremaps.draw.canvas import Rows, Shape, check_numbers
 from featuremaps.draw.canvas_registry import canvas
 from featuremaps.errors import OptionError, did_you_mean
 
@@ -32,8 +32,8 @@ class PixelCanvas:
     begin: Float[Tensor, "channel height width"] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        above_zero(self, "rate")
-        not_negative(self, "deviation")
+        check_numbers(self, "rate")
+        check_numbers(self, "deviation", zero=True)
         known = get_args(Squash)
         if self.squash not in known:
             raise OptionError(
@@ -63,7 +63,7 @@ class PixelCanvas:
         inside = self.begin.to(noise).clamp(EDGE, 1 - EDGE)
         return (noise + (inside.logit() if self.squash == "sigmoid" else inside),)
 
-    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Float[Tensor, "count channel height width"]:
+    def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:
         """The pixels, brought between 0 and 1."""
         (pixels,) = parameters
         return pixels.sigmoid() if self.squash == "sigmoid" else 1 - (1 - pixels.remainder(2)).abs()

@@ -38,8 +38,8 @@ def plain(value: object, where: str = "settings") -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
     if is_dataclass(value) and not isinstance(value, type):
-        own = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-        return {"kind": type(value).__name__, **plain(own, where)}
+        inside = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+        return {"kind": type(value).__name__, **plain(inside, where)}
     raise OptionError(
         f"{where} is a {type(value).__name__}, which cannot be written into a picture's file. Use numbers, texts, "
         "lists, dicts, tensors or dataclasses of these."

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from featuremaps.draw.model_view import Responses
-from featuremaps.draw.objective import Ground, Objective, Values, along
+from featuremaps.draw.objective import Ground, Objective, RowValues, along
 from featuremaps.errors import OptionError
 
 
@@ -23,17 +23,15 @@ class Match(Objective):
     name: str = ""
     maps: Tensor | None = field(default=None, repr=False)
 
-    @property
-    def label(self) -> str:
-        """`layer3 as in the reference`, unless it has a name."""
-        return self.name or f"{self.layer} as in the reference"
+    def _label(self) -> str:
+        return f"{self.layer} as in the reference"
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """Minus the relative squared distance."""
-        own, maps = looked.maps[self.layer], self._reference()
-        if own.shape[1:] != maps.shape[1:]:
-            own = interpolate(own, maps.shape[2:], mode="bilinear", align_corners=False)
-        return -(own - maps).square().sum((1, 2, 3)) / maps.square().sum().clamp_min(1e-12)
+        drawn, maps = looked.maps[self.layer], self._reference()
+        if drawn.shape[1:] != maps.shape[1:]:
+            drawn = interpolate(drawn, maps.shape[2:], mode="bilinear", align_corners=False)
+        return -(drawn - maps).square().sum((1, 2, 3)) / maps.square().sum().clamp_min(1e-12)
 
     def grounded(self, ground: Ground) -> "Match":
         """With the reference's own maps."""
@@ -56,14 +54,12 @@ class Caricature(Match):
 
     sharpness: float = 1.0
 
-    @property
-    def label(self) -> str:
-        """`caricature in layer3`, unless it has a name."""
-        return self.name or f"caricature in {self.layer}"
+    def _label(self) -> str:
+        return f"caricature in {self.layer}"
 
-    def values(self, looked: Responses) -> Values:
+    def values(self, looked: Responses) -> RowValues:
         """The mean over positions, in units of the reference's own mean square."""
-        own, maps = looked.maps[self.layer], self._reference()
-        if own.shape[2:] != maps.shape[2:]:
-            maps = interpolate(maps, own.shape[2:], mode="bilinear", align_corners=False)
-        return along(own, maps, self.sharpness).mean((1, 2)) / maps.square().sum(1).mean().clamp_min(1e-12)
+        drawn, maps = looked.maps[self.layer], self._reference()
+        if drawn.shape[2:] != maps.shape[2:]:
+            maps = interpolate(maps, drawn.shape[2:], mode="bilinear", align_corners=False)
+        return along(drawn, maps, self.sharpness).mean((1, 2)) / maps.square().sum(1).mean().clamp_min(1e-12)

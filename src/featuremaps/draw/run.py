@@ -16,13 +16,13 @@ from featuremaps.draw.compile import Compiled
 from featuremaps.draw.diversity import likeness
 from featuremaps.draw.drawing import Drawing, Real
 from featuremaps.draw.fourier import FourierCanvas
-from featuremaps.draw.importance import Importance
+from featuremaps.draw.importance import importance
 from featuremaps.draw.maco import MacoCanvas
 from featuremaps.draw.model_view import ModelView, Responses, quick_precision, to_input
 from featuremaps.draw.multiscale import Multiscale, draw_multiscale
 from featuremaps.draw.objective import Channel, Ground, Objective
 from featuremaps.draw.options import DrawOptions
-from featuremaps.draw.start_picture import rounded
+from featuremaps.draw.start_picture import begun, rounded
 from featuremaps.layers.addresses import parse
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
@@ -54,9 +54,7 @@ class DrawingRun:
     def grounded(self, objectives: Sequence[Objective]) -> list[Objective]:
         """The objectives, checked against what the model makes of a grey picture of the size to be drawn."""
         grey = torch.full((1, *self.shape), 0.5, device=self.device)
-        looked = self._watcher(objectives)(grey)
-        plain = self._watcher(objectives, as_inputs=True)
-        ground = Ground(looked, self.studied.classes, plain)
+        ground = Ground(self._view(objectives)(grey), self.studied.classes, self._view_of_inputs(objectives))
         return [each.grounded(ground) for each in objectives]
 
     def best_real(self, objectives: Sequence[Objective], real: Sequence[Seen] | Known) -> Sequence[Real | None]:
@@ -65,10 +63,10 @@ class DrawingRun:
             return [real(each.layer, each.channel) if isinstance(each, Channel) else None for each in objectives]
         if not real:
             return [None] * len(objectives)
-        watcher = self._watcher(objectives, as_inputs=True)
+        view = self._view_of_inputs(objectives)
 
         def values(inputs: Tensor) -> Tensor:
-            looked = watcher(inputs)
+            looked = view(inputs)
             return torch.stack([each.values(looked) for each in objectives], 1)
 
         return best_real(values, real, batch_size=self.options.batch_size)
@@ -84,45 +82,53 @@ class DrawingRun:
         return [*self.drawn(objectives[:half]), *self.drawn(objectives[half:])]
 
     def _drawn(self, objectives: Sequence[Objective]) -> list[list[Drawing]]:
-        variants, recipe, importance = self.options.variants, self.options.recipe, Importance()
+        variants, recipe = self.options.variants, self.options.recipe
+        returned: list[Tensor] = []
         if recipe is None:
-            pictures, course = self._on_canvas(objectives, importance)
+            pictures, course = self._on_canvas(objectives, returned)
         else:
             pictures, course = self._by_recipe(objectives, recipe)
-        with torch.no_grad():
-            reached = [self._reached(each, pictures[i * variants :][:variants]) for i, each in enumerate(objectives)]
-        shown = self.options.alpha if self.options.alpha is not None else isinstance(self.canvas, MacoCanvas)
-        return [
-            [
-                self._drawing(
-                    objective,
-                    variant,
-                    pictures[i * variants + variant],
-                    float(reached[i][variant]),
-                    course.of(i * variants + variant),
-                    importance.of(i * variants + variant) if shown and recipe is None else None,
+        transparent = isinstance(self.canvas, MacoCanvas) if self.options.alpha is None else self.options.alpha
+        settings, drawings = self._settings(), list[list[Drawing]]()
+        for i, objective in enumerate(objectives):
+            rows = range(i * variants, (i + 1) * variants)
+            with torch.no_grad():
+                reached = self._reached(objective, pictures[rows.start : rows.stop])
+            drawings.append([])
+            for variant, row in enumerate(rows):
+                name = objective.label if variants == 1 else f"{objective.label} ({variant + 1})"
+                told = {"drawn": objective.label, "variant": variant, **settings}
+                alpha = importance(returned[0][row].float().cpu()) if transparent and recipe is None else None
+                drawings[-1].append(
+                    course.drawing(row, name, pictures[row], told, float(reached[variant]), alpha=alpha)
                 )
-                for variant in range(variants)
-            ]
-            for i, objective in enumerate(objectives)
-        ]
+        return drawings
 
-    def _on_canvas(self, objectives: Sequence[Objective], importance: Importance) -> tuple[Tensor, Course]:
-        """The pictures of a climb of the canvas's numbers, and how it went."""
+    def _on_canvas(self, objectives: Sequence[Objective], returned: list[Tensor]) -> tuple[Tensor, Course]:
+        """The pictures of a climb of the canvas's numbers, and how it went.
+
+        `returned` is given the magnitudes of the gradients that came back, summed over steps and colours.
+        """
         options = self.options
-        begun = self.canvas.start(options.variants, self.shape, options.generator)
-        parameters = tuple(each.to(self.device).repeat(len(objectives), *[1] * (each.ndim - 1)) for each in begun)
+        numbers = begun(self.canvas, options.variants, self.shape, options.generator, self.session.model)
+        parameters = tuple(each.repeat(len(objectives), *[1] * (each.ndim - 1)) for each in numbers)
         apart = self._where_to_differ(objectives)
-        watcher = replace(self._watcher(objectives, apart, quick=options.compile), precision=self.precision)
+        view = replace(self._view(objectives, apart), precision=self.precision)
+        if options.compile:
+            view = replace(view, compiled=Compiled(self.session.model, view.layers, view.outputs))
 
         def picture() -> Tensor:
             return self.canvas.picture(parameters, self.shape)
 
+        def note(gradient: Tensor) -> None:
+            now = gradient.detach().abs().sum(1)
+            returned[:] = [returned[0] + now if returned else now]
+
         def values(step: int, rule: Rule | None) -> Tensor:
             pictures = picture()
-            pictures.register_hook(importance.add)
+            pictures.register_hook(note)
             chance = torch.Generator().manual_seed(options.seed + STRIDE * (step + 1))
-            return self._worth(objectives, apart, watcher(options.jitter(pictures, chance), rule), options.jitter.crops)
+            return self._worth(objectives, apart, view(options.jitter(pictures, chance), rule), options.jitter.crops)
 
         rate = options.rate or self.canvas.rate
         climb = Climb(options.steps, rate, patience=options.patience, frames=options.frames)
@@ -133,9 +139,9 @@ class DrawingRun:
     def _by_recipe(self, objectives: Sequence[Objective], recipe: Multiscale) -> tuple[Tensor, Course]:
         """The pictures of the classic recipe, at the last of its sizes, and how the climbs went."""
         apart = self._where_to_differ(objectives)
-        watcher = replace(self._watcher(objectives, apart), precision=self.precision)
+        view = replace(self._view(objectives, apart), precision=self.precision)
         return draw_multiscale(
-            lambda pictures, rule: self._worth(objectives, apart, watcher(pictures, rule), 1),
+            lambda pictures, rule: self._worth(objectives, apart, view(pictures, rule), 1),
             len(objectives) * self.options.variants,
             self.shape[0],
             recipe,
@@ -149,41 +155,21 @@ class DrawingRun:
     ) -> Float[Tensor, " row"]:
         """The value of each variant of each objective, less what its likeness to the others costs."""
         variants, copies = self.options.variants, self.options.variants * crops
-        found = []
+        worths = []
         for number, (objective, layer) in enumerate(zip(objectives, apart, strict=True)):
-            own = looked.rows(number * copies, (number + 1) * copies)
-            value = objective.values(own).reshape(variants, -1).mean(1)
+            rows = looked.rows(number * copies, (number + 1) * copies)
+            value = objective.values(rows).reshape(variants, -1).mean(1)
             if variants > 1:
-                value = value - self.options.diversity * value.detach().abs() * likeness(own.maps[layer][::crops])
-            found.append(value)
-        return torch.cat(found)
+                value = value - self.options.diversity * value.detach().abs() * likeness(rows.maps[layer][::crops])
+            worths.append(value)
+        return torch.cat(worths)
 
     def _reached(self, objective: Objective, pictures: Tensor) -> Float[Tensor, " row"]:
         """The objective on finished pictures as they are saved (8 bit), undistorted, at the model's own size if any."""
         shown, size = rounded(pictures), self.own_size
         if size is not None and not objective.placed and tuple(shown.shape[2:]) != size:
             shown = interpolate(shown, size, mode="bilinear", align_corners=False, antialias=True)
-        return objective.values(self._watcher([objective])(shown))
-
-    def _drawing(
-        self,
-        objective: Objective,
-        variant: int,
-        picture: Tensor,
-        reached: float,
-        course: Course,
-        alpha: Tensor | None,
-    ) -> Drawing:
-        return Drawing(
-            name=objective.label if self.options.variants == 1 else f"{objective.label} ({variant + 1})",
-            picture=picture.cpu(),
-            curve=course.curve[:, 0],
-            settings={"drawn": objective.label, "variant": variant, **self._settings()},
-            value=reached,
-            alpha=alpha,
-            frames=tuple(frame[0] for frame in course.frames),
-            notes=course.notes(),
-        )
+        return objective.values(self._view([objective])(shown))
 
     def _settings(self) -> dict[str, Any]:
         """What is needed to make the pictures again."""
@@ -208,24 +194,15 @@ class DrawingRun:
         last = self.studied.walk(self.studied.blank()).last
         return [each.layers[0] if each.layers else last for each in objectives]
 
-    def _watcher(
-        self,
-        objectives: Sequence[Objective],
-        extra: Sequence[str] = (),
-        *,
-        as_inputs: bool = False,
-        quick: bool = False,
-    ) -> ModelView:
-        """What looks at pictures for these objectives; at model inputs instead, if asked to."""
+    def _view(self, objectives: Sequence[Objective], extra: Sequence[str] = ()) -> ModelView:
+        """What looks at pictures for these objectives."""
         named = [layer for each in objectives for layer in each.layers] + [layer for layer in extra if layer]
         addresses = [parse(layer) for layer in dict.fromkeys(named)]
-        outputs = any(each.outputs for each in objectives)
-        compiled = Compiled(self.session.model, addresses, outputs) if quick else None
-        return ModelView(self.session, addresses, outputs, _as_it_is if as_inputs else self.to_input, compiled=compiled)
+        return ModelView(self.session, addresses, any(each.outputs for each in objectives), self.to_input)
 
-
-def _as_it_is(inputs: Tensor) -> Tensor:
-    return inputs
+    def _view_of_inputs(self, objectives: Sequence[Objective]) -> ModelView:
+        """What looks at the model's own inputs for these objectives."""
+        return replace(self._view(objectives), to_input=lambda inputs: inputs)
 
 
 def _doing(objectives: Sequence[Objective]) -> str:

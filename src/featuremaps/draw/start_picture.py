@@ -1,8 +1,8 @@
 """A real picture that a drawing begins from or is held against, with values 0 to 1, and its way into the model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featuremaps.draw.canvas import Canvas, Shape
+from featuremaps.draw.canvas import Canvas, Rows, Shape
 from featuremaps.draw.colour import decorrelate
 from featuremaps.draw.fourier import LIMIT, FourierCanvas, grid
-from featuremaps.draw.model_view import to_input
+from featuremaps.draw.model_view import known_colours, to_input
 from featuremaps.draw.pixels import EDGE
 from featuremaps.draw.spectrum import frequencies, levelled
 from featuremaps.errors import FeatureMapsError, ImageError, ModelError
@@ -45,18 +45,20 @@ class Beginning:
         channels, height, width = self.picture.shape
         return channels, height, width
 
+    def resized(self, size: Sequence[int]) -> "Beginning":
+        """The picture at this height and width."""
+        smaller = F.interpolate(self.picture[None], list(size), mode="bicubic", antialias=True)[0]
+        return replace(self, picture=smaller.clamp(0, 1))
+
 
 def as_received(seen: Seen) -> Beginning:
     """The picture at the size at which the model received it."""
     inputs = seen.input.detach().float().cpu()
     preprocessing = seen.preprocessing
-    found = preprocessing.normalization() if preprocessing.transform is not None else None
-    if preprocessing.transform is None:
-        values = inputs
-    elif found is not None and len(found.scale) == len(found.shown) == len(inputs):
-        values = found.undo(inputs)
-    else:
+    known = known_colours(preprocessing, len(inputs))
+    if known is None and preprocessing.transform is not None:
         return _stretched(inputs)
+    values = inputs if known is None else known.undo(inputs)
     if values.min() < -LEEWAY or values.max() > 1 + LEEWAY:
         return _stretched(inputs)
     return Beginning(values.clamp(0, 1), to_input(preprocessing, len(inputs)))
@@ -78,8 +80,7 @@ def whole(seen: Seen) -> Beginning:
     levels = torch.from_numpy(np.array(image.convert("L" if channels == 1 else "RGB"))).float() / 255
     picture = levels[None] if channels == 1 else levels.permute(2, 0, 1).contiguous()
     preprocessing = seen.preprocessing
-    found = preprocessing.normalization() if preprocessing.transform is not None else None
-    known = preprocessing.transform is None or (found is not None and len(found.scale) == len(found.shown) == channels)
+    known = preprocessing.transform is None or known_colours(preprocessing, channels) is not None
     return Beginning(picture, to_input(preprocessing, channels), () if known else (UNTOLD,))
 
 
@@ -94,8 +95,8 @@ def as_waves(
     """The numbers of a Fourier canvas that stand for this picture, values 0 to 1."""
     channels, height, width = picture.shape
     down, across = grid((channels, height, width))
-    whole = F.pad(picture[None], (0, across - width, 0, down - height), mode="replicate")
-    bent = whole.clamp(EDGE, 1 - EDGE).logit() / LIMIT
+    padded = F.pad(picture[None], (0, across - width, 0, down - height), mode="replicate")
+    bent = padded.clamp(EDGE, 1 - EDGE).logit() / LIMIT
     inside = bent.clamp(-FURTHEST, FURTHEST).atanh() * LIMIT / canvas.contrast
     amplitudes = levelled(frequencies(down, across, picture) ** -canvas.decay)
     coefficients = torch.fft.fft2(decorrelate(inside), norm="ortho")
@@ -103,7 +104,7 @@ def as_waves(
     return numbers
 
 
-def rounded(pictures: Float[Tensor, "row channel height width"]) -> Float[Tensor, "row channel height width"]:
+def rounded(pictures: Rows) -> Rows:
     """The pictures as a file of 8 bits keeps them."""
     return pictures.detach().clamp(0, 1).mul(255).round().div(255)
 

@@ -14,6 +14,7 @@ from featuremaps.draw.priors import total_variation
 from featuremaps.errors import ModelError
 from featuremaps.options import Help, check
 
+LayerMaps = Float[Tensor, "channel height width"]
 Features = Mapping[str, Float[Tensor, "_channel _height _width"]]
 
 
@@ -21,9 +22,7 @@ Features = Mapping[str, Float[Tensor, "_channel _height _width"]]
 class Weights:
     """How much each part of the loss counts: `alpha` the content, `beta` the style, `smooth` the total variation."""
 
-    alpha: Annotated[float, Help("The weight of the content; 0 draws the texture alone.", least=0, what="a weight")] = (
-        1.0
-    )
+    alpha: Annotated[float, Help("The weight of the content; 0 draws the texture alone.", 0, what="a weight")] = 1.0
     beta: Annotated[float, Help("The weight of the style; 0 draws the content alone.", least=0, what="a weight")] = 10.0
     smooth: Annotated[float, Help("The weight of the total variation.", least=0, what="a weight")] = 0.0
 
@@ -31,22 +30,18 @@ class Weights:
         check(self)
 
 
-def gram(maps: Float[Tensor, "channel height width"]) -> Float[Tensor, "channel channel"]:
+def gram(maps: LayerMaps) -> Float[Tensor, "channel channel"]:
     """G_ij = Σ_k F_ik F_jk over the M places k of a layer (equation 3), divided by M."""
     flat = maps.flatten(1)
     return flat @ flat.mT / flat.shape[1]
 
 
-def content_loss(
-    maps: Float[Tensor, "channel height width"], content: Float[Tensor, "channel height width"]
-) -> Float[Tensor, ""]:
+def content_loss(maps: LayerMaps, content: LayerMaps) -> Float[Tensor, ""]:
     """½ Σ (F − P)² (equation 1), divided by the number of values, so that it does not grow with the picture."""
     return (maps - content).square().mean() / 2
 
 
-def style_loss(
-    maps: Float[Tensor, "channel height width"], style: Float[Tensor, "channel channel"]
-) -> Float[Tensor, ""]:
+def style_loss(maps: LayerMaps, style: Float[Tensor, "channel channel"]) -> Float[Tensor, ""]:
     """Σ (G − A)² / (4 N² M²) for N channels (equation 4); M is in the Gram matrices, so pictures may differ in size."""
     return (gram(maps) - style).square().sum() / (4 * len(style) ** 2)
 
@@ -89,9 +84,9 @@ class Wish:
         """α·content + β·style (equation 7), each the mean over its layers (equation 5), and the total variation."""
         cost = self.weights.smooth * total_variation(picture) / picture.numel()
         for layer, features in self.content.items():
-            cost = cost + self.weights.alpha / len(self.content) * content_loss(
-                maps[layer][0] / self.scales[layer], features
-            )
+            scaled = maps[layer][0] / self.scales[layer]
+            cost = cost + self.weights.alpha / len(self.content) * content_loss(scaled, features)
         for layer, matrix in self.style.items():
-            cost = cost + self.weights.beta / len(self.style) * style_loss(maps[layer][0] / self.scales[layer], matrix)
+            scaled = maps[layer][0] / self.scales[layer]
+            cost = cost + self.weights.beta / len(self.style) * style_loss(scaled, matrix)
         return cost

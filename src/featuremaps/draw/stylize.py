@@ -1,14 +1,13 @@
 """Painting a picture in the style of another, at the size of its content; or a texture, or a content alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from featuremaps.draw.ascent import Climb, Optimizer, ascend
+from featuremaps.draw.ascent import Climb, Optimizer, climb_canvas
 from featuremaps.draw.canvas import Shape
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.fourier import FourierCanvas
@@ -102,9 +101,11 @@ def _task(studied: StudiedModel, content: Seen | None, style: Seen | None, optio
     channels, height, width = (scene or texture).shape  # type: ignore[union-attr]
     shape = (channels, *(size or (height, width)))
     inputs = given.input[None]
+    share = max(shape[1:]) / max(texture.shape[1:]) if texture else 1.0  # a style that is larger is reduced
+    smaller = [max(1, round(share * side)) for side in texture.shape[1:]] if texture else []
     return _Task(
         scene,
-        _reduced(texture, max(shape[1:])) if texture else None,
+        None if texture is None else texture if share >= 1 else texture.resized(smaller),
         _layers(studied, inputs, options.content_layers, slice(-2, -1)) if content else (),
         _layers(studied, inputs, options.style_layers, slice(None)) if style else (),
         shape,
@@ -139,67 +140,42 @@ def _layers(studied: StudiedModel, inputs: Tensor, given: str | Sequence[str] | 
     return list(stages[default] or stages) or [studied.walk(inputs).last]
 
 
-def _reduced(begin: Beginning, longest: int) -> Beginning:
-    """A picture whose longer side is at most this; its proportions are kept."""
-    share = longest / max(begin.shape[1:])
-    if share >= 1:
-        return begin
-    size = [max(1, round(share * side)) for side in begin.shape[1:]]
-    return replace(
-        begin, picture=F.interpolate(begin.picture[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
-    )
-
-
 def _painted(studied: StudiedModel, task: _Task, options: StylizeOptions) -> Drawing:
     with preserved(studied.model) as session:
         content = _features(session, task.content, task.content_layers)
         style = _features(session, task.style, task.style_layers)
         wish = Wish.of(content, style, options.weights)
-        watcher = _watcher(session, task.content or task.style, (*task.content_layers, *task.style_layers))
-        parameters = _numbers(task, options, studied)
+        view = _view(session, task.content or task.style, (*task.content_layers, *task.style_layers))
+        parameters = begun(CANVAS, 1, task.shape, options.generator, studied.model)
+        if task.start == "content" and task.content is not None:
+            parameters = (as_waves(CANVAS, task.content.picture).to(device_of(studied.model)),)
 
-        def picture() -> Tensor:
-            return CANVAS.picture(parameters, task.shape)
-
-        def values(step: int, rule: Rule | None) -> Tensor:
-            pictures = picture()
-            return -wish(watcher(pictures, rule).maps, pictures)
+        def worth(pictures: Tensor, rule: Rule | None = None) -> Tensor:
+            return -wish(view(pictures, rule).maps, pictures)
 
         with torch.no_grad(), sized(*task.shape[1:], ADVICE):
-            watcher(picture())
-        course = ascend(parameters, values, picture, options.climb, "painting")
+            view(CANVAS.picture(parameters, task.shape))
+        pictures, course = climb_canvas(CANVAS, parameters, task.shape, worth, options.climb, "painting")
+        final = rounded(pictures)
         with torch.no_grad():
-            final = rounded(picture())
-            value = float(wish(watcher(final).maps, final))
+            value = -float(worth(final))
     settings = {
         "verb": "stylize",
         "content": task.names[0],
         "style": task.names[1],
         "start": task.start,
         "canvas": CANVAS,
+        "content_layers": list(task.content_layers),
+        "style_layers": list(task.style_layers),
+        "weights": options.weights,
+        "size": task.shape[1:],
+        "climb": options.climb,
+        "seed": options.seed,
     }
-    layers = {"content_layers": list(task.content_layers), "style_layers": list(task.style_layers)}
-    chosen = {"weights": options.weights, "size": task.shape[1:], "climb": options.climb, "seed": options.seed}
-    return Drawing(
-        task.name,
-        final[0].cpu(),
-        -course.curve[:, 0],
-        {**settings, **layers, **chosen},
-        value,
-        goal="minimised",
-        frames=tuple(frame[0] for frame in course.frames),
-        notes=(*course.notes(), *task.notes),
-    )
+    return course.drawing(0, task.name, final[0], settings, value, "minimised", task.notes)
 
 
-def _numbers(task: _Task, options: StylizeOptions, studied: StudiedModel) -> tuple[Tensor, ...]:
-    """What the canvas begins with: the content, or noise."""
-    if task.start == "content" and task.content is not None:
-        return (as_waves(CANVAS, task.content.picture).to(device_of(studied.model)),)
-    return begun(CANVAS, 1, task.shape, options.generator, studied.model)
-
-
-def _watcher(session: Session, begin: Beginning | None, layers: Sequence[str]) -> ModelView:
+def _view(session: Session, begin: Beginning | None, layers: Sequence[str]) -> ModelView:
     assert begin is not None
     return ModelView(session, [parse(name) for name in dict.fromkeys(layers)], False, begin.to_input)
 
@@ -209,5 +185,5 @@ def _features(session: Session, begin: Beginning | None, layers: Sequence[str]) 
     if begin is None:
         return {}
     with torch.no_grad(), sized(*begin.shape[1:], ADVICE):
-        maps = _watcher(session, begin, layers)(begin.picture[None]).maps
+        maps = _view(session, begin, layers)(begin.picture[None]).maps
     return {layer: maps[layer][0] for layer in layers}

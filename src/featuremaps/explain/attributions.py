@@ -1,20 +1,19 @@
 """Attributions: which pixels, and which of their colours, speak for a target, and how to look at them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.plotting.rendering import Collapse, around_grey, clipped, collapsed
+from featuremaps.plotting.files import write_files
+from featuremaps.plotting.panels import Panel, counted, matrix_figure
+from featuremaps.plotting.rendering import Collapse, around_grey, clipped, collapsed, stacked
+from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Heatmaps
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Attributions:
+class Attributions(ByPicture):
     """One method's values of every pixel and colour for one target, a tensor per picture.
 
     `values[i]` is (colour, height, width), raw and signed as the formula returned it; one colour where the method
@@ -39,17 +38,12 @@ class Attributions:
     warnings: tuple[tuple[str, ...], ...]
     collapse: Collapse = "sum"
     remarks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    by_picture = ("values", "targets", "pictures", "warnings")
 
     @property
     def tensor(self) -> Float[Tensor, "batch colour height width"]:
         """All values in one tensor; `OptionError` where the pictures have different sizes."""
-        sizes = {tuple(values.shape) for values in self.values}
-        if len(sizes) > 1:
-            raise OptionError(
-                f"the pictures have different sizes ({', '.join(f'{h}×{w}' for _, h, w in sorted(sizes))}); take "
-                ".values, a tuple of tensors, or give a transform that resizes the pictures alike."
-            )
-        return torch.stack(self.values)
+        return stacked(self.values, "values")
 
     def map(self, collapse: Collapse | None = None) -> Heatmaps:
         """The colours collapsed into one map per picture, raw.
@@ -83,8 +77,6 @@ class Attributions:
 
     def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> "Figure":
         """Each picture beside its values as colours and its map, titled with the target; the first `most` of them."""
-        from featuremaps.plotting.panels import Panel, matrix_figure
-
         heat = self.shown(collapse)
         columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.targets, self.warnings, strict=True)
         rows = [
@@ -97,37 +89,21 @@ class Attributions:
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write an overlay and the colours (PNG) and the raw values (`.npy`) per picture; returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        names = unique_names([seen.picture.name for seen in self.pictures])
-        for name, values, overlay, colour in zip(names, self.values, self.overlay(**look), self.colour(), strict=True):
-            stem = file_name(name, self.method, self.layer)
-            overlay.save(folder / f"{stem}.png")
-            colour.save(folder / f"{stem}__colours.png")
-            np.save(folder / f"{stem}.npy", values.detach().float().cpu().numpy())
-            written += [folder / f"{stem}{end}" for end in (".png", "__colours.png", ".npy")]
-        return written
-
-    def __len__(self) -> int:
-        return len(self.values)
+        parts = zip(self._stems(self.method, self.layer), self.overlay(**look), self.colour(), self.values, strict=True)
+        return write_files(
+            folder,
+            (
+                entry
+                for stem, overlay, colour, values in parts
+                for entry in ((stem, overlay), (f"{stem}__colours", colour), (stem, values))
+            ),
+        )
 
     def __getitem__(self, index: int | slice) -> "Attributions":
         """The attributions of one picture, or of several."""
-        if isinstance(index, int) and not -len(self) <= index < len(self):
-            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
         part = index if isinstance(index, slice) else slice(index, index + 1 or None)
-        return replace(
-            self,
-            values=self.values[part],
-            targets=self.targets[part],
-            pictures=self.pictures[part],
-            warnings=self.warnings[part],
-            remarks={name: numbers[part] for name, numbers in self.remarks.items()},
-        )
-
-    def __iter__(self) -> Iterator["Attributions"]:
-        return (self[index] for index in range(len(self)))
+        remarks = {name: numbers[part] for name, numbers in self.remarks.items()}
+        return replace(super().__getitem__(index), remarks=remarks)
 
     def __repr__(self) -> str:
         sizes = sorted({"×".join(map(str, values.shape)) for values in self.values})
@@ -136,8 +112,5 @@ class Attributions:
         remarks = "".join(
             f", {name} up to {max(map(abs, numbers), default=0):.2g}" for name, numbers in self.remarks.items()
         )
-        plural = "s" if len(self) != 1 else ""
-        return f"<Attributions: {self.method}, {len(self)} picture{plural}, {', '.join(sizes)}{remarks}{doubt}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
+        pictures = counted(len(self), "picture")
+        return f"<Attributions: {self.method}, {pictures}, {', '.join(sizes)}{remarks}{doubt}>"

@@ -30,21 +30,28 @@ BRIGHTNESS = (0.9, 1.0, 1.1)
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One key's maps for one chunk of pictures, or why there are none."""
+    """One key's maps for one chunk of pictures: with the notes on what the formula was given, the remarks it left.
+
+    The labels of its targets and the warnings, one for each picture, are found once the maps are whole.
+    """
 
     maps: Tensor
-    labels: tuple[str, ...]
-    warnings: tuple[tuple[str, ...], ...]
-    remarks: Mapping[str, tuple[float, ...]]
+    notes: tuple[str, ...] = ()
+    remarks: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
     """Everything found out about one chunk of pictures."""
 
-    parts: dict[Key, _Part]
+    parts: "Parts"
     failures: dict[Key, str]
     scores: Tensor | None
+
+
+Parts = dict[Key, _Part]
 
 
 def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Comparison:
@@ -75,17 +82,8 @@ def _explanation(key: Key, method: Method, rows: Sequence[tuple[_Chunk, int]], p
     warnings = tuple(part.warnings[row] for part, row in parts)
     if method.level == "layer":
         return Heatmaps(maps, key[0], key[1], targets, tuple(pictures), warnings)
-    remarks = {name: tuple(part.remarks[name][row] for part, row in parts) for name in parts[0][0].remarks}
+    remarks = {name: tuple(part.remarks[name][row].item() for part, row in parts) for name in parts[0][0].remarks}
     return Attributions(maps, key[0], key[1], targets, tuple(pictures), warnings, method.collapse, remarks)
-
-
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """What one formula gave for one layer and target, with the notes on what it was given and the remarks it left."""
-
-    map: Tensor
-    notes: tuple[str, ...] = ()
-    remarks: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
@@ -95,28 +93,24 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
         made = _augmented(session, inputs, request, record, made, failures)
     methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
-    parts = {key: _part(key, found, methods[key[0]], record, numbers[key[2]]) for key, found in made.items()}
+    parts = {key: _judged(key, part, methods[key[0]], record, numbers[key[2]]) for key, part in made.items()}
     logits = logits_of(record.outputs)
     return _Chunk(parts, failures, None if logits is None else scores_of(logits).float())
 
 
-def _part(key: Key, made: _Made, method: Method, record: Record, number: int) -> _Part:
+def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) -> _Part:
+    """The part with its labels and warnings."""
     labels = record.targets[number].labels if record.targets else ("",) * len(record.inputs)
     if method.level == "pixel":
-        found = pixel_warnings(made.map, record, number)
+        notes = pixel_warnings(part.maps, record, number)
     else:
-        found = map_warnings(made.map, record, key[1], number, "gradients" in method.needs)
-    warnings = tuple((*notes, *made.notes) for notes in found)
-    return _Part(made.map, labels, warnings, {name: tuple(of.tolist()) for name, of in made.remarks.items()})
+        notes = map_warnings(part.maps, record, key[1], number, "gradients" in method.needs)
+    return replace(part, labels=labels, warnings=tuple((*some, *part.notes) for some in notes))
 
 
 def _maps(
-    session: Session,
-    inputs: Tensor,
-    request: Request,
-    targets: Sequence[Target | Bound],
-    failures: dict[Key, str],
-) -> tuple[Record, dict[Key, _Made]]:
+    session: Session, inputs: Tensor, request: Request, targets: Sequence[Target | Bound], failures: dict[Key, str]
+) -> tuple[Record, Parts]:
     """One record, and from it a map (batch, height, width) or values (batch, colour, height, width) per key."""
     need = together(name for method in request.methods for name in method.needs)
     layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
@@ -139,9 +133,9 @@ def _maps(
     made = {}
     tails: dict[str, Any] = {}
     for number, key in enumerate(request.targets):
-        own = record.for_target(number)
+        for_target = record.for_target(number)
         for layer, method in request.pairs:
-            given = Pass(session, own, layer, request.deeper.get(layer, ()), request.options, tails)
+            given = Pass(session, for_target, layer, request.deeper.get(layer, ()), request.options, tails)
             try:
                 made[method.name, layer, key] = _map(method, given, request)
             except Exception as error:
@@ -151,7 +145,7 @@ def _maps(
     return record, made
 
 
-def _map(method: Method, given: Pass, request: Request) -> _Made:
+def _map(method: Method, given: Pass, request: Request) -> _Part:
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
@@ -167,7 +161,7 @@ def _map(method: Method, given: Pass, request: Request) -> _Made:
     if method.level == "pixel":
         *stack, width = map.shape[2:]
         map = map.reshape(*map.shape[:2], math.prod(stack), width)
-    return _Made(map, tuple(given.notes), dict(given.remarks))
+    return _Part(map, tuple(given.notes), dict(given.remarks))
 
 
 def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
@@ -180,19 +174,14 @@ def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
 
 
 def _augmented(
-    session: Session,
-    inputs: Tensor,
-    request: Request,
-    record: Record,
-    made: dict[Key, _Made],
-    failures: dict[Key, str],
-) -> dict[Key, _Made]:
+    session: Session, inputs: Tensor, request: Request, record: Record, made: Parts, failures: dict[Key, str]
+) -> Parts:
     """The mean over flipped and brightened copies, for the targets found on the picture itself."""
     variants = [(flip, factor) for flip in (False, True) for factor in BRIGHTNESS if flip or factor != 1.0]
     targets: list[Target | Bound] = list(record.targets or request.targets.values())
-    total = {key: found.map for key, found in made.items()}
+    total = {key: part.maps for key, part in made.items()}
     for flip, factor in track(variants, "explaining augmented copies"):
         _, again = _maps(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
-        maps = {key: found.map.flip(-1) if flip else found.map for key, found in again.items()}
+        maps = {key: part.maps.flip(-1) if flip else part.maps for key, part in again.items()}
         total = {key: total[key] + map for key, map in maps.items() if key in total}
-    return {key: replace(made[key], map=map / (len(variants) + 1)) for key, map in total.items()}
+    return {key: replace(made[key], maps=maps / (len(variants) + 1)) for key, maps in total.items()}

@@ -11,7 +11,9 @@ from torch import Tensor
 from featuremaps.errors import did_you_mean
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.options import ExplainOptions
-from featuremaps.plotting.files import file_name, png_of
+from featuremaps.plotting.files import file_name
+from featuremaps.plotting.panels import Panel, matrix_figure
+from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ Key = tuple[str, str, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Mapping[Key, Explanation]):
+class Comparison(Mapping[Key, Explanation], Shown):
     """Heatmaps keyed `(method, layer, target)`, all from one record.
 
     `target` in a key is what was asked for: an index, a name, None for the top prediction. `failures` holds the
@@ -50,13 +52,11 @@ class Comparison(Mapping[Key, Explanation]):
 
     def figure(self, picture: int = 0, **look: Any) -> "Figure":
         """One picture's overlays as a matrix: a row for each layer and target, a column for each method."""
-        from featuremaps.plotting.panels import Panel, matrix_figure
-
         methods = list(dict.fromkeys(key[0] for key in self))
         rows: list[list[Panel]] = []
         for layer, target in dict.fromkeys(key[1:] for key in self):
-            found = [self.heatmaps.get((method, layer, target)) for method in methods]
-            heats = [None if heat is None else heat[picture] for heat in found]
+            keys = [(method, layer, target) for method in methods]
+            heats = [self[key][picture] if key in self.heatmaps else None for key in keys]
             first = next(heat for heat in heats if heat is not None)
             side = f"{layer}\n{first.targets[0] or 'any class'}"
             row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
@@ -80,6 +80,3 @@ class Comparison(Mapping[Key, Explanation]):
     def __repr__(self) -> str:
         rows = "\n".join(f"  {method} / {layer} / {target}" for method, layer, target in self)
         return f"<Comparison of {len(self)} heatmaps:\n{rows}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())

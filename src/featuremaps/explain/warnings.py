@@ -17,20 +17,22 @@ def map_warnings(
     constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
     if bool((finite & ~constant & ~nothing).all()):
         return ((),) * len(map)
-    notes: list[tuple[str, ...]] = []
-    for i in range(len(map)):
+
+    def notes(i: int) -> tuple[str, ...]:
         if not finite[i]:
-            notes.append((f"{int((~flat[i].isfinite()).sum())} of {flat.shape[1]} values are not finite.",))
-        elif empty[i]:
-            notes.append((f"The map is zero everywhere: {_why_empty(record, layer, target, i, by_gradient)}",))
-        elif nothing[i]:
+            return (_not_finite(flat[i]),)
+        if empty[i]:
+            return (f"The map is zero everywhere: {_why_empty(record, layer, target, i, by_gradient)}",)
+        if nothing[i]:
             score = f" (its score is {float(record.scores[target][i]):.3g})" if record.scores else ""
-            notes.append((f"Every value is negative: this layer speaks against the target{score}. Look at it signed.",))
-        elif constant[i]:
-            notes.append(("The map is the same everywhere: it prefers no place.",))
-        else:
-            notes.append(())
-    return tuple(notes)
+            return (f"Every value is negative: this layer speaks against the target{score}. Look at it signed.",)
+        return ("The map is the same everywhere: it prefers no place.",) if constant[i] else ()
+
+    return tuple(notes(i) for i in range(len(map)))
+
+
+def _not_finite(values: Tensor) -> str:
+    return f"{int((~values.isfinite()).sum())} of {len(values)} values are not finite."
 
 
 def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: bool) -> str:
@@ -51,13 +53,12 @@ def pixel_warnings(
     """For each picture why its values should not be trusted, if so: not finite, or zero everywhere."""
     flat = values.flatten(1)
     finite, empty = flat.sum(1, dtype=torch.float64).isfinite(), ~flat.any(1)
-    notes: list[tuple[str, ...]] = []
-    for i in range(len(flat)):
+
+    def notes(i: int) -> tuple[str, ...]:
         if not finite[i]:
-            notes.append((f"{int((~flat[i].isfinite()).sum())} of {flat.shape[1]} values are not finite.",))
-        elif empty[i]:
-            score = f" ({float(record.scores[target][i]):.3g})" if record.scores else ""
-            notes.append((f"Every value is zero: nothing of the score{score} comes back to the picture this way.",))
-        else:
-            notes.append(())
-    return tuple(notes)
+            return (_not_finite(flat[i]),)
+        score = f" ({float(record.scores[target][i]):.3g})" if record.scores else ""
+        lost = f"Every value is zero: nothing of the score{score} comes back to the picture this way."
+        return (lost,) if empty[i] else ()
+
+    return tuple(notes(i) for i in range(len(flat)))

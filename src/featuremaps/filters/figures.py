@@ -1,8 +1,7 @@
 """Figures of filters: tiles in colour or in red and blue, rows of channels, matrices, and frequency responses."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.filters.weights import FilterWeights
 from featuremaps.plotting.contact_sheet import (
     PITCH,
     Pixels,
@@ -36,61 +36,27 @@ GAP, COLOUR_GAP = (222, 224, 230), (255, 255, 255)
 DEAD, ALIKE = "#d62728", "#b8860b"
 
 
-@dataclass(frozen=True, eq=False)
-class Kernels:
-    """What is drawn of a convolution's filters.
-
-    `weights` are (filter, channel, *kernel), `spread` the same with NaN in a dilation's gaps, `norms` each filter's,
-    `inputs` and `groups` the layer's. `dead` are numbers of filters, `twins` of each near-duplicate the number of its
-    first like, `responses` frequency responses for a first layer. `summary` is said above, up to a comma as headline.
-    """
-
-    layer: str
-    weights: Float[Tensor, "filter channel *kernel"]
-    spread: Float[Tensor, "filter channel *reach"]
-    norms: Float[Tensor, " filter"]
-    inputs: int
-    groups: int
-    dilated: bool
-    colours: tuple[int, ...]
-    scaling: FilterScaling
-    dead: Sequence[int]
-    twins: Mapping[int, int]
-    responses: Float[Tensor, "filter size size"] | None
-    summary: str
-
-    @property
-    def kernel(self) -> tuple[int, ...]:
-        """The kernel's size along each axis."""
-        return tuple(self.weights.shape[2:])
-
-    @property
-    def limits(self) -> Float[Tensor, " filter"]:
-        """For each filter the weight drawn in full colour."""
-        return full_weights(self.weights, self.scaling)
-
-
-def filters_figure(kernels: Kernels, which: Sequence[int] | None, most: int) -> "Figure":
+def filters_figure(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
     """The figure that suits the kind of kernel, of the filters `which` or the first `most` (0: a readable number)."""
-    axes, channels = len(kernels.kernel), kernels.weights.shape[1]
-    if set(kernels.kernel) == {1} or (axes == 1 and channels == 1):
-        return _matrix(kernels, which, most)
+    axes, channels = len(filters.kernel), filters.tensor.shape[1]
+    if set(filters.kernel) == {1} or (axes == 1 and channels == 1):
+        return _matrix(filters, which, most)
     if axes == 1 or channels == 1 or channels == 3:
-        return _tiles(kernels, which, most)
-    return _rows(kernels, which, most)
+        return _tiles(filters, which, most)
+    return _rows(filters, which, most)
 
 
-def _tiles(kernels: Kernels, which: Sequence[int] | None, most: int) -> "Figure":
+def _tiles(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
     """A tile per filter, and for a first layer its frequency response in the same place of a second sheet."""
-    chosen, title = _chosen(kernels, which, most or TILES)
-    limits = kernels.limits
-    shown = _strips(kernels) if len(kernels.kernel) == 1 else kernels.spread
-    tiles = [Tile(kernel_pixels(shown[i], float(limits[i]), kernels.colours), *_mark(kernels, i)) for i in chosen]
+    chosen, title = _chosen(filters, which, most or TILES)
+    limits = full_weights(filters.tensor, filters.scaling)
+    shown = _strips(filters) if len(filters.kernel) == 1 else filters.spread()
+    tiles = [Tile(kernel_pixels(shown[i], float(limits[i]), filters.colours), *_mark(filters, i)) for i in chosen]
     wide = _proportion(tiles[0])
     columns = max(6, math.ceil(math.sqrt(1.4 * len(tiles) / wide)))
     sheets = [tiles]
-    if kernels.responses is not None:
-        responses = kernels.responses[chosen].cpu()
+    if filters.first and len(filters.kernel) == 2:
+        responses = filters.frequency_response()[chosen].cpu()
         shares = responses / responses.amax((1, 2), keepdim=True).clamp_min(1e-30)
         sheets.append(
             [Tile(pixels_of(coloured(share, SEQUENTIAL)), str(i)) for i, share in zip(chosen, shares, strict=True)]
@@ -98,28 +64,28 @@ def _tiles(kernels: Kernels, which: Sequence[int] | None, most: int) -> "Figure"
     columns = min(columns, len(tiles))
     rows = math.ceil(len(tiles) / columns)
     width, height = columns * TILE * wide, sheet_height(rows, TILE)
-    figure = _figure(len(sheets) * (width + SIDE) + SIDE, height, title, _caption(kernels, len(sheets) > 1))
+    figure = _figure(len(sheets) * (width + SIDE) + SIDE, height, title, _caption(filters, len(sheets) > 1))
     for place, sheet in enumerate(sheets):
         broken = [sheet[start : start + columns] for start in range(0, len(sheet), columns)]
         draw_sheet(inches(figure, SIDE + place * (width + SIDE), TOP, width, height), broken, columns, wide=wide)
     return figure
 
 
-def _rows(kernels: Kernels, which: Sequence[int] | None, most: int) -> "Figure":
+def _rows(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
     """A row of tiles per filter, its channels with the largest norms first, the rest counted."""
-    chosen, title = _chosen(kernels, which, most or ROWS)
-    spread, limits = kernels.spread, kernels.limits
-    count = kernels.weights.shape[1]
-    norms = kernels.weights.flatten(2).norm(dim=2)
-    start = kernels.inputs // kernels.groups
-    per_group = len(kernels.weights) // kernels.groups
+    chosen, title = _chosen(filters, which, most or ROWS)
+    spread, limits = filters.spread(), full_weights(filters.tensor, filters.scaling)
+    count = filters.tensor.shape[1]
+    norms = filters.tensor.flatten(2).norm(dim=2)
+    start = filters.inputs // filters.groups
+    per_group = len(filters.tensor) // filters.groups
     rows = []
     for i in chosen:
         order = norms[i].argsort(descending=True, stable=True)[:CHANNELS].tolist()
         offset = i // per_group * start
         rows.append(
             [
-                Tile(kernel_pixels(spread[i, c : c + 1], float(limits[i]), kernels.colours), str(offset + c))
+                Tile(kernel_pixels(spread[i, c : c + 1], float(limits[i]), filters.colours), str(offset + c))
                 for c in order
             ]
         )
@@ -127,53 +93,54 @@ def _rows(kernels: Kernels, which: Sequence[int] | None, most: int) -> "Figure":
     wide = _proportion(rows[0][0])
     left, more = 1.15, 0.75 if count > CHANNELS else 0.0
     width, height = columns * TILE * wide, sheet_height(len(rows), TILE)
-    caption = _caption(kernels, False)
+    caption = _caption(filters, False)
     figure = _figure(left + width + more + 1.05, height, title, f"above a tile: its input channel; {caption}")
     sheet = inches(figure, left, TOP, width, height)
-    draw_sheet(sheet, rows, columns, [_side(kernels, i) for i in chosen], wide)
+    sides = [f"filter {_mark(filters, i)[0]}\nnorm {number(float(filters.norms[i]))}" for i in chosen]
+    draw_sheet(sheet, rows, columns, sides, wide)
     if more:
         for row in range(len(rows)):
             sheet.text(columns + 0.08 / wide, row * PITCH + 0.5, f"+ {count - columns} more", fontsize=6.5, va="center")
-    _bar(figure, inches(figure, left + width + more + 0.15, TOP + 0.2, 0.12, min(height - 0.3, 2.5)), kernels)
+    _bar(figure, inches(figure, left + width + more + 0.15, TOP + 0.2, 0.12, min(height - 0.3, 2.5)), filters)
     return figure
 
 
-def _matrix(kernels: Kernels, which: Sequence[int] | None, most: int) -> "Figure":
+def _matrix(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
     """1×1 kernels as filters × channels; 1-D kernels over one channel as filters × positions."""
-    chosen, title = _chosen(kernels, which, most or len(kernels.weights))
-    values = kernels.spread.flatten(1)[chosen].cpu()
-    shares = (values / kernels.limits[chosen, None].cpu()).numpy()
+    chosen, title = _chosen(filters, which, most or len(filters.tensor))
+    values = filters.spread().flatten(1)[chosen].cpu()
+    shares = (values / full_weights(filters.tensor, filters.scaling)[chosen, None].cpu()).numpy()
     rows, columns = shares.shape
     cell = min(0.25, 6.0 / max(rows, columns))
     width, height = max(2.0, columns * cell), max(2.0, rows * cell)
-    figure = _figure(width + 2.2, height + 0.35, title, _caption(kernels, False))
+    figure = _figure(width + 2.2, height + 0.35, title, _caption(filters, False))
     axes = inches(figure, 0.8, TOP, width, height)
     axes.imshow(
         np.where(np.isnan(shares), 0.0, shares), cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest"
     )
-    grouped = " within its group" if kernels.groups > 1 else ""
-    positions = set(kernels.kernel) != {1}
+    grouped = " within its group" if filters.groups > 1 else ""
+    positions = set(filters.kernel) != {1}
     axes.set_xlabel("position in the kernel" if positions else f"input channel{grouped}", fontsize=8)
     axes.set_ylabel("filter", fontsize=8)
     if which is not None:
         axes.set_yticks(range(rows), [str(i) for i in chosen])
     axes.tick_params(labelsize=7)
-    _bar(figure, inches(figure, 0.8 + width + 0.25, TOP, 0.14, min(height, 2.5)), kernels)
+    _bar(figure, inches(figure, 0.8 + width + 0.25, TOP, 0.14, min(height, 2.5)), filters)
     return figure
 
 
-def _chosen(kernels: Kernels, which: Sequence[int] | None, most: int) -> tuple[list[int], str]:
+def _chosen(filters: FilterWeights, which: Sequence[int] | None, most: int) -> tuple[list[int], str]:
     """The filters to draw, and the figure's title."""
-    count = len(kernels.weights)
+    count = len(filters.tensor)
     for i in which or ():
         if not 0 <= i < count:
-            raise OptionError(f"{kernels.layer} has filters 0 to {count - 1}, there is no {i}.")
+            raise OptionError(f"{filters.layer} has filters 0 to {count - 1}, there is no {i}.")
     chosen = list(range(min(most, count))) if which is None else list(which)
     if not chosen:
         raise OptionError("no filter was chosen; which=None shows the first ones.")
     rest = f" (first {len(chosen)} shown)" if which is None and len(chosen) < count else ""
-    head, *facts = kernels.summary.split(", ")
-    return chosen, f"{kernels.layer}: {head}{rest}\n{', '.join(facts)}"
+    head, *facts = filters.summary().split(", ")
+    return chosen, f"{filters.layer}: {head}{rest}\n{', '.join(facts)}"
 
 
 def full_weights(weights: Float[Tensor, "filter channel *kernel"], scaling: FilterScaling) -> Float[Tensor, " filter"]:
@@ -205,10 +172,10 @@ def _proportion(tile: Tile) -> float:
     return min(3.0, max(1.0, float(width / height)))
 
 
-def _strips(kernels: Kernels) -> Float[Tensor, "filter 1 row position"]:
+def _strips(filters: FilterWeights) -> Float[Tensor, "filter 1 row position"]:
     """1-D kernels as pictures: a row for each of the channels with the largest norms."""
-    order = kernels.weights.norm(dim=2).argsort(dim=1, descending=True, stable=True)[:, :CHANNELS]
-    spread = kernels.spread
+    order = filters.tensor.norm(dim=2).argsort(dim=1, descending=True, stable=True)[:, :CHANNELS]
+    spread = filters.spread()
     return spread.gather(1, order[:, :, None].expand(-1, -1, spread.shape[2]))[:, None]
 
 
@@ -221,43 +188,39 @@ def _laid_out(kernel: Float[Tensor, "channel *kernel"]) -> Float[Tensor, "channe
     return torch.cat(parts[:-1], -1)
 
 
-def _mark(kernels: Kernels, i: int) -> tuple[str, str]:
+def _mark(filters: FilterWeights, i: int) -> tuple[str, str]:
     """A filter's label and frame: its number, whether it is dead, and what it is a near-duplicate of."""
-    if i in kernels.dead:
+    if i in filters.dead:
         return f"{i} dead", DEAD
-    return (f"{i} ≈ {kernels.twins[i]}", ALIKE) if i in kernels.twins else (str(i), "")
+    return (f"{i} ≈ {filters.twins[i]}", ALIKE) if i in filters.twins else (str(i), "")
 
 
-def _side(kernels: Kernels, i: int) -> str:
-    return f"filter {_mark(kernels, i)[0]}\nnorm {number(float(kernels.norms[i]))}"
-
-
-def _caption(kernels: Kernels, with_response: bool) -> str:
-    count, line = kernels.weights.shape[1], len(kernels.kernel) == 1
-    colour = count == 3 and not line and set(kernels.kernel) != {1}
+def _caption(filters: FilterWeights, with_response: bool) -> str:
+    count, line = filters.tensor.shape[1], len(filters.kernel) == 1
+    colour = count == 3 and not line and set(filters.kernel) != {1}
     strips = f"a row for each of {min(count, CHANNELS)} channels, largest norms first" if line and count > 1 else ""
     strips += f", + {count - CHANNELS} more; " if strips and count > CHANNELS else "; " if strips else ""
     middle = "channels as red, green and blue, mid-grey is 0" if colour else "red above 0, blue below"
-    largest = number(float(kernels.weights.abs().max()))
+    largest = number(float(filters.tensor.abs().max()))
     ends = (
         "each filter has its own scale: ± its largest weight"
-        if kernels.scaling == "filter"
+        if filters.scaling == "filter"
         else f"one scale for all: ±{largest}"
     )
-    gaps = "; gaps of the dilation are empty" if kernels.dilated else ""
+    gaps = "; gaps of the dilation are empty" if set(filters.dilation) - {1} else ""
     response = (
         "\nright: frequency response, frequency 0 in the middle, each up to its own maximum" if with_response else ""
     )
     return f"{strips}{middle}; {ends}{gaps}{response}"
 
 
-def _bar(figure: "Figure", place: "Axes", kernels: Kernels) -> None:
+def _bar(figure: "Figure", place: "Axes", filters: FilterWeights) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    end = 1.0 if kernels.scaling == "filter" else float(kernels.weights.abs().max())
+    end = 1.0 if filters.scaling == "filter" else float(filters.tensor.abs().max())
     bar = figure.colorbar(ScalarMappable(Normalize(-end, end), DIVERGING), cax=place)
-    bar.set_label("weight (share of the filter's largest)" if kernels.scaling == "filter" else "weight", fontsize=7)
+    bar.set_label("weight (share of the filter's largest)" if filters.scaling == "filter" else "weight", fontsize=7)
     bar.ax.tick_params(labelsize=7)
 
 

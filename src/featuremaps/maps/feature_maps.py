@@ -1,12 +1,11 @@
 """Feature maps: what a layer, or some of its channels, turns pictures into. Raw values, and how to look at them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
@@ -17,9 +16,10 @@ from featuremaps.maps.pca_colours import ColourMaps, colour_maps
 from featuremaps.maps.top_channels import MARK, RankedMap, TopMaps, bar_of, drawing, largest, over_picture
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
-from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.plotting.panels import Panel, number, panels_figure, short_unit
+from featuremaps.plotting.files import write_files
+from featuremaps.plotting.panels import Panel, counted, number, panels_figure, short_unit
 from featuremaps.plotting.rendering import captioned, coloured, stacked, tiled
+from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ SMALLEST_TILE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureMaps:
+class FeatureMaps(ByPicture):
     """Channels of one layer, or single units, over pictures.
 
     `maps[i]` is (channel, height, width) for picture i, raw, on the model's device; `units` names the channels.
@@ -47,6 +47,7 @@ class FeatureMaps:
     highlight: tuple[str, ...] = ()
     scaling: MapScaling = "map"
     note: str = field(default="", kw_only=True)
+    by_picture = ("maps", "pictures")
 
     @property
     def tensor(self) -> Float[Tensor, "batch channel height width"]:
@@ -115,12 +116,7 @@ class FeatureMaps:
         return sheets
 
     def overlay(
-        self,
-        alpha: float = 0.8,
-        colormap: str | None = None,
-        *,
-        scaling: MapScaling | None = None,
-        on: Canvas = "seen",
+        self, alpha: float = 0.8, colormap: str | None = None, *, scaling: MapScaling | None = None, on: Canvas = "seen"
     ) -> list[list[Image.Image]]:
         """Each channel, enlarged, laid over its picture: channels for every picture. See `Heatmaps.overlay`."""
         scale = self._scale(scaling)
@@ -146,83 +142,47 @@ class FeatureMaps:
         rows = []
         for i, seen in enumerate(shown.pictures):
             images = [image for part in overlays for image in part[i]]
-            largest = [value for part in values for value in part[i]]
-            panels = [
-                Panel(
-                    image, f"{short_unit(name)}\nlargest {number(value)}", frame=MARK if name in self.highlight else ""
-                )
-                for image, name, value in zip(images, names, largest, strict=True)
-            ]
-            rows.append([Panel(seen.image, seen.picture.name), *panels])
+            peaks = [value for part in values for value in part[i]]
+            row = [Panel(seen.image, seen.picture.name)]
+            for image, name, peak in zip(images, names, peaks, strict=True):
+                frame = MARK if name in self.highlight else ""
+                row.append(Panel(image, f"{short_unit(name)}\nlargest {number(peak)}", frame=frame))
+            rows.append(row)
         rest = f" (first {most} of {len(self)} pictures)" if len(self) > most else ""
         scale = self._scale(look.get("scaling"))
-        title = f"{self.layer}{rest}"
-        return panels_figure(
-            rows, bar_of(scale, self._peak(), look.get("colormap")), title=title, caption=self._caption(scale)
-        )
+        bar = bar_of(scale, self._peak(), look.get("colormap"))
+        return panels_figure(rows, bar, title=f"{self.layer}{rest}", caption=self._caption(scale))
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write the raw maps (`.npy`, float32) of each picture, and pictures (PNG) of them; returns the files written.
 
         A whole layer is drawn as its `grid`, single units as overlays. `look` goes to those.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for name, maps in zip(self._names(), self.maps, strict=True):
-            path = folder / f"{file_name(name, 'maps', self.layer)}.npy"
-            np.save(path, maps.detach().float().cpu().numpy())
-            written.append(path)
-        for stem, image in self._images(look):
-            path = folder / f"{stem}.png"
-            image.save(path)
-            written.append(path)
-        return written
-
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def __getitem__(self, index: int | slice) -> "FeatureMaps":
-        """The maps of one picture, or of several."""
-        if isinstance(index, int) and not -len(self) <= index < len(self):
-            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
-        part = index if isinstance(index, slice) else slice(index, index + 1 or None)
-        return replace(self, maps=self.maps[part], pictures=self.pictures[part])
-
-    def __iter__(self) -> Iterator["FeatureMaps"]:
-        return (self[index] for index in range(len(self)))
+        raw = zip(self._stems("maps", self.layer), self.maps, strict=True)
+        return write_files(folder, [*raw, *self._images(look)])
 
     def __repr__(self) -> str:
         sizes = ", ".join(sorted({f"{map.shape[1]}×{map.shape[2]}" for map in self.maps}))
-        count = f"{len(self.units)} channel{'s' if len(self.units) != 1 else ''}"
-        plural = "s" if len(self) != 1 else ""
-        return f"<FeatureMaps: {self.layer}, {count}, {len(self)} picture{plural}, {sizes}, scaling {self.scaling}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
+        counts = f"{counted(len(self.units), 'channel')}, {counted(len(self), 'picture')}"
+        return f"<FeatureMaps: {self.layer}, {counts}, {sizes}, scaling {self.scaling}>"
 
     def _images(self, look: Mapping[str, Any]) -> list[tuple[str, Image.Image]]:
         """The pictures to save, each with its file's stem."""
-        names = self._names()
         if self.whole and len(self.units) > 1:
-            grids = self.grid(**look)
-            return [(file_name(n, "maps", self.layer), image) for n, image in zip(names, grids, strict=True)]
+            return list(zip(self._stems("maps", self.layer), self.grid(**look), strict=True))
         parts = [self.sum(), self] if len(self.units) > 1 else [self]
         return [
-            (file_name(name, "maps", unit), image)
+            (part._stems("maps", unit)[picture], image)
             for part in parts
-            for name, images in zip(names, part.overlay(**look), strict=True)
+            for picture, images in enumerate(part.overlay(**look))
             for unit, image in zip(part.units, images, strict=True)
         ]
 
-    def _names(self) -> list[str]:
-        return unique_names([seen.picture.name for seen in self.pictures])
-
     def _collapsed(self, how: str, maps: Sequence[Tensor]) -> "FeatureMaps":
         name = f"{how} of {self.layer}"
-        found = (float(min(map.min() for map in maps)), float(max(map.max() for map in maps)))
+        ends = (float(min(map.min() for map in maps)), float(max(map.max() for map in maps)))
         return replace(
-            self, maps=tuple(maps), units=(name,), layer=name, ranges={name: found}, whole=False, highlight=()
+            self, maps=tuple(maps), units=(name,), layer=name, ranges={name: ends}, whole=False, highlight=()
         )
 
     def _scale(self, scaling: MapScaling | None) -> Scale:

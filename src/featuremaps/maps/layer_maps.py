@@ -9,15 +9,15 @@ from featuremaps.errors import did_you_mean
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.top_channels import bar_of
 from featuremaps.plotting.colour_scales import scale_for
-from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import Panel, panels_figure
+from featuremaps.results.by_picture import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LayerMaps(Mapping[str, FeatureMaps]):
+class LayerMaps(Mapping[str, FeatureMaps], Shown):
     """Feature maps keyed by layer, in the order in which the layers run, all from one pass."""
 
     layers: Mapping[str, FeatureMaps]
@@ -36,12 +36,11 @@ class LayerMaps(Mapping[str, FeatureMaps]):
     def figure(self, picture: int = 0, *, most: int = 5, **look: Any) -> "Figure":
         """One picture through the layers: a row a layer, with its `most` strongest channels. `look` as in `top`."""
         rows = []
-        ranges = {name: one for maps in self.values() for name, one in maps.ranges.items()}
+        ranges = {name: ends for maps in self.values() for name, ends in maps.ranges.items()}
         for name, maps in self.items():
             best = replace(maps[picture].top(most), ranges=ranges)  # one kind of colours for all
-            panels = [
-                best.panel(one, image) for one, image in zip(best.ranked[0], best.overlay(**look)[0], strict=True)
-            ]
+            overlays = zip(best.ranked[0], best.overlay(**look)[0], strict=True)
+            panels = [best.panel(channel, image) for channel, image in overlays]
             panels += [Panel(None)] * (most - len(panels))
             rows.append([Panel(maps.pictures[picture].image, side=name), *panels])
         width = max(map(len, rows))
@@ -57,6 +56,3 @@ class LayerMaps(Mapping[str, FeatureMaps]):
 
     def __repr__(self) -> str:
         return f"<LayerMaps of {len(self)} layers:\n" + "\n".join(f"  {maps!r}" for maps in self.values()) + ">"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())

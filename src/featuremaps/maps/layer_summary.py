@@ -6,7 +6,7 @@ Each layer is measured as it runs and let go again, so that any number of layers
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,9 @@ from featuremaps.layers.layout import layout_of
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.plotting.panels import number
+from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
+from featuremaps.plotting.panels import counted, number
+from featuremaps.results.by_picture import Shown
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
 from featuremaps.runtime.nonfinite import why_not_finite
@@ -43,10 +44,9 @@ class WalkRow:
     """One layer over the pictures.
 
     `zeros` is the share of activations that are exactly 0, `silent` the share of channels that are 0 everywhere in a
-    picture, `mean` the mean activation (these three averaged over the pictures), `min` and `max`
-    the lowest and largest of all. `size` is
-    that of the first picture's maps. `tops[i]` are the channels with the highest mean over picture i; their maps are
-    at most 96 wide or high.
+    picture, `mean` the mean activation (these three averaged over the pictures), `min` and `max` the lowest and largest
+    of all. `size` is that of the first picture's maps. `tops[i]` are the channels with the highest mean over picture i;
+    their maps are at most 96 wide or high.
     """
 
     layer: str
@@ -67,7 +67,7 @@ class WalkRow:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LayerWalk:
+class LayerWalk(Shown):
     """Every layer whose output is a map, in the order in which they run."""
 
     rows: tuple[WalkRow, ...]
@@ -117,14 +117,9 @@ class LayerWalk:
 
     def save(self, folder: str | Path = ".") -> list[Path]:
         """Write the figure of each picture (PNG) and the table (`walk.csv`); returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for i, name in enumerate(unique_names([seen.picture.name for seen in self.pictures])):
-            path = folder / f"{file_name(name, 'walk')}.png"
-            path.write_bytes(png_of(self.figure(i)))
-            written.append(path)
-        table = folder / "walk.csv"
+        names = enumerate(unique_names([seen.picture.name for seen in self.pictures]))
+        written = write_files(folder, ((file_name(name, "walk"), png_of(self.figure(i))) for i, name in names))
+        table = Path(folder) / "walk.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(NUMBERS)
@@ -135,14 +130,11 @@ class LayerWalk:
 
     def __str__(self) -> str:
         lines = aligned([HEADINGS, *map(_cells, self.rows)])
-        plural = "s" if len(self.pictures) != 1 else ""
-        return "\n".join([*lines, "", f"{self.model}: {len(self)} layers over {len(self.pictures)} picture{plural}"])
+        pictures = counted(len(self.pictures), "picture")
+        return "\n".join([*lines, "", f"{self.model}: {len(self)} layers over {pictures}"])
 
     def __repr__(self) -> str:
         return f"<LayerWalk: {self.model}, {len(self)} layers, {len(self.pictures)} pictures>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
 
 def walk_through(model: nn.Module, known: Layers, pictures: Sequence[Seen], batch_size: int = 32) -> LayerWalk:
@@ -151,7 +143,7 @@ def walk_through(model: nn.Module, known: Layers, pictures: Sequence[Seen], batc
     `ModelError` names the first layer whose values are not finite.
     """
     infos = [known[name] for name in known.resolve("all")]
-    by_picture: dict[int, dict[str, _Measured]] = {}
+    by_picture: dict[int, dict[str, WalkRow]] = {}
     with preserved(model) as session:
         for batch in batches([seen.input for seen in pictures], batch_size, "walking through layers"):
             with batch:
@@ -159,40 +151,28 @@ def walk_through(model: nn.Module, known: Layers, pictures: Sequence[Seen], batc
                     _check_finite(model, infos, measured, pictures[row].picture.name)
                     by_picture[row] = measured
     every = [by_picture[row] for row in range(len(pictures))]
-    rows = [_row(info, [measured[info.name] for measured in every if info.name in measured]) for info in infos]
-    return LayerWalk(tuple(row for row in rows if row is not None), tuple(pictures), known.model)
+    by_layer = [[measured[info.name] for measured in every if info.name in measured] for info in infos]
+    rows = tuple(_row(measured) for measured in by_layer if measured)
+    return LayerWalk(rows, tuple(pictures), known.model)
 
 
-@dataclass(frozen=True, eq=False)
-class _Measured:
-    """What is kept of one layer for one picture."""
-
-    size: tuple[int, int]
-    zeros: float
-    silent: float
-    mean: float
-    min: float
-    max: float
-    top: tuple[RankedMap, ...]
-
-
-def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> list[dict[str, _Measured]]:
+def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> list[dict[str, WalkRow]]:
     """One pass over a batch; for each picture what was measured of each layer."""
-    rows: list[dict[str, _Measured]] = [{} for _ in inputs]
-    names = {(info.module_name, info.call): info.name for info in infos}
+    rows: list[dict[str, WalkRow]] = [{} for _ in inputs]
+    known = {(info.module_name, info.call): info for info in infos}
     calls: Counter[str] = Counter()
     prefix = getattr(session.model, "num_prefix_tokens", None)
     inputs = to_model(session.model, inputs).clone()
     shape = tuple(inputs.shape)
 
     def on_forward(module_name: str, module: nn.Module, args: object, output: object) -> None:
-        name = names.get((module_name, calls[module_name]))
+        info = known.get((module_name, calls[module_name]))
         calls[module_name] += 1
         tensor = first_tensor(output)
         layout = layout_of(tensor, module, shape, prefix=prefix)
-        if name is not None and layout is not None and tensor is not None:
-            for row, measured in zip(rows, _measured(name, layout.to_maps(tensor.detach())), strict=True):
-                row[name] = measured
+        if info is not None and layout is not None and tensor is not None:
+            for row, measured in zip(rows, _measured(info, layout.to_maps(tensor.detach())), strict=True):
+                row[info.name] = measured
 
     with session.one_pass() as hooks, torch.no_grad():
         for module_name in dict.fromkeys(info.module_name for info in infos):
@@ -201,27 +181,25 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     return rows
 
 
-def _measured(layer: str, maps: Float[Tensor, "batch channel height width"]) -> list[_Measured]:
+def _measured(info: LayerInfo, maps: Float[Tensor, "batch channel height width"]) -> list[WalkRow]:
     """A layer's numbers and its strongest channels, for each picture; no copy of all its maps is made."""
-    positions = maps.shape[2] * maps.shape[3]
-    counts = maps.count_nonzero((2, 3)).float() / positions
+    size = (maps.shape[2], maps.shape[3])
+    counts = maps.count_nonzero((2, 3)).float() / (size[0] * size[1])
     means = maps.mean((2, 3), dtype=torch.float32)
     ends = [maps.amin((1, 2, 3)).float(), maps.amax((1, 2, 3)).float()]
     order = means.argsort(dim=1, descending=True, stable=True)[:, :KEPT]
-    numbers = torch.stack([1 - counts.mean(1), (counts == 0).float().mean(1), means.mean(1), *ends], 1)
+    numbers = torch.stack([1 - counts.mean(1), (counts == 0).float().mean(1), means.mean(1), *ends], 1).tolist()
     values, channels = means.gather(1, order).tolist(), order.tolist()
-    result = []
-    for picture, (zeros, silent, mean, low, high) in enumerate(numbers.tolist()):
-        thumbnails = _thumbnails(maps[picture, order[picture]])
-        ranked = tuple(
-            RankedMap(f"{layer}:{channel}", value, rank, False, map)
-            for rank, (channel, value, map) in enumerate(
-                zip(channels[picture], values[picture], thumbnails, strict=True), 1
-            )
+    rows = []
+    for picture, strongest in enumerate(channels):
+        shown = zip(strongest, values[picture], _thumbnails(maps[picture, order[picture]]), strict=True)
+        top = tuple(
+            RankedMap(f"{info.name}:{channel}", value, rank, False, map)
+            for rank, (channel, value, map) in enumerate(shown, 1)
         )
-        size = (maps.shape[2], maps.shape[3])
-        result.append(_Measured(size, zeros, silent, mean, low, high, ranked))
-    return result
+        zeros, silent, mean, low, high = numbers[picture]
+        rows.append(WalkRow(info.name, info.type, info.channels or 0, size, zeros, silent, mean, low, high, (top,)))
+    return rows
 
 
 def _thumbnails(maps: Float[Tensor, "count height width"]) -> Float[Tensor, "count new_height new_width"]:
@@ -232,7 +210,7 @@ def _thumbnails(maps: Float[Tensor, "count height width"]) -> Float[Tensor, "cou
     return torch.nn.functional.adaptive_avg_pool2d(maps.float(), size).cpu()
 
 
-def _check_finite(model: nn.Module, infos: Sequence[LayerInfo], row: Mapping[str, _Measured], picture: str) -> None:
+def _check_finite(model: nn.Module, infos: Sequence[LayerInfo], row: Mapping[str, WalkRow], picture: str) -> None:
     for info in infos:
         measured = row.get(info.name)
         if measured is not None and not torch.tensor([measured.mean, measured.min, measured.max]).isfinite().all():
@@ -241,27 +219,21 @@ def _check_finite(model: nn.Module, infos: Sequence[LayerInfo], row: Mapping[str
             )
 
 
-def _row(info: LayerInfo, measured: Sequence[_Measured]) -> WalkRow | None:
-    """The layer over all pictures; None where it gave maps for none of them."""
-    if not measured:
-        return None
-    count = len(measured)
-    return WalkRow(
-        layer=info.name,
-        type=info.type,
-        channels=info.channels or 0,
-        size=measured[0].size,
-        zeros=sum(one.zeros for one in measured) / count,
-        silent=sum(one.silent for one in measured) / count,
-        mean=sum(one.mean for one in measured) / count,
-        min=min(one.min for one in measured),
-        max=max(one.max for one in measured),
-        tops=tuple(one.top for one in measured),
+def _row(measured: Sequence[WalkRow]) -> WalkRow:
+    """One layer's measurements on several pictures as one."""
+    return replace(
+        measured[0],
+        zeros=sum(row.zeros for row in measured) / len(measured),
+        silent=sum(row.silent for row in measured) / len(measured),
+        mean=sum(row.mean for row in measured) / len(measured),
+        min=min(row.min for row in measured),
+        max=max(row.max for row in measured),
+        tops=tuple(top for row in measured for top in row.tops),
     )
 
 
 def _cells(row: WalkRow) -> tuple[str, ...]:
-    best = ", ".join(one.unit.rpartition(":")[2] for one in row.tops[0])
+    best = ", ".join(channel.unit.rpartition(":")[2] for channel in row.tops[0])
     size = f"{row.size[0]}×{row.size[1]}"
     shares = (f"{row.zeros:.0%}", f"{row.silent:.0%}", number(row.mean), number(row.max))
     return (row.layer, row.type, str(row.channels), size, *shares, best)

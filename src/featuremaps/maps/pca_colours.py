@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
@@ -14,9 +13,10 @@ from torch import Tensor
 from featuremaps.errors import OptionError
 from featuremaps.methods.channel_weights import leading_components
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.plotting.panels import Panel, panels_figure
+from featuremaps.plotting.files import write_files
+from featuremaps.plotting.panels import Panel, counted, panels_figure
 from featuremaps.plotting.rendering import enlarged, stacked
+from featuremaps.results.by_picture import ByPicture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ LOW, HIGH = 0.01, 0.99
 
 
 @dataclass(frozen=True, eq=False)
-class ColourMaps:
+class ColourMaps(ByPicture):
     """One colour picture per picture.
 
     `maps[i]` is (3, height, width): each position's projections on the first three components of the channels, signed,
@@ -40,6 +40,7 @@ class ColourMaps:
     layer: str
     pictures: tuple[Seen, ...]
     over: Over = "picture"
+    by_picture = ("maps", "shares", "limits", "pictures")
 
     @property
     def tensor(self) -> Float[Tensor, "batch 3 height width"]:
@@ -68,26 +69,12 @@ class ColourMaps:
 
     def save(self, folder: str | Path = ".") -> list[Path]:
         """Write the colours (PNG) and the projections (`.npy`) of each picture; returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        names = unique_names([seen.picture.name for seen in self.pictures])
-        for name, map, image in zip(names, self.maps, self.images(), strict=True):
-            stem = file_name(name, "rgb", self.layer)
-            image.save(folder / f"{stem}.png")
-            np.save(folder / f"{stem}.npy", map.float().cpu().numpy())
-            written += [folder / f"{stem}.png", folder / f"{stem}.npy"]
-        return written
-
-    def __len__(self) -> int:
-        return len(self.maps)
+        parts = zip(self._stems("rgb", self.layer), self.images(), self.maps, strict=True)
+        return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def __repr__(self) -> str:
         sizes = ", ".join(sorted({f"{map.shape[1]}×{map.shape[2]}" for map in self.maps}))
-        return f"<ColourMaps: {self.layer}, {len(self)} picture{'s' if len(self) != 1 else ''}, {sizes}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
+        return f"<ColourMaps: {self.layer}, {counted(len(self), 'picture')}, {sizes}>"
 
 
 def colour_maps(
@@ -96,26 +83,20 @@ def colour_maps(
     """The three leading components of each picture's channels, or of all pictures' together."""
     if over not in ("picture", "all"):
         raise OptionError(f"over={over!r} is not known; choose 'picture' or 'all'.")
-    if over == "picture":
-        found = [_components([map]) for map in maps]
-        projections = [projection for (projection,), _, _ in found]
-        shares, limits = [share for _, share, _ in found], [limit for _, _, limit in found]
-    else:
-        projections, share, limit = _components(maps)
-        shares, limits = [share] * len(maps), [limit] * len(maps)
-    return ColourMaps(tuple(projections), tuple(shares), tuple(limits), layer, pictures, over)
+    together = [[map] for map in maps] if over == "picture" else [list(maps)]
+    entries = [entry for some in together for entry in _components(some)]
+    projections, shares, limits = zip(*entries, strict=True)
+    return ColourMaps(projections, shares, limits, layer, pictures, over)
 
 
-def _components(maps: Sequence[Tensor]) -> tuple[list[Tensor], tuple[float, float, float], Tensor]:
-    """Projections per map, shares of the variance, and the limits of the colours, from one decomposition."""
+def _components(maps: Sequence[Tensor]) -> list[tuple[Tensor, tuple[float, ...], Tensor]]:
+    """For each map its projections, the shares of the variance, and the colours' limits, from one decomposition."""
     together = torch.cat([map.flatten(1) for map in maps], 1)[None, :, None]
     components, shares = leading_components(together, 3)
     rows = components[0, :, 0]
     ends = [rows.sort(1).values[:, round(share * (rows.shape[1] - 1))] for share in (LOW, HIGH)]
-    parts = rows.split([map[0].numel() for map in maps], 1)
-    shaped = [part.reshape(3, *map.shape[1:]) for part, map in zip(parts, maps, strict=True)]
-    first, second, third = shares[0].tolist()
-    return shaped, (first, second, third), torch.stack(ends, 1)
+    parts = zip(rows.split([map[0].numel() for map in maps], 1), maps, strict=True)
+    return [(part.reshape(3, *map.shape[1:]), tuple(shares[0].tolist()), torch.stack(ends, 1)) for part, map in parts]
 
 
 def _percentages(shares: Sequence[float]) -> str:

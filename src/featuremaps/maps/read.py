@@ -54,13 +54,26 @@ def read_maps(
     names, units = _meant(known, patterns)
     marked = known.units([highlight] if isinstance(highlight, str) else list(highlight))
     wanted = dict.fromkeys(names) or _channels(units)
-    found = _read(studied.model, pictures, wanted, batch_size)
+    for unit in marked:
+        if unit not in units and unit.name not in names:
+            raise OptionError(
+                f"highlight names {unit}, but {unit.name} is not among the layers or units asked for. Add it to "
+                "layers, or leave it out of highlight."
+            )
+    readings = _read(studied.model, pictures, wanted, batch_size)
     if units:
-        return _of_units(found, wanted, units, _marked(marked, list(map(str, units))), pictures, scaling)
-    _marked(marked, [f"{name}:{unit.channel}" for name in names for unit in marked if unit.name == name])
+        return _of_units(readings, wanted, units, tuple(map(str, marked)), pictures, scaling)
     whole = {
-        name: _of_layer(name, one, [str(unit) for unit in marked if unit.name == name], pictures, scaling)
-        for name, one in found.items()
+        name: FeatureMaps(
+            maps=tuple(reading.maps),
+            units=tuple(f"{name}:{channel}" for channel in range(len(reading.maps[0]))),
+            layer=name,
+            pictures=tuple(pictures),
+            ranges={name: reading.range},
+            highlight=tuple(str(unit) for unit in marked if unit.name == name),
+            scaling=scaling,
+        )
+        for name, reading in readings.items()
     }
     return LayerMaps(whole) if len(whole) > 1 else next(iter(whole.values()))
 
@@ -75,17 +88,6 @@ def _meant(known: Layers, patterns: Sequence[str]) -> tuple[list[str], list[Addr
             "maps do not fit into one result. Ask for them one after the other."
         )
     return (known.resolve(names) if names or not units else []), known.units(units)
-
-
-def _marked(marked: Sequence[Address], shown: Sequence[str]) -> tuple[str, ...]:
-    """The highlighted units' names; `OptionError` for one that is not among those shown."""
-    for unit in marked:
-        if str(unit) not in shown:
-            raise OptionError(
-                f"highlight names {unit}, but {unit.name} is not among the layers or units asked for. Add it to "
-                "layers, or leave it out of highlight."
-            )
-    return tuple(map(str, marked))
 
 
 def _channels(units: Sequence[Address]) -> dict[str, list[int] | None]:
@@ -115,7 +117,8 @@ def _read(
                     kept = activations if channels is None else activations[:, channels]
                     maps[name] |= zip(batch.rows, kept, strict=True)
                     ends[name].append((float(low), float(high)))
-    return {name: _Reading([maps[name][i] for i in range(len(pictures))], _hull(ends[name])) for name in wanted}
+    hulls = {name: (min(low for low, _ in pairs), max(high for _, high in pairs)) for name, pairs in ends.items()}
+    return {name: _Reading([maps[name][i] for i in range(len(pictures))], hulls[name]) for name in wanted}
 
 
 def _check_finite(model: nn.Module, layer: str, activations: Tensor, names: Sequence[str]) -> None:
@@ -129,26 +132,8 @@ def _check_finite(model: nn.Module, layer: str, activations: Tensor, names: Sequ
         )
 
 
-def _hull(ranges: Sequence[Range]) -> Range:
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
-
-
-def _of_layer(
-    layer: str, reading: _Reading, highlight: Sequence[str], pictures: Sequence[Seen], scaling: MapScaling
-) -> FeatureMaps:
-    return FeatureMaps(
-        maps=tuple(reading.maps),
-        units=tuple(f"{layer}:{channel}" for channel in range(len(reading.maps[0]))),
-        layer=layer,
-        pictures=tuple(pictures),
-        ranges={layer: reading.range},
-        highlight=tuple(highlight),
-        scaling=scaling,
-    )
-
-
 def _of_units(
-    found: Mapping[str, _Reading],
+    readings: Mapping[str, _Reading],
     wanted: Mapping[str, list[int] | None],
     units: Sequence[Address],
     highlight: tuple[str, ...],
@@ -158,7 +143,7 @@ def _of_units(
     """Units side by side; those of layers of different sizes enlarged to the largest."""
     maps, enlarging = [], False
     for i in range(len(pictures)):
-        rows = [found[unit.name].maps[i][(wanted[unit.name] or []).index(unit.channel or 0)] for unit in units]
+        rows = [readings[unit.name].maps[i][(wanted[unit.name] or []).index(unit.channel or 0)] for unit in units]
         size = (max(row.shape[0] for row in rows), max(row.shape[1] for row in rows))
         enlarging |= any(tuple(row.shape) != size for row in rows)
         maps.append(torch.stack([row if tuple(row.shape) == size else enlarged(row[None], size)[0] for row in rows]))
@@ -168,7 +153,7 @@ def _of_units(
         units=names,
         layer=" + ".join(names) if len(names) < 4 else f"{len(names)} units",
         pictures=tuple(pictures),
-        ranges={name: reading.range for name, reading in found.items()},
+        ranges={name: reading.range for name, reading in readings.items()},
         whole=False,
         highlight=highlight,
         scaling=scaling,

@@ -1,11 +1,10 @@
 """The channels that respond most to a picture, as a person studies them: over the picture, by rank, with values."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
@@ -14,9 +13,10 @@ from torch import Tensor
 from featuremaps.errors import OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
-from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, number, panels_figure, short_unit
 from featuremaps.plotting.rendering import enlarged, overlay
+from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class RankedMap:
 
 
 @dataclass(frozen=True, eq=False)
-class TopMaps:
+class TopMaps(ByPicture):
     """The strongest channels of one layer for each picture, strongest first, then highlighted ones of lower rank."""
 
     ranked: tuple[tuple[RankedMap, ...], ...]
@@ -47,36 +47,32 @@ class TopMaps:
     pictures: tuple[Seen, ...]
     ranges: Mapping[str, Range]
     scaling: MapScaling = "map"
+    by_picture = ("ranked", "pictures")
 
     @property
     def units(self) -> tuple[tuple[str, ...], ...]:
         """For each picture the units shown, in order."""
-        return tuple(tuple(one.unit for one in shown) for shown in self.ranked)
+        return tuple(tuple(channel.unit for channel in shown) for shown in self.ranked)
 
     @property
     def values(self) -> tuple[tuple[float, ...], ...]:
         """For each picture the values of `units`."""
-        return tuple(tuple(one.value for one in shown) for shown in self.ranked)
+        return tuple(tuple(channel.value for channel in shown) for shown in self.ranked)
 
     @property
     def ranks(self) -> tuple[tuple[int, ...], ...]:
         """For each picture the ranks of `units`, from 1."""
-        return tuple(tuple(one.rank for one in shown) for shown in self.ranked)
+        return tuple(tuple(channel.rank for channel in shown) for shown in self.ranked)
 
     def overlay(
-        self,
-        alpha: float = 0.8,
-        colormap: str | None = None,
-        *,
-        scaling: MapScaling | None = None,
-        on: Canvas = "seen",
+        self, alpha: float = 0.8, colormap: str | None = None, *, scaling: MapScaling | None = None, on: Canvas = "seen"
     ) -> list[list[Image.Image]]:
         """Each map, enlarged, laid over its picture: a list of channels for every picture. See `Heatmaps.overlay`."""
         scale = self._scale(scaling)
         result = []
         for shown, seen in zip(self.ranked, self.pictures, strict=True):
-            tops = [largest(self.ranges, one.unit) for one in shown]
-            result.append(over_picture(seen, [one.map for one in shown], tops, scale, alpha, colormap, on))
+            tops = [largest(self.ranges, channel.unit) for channel in shown]
+            result.append(over_picture(seen, [channel.map for channel in shown], tops, scale, alpha, colormap, on))
         return result
 
     def figure(self, *, most: int = 4, columns: int | None = None, **look: Any) -> "Figure":
@@ -86,7 +82,7 @@ class TopMaps:
         count = columns or columns_for(1 + max(map(len, self.ranked)))
         overlays = self[:most].overlay(**look)
         for seen, shown, images in zip(self.pictures, self.ranked, overlays, strict=False):
-            panels = [self.panel(one, image) for one, image in zip(shown, images, strict=True)]
+            panels = [self.panel(channel, image) for channel, image in zip(shown, images, strict=True)]
             rows += in_rows([Panel(seen.image, seen.picture.name), *panels], count)
         peak = largest(self.ranges, self.units[0][0]) if len(self.ranges) == 1 else None
         rest = f", first {most} of {len(self)} pictures" if len(self) > most else ""
@@ -96,44 +92,24 @@ class TopMaps:
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write the figure of each picture (PNG) and its raw maps (`.npy`, float32); returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        names = unique_names([seen.picture.name for seen in self.pictures])
-        for i, (name, shown) in enumerate(zip(names, self.ranked, strict=True)):
-            stem = file_name(name, "top", self.layer)
-            (folder / f"{stem}.png").write_bytes(png_of(self[i].figure(**look)))
-            np.save(folder / f"{stem}.npy", torch.stack([one.map for one in shown]).float().cpu().numpy())
-            written += [folder / f"{stem}.png", folder / f"{stem}.npy"]
-        return written
-
-    def __len__(self) -> int:
-        return len(self.ranked)
-
-    def __getitem__(self, index: int | slice) -> "TopMaps":
-        """The channels of one picture, or of several."""
-        if isinstance(index, int) and not -len(self) <= index < len(self):
-            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
-        part = index if isinstance(index, slice) else slice(index, index + 1 or None)
-        return replace(self, ranked=self.ranked[part], pictures=self.pictures[part])
-
-    def __iter__(self) -> Iterator["TopMaps"]:
-        return (self[index] for index in range(len(self)))
+        contents: list[tuple[str, bytes | Tensor]] = []
+        for i, (stem, shown) in enumerate(zip(self._stems("top", self.layer), self.ranked, strict=True)):
+            maps = torch.stack([channel.map for channel in shown])
+            contents += [(stem, png_of(self[i].figure(**look))), (stem, maps)]
+        return write_files(folder, contents)
 
     def __repr__(self) -> str:
         lines = [f"<TopMaps of {self.layer}, by {self.by}, of {self.channels} channels:"]
         for seen, shown in zip(self.pictures, self.ranked, strict=True):
-            best = ", ".join(f"{one.unit} {number(one.value)}" for one in shown[:3])
+            best = ", ".join(f"{channel.unit} {number(channel.value)}" for channel in shown[:3])
             lines.append(f"  {seen.picture.name}: {best}{', …' if len(shown) > 3 else ''}")
         return "\n".join(lines) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
-    def panel(self, one: RankedMap, image: Image.Image) -> Panel:
+    def panel(self, channel: RankedMap, image: Image.Image) -> Panel:
         """How one channel stands in a figure: titled with its unit and value, framed with its rank if highlighted."""
-        rank = f"  (rank {one.rank} of {self.channels})" if one.highlighted else ""
-        return Panel(image, f"{short_unit(one.unit)}\n{number(one.value)}{rank}", frame=MARK if one.highlighted else "")
+        rank = f"  (rank {channel.rank} of {self.channels})" if channel.highlighted else ""
+        title = f"{short_unit(channel.unit)}\n{number(channel.value)}{rank}"
+        return Panel(image, title, frame=MARK if channel.highlighted else "")
 
     def _scale(self, scaling: MapScaling | None) -> Scale:
         return scale_for(scaling or self.scaling, min(low for low, _ in self.ranges.values()))

@@ -3,12 +3,11 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
+from featuremaps.methods.shapes import Inputs
 
-Inputs = Float[Tensor, "batch colour *space"]
 Baseline = Literal["zero", "blur", "mean"]
 RandomBaseline = Literal["zero", "blur", "mean", "uniform"]
 

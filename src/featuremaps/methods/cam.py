@@ -14,10 +14,7 @@ from torch import Tensor
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided, spatial_mean
 from featuremaps.methods.registry import method
-
-Maps = Float[Tensor, "batch channel height width"]
-Map = Float[Tensor, "batch height width"]
-Tail = Callable[[Tensor], Tensor]
+from featuremaps.methods.shapes import Inputs, Map, Maps, Score
 
 
 @method(paper="Selvaraju et al. 2017, Grad-CAM, eq. 1-2")
@@ -27,7 +24,7 @@ def grad_cam(activations: Maps, gradients: Maps, *, combine: Combine = "sum") ->
 
 
 @method(paper="Zhou et al. 2016, Learning deep features for discriminative localization, eq. 2")
-def cam(activations: Maps, gradients: Maps, tail: Tail, *, combine: Combine = "sum") -> Map:
+def cam(activations: Maps, gradients: Maps, tail: Score, *, combine: Combine = "sum") -> Map:
     """The class's own weights in a linear head after global average pooling, as a map.
 
     The head is recognised by what it does: its score is linear in the maps and alike at every position, so that
@@ -92,7 +89,7 @@ def elementwise_cam(activations: Maps, gradients: Maps, *, combine: Combine = "s
 
 
 @method(paper="Cai 2025, CAMs as Shapley value-based explainers, eq. 12")
-def shapley_cam(activations: Maps, tail: Tail, *, combine: Combine = "sum") -> Map:
+def shapley_cam(activations: Maps, tail: Score, *, combine: Combine = "sum") -> Map:
     """Channels weighted by the mean of g − ½·H·A: Grad-CAM with a second-order term, which approximates Shapley values.
 
     H is the Hessian of the target's score. It is zero for class scores of piecewise linear models (ReLU), where the
@@ -110,7 +107,7 @@ def finer_cam(
     activations: Maps,
     logits: Float[Tensor, "batch classes"],
     target: Tensor,
-    tail_logits: Tail,
+    tail_logits: Score,
     *,
     strength: float = 1.0,
     comparisons: int = 3,
@@ -125,14 +122,14 @@ def finer_cam(
     count = min(comparisons, logits.shape[1] - 1)
     if count < 1:
         raise MethodError("finer_cam compares classes, and the model gives a single class score. Use grad_cam.")
-    own = target[:, None]
-    distance = (logits - logits.gather(1, own)).abs().scatter(1, own, torch.inf)
+    chosen = target[:, None]
+    distance = (logits - logits.gather(1, chosen)).abs().scatter(1, chosen, torch.inf)
     others = distance.argsort(dim=1, stable=True)[:, :count]
     with torch.enable_grad():
         maps = activations.detach().requires_grad_()
         scores = tail_logits(maps)
         rivals = scores.gather(1, others)
-        finer = (rivals.softmax(1) * (scores.gather(1, own) - strength * rivals)).sum(1)
+        finer = (rivals.softmax(1) * (scores.gather(1, chosen) - strength * rivals)).sum(1)
         gradients = torch.autograd.grad(finer.sum(), maps)[0]
     return combined(spatial_mean(gradients) * activations, combine)
 
@@ -140,7 +137,7 @@ def finer_cam(
 @method(paper="Omeiza et al. 2019, Smooth Grad-CAM++, eq. 5-7")
 def smooth_grad_cam_pp(
     activations: Maps,
-    inputs: Float[Tensor, "batch colour *space"],
+    inputs: Inputs,
     observe: Callable[[Tensor], tuple[Tensor, Tensor]],
     generator: torch.Generator,
     *,
@@ -167,10 +164,7 @@ def smooth_grad_cam_pp(
 
 @method(paper="Domeniconi et al. 2026, How to evaluate and refine your CAM (RefineCAM)")
 def refine_cam(
-    activations: Maps,
-    gradients: Maps,
-    deeper_activations: tuple[Tensor, ...],
-    deeper_gradients: tuple[Tensor, ...],
+    activations: Maps, gradients: Maps, deeper_activations: tuple[Tensor, ...], deeper_gradients: tuple[Tensor, ...]
 ) -> Map:
     """Grad-CAM++ at this layer's resolution, kept only where the deeper layers agree: the product over the layers.
 
@@ -180,8 +174,10 @@ def refine_cam(
     layers = zip((activations, *deeper_activations), (gradients, *deeper_gradients), strict=True)
     product = torch.ones_like(activations[:, :1])
     for maps, grads in layers:
-        found = grad_cam_pp(maps, grads).relu()[:, None]
-        enlarged = torch.nn.functional.interpolate(found, activations.shape[2:], mode="bilinear", align_corners=False)
+        positive = grad_cam_pp(maps, grads).relu()[:, None]
+        enlarged = torch.nn.functional.interpolate(
+            positive, activations.shape[2:], mode="bilinear", align_corners=False
+        )
         product = product * divided(enlarged, enlarged.amax((2, 3), keepdim=True))
     return product[:, 0]
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.methods.shapes import Map, Maps
 from featuremaps.methods.spectrum import leading_eigenpair
 
 NOISE = 1e-12
@@ -15,9 +16,7 @@ NOISE = 1e-12
 Combine = Literal["sum", "principal"]
 
 
-def combined(
-    contributions: Float[Tensor, "batch channel height width"], combine: Combine
-) -> Float[Tensor, "batch height width"]:
+def combined(contributions: Maps, combine: Combine) -> Map:
     """What all channels contribute together.
 
     `"sum"` is what the papers do; `"principal"` keeps what varies most over the picture (eigen-smoothing), which
@@ -26,7 +25,7 @@ def combined(
     return contributions.sum(1) if combine == "sum" else principal_component(contributions)
 
 
-def principal_component(maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch height width"]:
+def principal_component(maps: Maps) -> Map:
     """Each position's projection on the first principal component of the channels.
 
     Centred over the positions. The sign, which an eigendecomposition leaves open, is that of the correlation with
@@ -45,7 +44,7 @@ def principal_component(maps: Float[Tensor, "batch channel height width"]) -> Fl
 
 
 def leading_components(
-    maps: Float[Tensor, "batch channel height width"], count: int
+    maps: Maps, count: int
 ) -> tuple[Float[Tensor, "batch count height width"], Float[Tensor, "batch count"]]:
     """Each position's projections on the leading principal components, and their shares of the variance.
 
@@ -60,16 +59,14 @@ def leading_components(
     projections = (vectors * values[:, None].sqrt() if wide else points @ vectors).mT
     noise = values <= NOISE * total
     values, projections = values.masked_fill(noise, 0.0), projections.masked_fill(noise[:, :, None], 0.0)
-    mean = points.mean(2)
     missing = count - values.shape[1]
     shares = torch.nn.functional.pad(divided(values, total.expand_as(values)), (0, missing))
-    rows = [oriented(projections[:, k], mean) for k in range(values.shape[1])]
-    rows += [torch.zeros_like(mean)] * missing
-    components = torch.stack(rows, 1).masked_fill(broken[:, None], torch.nan)
+    components = torch.nn.functional.pad(oriented(projections, points.mean(2)[:, None]), (0, 0, 0, missing))
+    components = components.masked_fill(broken[:, None], torch.nan)
     return components.reshape(batch, count, height, width).to(maps.dtype), shares.to(maps.dtype)
 
 
-def centred_points(maps: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
+def centred_points(maps: Maps) -> tuple[Tensor, Tensor]:
     """Positions as points in channel space (batch, position, channel), double, with their mean at 0.
 
     And which pictures (batch, 1) hold a value that is not finite: their points are all 0, because no decomposition
@@ -83,13 +80,13 @@ def centred_points(maps: Float[Tensor, "batch channel height width"]) -> tuple[T
     return points.sub_(mean).mT, broken
 
 
-def oriented(projection: Float[Tensor, "batch position"], like: Float[Tensor, "batch position"]) -> Tensor:
+def oriented(projection: Float[Tensor, "*many position"], like: Float[Tensor, "*like position"]) -> Tensor:
     """The projection with the sign that correlates with `like`; unchanged where they are orthogonal."""
-    sign = (projection * like).sum(1, keepdim=True).sign()
+    sign = (projection * like).sum(-1, keepdim=True).sign()
     return projection * torch.where(sign == 0, torch.ones_like(sign), sign)
 
 
-def spatial_mean(maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel 1 1"]:
+def spatial_mean(maps: Maps) -> Float[Tensor, "batch channel 1 1"]:
     """One weight per channel: the mean over the positions."""
     return maps.mean((2, 3), keepdim=True)
 

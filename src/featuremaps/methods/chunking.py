@@ -3,25 +3,19 @@
 The pictures of a batch go through the model together, picture by picture, and never more copies than a chunk.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError, OptionError
+from featuremaps.methods.shapes import Inputs, Pictures, Score
 from featuremaps.progress import track
-
-Inputs = Float[Tensor, "batch colour *space"]
-PixelMap = Float[Tensor, "batch 1 height width"]
-Score = Callable[[Tensor], Tensor]
 
 
 def kept_scores(
-    inputs: Float[Tensor, "batch colour height width"],
-    empty: Float[Tensor, "batch colour height width"],
-    masks: Float[Tensor, "_batch copy height width"],
-    score: Score,
+    inputs: Pictures, empty: Pictures, masks: Float[Tensor, "_batch copy height width"], score: Score
 ) -> Float[Tensor, "batch copy"]:
     """The scores of copies that show the picture where a mask is 1, and `empty` where it is 0.
 

@@ -1,29 +1,18 @@
 """DeepLIFT: the change of the score between a baseline and the picture, shared out over the pixels."""
 
-from collections.abc import Callable
-
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.registry import method
-from featuremaps.rules import Rule
+from featuremaps.methods.shapes import Pictures, Propagate, Remark, Score
 from featuremaps.rules.baseline_pairs import interleaved
 from featuremaps.rules.deeplift import Rescale
-
-Inputs = Float[Tensor, "batch colour height width"]
 
 
 @method(paper="Shrikumar et al. 2017, DeepLIFT, eq. 1-3 and section 3.5.1 (the rescale rule)", level="pixel")
 def deep_lift(
-    inputs: Inputs,
-    propagate: Callable[[Rule], Tensor],
-    score: Callable[[Tensor], Tensor],
-    remark: Callable[[str, Tensor], None],
-    *,
-    baseline: Baseline = "zero",
-) -> Inputs:
+    inputs: Pictures, propagate: Propagate, score: Score, remark: Remark, *, baseline: Baseline = "zero"
+) -> Pictures:
     """What each value of the picture adds to the score, compared with a `baseline` that shows nothing.
 
     (picture − baseline) times DeepLIFT's multipliers, signed. The contributions add up to the score minus the

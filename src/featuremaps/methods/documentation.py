@@ -12,21 +12,19 @@ COSTS = (
     "What a method costs beyond one forward pass: **forward** nothing; **gradient** one backward pass, shared by all "
     "methods, layers and targets asked for together; **tail** runs of what comes after the layer; **passes** more "
     "passes through the whole model; **pass per channel** as many as the layer has channels; **pass per copy** as many "
-    "as the method makes copies of the picture with parts of it hidden.",
+    "as the method makes copies of the picture with parts of it hidden."
 )
 
 
 def listed(methods: Iterable[Method]) -> str:
     """The methods by family, a line each: name, what it costs beyond one forward pass, and what it does."""
-    rows = {method.name: (method.name, _cost(method), method.summary) for method in methods}
-    width = max(len(name) for name, _, _ in rows.values())
-    costs = max(len(cost) for _, cost, _ in rows.values())
+    methods = list(methods)
+    width = max(len(method.name) for method in methods)
+    costs = max(len(_cost(method)) for method in methods)
     lines = []
     for title, family in families(methods).items():
         lines += ["", title]
-        for method in family:
-            name, cost, summary = rows[method.name]
-            lines.append(f"  {name:<{width}}  {cost:<{costs}}  {summary}")
+        lines += [f"  {method.name:<{width}}  {_cost(method):<{costs}}  {method.summary}" for method in family]
     return "\n".join(lines[1:])
 
 
@@ -70,7 +68,7 @@ def markdown(methods: Iterable[Method]) -> str:
         for method in family:
             options = ", ".join(f"`{name}={option.default!r}`" for name, option in method.options.items()) or "–"
             lines.append(f"| `{method.name}` | {method.summary} | {_cost(method)} | {options} | {method.paper} |")
-    return "\n".join([*lines, "", *COSTS])
+    return "\n".join([*lines, "", COSTS])
 
 
 def _kind(option: inspect.Parameter) -> str:

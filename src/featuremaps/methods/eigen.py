@@ -9,10 +9,9 @@ from torch import Tensor
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import centred_points, oriented, principal_component
 from featuremaps.methods.registry import method
-from featuremaps.methods.spectrum import leading_eigenpair
+from featuremaps.methods.shapes import Map, Maps
+from featuremaps.methods.spectrum import lanczos, leading_eigenpair
 
-Maps = Float[Tensor, "batch channel height width"]
-Map = Float[Tensor, "batch height width"]
 Kernel = Literal["sigmoid", "rbf", "poly", "linear"]
 
 MOST_POSITIONS = 128 * 128
@@ -69,10 +68,7 @@ def _kernel_component(points: Float[Tensor, "position channel"], kernel: Kernel,
     mean = similarity.mean(0)
     centred = similarity - mean[None, :] - mean[:, None] + mean.mean()
     if len(points) <= 1024:
-        value, vector = (found[0] for found in leading_eigenpair(centred[None]))
+        value, vector = (part[0] for part in leading_eigenpair(centred[None]))
     else:
-        # a start without any symmetry: one orthogonal to the component would not find it
-        start = torch.arange(len(points), dtype=points.dtype, device=points.device).sin()[:, None]
-        values, vectors = torch.lobpcg(centred, X=start, largest=True, niter=200)
-        value, vector = values[0], vectors[:, 0]
+        value, vector = lanczos(centred)
     return vector * value.clamp_min(0).sqrt()

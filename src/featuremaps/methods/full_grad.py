@@ -1,7 +1,5 @@
 """FullGrad: the whole score as a sum of what the picture and every bias put into it, drawn over the picture."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,22 +7,15 @@ from torch.nn.functional import interpolate
 
 from featuremaps.methods.channel_weights import divided
 from featuremaps.methods.registry import method
-from featuremaps.rules import Rule
+from featuremaps.methods.shapes import Pictures, PixelMap, Propagate, Remark, Score
 from featuremaps.rules.biases import Biases
-
-Inputs = Float[Tensor, "batch colour height width"]
 
 
 @method(
     paper="Srinivas & Fleuret 2019, Full-gradient representation, eq. 5-8, rescaled as in the authors' code",
     level="pixel",
 )
-def full_grad(
-    inputs: Inputs,
-    propagate: Callable[[Rule], Tensor],
-    score: Callable[[Tensor], Tensor],
-    remark: Callable[[str, Tensor], None],
-) -> Float[Tensor, "batch 1 height width"]:
+def full_grad(inputs: Pictures, propagate: Propagate, score: Score, remark: Remark) -> PixelMap:
     """Where the picture and the biases of all layers make the score: input times gradient plus bias times gradient.
 
     The absolute value of each layer's term is scaled to 0..1 per picture, enlarged and added up, so the map is not

@@ -3,28 +3,23 @@
 The copies of the pictures are made and differentiated in chunks, so memory does not grow with their number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.methods.baselines import RandomBaseline, baseline_of
 from featuremaps.methods.channel_weights import at_least_one
 from featuremaps.methods.registry import method
+from featuremaps.methods.shapes import Inputs, Remark, Score
 from featuremaps.progress import track
-
-Inputs = Float[Tensor, "batch colour *space"]
-GradientsAt = Callable[[Tensor], Tensor]
-Score = Callable[[Tensor], Tensor]
-Remark = Callable[[str, Tensor], None]
 
 
 @method(paper="Sundararajan et al. 2017, Axiomatic attribution, eq. 1", level="pixel")
 def integrated_gradients(
     inputs: Inputs,
-    gradients_at: GradientsAt,
+    gradients_at: Score,
     score: Score,
     generator: torch.Generator,
     remark: Remark,
@@ -48,8 +43,8 @@ def integrated_gradients(
         mean = torch.zeros_like(inputs)
         for rows in _rows(steps, chunk, len(inputs), "integrating gradients"):
             points = start[:, None] + _along(nodes[rows] + 0.5, way) * way[:, None]
-            found = gradients_at(points.flatten(0, 1)).unflatten(0, (len(inputs), len(rows)))
-            mean += (_along(weights[rows], way) * found).sum(1)
+            gradients = gradients_at(points.flatten(0, 1)).unflatten(0, (len(inputs), len(rows)))
+            mean += (_along(weights[rows], way) * gradients).sum(1)
         total += way * mean
         gained += score(inputs) - score(start)
     remark("completeness error", total.flatten(1).sum(1) / baselines - gained / baselines)
@@ -59,7 +54,7 @@ def integrated_gradients(
 @method(paper="Smilkov et al. 2017, SmoothGrad, eq. 1", level="pixel", collapse="max_abs")
 def smooth_grad(
     inputs: Inputs,
-    gradients_at: GradientsAt,
+    gradients_at: Score,
     generator: torch.Generator,
     *,
     samples: int = 25,
@@ -76,7 +71,7 @@ def smooth_grad(
 @method(paper="Hooker et al. 2019, A benchmark for interpretability (SmoothGrad-Squared)", level="pixel")
 def square_grad(
     inputs: Inputs,
-    gradients_at: GradientsAt,
+    gradients_at: Score,
     generator: torch.Generator,
     *,
     samples: int = 25,
@@ -90,7 +85,7 @@ def square_grad(
 @method(paper="Adebayo et al. 2018, Local explanation methods (VarGrad)", level="pixel")
 def var_grad(
     inputs: Inputs,
-    gradients_at: GradientsAt,
+    gradients_at: Score,
     generator: torch.Generator,
     *,
     samples: int = 25,
@@ -105,7 +100,7 @@ def var_grad(
 @method(paper="Lundberg & Lee 2017, SHAP; as expected gradients Erion et al. 2021, eq. 3", level="pixel")
 def gradient_shap(
     inputs: Inputs,
-    gradients_at: GradientsAt,
+    gradients_at: Score,
     score: Score,
     generator: torch.Generator,
     remark: Remark,
@@ -141,7 +136,7 @@ def gradient_shap(
 
 
 def _moments(
-    inputs: Inputs, gradients_at: GradientsAt, generator: torch.Generator, samples: int, noise: float, chunk: int
+    inputs: Inputs, gradients_at: Score, generator: torch.Generator, samples: int, noise: float, chunk: int
 ) -> tuple[Inputs, Inputs]:
     """The mean and the mean square of the gradient over noisy copies."""
     at_least_one(samples=samples, chunk=chunk)
@@ -150,9 +145,9 @@ def _moments(
     for rows in _rows(samples, chunk, len(inputs), "smoothing gradients"):
         shifts = torch.stack([torch.randn(inputs.shape[1:], generator=generator) for _ in rows]).to(inputs)
         noisy = inputs[:, None] + spread * shifts
-        found = gradients_at(noisy.flatten(0, 1)).unflatten(0, (len(inputs), len(rows)))
-        total += found.sum(1)
-        squares += found.square().sum(1)
+        gradients = gradients_at(noisy.flatten(0, 1)).unflatten(0, (len(inputs), len(rows)))
+        total += gradients.sum(1)
+        squares += gradients.square().sum(1)
     return total / samples, squares / samples
 
 

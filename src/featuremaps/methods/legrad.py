@@ -1,6 +1,6 @@
 """LeGrad: which patches a vision transformer's score is sensitive to, through its attention maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -10,16 +10,12 @@ from torch.nn.functional import interpolate
 from featuremaps.errors import MethodError
 from featuremaps.layers.layout import token_grid
 from featuremaps.methods.registry import method
-from featuremaps.rules import Rule
+from featuremaps.methods.shapes import Pictures, PixelMap, Propagate
 from featuremaps.rules.attention import AttentionMaps
-
-Gradient = Float[Tensor, "batch head query key"]
 
 
 @method(paper="Bousselham et al. 2024, LeGrad, eq. 5-8, with the final score for every layer", level="pixel")
-def legrad(
-    inputs: Float[Tensor, "batch colour height width"], propagate: Callable[[Rule], Tensor]
-) -> Float[Tensor, "batch 1 height width"]:
+def legrad(inputs: Pictures, propagate: Propagate) -> PixelMap:
     """Where more attention would raise the score: positive gradients of the attention maps, mean over all layers.
 
     Per layer the mean over heads and query tokens, at the patches' own places; class and register tokens are left
@@ -28,21 +24,20 @@ def legrad(
     """
     rule = AttentionMaps()
     propagate(rule)
-    maps = [_patches(gradient, inputs.shape[2:]) for gradient in rule.gradients()]
-    found = [
-        interpolate(each, inputs.shape[2:], mode="bilinear", align_corners=False) for each in maps if each is not None
-    ]
-    if not found:
+    maps = [patches for gradient in rule.gradients() if (patches := _patches(gradient, inputs.shape[2:])) is not None]
+    if not maps:
         raise MethodError(_nothing_found(rule))
-    return torch.stack(found).mean(0)
+    return torch.stack([interpolate(map, inputs.shape[2:], mode="bilinear", align_corners=False) for map in maps]).mean(
+        0
+    )
 
 
-def _patches(gradient: Gradient, spatial: Sequence[int]) -> Float[Tensor, "batch 1 rows columns"] | None:
+def _patches(gradient: Float[Tensor, "batch head query key"], spatial: Sequence[int]) -> PixelMap | None:
     """What each patch adds through one layer; None where the keys are not patches of the picture."""
-    found = token_grid(gradient.shape[3], spatial)
-    if found is None:
+    tokens = token_grid(gradient.shape[3], spatial)
+    if tokens is None:
         return None
-    grid, prefix = found
+    grid, prefix = tokens
     return gradient.relu().mean((1, 2))[:, prefix:].reshape(len(gradient), 1, *grid)
 
 

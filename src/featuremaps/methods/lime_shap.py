@@ -8,23 +8,15 @@ from torch import Tensor
 
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channel_weights import divided
-from featuremaps.methods.chunking import (
-    Inputs,
-    PixelMap,
-    Score,
-    checked,
-    in_chunks,
-    kept_scores,
-    picture_size,
-)
+from featuremaps.methods.chunking import checked, in_chunks, kept_scores, picture_size
 from featuremaps.methods.registry import method
 from featuremaps.methods.segments import Labels, Segmentation, segment_means, segmented
+from featuremaps.methods.shapes import Inputs, Pictures, PixelMap, Score
 
 PieceBaseline = Literal["zero", "mean", "blur", "segment"]
 Measure = Literal["probability", "score"]
 Coalitions = Bool[Tensor, "batch sample segment"]
 Weights = Float[Tensor, "batch sample"]
-Pictures = Float[Tensor, "batch colour height width"]
 Coefficients = Float[Tensor, "batch segment"]
 
 
@@ -104,8 +96,8 @@ def kernel_shap(
 
 def present(labels: Labels, count: int) -> Bool[Tensor, "batch segment"]:
     """Which pieces a picture has."""
-    found = torch.zeros((len(labels), count), dtype=torch.bool, device=labels.device)
-    return found.scatter_(1, labels.flatten(1), True)
+    known = torch.zeros((len(labels), count), dtype=torch.bool, device=labels.device)
+    return known.scatter_(1, labels.flatten(1), True)
 
 
 def piece_stand_in(inputs: Pictures, labels: Labels, count: int, baseline: PieceBaseline) -> Pictures:
@@ -122,12 +114,12 @@ def coalition_scores(
 ) -> Float[Tensor, "batch sample"]:
     """The scores of copies that show the pieces of a coalition and hide the others."""
     where = labels.flatten(1)[:, None]
-    found = torch.zeros(coalitions.shape[:2], dtype=torch.float64, device=inputs.device)
+    scores = torch.zeros(coalitions.shape[:2], dtype=torch.float64, device=inputs.device)
     for part in in_chunks(coalitions.shape[1], inputs, chunk, f"{doing}: hiding pieces"):
         shown = coalitions[:, part].to(inputs)
         masks = shown.gather(2, where.expand(-1, shown.shape[1], -1)).unflatten(2, labels.shape[1:])
-        found[:, part] = kept_scores(inputs, empty, masks, score).to(found)
-    return found
+        scores[:, part] = kept_scores(inputs, empty, masks, score).to(scores)
+    return scores
 
 
 def ridge(coalitions: Coalitions, weights: Weights, values: Weights, penalty: float) -> Coefficients:

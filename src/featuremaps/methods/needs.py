@@ -16,6 +16,7 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import BoxScoring, ReadScores, Scoring
 from featuremaps.errors import TargetError
+from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.options import Help, check
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.backward import propagate as send_back
@@ -26,6 +27,7 @@ from featuremaps.runtime.targets import Bound
 from featuremaps.session import Session
 from featuremaps.tail import Tail, Without
 
+Ways = tuple[ReluRule, ...]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -70,10 +72,9 @@ class Pass:
         """The model from this layer on."""
         if self.layer not in self.tails:
             layer, _, call = self.layer.partition("#")
+            number = int(call) if call else None
             with torch.no_grad():
-                self.tails[self.layer] = Tail(
-                    self.session.model, layer, self.record.inputs, call=int(call) if call else None
-                )
+                self.tails[self.layer] = Tail(self.session.model, layer, self.record.inputs, call=number)
         return self.tails[self.layer]
 
 
@@ -91,19 +92,14 @@ class Need:
     deeper: bool = False
     target: bool = False
     layer: bool = False
-    ways: tuple[ReluRule, ...] = ()
+    ways: Ways = ()
 
 
 NEEDS: dict[str, Need] = {}
 
 
 def need(
-    *,
-    gradients: bool = False,
-    deeper: bool = False,
-    target: bool = False,
-    layer: bool = False,
-    ways: tuple[ReluRule, ...] = (),
+    *, gradients: bool = False, deeper: bool = False, target: bool = False, layer: bool = False, ways: Ways = ()
 ) -> Callable[[Callable[[Pass], Any]], Callable[[Pass], Any]]:
     """Register a supplier under its function's name; its docstring is the description users read."""
 
@@ -132,13 +128,13 @@ def together(names: Iterable[str]) -> Need:
 
 
 @need(layer=True)
-def activations(given: Pass) -> Float[Tensor, "batch channel height width"]:
+def activations(given: Pass) -> Maps:
     """The layer's output as maps."""
     return given.record.activations[given.layer]
 
 
 @need(gradients=True)
-def gradients(given: Pass) -> Float[Tensor, "batch channel height width"]:
+def gradients(given: Pass) -> Maps:
     """The gradient of the target's score with respect to the layer's maps."""
     return given.record.gradients[given.layer]
 
@@ -156,7 +152,7 @@ def deeper_gradients(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_
 
 
 @need()
-def inputs(given: Pass) -> Float[Tensor, "batch colour *space"]:
+def inputs(given: Pass) -> Inputs:
     """The preprocessed pictures, as the model received them."""
     return given.record.inputs.float()
 
@@ -180,19 +176,19 @@ def target(given: Pass) -> Int[Tensor, " batch"]:
 
 
 @need(target=True)
-def score(given: Pass) -> Callable[[Tensor], Tensor]:
+def score(given: Pass) -> Score:
     """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,)."""
     return _scoring(given, given.target.scores)
 
 
 @need(target=True)
-def box_score(given: Pass) -> Callable[[Tensor], Tensor]:
+def box_score(given: Pass) -> Score:
     """Like `score`, for inputs that differ from the pictures in a small box each, which run little more than those."""
     return BoxScoring(_scoring(given, given.target.scores), given.record.inputs)
 
 
 @need(target=True)
-def probability(given: Pass) -> Callable[[Tensor], Tensor]:
+def probability(given: Pass) -> Score:
     """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
     indices = given.target.indices
     if indices is None:
@@ -205,7 +201,7 @@ def probability(given: Pass) -> Callable[[Tensor], Tensor]:
 
 
 @need(target=True, layer=True)
-def tail(given: Pass) -> Callable[[Tensor], Tensor]:
+def tail(given: Pass) -> Score:
     """A function from edited maps (batch·k, channel, height, width), picture by picture, to target scores (batch·k,).
 
     It runs only what comes after the layer, and can be differentiated.
@@ -214,13 +210,13 @@ def tail(given: Pass) -> Callable[[Tensor], Tensor]:
 
 
 @need(target=True, layer=True)
-def tail_logits(given: Pass) -> Callable[[Tensor], Tensor]:
+def tail_logits(given: Pass) -> Score:
     """Like `tail`, but all class scores, (batch·k, classes)."""
     return lambda edited: scores_of(_run_tail(given, edited)[0]).float()
 
 
 @need(target=True, layer=True)
-def tail_without(given: Pass) -> Callable[[Tensor], Tensor]:
+def tail_without(given: Pass) -> Score:
     """A function from channel indices (k,) to the target scores (batch, k) with one of these channels set to zero."""
     return Without(tail(given), activations(given))
 
@@ -238,25 +234,25 @@ def observe(given: Pass) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 
 
 @need(ways=("gradient",))
-def input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+def input_gradients(given: Pass) -> Inputs:
     """The gradient of the target's score with respect to the preprocessed pictures."""
     return given.record.input_gradients["gradient"]
 
 
 @need(ways=("guided",))
-def guided_input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+def guided_input_gradients(given: Pass) -> Inputs:
     """What guided backprop sends back to the preprocessed pictures."""
     return _by_way(given, "guided")
 
 
 @need(ways=("deconvnet",))
-def deconvnet_input_gradients(given: Pass) -> Float[Tensor, "batch colour *space"]:
+def deconvnet_input_gradients(given: Pass) -> Inputs:
     """What the DeconvNet sends back to the preprocessed pictures."""
     return _by_way(given, "deconvnet")
 
 
 @need(target=True)
-def gradients_at(given: Pass) -> Callable[[Tensor], Tensor]:
+def gradients_at(given: Pass) -> Score:
     """A function from new inputs (batch·k, …), picture by picture, to the gradient of the target's score at each."""
 
     def gradient(new: Tensor) -> Tensor:

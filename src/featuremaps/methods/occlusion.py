@@ -7,27 +7,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from featuremaps.methods.baselines import Baseline, baseline_of
-from featuremaps.methods.chunking import (
-    Inputs,
-    PixelMap,
-    Score,
-    checked,
-    in_chunks,
-    kept_scores,
-    picture_size,
-)
+from featuremaps.methods.chunking import checked, in_chunks, kept_scores, picture_size
 from featuremaps.methods.registry import method
+from featuremaps.methods.shapes import Inputs, PixelMap, Score
 
 
 @method(paper="Zeiler & Fergus 2014, Visualizing and understanding convolutional networks, section 4.2", level="pixel")
 def occlusion(
-    inputs: Inputs,
-    box_score: Score,
-    *,
-    window: int = 0,
-    stride: int = 0,
-    baseline: Baseline = "zero",
-    chunk: int = 0,
+    inputs: Inputs, box_score: Score, *, window: int = 0, stride: int = 0, baseline: Baseline = "zero", chunk: int = 0
 ) -> PixelMap:
     """The score that is lost when a square window is covered, in each pixel the mean over the windows that cover it.
 

@@ -106,23 +106,21 @@ def _converted(method: Method, parameter: inspect.Parameter, value: object) -> o
     """A value as the option's declared type; text from the command line is read as that type."""
     declared = parameter.annotation
     kind = type(parameter.default) if declared is parameter.empty else declared
-    if get_origin(kind) is not Literal and kind not in (bool, int, float, str):
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if not choices and kind not in (bool, int, float, str):
         return value
     try:
-        if get_origin(kind) is Literal:
-            if value in get_args(kind):
-                return value
-            raise ValueError
+        if choices:
+            return choices[choices.index(value)]
         if kind is bool:
             return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            converted = kind(value)
-            if kind is int and float(value) != converted:
-                raise ValueError
-            return converted
-        raise ValueError
+        if not isinstance(value, int | float | str) or isinstance(value, bool):
+            raise ValueError
+        if kind is int and float(value) != int(value):
+            raise ValueError
+        return kind(value)
     except (ValueError, KeyError, OverflowError) as error:
-        wanted = " or ".join(map(repr, get_args(kind))) if get_origin(kind) is Literal else f"of type {kind.__name__}"
+        wanted = " or ".join(map(repr, choices)) if choices else f"of type {kind.__name__}"
         raise OptionError(
             f"option {parameter.name!r} of method {method.name!r} must be {wanted}; got {value!r}."
         ) from error

@@ -1,19 +1,16 @@
 """Layer-wise relevance propagation and excitation backprop: the score handed back, layer by layer, to the pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.methods.registry import method
-from featuremaps.rules import Rule
+from featuremaps.methods.shapes import Pictures, Propagate
 from featuremaps.rules.composites import COMPOSITES, Bound, CompositeName, LrpSettings, winning
 from featuremaps.rules.lrp import Excitation, Relevance
 
-Pixels = Float[Tensor, "batch colour height width"]
-Propagate = Callable[[Rule], Tensor]
 Limit = float | int | str | Sequence[float] | Tensor | None
 
 
@@ -26,7 +23,7 @@ def lrp(
     gamma: float = 0.25,
     low: Limit = None,
     high: Limit = None,
-) -> Pixels:
+) -> Pictures:
     """Layer-wise relevance propagation: the score, shared out among the pixels by what each layer's inputs contribute.
 
     The sum over the pixels is the score, less what biases and `epsilon` take. `composite` says which rule a layer
@@ -44,7 +41,7 @@ def lrp(
 
 
 @method(paper="Zhang et al. 2018, Top-down neural attention by excitation backprop, eq. 8, section 3.4", level="pixel")
-def excitation_backprop(propagate: Propagate, *, contrastive: bool = False) -> Pixels:
+def excitation_backprop(propagate: Propagate, *, contrastive: bool = False) -> Pictures:
     """Excitation backprop: the probability that each pixel wins when winners are drawn from the score downwards.
 
     From an output to its inputs in proportion to input times positive weight, biases left out; negative inputs count

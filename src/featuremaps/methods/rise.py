@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from featuremaps.methods.chunking import Inputs, PixelMap, Score, checked, in_chunks, picture_size
+from featuremaps.methods.chunking import checked, in_chunks, picture_size
 from featuremaps.methods.registry import method
+from featuremaps.methods.shapes import Inputs, PixelMap, Score
 
 
 @method(paper="Petsiuk et al. 2018, RISE, eq. 6 and section 3.2", level="pixel")
@@ -43,10 +44,10 @@ def rise(
     for part in in_chunks(masks, inputs, chunk, "looking through random masks"):
         drawn = enlarged_masks(grids[part], down, across, tops[part], lefts[part])
         with torch.no_grad():
-            found = probability((inputs[:, None] * drawn[:, None]).flatten(0, 1)).reshape(len(inputs), -1).to(inputs)
-        weighted += found @ drawn.flatten(1)
+            scores = probability((inputs[:, None] * drawn[:, None]).flatten(0, 1)).reshape(len(inputs), -1).to(inputs)
+        weighted += scores @ drawn.flatten(1)
         coverage += drawn.flatten(1).sum(0)
-        total += found.sum(1, keepdim=True)
+        total += scores.sum(1, keepdim=True)
     summed = weighted - total / masks * coverage if centre else weighted
     return (summed / (masks * keep)).reshape(len(inputs), 1, height, width)
 

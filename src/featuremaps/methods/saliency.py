@@ -4,15 +4,11 @@ Every formula returns signed values (batch, colour, height, width).
 """
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import spatial_mean
 from featuremaps.methods.registry import method
-
-Maps = Float[Tensor, "batch channel height width"]
-Inputs = Float[Tensor, "batch colour *space"]
+from featuremaps.methods.shapes import Inputs, Maps
 
 
 @method(

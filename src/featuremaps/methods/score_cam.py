@@ -4,7 +4,7 @@ Each channel costs a pass, so the masked copies are made and scored in chunks. A
 together, picture by picture.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -16,12 +16,9 @@ from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided
 from featuremaps.methods.chunking import of_each
 from featuremaps.methods.registry import method
+from featuremaps.methods.shapes import Inputs, Map, Maps, Score
 from featuremaps.progress import track
 
-Maps = Float[Tensor, "batch channel height width"]
-Map = Float[Tensor, "batch height width"]
-Inputs = Float[Tensor, "batch colour *space"]
-Score = Callable[[Tensor], Tensor]
 Weighting = Literal["probability", "score", "softmax"]
 
 
@@ -48,10 +45,11 @@ def score_cam(
     empty = baseline_of(inputs, baseline)
 
     def gains(maps: Tensor) -> Tensor:
-        return measure(_copies(torch.addcmul(empty[:, None], _unit_masks(maps, inputs), (inputs - empty)[:, None])))
+        masks = _unit_masks(maps, inputs)
+        return measure(torch.addcmul(empty[:, None], masks, (inputs - empty)[:, None]).flatten(0, 1))
 
-    weights = _mask_weights(activations, gains, measure(empty), of_each(inputs, chunk))
-    return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
+    weights = _mask_weights(activations, gains, measure(empty), of_each(inputs, chunk), weighting)
+    return combined(weights * activations, combine)
 
 
 @method(paper="Wang et al. 2020, SS-CAM, eq. 5-7, smoothing on the feature maps")
@@ -79,11 +77,10 @@ def ss_cam(
 
     def gains(maps: Tensor) -> Tensor:
         spread = noise * (maps.amax((2, 3), keepdim=True) - maps.amin((2, 3), keepdim=True))
-        found = [measure(_copies(_unit_masks(maps + spread * shift, inputs) * inputs[:, None])) for shift in shifts]
-        return torch.stack(found).mean(0)
+        return torch.stack([measure(_masked(inputs, maps + spread * shift)) for shift in shifts]).mean(0)
 
-    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk))
-    return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
+    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk), weighting)
+    return combined(weights * activations, combine)
 
 
 @method(paper="Naidu et al. 2020, IS-CAM, eq. 3-5, read as a mean over the path")
@@ -103,11 +100,11 @@ def is_cam(
     measure = probability if weighting == "probability" else score
 
     def gains(maps: Tensor) -> Tensor:
-        masked = _copies(_unit_masks(maps, inputs) * inputs[:, None])
+        masked = _masked(inputs, maps)
         return torch.stack([measure(masked * (step / steps)) for step in range(1, steps + 1)]).mean(0)
 
-    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk))
-    return combined(_weighted(weights, weighting)[..., None, None] * activations, combine)
+    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk), weighting)
+    return combined(weights * activations, combine)
 
 
 @method(paper="Desai & Ramaswamy 2020, Ablation-CAM, eq. 4-5")
@@ -129,16 +126,22 @@ def ablation_cam(
 
 
 def _mask_weights(
-    activations: Maps, gains: Callable[[Tensor], Tensor], floor: Float[Tensor, " batch"], together: int
-) -> Float[Tensor, "batch channel"]:
-    """What each channel's mask gains over the empty picture; minus infinity for channels without a mask."""
-    batch = len(activations)
-    weights = torch.full(activations.shape[:2], -torch.inf, device=activations.device)
+    activations: Maps, gains: Score, floor: Float[Tensor, " batch"], together: int, weighting: Weighting
+) -> Float[Tensor, "batch channel 1 1"]:
+    """What each channel's mask gains over the empty picture; 0 for channels without a mask."""
+    gained = torch.full(activations.shape[:2], -torch.inf, device=activations.device)
     varies = activations.flatten(2).amax(2) > activations.flatten(2).amin(2)
     with torch.no_grad():
         for channels in _chunks(varies.any(0).nonzero()[:, 0], together, "masking with channels"):
-            weights[:, channels] = gains(activations[:, channels]).reshape(batch, -1) - floor[:, None]
-    return torch.where(varies, weights, -torch.inf)
+            gained[:, channels] = gains(activations[:, channels]).reshape(len(activations), -1) - floor[:, None]
+    gained = torch.where(varies, gained, -torch.inf)
+    weights = gained.softmax(1) if weighting == "softmax" else gained
+    return torch.where(varies, weights, 0.0)[..., None, None]
+
+
+def _masked(inputs: Inputs, maps: Maps) -> Tensor:
+    """Copies of the pictures (batch·channel, colour, height, width) behind each of the maps as a mask."""
+    return (_unit_masks(maps, inputs) * inputs[:, None]).flatten(0, 1)
 
 
 def _unit_masks(maps: Maps, inputs: Inputs) -> Float[Tensor, "batch channel 1 input_height input_width"]:
@@ -152,15 +155,6 @@ def _unit_masks(maps: Maps, inputs: Inputs) -> Float[Tensor, "batch channel 1 in
     enlarged = torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)
     lowest = enlarged.amin((2, 3), keepdim=True)
     return divided(enlarged - lowest, enlarged.amax((2, 3), keepdim=True) - lowest)[:, :, None]
-
-
-def _weighted(gains: Float[Tensor, "batch channel"], weighting: Weighting) -> Tensor:
-    masked = torch.isneginf(gains).logical_not()
-    return torch.where(masked, gains.softmax(1) if weighting == "softmax" else gains, 0.0)
-
-
-def _copies(masked: Float[Tensor, "batch copy colour input_height input_width"]) -> Tensor:
-    return masked.flatten(0, 1)
 
 
 def _chunks(channels: Tensor, size: int, doing: str) -> Iterator[Tensor]:

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.methods.channel_weights import divided
+from featuremaps.methods.shapes import Pictures
 
-Pictures = Float[Tensor, "batch colour height width"]
 Labels = Int[Tensor, "batch height width"]
 Segmentation = Literal["slic", "grid"]
 
@@ -58,8 +58,11 @@ def slic(inputs: Pictures, count: int, *, compactness: float = COMPACTNESS) -> L
     # scikit-image scales colours to 0..1 first, and its own joining of parts makes more or fewer pieces.
     options: dict[str, Any] = {"convert2lab": False, "enforce_connectivity": False, "start_label": 0}
     asked = _to_ask(inputs.shape[2], inputs.shape[3], count)
-    labels = [superpixels(one, asked, compactness / (np.ptp(one) or 1.0), channel_axis=2, **options) for one in colours]
-    return torch.from_numpy(np.stack([connected(one) for one in labels])).to(inputs.device)
+    labels = [
+        superpixels(picture, asked, compactness / (np.ptp(picture) or 1.0), channel_axis=2, **options)
+        for picture in colours
+    ]
+    return torch.from_numpy(np.stack([connected(pieces) for pieces in labels])).to(inputs.device)
 
 
 def slic_count(height: int, width: int, count: int) -> int:

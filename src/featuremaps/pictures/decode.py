@@ -6,8 +6,6 @@ what cannot be read is refused with a reason.
 
 import math
 import stat
-import threading
-import warnings
 from contextlib import suppress
 from io import BufferedReader, BytesIO
 from itertools import islice
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from featuremaps.errors import ImageError, did_you_mean
+from featuremaps.session import warnings_ignored
 
 Array = NDArray[Any]
 
@@ -37,7 +36,6 @@ _TURNS = {  # EXIF orientation to the turn that makes the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_OPENING = threading.Lock()
 _BOMB = "If you trust the file, shrink it first or set PIL.Image.MAX_IMAGE_PIXELS higher."
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _FOREIGN = (
@@ -159,10 +157,7 @@ def _beside(path: Path) -> str:
 
 def _opened(stream: BufferedReader | BytesIO) -> Image.Image:
     """Pillow's lazy picture, refused where it is larger than Pillow's limit."""
-    # Pillow only warns between its limit and twice its limit. The filters are the whole process's, so they are
-    # changed by one thread at a time and only while the header is read.
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings_ignored():  # Pillow only warns between its limit and twice its limit
         try:
             image = Image.open(stream)
         except Image.DecompressionBombError as error:
@@ -238,10 +233,10 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         with suppress(Exception):
             from PIL import ImageCms
 
-            own = ImageCms.ImageCmsProfile(BytesIO(profile))
-            if "srgb" not in ImageCms.getProfileDescription(own).lower():
+            embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
+            if "srgb" not in ImageCms.getProfileDescription(embedded).lower():
                 screen = ImageCms.createProfile("sRGB")
-                image = ImageCms.profileToProfile(image, own, screen, outputMode="RGB") or image
+                image = ImageCms.profileToProfile(image, embedded, screen, outputMode="RGB") or image
     return image.convert("RGB")
 
 

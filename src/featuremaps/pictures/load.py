@@ -93,26 +93,26 @@ def gather(pictures: object) -> Pictures:
 
     Raises `ImageError` with the reasons where nothing could be read.
     """
-    found = list(_attempt(pictures))
-    bad = [item for item in found if isinstance(item, Rejected)]
-    if len(bad) == len(found):
+    items = list(_attempt(pictures))
+    bad = [item for item in items if isinstance(item, Rejected)]
+    if len(bad) == len(items):
         reasons = [f"{item.path or item.name}: {item.reason}".removeprefix(": ") for item in bad]
         if len(bad) < 2:
             raise ImageError(reasons[0] if reasons else f"No pictures were given. {_WAYS}")
         more = f"\n  and {len(bad) - 10} more" if len(bad) > 10 else ""
         raise ImageError(f"None of {len(bad)} pictures could be read:\n  " + "\n  ".join(reasons[:10]) + more)
-    named = _named(found)
+    named = _named(items)
     return Pictures(
         tuple(item for item in named if isinstance(item, Picture)),
         tuple(item for item in named if isinstance(item, Rejected)),
     )
 
 
-def _named(found: list[Picture | Rejected]) -> list[Picture | Rejected]:
+def _named(items: list[Picture | Rejected]) -> list[Picture | Rejected]:
     """The same with unique names; those without one are called by their position."""
     taken: set[str] = set()
     named = []
-    for position, item in enumerate(found):
+    for position, item in enumerate(items):
         base = name = item.name or f"picture {position}"
         count = 1
         while name in taken:
@@ -275,18 +275,18 @@ def _from_item(item: Any) -> Iterator[Picture | Rejected]:
             item = torch.from_numpy(np.ascontiguousarray(item))
     elif isinstance(item, tuple | list) and item:
         item, label = item[0], item[1] if len(item) > 1 else None
-    for found in _attempt(item):
-        yield replace(found, label=_label(label)) if isinstance(found, Picture) else found
+    for read in _attempt(item):
+        yield replace(read, label=_label(label)) if isinstance(read, Picture) else read
 
 
 def picture_of(item: object) -> Picture:
     """The one picture of a dataset's item, with its label; an `ImageError` gives the reason only."""
-    found = list(_from_item(item))
-    if len(found) != 1:
-        raise ImageError(f"the item holds {len(found)} pictures, and each item of a dataset is one.")
-    if isinstance(found[0], Rejected):
-        raise ImageError(found[0].reason)
-    return found[0]
+    items = list(_from_item(item))
+    if len(items) != 1:
+        raise ImageError(f"the item holds {len(items)} pictures, and each item of a dataset is one.")
+    if isinstance(items[0], Rejected):
+        raise ImageError(items[0].reason)
+    return items[0]
 
 
 def _is_labelled(item: object) -> bool:

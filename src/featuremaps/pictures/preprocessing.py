@@ -16,8 +16,8 @@ from featuremaps.errors import ImageError
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.probe_transform import (
     Normalization,
+    PictureSize,
     Placement,
-    Size,
     draws_chance,
     find_normalization,
     find_placement,
@@ -37,8 +37,8 @@ class Preprocessing:
     """
 
     transform: Transform | None = None
-    _normalization: dict[Size, Normalization | None] = field(default_factory=dict, init=False, repr=False)
-    _placements: dict[Size, Placement | str] = field(default_factory=dict, init=False, repr=False)
+    _normalization: dict[PictureSize, Normalization | None] = field(default_factory=dict, init=False, repr=False)
+    _placements: dict[PictureSize, Placement | str] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, picture: Picture) -> Float[Tensor, "channel height width"]:
         """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
@@ -70,7 +70,7 @@ class Preprocessing:
         low, high = torch.aminmax(shown)
         return _picture_of((shown - low) / (high - low).clamp(min=1e-12))
 
-    def normalization(self, size: Size = _USUAL_SIZE) -> Normalization | None:
+    def normalization(self, size: PictureSize = _USUAL_SIZE) -> Normalization | None:
         """What the transform does to colours; None where that is not affine and channel by channel.
 
         `size` (width, height) is tried where the transform does not take a picture of 256 x 256.
@@ -85,18 +85,18 @@ class Preprocessing:
     @property
     def colours(self) -> tuple[int, ...]:
         """Which of the input's channels are red, green and blue."""
-        found = self.normalization() if self.transform is not None else None
-        return found.shown if found else (0, 1, 2)
+        normalization = self.normalization() if self.transform is not None else None
+        return normalization.shown if normalization else (0, 1, 2)
 
-    def placement(self, size: Size) -> Placement | None:
+    def placement(self, size: PictureSize) -> Placement | None:
         """Where the input lies in a picture of `size` (width, height); None where `placement_problem` says why."""
-        found = self._placed(size)
-        return found if isinstance(found, Placement) else None
+        placed = self._placed(size)
+        return placed if isinstance(placed, Placement) else None
 
-    def placement_problem(self, size: Size) -> str | None:
+    def placement_problem(self, size: PictureSize) -> str | None:
         """Why the placement in a picture of `size` (width, height) is unknown; None where it is known."""
-        found = self._placed(size)
-        return found if isinstance(found, str) else None
+        placed = self._placed(size)
+        return placed if isinstance(placed, str) else None
 
     @property
     def random(self) -> bool:
@@ -116,12 +116,13 @@ class Preprocessing:
         facts = []
         if self.own_size is not None:
             facts.append("{1} x {0}".format(*self.own_size))
-        found = self.normalization() if self.transform is not None else None
-        if found is not None:
+        normalization = self.normalization() if self.transform is not None else None
+        if normalization is not None:
             mean = ", ".join(
-                f"{-offset / scale + 0.0:.3g}" for scale, offset in zip(found.scale, found.offset, strict=True)
+                f"{-offset / scale + 0.0:.3g}"
+                for scale, offset in zip(normalization.scale, normalization.offset, strict=True)
             )
-            std = ", ".join(f"{1 / scale:.3g}" for scale in found.scale)
+            std = ", ".join(f"{1 / scale:.3g}" for scale in normalization.scale)
             facts.append(f"mean ({mean}), std ({std})")
         return f"{name}: {', '.join(facts)}" if facts else name
 
@@ -137,7 +138,7 @@ class Preprocessing:
             ) from error
         return _as_input(result)
 
-    def _placed(self, size: Size) -> Placement | str:
+    def _placed(self, size: PictureSize) -> Placement | str:
         if size not in self._placements:
             if self.transform is None:
                 self._placements[size] = Placement(1.0, 0.0, 1.0, 0.0, height=size[1], width=size[0])

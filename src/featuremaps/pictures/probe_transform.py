@@ -19,7 +19,8 @@ from torch import Tensor
 from featuremaps.errors import ImageError
 from featuremaps.session import random_state
 
-Size = tuple[int, int]
+PictureSize = tuple[int, int]
+"""Width and height in pixels."""
 RunTransform = Callable[[Image.Image], Tensor]
 
 # How two ramps, one mostly along x and one mostly along y, are mixed: their tilt makes rounding average out.
@@ -49,7 +50,7 @@ class Placement:
         return (left, top, right, bottom)
 
     def paste(
-        self, map: Float[Tensor, "height width"], size: Size, *, outside: float = math.nan
+        self, map: Float[Tensor, "height width"], size: PictureSize, *, outside: float = math.nan
     ) -> Float[Tensor, "original_height original_width"]:
         """A map over the model's input, of any resolution, on the canvas of the original of `size` (width, height).
 
@@ -109,7 +110,7 @@ def _same_chance(seed: int = 0) -> Iterator[None]:
         yield
 
 
-def shape_of(run: RunTransform, size: Size) -> tuple[int, ...] | None:
+def shape_of(run: RunTransform, size: PictureSize) -> tuple[int, ...] | None:
     """The shape that a picture of `size` (width, height) becomes; None where the transform does not take it."""
     try:
         with _same_chance():
@@ -131,7 +132,7 @@ def _chance() -> tuple[object, ...]:
     return torch.get_rng_state().numpy().tobytes(), random.getstate(), numpy["key"].tobytes(), numpy["pos"]
 
 
-def _ramp(size: Size, along_x: float, along_y: float, low: float = 0.0, high: float = 1.0) -> Image.Image:
+def _ramp(size: PictureSize, along_x: float, along_y: float, low: float = 0.0, high: float = 1.0) -> Image.Image:
     """Grey rising from `low` to `high`: by the share `along_x` from left to right, by `along_y` down.
 
     Levels between two of the 256 are dithered, so that they are right on average.
@@ -153,22 +154,20 @@ def draws_chance(run: RunTransform) -> bool:
         return False
 
 
-def find_normalization(run: RunTransform, size: Size) -> Normalization | None:
+def find_normalization(run: RunTransform, size: PictureSize) -> Normalization | None:
     """Solved from flat pictures, and checked on all levels between by two ramps, and with other random numbers."""
     try:
-        found, drew = _solve_normalization(run, size, seed=0)
-        if drew and found is not None:
-            again, _ = _solve_normalization(run, size, seed=1)
-            close = again is not None and np.allclose(
-                again.scale + again.offset, found.scale + found.offset, 1e-3, 1e-3
-            )
-            return found if close else None
-        return found
+        solved, drew = _solve_normalization(run, size, seed=0)
+        if solved is None or not drew:
+            return solved
+        again, _ = _solve_normalization(run, size, seed=1)
     except ImageError:
         return None
+    close = again is not None and np.allclose(again.scale + again.offset, solved.scale + solved.offset, 1e-3, 1e-3)
+    return solved if close else None
 
 
-def _solve_normalization(run: RunTransform, size: Size, seed: int) -> tuple[Normalization | None, bool]:
+def _solve_normalization(run: RunTransform, size: PictureSize, seed: int) -> tuple[Normalization | None, bool]:
     colours = [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
     probes = [Image.new("RGB", size, colour) for colour in colours]
     probes += [_ramp(size, 1.0, 0.0), _ramp(size, 1.0, 0.0, 0.25, 0.75)]
@@ -199,7 +198,7 @@ def _shown_channels(shares: Tensor) -> tuple[int, ...] | None:
     return (0,) if (shares - shares[:1]).abs().max() < 0.02 else None
 
 
-def find_placement(run: RunTransform, size: Size, normalization: Normalization | None) -> Placement | str:
+def find_placement(run: RunTransform, size: PictureSize, normalization: Normalization | None) -> Placement | str:
     """Where the transform puts ramps that encode x and y; or why that cannot be known."""
     if normalization is None:
         try:

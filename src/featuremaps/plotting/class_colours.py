@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from featuremaps.plotting.contact_sheet import blank_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -21,13 +23,8 @@ def class_look(number: int) -> tuple[str, str]:
 
 
 def plain_figure(width: float, height: float) -> "Figure":
-    """A figure of this size in inches, laid out by itself, outside matplotlib's global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    """A figure of this size in inches, laid out by itself."""
+    return blank_figure(width, height, layout="constrained")
 
 
 def bare(axes: "Axes", *kept: str) -> None:

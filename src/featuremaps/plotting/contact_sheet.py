@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -32,12 +32,12 @@ def pixels_of(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
-def blank_figure(width: float, height: float) -> "Figure":
+def blank_figure(width: int | float, height: int | float, layout: Literal["constrained"] | None = None) -> "Figure":
     """A figure of this size in inches, outside matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 

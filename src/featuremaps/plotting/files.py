@@ -1,10 +1,14 @@
-"""Names of files that are written, and figures as PNG."""
+"""Names of files that are written, files of pictures and numbers, and figures as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +30,26 @@ def unique_names(names: Sequence[str]) -> list[str]:
         result.append(stem if stem in taken and stem not in result else next(n for n in numbered if n not in taken))
         taken.add(result[-1])
     return result
+
+
+def write_files(folder: str | Path, contents: Iterable[tuple[str, Image.Image | Tensor | bytes]]) -> list[Path]:
+    """Write pictures (or the bytes of a PNG) and tensors (`.npy`, float32) by their names into a folder, which is made.
+
+    Returns the files written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for stem, content in contents:
+        path = folder / f"{stem}{'.npy' if isinstance(content, Tensor) else '.png'}"
+        if isinstance(content, Tensor):
+            np.save(path, content.detach().float().cpu().numpy())
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            content.save(path)
+        written.append(path)
+    return written
 
 
 def png_of(figure: "Figure") -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from featuremaps.plotting.contact_sheet import blank_figure
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def matrix_figure(
 
 def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> "Figure":
     """Panels in rows and columns, a title above, a caption below, and a colour bar if there is one."""
-    figure, axes = _grid(len(rows), len(rows[0]))
+    figure = blank_figure(2.3 * len(rows[0]) + 0.9, 2.3 * len(rows) + 0.45, layout="constrained")
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False).tolist()
     for row, places in zip(rows, axes, strict=True):
         for panel, place in zip(row, places, strict=True):
             _draw(place, panel)
@@ -91,15 +93,6 @@ def add_bar(figure: "Figure", axes: "Sequence[Axes]", bar: Bar) -> None:
     drawn.ax.tick_params(labelsize=7)
 
 
-def _grid(rows: int, columns: int) -> "tuple[Figure, list[list[Axes]]]":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.3 * columns + 0.9, 2.3 * rows + 0.45), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False).tolist()
-
-
 def _draw(axes: "Axes", panel: Panel) -> None:
     if panel.image is None:
         axes.set_axis_off()
@@ -119,6 +112,11 @@ def _draw(axes: "Axes", panel: Panel) -> None:
 def number(value: float) -> str:
     """A value in three digits; thousands are written out."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 picture" or "3 pictures"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def short_unit(unit: str, most: int = 34) -> str:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Inches = int | float
+Points = int | float
+
 LINE = 0.165
 """From one line of text to the next."""
 
@@ -23,13 +26,13 @@ class Rectangle(NamedTuple):
     height: float
 
 
-def fitted(image: Image.Image, width: int | float, height: int | float) -> Rectangle:
+def fitted(image: Image.Image, width: Inches, height: Inches) -> Rectangle:
     """The size on paper of a picture that fits into so many inches, in its own proportions."""
     scale = min(width / image.width, height / image.height)
     return Rectangle(image.width * scale, image.height * scale)
 
 
-def show(axes: "Axes", image: Image.Image, left: int | float, top: int | float, box: Rectangle) -> None:
+def show(axes: "Axes", image: Image.Image, left: Inches, top: Inches, box: Rectangle) -> None:
     """A picture of this size, its upper left corner here."""
     place = (left, left + box.width, top + box.height, top)
     axes.imshow(image.convert("RGB"), extent=place, aspect="auto", interpolation_stage="rgba")
@@ -37,19 +40,19 @@ def show(axes: "Axes", image: Image.Image, left: int | float, top: int | float, 
 
 def write(
     axes: "Axes",
-    left: int | float,
-    middle: int | float,
+    left: Inches,
+    middle: Inches,
     lines: Sequence[str],
-    size: int | float,
+    size: Points,
     colour: str = "black",
-    pitch: int | float = LINE,
+    pitch: Inches = LINE,
 ) -> None:
     """Lines of text, the middle of the first at this height."""
     for i, line in enumerate(lines):
         axes.text(left, middle + pitch * i, line, fontsize=size, color=colour, ha="left", va="center", parse_math=False)
 
 
-def paper(width: int | float, height: int | float) -> "tuple[Figure, Axes]":
+def paper(width: Inches, height: Inches) -> "tuple[Figure, Axes]":
     """A figure with axes all over it, measured in inches from its upper left corner."""
     figure = blank_figure(width, height)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -58,7 +61,7 @@ def paper(width: int | float, height: int | float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def length(text: str, size: int | float) -> float:
+def length(text: str, size: Points) -> float:
     """How many inches a text of this size in points is long."""
     from matplotlib.font_manager import FontProperties, findfont
 
@@ -70,7 +73,7 @@ def _font(path: str) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, 72)
 
 
-def wrapped(text: str, width: int | float, size: int | float) -> list[str]:
+def wrapped(text: str, width: Inches, size: Points) -> list[str]:
     """Lines no longer than so many inches."""
     lines: list[str] = []
     for word in text.split():
@@ -81,7 +84,7 @@ def wrapped(text: str, width: int | float, size: int | float) -> list[str]:
     return [cut(line, width, size) for line in lines]
 
 
-def cut(text: str, width: int | float, size: int | float) -> str:
+def cut(text: str, width: Inches, size: Points) -> str:
     """As much of a name as is no longer than so many inches; of a unit the end is kept, which has the channel."""
     kept, whole = text, text
     while len(kept) > 1 and length(whole, size) > width:

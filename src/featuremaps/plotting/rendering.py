@@ -14,6 +14,7 @@ from featuremaps.errors import OptionError, did_you_mean
 
 Scaling = Literal["max", "minmax", "signed"]
 Collapse = Literal["sum", "max_abs", "norm"]
+Map = Float[Tensor, "height width"]
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 
 
@@ -24,7 +25,7 @@ def enlarged(
     return torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def scaled(map: Float[Tensor, "height width"], scaling: Scaling) -> Float[Tensor, "height width"]:
+def scaled(map: Map, scaling: Scaling) -> Map:
     """One map for looking at.
 
     `"max"`: what speaks for the target (ReLU), divided by its maximum, 0..1. `"minmax"`: from the lowest to the
@@ -40,15 +41,13 @@ def scaled(map: Float[Tensor, "height width"], scaling: Scaling) -> Float[Tensor
     raise OptionError(f"scaling {scaling!r} is not known; choose 'max', 'minmax' or 'signed'.")
 
 
-def looked_at(
-    map: Float[Tensor, "height width"], size: tuple[int, int], scaling: Scaling
-) -> Float[Tensor, "new_height new_width"]:
+def looked_at(map: Map, size: tuple[int, int], scaling: Scaling) -> Float[Tensor, "new_height new_width"]:
     """One raw map as it is drawn over a picture: ReLU where the scaling asks for it, enlarged, then scaled."""
     map = map.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
     return scaled(enlarged((map.relu() if scaling == "max" else map)[None], size)[0], scaling)
 
 
-def collapsed(values: Float[Tensor, "colour height width"], collapse: Collapse) -> Float[Tensor, "height width"]:
+def collapsed(values: Float[Tensor, "colour height width"], collapse: Collapse) -> Map:
     """The colours of a pixel as one number: their sum, their largest magnitude or their Euclidean length."""
     if collapse == "sum":
         return values.sum(0)
@@ -59,7 +58,7 @@ def collapsed(values: Float[Tensor, "colour height width"], collapse: Collapse) 
     raise OptionError(f"collapse={collapse!r} is not known; choose 'sum', 'max_abs' or 'norm'.")
 
 
-def clipped(map: Float[Tensor, "height width"], share: float = 0.99) -> Float[Tensor, "height width"]:
+def clipped(map: Map, share: float = 0.99) -> Map:
     """The map with magnitudes beyond this quantile of the magnitudes that are not 0 cut to it."""
     magnitudes = map.detach().abs().flatten()
     magnitudes = magnitudes[magnitudes.isfinite() & (magnitudes > 0)].sort().values
@@ -81,15 +80,13 @@ def around_grey(values: Float[Tensor, "colour height width"]) -> Image.Image:
     return image.convert("RGB")
 
 
-def coloured(map: Float[Tensor, "height width"], colormap: str, signed: bool = False) -> Image.Image:
+def coloured(map: Map, colormap: str, signed: bool = False) -> Image.Image:
     """A scaled map as an RGB picture in a matplotlib colour map."""
     values = ((map + 1) / 2 if signed else map).clamp(0, 1).numpy()
     return Image.fromarray((_colours(colormap)(values)[..., :3] * 255).round().astype(np.uint8))
 
 
-def overlay(
-    picture: Image.Image, map: Float[Tensor, "height width"], *, alpha: float, colormap: str, signed: bool = False
-) -> Image.Image:
+def overlay(picture: Image.Image, map: Map, *, alpha: float, colormap: str, signed: bool = False) -> Image.Image:
     """A scaled map, of the picture's size, laid over it.
 
     The photograph is made paler, and the colour is as opaque as the map is strong, up to `alpha`: where the map
@@ -130,13 +127,13 @@ def captioned(image: Image.Image, text: str) -> Image.Image:
     return sheet
 
 
-def stacked(maps: Sequence[Float[Tensor, "channel _height _width"]]) -> Float[Tensor, "batch channel height width"]:
+def stacked(maps: Sequence[Float[Tensor, "*channels _height _width"]], field: str = "maps") -> Tensor:
     """Maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
-    sizes = {tuple(map.shape[1:]) for map in maps}
+    sizes = {tuple(map.shape[-2:]) for map in maps}
     if len(sizes) > 1:
         raise OptionError(
-            f"the maps have different sizes ({', '.join(f'{h}×{w}' for h, w in sorted(sizes))}), because the "
-            "pictures have; take .maps, a tuple of them, or give a transform that resizes the pictures alike."
+            f"the maps have different sizes ({', '.join(f'{h}×{w}' for h, w in sorted(sizes))}), because the pictures "
+            f"have; take .{field}, a tuple of tensors, or give a transform that resizes the pictures alike."
         )
     return torch.stack(list(maps))
 

@@ -1,7 +1,6 @@
 """Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -26,30 +25,18 @@ class Sees(Protocol):
     @property
     def whole(self) -> bool:
         """Whether every unit sees the whole input."""
-        ...
 
     @property
     def receptive_field(self) -> tuple[float, ...] | None:
         """In input pixels, a number per axis; None where unknown."""
-        ...
 
     @property
     def start(self) -> tuple[float, ...] | None:
         """The middle of the first unit's field."""
-        ...
 
     @property
     def stride(self) -> tuple[float, ...] | None:
         """How far units are apart."""
-        ...
-
-
-@dataclass(frozen=True)
-class _Peak:
-    """How strong one channel is in one picture."""
-
-    picture: int
-    value: float
 
 
 def project(
@@ -70,15 +57,15 @@ def project(
     with preserved(studied.model) as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(
-            _projected(session, pictures, unit, _strongest(peaks[str(unit)], most), studied, way, batch_size)
+            _projected(session, pictures, unit, _strongest(peaks[str(unit)])[:most], studied, way, batch_size)
             for unit in units
         )
     return Projections(rows, way)
 
 
-def _strongest(peaks: Sequence[_Peak], most: int) -> list[int]:
-    """The numbers of the pictures with the highest peaks, strongest first."""
-    return [peak.picture for peak in sorted(peaks, key=lambda peak: -peak.value)[:most]]
+def _strongest(peaks: Mapping[int, float]) -> list[int]:
+    """The numbers of the pictures, strongest first."""
+    return sorted(peaks, key=lambda picture: -peaks[picture])
 
 
 def _projected(
@@ -106,10 +93,10 @@ def _projected(
 
 def _peaks(
     session: Session, pictures: Sequence[Seen], units: Sequence[Address], batch_size: int
-) -> Mapping[str, list[_Peak]]:
-    """Every unit's highest value in every picture, from one pass that stops at the deepest layer."""
+) -> Mapping[str, dict[int, float]]:
+    """Every unit's highest value in every picture, by its number, from one pass that stops at the deepest layer."""
     layers = list(dict.fromkeys(unit.name for unit in units))
-    peaks: dict[str, list[_Peak]] = {str(unit): [] for unit in units}
+    peaks: dict[str, dict[int, float]] = {str(unit): {} for unit in units}
     for batch in batches([seen.input for seen in pictures], batch_size, "looking for the strongest pictures"):
         with batch:
             activations = take(session, batch.inputs, layers, gradients=False, stop_early=True).activations
@@ -117,7 +104,7 @@ def _peaks(
                 highest = activations[unit.name][:, unit.channel].flatten(1).amax(1)
                 if not bool(highest.isfinite().all()):
                     raise ModelError(f"unit {unit} has values that are not finite. {why_not_finite(session.model)}")
-                peaks[str(unit)] += map(_Peak, batch.rows, highest.tolist())
+                peaks[str(unit)] |= zip(batch.rows, highest.tolist(), strict=True)
     return peaks
 
 

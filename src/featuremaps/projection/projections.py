@@ -16,6 +16,7 @@ from torch import Tensor
 
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.class_colours import plain_figure
 from featuremaps.plotting.files import file_name, png_of, unique_names
 from featuremaps.plotting.rendering import around_grey
 from featuremaps.rules import ReluRule
@@ -90,8 +91,8 @@ class Projections:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What should not be believed: silent units, and signals that did not arrive."""
-        every = [one for row in self.units for one in row]
-        return tuple(f"{one.unit} in {one.seen.picture.name}: {one.warning}" for one in every if one.warning)
+        every = [projection for row in self.units for projection in row]
+        return tuple(f"{each.unit} in {each.seen.picture.name}: {each.warning}" for each in every if each.warning)
 
     def figure(self) -> "Figure":
         """For each unit its projections in one block and the picture patches, in the same order, in another."""
@@ -103,12 +104,12 @@ class Projections:
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for row in self.units:
-            names = unique_names([one.seen.picture.name for one in row])
-            for rank, (one, name) in enumerate(zip(row, names, strict=True), 1):
-                stem = file_name(one.unit, self.rule, f"{rank:02d}", name)
-                around_grey(one.crop).save(folder / f"{stem}.png")
-                one.patch.save(folder / f"{stem}__picture.png")
-                np.save(folder / f"{stem}.npy", one.crop.detach().float().cpu().numpy())
+            names = unique_names([projection.seen.picture.name for projection in row])
+            for rank, (projection, name) in enumerate(zip(row, names, strict=True), 1):
+                stem = file_name(projection.unit, self.rule, f"{rank:02d}", name)
+                around_grey(projection.crop).save(folder / f"{stem}.png")
+                projection.patch.save(folder / f"{stem}__picture.png")
+                np.save(folder / f"{stem}.npy", projection.crop.detach().float().cpu().numpy())
                 written += [folder / f"{stem}{end}" for end in (".png", "__picture.png", ".npy")]
         return written
 
@@ -128,8 +129,8 @@ class Projections:
         values = f"{row[0].value:.3g}" if len(row) == 1 else f"{row[0].value:.3g} … {row[-1].value:.3g}"
         return (
             f"{row[0].unit} ({values})",
-            _block([around_grey(one.crop) for one in row]),
-            _block([one.patch for one in row]),
+            _block([around_grey(projection.crop) for projection in row]),
+            _block([projection.patch for projection in row]),
         )
 
     def _title(self) -> str:
@@ -178,12 +179,8 @@ def _block(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def _figure(rows: Sequence[tuple[str, Image.Image, Image.Image]], title: str) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     tallest = max(signals.height / signals.width for _, signals, _ in rows)
-    figure = Figure(figsize=(7.4, 3.4 * tallest * len(rows) + 0.9), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plain_figure(7.4, 3.4 * tallest * len(rows) + 0.9)
     figure.suptitle(title, fontsize=9)
     for places, (name, *blocks) in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
         for axes, block, heading in zip(places, blocks, ("projections", "picture patches"), strict=True):

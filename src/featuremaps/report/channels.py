@@ -1,18 +1,18 @@
 """The section in which a reader browses the channels: for each picture and layer all maps, small, sorted as asked."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import ClassVar
 
 from jaxtyping import Float
-from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.report.data import section
-from featuremaps.report.encode import alone, picture_json
+from featuremaps.report.data import LayeredPicture, section
+from featuremaps.report.encode import Json, alone, check_either, picture_json, plain, rounded
 from featuremaps.report.explanations import Display
-from featuremaps.report.sprites import reduced, rounded, sprite
+from featuremaps.report.sprites import reduced, sprite
 
 SCALINGS = ("map", "layer")
 """Each map by its own extremes, or all maps of a layer by those of the layer."""
@@ -40,24 +40,7 @@ class BrowsedLayer:
     failure: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.maps is None) == (self.failure is None):
-            given = "neither" if self.maps is None else "both"
-            raise OptionError(f"BrowsedLayer({self.layer!r}): give either maps or a failure; {given} given.")
-        if self.maps is not None and self.maps.numel() == 0:
-            shape = tuple(self.maps.shape)
-            raise OptionError(
-                f"BrowsedLayer({self.layer!r}): the maps are empty, shape {shape}. Give a failure instead."
-            )
-
-    def to_json(self, cells: int) -> dict[str, object]:
-        """The sprite of its maps at no more than `cells` a side, with the mean and maximum of each full map."""
-        names: dict[str, object] = {"layer": self.layer, "type": self.type, "failure": self.failure}
-        if self.maps is None:
-            return names
-        means, maxima = statistics(self.maps)
-        _, height, width = self.maps.shape
-        small = sprite(self.maps, cells).to_json()
-        return {**names, "height": height, "width": width, "sprite": small, "means": means, "maxima": maxima}
+        check_either(f"BrowsedLayer({self.layer!r})", "a stack of maps", self.maps, self.failure)
 
 
 def statistics(maps: Float[Tensor, "channel height width"]) -> tuple[list[float | None], list[float | None]]:
@@ -67,23 +50,6 @@ def statistics(maps: Float[Tensor, "channel height width"]) -> tuple[list[float 
     means = values.where(finite, values.new_tensor(float("nan"))).nanmean(1)
     maxima = values.where(finite, values.new_tensor(float("-inf"))).amax(1)
     return [rounded(mean) for mean in means.tolist()], [rounded(most) for most in maxima.tolist()]
-
-
-@dataclass(frozen=True, eq=False)
-class BrowsedPicture:
-    """One picture: what the model saw of it, and its maps layer by layer."""
-
-    name: str
-    seen: Image
-    layers: tuple[BrowsedLayer, ...] = ()
-
-    def to_json(self, cells: int) -> dict[str, object]:
-        """The picture as a data URI and every layer; a layer that cannot be encoded fails alone."""
-        return {
-            "name": self.name,
-            "seen": picture_json(self.seen),
-            "layers": [_layer_json(layer, cells) for layer in self.layers],
-        }
 
 
 @section
@@ -96,7 +62,7 @@ class ChannelsSection:
 
     kind: ClassVar[str] = "channels"
 
-    pictures: tuple[BrowsedPicture, ...]
+    pictures: tuple[LayeredPicture[BrowsedLayer], ...]
     title: str = "What each channel responds to"
     display: Display = field(default_factory=Display)
     sort: str = "mean"
@@ -118,28 +84,34 @@ class ChannelsSection:
         """The longest side of a map as it is shown: the largest with which all of them take `megabytes` or less."""
         shapes = [layer.maps.shape for picture in self.pictures for layer in picture.layers if layer.maps is not None]
         for cells in SIZES:
-            total = sum(count * _area(reduced(height, width, cells)) for count, height, width in shapes)
+            total = sum(count * prod(reduced(height, width, cells)) for count, height, width in shapes)
             if total * BYTES_PER_CELL <= self.megabytes * 1e6:
                 return cells
         return SIZES[-1]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The pictures, and how their maps look at first. A picture that cannot be encoded fails alone."""
-        cells = self.cells
+        encode = partial(_picture_json, cells=self.cells)
         return {
-            "pictures": [alone({"name": picture.name}, partial(picture.to_json, cells)) for picture in self.pictures],
-            "display": dict(vars(self.display)),
+            "pictures": [alone(picture, encode) for picture in self.pictures],
+            "display": plain(self.display),
             "sort": self.sort,
             "scaling": self.scaling,
         }
 
 
-def _area(size: tuple[int, int]) -> int:
-    return size[0] * size[1]
+def _picture_json(picture: LayeredPicture[BrowsedLayer], cells: int) -> Json:
+    """The picture and every layer; a layer that cannot be encoded fails alone."""
+    layers = [alone(layer, partial(_layer_json, cells=cells)) for layer in picture.layers]
+    return {"name": picture.name, "seen": picture_json(picture.seen), "layers": layers}
 
 
-def _layer_json(layer: BrowsedLayer, cells: int) -> dict[str, object]:
-    try:
-        return layer.to_json(cells)
-    except Exception as error:
-        return replace(layer, maps=None, failure=f"{type(error).__name__}: {error}").to_json(cells)
+def _layer_json(layer: BrowsedLayer, cells: int) -> Json:
+    """The sprite of a layer's maps at no more than `cells` a side, with the mean and maximum of each full map."""
+    names: Json = {"layer": layer.layer, "type": layer.type, "failure": layer.failure}
+    if layer.maps is None:
+        return names
+    means, maxima = statistics(layer.maps)
+    _, height, width = layer.maps.shape
+    small = sprite(layer.maps, cells)
+    return {**names, "height": height, "width": width, "sprite": small, "means": means, "maxima": maxima}

@@ -4,11 +4,15 @@ A section is one dataclass with a `kind` under `@section`, and one viewer module
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+from PIL.Image import Image
 
 from featuremaps.errors import FeatureMapsError
 from featuremaps.registry import Registry
+from featuremaps.report.encode import Json, plain, plain_fields
 from featuremaps.report.palettes import palettes
 
 SCHEMA = 1
@@ -17,7 +21,10 @@ SCHEMA = 1
 
 @runtime_checkable
 class Section(Protocol):
-    """One part of a report. `kind` names the viewer module that draws it."""
+    """One part of a report. `kind` names the viewer module that draws it.
+
+    `colormaps`, where it has any, are matplotlib's that it needs beside those that every report offers.
+    """
 
     kind: ClassVar[str]
 
@@ -25,11 +32,7 @@ class Section(Protocol):
     def title(self) -> str:
         """The heading."""
 
-    @property
-    def colormaps(self) -> tuple[str, ...]:
-        """The matplotlib colormaps it needs beside those that every report offers."""
-
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """Everything that the viewer module needs, in JSON's own types."""
 
 
@@ -37,6 +40,7 @@ SECTIONS: Registry[type[Section]] = Registry("section", "featuremaps.report")
 """The parts that a report may have, by kind."""
 
 SectionClass = TypeVar("SectionClass", bound=type[Any])
+Layer = TypeVar("Layer")
 
 
 def section(kind: SectionClass) -> SectionClass:
@@ -57,9 +61,8 @@ class FailedSection:
 
     title: str
     message: str
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The message."""
         return {"message": self.message}
 
@@ -70,6 +73,15 @@ def made(title: str, make: Callable[[], Section]) -> Section:
         return make()
     except FeatureMapsError as error:
         return FailedSection(title, f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredPicture(Generic[Layer]):
+    """One picture: what the model saw of it, and its layers in the order in which they run."""
+
+    name: str
+    seen: Image
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,19 +115,11 @@ class Provenance:
     settings: Mapping[str, object] = field(default_factory=dict)
     device: str = ""
     command: str = ""
-    created: str = ""
+    created: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The fields under their own names, and the settings under theirs."""
-        fields = {name: value for name, value in vars(self).items() if name != "settings"}
-        return {
-            **fields,
-            **{"seed": None, "precision": "", **self.settings},
-            "layers": list(self.layers),
-            "methods": [asdict(method) for method in self.methods],
-            "targets": list(self.targets),
-            "versions": dict(self.versions),
-        }
+        return plain_fields(vars(replace(self, settings={}))) | {"seed": None, "precision": "", **self.settings}
 
 
 @dataclass(frozen=True)
@@ -128,21 +132,21 @@ class ReportData:
     sections: tuple[Section, ...] = ()
     rejected: tuple[Rejection, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The payload that the viewer reads. A section that cannot be encoded becomes a visible failure."""
-        wanted = tuple(name for section in self.sections for name in section.colormaps)
+        wanted = tuple(name for section in self.sections for name in getattr(section, "colormaps", ()))
         return {
             "schema": SCHEMA,
             "title": self.title,
             "findings": list(self.findings),
             "sections": [_section_json(section) for section in self.sections],
             "provenance": self.provenance.to_json(),
-            "rejected": [asdict(rejection) for rejection in self.rejected],
+            "rejected": plain(self.rejected),
             "palettes": palettes(wanted),
         }
 
 
-def _section_json(section: Section) -> dict[str, object]:
+def _section_json(section: Section) -> Json:
     try:
         content = section.to_json()
     except Exception as error:

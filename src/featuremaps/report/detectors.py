@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from featuremaps.report.data import section
+from featuremaps.report.encode import Json
 from featuremaps.survey.analysis.detector_evaluation import Detection
 from featuremaps.survey.analysis.detector_vs_model import Rivalry
 from featuremaps.survey.charts.detections import roc_chart, score_distributions_chart
@@ -24,23 +25,18 @@ class TestedDetector:
     words: Sequence[str]
     proven: bool = True
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The domains by name, each with its sentence."""
         domains = zip(self.domains, self.words, strict=True)
-        return {
-            "label": self.label,
-            "layer": self.layer,
-            "channels": list(self.channels),
-            "proven": self.proven,
-            "domains": [{"name": name, "words": words} for (name, _, _), words in domains],
-        }
+        known = {name: getattr(self, name) for name in ("label", "layer", "channels", "proven")}
+        return known | {"domains": [{"name": name, "words": words} for (name, _, _), words in domains]}
 
     def charts(self) -> list[tuple[Chart, Chart]]:
         """For each domain the distributions of the scores, and the ROC curve with the model's own answer."""
         return [
             (
-                score_distributions_chart(detection.scored_pictures),
-                roc_chart({self.label: detection.roc_curve}, rivals={} if rivalry is None else {MODEL: rivalry.model}),
+                score_distributions_chart(detection),
+                roc_chart({self.label: detection}, rivals={} if rivalry is None else {MODEL: rivalry.model}),
             )
             for _, detection, rivalry in self.domains
         ]
@@ -56,9 +52,8 @@ class DetectorsSection:
     detectors: tuple[TestedDetector, ...]
     title: str = "Can these channels find it alone?"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The detectors, and their charts as `scores-0-1` and `roc-0-1`: of the first one in the second domain."""
         charts = {
             f"{kind}-{place}-{domain}": chart
@@ -67,5 +62,5 @@ class DetectorsSection:
             for kind, chart in zip(("scores", "roc"), pair, strict=True)
         }
         bare, datasets = shared(charts)
-        found = [one.to_json() for one in self.detectors]
-        return {"caption": self.caption, "detectors": found, "charts": bare, "datasets": datasets}
+        detectors = [detector.to_json() for detector in self.detectors]
+        return {"caption": self.caption, "detectors": detectors, "charts": bare, "datasets": datasets}

@@ -1,9 +1,10 @@
 """Pictures and maps as text: data URIs and quantised integers, so that a whole report fits into one small file."""
 
+import math
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,31 +12,19 @@ from PIL import features
 from PIL.Image import Image, Resampling
 from torch import Tensor
 
+from featuremaps.errors import OptionError
+
+Json = dict[str, Any]
 FINE_CELLS = 64 * 64
 """Maps of up to this many cells travel as 16-bit integers, larger ones as 8-bit."""
 
 
-@dataclass(frozen=True)
-class Quantised:
+def quantise(values: Float[Tensor, "height width"]) -> Json:
     """A map as little-endian integers in base64: `value = integer * scale`, so zero stays exactly zero.
 
-    `missing` is the integer that stands for a value that is not finite; None where all are finite.
+    The error is at most half a step: its peak / 65,534 or finer up to 64 × 64 cells, peak / 254 above. `missing` is the
+    integer that stands for a value that is not finite; None where all are finite.
     """
-
-    dtype: str
-    height: int
-    width: int
-    scale: float
-    missing: int | None
-    integers: str
-
-    def to_json(self) -> dict[str, object]:
-        """The fields under their own names."""
-        return dict(vars(self))
-
-
-def quantise(values: Float[Tensor, "height width"]) -> Quantised:
-    """A map with an error of at most half a step: its peak / 65,534 or finer up to 64 × 64 cells, peak / 254 above."""
     array = values.detach().cpu().double().numpy()
     finite = np.isfinite(array)
     whole = bool(finite.all())
@@ -49,14 +38,26 @@ def quantise(values: Float[Tensor, "height width"]) -> Quantised:
     missing = None if whole else -limit - 1
     integers = np.where(finite, steps, 0 if missing is None else missing)
     kind = f"{'i' if signed else 'u'}{bits // 8}"
-    return Quantised(
-        dtype=f"{'int' if signed else 'uint'}{bits}",
-        height=array.shape[0],
-        width=array.shape[1],
-        scale=scale,
-        missing=missing,
-        integers=b64encode(integers.astype(f"<{kind}").tobytes()).decode("ascii"),
-    )
+    return {
+        "dtype": f"{'int' if signed else 'uint'}{bits}",
+        "height": array.shape[0],
+        "width": array.shape[1],
+        "scale": scale,
+        "missing": missing,
+        "integers": b64encode(integers.astype(f"<{kind}").tobytes()).decode("ascii"),
+    }
+
+
+def rounded(value: float | None) -> float | None:
+    """A number with six significant digits, as it travels in a report; None where it is not finite."""
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+
+
+def png_uri(image: Image) -> str:
+    """The picture as a PNG in a `data:` URI, every pixel as it is."""
+    file = BytesIO()
+    image.save(file, "png", optimize=True)
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode('ascii')}"
 
 
 def picture_uri(image: Image, longest: int = 1024, quality: int | None = None) -> str:
@@ -80,14 +81,49 @@ def picture_file(image: Image, longest: int = 1024, quality: int | None = None) 
     return kind, file.getvalue()
 
 
-def picture_json(image: Image, longest: int = 1024, quality: int | None = None) -> dict[str, object]:
+def picture_json(image: Image, longest: int = 1024, quality: int | None = None) -> Json:
     """The picture as a data URI with the size that it has on its own."""
     return {"source": picture_uri(image, longest, quality), "width": image.width, "height": image.height}
 
 
-def alone(known: dict[str, object], encode: Callable[[], dict[str, object]]) -> dict[str, object]:
-    """What `encode` gives; where it fails, what is `known` and the reason, so that only this part is missing."""
+def plain(value: Any, picture: Callable[[Image], Json] = picture_json) -> Any:
+    """A value in JSON's own types: a dataclass by its fields, or as its own `to_json` says; maps quantised.
+
+    Numbers have six digits, null stands for those that are not finite. `picture` encodes the pictures.
+    """
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return rounded(value)
+    if isinstance(value, Image):
+        return picture(value)
+    if isinstance(value, Tensor):
+        return quantise(value)
+    if isinstance(value, Mapping):
+        return plain_fields(value, picture)
+    if isinstance(value, list | tuple):
+        return [plain(part, picture) for part in value]
+    return value.to_json() if hasattr(value, "to_json") else plain_fields(vars(value), picture)
+
+
+def plain_fields(values: Mapping[Any, Any], picture: Callable[[Image], Json] = picture_json) -> Json:
+    """The same of every value in a mapping."""
+    return {name: plain(value, picture) for name, value in values.items()}
+
+
+def alone(part: object, encode: Callable[[Any], Json] = plain) -> Json:
+    """What `encode` makes of a dataclass; where it fails, its words and numbers and the reason: only it is missing."""
     try:
-        return encode()
+        return encode(part)
     except Exception as error:
+        known = {name: value if isinstance(value, str | int | float) else None for name, value in vars(part).items()}
         return known | {"failure": f"{type(error).__name__}: {error}"}
+
+
+def check_either(where: str, what: str, content: object, failure: str | None) -> None:
+    """Raises `OptionError` unless a part of a report has either its content, not empty, or a failure."""
+    if (content is None) == (failure is None):
+        given = "neither" if content is None else "both"
+        raise OptionError(f"{where}: give either {what} or a failure; {given} given.")
+    if isinstance(content, Tensor) and content.numel() == 0:
+        raise OptionError(f"{where}: {what} is empty, shape {tuple(content.shape)}. Give a failure instead.")

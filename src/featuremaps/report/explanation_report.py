@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from types import MappingProxyType
 
@@ -140,7 +139,6 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
         settings={"seed": options.seed, "precision": options.precision},
         device=str(device_of(studied.model)),
         command=command,
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 

@@ -1,7 +1,6 @@
 """The section that shows, for each picture, its top classes and its maps as a matrix of methods and layers."""
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.report.data import section
-from featuremaps.report.encode import alone, picture_json, quantise
+from featuremaps.report.encode import Json, alone, check_either, plain, plain_fields
 from featuremaps.report.palettes import check_colormap, is_diverging
 
 SCALES = ("max", "minmax", "signed")
@@ -25,15 +24,10 @@ class ClassScore:
     index: int
     probability: float
 
-    def to_json(self) -> dict[str, object]:
-        """The fields under their own names; a probability that is not finite becomes null."""
-        probability = self.probability if math.isfinite(self.probability) else None
-        return {"label": self.label, "index": self.index, "probability": probability}
-
 
 @dataclass(frozen=True, eq=False)
 class HeatmapData:
-    """One method's map at one layer for one target: raw signed `values` (height, width), or a `failure`.
+    """One method's raw signed `map` at one layer for one target, or a `failure`.
 
     `warnings` say why the map should not be trusted. Raises `OptionError` unless exactly one of the two is given.
     """
@@ -41,28 +35,13 @@ class HeatmapData:
     method: str
     layer: str
     target: str
-    values: Float[Tensor, "height width"] | None = None
+    map: Float[Tensor, "height width"] | None = None
     warnings: tuple[str, ...] = ()
     failure: str | None = None
 
     def __post_init__(self) -> None:
         where = f"HeatmapData({self.method!r}, {self.layer!r}, {self.target!r})"
-        if (self.values is None) == (self.failure is None):
-            given = "neither" if self.values is None else "both"
-            raise OptionError(f"{where}: give either values or a failure; {given} given.")
-        if self.values is not None and self.values.numel() == 0:
-            raise OptionError(f"{where}: the map is empty, shape {tuple(self.values.shape)}. Give a failure instead.")
-
-    def to_json(self) -> dict[str, object]:
-        """The names, and either the quantised map or the failure."""
-        return {
-            "method": self.method,
-            "layer": self.layer,
-            "target": self.target,
-            "map": None if self.values is None else quantise(self.values).to_json(),
-            "warnings": list(self.warnings),
-            "failure": self.failure,
-        }
+        check_either(where, "a map", self.map, self.failure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +60,10 @@ class ExplainedPicture:
     top: tuple[ClassScore, ...] = ()
     maps: tuple[HeatmapData, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
-        """The pictures as data URIs, the answer, and the maps in the order given."""
-        shown = self.original is not None and self.placement is not None
-        return {
-            "name": self.name,
-            "seen": picture_json(self.seen),
-            "original": picture_json(self.original) if shown and self.original else None,
-            "placement": list(self.placement) if shown and self.placement else None,
-            "label": self.label,
-            "top": [score.to_json() for score in self.top],
-            "maps": [heatmap.to_json() for heatmap in self.maps],
-        }
+    def to_json(self) -> Json:
+        """The fields; the original only with its placement."""
+        placed = self.original is not None and self.placement is not None
+        return plain_fields(vars(self if placed else replace(self, original=None, placement=None)))
 
 
 @dataclass(frozen=True)
@@ -133,9 +104,6 @@ class Explanations:
         """The one that its display starts with."""
         return (self.display.colormap,)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The pictures, and how their maps look at first. A picture that cannot be encoded fails alone."""
-        return {
-            "pictures": [alone({"name": picture.name}, picture.to_json) for picture in self.pictures],
-            "display": dict(vars(self.display)),
-        }
+        return {"pictures": list(map(alone, self.pictures)), "display": plain(self.display)}

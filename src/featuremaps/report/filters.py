@@ -1,8 +1,6 @@
 """The section that shows the filters of a layer: what each looks for, which frequencies pass it, how strong it is."""
 
-from base64 import b64encode
 from dataclasses import dataclass
-from io import BytesIO
 from typing import ClassVar
 
 import torch
@@ -10,10 +8,10 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError
 from featuremaps.report.data import section
+from featuremaps.report.encode import Json, check_either, plain, png_uri
 from featuremaps.report.palettes import check_colormap
-from featuremaps.report.sprites import rounded, sprite
+from featuremaps.report.sprites import sprite
 
 MOST_CELLS = 64
 """The longest side of a frequency response, in cells."""
@@ -38,9 +36,7 @@ class FilterTile:
     failure: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.picture is None) == (self.failure is None):
-            given = "neither" if self.picture is None else "both"
-            raise OptionError(f"FilterTile({self.number}): give either a picture or a failure; {given} given.")
+        check_either(f"FilterTile({self.number})", "a picture", self.picture, self.failure)
 
 
 @section
@@ -69,14 +65,13 @@ class FiltersSection:
         """The one of the frequency responses."""
         return (self.colormap,)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """All pictures on one sheet, all responses in one sprite. A filter that cannot be encoded fails alone."""
         drawn = {tile.number: _drawn(tile) for tile in self.tiles}
         pictures = {number: image for number, image in drawn.items() if isinstance(image, Image.Image)}
         boxes, sheet = _sheet(pictures)
-        responses = {tile.number: tile.response for tile in self.tiles if tile.response is not None}
-        stack = _stack(list(responses.values()))
-        places = {number: place for place, number in enumerate(responses)} if stack is not None else {}
+        responses = {tile.number: tile.response.detach().cpu() for tile in self.tiles if tile.response is not None}
+        places = {number: place for place, number in enumerate(responses)}
         return {
             "layer": self.layer,
             "shape": self.shape,
@@ -84,16 +79,16 @@ class FiltersSection:
             "shown_of": self.shown_of,
             "colormap": self.colormap,
             "sheet": sheet,
-            "responses": None if stack is None else sprite(stack, MOST_CELLS).to_json(),
+            "responses": sprite(torch.stack([*responses.values()]), MOST_CELLS) if responses else None,
             "tiles": [
                 {
                     "number": tile.number,
-                    "norm": rounded(tile.norm),
+                    "norm": plain(tile.norm),
                     "box": boxes.get(tile.number),
                     "response": places.get(tile.number),
                     "dead": tile.dead,
                     "twin": tile.twin,
-                    "likeness": rounded(tile.likeness),
+                    "likeness": plain(tile.likeness),
                     "failure": None if tile.number in pictures else drawn[tile.number],
                 }
                 for tile in self.tiles
@@ -125,11 +120,4 @@ def _sheet(pictures: dict[int, Image.Image]) -> tuple[dict[int, list[int]], str 
         left, top = place % columns * width, place // columns * height
         sheet.paste(image, (left, top))
         boxes[number] = [left, top, image.width, image.height]
-    file = BytesIO()
-    sheet.save(file, "png", optimize=True)
-    return boxes, f"data:image/png;base64,{b64encode(file.getvalue()).decode('ascii')}"
-
-
-def _stack(responses: list[Tensor]) -> Tensor | None:
-    """The responses as one tensor; None where there are none."""
-    return torch.stack([response.detach().cpu().double() for response in responses]) if responses else None
+    return boxes, png_uri(sheet)

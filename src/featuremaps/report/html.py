@@ -9,10 +9,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from featuremaps.errors import OptionError
 from featuremaps.report.data import ReportData, Section
-from featuremaps.survey.charts.library import library, page_files
+from featuremaps.survey.charts.library import library, page_files, script_json
 
 PREFIX = "featuremaps/"
 """How the viewer's modules name each other: `import { h } from "featuremaps/dom.js"`."""
@@ -37,16 +38,6 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
     return found
 
 
-def payload(report: ReportData) -> str:
-    """The report's data as JSON that is safe inside a `<script>` element, whatever the names in it contain."""
-    return _json(report.to_json())
-
-
-def _json(content: object) -> str:
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def render(report: ReportData) -> str:
     """The report as one HTML page without a single reference to anything outside it."""
     modules = [own_module(section) for section in report.sections]
@@ -65,7 +56,7 @@ def own_module(section: Section) -> tuple[str, str] | None:
 def page_parts(
     template_name: str,
     title: str,
-    content: Mapping[str, object],
+    content: Mapping[str, Any],
     findings: Sequence[str] = (),
     modules: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
@@ -84,16 +75,11 @@ def page_parts(
         # The three are ours or escaped above: the style sheets, the import map (base64), the payload.
         styles=Markup("\n".join(text for name, text in sources.items() if name.endswith(".css"))),
         import_map=Markup(_import_map(sources)),
-        payload=Markup(_json(content)),
-        charts_library=library() if any("charts" in section for section in _sections(content)) else "",
+        payload=Markup(script_json(content)),
+        charts_library=library() if any("charts" in section for section in content.get("sections", ())) else "",
     )
     # A file name may hold bytes that are not text; Python carries them as lone surrogates, which UTF-8 lacks.
     return page.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def _sections(content: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
-    found = content.get("sections", ())
-    return found if isinstance(found, Sequence) else ()
 
 
 def _import_map(sources: dict[str, str]) -> str:

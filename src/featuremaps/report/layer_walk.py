@@ -1,18 +1,16 @@
 """The section that walks through the layers: a row for each, and a curve of how sparse the maps become with depth."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from PIL.Image import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError
-from featuremaps.report.data import section
-from featuremaps.report.encode import alone, picture_json
+from featuremaps.report.data import LayeredPicture, section
+from featuremaps.report.encode import Json, alone, check_either, plain, plain_fields
 from featuremaps.report.palettes import check_colormap
-from featuremaps.report.sprites import rounded, sprite
+from featuremaps.report.sprites import sprite
 
 CELLS = 32
 """The longest side of a thumbnail, in cells."""
@@ -24,7 +22,7 @@ class TopMap:
 
     channel: int
     value: float
-    values: Float[Tensor, "height width"]
+    map: Float[Tensor, "height width"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,40 +44,11 @@ class WalkedLayer:
     failure: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.shape is None) == (self.failure is None):
-            given = "neither" if self.shape is None else "both"
-            raise OptionError(f"WalkedLayer({self.layer!r}): give either a shape or a failure; {given} given.")
+        check_either(f"WalkedLayer({self.layer!r})", "a shape", self.shape, self.failure)
 
-    def to_json(self) -> dict[str, object]:
-        """The numbers, and the strongest maps as one sprite."""
-        maps = torch.stack([best.values.detach().cpu().double() for best in self.top]) if self.top else None
-        return {
-            "layer": self.layer,
-            "type": self.type,
-            "shape": None if self.shape is None else list(self.shape),
-            "field": self.receptive_field,
-            "zeros": rounded(self.zeros),
-            "silent": rounded(self.silent),
-            "mean": rounded(self.mean),
-            "channels": [best.channel for best in self.top],
-            "values": [rounded(best.value) for best in self.top],
-            "sprite": None if maps is None else sprite(maps, CELLS).to_json(),
-            "failure": self.failure,
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class WalkedPicture:
-    """One picture: what the model saw of it, and its layers in the order in which they run."""
-
-    name: str
-    seen: Image
-    layers: tuple[WalkedLayer, ...] = ()
-
-    def to_json(self) -> dict[str, object]:
-        """The picture as a data URI and every layer; a layer that cannot be encoded fails alone."""
-        layers = [_layer_json(layer) for layer in self.layers]
-        return {"name": self.name, "seen": picture_json(self.seen), "layers": layers}
+    def to_json(self) -> Json:
+        """The numbers, and the strongest maps as one sprite; where that cannot be made, this layer fails alone."""
+        return alone(self, _layer_json)
 
 
 @section
@@ -92,7 +61,7 @@ class LayerWalkSection:
 
     kind: ClassVar[str] = "layer_walk"
 
-    pictures: tuple[WalkedPicture, ...]
+    pictures: tuple[LayeredPicture[WalkedLayer], ...]
     title: str = "From pixels to concepts, layer by layer"
     ranked_by: str = "mean"
     colormap: str = "inferno"
@@ -105,14 +74,18 @@ class LayerWalkSection:
         """The one of its thumbnails."""
         return (self.colormap,)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The pictures in the order given. A picture that cannot be encoded fails alone."""
-        pictures = [alone({"name": picture.name}, picture.to_json) for picture in self.pictures]
+        pictures = list(map(alone, self.pictures))
         return {"pictures": pictures, "ranked_by": self.ranked_by, "colormap": self.colormap}
 
 
-def _layer_json(layer: WalkedLayer) -> dict[str, object]:
-    try:
-        return layer.to_json()
-    except Exception as error:
-        return replace(layer, shape=None, top=(), failure=f"{type(error).__name__}: {error}").to_json()
+def _layer_json(layer: WalkedLayer) -> Json:
+    numbers = {name: value for name, value in vars(layer).items() if name not in ("top", "receptive_field")}
+    maps = [best.map.detach().cpu().double() for best in layer.top]
+    return plain_fields(numbers) | {
+        "field": layer.receptive_field,
+        "channels": [best.channel for best in layer.top],
+        "values": plain([best.value for best in layer.top]),
+        "sprite": sprite(torch.stack(maps), CELLS) if maps else None,
+    }

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from featuremaps.report.data import section
-from featuremaps.report.encode import picture_json
-from featuremaps.report.sprites import rounded
-from featuremaps.report.survey_pictures import LONGEST, QUALITY
+from featuremaps.report.encode import Json, plain_fields
+from featuremaps.report.survey_pictures import small_picture
 from featuremaps.survey.analysis.confusion import Confusion
 from featuremaps.survey.analysis.mistakes import Mistake
+from featuremaps.survey.figures.confusion import most_confused
 
 MOST_CLASSES = 12
 
@@ -30,11 +30,10 @@ class MistakesSection:
     words: tuple[str, ...] = ()
     title: str = "What the model itself confuses"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """Counts of the classes most often confused, and the mistakes with their pictures."""
-        kept = most_confused(self.confusion.counts, MOST_CLASSES)
+        kept = most_confused(self.confusion.counts, MOST_CLASSES).tolist()
         return {
             "caption": self.caption,
             "words": list(self.words),
@@ -43,25 +42,12 @@ class MistakesSection:
             "counts": self.confusion.counts[np.ix_(kept, kept)].tolist(),
             "totals": self.confusion.counts[kept].sum(1).tolist(),
             "total": self.total,
-            "mistakes": [_mistake_json(one, image) for one, image in self.shown],
+            "mistakes": [_mistake_json(mistake, image) for mistake, image in self.shown],
         }
 
 
-def most_confused(counts: np.ndarray, most: int) -> list[int]:
-    """The classes that take part in the most mistakes, at most `most`, in order of class."""
-    if len(counts) <= most:
-        return list(range(len(counts)))
-    wrong = counts * ~np.eye(len(counts), dtype=bool)
-    return sorted(np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")[:most].tolist())
-
-
-def _mistake_json(one: Mistake, image: Image.Image) -> dict[str, object]:
-    return {
-        "name": one.name,
-        "truth": one.truth,
-        "predicted": one.predicted,
-        "probability": rounded(one.probability),
-        "louder": one.louder,
-        "loudness": [{"label": label, "value": rounded(value)} for label, value in one.loudness.items()],
-        "picture": picture_json(image, LONGEST, QUALITY),
-    }
+def _mistake_json(mistake: Mistake, image: Image.Image) -> Json:
+    loudness = [{"label": label, "value": value} for label, value in mistake.loudness.items()]
+    return plain_fields(
+        vars(mistake) | {"louder": mistake.louder, "loudness": loudness, "picture": image}, small_picture
+    )

@@ -18,10 +18,10 @@ from featuremaps.maps.read import read_maps
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projection
-from featuremaps.report.channels import BrowsedLayer, BrowsedPicture, ChannelsSection
-from featuremaps.report.data import Section, made
+from featuremaps.report.channels import BrowsedLayer, ChannelsSection
+from featuremaps.report.data import LayeredPicture, Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
-from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer, WalkedPicture
+from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer
 from featuremaps.report.patterns import Pattern, PatternsSection, Shown
 from featuremaps.runtime.studied_model import StudiedModel
 
@@ -54,19 +54,19 @@ def walk_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen])
     walked = []
     for seen in pictures:
         rows = walk_through(studied.model, known, [seen]).rows
-        walked.append(WalkedPicture(seen.picture.name, seen.image, tuple(_layer(row, known) for row in rows)))
+        walked.append(LayeredPicture(seen.picture.name, seen.image, tuple(_layer(row, known) for row in rows)))
     return LayerWalkSection(tuple(walked))
 
 
 def channels_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen]) -> ChannelsSection:
     """All channels of the last layer of each map size."""
     stages = list(known.stages)
-    found = read_maps(studied, pictures, stages)
-    layers: dict[str, FeatureMaps] = dict(found) if isinstance(found, LayerMaps) else {}
-    if isinstance(found, FeatureMaps):
-        layers = {stages[0]: found}
+    maps_of = read_maps(studied, pictures, stages)
+    layers: dict[str, FeatureMaps] = dict(maps_of) if isinstance(maps_of, LayerMaps) else {}
+    if isinstance(maps_of, FeatureMaps):
+        layers = {stages[0]: maps_of}
     browsed = [
-        BrowsedPicture(
+        LayeredPicture(
             seen.picture.name,
             seen.image,
             tuple(BrowsedLayer(name, maps.maps[i], known[name].type) for name, maps in layers.items()),
@@ -84,24 +84,23 @@ def patterns_section(
     remarks: Mapping[str, str] = MappingProxyType({}),
 ) -> PatternsSection:
     """Units with the pictures in which they are strongest, cut to what they see, and what was drawn of them."""
-    drawn = {one.name: one for one in drawings}
+    drawn = {drawing.name: drawing for drawing in drawings}
     patterns = []
     for row in project(studied, pictures, units, "gradient", MOST_REAL, 32).units:
         unit, drawing = row[0].unit, drawn.get(row[0].unit)
         real = [
-            Shown(one.seen.picture.name, one.seen.image, one.value, None if _sees_all(one) else one.patch)
-            for one in row
-            if one.value > 0
+            Shown(best.seen.picture.name, best.seen.image, best.value, None if _sees_all(best) else best.patch)
+            for best in row
+            if best.value > 0
         ]
         image, words, notes = (None, "", ()) if drawing is None else (drawing.over(), drawing.words, drawing.notes)
         patterns.append(Pattern(unit, real, image, words, notes, remarks.get(unit, "")))
     return PatternsSection(tuple(patterns), caption=_patterns_caption(len(pictures), bool(drawings)))
 
 
-def _sees_all(one: Projection) -> bool:
+def _sees_all(projection: Projection) -> bool:
     """Whether the unit's receptive field covers the whole input."""
-    height, width = one.seen.size
-    return (one.box.left, one.box.top, one.box.right, one.box.bottom) == (0, 0, width, height)
+    return projection.box == (0, 0, *reversed(projection.seen.size))
 
 
 def _patterns_caption(count: int, drawn: bool) -> str:
@@ -159,5 +158,5 @@ def _layer(row: WalkRow, known: Layers) -> WalkedLayer:
         row.zeros,
         row.silent,
         row.mean,
-        tuple(TopMap(int(one.unit.rpartition(":")[2]), one.value, one.map) for one in row.tops[0]),
+        tuple(TopMap(int(top.unit.rpartition(":")[2]), top.value, top.map) for top in row.tops[0]),
     )

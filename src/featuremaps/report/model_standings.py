@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from featuremaps.report.data import section
-from featuremaps.report.sprites import rounded
+from featuremaps.report.encode import Json, plain
 from featuremaps.survey.analysis.detector_evaluation import Detection
 from featuremaps.survey.analysis.model_comparison import ModelComparison, Standing
 
@@ -21,9 +21,8 @@ class StandingsSection:
     target: str = ""
     title: str = "Which model separates better"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """A row for each class and model, with one or two domains."""
         return {
             "caption": self.caption,
@@ -36,25 +35,22 @@ class StandingsSection:
         }
 
 
-def _row(standing: Standing) -> dict[str, object]:
-    tested = [standing.source] if standing.target is None else [standing.source, standing.target]
+def _row(standing: Standing) -> Json:
     return {
         "model": standing.model,
         "proven": standing.proven is not False,
         "channels": len(standing.detector.channels),
-        "shift": rounded(standing.shift),
-        "domains": [_measured(detection) for detection in tested],
+        "shift": plain(standing.shift),
+        "domains": [plain(_measured(detection)) for detection in standing.tests.values()],
     }
 
 
-def _measured(detection: Detection) -> dict[str, object]:
-    area, here = detection.area, detection.confusion
+def _measured(detection: Detection) -> Json:
     return {
-        "area": rounded(area.value),
-        "low": rounded(area.interval.low),
-        "high": rounded(area.interval.high),
-        "threshold": rounded(detection.threshold),
-        "best": rounded(detection.best.value),
-        "recall": rounded(here.recall.value),
-        "false_alarm_rate": rounded(here.false_alarm_rate.value),
+        "area": detection.area.value,
+        **detection.area.interval._asdict(),
+        "threshold": detection.threshold,
+        "best": detection.best.value,
+        "recall": detection.confusion.recall.value,
+        "false_alarm_rate": detection.confusion.false_alarm_rate.value,
     }

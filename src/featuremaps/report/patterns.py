@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from PIL.Image import Image
 
 from featuremaps.report.data import section
-from featuremaps.report.encode import alone, picture_json
-from featuremaps.report.sprites import rounded
+from featuremaps.report.encode import Json, alone, picture_json, plain
 
 LONGEST = 256
 """The longest side of a picture in the report, in pixels."""
@@ -19,18 +19,9 @@ class Shown:
     """A picture with its name and how strong the unit is in it; `part` is what the unit sees of it, where known."""
 
     name: str
-    image: Image
+    picture: Image
     value: float
     part: Image | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Both pictures as data URIs."""
-        return {
-            "name": self.name,
-            "value": rounded(self.value),
-            "picture": picture_json(self.image, LONGEST),
-            "part": None if self.part is None else picture_json(self.part, LONGEST),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +35,6 @@ class Pattern:
     notes: tuple[str, ...] = ()
     remark: str = ""
 
-    def to_json(self) -> dict[str, object]:
-        """All pictures as data URIs."""
-        return {
-            "unit": self.unit,
-            "real": [one.to_json() for one in self.real],
-            "drawing": None if self.drawing is None else picture_json(self.drawing, LONGEST),
-            "words": self.words,
-            "notes": list(self.notes),
-            "remark": self.remark,
-        }
-
 
 @section
 @dataclass(frozen=True, eq=False)
@@ -66,11 +46,8 @@ class PatternsSection:
     patterns: tuple[Pattern, ...]
     title: str = "What channels look for"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The units. One that cannot be encoded fails alone."""
-        return {
-            "caption": self.caption,
-            "patterns": [alone({"unit": pattern.unit}, pattern.to_json) for pattern in self.patterns],
-        }
+        encode = partial(plain, picture=partial(picture_json, longest=LONGEST))
+        return {"caption": self.caption, "patterns": [alone(pattern, encode) for pattern in self.patterns]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from featuremaps.report.data import section
-from featuremaps.report.encode import alone
+from featuremaps.report.encode import Json, alone
 from featuremaps.report.survey_pictures import SurveyPicture
 
 
@@ -18,11 +18,6 @@ class ChannelOfClass:
     pictures: Sequence[SurveyPicture]
     proven: bool = True
 
-    def to_json(self) -> dict[str, object]:
-        """All pictures as data URIs."""
-        pictures = [picture.to_json() for picture in self.pictures]
-        return {"unit": self.unit, "words": self.words, "proven": self.proven, "pictures": pictures}
-
 
 @dataclass(frozen=True, eq=False)
 class ClassChannels:
@@ -32,11 +27,6 @@ class ClassChannels:
     words: str
     channels: Sequence[ChannelOfClass]
     article: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """Its channels with their pictures."""
-        channels = [channel.to_json() for channel in self.channels]
-        return {"label": self.label, "words": self.words, "article": self.article, "channels": channels}
 
 
 @section
@@ -49,8 +39,7 @@ class SpecialistsSection:
     classes: tuple[ClassChannels, ...]
     title: str = "Which channels each class uses"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The classes. One whose pictures cannot be encoded fails alone."""
-        return {"caption": self.caption, "classes": [alone({"label": one.label}, one.to_json) for one in self.classes]}
+        return {"caption": self.caption, "classes": list(map(alone, self.classes))}

@@ -1,39 +1,19 @@
 """The maps of one layer as one grey-level PNG, averaged down to a few cells, so that all channels of a model fit."""
 
-import math
-from base64 import b64encode
-from dataclasses import dataclass
-from io import BytesIO
-
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from featuremaps.report.encode import Json, png_uri, rounded
 
-@dataclass(frozen=True)
-class Sprite:
-    """`count` maps of one size below each other: `value = (grey - zero) * scales[i]`, so zero stays exactly zero.
 
-    `missing` is the grey that stands for a cell with a value that is not finite; None where all are finite.
-    `png` is a `data:` URI.
+def sprite(maps: Float[Tensor, "channel height width"], cells: int = 32) -> Json:
+    """Maps of one size below each other in a PNG: `value = (grey - zero) * scales[i]`, so zero stays exactly zero.
+
+    None has more than `cells` a side; each has its own scale: an error of half a step, its peak / 254. `missing` is the
+    grey that stands for a cell with a value that is not finite; None where all are finite.
     """
-
-    count: int
-    height: int
-    width: int
-    zero: int
-    missing: int | None
-    scales: tuple[float, ...]
-    png: str
-
-    def to_json(self) -> dict[str, object]:
-        """The fields under their own names."""
-        return {**vars(self), "scales": list(self.scales)}
-
-
-def sprite(maps: Float[Tensor, "channel height width"], cells: int = 32) -> Sprite:
-    """All maps at no more than `cells` a side, each with its own scale: an error of half a step, its peak / 254."""
     small = averaged(maps.detach().cpu().double(), *reduced(maps.shape[1], maps.shape[2], cells))
     finite = small.isfinite()
     known = small.where(finite, torch.zeros(()))
@@ -41,14 +21,19 @@ def sprite(maps: Float[Tensor, "channel height width"], cells: int = 32) -> Spri
     zero, limit = (128, 127) if signed else (0, 255)
     peaks = known.abs().amax((1, 2))
     # Six digits are plenty for 255 steps, and a third of the text.
-    scales = tuple(rounded(peak / limit) or 1.0 for peak in peaks.tolist())
+    scales = [rounded(peak / limit) or 1.0 for peak in peaks.tolist()]
     steps = (known / torch.tensor(scales, dtype=torch.float64)[:, None, None]).round().clamp(-limit, limit) + zero
     greys = steps.where(finite, torch.zeros(())).to(torch.uint8)
     count, height, width = greys.shape
-    file = BytesIO()
-    Image.fromarray(greys.reshape(count * height, width).numpy()).save(file, "png", optimize=True)
-    uri = f"data:image/png;base64,{b64encode(file.getvalue()).decode('ascii')}"
-    return Sprite(count, height, width, zero, None if bool(finite.all()) else 0, scales, uri)
+    return {
+        "count": count,
+        "height": height,
+        "width": width,
+        "zero": zero,
+        "missing": None if bool(finite.all()) else 0,
+        "scales": scales,
+        "png": png_uri(Image.fromarray(greys.reshape(count * height, width).numpy())),
+    }
 
 
 def reduced(height: int, width: int, cells: int) -> tuple[int, int]:
@@ -77,8 +62,3 @@ def _overlaps(length: int, parts: int) -> Float[Tensor, "parts length"]:
     low = torch.maximum(edges[:-1, None], cells)
     high = torch.minimum(edges[1:, None], cells + 1)
     return (high - low).clamp_min(0) * parts / length
-
-
-def rounded(value: float | None) -> float | None:
-    """A number with six significant digits, as it travels in a report; None where it is not finite."""
-    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None

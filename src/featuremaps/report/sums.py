@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from featuremaps.report.data import section
+from featuremaps.report.encode import Json
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.charts.sums import shown_rows
 from featuremaps.survey.charts.theme import shared
@@ -24,9 +25,8 @@ class SumsSection:
     words: tuple[str, ...]
     title: str = "Are a class's channels its own?"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """A chart by picture and one of distributions for each group, and the data that the former share."""
         charts, datasets = shared(self.sums.charts(self.names, len(self.sums)))
         labelled = int((self.sums.labels >= 0).sum())
@@ -35,13 +35,8 @@ class SumsSection:
             "left_out": labelled - len(shown_rows(self.sums.labels)),
             "charts": charts,
             "datasets": datasets,
-            "groups": [self._group(g) for g in range(len(self.sums))],
-        }
-
-    def _group(self, g: int) -> dict[str, object]:
-        return {
-            "name": self.sums.groups[g],
-            "channels": list(self.sums.channels[g]),
-            "layer": self.sums.layer,
-            "words": self.words[g],
+            "groups": [
+                {"name": name, "channels": channels, "layer": self.sums.layer, "words": words}
+                for name, channels, words in zip(self.sums.groups, self.sums.channels, self.words, strict=True)
+            ],
         }

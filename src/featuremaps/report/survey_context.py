@@ -1,7 +1,7 @@
 """What the sections of a survey all need of it, looked up once: a layer, its separation, the channels of each class."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from featuremaps.survey.analysis.top_pictures import Which
 from featuremaps.survey.measures.auc import Separating
 from featuremaps.survey.survey import Survey
 
+MOST_CLASSES = 6
 MOST_CHANNELS = 25
 MOST_SUMMED = 100
 SIGNIFICANCE = 0.05
@@ -23,17 +24,13 @@ SIGNIFICANCE = 0.05
 class AskedSurvey:
     """A survey that a report asks its questions of.
 
-    `targets` are surveys of the same model in other domains; `name` is what this one is called beside them. `given`
-    are channels to use for a class instead of those that separate it best here.
+    `targets` are surveys of the same model in other domains; `name` is what this one is called beside them.
     """
 
     survey: Survey
     layer: str
-    targets: Mapping[str, Survey] = field(default_factory=dict)
-    name: str = "here"
-    most_classes: int = 6
-    given: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    names: Mapping[str, str] | None = None
+    targets: Mapping[str, Survey]
+    name: str
 
     @cached_property
     def separation(self) -> Separation:
@@ -51,17 +48,14 @@ class AskedSurvey:
         """The classes shown: those with pictures, of many those that some channel separates best, in their order."""
         _, classes = labels_of(self.survey)
         present = np.array([classes.index(label) for label in self.present])
-        if len(present) > self.most_classes:
+        if len(present) > MOST_CLASSES:
             best = self.separation.areas[present].max(1)
-            present = np.sort(present[np.argsort(-best, kind="stable")[: self.most_classes]])
+            present = np.sort(present[np.argsort(-best, kind="stable")[:MOST_CLASSES]])
         return tuple(classes[number] for number in present.tolist())
 
     def proven(self, label: str) -> tuple[int, ...]:
-        """The channels that separate a class beyond chance, best first, or those that were given."""
-        if label in self.given:
-            return tuple(self.given[label])
-        best = self.separation.best(label, MOST_CHANNELS)
-        return tuple(one.channel for one in best if is_proven(one))
+        """The channels that separate a class beyond chance, best first."""
+        return tuple(best.channel for best in self.separation.best(label, MOST_CHANNELS) if is_proven(best))
 
     def channels(self, label: str) -> tuple[int, ...]:
         """The same, or the best channel alone where none is beyond chance."""
@@ -96,9 +90,9 @@ class AskedSurvey:
     ) -> tuple[SurveyPicture, ...]:
         """Pictures of a unit, with its map over each where the model is there."""
         maps = self.survey.studied is not None
-        return tuple(pictured(one) for one in self.survey.top_pictures(unit, n, which, label=label, maps=maps))
+        return tuple(map(pictured, self.survey.top_pictures(unit, n, which, label=label, maps=maps)))
 
 
-def is_proven(one: Separating) -> bool:
+def is_proven(channel: Separating) -> bool:
     """Whether a channel is stronger for its class beyond chance, with all channels counted."""
-    return one.area > 0.5 and one.p_value <= SIGNIFICANCE
+    return channel.area > 0.5 and channel.p_value <= SIGNIFICANCE

@@ -1,16 +1,14 @@
 """A picture of a survey as a report shows it: what a unit sees of it, the whole picture, and where the unit fires."""
 
-from base64 import b64encode
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.report.encode import picture_json
-from featuremaps.report.sprites import rounded
+from featuremaps.report.encode import Json, picture_json, plain_fields, png_uri
 from featuremaps.survey.analysis.top_pictures import TopPicture
 
 LONGEST = 160
@@ -19,46 +17,40 @@ LONGEST = 160
 QUALITY = 82
 """There are hundreds of them, looked at side by side and small."""
 
+small_picture = partial(picture_json, longest=LONGEST, quality=QUALITY)
+
 
 @dataclass(frozen=True, eq=False)
 class SurveyPicture:
     """One picture with how strong a unit is in it.
 
-    `part` is what the unit sees, where that is less than all; `box` frames it in `image`, in shares of its width and
-    height (left, top, right, bottom). `map` is the unit's map over `image`.
+    `part` is what the unit sees, where that is less than all; `box` frames it in `picture`, in shares of its width and
+    height (left, top, right, bottom). `map` is the unit's map over `picture`.
     """
 
     name: str
-    image: Image.Image
+    picture: Image.Image
     value: float | None = None
     label: str = ""
     part: Image.Image | None = None
     box: tuple[float, float, float, float] | None = None
     map: Float[Tensor, "height width"] | None = None
 
-    def to_json(self) -> dict[str, object]:
-        """Pictures and the map as data URIs."""
-        return {
-            "name": self.name,
-            "label": self.label,
-            "value": rounded(self.value),
-            "picture": picture_json(self.image, LONGEST, QUALITY),
-            "part": None if self.part is None else picture_json(self.part, LONGEST, QUALITY),
-            "box": None if self.box is None else [round(side, 4) for side in self.box],
-            "map": None if self.map is None else mask_uri(self.map),
-        }
+    def to_json(self) -> Json:
+        """The fields, the map as the opacity of a picture."""
+        known = vars(self) | {"map": None if self.map is None else mask_uri(self.map)}
+        return plain_fields(known, small_picture)
 
 
-def pictured(one: TopPicture) -> SurveyPicture:
+def pictured(top: TopPicture) -> SurveyPicture:
     """A picture of a unit: over what the model saw where the unit's map is known, else the original with a frame."""
-    part = None if one.whole else one.crop
-    if one.map is not None and one.seen is not None:
-        return SurveyPicture(one.name, one.seen.image, one.value, one.label, part, None, one.map)
-    box = None
-    if not one.whole and one.box is not None:
-        width, height = one.image.size
-        box = (one.box[0] / width, one.box[1] / height, one.box[2] / width, one.box[3] / height)
-    return SurveyPicture(one.name, one.image, one.value, one.label, part, box)
+    frame = top.frame
+    part = None if frame is None else top.crop
+    if top.map is not None and top.seen is not None:
+        return SurveyPicture(top.name, top.seen.image, top.value, top.label, part, None, top.map)
+    width, height = top.image.size
+    box = frame and (frame.left / width, frame.top / height, frame.right / width, frame.bottom / height)
+    return SurveyPicture(top.name, top.image, top.value, top.label, part, box)
 
 
 def mask_uri(map: Float[Tensor, "height width"]) -> str:
@@ -67,7 +59,4 @@ def mask_uri(map: Float[Tensor, "height width"]) -> str:
     peak = float(known.max())
     shares = (known / peak * 255).round() if peak > 0 else known
     opacity = Image.fromarray(shares.to(torch.uint8).numpy())
-    picture = Image.merge("LA", (Image.new("L", opacity.size, 255), opacity))
-    file = BytesIO()
-    picture.save(file, "png", optimize=True)
-    return f"data:image/png;base64,{b64encode(file.getvalue()).decode('ascii')}"
+    return png_uri(Image.merge("LA", (Image.new("L", opacity.size, 255), opacity)))

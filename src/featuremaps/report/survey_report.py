@@ -2,10 +2,10 @@
 
 import platform
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from featuremaps.report.data import Provenance, Rejection, ReportData
 from featuremaps.report.html import write
@@ -13,20 +13,9 @@ from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.survey import Survey
 
 
-def write_survey_report(
-    survey: Survey,
-    path: str | Path = "report.html",
-    *,
-    carry_to: Mapping[str, Survey] = MappingProxyType({}),
-    layer: str | None = None,
-    title: str = "",
-    command: str = "",
-) -> Path:
-    """Write one HTML file that asks the five questions of a layer (the deepest if none is named); return its path.
-
-    `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
-    """
-    return write(survey_report(survey, carry_to, layer=layer, title=title, command=command), path)
+def write_survey_report(survey: Survey, path: str | Path = "report.html", **options: Any) -> Path:
+    """Write one HTML file that asks the five questions of a layer, and return its path; options as `survey_report`."""
+    return write(survey_report(survey, **options), path)
 
 
 def survey_report(
@@ -37,7 +26,10 @@ def survey_report(
     title: str = "",
     command: str = "",
 ) -> ReportData:
-    """The same as data."""
+    """The five questions asked of a layer, the deepest if none is named.
+
+    `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
+    """
     manifest, pictures = survey.manifest, survey.pictures
     return ReportData(
         title=title or f"What {manifest.model} does over {len(pictures):,} pictures",
@@ -49,7 +41,6 @@ def survey_report(
             versions={"python": platform.python_version(), "featuremaps": version("featuremaps")},
             settings={"precision": manifest.precision},
             command=command,
-            created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         ),
         findings=_findings(survey, carry_to),
         sections=survey_sections(survey, carry_to, layer=layer),
@@ -61,7 +52,7 @@ def _findings(survey: Survey, carry_to: Mapping[str, Survey]) -> tuple[str, ...]
     """What was surveyed, and how often the model was right where that is known."""
     count = len(survey.pictures)
     classes = f" of {len(survey.classes)} classes" if survey.classes else ", without labels"
-    layers = ", ".join(f"{one.name} ({one.channels} channels)" for one in survey.layers.values())
+    layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in survey.layers.items())
     sentences = [f"{survey.manifest.model} was surveyed over {count:,} pictures{classes}: {layers}."]
     if survey.pictures.bad:
         sentences.append(f"{len(survey.pictures.bad)} more could not be read and do not count.")

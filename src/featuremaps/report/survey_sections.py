@@ -1,7 +1,7 @@
 """From a survey to sections of a report: the five questions in order, each with its picture first."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import isclose
 from types import MappingProxyType
 
@@ -34,29 +34,18 @@ def survey_sections(
     carry_to: Mapping[str, Survey] = MappingProxyType({}),
     *,
     layer: str | None = None,
-    channels: Mapping[str, Sequence[int]] = MappingProxyType({}),
-    names: Mapping[str, str] | None = None,
     name: str = "",
     of: str = "",
-    most_classes: int = 6,
 ) -> tuple[Section, ...]:
     """The five questions, asked of one layer of a survey: the deepest unless another is named.
 
-    `carry_to` are surveys of the same model in other domains, onto which detectors are carried over. `channels` are
-    used for a class instead of those that separate it best, `names` maps labels to the model's outputs. `name` is what
+    `carry_to` are surveys of the same model in other domains, onto which detectors are carried over. `name` is what
     this survey is called beside the others, `of` stands before each title. A part that cannot be made says why.
     """
     for named, target in carry_to.items():
         check_carried(survey.manifest, target.manifest, named)
-    asked = AskedSurvey(
-        survey,
-        survey.layer_of(layer or list(survey.layers)[-1]).name,
-        carry_to,
-        name or survey.path.name,
-        most_classes,
-        dict(channels),
-        names,
-    )
+    layer = survey.layer_of(layer or list(survey.layers)[-1]).name
+    asked = AskedSurvey(survey, layer, carry_to, name or survey.path.name)
     if not bool((survey.pictures.labels >= 0).any()):
         return (_made(STANDS_OUT, standing_out_section, asked),)
     makers: list[tuple[str, Callable[[AskedSurvey, str], Section]]] = [
@@ -71,9 +60,9 @@ def survey_sections(
 
 def standing_out_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
     """Without labels: the channels whose strongest picture stands out most, with their pictures."""
-    found = asked.survey.statistics(asked.layer)
-    spread = np.where(found["peak_std"] > 0, found["peak_std"], np.inf)
-    order = np.argsort(-(found["peak_max"] - found["peak_mean"]) / spread, kind="stable")[:STANDING_OUT]
+    known = asked.survey.statistics(asked.layer)
+    spread = np.where(known["peak_std"] > 0, known["peak_std"], np.inf)
+    order = np.argsort(-(known["peak_max"] - known["peak_mean"]) / spread, kind="stable")[:STANDING_OUT]
     units = []
     for channel in order.tolist():
         unit = f"{asked.layer}:{channel}"
@@ -82,8 +71,8 @@ def standing_out_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
             "From strongest to weakest": asked.pictures(unit, ROW, "spread"),
         }
         words = (
-            f"Active in {found['active'][channel]:.0%} of the pictures; the median of its highest values is "
-            f"{number(found['peak_q50'][channel])}, their maximum {number(found['peak_max'][channel])}."
+            f"Active in {known['active'][channel]:.0%} of the pictures; the median of its highest values is "
+            f"{number(known['peak_q50'][channel])}, their maximum {number(known['peak_max'][channel])}."
         )
         units.append(PicturedUnit(unit, "", words, rows))
     caption = (
@@ -97,7 +86,7 @@ def _made(title: str, make: Callable[[AskedSurvey, str], Section], asked: AskedS
     return made(title, lambda: make(asked, title))
 
 
-def specialists_section(asked: AskedSurvey, title: str = SpecialistsSection.title) -> SpecialistsSection:
+def specialists_section(asked: AskedSurvey, title: str) -> SpecialistsSection:
     """For each class its best channels with their strongest pictures of any class, and the article's own list."""
     article = asked.survey.specialists(asked.layer)
     classes = tuple(_class_channels(asked, label, article) for label in asked.labels)
@@ -113,34 +102,30 @@ def specialists_section(asked: AskedSurvey, title: str = SpecialistsSection.titl
 
 
 def _class_channels(asked: AskedSurvey, label: str, article: Specialists) -> ClassChannels:
-    best = asked.separation.best(label, CHANNELS)
-    proven = sum(map(is_proven, asked.separation.best(label, asked.survey.layers[asked.layer].channels)))
     of = asked.survey.layers[asked.layer].channels
-    own = article[label]
-    frequent = ", ".join(f"{c} (in {n} of {own.pictures})" for c, n in zip(own.channels[:5], own.counts, strict=False))
-    words = (
-        f"{proven} of {of} channels separate its {own.pictures} pictures from all others beyond chance."
-        if proven
-        else f"No channel of {of} separates its {own.pictures} pictures from all others beyond chance."
-    )
-    listed = (
-        f"Most often among a picture's {article.per_image} strongest and on no other class's list: {frequent}."
-        if frequent
-        else f"All {len(own.shared)} channels most often among a picture's {article.per_image} strongest are on "
-        "another class's list too."
-    )
-    return ClassChannels(label, words, [_channel(asked, label, one) for one in best], listed)
+    best = asked.separation.best(label, of)
+    proven = sum(map(is_proven, best))
+    listed, count = article[label], article[label].pictures
+    frequent = ", ".join(f"{c} (in {n} of {count})" for c, n in zip(listed.channels[:5], listed.counts, strict=False))
+    subject = f"{proven} of {of} channels separate" if proven else f"No channel of {of} separates"
+    words = f"{subject} its {count} pictures from all others beyond chance."
+    strongest = f"ost often among a picture's {article.per_image} strongest"
+    if frequent:
+        most_frequent = f"M{strongest} and on no other class's list: {frequent}."
+    else:
+        most_frequent = f"All {len(listed.shared)} channels m{strongest} are on another class's list too."
+    return ClassChannels(label, words, [_channel(asked, label, channel) for channel in best[:CHANNELS]], most_frequent)
 
 
-def _channel(asked: AskedSurvey, label: str, one: Separating) -> ChannelOfClass:
-    pictures = asked.pictures(one.unit, PICTURES)
-    own = sum(picture.label == label for picture in pictures)
-    words = f"area {one.area:.3f} ({one.interval.low:.3f} to {one.interval.high:.3f})"
-    words += "" if is_proven(one) else ", not beyond chance"
-    return ChannelOfClass(one.unit, f"{words}; {own} of these {len(pictures)} are {label}", pictures, is_proven(one))
+def _channel(asked: AskedSurvey, label: str, channel: Separating) -> ChannelOfClass:
+    pictures, proven = asked.pictures(channel.unit, PICTURES), is_proven(channel)
+    of_class = sum(picture.label == label for picture in pictures)
+    words = f"area {channel.area:.3f} ({channel.interval.low:.3f} to {channel.interval.high:.3f})"
+    words += "" if proven else ", not beyond chance"
+    return ChannelOfClass(channel.unit, f"{words}; {of_class} of these {len(pictures)} are {label}", pictures, proven)
 
 
-def unit_pictures_section(asked: AskedSurvey, title: str = UnitPicturesSection.title) -> UnitPicturesSection:
+def unit_pictures_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
     """Of each class's best channel the strongest pictures, and within the class from strongest to weakest."""
     units = tuple(_pictured_unit(asked, label) for label in asked.labels[:UNITS])
     caption = (
@@ -159,16 +144,15 @@ def _pictured_unit(asked: AskedSurvey, label: str) -> PicturedUnit:
         f"{label}, from strongest to weakest": asked.pictures(unit, ROW, "spread", label),
     }
     single = asked.survey.detector(label, [channel], rule="single", layer=asked.layer, by="max")
-    found = single.test(asked.survey)
-    here = found.confusion
+    here = single.test(asked.survey).confusion
     words = (
-        f"From {number(found.threshold)} on, its highest value finds {here.recall} of the pictures of {label}, and "
-        f"{here.false_alarm_rate} of the others reach as much. The threshold is the best one for these pictures."
+        f"From {number(float(single.threshold))} on, its highest value finds {here.recall} of the pictures of {label}, "
+        f"and {here.false_alarm_rate} of the others reach as much. The threshold is the best one for these pictures."
     )
     return PicturedUnit(unit, label, words, rows)
 
 
-def sums_section(asked: AskedSurvey, title: str = SumsSection.title) -> SumsSection:
+def sums_section(asked: AskedSurvey, title: str) -> SumsSection:
     """Every picture's summed activation of each class's channels."""
     caption = (
         "A dot is a picture: left to right the pictures in order of their class, upwards the sum of the channels' mean "
@@ -177,30 +161,28 @@ def sums_section(asked: AskedSurvey, title: str = SumsSection.title) -> SumsSect
         "name, or walk through them with the arrow keys."
         f"{asked.of_classes(len(asked.labels))}"
     )
-    found = asked.sums
-    words = tuple(sum_words(found, g, bool(asked.proven(label))) for g, label in enumerate(asked.labels))
-    return SumsSection(found, asked.survey.pictures.names, words, title, caption)
+    words = tuple(_sum_words(asked.sums, g, bool(asked.proven(label))) for g, label in enumerate(asked.labels))
+    return SumsSection(asked.sums, asked.survey.pictures.names, words, title, caption)
 
 
-def sum_words(found: Sums, g: int, proven: bool = True) -> str:
+def _sum_words(sums: Sums, g: int, proven: bool) -> str:
     """How well a group's sum tells its class from the rest, and which other class comes nearest."""
-    area, own = found.areas[g], found.own(g)
-    count = len(found.channels[g])
-    channels = f"{count} channel{'' if count == 1 else 's'}"
-    doubt = "" if proven else ", none of them beyond chance: the best one alone"
-    if area is None or own is None:
-        return f"{channels}{doubt}."
+    area, count = sums.areas[g], len(sums.channels[g])
+    text = f"{count} channel{'' if count == 1 else 's'}"
+    text += "" if proven else ", none of them beyond chance: the best one alone"
+    if area is None:
+        return f"{text}."
     means = {
-        name: float(found.values[found.labels == n, g].mean())
-        for n, name in enumerate(found.classes)
-        if n != own and bool((found.labels == n).any())
+        name: float(sums.values[sums.labels == n, g].mean())
+        for n, name in enumerate(sums.classes)
+        if bool((sums.labels == n).any())
     }
+    mean = means.pop(sums.groups[g])
     nearest = max(means, key=means.__getitem__)
-    mine = float(found.values[found.labels == own, g].mean())
-    return f"{channels}{doubt}; area {area}. Mean sum {number(mine)}, next {nearest} with {number(means[nearest])}."
+    return f"{text}; area {area}. Mean sum {number(mean)}, next {nearest} with {number(means[nearest])}."
 
 
-def detectors_section(asked: AskedSurvey, title: str = DetectorsSection.title) -> DetectorsSection:
+def detectors_section(asked: AskedSurvey, title: str) -> DetectorsSection:
     """Each class's channels as a detector, tested here and on every target."""
     caption = (
         "Each class's channels added up, and called the class from a threshold on. The threshold is chosen on "
@@ -220,25 +202,25 @@ def _tested(asked: AskedSurvey, label: str) -> TestedDetector:
     detector = asked.survey.detector(label, channels, layer=asked.layer)
     domains, words = [], []
     for name, survey in {asked.name: asked.survey, **asked.targets}.items():
-        found = detector.test(survey)
+        detection = detector.test(survey)
         try:
-            rival = detector.against_model({name: survey}, predicted=(asked.names or {}).get(label))[name]
+            rival = detector.against_model({name: survey})[name]
         except SurveyError:
             rival = None
-        domains.append((name, found, rival))
-        words.append(_detected(found, rival))
+        domains.append((name, detection, rival))
+        words.append(_detected(detection, rival))
     return TestedDetector(label, asked.layer, channels, domains, words, bool(asked.proven(label)))
 
 
-def _detected(found: Detection, rival: Rivalry | None) -> str:
-    here, best = found.confusion, found.best.counts
+def _detected(detection: Detection, rival: Rivalry | None) -> str:
+    here, best = detection.confusion, detection.best.counts
     text = (
-        f"Area {found.area}. From {number(found.threshold)} on it finds {here.recall}, with {here.false_alarm_rate} "
-        "false alarms"
+        f"Area {detection.area}. From {number(detection.threshold)} on it finds {here.recall}, with "
+        f"{here.false_alarm_rate} false alarms"
     )
-    if not isclose(found.best.value, found.threshold, rel_tol=1e-6):
+    if not isclose(detection.best.value, detection.threshold, rel_tol=1e-6):
         text += (
-            f"; the best threshold here, {number(found.best.value)}, would find {best.recall.value:.1%} with "
+            f"; the best threshold here, {number(detection.best.value)}, would find {best.recall.value:.1%} with "
             f"{best.false_alarm_rate.value:.1%}"
         )
     text += "."
@@ -252,40 +234,41 @@ def _detected(found: Detection, rival: Rivalry | None) -> str:
     )
 
 
-def mistakes_section(asked: AskedSurvey, title: str = MistakesSection.title) -> MistakesSection:
+def mistakes_section(asked: AskedSurvey, title: str) -> MistakesSection:
     """The model's own confusion, its most certain mistakes, and whose channels were louder in them."""
-    confusion = asked.survey.confusion(names=asked.names)
+    confusion = asked.survey.confusion()
     try:
         loud = asked.all_sums
     except FeatureMapsError:
         loud = None
-    found = asked.survey.mistakes(loud, names=asked.names)
-    shown = [(one, found.open(one.row)) for one in _of_every_kind(found, MISTAKES)]
+    mistakes = asked.survey.mistakes(loud)
+    shown = [(mistake, mistakes.open(mistake.row)) for mistake in _of_every_kind(mistakes, MISTAKES)]
     caption = (
         "Rows are what the pictures show, columns what the model says. σ is how far the sum of a class's channels lies "
         "above its mean over all pictures, in standard deviations."
     )
-    return MistakesSection(confusion, shown, len(found), _mistake_words(found, confusion.accuracy), title, caption)
+    words = _mistake_words(mistakes, confusion.accuracy)
+    return MistakesSection(confusion, shown, len(mistakes), words, title, caption)
 
 
-def _of_every_kind(found: Mistakes, most: int) -> list[Mistake]:
+def _of_every_kind(mistakes: Mistakes, most: int) -> list[Mistake]:
     """At most so many mistakes, the most certain first: one of every confusion, then their second ones, and so on."""
     places: Counter[tuple[str, str]] = Counter()
     turns = []
-    for one in found.every:
-        kind = (one.truth, one.predicted)
+    for mistake in mistakes.every:
+        kind = (mistake.truth, mistake.predicted)
         turns.append(places[kind])
         places[kind] += 1
     kept = sorted(range(len(turns)), key=turns.__getitem__)[:most]
-    return [found.every[place] for place in sorted(kept)]
+    return [mistakes.every[place] for place in sorted(kept)]
 
 
-def _mistake_words(found: Mistakes, accuracy: object) -> tuple[str, ...]:
+def _mistake_words(mistakes: Mistakes, accuracy: object) -> tuple[str, ...]:
     sentences = [f"The model is right for {accuracy}."]
-    louder = {who: count for who, count in found.louder().items() if count}
-    if len(found) and set(louder) - {"not known"}:
+    louder = {who: count for who, count in mistakes.louder().items() if count}
+    if len(mistakes) and set(louder) - {"not known"}:
         parts = [f"those of the {who} in {count}" for who, count in louder.items() if who != "not known"]
         unknown = louder.get("not known", 0)
         rest = f"; in {unknown} that is not known, since not every class's channels were added up" if unknown else ""
-        sentences.append(f"Of its {len(found)} mistakes the louder channels were {' and '.join(parts)}{rest}.")
-    return (*sentences, *(f"{note[0].upper()}{note[1:]}." for note in found.notes))
+        sentences.append(f"Of its {len(mistakes)} mistakes the louder channels were {' and '.join(parts)}{rest}.")
+    return (*sentences, *(f"{note[0].upper()}{note[1:]}." for note in mistakes.notes))

@@ -11,32 +11,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import Float, Int
 from PIL import Image
 
 from featuremaps.errors import OptionError
 from featuremaps.projection.project import receptive_box
-from featuremaps.report.encode import picture_file
+from featuremaps.report.encode import Json, picture_file, plain
 from featuremaps.report.html import page_parts
-from featuremaps.report.sprites import rounded
 from featuremaps.report.survey_pictures import QUALITY, mask_uri
-from featuremaps.report.unit_facts import LayerFacts, layer_facts, maps_of_units, seen_pictures
 from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.analysis.seen_pictures import maps_of_units, seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 
 PART = 512
 """How many units one data file holds."""
 
 LONGEST = 192
-PROFILE = 12
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A layer whose units get pages, and which of them."""
-
-    name: str
-    number: int
-    channels: tuple[int, ...]
+PROFILE, NEAR = 12, 6
 
 
 def write_unit_pages(
@@ -58,87 +49,148 @@ def write_unit_pages(
     target = Path(folder)
     for part in ("data", "pictures"):
         (target / part).mkdir(parents=True, exist_ok=True)
-    layers = _layers(survey, units)
-    for layer in layers:
-        for name, content in _parts(survey, studied, layer, n, drawings, target):
+    chosen = _chosen(survey, units)
+    layers = [(name, number, chosen[name]) for number, name in enumerate(survey.layers) if name in chosen]
+    for name, number, channels in layers:
+        known = survey.tops(name, n), layer_facts(survey, name)
+        for file, content in _LayerPages(survey, studied, name, number, drawings, target, *known).parts(channels):
             text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
-            (target / "data" / name).write_text(f"featuremapsUnits({text});\n", encoding="utf-8")
+            (target / "data" / file).write_text(f"featuremapsUnits({text});\n", encoding="utf-8")
     index = {
         "model": survey.manifest.model,
         "pictures": len(survey.pictures),
         "part": PART,
-        "layers": [{"name": one.name, "number": one.number, "channels": list(one.channels)} for one in layers],
+        "layers": [{"name": name, "number": number, "channels": channels} for name, number, channels in layers],
     }
     page = target / "unit.html"
     page.write_text(page_parts("units.html.j2", f"Units of {survey.manifest.model}", index), encoding="utf-8")
     return page
 
 
-def _layers(survey: StoredSurvey, units: Sequence[str] | None) -> list[_Layer]:
-    names = list(survey.layers)
+def _chosen(survey: StoredSurvey, units: Sequence[str] | None) -> dict[str, list[int]]:
+    """The layers whose units get pages, and which of them, in order."""
     if units is None:
-        return [_Layer(name, i, tuple(range(survey.layers[name].channels))) for i, name in enumerate(names)]
+        return {name: list(range(layer.channels)) for name, layer in survey.layers.items()}
     chosen: dict[str, set[int]] = {}
     for unit in units:
         layer, channel = survey.unit_of(unit)
         chosen.setdefault(layer.name, set()).add(channel)
-    return [_Layer(name, names.index(name), tuple(sorted(own))) for name, own in chosen.items()]
+    return {name: sorted(channels) for name, channels in chosen.items()}
 
 
-def _parts(
-    survey: StoredSurvey,
-    studied: StudiedModel | None,
-    layer: _Layer,
-    n: int,
-    drawings: Mapping[str, Image.Image],
-    target: Path,
-) -> Iterator[tuple[str, dict[str, object]]]:
-    """The data files of a layer, by name; pictures are written on the way, each once."""
-    tops, facts = survey.tops(layer.name, n), layer_facts(survey, layer.name)
-    statistics = survey.statistics(layer.name)
-    for start in range(0, len(layer.channels), PART):
-        own = layer.channels[start : start + PART]
-        rows = sorted({int(row) for channel in own for row in tops["row"][channel]})
-        pictures, maps = _pictures(survey, studied, layer, own, rows, tops, target)
-        found = [
-            {
-                "channel": channel,
-                "top": [_top(survey, layer, tops, channel, i, maps) for i in range(tops["row"].shape[1])],
-                "statistics": {name: rounded(float(values[channel])) for name, values in statistics.items()},
-                "drawing": _drawing(drawings.get(f"{layer.name}:{channel}"), f"drawn-{layer.number}-{channel}", target),
-                **_facts(survey, facts, channel),
-            }
-            for channel in own
-        ]
-        name = f"{layer.number}-{start // PART}.js"
-        yield name, {"key": name, "pictures": pictures, "units": found}
+@dataclass(frozen=True, eq=False)
+class LayerFacts:
+    """Means per class (NaN without pictures), and for each channel those that rise and fall with it most."""
+
+    profile: Float[np.ndarray, "class channel"]
+    nearest: Int[np.ndarray, "channel near"]
+    correlations: Float[np.ndarray, "channel near"]
 
 
-def _pictures(
-    survey: StoredSurvey,
-    studied: StudiedModel | None,
-    layer: _Layer,
-    channels: Sequence[int],
-    rows: list[int],
-    tops: dict[str, np.ndarray],
-    target: Path,
-) -> tuple[dict[int, object], dict[tuple[int, int], str]]:
-    """Names, labels and files of the pictures shown, and the maps over them by (row, channel)."""
-    classes, labels = survey.classes, survey.pictures.labels
-    seen = [] if studied is None else seen_pictures(survey, studied, rows)
-    maps: dict[tuple[int, int], str] = {}
-    if studied is not None:
-        wanted = [[c for c in channels if row in tops["row"][c]] for row in rows]
-        found = maps_of_units(studied, layer.name, seen, wanted)
-        maps = {(rows[place], channel): mask_uri(map) for (place, channel), map in found.items()}
-    shown: dict[int, object] = {}
-    for place, row in enumerate(rows):
-        image = seen[place].image if seen else survey.picture(row)
-        file, size = _written(image, str(row), target)
-        label = int(labels[row])
-        text = "" if label < 0 else classes[label] if classes else str(label)
-        shown[row] = {"name": survey.pictures.names[row], "label": text, "source": file, "size": size}
-    return shown, maps
+def layer_facts(survey: StoredSurvey, layer: str) -> LayerFacts:
+    """One streaming pass over the means of a layer; a channel that never changes has correlations NaN."""
+    channels, labels = survey.layers[layer].channels, survey.pictures.labels
+    classes = len(survey.classes or ())
+    sums, counts = np.zeros((classes, channels)), np.bincount(labels[labels >= 0], minlength=classes)[:classes]
+    total, products, pictures = np.zeros(channels), np.zeros((channels, channels)), 0
+    for rows, block in survey.blocks(layer, "mean"):
+        values, of_block = block.astype(np.float64), labels[rows]
+        total += values.sum(0)
+        products += values.T @ values
+        pictures += len(values)
+        for label in np.unique(of_block[of_block >= 0]).tolist():
+            sums[label] += values[of_block == label].sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        profile = sums / counts[:, None]
+        covariance = products / pictures - np.outer(total / pictures, total / pictures)
+        spread = np.sqrt(np.maximum(covariance.diagonal(), 0))
+        # What is left of a constant channel is rounding: relative to its mean, not to nothing.
+        spread = np.where(spread > 1e-6 * np.abs(total / pictures) + 1e-12, spread, np.nan)
+        correlations = np.clip(covariance / np.outer(spread, spread), -1, 1)
+    np.fill_diagonal(correlations, np.nan)
+    ranked = np.where(np.isnan(correlations), -2.0, correlations)
+    nearest = np.argsort(-ranked, 1, kind="stable")[:, : min(NEAR, channels - 1)]
+    return LayerFacts(profile, nearest, np.take_along_axis(correlations, nearest, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _LayerPages:
+    """One layer of a survey, the strongest pictures and the facts of its units, and the folder to write to."""
+
+    survey: StoredSurvey
+    studied: StudiedModel | None
+    name: str
+    number: int
+    drawings: Mapping[str, Image.Image]
+    target: Path
+    tops: Mapping[str, np.ndarray]
+    facts: LayerFacts
+
+    def parts(self, chosen: Sequence[int]) -> Iterator[tuple[str, Json]]:
+        """The data files of these channels, by name; pictures are written on the way, each once."""
+        statistics = self.survey.statistics(self.name)
+        for start in range(0, len(chosen), PART):
+            channels = chosen[start : start + PART]
+            rows = sorted({int(row) for channel in channels for row in self.tops["row"][channel]})
+            pictures, maps = self._pictures(channels, rows)
+            units = [
+                {
+                    "channel": channel,
+                    "top": [self._top(channel, i, maps) for i in range(self.tops["row"].shape[1])],
+                    "statistics": {name: plain(float(values[channel])) for name, values in statistics.items()},
+                    "drawing": self._drawing(channel),
+                    **self._facts(channel),
+                }
+                for channel in channels
+            ]
+            name = f"{self.number}-{start // PART}.js"
+            yield name, {"key": name, "pictures": pictures, "units": units}
+
+    def _pictures(self, channels: Sequence[int], rows: list[int]) -> tuple[dict[int, Json], dict[tuple[int, int], str]]:
+        """Names, labels and files of the pictures shown, and the maps over them by (row, channel)."""
+        survey, studied = self.survey, self.studied
+        seen = () if studied is None else seen_pictures(survey, studied.preprocessing, rows)
+        maps: dict[tuple[int, int], str] = {}
+        if studied is not None:
+            wanted = [[c for c in channels if row in self.tops["row"][c]] for row in rows]
+            unit_maps = maps_of_units(studied, self.name, seen, wanted)
+            maps = {(rows[place], channel): mask_uri(map) for (place, channel), map in unit_maps.items()}
+        shown: dict[int, Json] = {}
+        for place, row in enumerate(rows):
+            image = seen[place].image if seen else survey.picture(row)
+            file, size = _written(image, str(row), self.target)
+            label = int(survey.pictures.labels[row])
+            text = "" if label < 0 else survey.classes[label] if survey.classes else str(label)
+            shown[row] = {"name": survey.pictures.names[row], "label": text, "source": file, "size": size}
+        return shown, maps
+
+    def _drawing(self, channel: int) -> str | None:
+        image = self.drawings.get(f"{self.name}:{channel}")
+        return None if image is None else _written(image, f"drawn-{self.number}-{channel}", self.target)[0]
+
+    def _top(self, channel: int, i: int, maps: dict[tuple[int, int], str]) -> Json:
+        """One picture of a unit: how strong, and where in what the model sees."""
+        row, value, *place = (self.tops[name][channel, i].item() for name in ("row", "value", "y", "x"))
+        info = self.survey.layers[self.name]
+        height, width = info.input_size
+        sides = None
+        if maps:
+            box = receptive_box(info, (place[0], place[1]), info.input_size)
+            if box != (0, 0, width, height):
+                sides = plain([box.left / width, box.top / height, box.right / width, box.bottom / height])
+        return {"row": row, "value": plain(value), "box": sides, "map": maps.get((row, channel))}
+
+    def _facts(self, channel: int) -> Json:
+        """The classes in which a channel's mean is highest, and the channels most like it."""
+        facts, names = self.facts, self.survey.classes or ()
+        profile = facts.profile[:, channel]
+        order = np.argsort(-profile, kind="stable")[: np.count_nonzero(~np.isnan(profile))]
+        near = zip(facts.nearest[channel].tolist(), facts.correlations[channel].tolist(), strict=True)
+        return {
+            "profile": [[names[c], plain(float(profile[c]))] for c in order[:PROFILE]],
+            "classes": len(order),
+            "nearest": [[other, plain(value)] for other, value in near if not np.isnan(value)],
+        }
 
 
 def _written(image: Image.Image, stem: str, target: Path) -> tuple[str, list[int]]:
@@ -149,42 +201,3 @@ def _written(image: Image.Image, stem: str, target: Path) -> tuple[str, list[int
     file = target / "pictures" / f"{stem}.{kind}"
     file.write_bytes(content)
     return f"pictures/{file.name}", size
-
-
-def _drawing(image: Image.Image | None, stem: str, target: Path) -> str | None:
-    return None if image is None else _written(image, stem, target)[0]
-
-
-def _top(
-    survey: StoredSurvey,
-    layer: _Layer,
-    tops: dict[str, np.ndarray],
-    channel: int,
-    i: int,
-    maps: dict[tuple[int, int], str],
-) -> dict[str, object]:
-    """One picture of a unit: how strong, and where in what the model sees."""
-    row, place = int(tops["row"][channel, i]), (int(tops["y"][channel, i]), int(tops["x"][channel, i]))
-    info = survey.layers[layer.name]
-    height, width = info.input_size
-    box = receptive_box(info, place, info.input_size) if maps else None
-    whole = box is None or (box.left <= 0 and box.top <= 0 and box.right >= width and box.bottom >= height)
-    sides = None
-    if box is not None and not whole:
-        shares = (box.left / width, box.top / height, box.right / width, box.bottom / height)
-        sides = [round(min(1.0, max(0.0, share)), 4) for share in shares]
-    value = rounded(float(tops["value"][channel, i]))
-    return {"row": row, "value": value, "box": sides, "map": maps.get((row, channel))}
-
-
-def _facts(survey: StoredSurvey, facts: LayerFacts, channel: int) -> dict[str, object]:
-    """The classes in which a channel's mean is highest, and the channels most like it."""
-    profile = facts.profile[:, channel]
-    order = [c for c in np.argsort(-np.nan_to_num(profile, nan=-np.inf), kind="stable") if not np.isnan(profile[c])]
-    names = survey.classes or ()
-    near = zip(facts.nearest[channel].tolist(), facts.correlations[channel].tolist(), strict=True)
-    return {
-        "profile": [[names[c], rounded(float(profile[c]))] for c in order[:PROFILE]],
-        "classes": len(order),
-        "nearest": [[other, rounded(value)] for other, value in near if not np.isnan(value)],
-    }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from featuremaps.report.data import section
-from featuremaps.report.encode import alone
+from featuremaps.report.encode import Json, alone
 from featuremaps.report.survey_pictures import SurveyPicture
 
 
@@ -18,11 +18,6 @@ class PicturedUnit:
     words: str
     rows: Mapping[str, Sequence[SurveyPicture]]
 
-    def to_json(self) -> dict[str, object]:
-        """All pictures as data URIs."""
-        rows = [{"title": name, "pictures": [one.to_json() for one in row]} for name, row in self.rows.items()]
-        return {"unit": self.unit, "label": self.label, "words": self.words, "rows": rows}
-
 
 @section
 @dataclass(frozen=True, eq=False)
@@ -34,8 +29,7 @@ class UnitPicturesSection:
     units: tuple[PicturedUnit, ...]
     title: str = "Does one channel find its object in every picture?"
     caption: str = ""
-    colormaps: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """The units. One that cannot be encoded fails alone."""
-        return {"caption": self.caption, "units": [alone({"unit": unit.unit}, unit.to_json) for unit in self.units]}
+        return {"caption": self.caption, "units": list(map(alone, self.units))}

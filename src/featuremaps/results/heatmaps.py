@@ -1,11 +1,10 @@
 """Heatmaps: where a picture speaks for a target. Raw values at the layer's own resolution, and how to look at them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
@@ -13,8 +12,10 @@ from torch import Tensor
 
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled
+from featuremaps.plotting.files import write_files
+from featuremaps.plotting.panels import Panel, counted, matrix_figure
+from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled, stacked
+from featuremaps.results.by_picture import ByPicture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ Canvas = Literal["seen", "original"]
 
 
 @dataclass(frozen=True, eq=False)
-class Heatmaps:
+class Heatmaps(ByPicture):
     """One method's maps of one layer for one target, a map per picture.
 
     `maps[i]` is (height, width): raw and signed as the formula returned it, on the model's device. `targets[i]`
@@ -37,36 +38,12 @@ class Heatmaps:
     pictures: tuple[Seen, ...]
     warnings: tuple[tuple[str, ...], ...]
     scaling: Scaling | None = None
+    by_picture = ("maps", "targets", "pictures", "warnings")
 
     @property
     def tensor(self) -> Float[Tensor, "batch height width"]:
         """All maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
-        sizes = {tuple(map.shape) for map in self.maps}
-        if len(sizes) > 1:
-            raise OptionError(
-                f"the maps have different sizes ({', '.join(f'{h}×{w}' for h, w in sorted(sizes))}), because the "
-                "pictures have; take .maps, a tuple of them, or give a transform that resizes the pictures alike."
-            )
-        return torch.stack(self.maps)
-
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def __getitem__(self, index: int | slice) -> "Heatmaps":
-        """The heatmap of one picture, or of several."""
-        if isinstance(index, int) and not -len(self) <= index < len(self):
-            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
-        part = index if isinstance(index, slice) else slice(index, index + 1 or None)
-        return replace(
-            self,
-            maps=self.maps[part],
-            targets=self.targets[part],
-            pictures=self.pictures[part],
-            warnings=self.warnings[part],
-        )
-
-    def __iter__(self) -> Iterator["Heatmaps"]:
-        return (self[index] for index in range(len(self)))
+        return stacked(self.maps)
 
     def upsample(self, size: tuple[int, int] | None = None) -> "Heatmaps":
         """The maps enlarged to the model's input, or to `size` (height, width): bilinear, nothing overshoots."""
@@ -81,12 +58,7 @@ class Heatmaps:
         return replace(self, maps=tuple(scaled(map, scaling) for map in self.maps), scaling=scaling)
 
     def overlay(
-        self,
-        alpha: float = 0.7,
-        colormap: str | None = None,
-        *,
-        scaling: Scaling | None = None,
-        on: Canvas = "seen",
+        self, alpha: float = 0.7, colormap: str | None = None, *, scaling: Scaling | None = None, on: Canvas = "seen"
     ) -> list[Image.Image]:
         """Each map laid over its picture.
 
@@ -112,8 +84,6 @@ class Heatmaps:
 
         `look` goes to `overlay`.
         """
-        from featuremaps.plotting.panels import Panel, matrix_figure
-
         shown = self[:most]
         rows = [
             [Panel(seen.image, seen.picture.name), Panel(picture, target or "any class", notes)]
@@ -126,26 +96,15 @@ class Heatmaps:
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write an overlay (PNG) and the raw map (`.npy`, float32) per picture; returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        names = unique_names([seen.picture.name for seen in self.pictures])
-        for name, map, image in zip(names, self.maps, self.overlay(**look), strict=True):
-            stem = file_name(name, self.method, self.layer)
-            image.save(folder / f"{stem}.png")
-            np.save(folder / f"{stem}.npy", map.detach().float().cpu().numpy())
-            written += [folder / f"{stem}.png", folder / f"{stem}.npy"]
-        return written
+        parts = zip(self._stems(self.method, self.layer), self.overlay(**look), self.maps, strict=True)
+        return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def __repr__(self) -> str:
         sizes = sorted({f"{map.shape[0]}×{map.shape[1]}" for map in self.maps})
         doubtful = sum(map(bool, self.warnings))
         doubt = f", {doubtful} with warnings" if doubtful else ""
-        plural = "s" if len(self) != 1 else ""
-        return f"<Heatmaps: {self.method} of {self.layer}, {len(self)} picture{plural}, {', '.join(sizes)}{doubt}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
+        pictures = counted(len(self), "picture")
+        return f"<Heatmaps: {self.method} of {self.layer}, {pictures}, {', '.join(sizes)}{doubt}>"
 
 
 def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:

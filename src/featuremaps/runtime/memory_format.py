@@ -4,13 +4,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
-from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import ModelError
-from featuremaps.session import Session
+from featuremaps.session import Beside, Session
 
 LARGEST_KEPT = 32 * 2**20 - 2**13
 """Bytes; just below glibc's own limit."""
@@ -20,22 +19,22 @@ TOO_SMALL = ("kernel size can't be greater", "too small", "padding size should b
 
 Given = TypeVar("Given")
 
-_CONTIGUOUS_ONLY: WeakSet[nn.Module] = WeakSet()
-"""Models that were seen to refuse channels last, so that they are not asked again."""
+_LAYOUTS: Beside[torch.memory_format] = Beside()
 
 
 def quickest(session: Session, run: Callable[[torch.memory_format], Given]) -> Given:
     """`run` with tensors laid out channels last, which convolutions are quicker on; contiguous where that fails.
 
-    A model that reshapes by `.view`, as many do before their first dense layer, does not take channels last.
+    A model that reshapes by `.view`, as many do before their first dense layer, does not take channels last, and is
+    not asked again.
     """
-    if session.model not in _CONTIGUOUS_ONLY:
+    if _LAYOUTS.get(session.model, lambda: torch.channels_last) == torch.channels_last:
         try:
             return run(torch.channels_last)
         except RuntimeError as error:
             if not is_view_error(error):
                 raise
-            _CONTIGUOUS_ONLY.add(session.model)
+            _LAYOUTS.set(session.model, torch.contiguous_format)
     return run(torch.contiguous_format)
 
 

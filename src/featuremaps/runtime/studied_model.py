@@ -14,7 +14,7 @@ from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.session import preserved
+from featuremaps.session import in_turn, preserved
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,12 @@ class StudiedModel:
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""
         key = (*inputs.shape[1:], *map(id, self.model.modules()))
-        if key not in self._walks:
-            self._walks.clear()
-            with preserved(self.model), run_on(self.model, inputs):
-                self._walks[key] = walk(self.model, to_model(self.model, inputs))
-        return self._walks[key]
+        with in_turn(self.model):
+            if key not in self._walks:
+                self._walks.clear()
+                with preserved(self.model), run_on(self.model, inputs):
+                    self._walks[key] = walk(self.model, to_model(self.model, inputs))
+            return self._walks[key]
 
     def resolve(self, layers: str | Sequence[str], inputs: Tensor, run: bool = False) -> list[str]:
         """Exact names of the layers asked for; the model is run to find them only where a name alone does not do."""

@@ -1,6 +1,7 @@
 """Weights from a file: safetensors, or a PyTorch file read without running any code in it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,20 +22,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise SourceError(
             f"weights file {str(path)!r} cannot be read: {error}. Only tensors are read, never code; save a state dict "
             "with safetensors.torch.save_file or torch.save(model.state_dict(), …)."
         ) from error
-    while isinstance(found, Mapping) and not any(isinstance(value, Tensor) for value in found.values()):
-        inner = next((found[key] for key in HOLDERS if isinstance(found.get(key), Mapping)), None)
-        if inner is None:
-            break
-        found = inner
-    if not isinstance(found, Mapping) or not any(isinstance(value, Tensor) for value in found.values()):
-        raise SourceError(f"weights file {str(path)!r} holds no state dict (a mapping of names to tensors).")
-    return {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+    while isinstance(content, Mapping):
+        tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        if tensors:
+            return tensors
+        content = next((content[key] for key in HOLDERS if isinstance(content.get(key), Mapping)), None)
+    raise SourceError(f"weights file {str(path)!r} holds no state dict (a mapping of names to tensors).")
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -58,16 +57,37 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
     model.load_state_dict(dict(weights), strict=False)
 
 
-def class_count(model: nn.Module, weights: Mapping[str, Tensor]) -> int | None:
-    """How many classes the weights were trained for, where that is all that sets them apart from the model's own."""
+def with_weights(build: Callable[..., nn.Module], path: Path) -> tuple[nn.Module, bool]:
+    """The model that `build(num_classes=…)` makes, with the weights in a file, and whether these have its own classes.
+
+    It has as many classes as the weights, where that is all that sets them apart from those of `build()`.
+    """
+    tensors, model = read_weights(path), build()
     expected = model.state_dict()
-    weights = _unwrapped(weights, set(expected))
+    weights = _unwrapped(tensors, set(expected))
     differ = {
         weights[key].shape[0]
-        for key, own in expected.items()
-        if key in weights and weights[key].shape != own.shape and weights[key].shape[1:] == own.shape[1:]
+        for key, value in expected.items()
+        if key in weights and weights[key].shape != value.shape and weights[key].shape[1:] == value.shape[1:]
     }
-    return differ.pop() if len(differ) == 1 else None
+    fits = len(differ) != 1
+    model = model if fits else build(num_classes=differ.pop())
+    fit_weights(model, tensors, path)
+    return model, fits
+
+
+@contextmanager
+def downloading(what: str) -> Iterator[None]:
+    """While weights are downloaded; `SourceError` with what to do instead where they cannot be."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"the weights of {what} could not be downloaded ({error}). Give a file instead: "
+            "weights='file.safetensors' in Python, --weights FILE on the command line."
+        ) from error
 
 
 def _unwrapped(weights: Mapping[str, Tensor], expected: set[str]) -> Mapping[str, Tensor]:

@@ -30,7 +30,7 @@ class Processor:
 @source("hf")
 def load(name: str, weights: Path | None) -> Loaded:
     """A repository of the hub or a folder with `config.json`; code in a repository is never run."""
-    transformers = needs_package("transformers", "transformers")
+    transformers = needs_package("transformers")
     try:
         model = transformers.AutoModelForImageClassification.from_pretrained(name)
         processor = transformers.AutoImageProcessor.from_pretrained(name)

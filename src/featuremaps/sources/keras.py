@@ -34,7 +34,7 @@ def load(name: str, weights: Path | None) -> Loaded:
     if not Path(name).is_file():
         raise SourceError(f"Keras file {name!r} does not exist.")
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    keras = needs_package("keras", "keras")
+    keras = needs_package("keras")
     if keras.backend.backend() != "torch":
         started = "it was imported before" if "keras" in sys.modules else "KERAS_BACKEND says so"
         raise SourceError(

@@ -17,14 +17,13 @@ class Loaded:
     model: nn.Module
     transform: Callable[..., Any] | None = None
     classes: Sequence[str] | None = None
-    note: str = ""
 
 
-def needs_package(package: str, extra: str) -> Any:
+def needs_package(package: str) -> Any:
     """Import an optional package, or say how to install it."""
     try:
         return import_module(package)
     except ImportError as error:
         raise SourceError(
-            f"this model needs {package}, which cannot be imported ({error}); pip install 'featuremaps[{extra}]'."
+            f"this model needs {package}, which cannot be imported ({error}); pip install 'featuremaps[{package}]'."
         ) from error

@@ -1,12 +1,13 @@
 """torchvision's models, with the preprocessing and class names of their default weights."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from featuremaps.errors import SourceError, did_you_mean
-from featuremaps.sources.checkpoint import class_count, fit_weights, read_weights
+from featuremaps.sources.checkpoint import downloading, with_weights
 from featuremaps.sources.loaded import Loaded
 from featuremaps.sources.registry import source
 
@@ -22,26 +23,10 @@ def load(name: str, weights: Path | None) -> Loaded:
     classes = None if default is None else tuple(default.meta.get("categories", ())) or None
     transform = None if default is None else default.transforms()
     if weights is None:
-        return Loaded(_pretrained(name, default), transform, classes, f"weights {default}")
-    tensors = read_weights(weights)
-    model = _built(name)
-    count = class_count(model, tensors)
-    if count is not None:
-        model, classes = _built(name, num_classes=count), None
-    fit_weights(model, tensors, weights)
-    return Loaded(model, transform, classes, f"weights {weights.name}")
-
-
-def _pretrained(name: str, default: Any) -> nn.Module:
-    try:
-        return _built(name, weights=default)
-    except SourceError:
-        raise
-    except Exception as error:
-        raise SourceError(
-            f"the weights of torchvision's {name} could not be downloaded ({error}). Give a file instead: "
-            "weights='file.safetensors' in Python, --weights FILE on the command line."
-        ) from error
+        with downloading(f"torchvision's {name}"):
+            return Loaded(_built(name, weights=default), transform, classes)
+    model, fits = with_weights(partial(_built, name), weights)
+    return Loaded(model, transform, classes if fits else None)
 
 
 def _built(name: str, **settings: Any) -> nn.Module:

@@ -19,7 +19,7 @@ from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.engine.plan import Job, prepared
 from featuremaps.survey.storage.atomic_files import alone_in
 from featuremaps.survey.storage.final_tables import finish
-from featuremaps.survey.storage.shard_files import Standing, admit_shard, write_shard
+from featuremaps.survey.storage.shard_files import BestSoFar, admit_shard, write_shard
 from featuremaps.survey.survey import Survey, open_survey
 
 
@@ -48,7 +48,7 @@ def run_survey(
     return open_survey(out, dataset=examples, studied=studied)
 
 
-def engine_named(name: str) -> Callable[[Job], Standing]:
+def engine_named(name: str) -> Callable[[Job], BestSoFar]:
     """What writes the missing shards of a job, "local" in this process or on "ray", and gives what then stands."""
     if name == "ray":
         from featuremaps.survey.engine.ray import needed, run_on_ray
@@ -58,15 +58,15 @@ def engine_named(name: str) -> Callable[[Job], Standing]:
     return run_here
 
 
-def run_here(job: Job) -> Standing:
+def run_here(job: Job) -> BestSoFar:
     """The local engine: the missing shards one after the other in this process, pictures read ahead across them.
 
     Each is written while the next is computed. What a shard adds to the best pictures depends on the shards before it
     alone, so that one made again is the same.
     """
-    store, standing = job.store, Standing(job.store.manifest.keep)
+    store, best_so_far = job.store, BestSoFar(job.store.manifest.keep)
     missing = store.manifest.missing()
-    numbers = [number for one in missing for number in store.manifest.numbers(one)]
+    numbers = [number for shard in missing for number in store.manifest.numbers(shard)]
     done = store.manifest.pictures - len(numbers)
     with (
         preserved(job.model) as session,
@@ -77,19 +77,19 @@ def run_here(job: Job) -> Standing:
         before: Future[None] = writer.submit(lambda: None)
         for shard in range(store.manifest.count):
             if shard in missing:
-                own = map(advance, islice(loaded, len(store.manifest.numbers(shard))))
-                write = partial(write_shard, store, compute_shard(session, job.plan, shard, own), standing)
+                pictures = map(advance, islice(loaded, len(store.manifest.numbers(shard))))
+                write = partial(write_shard, store, compute_shard(session, job.plan, shard, pictures), best_so_far)
             else:
-                write = partial(admit_shard, store, standing, shard)
+                write = partial(admit_shard, store, best_so_far, shard)
             before.result()  # where it failed, nothing is written after it
             before = writer.submit(write)
         before.result()
-    return standing
+    return best_so_far
 
 
-def complete(job: Job, standing: Standing) -> None:
+def complete(job: Job, best_so_far: BestSoFar) -> None:
     """The final tables of a survey whose shards are all there; `SurveyError` where no picture could be read."""
     manifest = job.store.manifest
     if not any(shard.rows for shard in manifest.shards):
         raise SurveyError(f"none of the {manifest.pictures} pictures could be surveyed; partial/pictures says why.")
-    finish(job.store, standing)
+    finish(job.store, best_so_far)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import ModelError
+from featuremaps.session import Beside
 from featuremaps.tail.export_trace import exported
 from featuremaps.tail.fx_trace import Trace, leaves_around, traced
 from featuremaps.tail.replace_output import Visit, run_replaced
@@ -37,7 +37,7 @@ class _Known:
     verdicts: dict[Any, frozenset[fx.Node] | str] = field(default_factory=dict)
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
+_KNOWN: Beside[_Known] = Beside()
 
 
 def checked_split(model: nn.Module, way: GraphWay, visit: Visit, inputs: Tensor) -> Split | str:
@@ -78,9 +78,10 @@ def in_structure(collected: Any, structure: pytree.TreeSpec) -> Any:
 
 def _known(model: nn.Module) -> _Known:
     signature = _signature(model)
-    known = _KNOWN.get(model)
-    if known is None or known.signature != signature:
-        known = _KNOWN[model] = _Known(signature)
+    known = _KNOWN.get(model, partial(_Known, signature))
+    if known.signature != signature:
+        known = _Known(signature)
+        _KNOWN.set(model, known)
     return known
 
 

@@ -3,9 +3,8 @@
 An exported graph has lost the model's layers, so while it is made a hook on every layer leaves a mark in it.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -16,7 +15,8 @@ from torch.fx.node import map_arg
 
 from featuremaps.errors import ModelError
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
-from featuremaps.tail.fx_trace import ROOT, Entry, Trace, passed_on, without_hooks
+from featuremaps.session import undone, unhook, warnings_ignored
+from featuremaps.tail.fx_trace import ROOT, Entry, Trace, passed_on, tracing, without_hooks
 
 
 def exported(model: nn.Module, inputs: Tensor) -> Trace:
@@ -30,8 +30,7 @@ def exported(model: nn.Module, inputs: Tensor) -> Trace:
             raise ModelError(f"module {name!r} has a hook before its forward pass")
     pictures = inputs[:1].repeat_interleave(2, 0)  # a batch of one would be taken for a constant
     axes = {"inputs": {0: torch.export.Dim("batch")}}
-    with without_hooks(model), _marked(model), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tracing(), without_hooks(model), _marked(model), torch.no_grad(), warnings_ignored():
         program = torch.export.export(Entry(model), (pictures,), dynamic_shapes=axes, strict=False)
     return _trace_of(program)
 
@@ -78,10 +77,15 @@ def _copied(program: torch.export.ExportedProgram) -> tuple[fx.Graph, dict[fx.No
 @contextmanager
 def _marked(model: nn.Module) -> Iterator[None]:
     """Each layer's output goes through a mark that bears its name."""
-    with ExitStack() as undo:
-        for name, module in model.named_modules():
-            if name:
-                undo.callback(module.register_forward_hook(_mark_output(name)).remove)
+    marks = [(module, _mark_output(name)) for name, module in model.named_modules() if name]
+
+    def restore() -> None:
+        for module, mark in marks:
+            unhook(module, mark)
+
+    with undone(restore):
+        for module, mark in marks:
+            module.register_forward_hook(mark)
         yield
 
 

@@ -9,17 +9,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import RLock, get_ident
+from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from featuremaps.session import put_back
+from featuremaps.session import Turn, put_back, undone
 
 ROOT = "model."
-_TRACING = RLock()
-"""A trace replaces how all modules of the process are called: there can be one at a time."""
+_TRACING = Turn()
+_CALLING = (nn.Module.__call__, nn.Module.__getattr__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,17 @@ class Trace:
     constants: Mapping[fx.Node, Any]
     layers: Mapping[str, Sequence[Any]]
     leaves_something: bool = False
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """One trace or export at a time: it replaces how all modules of the process are called, until it ends."""
+
+    def restore() -> None:
+        nn.Module.__call__, nn.Module.__getattr__ = _CALLING  # type: ignore[method-assign]
+
+    with _TRACING.taken(), undone(restore):
+        yield
 
 
 class Entry(nn.Module):
@@ -67,7 +78,7 @@ def traced(model: nn.Module, opened: frozenset[str] = frozenset()) -> Trace:
     """
     tracer = _Tracer(model, opened)
     entry = Entry(model)
-    with _TRACING, without_hooks(model), attributes_kept(model):
+    with tracing(), without_hooks(model), attributes_kept(model):
         before = {module: dict(vars(module)) for module in model.modules()}
         graph = tracer.trace(entry)
         leaves_something = any(_changed(vars(module), attributes) for module, attributes in before.items())
@@ -96,26 +107,30 @@ def without_hooks(model: nn.Module) -> Iterator[None]:
     """No forward hook is called inside: none should ever meet a symbol."""
     kept = [(module, module._forward_hooks, module._forward_pre_hooks) for module in model.modules()]
     kept = [(module, after, before) for module, after, before in kept if after or before]
-    try:
+
+    def restore() -> None:
+        for module, after, before in kept:
+            module._forward_hooks, module._forward_pre_hooks = after, before
+
+    with undone(restore):
         for module, _, _ in kept:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
         yield
-    finally:
-        for module, after, before in kept:
-            module._forward_hooks, module._forward_pre_hooks = after, before
 
 
 @contextmanager
 def attributes_kept(model: nn.Module) -> Iterator[None]:
     """What a forward pass with symbols writes onto the modules (`self.runs += 1`) is undone."""
     kept = [(module, dict(vars(module)), dict(module._parameters), dict(module._buffers)) for module in model.modules()]
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for module, attributes, parameters, buffers in kept:
             put_back(vars(module), attributes)
             put_back(module._parameters, parameters)
             put_back(module._buffers, buffers)
+
+    with undone(restore):
+        yield
 
 
 class _Symbol(fx.Proxy):

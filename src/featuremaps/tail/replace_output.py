@@ -1,8 +1,9 @@
 """Running the whole model while watching or replacing one layer's output: slow, simple, and right for any model."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.utils import _pytree as pytree
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
 from featuremaps.layers.addresses import find
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.session import undone, unhook
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +89,8 @@ def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -
 
 @contextmanager
 def _hooked(module: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    with ExitStack() as undo:
-        undo.callback(module.register_forward_hook(hook).remove)
+    with undone(partial(unhook, module, hook)):
+        module.register_forward_hook(hook)
         yield
 
 

@@ -17,7 +17,7 @@ from featuremaps import demo
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError, SurveyError
 from featuremaps.survey.analysis.detector import Detector, Origin
 from featuremaps.survey.analysis.fit_detector import detector
-from featuremaps.survey.storage.weights_digest import fingerprint
+from featuremaps.survey.storage.fingerprint import model_digest
 from map_samples import Twice, tiny_vit
 from method_samples import Little, cifar_model, noise, photographs, squeezenet, unchecked
 from snapshots import snapshot
@@ -174,7 +174,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     assert words["origin"]["label"] == "scissors"
     assert words["origin"]["data"] == "demo-fixed-photograph"
     assert words["origin"]["chosen"] == "largest recall − false-alarm rate (Youden)"
-    assert words["origin"]["weights"] == fingerprint(model)
+    assert words["origin"]["weights"] == model_digest(model)
     assert words["layer"] == "layer4"
 
 

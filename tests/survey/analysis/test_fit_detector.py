@@ -8,7 +8,8 @@ from tiny_surveys import made_up, of_model, survey_of_demo
 from featuremaps import demo
 from featuremaps.errors import FeatureMapsWarning, LayerNotFoundError, OptionError, SurveyError
 from featuremaps.survey.analysis.class_labels import class_labels
-from featuremaps.survey.analysis.fit_detector import best_channels, detector, separations
+from featuremaps.survey.analysis.fit_detector import best_channels, detector
+from featuremaps.survey.analysis.separation import channel_areas
 from featuremaps.survey.survey import Survey
 from method_samples import unchecked
 
@@ -32,7 +33,7 @@ def test_channels_are_those_with_the_largest_areas_beyond_chance() -> None:
         np.mean([(a > b) + 0.5 * (a == b) for a in column[dogs.positives] for b in column[~dogs.positives]])
         for column in values.T
     ]
-    found = separations(survey, "conv", np.asarray(survey.pictures.labels), 3)
+    found = channel_areas(survey, "conv", "mean", survey.pictures.labels, 3)
     np.testing.assert_allclose(found.values[1], slow)
     assert best_channels(survey, dogs, "conv") == [2, 5]
     assert best_channels(survey, dogs, "conv", both_ways=True) == [2, 4, 5]

@@ -33,7 +33,7 @@ def rows_of(chart, part) -> list[dict[str, object]]:
 
 def test_scores_and_both_thresholds(compared: ModelComparison) -> None:
     found = xrays(compared)
-    chart = scores_chart(found.scored_pictures)
+    chart = scores_chart(found)
     points, lines = chart["layer"]
     rows = rows_of(chart, points)
     assert [row["picture"] for row in rows] == list(found.names)
@@ -48,13 +48,13 @@ def test_scores_and_both_thresholds(compared: ModelComparison) -> None:
 
 def test_thresholds_that_are_nearly_the_same_are_marked_once(compared: ModelComparison) -> None:
     found = replace(xrays(compared), threshold=xrays(compared).best.value)
-    chart = scores_chart(found.scored_pictures)
+    chart = scores_chart(found)
     assert len(rows_of(chart, chart["layer"][1])) == 1
 
 
 def test_distributions_of_scores(compared: ModelComparison) -> None:
     found = xrays(compared)
-    chart = score_distributions_chart(found.scored_pictures)
+    chart = score_distributions_chart(found)
     bins = rows_of(chart, chart["layer"][1])
     scores = found.scores[found.positives].astype(float)
     middle = bins[len(bins) // 2]["low"]
@@ -71,12 +71,12 @@ def test_many_pictures_are_thinned_out_with_a_note(compared: ModelComparison) ->
         scores=np.linspace(0, 1, count, dtype=np.float32),
         probabilities=None,
     )
-    chart = scores_chart(many.scored_pictures)
+    chart = scores_chart(many)
     rows = rows_of(chart, chart["layer"][0])
     assert len(rows) == MOST
     assert (rows[0]["place"], rows[-1]["place"]) == (0, count - 1)
     assert chart["usermeta"]["note"] == "2,000 of 50,000 pictures, evenly taken"
-    assert scores_chart(xrays(compared).scored_pictures)["usermeta"]["note"] == ""
+    assert scores_chart(xrays(compared))["usermeta"]["note"] == ""
 
 
 def distance(point: np.ndarray, first: np.ndarray, last: np.ndarray) -> float:
@@ -89,7 +89,7 @@ def distance(point: np.ndarray, first: np.ndarray, last: np.ndarray) -> float:
 def test_roc_curves_carry_their_thresholds(compared: ModelComparison) -> None:
     standing = compared.of("demo-fixed", "hammer")
     curves = {"photograph": standing.source, "X-ray": xrays(compared)}
-    chart = roc_chart({name: found.roc_curve for name, found in curves.items()})
+    chart = roc_chart(curves)
     for name, found in curves.items():
         rows = [row for row in rows_of(chart, chart["layer"][1]) if row["name"] == name]
         drawn = np.array([[row["alarms"], row["recall"]] for row in rows])
@@ -106,7 +106,7 @@ def test_roc_curves_carry_their_thresholds(compared: ModelComparison) -> None:
 
 def test_an_answer_without_a_threshold_is_a_square_with_its_name(compared: ModelComparison) -> None:
     found = xrays(compared)
-    chart = roc_chart({"hammer": found.roc_curve}, rivals={"the model": found.best.counts})
+    chart = roc_chart({"hammer": found}, rivals={"the model": found.best.counts})
     square = chart["layer"][3]
     (row,) = rows_of(chart, square)
     assert row["name"] == "the model"

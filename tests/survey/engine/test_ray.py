@@ -26,7 +26,7 @@ from featuremaps.survey.engine.compute_shard import compute_shard
 from featuremaps.survey.engine.loader import stream
 from featuremaps.survey.engine.plan import Job
 from featuremaps.survey.engine.ray import Actors, actors_for, write_all
-from featuremaps.survey.storage.shard_files import Standing, write_shard
+from featuremaps.survey.storage.shard_files import BestSoFar, write_shard
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest
 
 
 def test_shards_in_any_order_give_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def backwards(job: Job) -> Standing:
+    def backwards(job: Job) -> BestSoFar:
         numbers = [3, 0, 6, 1, 5, 4, 2]
         with preserved(job.model) as session:
             results = (
@@ -182,11 +182,11 @@ def test_stopped_it_goes_on_with_either_engine(tmp_path: Path, monkeypatch: pyte
     survey_of(tmp_path / "pictures", tmp_path / "whole")
     written: list[int] = []
 
-    def full(store: Any, result: Any, standing: Any) -> None:
+    def full(store: Any, result: Any, best_so_far: Any) -> None:
         if len(written) == 3:
             raise SurveyError("the disk is full.")
         written.append(result.number)
-        write_shard(store, result, standing)
+        write_shard(store, result, best_so_far)
 
     with monkeypatch.context() as patch:
         patch.setattr("featuremaps.survey.engine.ray.write_shard", full)

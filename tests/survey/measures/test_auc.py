@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn import metrics
 
 from featuremaps.errors import SurveyError
-from featuremaps.survey.measures.auc import areas, auc
+from featuremaps.survey.measures.auc import areas_of, auc
 from featuremaps.survey.measures.proportions import wilson
 
 
@@ -30,7 +30,7 @@ def test_every_class_and_channel_beside_counting_pairs(levels: int) -> None:
     random = np.random.default_rng(levels)
     labels = np.append(random.integers(0, 4, 70), [0, 1, 2, 3, 0, 1, 2, 3])
     values = random.integers(0, levels, (78, 5)).astype(np.float32) + (labels % 2)[:, None]
-    found = areas(values, labels, 4)
+    found = areas_of(values, labels, 4)
     for channel in range(5):
         for label in range(4):
             area, variance = by_pairs(values[:, channel], labels == label)
@@ -42,7 +42,7 @@ def test_beside_sklearn_and_scipy() -> None:
     random = np.random.default_rng(3)
     labels = random.integers(0, 3, 500)
     values = (random.normal(0, 1, (500, 4)) + 0.4 * labels[:, None]).round(1)
-    found = areas(values, labels, 3)
+    found = areas_of(values, labels, 3)
     for channel in range(4):
         for label in range(3):
             own, rest = values[labels == label, channel], values[labels != label, channel]
@@ -83,7 +83,7 @@ def test_values_that_float16_holds_are_ranked_alike() -> None:
     values = known[random.integers(0, 12, 200)].astype(np.float32)
     labels = random.integers(0, 3, 200)
     ranks = np.unique(values, return_inverse=True)[1] + 1e5 + 0.1
-    expected, found = areas(ranks[:, None], labels, 3), areas(values[:, None], labels, 3)
+    expected, found = areas_of(ranks[:, None], labels, 3), areas_of(values[:, None], labels, 3)
     assert found.values.tolist() == expected.values.tolist()
     assert found.variances.tolist() == expected.variances.tolist()
     assert found.p_values.tolist() == expected.p_values.tolist()
@@ -94,7 +94,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     random = np.random.default_rng(0)
     positives = np.arange(90) < 30
     scores = random.normal(0, 1, (90, 1500)) + np.where(positives, 2**0.5, 0.0)[:, None]
-    low, high = areas(scores, positives.astype(int), 2).intervals()
+    low, high = areas_of(scores, positives.astype(int), 2).intervals()
     assert 0.92 < ((low[1] <= 0.8413) & (high[1] >= 0.8413)).mean() < 0.97
 
 
@@ -110,7 +110,7 @@ def test_where_delong_says_nothing_the_interval_is_wilsons() -> None:
 
 
 def test_a_class_without_pictures_or_with_all_of_them_has_no_area() -> None:
-    found = areas(np.arange(4.0)[:, None], np.zeros(4, np.int64), 2)
+    found = areas_of(np.arange(4.0)[:, None], np.zeros(4, np.int64), 2)
     assert np.isnan(found.values).all()
     assert np.isnan(found.p_values).all()
     assert np.isnan(found.intervals()[0]).all()
@@ -120,7 +120,7 @@ def test_no_warning_and_no_overflow_with_many_pictures() -> None:
     """200,000 pictures: products of counts pass 2³¹, their squares 2⁵³."""
     labels = np.arange(200_000) % 2
     values = np.arange(200_000, dtype=np.float32)[:, None]
-    found = areas(values, labels, 2)
+    found = areas_of(values, labels, 2)
     assert found.values[1, 0] == pytest.approx(0.5, abs=1e-5)
     # The two are uniform on the same range: Var = (1/12) / m + (1/12) / n.
     assert found.variances[1, 0] == pytest.approx(1 / 6 / 100_000, rel=1e-3)
@@ -134,4 +134,4 @@ def test_what_cannot_be_ranked() -> None:
     with pytest.raises(SurveyError, match=r"1 of 2 scores are not numbers \(NaN\)"):
         auc(np.array([0.0, np.nan]), np.array([True, False]))
     with pytest.raises(SurveyError, match="channel 1 of those given has values that are not numbers"):
-        areas(np.array([[0.0, np.nan], [0.0, 1.0]]), np.array([0, 1]), 2)
+        areas_of(np.array([[0.0, np.nan], [0.0, 1.0]]), np.array([0, 1]), 2)

@@ -2,9 +2,8 @@
 
 from featuremaps.draw.drawing import Real
 from featuremaps.errors import ImageError
-from featuremaps.pictures.load import Picture
 from featuremaps.pictures.preprocessing import Preprocessing
-from featuremaps.pictures.seen import see
+from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 
 
@@ -15,7 +14,7 @@ def best_picture(survey: StoredSurvey, preprocessing: Preprocessing, layer: str,
     best = survey.top(f"{layer}:{channel}", 1, by="mean")[0]
     names = survey.pictures.names
     try:
-        seen = see(Picture(names[best.row], image=survey.picture(best.row)), preprocessing).seen[0]
+        (seen,) = seen_pictures(survey, preprocessing, [best.row])
     except ImageError:  # the value is known all the same
-        seen = None
+        return Real(best.value, names[best.row], len(names), None)
     return Real(best.value, names[best.row], len(names), seen)

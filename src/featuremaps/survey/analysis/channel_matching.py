@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from featuremaps.plotting.files import png_of
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.model_comparison import matches_figure
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -18,7 +18,7 @@ COLUMNS = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ChannelMatches:
+class ChannelMatches(Illustrated):
     """For every channel of two layers the channel of the other that correlates with it most, over the pictures.
 
     `forward[i]` is the second's channel for channel i of the first, with correlation `forward_values[i]`; `backward`
@@ -36,10 +36,10 @@ class ChannelMatches:
     @property
     def mutual(self) -> tuple[tuple[int, int, float], ...]:
         """Pairs (channel of the first, channel of the second, correlation) that are each other's best, best first."""
-        own = np.flatnonzero(self.forward >= 0)
-        own = own[self.backward[self.forward[own]] == own]
-        own = own[np.argsort(-self.forward_values[own], kind="stable")]
-        return tuple((int(i), int(self.forward[i]), float(self.forward_values[i])) for i in own)
+        pairs = np.flatnonzero(self.forward >= 0)
+        pairs = pairs[self.backward[self.forward[pairs]] == pairs]
+        pairs = pairs[np.argsort(-self.forward_values[pairs], kind="stable")]
+        return tuple((int(i), int(self.forward[i]), float(self.forward_values[i])) for i in pairs)
 
     def table(self) -> list[dict[str, Any]]:
         """A row for each channel of the first: its best match, the correlation, and whether that is mutual."""
@@ -62,9 +62,6 @@ class ChannelMatches:
             f"mutual of {len(self.forward)} and {len(self.backward)} channels, {middle}; {shown}>"
         )
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
 
 def matched(
     names: tuple[str, str],
@@ -81,22 +78,22 @@ def matched(
     best = [np.full(count, -np.inf) for count in counts]
     index = [np.full(count, -1, np.int64) for count in counts]
     for start in range(0, counts[0], COLUMNS):
-        own = _standardised(surveys[0], layers[0], start, counts[0], rows[0], pooling)
+        first = _standardised(surveys[0], layers[0], start, counts[0], rows[0], pooling)
         for other in range(0, counts[1], COLUMNS):
-            values = own.T @ _standardised(surveys[1], layers[1], other, counts[1], rows[1], pooling)
+            values = first.T @ _standardised(surveys[1], layers[1], other, counts[1], rows[1], pooling)
             values[np.isnan(values)] = -np.inf
             _keep_best(best[0][start : start + COLUMNS], index[0][start : start + COLUMNS], values, other)
             _keep_best(best[1][other : other + COLUMNS], index[1][other : other + COLUMNS], values.T, start)
-    shares = [np.where(found < 0, np.nan, value) for found, value in zip(index, best, strict=True)]
-    return ChannelMatches(*names, layers, index[0], shares[0], index[1], shares[1])
+    known = [np.where(match < 0, np.nan, value) for match, value in zip(index, best, strict=True)]
+    return ChannelMatches(*names, layers, index[0], known[0], index[1], known[1])
 
 
 def _keep_best(best: NDArray[np.float64], index: NDArray[np.int64], values: NDArray[np.float64], start: int) -> None:
     """Take over, in place, where one of these columns correlates more than those seen before."""
     columns = values.argmax(1)
-    found = values[np.arange(len(values)), columns]
-    better = found > best
-    best[better], index[better] = found[better], columns[better] + start
+    highest = values.max(1)
+    better = highest > best
+    best[better], index[better] = highest[better], columns[better] + start
 
 
 def _standardised(

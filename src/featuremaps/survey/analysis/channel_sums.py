@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice, did_you_mean
-from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.analysis.separation import separation
@@ -16,6 +15,7 @@ from featuremaps.survey.analysis.specialists import Specialists, specialists
 from featuremaps.survey.charts.sums import GROUPS, sums_charts
 from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.channel_sums import ClassPictures, distributions_figure, index_figure
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.auc import Area, auc
 from featuremaps.survey.measures.roc import Threshold, choose_threshold
 from featuremaps.survey.measures.summed_group import SummedGroup
@@ -29,7 +29,7 @@ COLUMNS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class Sums(Illustrated):
     """Per picture and group of channels the sum of their (mean or largest) activations.
 
     `values[i, g]` is that of picture i and group g, whose channels are `channels[g]`. A group called like a class is
@@ -122,9 +122,6 @@ class Sums:
         lines += [f"  … {len(self)} groups in all"] if len(self) > 20 else []
         return "\n".join(lines) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
 
 @question
 def sums(
@@ -155,7 +152,7 @@ def sums(
     values = np.zeros((len(survey.pictures.labels), len(groups)))
     for start in range(0, len(union), COLUMNS):
         part = union[start : start + COLUMNS]
-        member = np.array([[channel in own for own in map(set, groups.values())] for channel in part], np.float64)
+        member = np.array([[channel in group for group in map(set, groups.values())] for channel in part], np.float64)
         values += survey.vectors(layer, by, part).astype(np.float64) @ member
     labels, classes = survey.pictures.labels, survey.classes or ()
     measured = [_measured(values[:, g], labels, classes, name if groups[name] else "") for g, name in enumerate(groups)]
@@ -180,10 +177,11 @@ def _own_channels(survey: StoredSurvey, layer: str | None, by: Pooling) -> dict[
     labels, _ = labels_of(survey)
     if len(np.unique(labels[labels >= 0])) < 2:
         return specialists(survey, layer, by=by).channels
-    found = separation(survey, layer, by=by)
-    proven = found.channels()
-    alone = {name: (found.best(name, 1)[0].channel,) for name in proven if found.pictures[found.classes.index(name)]}
-    return {name: channels or alone.get(name, ()) for name, channels in proven.items()}
+    separating = separation(survey, layer, by=by)
+    return {
+        name: channels or ((separating.best(name, 1)[0].channel,) if count else ())
+        for (name, channels), count in zip(separating.channels().items(), separating.pictures, strict=True)
+    }
 
 
 def _check_channels(groups: Mapping[str, tuple[int, ...]], layer: str, count: int) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import SurveyError, did_you_mean
-from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.confusion import confusion_figure
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -41,7 +41,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Confusion:
+class Confusion(Illustrated):
     """`counts[t, p]`: how many pictures of class t the model calls class p."""
 
     counts: Int[np.ndarray, "true predicted"]
@@ -79,17 +79,14 @@ class Confusion:
         lines += [f"  {truth} called {said}: {count}" for truth, said, count in self.worst(5)]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
 
 @question
 def confusion(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> Confusion:
     """The model's own predictions against the labels; see `answers` for how names are matched."""
-    found = answers(survey, names=names)
-    others = bool((found.predicted == len(found.classes)).any())
-    classes = (*found.classes, OTHER) if others else found.classes
-    return Confusion(confusion_matrix(found.truth, found.predicted, len(classes)), classes, found.notes)
+    known = answers(survey, names=names)
+    others = bool((known.predicted == len(known.classes)).any())
+    classes = (*known.classes, OTHER) if others else known.classes
+    return Confusion(confusion_matrix(known.truth, known.predicted, len(classes)), classes, known.notes)
 
 
 def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> Answers:

@@ -22,9 +22,9 @@ from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector_evaluation import Detection
 from featuremaps.survey.analysis.detector_vs_model import AgainstModel, output_of, rivalry
 from featuremaps.survey.storage.detector_files import read_numbers, read_words, write
+from featuremaps.survey.storage.fingerprint import check_same_model
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
-from featuremaps.survey.storage.weights_digest import check_same_model
 
 ScoringRule = Literal["sum", "single", "logistic"]
 
@@ -91,12 +91,10 @@ class Detector(nn.Module):
         self.layer, self.rule, self.pooling, self.origin = layer, rule, pooling, origin or Origin()
         self.calibrated, self.last = calibration is not None, max(channels)
         self.register_buffer("channels", torch.tensor(channels))
-        self.register_buffer("weights", torch.tensor(weights or [1.0] * len(channels), dtype=torch.float32))
-        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
-        self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
         slope, offset = calibration or (1.0, 0.0)
-        self.register_buffer("slope", torch.tensor(slope, dtype=torch.float32))
-        self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32))
+        numbers = {"weights": weights or [1.0] * len(channels), "bias": bias, "threshold": threshold}
+        for name, value in (numbers | {"slope": slope, "offset": offset}).items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
 
     def forward(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
         """The score of each preprocessed picture, float32, on the model's device."""
@@ -153,7 +151,7 @@ class Detector(nn.Module):
         The model answers the class where its highest output is the one of that name, or the one called `predicted`.
         """
         domains = surveys if isinstance(surveys, Mapping) else {surveys.path.name: surveys}
-        found = {}
+        rivalries = {}
         for domain, survey in domains.items():
             labels, scores = self._on_survey(survey)
             answers = survey.predictions()
@@ -164,8 +162,8 @@ class Detector(nn.Module):
                 )
             output = output_of(labels.label, survey.model_classes, predicted)
             called = np.asarray(answers.indices)[labels.rows] == output
-            found[domain] = rivalry(labels.positives, self.decided(scores).numpy(), called)
-        return AgainstModel(self.origin.label, found)
+            rivalries[domain] = rivalry(labels.positives, self.decided(scores).numpy(), called)
+        return AgainstModel(self.origin.label, rivalries)
 
     def on(self, model: nn.Module) -> "Detector":
         """The same detector on this model; `SurveyError` where its weights are not those it was made for."""
@@ -228,19 +226,18 @@ class Detector(nn.Module):
         """Which labelled pictures show its class, and the scores of all labelled ones."""
         if not self.origin.label:
             raise SurveyError("this detector was made by hand and names no class; make it with Origin(label=…).")
-        made, found = self.origin.weights, survey.manifest.fingerprint.get("model")
-        if made and found and made != found:
+        made, surveyed = self.origin.weights, survey.manifest.fingerprint.get("model")
+        if made and surveyed and made != surveyed:
             raise SurveyError(
-                f"survey {survey.path.name!r} was made with another model (weights {found[:12]}…) than this detector "
-                f"(weights {made[:12]}…), whose threshold means nothing there. Survey the pictures with the same "
-                "model, or compare the two with compare_models."
+                f"survey {survey.path.name!r} was made with another model (weights {surveyed[:12]}…) than this "
+                f"detector (weights {made[:12]}…), whose threshold means nothing there. Survey the pictures with "
+                "the same model, or compare the two with compare_models."
             )
         labels, layer = class_labels(survey, self.origin.label), survey.layer_of(self.layer)
         check_channels([self.last], layer.channels, layer.name)
         vectors = survey.vectors(layer.name, self.pooling, self.channels.tolist())[labels.rows]
         return labels, self.scores(torch.from_numpy(vectors))
 
-    @torch.no_grad()
     def _pooled(self, inputs: Tensor) -> Tensor:
         """The layer's channels, pooled over their positions, (batch, channel)."""
         if self.model is None:
@@ -259,12 +256,10 @@ class Detector(nn.Module):
         pooled = maps.mean((2, 3)) if self.pooling == "mean" else maps.amax((2, 3))
         if not exporting and not bool(pooled.isfinite().all()):
             bad = (~pooled.isfinite().all(1)).nonzero()[:, 0].tolist()
-            which = (
-                f"picture{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:5]))}{', …' if len(bad) > 5 else ''}"
-            )
+            which = f"{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:5]))}{', …' if len(bad) > 5 else ''}"
             raise ModelError(
-                f"layer {self.layer!r} gives values that are not finite for {which} of the batch (counted from 0). "
-                f"{why_not_finite(self.model)}"
+                f"layer {self.layer!r} gives values that are not finite for picture{which} of the batch (counted from "
+                f"0). {why_not_finite(self.model)}"
             )
         return pooled
 

@@ -4,84 +4,36 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
-from featuremaps.survey.charts.detections import (
-    RocCurve,
-    ScoredPictures,
-    roc_chart,
-    score_distributions_chart,
-    scores_chart,
-)
+from featuremaps.survey.charts.detections import roc_chart, score_distributions_chart, scores_chart
 from featuremaps.survey.charts.page import save_page
 from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.detector_evaluation import detection_figure
-from featuremaps.survey.figures.detector_plots import ScorePanel
-from featuremaps.survey.measures.auc import Area, auc
-from featuremaps.survey.measures.calibration import Reliability, reliability
-from featuremaps.survey.measures.proportions import Counts, counts_at
-from featuremaps.survey.measures.roc import PrecisionRecall, Roc, Threshold, choose_threshold, precision_recall, roc
+from featuremaps.survey.figures.illustrated import Illustrated
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Detection:
+class Detection(ScoredPictures, Illustrated):
     """A detector's scores on pictures whose truth is known.
 
     `threshold` is the one it brought along, `chosen` says how and on what that was chosen, and `before` what it did
     there (recall, false_alarm, area). `probabilities` are None where the detector was never calibrated.
     """
 
-    label: str
-    detector: str
-    data: str
-    names: tuple[str, ...]
-    positives: Bool[np.ndarray, " picture"]
-    scores: Float[np.ndarray, " picture"]
-    threshold: float
+    detector: str = ""
     chosen: str = ""
     before: Mapping[str, float] = field(default_factory=dict)
-    probabilities: Float[np.ndarray, " picture"] | None = None
-
-    @cached_property
-    def area(self) -> Area:
-        """The area under the ROC curve: how well the score tells the class apart, whatever the threshold."""
-        return auc(self.scores, self.positives)
-
-    @cached_property
-    def roc(self) -> Roc:
-        """Recall against false alarms, for every threshold."""
-        return roc(self.scores, self.positives)
-
-    @cached_property
-    def precision_recall(self) -> PrecisionRecall:
-        """Precision against recall, for every threshold."""
-        return precision_recall(self.scores, self.positives)
-
-    @cached_property
-    def confusion(self) -> Counts:
-        """What the threshold it brought along gets right and wrong here."""
-        return counts_at(self.scores, self.positives, self.threshold)
-
-    @cached_property
-    def best(self) -> Threshold:
-        """The threshold that would have been best here (Youden), which only somebody who knows the truth can take."""
-        return choose_threshold(self.scores, self.positives)
-
-    @cached_property
-    def calibration(self) -> Reliability | None:
-        """Whether the probabilities mean what they say here; None where there are none."""
-        return None if self.probabilities is None else reliability(self.probabilities, self.positives)
 
     @property
     def mistakes(self) -> tuple[tuple[str, float], ...]:
@@ -100,50 +52,21 @@ class Detection:
         ):
             row: dict[str, Any] = {"which": which, "threshold": value}
             for name in ("recall", "false_alarm_rate", "precision", "accuracy"):
-                rate = getattr(counts, name)
-                low, high = rate.interval()
-                row |= {name: rate.value, f"{name}_low": low, f"{name}_high": high}
-            for name in ("true_positives", "false_positives", "false_negatives", "true_negatives"):
-                row[name] = getattr(counts, name)
-            rows.append(row)
+                row |= getattr(counts, name).row(name)
+            rows.append(row | vars(counts))
         return rows
 
     def figure(self) -> "Figure":
         """The scores with the thresholds, the ROC and precision-recall curves, the confusion and the calibration."""
-        return detection_figure(
-            self.score_panel,
-            carried=self.confusion,
-            best=self.best.counts,
-            roc=self.roc,
-            precision_recall=self.precision_recall,
-            calibration=self.calibration,
-            caption=f"{self.detector}; threshold: {self.chosen or 'given'}",
-        )
+        return detection_figure(self, f"{self.detector}; threshold: {self.chosen or 'given'}")
 
     def charts(self) -> dict[str, Chart]:
         """The scores, their distributions and the ROC curve as charts to hover over, by name."""
         return {
-            "scores": scores_chart(self.scored_pictures),
-            "distributions": score_distributions_chart(self.scored_pictures),
-            "roc": roc_chart({self.data: self.roc_curve}),
+            "scores": scores_chart(self),
+            "distributions": score_distributions_chart(self),
+            "roc": roc_chart({self.data: self}),
         }
-
-    @property
-    def score_panel(self) -> ScorePanel:
-        """The scores with both thresholds, as figures draw them."""
-        values = (self.label, self.data, self.scores, self.positives, self.area)
-        return ScorePanel(*values, self.threshold, self.best.value)
-
-    @property
-    def scored_pictures(self) -> ScoredPictures:
-        """Every picture's score and both thresholds, as charts take them."""
-        values = (self.label, self.data, self.names, self.scores, self.positives)
-        return ScoredPictures(*values, self.threshold, self.best.value)
-
-    @property
-    def roc_curve(self) -> RocCurve:
-        """The ROC curve with the threshold brought along, as charts take it."""
-        return RocCurve(self.roc, self.confusion)
 
     def save(self, folder: str | Path = ".") -> list[Path]:
         """Write `detection.png`, `detection.json` (all figures), `scores.csv` (a row a picture), and `charts.html`.
@@ -182,11 +105,9 @@ class Detection:
     def __repr__(self) -> str:
         return f"<Detection: {self}>"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
     def _summary(self) -> dict[str, Any]:
         calibration = self.calibration
+        said = calibration and {"brier": calibration.brier, "expected_error": calibration.expected_error}
         return {
             "label": self.label,
             "detector": self.detector,
@@ -195,10 +116,8 @@ class Detection:
             "positives": int(self.positives.sum()),
             "chosen": self.chosen,
             "before": dict(self.before),
-            "area": {"value": self.area.value, "low": self.area.interval.low, "high": self.area.interval.high},
+            "area": {"value": self.area.value, **self.area.interval._asdict()},
             "average_precision": self.precision_recall.average_precision,
             "thresholds": self.table(),
-            "calibration": None
-            if calibration is None
-            else {"brier": calibration.brier, "expected_error": calibration.expected_error},
+            "calibration": said,
         }

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from featuremaps.errors import SurveyError
-from featuremaps.plotting.files import png_of
 from featuremaps.survey.figures.detector_vs_model import against_figure
-from featuremaps.survey.measures.proportions import Counts
+from featuremaps.survey.figures.illustrated import Illustrated
+from featuremaps.survey.measures.proportions import Counts, counts_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ class Rivalry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AgainstModel(Mapping[str, Rivalry]):
+class AgainstModel(Mapping[str, Rivalry], Illustrated):
     """A detector's decisions compared with the model's own answers, keyed by domain."""
 
     label: str
@@ -60,8 +60,7 @@ class AgainstModel(Mapping[str, Rivalry]):
             for who, counts in (("detector", rivalry.detector), ("model", rivalry.model)):
                 row: dict[str, Any] = {"domain": domain, "answer": who, "balanced_accuracy": counts.balanced_accuracy}
                 for name in ("recall", "false_alarm_rate", "precision", "accuracy"):
-                    rate = getattr(counts, name)
-                    row |= dict(zip((name, f"{name}_low", f"{name}_high"), (rate.value, *rate.interval()), strict=True))
+                    row |= getattr(counts, name).row(name)
                 rows.append(row | {"p_value": rivalry.p_value})
         return rows
 
@@ -77,9 +76,6 @@ class AgainstModel(Mapping[str, Rivalry]):
         ]
         return "\n".join([f"<AgainstModel: {self.label}", *lines]) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
 
 def rivalry(
     positives: Bool[np.ndarray, " picture"],
@@ -89,8 +85,8 @@ def rivalry(
     """Two ways of calling pictures positive, compared."""
     right, model_right = detected == positives, predicted == positives
     return Rivalry(
-        _counts(positives, detected),
-        _counts(positives, predicted),
+        counts_of(detected, positives),
+        counts_of(predicted, positives),
         only_detector=int((right & ~model_right).sum()),
         only_model=int((model_right & ~right).sum()),
     )
@@ -112,15 +108,6 @@ def output_of(label: str, model_classes: tuple[str, ...] | None, predicted: str 
             "the name or number of that output."
         )
     return model_classes.index(meant)
-
-
-def _counts(positives: Bool[np.ndarray, " picture"], called: Bool[np.ndarray, " picture"]) -> Counts:
-    return Counts(
-        int((called & positives).sum()),
-        int((called & ~positives).sum()),
-        int((~called & positives).sum()),
-        int((~called & ~positives).sum()),
-    )
 
 
 def _brief(counts: Counts) -> str:

@@ -2,36 +2,29 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import nn
 
 from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, check_choice
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
-from featuremaps.survey.analysis.detector import (
-    Detector,
-    Origin,
-    ScoringRule,
-    check_channels,
-    checked_channels,
-)
+from featuremaps.survey.analysis.detector import Detector, Origin, ScoringRule, check_channels, checked_channels
 from featuremaps.survey.analysis.question import question
-from featuremaps.survey.measures.auc import areas, auc
+from featuremaps.survey.analysis.separation import channel_areas
+from featuremaps.survey.measures.auc import Areas, auc
 from featuremaps.survey.measures.logistic_regression import fit_logistic, fit_platt
 from featuremaps.survey.measures.proportions import counts_at
 from featuremaps.survey.measures.roc import choose_threshold
+from featuremaps.survey.storage.fingerprint import described, model_digest
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
-from featuremaps.survey.storage.weights_digest import described, fingerprint
 
 ThresholdRule = Literal["youden"] | Mapping[str, float] | float
 MOST = 25
-COLUMNS = 256
 LARGEST = float(np.finfo(np.float32).max)  # scores are float32
 
 
@@ -46,13 +39,12 @@ def detector(
     layer: str | None = None,
     by: Pooling = "mean",
     most: int = MOST,
-    strength: float = 1.0,
 ) -> Detector:
     """A detector of the class `label`, fitted to a survey's labelled pictures.
 
     `channels` are those given, else the (at most `most`) channels of the layer that separate the class beyond chance;
     the layer may be left out where only one was surveyed. "sum" adds them up, "single" takes one, "logistic" weights
-    them by a logistic regression with L2 penalty `strength` on standardised channels. `threshold` is "youden",
+    them by a logistic regression with an L2 penalty on standardised channels. `threshold` is "youden",
     {"false_alarm": 0.05}, {"recall": 0.9} or a score. Where the survey's model is known it also scores new pictures.
     Its shares on these pictures, which it was chosen on, flatter it: `test` it on others.
     """
@@ -69,7 +61,7 @@ def detector(
     vectors = survey.vectors(layer, by, chosen)[labels.rows]
     fit: dict[str, Any] = {"rule": rule, "pooling": by}
     if rule == "logistic":
-        weights, bias = fit_logistic(vectors, labels.positives, strength)
+        weights, bias = fit_logistic(vectors, labels.positives)
         fit |= {"weights": weights.tolist(), "bias": bias}
     scores = Detector(None, layer, chosen, **fit).scores(torch.from_numpy(vectors)).numpy()
     value, how = _threshold(scores, labels.positives, threshold)
@@ -86,67 +78,43 @@ def best_channels(
     most: int = MOST,
     both_ways: bool = False,
 ) -> list[int]:
-    """The channels that separate the class best beyond chance, or the best one with a warning; `Separations.best`."""
+    """The channels that separate the class best beyond chance, or the best one with a warning; `separating`."""
     labels = np.full(len(survey.pictures.names), -1)
     labels[shown.rows] = shown.positives
-    found = separations(survey, layer, labels, 2, pooling)
-    chosen, proven = found.best(1, most, both_ways)
+    areas = channel_areas(survey, layer, pooling, labels, 2)
+    chosen, proven = separating(areas, 1, most, both_ways)
     if not proven:
         warnings.warn(
             f"no channel of {layer!r} separates {shown.label!r} beyond chance on {len(shown.rows)} pictures; the best, "
-            f"{layer}:{chosen[0]} with an area of {found.values[1, chosen[0]]:.2f}, is taken alone.",
+            f"{layer}:{chosen[0]} with an area of {areas.values[1, chosen[0]]:.2f}, is taken alone.",
             FeatureMapsWarning,
             stacklevel=3,
         )
     return chosen
 
 
-@dataclass(frozen=True, eq=False)
-class Separations:
-    """For every class and channel of a layer the area under the ROC curve, and the p-value of "it is ½"."""
+def separating(areas: Areas, label: int, most: int, both_ways: bool = False) -> tuple[list[int], bool]:
+    """The channels that separate a class best, at most `most`, and whether they do so beyond chance.
 
-    values: Float[np.ndarray, "class channel"]
-    p_values: Float[np.ndarray, "class channel"]
-
-    def best(self, label: int, most: int, both_ways: bool = False) -> tuple[list[int], bool]:
-        """The channels that separate a class best, at most `most`, and whether they do so beyond chance.
-
-        Beyond chance is below 5 %, corrected for the number of channels (Bonferroni); where none is, the best alone.
-        `both_ways` also takes channels that are weaker in the class.
-        """
-        if most < 1:
-            raise OptionError(f"most is how many channels a detector may use, 1 or more; got {most}.")
-        distance = np.abs(self.values[label] - 0.5) if both_ways else self.values[label] - 0.5
-        order = np.argsort(-distance, kind="stable")
-        proven = (self.p_values[label] < 0.05 / len(order)) & (distance > 0)
-        chosen = [int(channel) for channel in order[:most] if proven[channel]]
-        return (chosen, True) if chosen else ([int(order[0])], False)
-
-
-def separations(
-    survey: StoredSurvey, layer: str, labels: Int[np.ndarray, " picture"], classes: int, pooling: Pooling = "mean"
-) -> Separations:
-    """How well each channel alone separates each class from the others; read a few columns at a time.
-
-    Pictures labelled -1 do not count.
+    Beyond chance is below 5 %, corrected for the number of channels (Bonferroni); where none is, the best alone.
+    `both_ways` also takes channels that are weaker in the class.
     """
-    values, p_values = [], []
-    count, rows = survey.layers[layer].channels, np.flatnonzero(labels >= 0)
-    for start in range(0, count, COLUMNS):
-        columns = list(range(start, min(start + COLUMNS, count)))
-        found = areas(survey.vectors(layer, pooling, columns)[rows], labels[rows], classes)
-        values.append(found.values)
-        p_values.append(found.p_values)
-    return Separations(np.concatenate(values, 1), np.concatenate(p_values, 1))
+    if most < 1:
+        raise OptionError(f"most is how many channels a detector may use, 1 or more; got {most}.")
+    distance = np.abs(areas.values[label] - 0.5) if both_ways else areas.values[label] - 0.5
+    order = np.argsort(-distance, kind="stable")
+    proven = (areas.p_values[label] < 0.05 / len(order)) & (distance > 0)
+    chosen = [int(channel) for channel in order[:most] if proven[channel]]
+    return (chosen, True) if chosen else ([int(order[0])], False)
 
 
 def _check_model(survey: StoredSurvey, model: nn.Module | None) -> None:
     """`SurveyError` where the survey says that it was made with another model."""
     made = survey.manifest.fingerprint.get("model")
-    if model is not None and made and made != fingerprint(model):
+    if model is not None and made and made != model_digest(model):
         raise SurveyError(
             f"survey {survey.path.name!r} was made with another model than the {described(model)} given (weights "
-            f"{made[:12]}… and {fingerprint(model)[:12]}…). Give the model that was surveyed."
+            f"{made[:12]}… and {model_digest(model)[:12]}…). Give the model that was surveyed."
         )
 
 
@@ -159,15 +127,15 @@ def _threshold(
             raise OptionError(f"threshold={rule} is no score that anything could be compared with.")
         return float(rule), "given"
     if rule == "youden":
-        found = choose_threshold(scores, positives)
+        best = choose_threshold(scores, positives)
     elif _is_share(rule):
-        found = choose_threshold(scores, positives, false_alarm_rate=rule.get("false_alarm"), recall=rule.get("recall"))
+        best = choose_threshold(scores, positives, false_alarm_rate=rule.get("false_alarm"), recall=rule.get("recall"))
     else:
         raise OptionError(
             f"threshold={rule!r} is not known; choose 'youden', {{'false_alarm': 0.05}}, {{'recall': 0.9}} or a score."
         )
-    value = np.float32(found.value)
-    return float(value if value >= found.value else np.nextafter(value, np.float32(np.inf))), found.rule
+    value = np.float32(best.value)
+    return float(value if value >= best.value else np.nextafter(value, np.float32(np.inf))), best.rule
 
 
 def _is_number(given: object) -> TypeGuard[float]:
@@ -202,5 +170,5 @@ def _origin(
             ("area", auc(scores, labels.positives).value),
         ),
         model="" if model is None else described(model),
-        weights=survey.manifest.fingerprint.get("model", "") if model is None else fingerprint(model),
+        weights=survey.manifest.fingerprint.get("model", "") if model is None else model_digest(model),
     )

@@ -1,6 +1,7 @@
 """The pictures that the model calls wrongly, and whether the channels of the true or of the named class were louder."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -10,11 +11,12 @@ from PIL import Image
 
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.plotting.class_colours import on_square
-from featuremaps.plotting.files import file_name, png_of
+from featuremaps.plotting.files import file_name
 from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.confusion import answers
 from featuremaps.survey.analysis.question import question
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.storage.reader import StoredSurvey
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ class Mistake:
 
     `predicted` is what the model says, `probability` how probable it finds that. `loudness` gives, for the true class,
     the predicted one and the loudest of all, how far the sum of that class's channels lies above its mean over all
-    pictures, in standard deviations; classes whose channels were not given are
-    not among them.
+    pictures, in standard deviations; classes whose channels were not given are not among them.
     """
 
     row: int
@@ -52,7 +53,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, eq=False)
-class Mistakes(Sequence[Mistake]):
+class Mistakes(Sequence[Mistake], Illustrated):
     """The model's mistakes, the most certain first, of `of` labelled pictures. `open` opens a row's picture."""
 
     every: tuple[Mistake, ...]
@@ -62,16 +63,20 @@ class Mistakes(Sequence[Mistake]):
 
     def between(self, truth: str | None = None, predicted: str | None = None) -> "Mistakes":
         """Only those of this true and this predicted class."""
-        kept = (one for one in self.every if truth in (None, one.truth) and predicted in (None, one.predicted))
+        kept = [
+            mistake
+            for mistake in self.every
+            if truth in (None, mistake.truth) and predicted in (None, mistake.predicted)
+        ]
         return replace(self, every=tuple(kept))
 
     def louder(self) -> dict[str, int]:
         """How often the louder channels were those of the true class, of the predicted one, or not known."""
-        found = {"true class": 0, "predicted class": 0, "not known": 0}
-        for one in self.every:
-            key = "not known" if one.louder is None else "true class" if one.louder == one.truth else "predicted class"
-            found[key] += 1
-        return found
+        counts = Counter(
+            "not known" if wrong.louder is None else "true class" if wrong.louder == wrong.truth else "predicted class"
+            for wrong in self.every
+        )
+        return {kind: counts[kind] for kind in ("true class", "predicted class", "not known")}
 
     def figure(self, *, most: int = 12) -> "Figure":
         """The first `most` pictures: what they are, what the model says, and whose channels were louder."""
@@ -80,25 +85,22 @@ class Mistakes(Sequence[Mistake]):
         if most < 1:
             raise OptionError(f"most is how many mistakes are shown, 1 or more; got {most}.")
         shown = self.every[:most]
-        panels = [Panel(on_square(self.open(one.row)), _title(one)) for one in shown]
+        panels = [Panel(on_square(self.open(mistake.row)), _title(mistake)) for mistake in shown]
         rest = f", first {len(shown)} shown" if len(shown) < len(self) else ""
         title = f"{len(self):,} of {self.of:,} pictures called wrongly{rest}"
-        known = any(one.loudness for one in shown)
-        caption = (
-            "σ: the sum of a class's channels above its mean over all pictures, in standard deviations" if known else ""
-        )
-        columns = columns_for(len(panels))
-        return panels_figure(in_rows(panels, columns), None, title=title, caption=caption)
+        sigma = "σ: the sum of a class's channels above its mean over all pictures, in standard deviations"
+        caption = sigma if any(mistake.loudness for mistake in shown) else ""
+        return panels_figure(in_rows(panels, columns_for(len(panels))), None, title=title, caption=caption)
 
     def save(self, folder: str | Path = ".", *, most: int = 100) -> list[Path]:
         """Write the first `most` pictures (PNG), named after what they are and what they were called."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
-        for rank, one in enumerate(self.every[:most], 1):
-            stem = file_name(f"{rank:03d}", one.truth, f"called {one.predicted}", Path(one.name).stem)
-            self.open(one.row).save(folder / f"{stem}.png")
+        for rank, mistake in enumerate(self.every[:most], 1):
+            stem = file_name(f"{rank:03d}", mistake.truth, f"called {mistake.predicted}", Path(mistake.name).stem)
             written.append(folder / f"{stem}.png")
+            self.open(mistake.row).save(written[-1])
         return written
 
     @overload
@@ -111,19 +113,14 @@ class Mistakes(Sequence[Mistake]):
     def __len__(self) -> int:
         return len(self.every)
 
-    def __iter__(self) -> Iterator[Mistake]:
-        return iter(self.every)
-
     def __repr__(self) -> str:
         lines = [f"<Mistakes: {len(self):,} of {self.of:,} pictures"]
-        if any(one.louder for one in self.every):
+        if any(mistake.louder for mistake in self.every):
             lines[0] += ", louder channels: " + ", ".join(f"{who} {n}" for who, n in self.louder().items() if n)
-        for one in self.every[:5]:
-            lines.append(f"  {one.name}: {one.truth} called {one.predicted} ({one.probability:.0%})")
+        lines += [
+            f"  {wrong.name}: {wrong.truth} called {wrong.predicted} ({wrong.probability:.0%})" for wrong in self[:5]
+        ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
 
 @question
@@ -133,22 +130,22 @@ def mistakes(survey: StoredSurvey, sums: Sums | None = None, *, names: Mapping[s
     With `sums` of each class's channels, also which class's were louder. Groups are standardised each over all pictures
     of the survey, so that large and small ones compare. Names are matched as in `confusion`.
     """
-    found = answers(survey, names=names)
+    known = answers(survey, names=names)
     standard = None if sums is None else sums.standardised()
     if sums is not None and standard is not None and len(standard) != len(survey.pictures.names):
         raise SurveyError(
             f"the sums are of {len(standard)} pictures and the survey has {len(survey.pictures.names)}; take the sums "
             "of the same survey."
         )
-    wrong = np.flatnonzero(found.truth != found.predicted)
-    wrong = wrong[np.argsort(-found.probabilities[wrong], kind="stable")]
+    wrong = np.flatnonzero(known.truth != known.predicted)
+    wrong = wrong[np.argsort(-known.probabilities[wrong], kind="stable")]
     every = []
     for place in wrong.tolist():
-        row, truth, predicted = int(found.rows[place]), found.classes[found.truth[place]], found.said[place]
+        row, truth, predicted = int(known.rows[place]), known.classes[known.truth[place]], known.said[place]
         loudness = {} if sums is None or standard is None else _loudness(standard[row], sums, truth, predicted)
-        probability = float(found.probabilities[place])
+        probability = float(known.probabilities[place])
         every.append(Mistake(row, survey.pictures.names[row], truth, predicted, probability, loudness))
-    return Mistakes(tuple(every), len(found.rows), survey.picture, found.notes)
+    return Mistakes(tuple(every), len(known.rows), survey.picture, known.notes)
 
 
 def _loudness(standard: np.ndarray, sums: Sums, truth: str, predicted: str) -> dict[str, float]:
@@ -160,12 +157,13 @@ def _loudness(standard: np.ndarray, sums: Sums, truth: str, predicted: str) -> d
     return {name: loud[name] for name in dict.fromkeys((truth, predicted, loudest)) if name in loud}
 
 
-def _title(one: Mistake) -> str:
+def _title(mistake: Mistake) -> str:
     """What it is, what it is called, and whose channels were louder by how much."""
-    lines = [one.truth, f"called {one.predicted} {one.probability:.0%}"]
-    if one.louder is not None:
-        quieter = one.truth if one.louder == one.predicted else one.predicted
-        lines.append(f"louder: {one.louder}, {_sigma(one.loudness[one.louder])} over {_sigma(one.loudness[quieter])}")
+    lines = [mistake.truth, f"called {mistake.predicted} {mistake.probability:.0%}"]
+    if mistake.louder is not None:
+        quieter = mistake.truth if mistake.louder == mistake.predicted else mistake.predicted
+        loud, quiet = (_sigma(mistake.loudness[label]) for label in (mistake.louder, quieter))
+        lines.append(f"louder: {mistake.louder}, {loud} over {quiet}")
     return "\n".join(lines)
 
 

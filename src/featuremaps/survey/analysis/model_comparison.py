@@ -20,12 +20,15 @@ from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
 from featuremaps.survey.analysis.class_labels import class_labels
 from featuremaps.survey.analysis.detector import Detector, checked_channels
 from featuremaps.survey.analysis.detector_evaluation import Detection
-from featuremaps.survey.analysis.fit_detector import MOST, Separations, detector, separations
+from featuremaps.survey.analysis.fit_detector import MOST, detector, separating
 from featuremaps.survey.analysis.picture_alignment import orders
+from featuremaps.survey.analysis.separation import channel_areas
 from featuremaps.survey.charts.comparisons import TestedModel, comparison_charts
 from featuremaps.survey.charts.page import save_page
 from featuremaps.survey.charts.theme import Chart
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.model_comparison import ModelRow, areas_figure, sums_figure
+from featuremaps.survey.measures.auc import Areas
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -64,7 +67,7 @@ class Standing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ModelComparison:
+class ModelComparison(Illustrated):
     """Every model's standing on every class, in the order the models and classes were given."""
 
     standings: tuple[Standing, ...]
@@ -78,16 +81,13 @@ class ModelComparison:
     def of(self, model: str, label: str | None = None) -> Standing:
         """One model's standing on a class, which may be left out where there is only one."""
         label = self._label(label)
-        for standing in self.standings:
-            if (standing.model, standing.label) == (model, label):
-                return standing
-        raise OptionError(f"model {model!r} was not compared.{did_you_mean(model, self.models)}")
+        self._check_model(model)
+        return next(one for one in self.standings if (one.model, one.label) == (model, label))
 
     def match(self, first: str, second: str) -> ChannelMatches:
         """The channels of two models that rise and fall together over the source pictures."""
         for model in (first, second):
-            if model not in self.models:
-                raise OptionError(f"model {model!r} was not compared.{did_you_mean(model, self.models)}")
+            self._check_model(model)
         return matched(
             (first, second),
             (self._surveys[first], self._surveys[second]),
@@ -114,21 +114,20 @@ class ModelComparison:
         name = self._label(label)
         standings = [self.of(model, name) for model in self.models]
         rows = [
-            ModelRow(
-                standing.model, len(standing.detector.channels), [test.score_panel for test in standing.tests.values()]
-            )
+            ModelRow(standing.model, len(standing.detector.channels), list(standing.tests.values()))
             for standing in standings
         ]
         return sums_figure(name, rows)
 
     def charts(self) -> dict[str, Chart]:
         """Every area, and the ROC curves of the first classes, as charts to hover over, by name."""
-        tested = []
-        for standing in self.standings:
-            for domain, test in standing.tests.items():
-                values = (test.data, test.area, test.threshold, test.best.value, test.roc_curve)
-                tested.append(TestedModel(standing.label, standing.model, domain, *values))
-        return comparison_charts(tested)
+        return comparison_charts(
+            [
+                TestedModel(standing.model, domain, test)
+                for standing in self.standings
+                for domain, test in standing.tests.items()
+            ]
+        )
 
     def save(self, folder: str | Path = ".") -> list[Path]:
         """Write `models.csv` (the table), a figure (PNG) for each class, one of all, and `charts.html`.
@@ -152,8 +151,9 @@ class ModelComparison:
     def __repr__(self) -> str:
         return "\n".join([f"<ModelComparison of {len(self.models)} models:", *map(_line, self.standings)]) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
+    def _check_model(self, model: str) -> None:
+        if model not in self.models:
+            raise OptionError(f"model {model!r} was not compared.{did_you_mean(model, self.models)}")
 
     def _label(self, label: str | None) -> str:
         if label is None and len(self.labels) == 1:
@@ -197,19 +197,12 @@ def compare_models(
     }
     first = next(iter(sources.values()))
     labels = _separable(first) if label is None else [class_labels(first, label).label]
+    given = {name: None if channels is None else channels.get(name, {}) for name in sources}
     models = [
-        _Model(
-            name,
-            source,
-            targets.get(name),
-            layers[name],
-            pooling,
-            None if channels is None else channels.get(name, {}),
-            most,
-        )
+        _Model(name, source, targets.get(name), layers[name], pooling, given[name], most)
         for name, source in sources.items()
     ]
-    standings = tuple(model.standing(one) for one in labels for model in models)
+    standings = tuple(model.standing(name) for name in labels for model in models)
     return ModelComparison(standings, tuple(sources), tuple(labels), layers, pooling, sources, order)
 
 
@@ -226,22 +219,22 @@ class _Model:
     most: int
 
     @cached_property
-    def separations(self) -> Separations:
+    def areas(self) -> Areas:
         """Of every class at once, which takes no longer than of one."""
-        labels = np.asarray(self.source.pictures.labels)
-        return separations(self.source, self.layer, labels, len(self.source.classes or ()), self.pooling)
+        labels = self.source.pictures.labels
+        return channel_areas(self.source, self.layer, self.pooling, labels, len(self.source.classes or ()))
 
     def standing(self, label: str) -> Standing:
         """The model's own channels for a class as a detector, tested."""
         chosen, proven = self._channels(label)
-        found = detector(self.source, label, chosen, layer=self.layer, by=self.pooling)
-        tested = None if self.target is None else found.test(self.target)
-        return Standing(self.name, label, found, found.test(self.source), tested, proven)
+        fitted = detector(self.source, label, chosen, layer=self.layer, by=self.pooling)
+        tested = None if self.target is None else fitted.test(self.target)
+        return Standing(self.name, label, fitted, fitted.test(self.source), tested, proven)
 
     def _channels(self, label: str) -> tuple[list[int], bool | None]:
         if self.given is None:
             class_labels(self.source, label)
-            return self.separations.best((self.source.classes or ()).index(label), self.most)
+            return separating(self.areas, (self.source.classes or ()).index(label), self.most)
         if not self.given.get(label):
             raise SurveyError(f"channels names none for the class {label!r} of model {self.name!r}; give at least one.")
         return checked_channels(self.given[label], self.layer), None
@@ -253,7 +246,7 @@ def _pair(
     """A model's source and target; `OptionError` for anything but a survey or two."""
     if isinstance(given, StoredSurvey):
         return given, None
-    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(one, StoredSurvey) for one in given):
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(survey, StoredSurvey) for survey in given):
         return given
     what = f"{type(given).__name__} of {len(given)}" if isinstance(given, tuple | list) else repr(given)
     todo = f" Open it: open_survey({str(given)!r})." if isinstance(given, str | Path) else ""
@@ -264,16 +257,16 @@ def _pair(
 
 def _separable(survey: StoredSurvey) -> list[str]:
     """The classes that some pictures show and others do not."""
-    labels = np.asarray(survey.pictures.labels)
+    labels = survey.pictures.labels
     labels = labels[labels >= 0]
     counts = np.bincount(labels, minlength=len(survey.classes or ()))
-    found = [name for name, count in zip(survey.classes or (), counts, strict=False) if 0 < count < len(labels)]
-    if not found:
+    separable = [name for name, count in zip(survey.classes or (), counts, strict=False) if 0 < count < len(labels)]
+    if not separable:
         raise SurveyError(
             f"survey {survey.path.name!r} has no class that some pictures show and others do not, so nothing can be "
             "separated. Survey labelled pictures of two classes or more."
         )
-    return found
+    return separable
 
 
 def _row(standing: Standing) -> dict[str, Any]:
@@ -284,23 +277,24 @@ def _row(standing: Standing) -> dict[str, Any]:
         "layer": standing.detector.layer,
         "channels": " ".join(map(str, standing.detector.channels.tolist())),
         "proven": standing.proven,
-        "area": source.area.value,
-        "area_low": source.area.interval.low,
-        "area_high": source.area.interval.high,
-        "threshold": source.threshold,
-        "recall": source.confusion.recall.value,
-        "false_alarm_rate": source.confusion.false_alarm_rate.value,
+        **_measured("", source, {"threshold": source.threshold}),
     }
     if target is None:
         return row
-    return row | {
-        "target_area": target.area.value,
-        "target_area_low": target.area.interval.low,
-        "target_area_high": target.area.interval.high,
-        "target_best_threshold": target.best.value,
-        "threshold_shift": standing.shift,
-        "target_recall": target.confusion.recall.value,
-        "target_false_alarm_rate": target.confusion.false_alarm_rate.value,
+    shifted = {"target_best_threshold": target.best.value, "threshold_shift": standing.shift}
+    return row | _measured("target_", target, shifted)
+
+
+def _measured(prefix: str, detection: Detection, thresholds: Mapping[str, float | None]) -> dict[str, Any]:
+    """The area with its interval, the thresholds, and what the one brought along gets right and wrong."""
+    area, counts = detection.area, detection.confusion
+    return {
+        f"{prefix}area": area.value,
+        f"{prefix}area_low": area.interval.low,
+        f"{prefix}area_high": area.interval.high,
+        **thresholds,
+        f"{prefix}recall": counts.recall.value,
+        f"{prefix}false_alarm_rate": counts.false_alarm_rate.value,
     }
 
 

@@ -18,34 +18,34 @@ def orders(surveys: Mapping[str, StoredSurvey]) -> dict[str, Int[np.ndarray, " p
     pictures are not the same, or where one picture carries different labels.
     """
     (first, reference), *others = surveys.items()
-    found = {first: np.arange(len(reference.pictures.names))}
+    rows = {first: np.arange(len(reference.pictures.names))}
     for name, survey in others:
-        own, theirs = _keys(first, reference, name, survey)
+        ours, theirs = _keys(first, reference, name, survey)
         place = {key: row for row, key in enumerate(theirs)}
-        _check_same(first, own, name, theirs)
-        found[name] = np.array([place[key] for key in own], np.int64)
-        _check_labels(first, reference, name, survey, found[name])
-    return found
+        _check_same(first, ours, name, theirs)
+        rows[name] = np.array([place[key] for key in ours], np.int64)
+        _check_labels(first, reference, name, survey, rows[name])
+    return rows
 
 
 def _keys(first: str, a: StoredSurvey, second: str, b: StoredSurvey) -> tuple[Sequence[object], Sequence[object]]:
     """What tells the pictures of both surveys apart."""
-    for own, theirs in ((a.pictures.names, b.pictures.names), (a.pictures.paths, b.pictures.paths)):
-        if len(set(own)) == len(own) and len(set(theirs)) == len(theirs):
-            return own, theirs
+    for ours, theirs in ((a.pictures.names, b.pictures.names), (a.pictures.paths, b.pictures.paths)):
+        if len(set(ours)) == len(ours) and len(set(theirs)) == len(theirs):
+            return ours, theirs
     raise SurveyError(
         f"the pictures of {first!r} and {second!r} cannot be matched: several have the same name, and their paths are "
         "the same or not known. Survey files in a folder, or a dataset that names its pictures."
     )
 
 
-def _check_same(first: str, own: Sequence[object], second: str, theirs: Sequence[object]) -> None:
-    missing, extra = set(own) - set(theirs), set(theirs) - set(own)
+def _check_same(first: str, ours: Sequence[object], second: str, theirs: Sequence[object]) -> None:
+    missing, extra = set(ours) - set(theirs), set(theirs) - set(ours)
     if not missing and not extra:
         return
     parts = [_only(name, only) for name, only in ((first, missing), (second, extra)) if only]
     raise SurveyError(
-        f"{first!r} and {second!r} are surveys of different pictures: {len(set(own) & set(theirs))} in both, "
+        f"{first!r} and {second!r} are surveys of different pictures: {len(set(ours) & set(theirs))} in both, "
         f"{' and '.join(parts)}. Models are compared on the same pictures: survey the same folder with each."
     )
 
@@ -56,16 +56,15 @@ def _only(name: str, keys: set[object]) -> str:
 
 
 def _check_labels(first: str, a: StoredSurvey, second: str, b: StoredSurvey, rows: Int[np.ndarray, " picture"]) -> None:
-    own, theirs = _labels(a), _labels(b)
+    ours, theirs = _labels(a), _labels(b)
     for row, other in enumerate(rows.tolist()):
-        if own[row] != theirs[other]:
+        if ours[row] != theirs[other]:
             raise SurveyError(
-                f"{a.pictures.names[row]} is labelled {own[row]!r} in {first!r} and {theirs[other]!r} in {second!r}. "
+                f"{a.pictures.names[row]} is labelled {ours[row]!r} in {first!r} and {theirs[other]!r} in {second!r}. "
                 "Survey both models with the same labels."
             )
 
 
 def _labels(survey: StoredSurvey) -> list[str | int]:
-    labels = np.asarray(survey.pictures.labels).tolist()
     known = survey.classes
-    return [label if known is None or label < 0 else known[label] for label in labels]
+    return [label if known is None or label < 0 else known[label] for label in survey.pictures.labels.tolist()]

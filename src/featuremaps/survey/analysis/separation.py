@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
-from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
 from featuremaps.survey.analysis.question import question
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.separation import ClassPanel, separation_figure
-from featuremaps.survey.measures.auc import Areas, Separating, areas
+from featuremaps.survey.measures.auc import Areas, Separating, areas_of
 from featuremaps.survey.measures.proportions import Interval
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -27,7 +27,7 @@ COLUMNS = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Separation:
+class Separation(Illustrated):
     """How well each channel separates each class from all other labelled pictures.
 
     `areas[c, k]` is the share of pairs (a picture of class c, one of another) in which channel k is stronger in the
@@ -57,7 +57,7 @@ class Separation:
         if not self.pictures[row]:
             raise SurveyError(f"class {self.classes[row]!r} has no pictures, so no channel can be said to separate it.")
         order = np.argsort(-self.areas[row], kind="stable")[:n].tolist()
-        return tuple(self._one(row, channel) for channel in order)
+        return tuple(self._separating(row, channel) for channel in order)
 
     def channels(self, n: int = 25, significance: float = 0.05) -> dict[str, tuple[int, ...]]:
         """For each class the channels among its `n` best that separate it beyond doubt, as `sums` takes them.
@@ -66,7 +66,7 @@ class Separation:
         """
         every = ((name, self.best(row, n) if self.pictures[row] else ()) for row, name in enumerate(self.classes))
         return {
-            name: tuple(one.channel for one in best if one.area > 0.5 and one.p_value <= significance)
+            name: tuple(each.channel for each in best if each.area > 0.5 and each.p_value <= significance)
             for name, best in every
         }
 
@@ -86,13 +86,12 @@ class Separation:
         """A row for each of the `n` best channels of every class that has pictures."""
         import pyarrow as pa
 
-        rows = [(name, one) for row, name in enumerate(self.classes) if self.pictures[row] for one in self.best(row, n)]
-        columns = {"class": pa.array([name for name, _ in rows], pa.string())}
-        columns |= {key: pa.array([getattr(one, key) for _, one in rows]) for key in ("unit", "channel", "area")}
-        columns["low"] = pa.array([one.interval.low for _, one in rows])
-        columns["high"] = pa.array([one.interval.high for _, one in rows])
-        columns["p_value"] = pa.array([one.p_value for _, one in rows])
-        return pa.table(columns)
+        rows = []
+        for number in np.flatnonzero(self.pictures).tolist():
+            for best in self.best(number, n):
+                row = {"class": self.classes[number], "unit": best.unit, "channel": best.channel, "area": best.area}
+                rows.append(row | best.interval._asdict() | {"p_value": best.p_value})
+        return pa.Table.from_pylist(rows)
 
     def __repr__(self) -> str:
         classes, channels = self.areas.shape
@@ -110,10 +109,7 @@ class Separation:
         lines += [f"  … {classes} classes in all"] if classes > 20 else []
         return "\n".join(lines) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
-    def _one(self, row: int, channel: int) -> Separating:
+    def _separating(self, row: int, channel: int) -> Separating:
         interval = Interval(float(self.low[row, channel]), float(self.high[row, channel]))
         area, p_value = float(self.areas[row, channel]), float(self.p_values[row, channel])
         return Separating(channel, f"{self.layer}:{channel}", area, interval, p_value)
@@ -141,19 +137,9 @@ def separation(
             f"only {only!r} has pictures, so there is nothing to separate it from. specialists(…) lists its frequent "
             "channels; survey pictures of other classes too to learn which are its own."
         )
-    found = _in_parts(survey, layer, by, labels, len(names))
-    ends = [part.intervals(level) for part in found]
-    return Separation(
-        np.concatenate([part.values for part in found], 1),
-        np.concatenate([low for low, _ in ends], 1),
-        np.concatenate([high for _, high in ends], 1),
-        holm(np.concatenate([part.p_values for part in found], 1)),
-        pictures,
-        names,
-        layer,
-        by,
-        level,
-    )
+    areas = channel_areas(survey, layer, by, labels, len(names))
+    low, high = areas.intervals(level)
+    return Separation(areas.values, low, high, holm(areas.p_values), pictures, names, layer, by, level)
 
 
 def holm(p_values: Float[np.ndarray, "row test"]) -> Float[np.ndarray, "row test"]:
@@ -166,21 +152,27 @@ def holm(p_values: Float[np.ndarray, "row test"]) -> Float[np.ndarray, "row test
     return corrected
 
 
-def _in_parts(
+def channel_areas(
     survey: StoredSurvey, layer: str, by: Pooling, labels: Int[np.ndarray, " picture"], classes: int
-) -> list[Areas]:
-    """Areas of all channels, some columns at a time; each part's columns shared out to as many threads as torch has."""
+) -> Areas:
+    """Areas of all channels; pictures labelled −1 do not count.
+
+    Some columns are read at a time, and shared out to as many threads as torch has.
+    """
     labelled = labels >= 0
     numbers = labels[labelled]
     threads = min(torch.get_num_threads(), os.cpu_count() or 1)
 
     def of_part(vectors: Float[np.ndarray, "picture channel"]) -> Areas:
-        return areas(vectors, numbers, classes)
+        return areas_of(vectors, numbers, classes)
 
-    found: list[Areas] = []
+    parts: list[Areas] = []
     channels = survey.layers[layer].channels
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, channels, COLUMNS):
-            read = survey.vectors(layer, by, range(start, min(start + COLUMNS, channels)))[labelled]
-            found += pool.map(of_part, np.array_split(read, min(threads, read.shape[1]), 1))
-    return found
+            vectors = survey.vectors(layer, by, range(start, min(start + COLUMNS, channels)))[labelled]
+            parts += pool.map(of_part, np.array_split(vectors, min(threads, vectors.shape[1]), 1))
+    values, variances, p_values = (
+        np.concatenate([getattr(part, name) for part in parts], 1) for name in ("values", "variances", "p_values")
+    )
+    return Areas(values, variances, p_values, parts[0].own, parts[0].rest)

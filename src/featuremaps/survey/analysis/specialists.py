@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
-from featuremaps.plotting.files import png_of
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
 from featuremaps.survey.analysis.question import question
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.specialists import ClassRow, specialists_figure
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -46,7 +46,7 @@ class ClassSpecialists:
 
 
 @dataclass(frozen=True, eq=False)
-class Specialists:
+class Specialists(Illustrated):
     """The channels of every class. `tally[c, k]`: how many pictures of class c have channel k among their strongest.
 
     `notes` say what a reader should know: classes without pictures, cut-offs beyond what there is.
@@ -64,7 +64,7 @@ class Specialists:
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:
         """For each class its channels, as `sums` and a detector take them."""
-        return {one.label: one.channels for one in self.classes}
+        return {listed.label: listed.channels for listed in self.classes}
 
     def figure(self, *, most: int = 20) -> "Figure":
         """Classes × their channels: the share of a class's pictures in which a channel is among the strongest."""
@@ -78,14 +78,14 @@ class Specialists:
         """A row for every channel on a class's list, those removed as shared too (`kept` is false)."""
         import pyarrow as pa
 
-        rows = [self._row(number, channel) for number in range(len(self)) for channel in self._listed(number)]
+        rows = [row for number in range(len(self)) for row in self._rows(number)]
         kinds = {"class": pa.string(), "unit": pa.string(), "channel": pa.int32(), "count": pa.int32()}
         kinds |= {"pictures": pa.int32(), "kept": pa.bool_(), "shared_with": pa.list_(pa.string())}
         return pa.Table.from_pylist(rows, schema=pa.schema(list(kinds.items())))
 
     def __getitem__(self, label: str | int) -> ClassSpecialists:
         """One class, by name or number."""
-        return self.classes[number_of(label, [one.label for one in self.classes])]
+        return self.classes[number_of(label, [listed.label for listed in self.classes])]
 
     def __iter__(self) -> Iterator[ClassSpecialists]:
         return iter(self.classes)
@@ -99,33 +99,31 @@ class Specialists:
             f"<Specialists of {self.layer}: for each class up to {self.per_class} channels that are most often among "
             f"the {self.per_image} with the highest {self.by} of a picture, {kind}"
         ]
-        for one in self.classes[:20]:
-            shown = ", ".join(f"{c} ({n})" for c, n in zip(one.channels[:6], one.counts, strict=False))
-            more = f", … {len(one.channels)} in all" if len(one.channels) > 6 else ""
-            lines.append(f"  {one.label}, {one.pictures} pictures: {shown or 'none'}{more}; {len(one.shared)} shared")
+        for each in self.classes[:20]:
+            shown = ", ".join(f"{c} ({n})" for c, n in zip(each.channels[:6], each.counts, strict=False))
+            more = f", … {len(each.channels)} in all" if len(each.channels) > 6 else ""
+            lines.append(
+                f"  {each.label}, {each.pictures} pictures: {shown or 'none'}{more}; {len(each.shared)} shared"
+            )
         lines += [f"  … {len(self)} classes in all"] if len(self) > 20 else []
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
-
-    def _listed(self, number: int) -> list[int]:
-        """The channels on a class's list before shared ones were removed, most frequent first."""
-        one = self.classes[number]
-        removed = [channel for channel in one.shared if channel not in one.channels]
-        return sorted([*one.channels, *removed], key=lambda channel: -int(self.tally[number, channel]))
-
-    def _row(self, number: int, channel: int) -> dict[str, object]:
-        one = self.classes[number]
-        return {
-            "class": one.label,
-            "unit": f"{self.layer}:{channel}",
-            "channel": channel,
-            "count": int(self.tally[number, channel]),
-            "pictures": one.pictures,
-            "kept": channel in one.channels,
-            "shared_with": list(one.shared.get(channel, ())),
-        }
+    def _rows(self, number: int) -> list[dict[str, object]]:
+        """A class's list before shared channels were removed, most frequent first."""
+        listed, tally = self.classes[number], self.tally[number]
+        every = dict.fromkeys([*listed.channels, *listed.shared])
+        return [
+            {
+                "class": listed.label,
+                "unit": f"{self.layer}:{channel}",
+                "channel": channel,
+                "count": int(tally[channel]),
+                "pictures": listed.pictures,
+                "kept": channel in listed.channels,
+                "shared_with": list(listed.shared.get(channel, ())),
+            }
+            for channel in sorted(every, key=lambda channel: -int(tally[channel]))
+        ]
 
 
 @question
@@ -155,8 +153,19 @@ def specialists(
     tally, means = tallied(survey.blocks(layer, by), labels, len(names), channels, per_image)
     pictures = np.bincount(labels[labels >= 0], minlength=len(names))
     lists = [most_frequent(tally[c], means[c], per_class) for c in range(len(names))]
+    holders: dict[int, list[str]] = {}
+    for name, listed in zip(names, lists, strict=True):
+        for channel in listed:
+            holders.setdefault(channel, []).append(name)
+    by_class = []
+    for number, name in enumerate(names):
+        others = {channel: tuple(other for other in holders[channel] if other != name) for channel in lists[number]}
+        shared = {channel: holding for channel, holding in others.items() if holding}
+        kept = [channel for channel in lists[number] if not (unique and channel in shared)]
+        counts, strengths = tuple(tally[number, kept].tolist()), tuple(means[number, kept].tolist())
+        by_class.append(ClassSpecialists(name, int(pictures[number]), tuple(kept), counts, strengths, shared))
     return Specialists(
-        tuple(_class(number, names, pictures, lists, tally, means, unique) for number in range(len(names))),
+        tuple(by_class),
         layer,
         by,
         per_image,
@@ -213,38 +222,11 @@ def most_frequent(
     return tuple(order[counts[order] > 0].tolist())
 
 
-def _class(
-    number: int,
-    names: tuple[str, ...],
-    pictures: Int[np.ndarray, " class"],
-    lists: list[tuple[int, ...]],
-    tally: np.ndarray,
-    means: np.ndarray,
-    unique: bool,
-) -> ClassSpecialists:
-    """One class's channels, less those on another list."""
-    own = set(lists[number])
-    shared: dict[int, tuple[str, ...]] = {}
-    for other, channels in enumerate(lists):
-        if other != number:
-            for channel in own.intersection(channels):
-                shared[channel] = (*shared.get(channel, ()), names[other])
-    kept = tuple(channel for channel in lists[number] if not (unique and channel in shared))
-    return ClassSpecialists(
-        names[number],
-        int(pictures[number]),
-        kept,
-        tuple(int(tally[number, channel]) for channel in kept),
-        tuple(float(means[number, channel]) for channel in kept),
-        {channel: shared[channel] for channel in lists[number] if channel in shared},
-    )
-
-
 def _emptied(lists: list[tuple[int, ...]], unique: bool, per_class: int, channels: int) -> tuple[str, ...]:
     """That lists are too long for the layer, where most classes share every channel on theirs."""
-    counts = np.bincount(np.array([channel for one in lists for channel in one], int), minlength=channels)
-    listed = [one for one in lists if one]
-    emptied = sum(bool((counts[list(one)] > 1).all()) for one in listed)
+    counts = np.bincount(np.array([channel for of_class in lists for channel in of_class], int), minlength=channels)
+    listed = [of_class for of_class in lists if of_class]
+    emptied = sum(bool((counts[list(of_class)] > 1).all()) for of_class in listed)
     if not unique or len(listed) < 2 or emptied * 2 < len(listed):
         return ()
     return (

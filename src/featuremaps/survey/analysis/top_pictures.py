@@ -11,22 +11,19 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError, SurveyError, did_you_mean
+from featuremaps.errors import OptionError, SurveyError, check_choice
 from featuremaps.maps.top_channels import bar_of, over_picture
-from featuremaps.pictures.load import Picture
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import short
 from featuremaps.plotting.colour_scales import Scale, scale_for
-from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.files import file_name, unique_names
 from featuremaps.projection.project import receptive_box
 from featuremaps.projection.projections import PixelBox, original_box
-from featuremaps.runtime.batches import batches
-from featuremaps.runtime.record import take
-from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import preserved
 from featuremaps.survey.analysis.class_labels import labels_of, number_of
 from featuremaps.survey.analysis.question import question
+from featuremaps.survey.analysis.seen_pictures import maps_of_units, seen_pictures
+from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.top_pictures import ShownPicture, framed, top_pictures_figure
 from featuremaps.survey.storage.manifest import SurveyedLayer
 from featuremaps.survey.storage.pooled import End
@@ -82,7 +79,7 @@ class TopPicture:
 
 
 @dataclass(frozen=True, eq=False)
-class TopPictures(Sequence[TopPicture]):
+class TopPictures(Sequence[TopPicture], Illustrated):
     """Pictures of one unit: its strongest or weakest first, or spread from the strongest to the weakest.
 
     `of` is how many pictures they were chosen from, of class `label` where one was named.
@@ -120,16 +117,17 @@ class TopPictures(Sequence[TopPicture]):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
-        for rank, (one, name) in enumerate(zip(self, unique_names([one.name for one in self]), strict=True), 1):
+        names = unique_names([picture.name for picture in self])
+        for rank, (picture, name) in enumerate(zip(self, names, strict=True), 1):
             stem = file_name(self.unit, self.which, f"{rank:02d}", name)
-            if one.doubt != NOT_KEPT:
-                one.crop.convert("RGB").save(folder / f"{stem}.png")
+            if picture.doubt != NOT_KEPT:
                 written.append(folder / f"{stem}.png")
-            framed(one.image, one.frame).save(folder / f"{stem}__picture.png")
+                picture.crop.convert("RGB").save(written[-1])
             written.append(folder / f"{stem}__picture.png")
-            if one.map is not None:
-                np.save(folder / f"{stem}.npy", one.map.detach().float().cpu().numpy())
+            framed(picture.image, picture.frame).save(written[-1])
+            if picture.map is not None:
                 written.append(folder / f"{stem}.npy")
+                np.save(written[-1], picture.map.numpy())
         return written
 
     @overload
@@ -146,13 +144,11 @@ class TopPictures(Sequence[TopPicture]):
     def __repr__(self) -> str:
         of = f"{self.of:,} pictures{f' of {self.label}' if self.label else ''}"
         lines = [f"<TopPictures of {self.unit}: {len(self)} {WORDS[self.which]} of {of}"]
-        lines += [f"  {one.value:.3g}  {one.name}{f' ({one.label})' if one.label else ''}" for one in self[:9]]
-        lost = sum(one.doubt == NOT_KEPT for one in self)
+        for picture in self[:9]:
+            lines.append(f"  {picture.value:.3g}  {picture.name}{f' ({picture.label})' if picture.label else ''}")
+        lost = sum(picture.doubt == NOT_KEPT for picture in self)
         lines += [f"  {lost} shown whole: where the unit looks was not kept; maps=True finds it"] if lost else []
         return "\n".join(lines) + ">"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
 
 def _shown(picture: TopPicture, peak: float, scale: Scale) -> ShownPicture:
@@ -190,24 +186,24 @@ def top_pictures(
             "maps=True runs the model on the pictures, and this survey was opened without it. Open it with its "
             f"model: scope.open_survey({str(survey.path)!r})."
         )
-    if which not in get_args(Which):
-        near = did_you_mean(str(which), get_args(Which))
-        raise OptionError(f"which={which!r} is not known; choose 'strongest', 'weakest' or 'spread'.{near}")
+    check_choice("which", which, get_args(Which))
     if n < 1:
         raise OptionError(f"n is how many pictures are shown, 1 or more; got {n}.")
     info, channel = survey.unit_of(unit)
-    layer = info.name
     name, candidates = _candidates(survey, label)
-    rows, values, places = _chosen(survey, layer, channel, n, which, candidates if label is not None else None)
-    preprocessing = survey.studied.preprocessing if survey.studied else None
-    images = [survey.picture(row) for row in rows.tolist()]
-    seen, shown_maps = _maps(survey, survey.studied if maps else None, layer, channel, rows.tolist(), images)
-    if shown_maps:
-        places = {row: _peak(map) for row, map in zip(rows.tolist(), shown_maps, strict=True)}
+    of_class = None if label is None else candidates
+    rows, values, places = _chosen(survey, info.name, channel, n, which, of_class)
+    studied = survey.studied
+    seen: tuple[Seen, ...] = ()
+    shown_maps: dict[tuple[int, int], Tensor] = {}
+    if maps and studied is not None:
+        seen = seen_pictures(survey, studied.preprocessing, rows.tolist())
+        shown_maps = maps_of_units(studied, info.name, seen, [[channel]] * len(seen))
+        places = {row: _peak(shown_maps[rank, channel]) for rank, row in enumerate(rows.tolist())}
     labels = survey.pictures.labels
     shown = []
-    for rank, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
-        place = places.get(row)
+    for rank, row in enumerate(rows.tolist()):
+        place, image = places.get(row), survey.picture(row)
         shown.append(
             TopPicture(
                 row,
@@ -216,12 +212,12 @@ def top_pictures(
                 float(values[rank]),
                 image,
                 place,
-                _box(info, place, image, preprocessing),
+                _box(info, place, image, studied.preprocessing if studied else None),
                 seen[rank] if seen else None,
-                shown_maps[rank] if shown_maps else None,
+                shown_maps.get((rank, channel)),
             )
         )
-    return TopPictures(tuple(shown), f"{layer}:{channel}", which, len(candidates), name)
+    return TopPictures(tuple(shown), f"{info.name}:{channel}", which, len(candidates), name)
 
 
 def _candidates(survey: StoredSurvey, label: str | int | None) -> tuple[str | None, Int[np.ndarray, " picture"]]:
@@ -246,40 +242,17 @@ def _chosen(
     kept = survey.top(f"{layer}:{channel}", short, end=end)
     if candidates is None and which != "spread" and short >= min(n, total):
         kept = kept[:n]
-        places = {one.row: (one.y, one.x) for one in kept}
-        return np.array([one.row for one in kept]), np.array([one.value for one in kept]), places
+        places = {best.row: (best.y, best.x) for best in kept}
+        return np.array([best.row for best in kept]), np.array([best.value for best in kept]), places
     other: End = "strongest" if end == "weakest" else "weakest"
     known = [*kept, *survey.top(f"{layer}:{channel}", short, end=other)]
-    places = {one.row: (one.y, one.x) for one in known}
+    places = {best.row: (best.y, best.x) for best in known}
     rows = np.arange(total) if candidates is None else candidates
     values = survey.vectors(layer, "max", [channel])[rows, 0]
     order = np.argsort(values if which == "weakest" else -values, kind="stable")
     if which == "spread":
         order = order[np.unique(np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int))]
     return rows[order[:n]], values[order[:n]], places
-
-
-def _maps(
-    survey: StoredSurvey,
-    studied: StudiedModel | None,
-    layer: str,
-    channel: int,
-    rows: list[int],
-    images: list[Image.Image],
-) -> tuple[list[Seen], list[Tensor]]:
-    """What the model sees of each picture and the unit's map over it; nothing without a model."""
-    if studied is None:
-        return [], []
-    prepare = studied.preprocessing
-    pictures = [Picture(survey.pictures.names[row], image) for row, image in zip(rows, images, strict=True)]
-    seen = [Seen(picture, prepare(picture), prepare) for picture in pictures]
-    maps: dict[int, Tensor] = {}
-    with preserved(studied.model) as session:
-        for batch in batches([picture.input for picture in seen], 16, "reading the unit's maps"):
-            with batch:
-                record = take(session, batch.inputs, [layer], gradients=False, stop_early=True)
-                maps |= zip(batch.rows, record.activations[layer][:, channel], strict=True)
-    return seen, [maps[row] for row in range(len(seen))]
 
 
 def _peak(map: Float[Tensor, "height width"]) -> tuple[int, int]:

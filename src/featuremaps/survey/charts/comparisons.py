@@ -1,38 +1,31 @@
 """Charts of models beside each other: how well each separates every class, and their ROC curves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from featuremaps.survey.charts.detections import RocCurve, roc_chart
+from featuremaps.survey.charts.detections import roc_chart
 from featuremaps.survey.charts.theme import DIGITS, Chart, colour, data, finished, legend, said
-from featuremaps.survey.measures.auc import Area
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 CURVES = 24
 ROW, BETWEEN = 12, 14
 """Pixels for an interval, and between the classes."""
 
 
-@dataclass(frozen=True, eq=False)
-class TestedModel:
-    """How well a model's channels tell a class apart in one domain, and the thresholds brought along and best there."""
+class TestedModel(NamedTuple):
+    """A model, the domain it was tested on, and the scores of its channels there."""
 
-    label: str
     model: str
     domain: Literal["source", "target"]
-    data: str
-    area: Area
-    threshold: float
-    best: float
-    curve: RocCurve
+    scored: ScoredPictures
 
 
 def comparison_charts(tested: Sequence[TestedModel]) -> dict[str, Chart]:
     """The charts of models beside each other, by name; ROC curves of the first `CURVES` classes."""
     charts = {"separation": separation_chart(tested)}
-    labels = list(dict.fromkeys(test.label for test in tested))
+    labels = list(dict.fromkeys(test.scored.label for test in tested))
     for label in labels[:CURVES]:
-        curves = {f"{test.model}, {test.data}": test.curve for test in tested if test.label == label}
+        curves = {f"{test.model}, {test.scored.data}": test.scored for test in tested if test.scored.label == label}
         charts[f"roc-{label}"] = roc_chart(curves, f"ROC curves of {label}")
     if len(labels) > CURVES:
         charts["separation"]["usermeta"]["note"] += f"; ROC curves of the first {CURVES} classes"
@@ -45,19 +38,18 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
 
     rows = [
         {
-            "class": test.label,
+            "class": test.scored.label,
             "model": test.model,
             "domain": test.domain,
-            "data": test.data,
-            "area": test.area.value,
-            "low": test.area.interval.low,
-            "high": test.area.interval.high,
-            "threshold": test.threshold,
-            "best": test.best,
+            "data": test.scored.data,
+            "area": test.scored.area.value,
+            **test.scored.area.interval._asdict(),
+            "threshold": test.scored.threshold,
+            "best": test.scored.best.value,
         }
         for test in tested
     ]
-    labels = list(dict.fromkeys(test.label for test in tested))
+    labels = list(dict.fromkeys(test.scored.label for test in tested))
     models = list(dict.fromkeys(test.model for test in tested))
     colours = alt.Scale(domain=models, range=[colour(number) for number in range(len(models))])
     told: dict[str, Any] = {"class": "class", "model": "model", "pictures": "data"}
@@ -69,7 +61,7 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
         color=alt.Color("model:N", scale=colours, title=None, legend=legend(models)),
     )
     base = base.transform_calculate(place="datum.model + ' ' + datum.domain")
-    scale = alt.Scale(domain=[min(0.45, *(test.area.interval.low for test in tested)), 1.0])
+    scale = alt.Scale(domain=[min(0.45, *(test.scored.area.interval.low for test in tested)), 1.0])
     rules = base.mark_rule(strokeWidth=1.5, tooltip=None).encode(
         x=alt.X("low:Q", scale=scale, title="area (AUC)"), x2="high:Q"
     )

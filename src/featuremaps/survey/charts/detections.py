@@ -1,14 +1,12 @@
 """Charts of a detector: every picture's score, the scores' distributions, and ROC curves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from featuremaps.survey.charts.distributions import Kind, distributions
-from featuremaps.survey.charts.marks import DOTTED, Mark, level
+from featuremaps.survey.charts.marks import DOTTED, Mark, lines
 from featuremaps.survey.charts.theme import (
     DIGITS,
     INK,
@@ -27,6 +25,7 @@ from featuremaps.survey.charts.theme import (
 )
 from featuremaps.survey.measures.proportions import Counts
 from featuremaps.survey.measures.roc import Roc
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 MOST = 2000
 """More points than this are thinned out evenly, with a note: each costs about a hundred bytes of the page."""
@@ -38,44 +37,11 @@ CLOSE = 0.01
 """Two thresholds nearer than this share of the scores' range are marked as one."""
 
 
-@dataclass(frozen=True, eq=False)
-class ScoredPictures:
-    """A detector's score of every picture, the threshold it brought along, and the best one for these pictures."""
-
-    label: str
-    data: str
-    names: tuple[str, ...]
-    scores: Float[np.ndarray, " picture"]
-    positives: Bool[np.ndarray, " picture"]
-    threshold: float
-    best: float
-
-    @property
-    def kinds(self) -> list[str]:
-        """What the pictures with the class are called, and those without."""
-        return [f"with {self.label}", f"without {self.label}"]
-
-    @property
-    def marks(self) -> list[Mark]:
-        """The threshold brought along, and where it is another one, the best here."""
-        reach = float(np.ptp(self.scores)) or 1.0
-        marks = [Mark("threshold", self.threshold), Mark("best here", self.best, DOTTED)]
-        return marks[:1] if abs(self.best - self.threshold) < CLOSE * reach else marks
-
-
-@dataclass(frozen=True, eq=False)
-class RocCurve:
-    """A ROC curve, and what the threshold that a detector brought along gets right and wrong."""
-
-    roc: Roc
-    carried: Counts
-
-
 def scores_chart(pictures: ScoredPictures) -> Chart:
     """Every picture's score in order, with the class and without, and both thresholds; hover for the picture's name."""
     import altair as alt
 
-    kinds, names = pictures.kinds, pictures.names
+    kinds, names = _kinds(pictures), pictures.names
     rows = [
         {
             "place": place,
@@ -102,19 +68,31 @@ def scores_chart(pictures: ScoredPictures) -> Chart:
     )
     note = f"{len(rows):,} of {len(names):,} pictures, evenly taken" if len(rows) < len(names) else ""
     title = f"Scores for {pictures.label} in {pictures.data}"
-    return finished(alt.layer(points, *level(pictures.marks)), title, note)
+    return finished(alt.layer(points, *lines(_marks(pictures), "y")), title, note)
 
 
 def score_distributions_chart(pictures: ScoredPictures) -> Chart:
     """How the scores of pictures with the class and without are distributed, with both thresholds."""
-    sides = zip(pictures.kinds, (WITH, WITHOUT), (pictures.positives, ~pictures.positives), strict=True)
+    sides = zip(_kinds(pictures), (WITH, WITHOUT), (pictures.positives, ~pictures.positives), strict=True)
     kinds = [Kind(name, look, pictures.scores[rows]) for name, look, rows in sides]
-    chart = distributions(kinds, pictures.marks, "score")
+    chart = distributions(kinds, _marks(pictures), "score")
     return finished(chart, f"Scores of pictures with and without {pictures.label} in {pictures.data}")
 
 
+def _kinds(pictures: ScoredPictures) -> list[str]:
+    """What the pictures with the class are called, and those without."""
+    return [f"with {pictures.label}", f"without {pictures.label}"]
+
+
+def _marks(pictures: ScoredPictures) -> list[Mark]:
+    """The threshold brought along, and where it is another one, the best here."""
+    best, reach = pictures.best.value, float(np.ptp(pictures.scores)) or 1.0
+    marks = [Mark("threshold", pictures.threshold), Mark("best here", best, DOTTED)]
+    return marks[:1] if abs(best - pictures.threshold) < CLOSE * reach else marks
+
+
 def roc_chart(
-    curves: Mapping[str, RocCurve], title: str = "ROC curves", rivals: Mapping[str, Counts] | None = None
+    curves: Mapping[str, ScoredPictures], title: str = "ROC curves", rivals: Mapping[str, Counts] | None = None
 ) -> Chart:
     """ROC curves by name, each with its carried threshold as a point; hover for the threshold at every corner.
 
@@ -138,16 +116,16 @@ def roc_chart(
     }
     near = nearest()
     corners = alt.Chart(data([row for name, curve in curves.items() for row in _steps(name, curve.roc)])).encode(**ways)
-    lines = corners.mark_line(tooltip=None).encode(
+    paths = corners.mark_line(tooltip=None).encode(
         strokeDash=alt.StrokeDash("name:N", title=None, legend=key, scale=alt.Scale(domain=names)),
     )
     steps = corners.mark_point(filled=True, opacity=1, tooltip=said(told), cursor="crosshair").encode(
         size=alt.condition(near, alt.value(120), alt.value(0))
     )
     chance = alt.Chart(data([{"alarms": at, "recall": at} for at in (0, 1)])).mark_line(color=LINE, tooltip=None)
-    kept = alt.Chart(data([_place(name, curve.carried) for name, curve in curves.items()])).encode(**ways)
+    kept = alt.Chart(data([_place(name, curve.confusion) for name, curve in curves.items()])).encode(**ways)
     marks = kept.mark_point(filled=True, size=90, opacity=1, tooltip=None)
-    layers = [chance.encode(x=ways["x"], y=ways["y"]), lines, marks]
+    layers = [chance.encode(x=ways["x"], y=ways["y"]), paths, marks]
     if rivals:
         layers.append(_rivals(rivals, ways["x"], ways["y"]))
     chart = alt.layer(*layers, steps.add_params(near)).properties(height=SQUARE)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from featuremaps.survey.charts.marks import Mark, upright
+from featuremaps.survey.charts.marks import Mark, lines
 from featuremaps.survey.charts.theme import DIGITS, INK, Rows, data, legend, said
 
 BINS, AIR = 24, 0.02
@@ -57,7 +57,7 @@ def distributions(kinds: Sequence[Kind], marks: Sequence[Mark], axis: str) -> An
         )
         .add_params(over)
     )
-    return alt.layer(outlines, columns, *upright(marks))
+    return alt.layer(outlines, columns, *lines(marks, "x"))
 
 
 def _edges(values: Sequence[np.ndarray]) -> np.ndarray:

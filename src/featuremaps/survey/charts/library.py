@@ -1,5 +1,6 @@
 """The library that draws charts, as a page carries it: Vega, Vega-Lite and Vega-Embed, deflated, and our own reader."""
 
+import json
 import zlib
 from base64 import b64encode
 from functools import cache
@@ -18,6 +19,12 @@ def library() -> str:
     version = altair.SCHEMA_VERSION.rpartition(".")[0]  # that of the charts, without the patch: "v6.1"
     module = vl_convert.javascript_bundle("export { vegaEmbed };", vl_version=version)
     return b64encode(zlib.compress(module.encode("utf-8"), 9)).decode("ascii")
+
+
+def script_json(content: object) -> str:
+    """JSON that is safe inside a `<script>` element, whatever the names in it contain."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def page_files() -> dict[str, str]:

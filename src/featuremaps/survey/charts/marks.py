@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from featuremaps.plotting.panels import number
 from featuremaps.survey.charts.theme import INK, data, legend
@@ -23,17 +23,8 @@ class Mark:
         return f"{self.name} {number(self.value)}"
 
 
-def level(marks: Sequence[Mark]) -> list[Any]:
-    """Lines across, at their heights."""
-    return _lines(marks, "y")
-
-
-def upright(marks: Sequence[Mark]) -> list[Any]:
-    """Upright lines."""
-    return _lines(marks, "x")
-
-
-def _lines(marks: Sequence[Mark], way: str) -> list[Any]:
+def lines(marks: Sequence[Mark], axis: Literal["x", "y"]) -> list[Any]:
+    """Lines at values of an axis: upright ones, or across."""
     import altair as alt
 
     if not marks:
@@ -44,4 +35,4 @@ def _lines(marks: Sequence[Mark], way: str) -> list[Any]:
     rules = alt.Chart(data([{"at": mark.value, "mark": str(mark)} for mark in marks])).mark_rule(
         color=INK, strokeWidth=STROKE, tooltip=None
     )
-    return [rules.encode(**{way: "at:Q"}, strokeDash=alt.StrokeDash("mark:N", title=None, scale=dashes, legend=key))]
+    return [rules.encode(**{axis: "at:Q"}, strokeDash=alt.StrokeDash("mark:N", title=None, scale=dashes, legend=key))]

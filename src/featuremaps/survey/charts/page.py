@@ -1,11 +1,10 @@
 """Charts as one HTML page that fetches nothing: the library is written into it once, for all of them."""
 
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from featuremaps.survey.charts.library import library, page_files
+from featuremaps.survey.charts.library import library, page_files, script_json
 from featuremaps.survey.charts.theme import Chart, shared
 
 STYLE = """
@@ -34,8 +33,7 @@ def page(charts: Mapping[str, Chart], title: str) -> str:
     """A whole page of charts, in light or dark as the reader's system is."""
     bare, rows = shared(charts)
     sources = page_files()
-    text = json.dumps({"charts": bare, "datasets": rows}, allow_nan=False, separators=(",", ":"))
-    payload = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    payload = script_json({"charts": bare, "datasets": rows})
     figures = "\n".join(_figure(name, chart) for name, chart in bare.items())
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'

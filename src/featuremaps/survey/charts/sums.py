@@ -10,7 +10,7 @@ from jaxtyping import Int
 from featuremaps.plotting.class_colours import PALETTE, short
 from featuremaps.survey.charts import theme
 from featuremaps.survey.charts.distributions import Kind, distributions
-from featuremaps.survey.charts.marks import Mark, level
+from featuremaps.survey.charts.marks import Mark, lines
 from featuremaps.survey.charts.theme import DIGITS, LINE, OTHER, Chart, Rows, Told, colour, data, nearest, said
 from featuremaps.survey.measures.summed_group import SummedGroup
 
@@ -92,7 +92,7 @@ def _by_picture(
     )
     ends = [{"place": start - 0.5} for _, start, _ in spans[1:]]
     layers = [alt.Chart(data(ends)).mark_rule(color=LINE, tooltip=None).encode(x="place:Q")] if ends else []
-    chart = alt.layer(*layers, points, *level(_marks(group)))
+    chart = alt.layer(*layers, points, *lines(_marks(group), "y"))
     return theme.finished(chart, f"Channels of {group.name}, picture by picture", _note(group))
 
 

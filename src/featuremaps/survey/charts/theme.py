@@ -82,11 +82,11 @@ def finished(chart: Any, title: str, note: str = "") -> Chart:
     words = dict.fromkeys(("labelColor", "titleColor"), INK)
     lines = dict.fromkeys(("tickColor", "domainColor", "gridColor"), INK)
     faint = {"gridOpacity": 0.15, "domainOpacity": 0.4, "tickOpacity": 0.4}
-    found: Chart = chart.properties(description=title, usermeta={"note": note}).to_dict()
-    found.pop("$schema", None)  # an address; the page knows what it draws
-    found.setdefault("width", "container")
-    found.setdefault("height", HEIGHT)
-    found["config"] = {
+    specification: Chart = chart.properties(description=title, usermeta={"note": note}).to_dict()
+    specification.pop("$schema", None)  # an address; the page knows what it draws
+    specification.setdefault("width", "container")
+    specification.setdefault("height", HEIGHT)
+    specification["config"] = {
         "background": "transparent",
         "font": "system-ui, sans-serif",
         "view": {"stroke": None},
@@ -99,12 +99,12 @@ def finished(chart: Any, title: str, note: str = "") -> Chart:
             "layout": {"top": {"direction": "vertical", "anchor": "start", "margin": 2}},
         },
     }
-    return found
+    return specification
 
 
 def shared(charts: Mapping[str, Chart]) -> tuple[dict[str, Chart], dict[str, Rows]]:
     """Charts without their data, and the data of all of them once: Altair names equal data alike."""
-    rows = {name: own for chart in charts.values() for name, own in chart.get("datasets", {}).items()}
+    rows = {name: table for chart in charts.values() for name, table in chart.get("datasets", {}).items()}
     bare = {name: {key: part for key, part in chart.items() if key != "datasets"} for name, chart in charts.items()}
     return bare, rows
 

@@ -45,11 +45,9 @@ class Examples(Protocol):
     def __getitem__(self, number: int) -> Example: ...
     def read(self, number: int) -> Picture:
         """The picture, with its label; an `ImageError` gives the reason only."""
-        ...
 
     def identity(self) -> str:
         """A text that changes when the list of pictures does."""
-        ...
 
 
 def digest(parts: Iterable[object]) -> str:

@@ -109,7 +109,12 @@ def _indexed(path: Path, tar: int) -> Iterator[tuple[Member, Label]]:
         with tarfile.open(path, "r:") as archive:
             files = (member for member in archive if member.isfile())
             for key, group in itertools.groupby(files, lambda member: _split(member.name)[0]):
-                yield from _example(archive, key, list(group), tar)
+                members = {_split(member.name)[1]: member for member in group}
+                picture = next((suffix for suffix in members if _ending(suffix) in SUFFIXES), None)
+                if picture is not None:
+                    file = members[picture]
+                    place = Member(f"{key}.{picture}", tar, file.offset_data, file.size, _ending(picture))
+                    yield place, _label(archive, members)
     except tarfile.ReadError as error:
         hint = " A compressed tar cannot be read in place: unpack it with gunzip." if path.suffix != ".tar" else ""
         raise SurveyError(f"{path} is not a tar file that can be read ({error}).{hint}") from error
@@ -117,22 +122,8 @@ def _indexed(path: Path, tar: int) -> Iterator[tuple[Member, Label]]:
         raise SurveyError(f"{path} cannot be opened ({error.strerror}).") from error
 
 
-def _example(
-    archive: tarfile.TarFile, key: str, group: list[tarfile.TarInfo], tar: int
-) -> Iterator[tuple[Member, Label]]:
-    by_suffix = {_split(member.name)[1]: member for member in group}
-    image = next(((suffix, member) for suffix, member in by_suffix.items() if _is_picture(suffix)), None)
-    if image is not None:
-        suffix, member = image
-        name = f"{key}.{suffix}"
-        yield (
-            Member(name, tar, member.offset_data, member.size, f".{suffix.rpartition('.')[2]}"),
-            _label(archive, by_suffix),
-        )
-
-
-def _is_picture(suffix: str) -> bool:
-    return f".{suffix.rpartition('.')[2]}" in SUFFIXES
+def _ending(suffix: str) -> str:
+    return f".{suffix.rpartition('.')[2]}"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ the same for the same examples whoever calls it.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,14 +24,14 @@ from featuremaps.runtime.outputs import probabilities, scores_of
 from featuremaps.runtime.stream import stream
 from featuremaps.session import Session
 from featuremaps.survey.engine.prefetch import sent_ahead
-from featuremaps.survey.storage.pooled import RANKINGS, Best, Pooled, Pooling, best, pool
+from featuremaps.survey.storage.pooled import RANKINGS, Pooled, Pooling, best, pool
 from featuremaps.survey.storage.shard_result import TOP, LayerResult, LoadedPicture, Predicted, ShardResult
 
 PENDING = 4  # batches of pictures of different sizes that wait for company
 
 
 @dataclass(frozen=True)
-class Plan:
+class PassPlan:
     """What a pass does with every picture: the layers (exact names), and how the model is run.
 
     `shape` is the input that the model is known to run on: a failure there is the model's, elsewhere the picture's.
@@ -55,7 +55,7 @@ class _Shard:
     probabilities: list[Tensor] = field(default_factory=list)
 
 
-def compute_shard(session: Session, plan: Plan, number: int, examples: Iterable[LoadedPicture]) -> ShardResult:
+def compute_shard(session: Session, plan: PassPlan, number: int, examples: Iterable[LoadedPicture]) -> ShardResult:
     """Run the model over the shard's examples, batch by batch, and keep what `plan` asks for.
 
     A picture that the model cannot run on, or gives values for that are not finite, joins the bad ones. Raises
@@ -66,25 +66,26 @@ def compute_shard(session: Session, plan: Plan, number: int, examples: Iterable[
         for rows, inputs in sent_ahead(_batches(shard, plan, examples), device_of(session.model)):
             for done, pooled, shares in _run(session, plan, shard, rows, inputs):
                 shard.rows += done
-                for layer, one in pooled.items():
-                    shard.pooled.setdefault(layer, []).append(one)
+                for layer, of_batch in pooled.items():
+                    shard.pooled.setdefault(layer, []).append(of_batch)
                 if shares is not None:
                     shard.probabilities.append(shares)
         return _result(session, plan, number, shard)
 
 
-def _batches(shard: _Shard, plan: Plan, examples: Iterable[LoadedPicture]) -> Iterator[tuple[list[int], list[Tensor]]]:
+def _batches(
+    shard: _Shard, plan: PassPlan, examples: Iterable[LoadedPicture]
+) -> Iterator[tuple[list[int], list[Tensor]]]:
     """Pictures of one size together; which ones depends on the shard alone, so that a shard made again is the same."""
     waiting: dict[tuple[int, ...], tuple[list[int], list[Tensor]]] = {}
-    for row, one in enumerate(examples):
-        tensor = one.input
-        shard.outcomes.append(one)
-        if tensor is None:
+    for row, picture in enumerate(examples):
+        shard.outcomes.append(picture)
+        if picture.input is None:
             continue
-        shape = tuple(tensor.shape)
+        shape = tuple(picture.input.shape)
         rows, inputs = waiting.setdefault(shape, ([], []))
         rows.append(row)
-        inputs.append(tensor)
+        inputs.append(picture.input)
         if len(rows) == plan.batch_size:
             yield waiting.pop(shape)
         elif sum(len(own) for own, _ in waiting.values()) >= PENDING * plan.batch_size:
@@ -92,16 +93,14 @@ def _batches(shard: _Shard, plan: Plan, examples: Iterable[LoadedPicture]) -> It
     yield from waiting.values()
 
 
-Run = tuple[list[int], dict[str, Pooled], Tensor | None]
-
-
-def _run(session: Session, plan: Plan, shard: _Shard, rows: list[int], inputs: Tensor) -> Iterator[Run]:
+def _run(
+    session: Session, plan: PassPlan, shard: _Shard, rows: list[int], inputs: Tensor
+) -> Iterator[tuple[list[int], dict[str, Pooled], Tensor | None]]:
     """One batch, in halves where memory runs out; pictures of a size that the model cannot take are put aside."""
     for row in rows:
-        shard.outcomes[row] = _light(shard.outcomes[row])
+        shard.outcomes[row] = replace(shard.outcomes[row], input=None)  # which would fill the memory until the end
     try:
-        pooled, shares = _forward(session, plan, inputs)
-        yield rows, pooled, shares
+        yield rows, *_forward(session, plan, inputs)
         return
     except (RuntimeError, ModelError) as error:
         short = out_of_memory(error)
@@ -120,32 +119,27 @@ def _run(session: Session, plan: Plan, shard: _Shard, rows: list[int], inputs: T
         shard.outcomes[row] = shard.outcomes[row].bad(f"the model does not run on an input of {size}: {reason}")
 
 
-def _light(one: LoadedPicture) -> LoadedPicture:
-    """Without the input, which would fill the memory until the shard ends."""
-    return LoadedPicture(one.number, one.name, one.path, one.label, None, one.reason)
-
-
-def _forward(session: Session, plan: Plan, inputs: Tensor) -> tuple[dict[str, Pooled], Tensor | None]:
+def _forward(session: Session, plan: PassPlan, inputs: Tensor) -> tuple[dict[str, Pooled], Tensor | None]:
     inputs = to_model(session.model, inputs)
     addresses = [parse(layer) for layer in plan.layers]
     half = plan.precision != "float32"
     autocast = torch.autocast(inputs.device.type, dtype=getattr(torch, plan.precision)) if half else nullcontext()
 
     def run(layout: torch.memory_format) -> tuple[dict[str, Pooled], Tensor | None]:
-        own = inputs.contiguous(memory_format=layout) if inputs.ndim == 4 else inputs
-        found: dict[str, Pooled] = {}
+        laid_out = inputs.contiguous(memory_format=layout) if inputs.ndim == 4 else inputs
+        pooled: dict[str, Pooled] = {}
 
         def look(layer: str, maps: Tensor) -> None:
-            found[layer] = pool(maps)
+            pooled[layer] = pool(maps)
 
         with autocast, batch_norms_folded(session, [address.layer for address in addresses]):
-            outputs = stream(session, own, addresses, look, stop=not plan.predictions)
-        return found, probabilities(scores_of(outputs).float()) if plan.predictions else None
+            outputs = stream(session, laid_out, addresses, look, stop=not plan.predictions)
+        return pooled, probabilities(scores_of(outputs).float()) if plan.predictions else None
 
     return quickest(session, run)
 
 
-def _result(session: Session, plan: Plan, number: int, shard: _Shard) -> ShardResult:
+def _result(session: Session, plan: PassPlan, number: int, shard: _Shard) -> ShardResult:
     order = torch.tensor(np.argsort(shard.rows, kind="stable"), dtype=torch.long)
     layers = {layer: _joined(shard.pooled[layer], order) for layer in plan.layers if layer in shard.pooled}
     good = _set_aside_not_finite(session, shard, sorted(shard.rows), layers)
@@ -155,36 +149,25 @@ def _result(session: Session, plan: Plan, number: int, shard: _Shard) -> ShardRe
     return ShardResult(
         number,
         tuple(shard.outcomes),
-        {layer: _layer_result(own, good, numbers, plan.keep) for layer, own in layers.items()} if rows else {},
+        {layer: _layer_result(pooled, good, numbers, plan.keep) for layer, pooled in layers.items()} if rows else {},
         None if shares is None or not rows else _predicted(shares),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Joined:
-    """All batches of a layer, one row per picture."""
-
-    mean: Tensor
-    max: Tensor
-    place: Tensor
-    positive: Tensor
-    positions: Tensor
+def _joined(parts: list[Pooled], order: Tensor) -> Pooled:
+    """All batches of a layer in this order, one row per picture."""
+    return _taken({name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])}, order)
 
 
-def _joined(parts: list[Pooled], order: Tensor) -> _Joined:
-    order = order.to(parts[0].mean.device)
-    mean, highest, place, positive = (
-        torch.cat([getattr(part, name) for part in parts])[order] for name in ("mean", "max", "place", "positive")
-    )
-    positions = torch.tensor([part.positions for part in parts for _ in range(len(part.mean))])
-    return _Joined(mean, highest, place, positive, positions[order.cpu()])
+def _taken(columns: Mapping[str, Tensor], rows: Tensor) -> Pooled:
+    return Pooled(**{name: column[rows.to(column.device)] for name, column in columns.items()})
 
 
-def _set_aside_not_finite(session: Session, shard: _Shard, rows: list[int], layers: Mapping[str, _Joined]) -> Tensor:
+def _set_aside_not_finite(session: Session, shard: _Shard, rows: list[int], layers: Mapping[str, Pooled]) -> Tensor:
     """Which rows are finite in every layer; the others join the bad pictures."""
     good = torch.ones(len(rows), dtype=torch.bool)
-    for layer, own in layers.items():
-        finite = (own.mean.isfinite() & own.max.isfinite()).all(1).cpu()
+    for layer, pooled in layers.items():
+        finite = (pooled.mean.isfinite() & pooled.max.isfinite()).all(1).cpu()
         for at in (good & ~finite).nonzero()[:, 0].tolist():
             reason = f"layer {layer!r} gives values for it that are not finite"
             shard.outcomes[rows[at]] = shard.outcomes[rows[at]].bad(reason + ".")
@@ -195,24 +178,19 @@ def _set_aside_not_finite(session: Session, shard: _Shard, rows: list[int], laye
     return good
 
 
-def _layer_result(own: _Joined, good: Tensor, numbers: Tensor, keep: int) -> LayerResult:
-    kept = good.to(own.mean.device)
-    mean, highest, place, positive = (tensor[kept] for tensor in (own.mean, own.max, own.place, own.positive))
-    values: dict[Pooling, Tensor] = {"max": highest, "mean": mean}
-    pictures = numbers.to(mean.device)
-    found = {(by, end): _on_cpu(best(values[by], pictures, place, keep, end)) for by, end in RANKINGS}
+def _layer_result(pooled: Pooled, good: Tensor, numbers: Tensor, keep: int) -> LayerResult:
+    kept = _taken(vars(pooled), good)
+    values: dict[Pooling, Tensor] = {"max": kept.max, "mean": kept.mean}
+    pictures = numbers.to(kept.mean.device)
+    candidates = {(by, end): best(values[by], pictures, kept.place, keep, end).cpu() for by, end in RANKINGS}
     return LayerResult(
-        mean.cpu().numpy(),
-        highest.cpu().numpy(),
-        found,
-        (highest > 0).sum(0).cpu().numpy(),
-        positive.sum(0, dtype=torch.int64).cpu().numpy(),
-        int(own.positions[good].sum()),
+        kept.mean.cpu().numpy(),
+        kept.max.cpu().numpy(),
+        candidates,
+        (kept.max > 0).sum(0).cpu().numpy(),
+        kept.positive.sum(0, dtype=torch.int64).cpu().numpy(),
+        int(kept.positions.sum()),
     )
-
-
-def _on_cpu(candidates: Best) -> Best:
-    return Best(candidates.values.cpu(), candidates.pictures.cpu(), candidates.places.cpu())
 
 
 def _predicted(shares: Tensor) -> Predicted:

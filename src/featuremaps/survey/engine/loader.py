@@ -11,18 +11,17 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pickle import PicklingError
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
-from featuremaps.pictures.load import Picture
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.session import random_state
 from featuremaps.survey.datasets.examples import Examples, label_number
@@ -44,7 +43,10 @@ def load(examples: Examples, preprocessing: Preprocessing, number: int) -> Loade
     try:
         picture = examples.read(number)
         label = label_number(picture.label, examples.classes)
-        return LoadedPicture(number, known.name, known.path, label, _input(preprocessing, picture))
+        tensor = preprocessing(picture)
+        if not bool(tensor.isfinite().all()):
+            raise ImageError("the tensor holds NaN or infinite values.")
+        return LoadedPicture(number, known.name, known.path, label, tensor)
     except ImageError as error:
         return LoadedPicture(number, known.name, known.path, label, None, str(error).removeprefix(f"{known.name}: "))
 
@@ -54,13 +56,6 @@ def load_alone(examples: Examples, preprocessing: Preprocessing, number: int) ->
     with random_state():
         _sow(number)
         return load(examples, preprocessing, number)
-
-
-def _input(preprocessing: Preprocessing, picture: Picture) -> Tensor:
-    found = preprocessing(picture)
-    if not bool(found.isfinite().all()):
-        raise ImageError("the tensor holds NaN or infinite values.")
-    return found
 
 
 def default_workers() -> int:
@@ -79,35 +74,27 @@ def stream(
     if workers is not None and workers < 0:
         raise OptionError(f"workers is how many read pictures at once, 0 or more; got {workers}.")
     count = default_workers() if workers is None else workers
-    apart = preprocessing.random or not examples.threads
     if count == 0:
-        return _here(examples, preprocessing, numbers)
-    if apart:
+        return (load_alone(examples, preprocessing, number) for number in numbers)
+    if preprocessing.random or not examples.threads:
         return _in_processes(examples, preprocessing, numbers, count)
     return _in_threads(examples, preprocessing, numbers, count)
-
-
-def _here(
-    examples: Examples, preprocessing: Preprocessing, numbers: Sequence[int]
-) -> Generator[LoadedPicture, None, None]:
-    for number in numbers:
-        yield load_alone(examples, preprocessing, number)
 
 
 def _in_threads(
     examples: Examples, preprocessing: Preprocessing, numbers: Sequence[int], workers: int
 ) -> Generator[LoadedPicture, None, None]:
-    def chunk(own: Sequence[int]) -> list[LoadedPicture]:
+    def chunk(part: Sequence[int]) -> list[LoadedPicture]:
         with torch.no_grad():
-            return [load(examples, preprocessing, number) for number in own]
+            return [load(examples, preprocessing, number) for number in part]
 
     chunks = (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
     with _single_threaded_pool(workers) as pool:
-        waiting = deque(pool.submit(chunk, own) for own in islice(chunks, workers * AHEAD))
+        waiting = deque(pool.submit(chunk, part) for part in islice(chunks, workers * AHEAD))
         try:
             while waiting:
                 done = waiting.popleft().result()
-                waiting.extend(pool.submit(chunk, own) for own in islice(chunks, 1))
+                waiting.extend(pool.submit(chunk, part) for part in islice(chunks, 1))
                 yield from done
         finally:
             for future in waiting:
@@ -126,29 +113,14 @@ def _single_threaded_pool(workers: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-@dataclass(frozen=True, eq=False)
-class _Numbered:
-    """The examples as a torch dataset, for its worker processes."""
-
-    examples: Examples
-    preprocessing: Preprocessing
-    numbers: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, position: int) -> LoadedPicture:
-        _sow(self.numbers[position])
-        return load(self.examples, self.preprocessing, self.numbers[position])
-
-
 def _in_processes(
     examples: Examples, preprocessing: Preprocessing, numbers: Sequence[int], workers: int
 ) -> Generator[LoadedPicture, None, None]:
-    dataset: Any = _Numbered(examples, preprocessing, numbers)
     count = min(workers, -(-len(numbers) // CHUNK))
+    read = partial(_read_together, examples, preprocessing)
+    dataset: Any = numbers
     loader: DataLoader[Any] = DataLoader(
-        dataset, batch_size=CHUNK, num_workers=count, prefetch_factor=AHEAD, collate_fn=_together
+        dataset, batch_size=CHUNK, num_workers=count, prefetch_factor=AHEAD, collate_fn=read
     )
     try:
         chunks = iter(loader)
@@ -159,19 +131,23 @@ def _in_processes(
             FeatureMapsWarning,
             stacklevel=2,
         )
-        yield from _here(examples, preprocessing, numbers)
+        yield from (load_alone(examples, preprocessing, number) for number in numbers)
         return
     for chunk in chunks:
         yield from chunk
 
 
-def _together(chunk: list[LoadedPicture]) -> list[LoadedPicture]:
-    """The inputs as views of one tensor, so that a worker process hands over one piece of shared memory."""
-    inputs = [one.input for one in chunk if one.input is not None]
-    if len({tuple(one.shape) for one in inputs}) != 1:
+def _read_together(examples: Examples, preprocessing: Preprocessing, numbers: list[int]) -> list[LoadedPicture]:
+    """Some examples, the inputs as views of one tensor: a worker process hands over one piece of shared memory."""
+    chunk = []
+    for number in numbers:
+        _sow(number)
+        chunk.append(load(examples, preprocessing, number))
+    inputs = [picture.input for picture in chunk if picture.input is not None]
+    if len({tensor.shape for tensor in inputs}) != 1:
         return chunk
     stacked = iter(torch.stack(inputs))
-    return [one if one.input is None else replace(one, input=next(stacked)) for one in chunk]
+    return [picture if picture.input is None else replace(picture, input=next(stacked)) for picture in chunk]
 
 
 def _sow(number: int) -> None:

@@ -19,7 +19,7 @@ from featuremaps.runtime.outputs import logits_of
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples, digest
-from featuremaps.survey.engine.compute_shard import Plan
+from featuremaps.survey.engine.compute_shard import PassPlan
 from featuremaps.survey.engine.loader import load_alone
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.storage.atomic_files import Store
@@ -38,7 +38,7 @@ class Job:
     model: nn.Module
     preprocessing: Preprocessing
     examples: Examples
-    plan: Plan
+    plan: PassPlan
     store: Store
     workers: int | None
 
@@ -62,7 +62,7 @@ def prepared(
         model_classes=classes,
         layers=surveyed,
         pictures=len(examples),
-        shard_size=known_size or _shard_size(len(examples), sum(one.channels for one in surveyed)),
+        shard_size=known_size or _shard_size(len(examples), sum(layer.channels for layer in surveyed)),
         precision=options.precision,
         keep=options.keep,
         predictions=_predicts(studied.model, first, known, infos, options.predictions, classes),
@@ -75,7 +75,7 @@ def prepared(
     store.begin()
     batch_size = options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128)
     names = tuple(layer.name for layer in surveyed)
-    plan = Plan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
+    plan = PassPlan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
     return Job(studied.model, preprocessing, examples, plan, store, options.workers)
 
 
@@ -94,10 +94,10 @@ def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
 def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:
     """The layers asked for; `LayerNotFoundError` for one channel of one."""
     asked = [layers] if isinstance(layers, str) else list(layers)
-    for one in asked:
-        layer, _, channel = one.rpartition(":")
-        if layer and channel.isdecimal() and one not in known.names:
-            raise LayerNotFoundError(f"{one!r} is one channel, and a survey is of whole layers: name {layer!r}.")
+    for name in asked:
+        layer, _, channel = name.rpartition(":")
+        if layer and channel.isdecimal() and name not in known.names:
+            raise LayerNotFoundError(f"{name!r} is one channel, and a survey is of whole layers: name {layer!r}.")
     return asked
 
 
@@ -130,18 +130,9 @@ def _predicts(
 
 
 def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:
-    layout = needs_layout(info.layout, info.name, first)
-    return SurveyedLayer(
-        info.name,
-        info.type,
-        layout.channels,
-        info.size,
-        info.stride,
-        info.start,
-        info.receptive_field,
-        info.whole,
-        tuple(first.shape[1:]),
-    )
+    channels = needs_layout(info.layout, info.name, first).channels
+    geometry = (info.size, info.stride, info.start, info.receptive_field, info.whole)
+    return SurveyedLayer(info.name, info.type, channels, *geometry, tuple(first.shape[1:]))
 
 
 def _shard_size(pictures: int, channels: int) -> int:

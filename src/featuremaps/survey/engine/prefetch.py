@@ -7,10 +7,10 @@ from torch import Tensor
 
 from featuremaps.runtime.batches import out_of_memory
 
-Rows = list[int]
 
-
-def sent_ahead(batches: Iterable[tuple[Rows, list[Tensor]]], device: torch.device) -> Iterator[tuple[Rows, Tensor]]:
+def sent_ahead(
+    batches: Iterable[tuple[list[int], list[Tensor]]], device: torch.device
+) -> Iterator[tuple[list[int], Tensor]]:
     """Each batch as one tensor; on a GPU already there, copied on a stream of its own.
 
     A batch for which the GPU has no memory left stays where it is.
@@ -19,7 +19,7 @@ def sent_ahead(batches: Iterable[tuple[Rows, list[Tensor]]], device: torch.devic
         yield from ((rows, torch.stack(inputs)) for rows, inputs in batches)
         return
     copying = torch.cuda.Stream(device)
-    before: tuple[Rows, Tensor, torch.cuda.Event] | None = None
+    before: tuple[list[int], Tensor, torch.cuda.Event] | None = None
     for rows, inputs in batches:
         with torch.cuda.stream(copying):
             tensor = _copied(torch.stack(inputs), device)
@@ -40,7 +40,7 @@ def _copied(inputs: Tensor, device: torch.device) -> Tensor:
         return inputs
 
 
-def _arrived(rows: Rows, inputs: Tensor, arrived: torch.cuda.Event) -> tuple[Rows, Tensor]:
+def _arrived(rows: list[int], inputs: Tensor, arrived: torch.cuda.Event) -> tuple[list[int], Tensor]:
     if inputs.is_cuda:
         computing = torch.cuda.current_stream(inputs.device)
         computing.wait_event(arrived)

@@ -24,11 +24,11 @@ from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.progress import meter
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples
-from featuremaps.survey.engine.compute_shard import Plan, compute_shard
+from featuremaps.survey.engine.compute_shard import PassPlan, compute_shard
 from featuremaps.survey.engine.loader import load_alone, stream
 from featuremaps.survey.engine.plan import Job
 from featuremaps.survey.storage.atomic_files import Store
-from featuremaps.survey.storage.shard_files import Standing, rebuilt, write_shard
+from featuremaps.survey.storage.shard_files import BestSoFar, rebuilt, write_shard
 from featuremaps.survey.storage.shard_result import LoadedPicture, ShardResult
 
 DEATHS = 3  # actors that one shard may take with it; Ray itself would try for ever
@@ -76,7 +76,7 @@ def actors_for(resources: Mapping[str, float], shards: int, workers: int | None)
     return Actors(min(gpus or cores, shards), bool(gpus), readers if workers is None else workers)
 
 
-def run_on_ray(job: Job) -> Standing:
+def run_on_ray(job: Job) -> BestSoFar:
     """Compute the missing shards on the cluster that ray knows, or on this machine, and write each as it arrives."""
     ray, manifest = needed(), job.store.manifest
     missing = manifest.missing()
@@ -89,21 +89,21 @@ def run_on_ray(job: Job) -> Standing:
             return write_all(job.store, results, advance)
 
 
-def write_all(store: Store, results: Iterable[ShardResult], advance: Callable[[LoadedPicture], object]) -> Standing:
+def write_all(store: Store, results: Iterable[ShardResult], advance: Callable[[LoadedPicture], object]) -> BestSoFar:
     """Write shards in whatever order; `partial/top` depends on it, what stands in the end and the tables do not."""
-    standing = rebuilt(store)
+    best_so_far = rebuilt(store)
     for result in results:
-        write_shard(store, result, standing)
-        for one in result.pictures:
-            advance(one)
-    return standing
+        write_shard(store, result, best_so_far)
+        for picture in result.pictures:
+            advance(picture)
+    return best_so_far
 
 
 @contextmanager
 def _cluster(ray: Any) -> Iterator[None]:
     """The user's cluster, left as it was; where there is none one is started, and stopped afterwards."""
-    own = not ray.is_initialized()
-    if own:
+    started = not ray.is_initialized()
+    if started:
         ray.init()
     context = ray.data.DataContext.get_current()
     before = {name: getattr(context, name) for name in SETTINGS if hasattr(context, name)}
@@ -114,14 +114,14 @@ def _cluster(ray: Any) -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(context, name, value)
-        if own:
+        if started:
             ray.shutdown()
 
 
 def _computed(ray: Any, job: Job, missing: list[int], actors: Actors) -> Generator[ShardResult, None, None]:
     """The results of the missing shards as they are ready; few are held at once."""
     ranges = [(shard, job.store.manifest.numbers(shard)) for shard in missing]
-    rows = [pa.table({"shard": [shard], "start": [own.start], "stop": [own.stop]}) for shard, own in ranges]
+    rows = [pa.table({"shard": [shard], "start": [numbers.start], "stop": [numbers.stop]}) for shard, numbers in ranges]
     # A shard is minutes of work: none waits behind another for one actor while the next is idle.
     pool = ray.data.ActorPoolStrategy(size=actors.count, max_tasks_in_flight_per_actor=1)
     begun = ray.remote(num_cpus=0)(Begun).remote()
@@ -146,7 +146,7 @@ class Parcel:
     model: nn.Module
     preprocessing: Preprocessing
     examples: Examples
-    plan: Plan
+    plan: PassPlan
     readable: int
 
 
@@ -224,12 +224,12 @@ class Worker:
                 f"{numbers.stop - 1}). Ray's own messages say of what; often memory ran out: give a smaller batch_size "
                 "or fewer layers."
             )
-        own = self._parcel
+        parcel = self._parcel
         with (
-            preserved(own.model) as session,
-            closing(stream(own.examples, own.preprocessing, numbers, self._sent.actors.readers)) as loaded,
+            preserved(parcel.model) as session,
+            closing(stream(parcel.examples, parcel.preprocessing, numbers, self._sent.actors.readers)) as loaded,
         ):
-            return compute_shard(session, own.plan, shard, loaded)
+            return compute_shard(session, parcel.plan, shard, loaded)
 
     @cached_property
     def _parcel(self) -> Parcel:
@@ -260,7 +260,7 @@ def _packed_error(error: Exception, where: str) -> bytes:
 
 
 def _unpacked(packed: bytes) -> ShardResult:
-    found: ShardResult | Exception = pickle.loads(packed)
-    if isinstance(found, Exception):
-        raise found
-    return found
+    result: ShardResult | Exception = pickle.loads(packed)
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -48,11 +48,8 @@ def index_figure(
         0.055 * max((len(short(pictures.name, NAME)) for pictures in classes), default=0) if len(classes) > 3 else 0.15
     )
     figure = plain_figure(each * columns + 0.4, (1.75 + below) * rows + 0.75)
-    places = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
-    for axes, group in zip(places, shown, strict=False):
+    for axes, group in zip(_places(figure, rows, columns, len(shown)), shown, strict=True):
         _indexed(axes, group, classes)
-    for axes in places[len(shown) :]:
-        axes.set_axis_off()
     _words(figure, groups, layer, by, len(shown), "pictures, grouped by true class")
     return figure
 
@@ -65,20 +62,19 @@ def distributions_figure(
     columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
     rows = math.ceil(len(shown) / columns)
     figure = plain_figure(3.4 * columns + 0.3, (0.21 * len(classes) + 0.85) * rows + 0.75)
-    places = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
-    for axes, group in zip(places, shown, strict=False):
+    for axes, group in zip(_places(figure, rows, columns, len(shown)), shown, strict=True):
         _ridges(axes, group, classes)
-    for axes in places[len(shown) :]:
-        axes.set_axis_off()
-    _words(
-        figure,
-        groups,
-        layer,
-        by,
-        len(shown),
-        "sum; each class's pictures as a smoothed histogram of its own height, with their median",
-    )
+    across = "sum; each class's pictures as a smoothed histogram of its own height, with their median"
+    _words(figure, groups, layer, by, len(shown), across)
     return figure
+
+
+def _places(figure: "Figure", rows: int, columns: int, count: int) -> "list[Axes]":
+    """The first places of a grid; the others stay empty."""
+    places = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for axes in places[count:]:
+        axes.set_axis_off()
+    return places[:count]
 
 
 def _indexed(axes: "Axes", group: SummedGroup, classes: Sequence[ClassPictures]) -> None:

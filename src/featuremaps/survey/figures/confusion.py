@@ -17,13 +17,17 @@ COLOURS = "Blues"
 PALE = 0.55
 
 
+def most_confused(counts: Int[np.ndarray, "true predicted"], most: int) -> Int[np.ndarray, " class"]:
+    """The classes that take part in the most mistakes, at most `most`, in order of class."""
+    wrong = counts * ~np.eye(len(counts), dtype=bool)
+    return np.sort(np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")[:most])
+
+
 def confusion_figure(
     counts: Int[np.ndarray, "true predicted"], classes: Sequence[str], accuracy: Rate, *, most: int
 ) -> "Figure":
     """The matrix; of more than `most` classes those that take part in most mistakes, in their order."""
-    wrong = counts * ~np.eye(len(classes), dtype=bool)
-    busiest = np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")[:most]
-    chosen = np.sort(busiest)
+    chosen = most_confused(counts, most)
     totals = np.maximum(counts.sum(1, keepdims=True), 1)
     filled = np.flatnonzero(counts[chosen].sum(1))
     shown = np.ix_(chosen[filled], chosen)

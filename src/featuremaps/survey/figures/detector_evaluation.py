@@ -11,7 +11,6 @@ from featuremaps.survey.figures.detector_plots import (
     MUTED,
     WITH,
     WITHOUT,
-    ScorePanel,
     edges_of,
     mirrored,
     plain,
@@ -20,44 +19,32 @@ from featuremaps.survey.figures.detector_plots import (
 )
 from featuremaps.survey.measures.calibration import Reliability
 from featuremaps.survey.measures.proportions import Counts
-from featuremaps.survey.measures.roc import PrecisionRecall, Roc
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def detection_figure(
-    panel: ScorePanel,
-    *,
-    carried: Counts,
-    best: Counts,
-    roc: Roc,
-    precision_recall: PrecisionRecall,
-    calibration: Reliability | None,
-    caption: str,
-) -> "Figure":
-    """Above the scores and the confusion matrix, below ROC, precision-recall and calibration.
-
-    `carried` is what the threshold brought along gets right and wrong, `best` what the best one here does.
-    """
+def detection_figure(scored: ScoredPictures, caption: str) -> "Figure":
+    """Above the scores and the confusion matrix, below ROC, precision-recall and calibration."""
     figure = plain_figure(10.5, 7.0)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.12), hspace=0.04)[:, 0].tolist()
     scores, confusion = above.subplots(1, 2, width_ratios=(2.1, 1))
     curves = below.subplots(1, 3)
-    _scores(scores, panel)
-    _confusion(confusion, panel.label, carried)
-    _roc(curves[0], panel, roc, carried, best)
-    _precision_recall(curves[1], panel.label, precision_recall, carried, best)
-    _calibration(curves[2], calibration)
-    figure.suptitle(f"Finding {panel.label} in {panel.data}", fontsize=12, color=INK)
+    _scores(scores, scored)
+    _confusion(confusion, scored.label, scored.confusion)
+    _roc(curves[0], scored)
+    _precision_recall(curves[1], scored)
+    _calibration(curves[2], scored.calibration)
+    figure.suptitle(f"Finding {scored.label} in {scored.data}", fontsize=12, color=INK)
     figure.supxlabel("\n".join(wrap(caption, 150)), fontsize=7.5, color=MUTED)
     return figure
 
 
-def _scores(axes: "Axes", panel: ScorePanel) -> None:
-    mirrored(axes, panel, edges_of(np.append(panel.scores, np.float32(panel.threshold))))
-    thresholds(axes, [("threshold brought along", panel.threshold, "-"), ("best here", panel.best, ":")])
+def _scores(axes: "Axes", scored: ScoredPictures) -> None:
+    mirrored(axes, scored, edges_of(np.append(scored.scores, np.float32(scored.threshold))))
+    thresholds(axes, [("threshold brought along", scored.threshold, "-"), ("best here", scored.best.value, ":")])
     plain(axes, "Scores", "score", "share of pictures")
 
 
@@ -84,7 +71,8 @@ def _confusion(axes: "Axes", label: str, counts: Counts) -> None:
         side.set_visible(False)
 
 
-def _roc(axes: "Axes", panel: ScorePanel, roc: Roc, carried: Counts, best: Counts) -> None:
+def _roc(axes: "Axes", scored: ScoredPictures) -> None:
+    roc, carried, best = scored.roc, scored.confusion, scored.best.counts
     axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1.2)
     axes.step(roc.false_alarm_rates, roc.recalls, where="post", color=INK, linewidth=1.4)
     for counts, kept, name in ((carried, True, "brought along"), (best, False, "best here")):
@@ -93,9 +81,9 @@ def _roc(axes: "Axes", panel: ScorePanel, roc: Roc, carried: Counts, best: Count
     axes.plot(alarms.interval(), (recall.value,) * 2, color=MUTED, linewidth=1)
     axes.plot((alarms.value,) * 2, recall.interval(), color=MUTED, linewidth=1)
     unit_square(axes)
-    low, high = panel.area.interval
-    plain(axes, f"ROC: area {panel.area.value:.3f} [{low:.3f}, {high:.3f}]", "false alarms among those without", "")
-    axes.set_ylabel(f"{panel.label} found", fontsize=8, color=MUTED)
+    low, high = scored.area.interval
+    title = f"ROC: area {scored.area.value:.3f} [{low:.3f}, {high:.3f}]"
+    plain(axes, title, "false alarms among those without", f"{scored.label} found")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
@@ -105,16 +93,17 @@ def _point(axes: "Axes", x: float, y: float, kept: bool, name: str = "") -> None
     axes.plot(x, y, mark, color=INK, markerfacecolor=fill, markersize=7, label=name, clip_on=False, zorder=4)
 
 
-def _precision_recall(axes: "Axes", label: str, curve: PrecisionRecall, carried: Counts, best: Counts) -> None:
+def _precision_recall(axes: "Axes", scored: ScoredPictures) -> None:
+    curve = scored.precision_recall
     axes.axhline(curve.prevalence, color=FAINT, linewidth=1.2)
     axes.text(0.01, curve.prevalence + 0.015, "everything called positive", fontsize=6.5, color=MUTED)
     axes.step(np.append(0, curve.recalls), np.append(curve.precisions[:1], curve.precisions), color=INK, linewidth=1.4)
-    for counts, kept in ((carried, True), (best, False)):
+    for counts, kept in ((scored.confusion, True), (scored.best.counts, False)):
         if counts.precision.of:
             _point(axes, counts.recall.value, counts.precision.value, kept)
     unit_square(axes)
     title = f"Precision and recall: average precision {curve.average_precision:.3f}"
-    plain(axes, title, f"{label} found (recall)", "right among those detected (precision)")
+    plain(axes, title, f"{scored.label} found (recall)", "right among those detected (precision)")
 
 
 def _calibration(axes: "Axes", calibration: Reliability | None) -> None:

@@ -1,16 +1,14 @@
 """What the charts of detectors and of compared models share: distributions of scores, thresholds, square curves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from featuremaps.plotting.class_colours import INK, PALETTE
 from featuremaps.plotting.panels import number
-from featuremaps.survey.measures.auc import Area
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,22 +16,6 @@ if TYPE_CHECKING:
 MUTED, FAINT = "#666666", "#dddddd"
 WITH, WITHOUT = PALETTE[1], PALETTE[0]
 BINS = 32
-
-
-@dataclass(frozen=True, eq=False)
-class ScorePanel:
-    """Scores of pictures with a class and without, the area under their ROC curve, and two thresholds.
-
-    `threshold` is the one that a detector brought along, `best` the one that would have been best on these pictures.
-    """
-
-    label: str
-    data: str
-    scores: Float[np.ndarray, " picture"]
-    positives: Bool[np.ndarray, " picture"]
-    area: Area
-    threshold: float
-    best: float
 
 
 def plain(axes: "Axes", title: str = "", x: str = "", y: str = "") -> None:
@@ -60,14 +42,14 @@ def unit_square(axes: "Axes") -> None:
     axes.set_axisbelow(True)
 
 
-def mirrored(axes: "Axes", panel: ScorePanel, edges: NDArray[np.float64]) -> float:
+def mirrored(axes: "Axes", scored: ScoredPictures, edges: NDArray[np.float64]) -> float:
     """How scores are distributed: of the pictures with the class upwards, of the others downwards.
 
     Returns how far the axis reaches each way, with room for the words.
     """
     from matplotlib.ticker import FuncFormatter
 
-    with_class, without = panel.scores[panel.positives], panel.scores[~panel.positives]
+    with_class, without = scored.scores[scored.positives], scored.scores[~scored.positives]
     top = 0.0
     for values, sign, colour in ((with_class, 1, WITH), (without, -1, WITHOUT)):
         shares = np.histogram(values, edges)[0] / max(1, len(values))
@@ -77,7 +59,7 @@ def mirrored(axes: "Axes", panel: ScorePanel, edges: NDArray[np.float64]) -> flo
     axes.axhline(0, color=INK, linewidth=0.6)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):.0%}"))
     for text, colour, height, above in (
-        (f"with {panel.label} ({len(with_class)})", WITH, 0.98, "top"),
+        (f"with {scored.label} ({len(with_class)})", WITH, 0.98, "top"),
         (f"without ({len(without)})", WITHOUT, 0.02, "bottom"),
     ):
         axes.text(0.99, height, text, transform=axes.transAxes, ha="right", va=above, fontsize=8, color=colour)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import INK, class_look, plain_figure
 from featuremaps.survey.figures.detector_plots import FAINT, plain
-from featuremaps.survey.measures.proportions import Counts, Rate
+from featuremaps.survey.measures.proportions import Counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def against_figure(label: str, answers: Mapping[str, tuple[Counts, Counts]]) -> 
 def _pair(axes: "Axes", row: int, column: int, detector: Counts, model: Counts) -> None:
     for number, counts in enumerate((detector, model)):
         y, (colour, _), mark = row + APART * (2 * number - 1), class_look(number), "os"[number]
-        rate = _rate(counts, column)
+        rate = (counts.recall, counts.false_alarm_rate, None)[column]
         if rate is not None:
             axes.plot(rate.interval(), (y, y), color=colour, linewidth=1.6)
         value = counts.balanced_accuracy if rate is None else rate.value
@@ -48,10 +48,6 @@ def _pair(axes: "Axes", row: int, column: int, detector: Counts, model: Counts) 
         reach = value if rate is None else rate.interval()[1 if ahead else 0]
         shift, side = (0.035, "left") if ahead else (-0.035, "right")
         axes.text(reach + shift, y, f"{value:.0%}", fontsize=8, color=colour, va="center", ha=side)
-
-
-def _rate(counts: Counts, column: int) -> Rate | None:
-    return (counts.recall, counts.false_alarm_rate, None)[column]
 
 
 def _look(axes: "Axes", title: str) -> None:

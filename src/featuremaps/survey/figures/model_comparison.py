@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from featuremaps.plotting.class_colours import INK, class_look, plain_figure, short
-from featuremaps.survey.figures.detector_plots import FAINT, MUTED, ScorePanel, edges_of, mirrored, plain, thresholds
+from featuremaps.survey.figures.detector_plots import FAINT, MUTED, edges_of, mirrored, plain, thresholds
 from featuremaps.survey.measures.auc import Area
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ class ModelRow:
 
     model: str
     channels: int
-    panels: Sequence[ScorePanel]
+    panels: Sequence[ScoredPictures]
 
 
 def sums_figure(label: str, rows: Sequence[ModelRow]) -> "Figure":
@@ -115,12 +116,13 @@ def matches_figure(
     return figure
 
 
-def _sums(axes: "Axes", panel: ScorePanel, edges: np.ndarray) -> float:
+def _sums(axes: "Axes", panel: ScoredPictures, edges: np.ndarray) -> float:
     """One distribution; returns how far its axis reaches."""
     top = mirrored(axes, panel, edges)
     lines = [("threshold", panel.threshold, "-")]
-    if abs(panel.best - panel.threshold) > 1e-6 * abs(panel.threshold):
-        lines.append(("best here", panel.best, ":"))
+    best = panel.best.value
+    if abs(best - panel.threshold) > 1e-6 * abs(panel.threshold):
+        lines.append(("best here", best, ":"))
     low, high = panel.area.interval
     plain(axes, f"{panel.data}\narea {panel.area.value:.3f} [{low:.3f}, {high:.3f}]")
     thresholds(axes, lines)

@@ -77,12 +77,12 @@ def auc(scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " pic
     Raises `SurveyError` where there is no positive or no negative, or a score is not a finite number.
     """
     check_scores(scores, positives)
-    found = areas(scores[:, None], positives.astype(np.int64), 2)
+    found = areas_of(scores[:, None], positives.astype(np.int64), 2)
     low, high = found.intervals(level)
     return Area(float(found.values[1, 0]), Interval(float(low[1, 0]), float(high[1, 0])), float(found.p_values[1, 0]))
 
 
-def areas(values: Float[np.ndarray, "picture channel"], labels: Int[np.ndarray, " picture"], classes: int) -> Areas:
+def areas_of(values: Float[np.ndarray, "picture channel"], labels: Int[np.ndarray, " picture"], classes: int) -> Areas:
     """The AUC of every channel for every class against all other classes; every picture has a label from 0.
 
     DeLong, DeLong & Clarke-Pearson 1988, in the form with mid-ranks of Sun & Xu 2014, generalised here to all classes
@@ -122,7 +122,8 @@ def _column(values: np.ndarray, labels: np.ndarray, own: np.ndarray) -> np.ndarr
     """
     count, rest = len(values), len(values) - own
     order = _ordered(values)
-    starts = _starts(values[order])
+    ordered = values[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))  # where a new value begins
     ties = np.diff(starts, append=count)
     by_class = np.argsort(labels[order], kind="stable")
     group = np.repeat(np.arange(len(starts)), ties)[by_class]
@@ -162,11 +163,6 @@ def _ordered(values: np.ndarray) -> np.ndarray:
         return np.argsort(values, kind="stable")
     bits = half.view(np.uint16)
     return np.argsort(np.where(bits >> 15, ~bits, bits | 0x8000), kind="stable")
-
-
-def _starts(ordered: np.ndarray) -> np.ndarray:
-    """Where a new value begins."""
-    return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
 
 
 def _p_values(area: np.ndarray, own: np.ndarray, rest: np.ndarray, ties: np.ndarray) -> np.ndarray:

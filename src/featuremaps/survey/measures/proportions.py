@@ -62,6 +62,11 @@ class Rate:
         """Its Wilson interval."""
         return wilson(self.count, self.of, level)
 
+    def row(self, name: str) -> dict[str, float]:
+        """Cells of a table: the share as `name`, the ends of its interval as `name_low` and `name_high`."""
+        low, high = self.interval()
+        return {name: self.value, f"{name}_low": low, f"{name}_high": high}
+
     def __str__(self) -> str:
         if not self.of:
             return "no pictures"
@@ -109,7 +114,11 @@ def counts_at(
     scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"], threshold: float
 ) -> Counts:
     """What a threshold gets right and wrong; positive is a score >= threshold."""
-    called = scores >= threshold
+    return counts_of(scores >= threshold, positives)
+
+
+def counts_of(called: Bool[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"]) -> Counts:
+    """What calling these pictures positive gets right and wrong."""
     return Counts(
         true_positives=int((called & positives).sum()),
         false_positives=int((called & ~positives).sum()),

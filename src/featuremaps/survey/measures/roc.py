@@ -21,13 +21,6 @@ class Roc:
     false_alarm_rates: Float[np.ndarray, " point"]
     recalls: Float[np.ndarray, " point"]
 
-    @property
-    def area(self) -> float:
-        """The area under it, by trapezoids; `auc` gives the same with its interval."""
-        from sklearn.metrics import auc
-
-        return float(auc(self.false_alarm_rates, self.recalls))
-
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:

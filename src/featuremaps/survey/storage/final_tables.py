@@ -10,20 +10,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from featuremaps.survey.storage.atomic_files import AT_ONCE, Store, Write
+from featuremaps.survey.storage.atomic_files import AT_ONCE, Store
 from featuremaps.survey.storage.manifest import SurveyedLayer
 from featuremaps.survey.storage.pooled import (
     QUANTILES,
     RANKINGS,
+    Best,
     ClassSums,
     class_sums,
     rows_and_columns,
     summary,
 )
 from featuremaps.survey.storage.shard_files import (
-    PICTURES,
-    Standing,
+    BestSoFar,
+    Ranking,
     labels_in,
+    parquet,
     part_file,
     read_vectors,
     reading,
@@ -34,7 +36,6 @@ from featuremaps.survey.storage.shard_files import (
 BLOCK = 2**24  # values of one pool held at a time
 ROWS = 2**15  # of a row group, small enough that one unit is found without reading much
 MEASURES = ("mean", "std", "min", "max", *(f"q{round(share * 100):02d}" for share in QUANTILES))
-LAYER = pa.dictionary(pa.int32(), pa.string())
 CHANNELS = pa.schema(
     [
         ("layer", pa.string()),
@@ -71,78 +72,67 @@ CLASSES = pa.schema(
 )
 
 
-def finish(store: Store, standing: Standing) -> None:
+def finish(store: Store, best_so_far: BestSoFar) -> None:
     """Write the tables of a survey whose shards are all on disk, and mark it complete."""
-    labels = _labels(store)
+    shards = [shard.number for shard in store.manifest.shards]
+    labels = np.concatenate([_labels(_pictures(store, number)) for number in shards])
     known = int(labels.max(initial=-1)) + 1
     classes = store.manifest.classes
     if classes is None and known:
         classes = tuple(map(str, range(known)))
     count = len(classes or ())
+    tops = [
+        partial(_top, layer.name, ranking, best_so_far.best[layer.name, ranking])
+        for layer in store.manifest.layers
+        for ranking in RANKINGS
+    ]
     by_class: dict[str, str] = {}
 
     def write_channels(channels: BinaryIO) -> None:
         # What is read of the vectors once serves both tables.
         def write_classes(classes: BinaryIO) -> None:
-            with writing(channels, CHANNELS) as own, writing(classes, CLASSES) as writer:
+            with writing(channels, CHANNELS) as channel_rows, writing(classes, CLASSES) as class_rows:
                 for of_channels, of_classes in _of_vectors(store, labels, count):
-                    own.write_table(of_channels, row_group_size=ROWS)
-                    writer.write_table(of_classes, row_group_size=ROWS)
+                    channel_rows.write_table(of_channels, row_group_size=ROWS)
+                    class_rows.write_table(of_classes, row_group_size=ROWS)
 
         by_class["classes.parquet"] = store.write("classes.parquet", write_classes)
 
     written = store.write_all(
         {
-            "pictures.parquet": _streamed(PICTURES, _pictures(store)),
-            "top.parquet": _streamed(TOP_TABLE, _top(store, standing)),
+            "pictures.parquet": parquet(*(partial(_pictures, store, number) for number in shards), rows=ROWS),
+            "top.parquet": parquet(*tops, rows=ROWS),
             "channels.parquet": write_channels,
         }
     )
     store.finish(tables=written | by_class, classes=classes)
 
 
-def _streamed(schema: pa.Schema, groups: Iterator[pa.Table]) -> Write:
-    def write(stream: BinaryIO) -> None:
-        with writing(stream, schema) as writer:
-            for group in groups:
-                writer.write_table(group, row_group_size=ROWS)
-
-    return write
+def _pictures(store: Store, shard: int) -> pa.Table:
+    with reading(store.folder / part_file("pictures", shard)) as file:
+        return file.read()
 
 
-def _pictures(store: Store) -> Iterator[pa.Table]:
-    for shard in store.manifest.shards:
-        with reading(store.folder / part_file("pictures", shard.number)) as file:
-            yield file.read()
-
-
-def _labels(store: Store) -> NDArray[np.int64]:
+def _labels(table: pa.Table) -> NDArray[np.int64]:
     """The label of every good picture in order, -1 where there is none."""
-    found = [np.zeros(0, np.int64)]
-    for table in _pictures(store):
-        found.append(labels_in(table.filter(pc.is_null(table["reason"]))))
-    return np.concatenate(found)
+    return labels_in(table.filter(pc.is_null(table["reason"])))
 
 
-def _top(store: Store, standing: Standing) -> Iterator[pa.Table]:
-    for layer in store.manifest.layers:
-        for ranking in RANKINGS:
-            found = standing.best[layer.name, ranking]
-            channels, ranks = found.values.shape
-            y, x = rows_and_columns(found.places.flatten().numpy())
-            total = channels * ranks
-            columns: dict[str, Any] = {
-                "layer": pa.repeat(layer.name, total),
-                "by": pa.repeat(ranking[0], total),
-                "end": pa.repeat(ranking[1], total),
-                "channel": np.repeat(np.arange(channels, dtype=np.int32), ranks),
-                "rank": np.tile(np.arange(ranks, dtype=np.int32), channels),
-                "value": found.values.flatten().numpy(),
-                "picture": found.pictures.flatten().numpy(),
-                "y": y,
-                "x": x,
-            }
-            yield pa.table(columns, schema=TOP_TABLE)
+def _top(layer: str, ranking: Ranking, best: Best) -> pa.Table:
+    channels, ranks = best.values.shape
+    y, x = rows_and_columns(best.places.flatten().numpy())
+    columns: dict[str, Any] = {
+        "layer": pa.repeat(layer, channels * ranks),
+        "by": pa.repeat(ranking[0], channels * ranks),
+        "end": pa.repeat(ranking[1], channels * ranks),
+        "channel": np.repeat(np.arange(channels, dtype=np.int32), ranks),
+        "rank": np.tile(np.arange(ranks, dtype=np.int32), channels),
+        "value": best.values.flatten().numpy(),
+        "picture": best.pictures.flatten().numpy(),
+        "y": y,
+        "x": x,
+    }
+    return pa.table(columns, schema=TOP_TABLE)
 
 
 def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[range, dict[str, NDArray[np.float32]]]]:
@@ -158,16 +148,12 @@ def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[ran
             yield channels, {pool: np.concatenate(list(parts), axis=1) for pool, parts in read.items()}
 
 
-def _width(pictures: int) -> int:
-    return max(1, BLOCK // max(1, pictures))
-
-
 def _of_vectors(store: Store, labels: NDArray[np.int64], classes: int) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The rows of some channels at a time, of the table of channels and of that of classes."""
     good = sum(shard.rows for shard in store.manifest.shards)
     for at, layer in enumerate(store.manifest.layers):
         counts = _counts(store, at)
-        for channels, pools in blocks(store, layer, min(_width(good), _width(classes))):
+        for channels, pools in blocks(store, layer, max(1, BLOCK // max(1, good, classes))):
             of_classes = CLASSES.empty_table()
             if classes:
                 of_classes = _class_rows(layer, channels, class_sums(labels, pools["mean"], pools["max"], classes))

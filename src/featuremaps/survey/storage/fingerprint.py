@@ -14,7 +14,7 @@ from torch import nn
 from featuremaps.errors import FeatureMapsWarning, ImageError, SurveyError
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.preprocessing import Preprocessing
-from featuremaps.session import random_state
+from featuremaps.session import random_state, unwrapped
 from featuremaps.survey.datasets.examples import digest
 from featuremaps.survey.storage.manifest import Manifest
 
@@ -29,12 +29,19 @@ THINGS = {
 
 def model_digest(model: nn.Module) -> str:
     """Of what the model prints, and of every parameter and buffer to the last bit."""
-    found = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(model)).encode())
+    model = unwrapped(model)
+    sha = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(model)).encode())
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().flatten()
-        found.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
-    return found.hexdigest()
+        sha.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return sha.hexdigest()
+
+
+def described(model: nn.Module) -> str:
+    """A model in a few words: its class and how many parameters it has."""
+    model = unwrapped(model)
+    return f"{type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} parameters"
 
 
 def preprocessing_digest(preprocessing: Preprocessing) -> str:
@@ -80,6 +87,24 @@ def check_made_with(manifest: Manifest, model: nn.Module, preprocessing: Preproc
         )
 
 
+def check_same_model(model: nn.Module, was: str, weights: str) -> None:
+    """`SurveyError` where the weights are not those remembered; nothing is checked where none are."""
+    digest_now = model_digest(model) if weights else ""
+    if digest_now == weights:
+        return
+    now = described(model)
+    advice = (
+        "It has been trained on, converted to another precision, or is another checkpoint. "
+        if now == was
+        else "It is another model. "
+    )
+    raise SurveyError(
+        f"this detector was made for {was or 'a model'} (weights {weights[:12]}…), and was given {now} "
+        f"(weights {digest_now[:12]}…). {advice}Its threshold means nothing there: give the model it was made for, or "
+        "survey this one and fit a detector to it."
+    )
+
+
 def check_carried(here: Manifest, there: Manifest, name: str) -> None:
     """`SurveyError` where what one survey found cannot be tried on another: that is of another model.
 
@@ -106,4 +131,4 @@ def check_carried(here: Manifest, there: Manifest, name: str) -> None:
 
 
 def _differing(known: Mapping[str, str], now: Mapping[str, str | None]) -> list[str]:
-    return [thing for thing, found in now.items() if known.get(thing) != found]
+    return [thing for thing, digest_now in now.items() if known.get(thing) != digest_now]

@@ -103,28 +103,28 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a survey's folder; `SurveyError` where there is none that this version can read."""
     path = folder / NAME
     try:
-        found = json.loads(path.read_bytes())
+        facts = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         what = "does not exist" if not folder.exists() else f"holds no survey: there is no {NAME} in it"
         raise SurveyError(f"{folder} {what}. Make one with survey(dataset, layers, out={str(folder)!r}).") from error
     except (ValueError, OSError) as error:
         raise SurveyError(f"{path} cannot be read ({error}): the survey is damaged. Make it again.") from error
-    schema = found.pop("schema", None) if isinstance(found, dict) else None
+    schema = facts.pop("schema", None) if isinstance(facts, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
         raise SurveyError(
-            f"{folder} was written by a newer version of featuremaps ({found.get('created_by', 'unknown')}; its schema "
+            f"{folder} was written by a newer version of featuremaps ({facts.get('created_by', 'unknown')}; its schema "
             f"is {schema}, this version reads up to {SCHEMA}). Update featuremaps to open it."
         )
-    names = {one.name for one in fields(Manifest)}
-    if schema != SCHEMA or set(found) != names:
+    names = {known.name for known in fields(Manifest)}
+    if schema != SCHEMA or set(facts) != names:
         raise SurveyError(f"{path} is not the manifest of a survey of schema {SCHEMA}: the survey is damaged.")
-    return _of_json(found)
+    return _of_json(facts)
 
 
-def _of_json(found: dict[str, Any]) -> Manifest:
-    layers = tuple(SurveyedLayer(**{key: _tupled(value) for key, value in layer.items()}) for layer in found["layers"])
-    shards = tuple(FinishedShard(**shard) for shard in found["shards"])
-    rest = {key: _tupled(value) for key, value in found.items() if key not in ("layers", "shards")}
+def _of_json(facts: dict[str, Any]) -> Manifest:
+    layers = tuple(SurveyedLayer(**{key: _tupled(value) for key, value in layer.items()}) for layer in facts["layers"])
+    shards = tuple(FinishedShard(**shard) for shard in facts["shards"])
+    rest = {key: _tupled(value) for key, value in facts.items() if key not in ("layers", "shards")}
     return Manifest(layers=layers, shards=shards, **rest)
 
 

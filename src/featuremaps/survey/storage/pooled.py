@@ -30,14 +30,14 @@ _SHIFT = 16  # rows and columns of a map's place, packed
 class Pooled:
     """Maps of a batch, pooled: the mean, the highest value, its place (see `rows_and_columns`), how many are above 0.
 
-    `positions` is how many places each map has.
+    `positions` is how many places each picture's maps have.
     """
 
     mean: Float32[Tensor, "batch channel"]
     max: Float32[Tensor, "batch channel"]
     place: Int32[Tensor, "batch channel"]
     positive: Int32[Tensor, "batch channel"]
-    positions: int
+    positions: Int64[Tensor, " batch"]
 
 
 def pool(maps: Float[Tensor, "batch channel height width"]) -> Pooled:
@@ -55,7 +55,8 @@ def pool(maps: Float[Tensor, "batch channel height width"]) -> Pooled:
     column = _first(maps[batch[:, None], channel, row], highest, 2)
     small = torch.uint8 if width < 256 else torch.int32  # summing bytes is several times faster
     above = (own > 0).view(torch.uint8).sum(columns_at, dtype=small).sum(rows_at, dtype=torch.int32)
-    return Pooled(mean, highest.float(), row << _SHIFT | column, above, height * width)
+    positions = torch.full((len(maps),), height * width)
+    return Pooled(mean, highest.float(), row << _SHIFT | column, above, positions)
 
 
 def _first(values: Tensor, highest: Tensor, axis: int) -> Int32[Tensor, "batch channel"]:
@@ -80,6 +81,10 @@ class Best:
     values: Float32[Tensor, "channel rank"]
     pictures: Int64[Tensor, "channel rank"]
     places: Int32[Tensor, "channel rank"]
+
+    def cpu(self) -> "Best":
+        """The same on the CPU."""
+        return Best(self.values.cpu(), self.pictures.cpu(), self.places.cpu())
 
 
 def best(

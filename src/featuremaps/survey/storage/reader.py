@@ -107,18 +107,18 @@ class StoredSurvey:
 
     def vectors(self, layer: str, pool: str = "mean", channels: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Mean or highest activation (picture, channel) over all pictures; of all channels, or those asked for only."""
-        own = self._checked(layer, pool)
-        wanted = range(own.channels) if channels is None else [_channel(own, channel) for channel in channels]
-        found = np.empty((len(self.pictures), len(wanted)), np.float32)
+        surveyed = self._checked(layer, pool)
+        wanted = range(surveyed.channels) if channels is None else [_channel(surveyed, number) for number in channels]
+        vectors = np.empty((len(self.pictures), len(wanted)), np.float32)
         for rows, shard in self._shards():
-            found[rows] = read_vectors(self.path, own, pool, shard, wanted).T
-        return found
+            vectors[rows] = read_vectors(self.path, surveyed, pool, shard, wanted).T
+        return vectors
 
     def blocks(self, layer: str, pool: str = "mean") -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The vectors shard by shard, with the rows of `pictures` that they stand for: for what would not fit."""
-        own = self._checked(layer, pool)
+        surveyed = self._checked(layer, pool)
         for rows, shard in self._shards():
-            yield rows, read_vectors(self.path, own, pool, shard).T
+            yield rows, read_vectors(self.path, surveyed, pool, shard).T
 
     def predictions(self) -> Predictions | None:
         """The model's own answers; None where they were not kept."""
@@ -147,28 +147,30 @@ class StoredSurvey:
             )
         if by not in ("max", "mean") or end not in ("strongest", "weakest"):
             raise OptionError(f"by is 'max' or 'mean', end is 'strongest' or 'weakest'; got {by!r} and {end!r}.")
-        group = [layer.name, by, end]
-        start = self._first_row(group) + channel * kept
-        with reading(self.path / "top.parquet") as file:
-            table = _rows(file, start, n)
-        rows = np.searchsorted(self.pictures.numbers, values_of(table["picture"])).tolist()
-        columns = [table[name].to_pylist() for name in ("value", "y", "x")]
-        return [
-            Ranked(rank, *found)
-            for rank, found in enumerate(zip(columns[0], rows, columns[1], columns[2], strict=True))
-        ]
+        ranked = self._ranked(layer, range(channel, channel + 1), by, end)
+        rows = zip(*(ranked[name][0, :n].tolist() for name in ("value", "row", "y", "x")), strict=True)
+        return [Ranked(rank, *row) for rank, row in enumerate(rows)]
 
     def tops(self, layer: str, n: int, *, by: Pooling = "max", end: End = "strongest") -> dict[str, NDArray[Any]]:
         """The same of every channel of a layer at once: `value`, `row`, `y` and `x`, (channel, n) each, best first.
 
         Fewer than `n` where the survey kept fewer.
         """
-        own, kept = self.layer_of(layer), min(self.manifest.keep, len(self.pictures))
+        surveyed = self.layer_of(layer)
+        ranked = self._ranked(surveyed, range(surveyed.channels), by, end)
+        return {name: values[:, :n] for name, values in ranked.items()}
+
+    def _ranked(self, layer: SurveyedLayer, channels: range, by: Pooling, end: End) -> dict[str, NDArray[Any]]:
+        """`value`, `row`, `y` and `x` of all that was kept of these channels, (channel, rank) each."""
+        kept, start = min(self.manifest.keep, len(self.pictures)), 0
+        for before in self.manifest.layers[: list(self.layers).index(layer.name)]:
+            start += before.channels * kept * len(RANKINGS)
+        start += (RANKINGS.index((by, end)) * layer.channels + channels.start) * kept
         with reading(self.path / "top.parquet") as file:
-            table = _rows(file, self._first_row([own.name, by, end]), own.channels * kept)
-        columns = {name: values_of(table[name]).reshape(own.channels, kept)[:, :n] for name in ("value", "y", "x")}
-        rows = np.searchsorted(self.pictures.numbers, values_of(table["picture"]))
-        return {**columns, "row": rows.reshape(own.channels, kept)[:, :n]}
+            table = _rows(file, start, len(channels) * kept)
+        columns = {name: values_of(table[name]) for name in ("value", "y", "x")}
+        columns["row"] = np.searchsorted(self.pictures.numbers, values_of(table["picture"]))
+        return {name: values.reshape(len(channels), kept) for name, values in columns.items()}
 
     def layer_of(self, name: str | None = None) -> SurveyedLayer:
         """The layer of this name, or the only one there is; `LayerNotFoundError` where that is none."""
@@ -192,15 +194,15 @@ class StoredSurvey:
         address = parse(unit)
         if address.channel is None:
             raise LayerNotFoundError(f"{unit!r} is a layer, and a unit is one channel of it: {unit + ':0'!r}.")
-        own = self.layer_of(address.name)
-        return own, _channel(own, address.channel)
+        layer = self.layer_of(address.name)
+        return layer, _channel(layer, address.channel)
 
     def statistics(self, layer: str) -> dict[str, NDArray[Any]]:
         """For every channel of a layer: how often it is active, its sparsity, means and quantiles, as in the schema."""
         self.layer_of(layer)
         table = self._read("channels.parquet")
-        own = table.filter(pc.equal(table["layer"], layer)).drop(["layer"])
-        return {name: values_of(own[name]) for name in own.column_names}
+        rows = table.filter(pc.equal(table["layer"], layer)).drop(["layer"])
+        return {name: values_of(rows[name]) for name in rows.column_names}
 
     def picture(self, row: int) -> Image.Image:
         """A picture itself, from its file or the dataset; `ImageError` where neither is there any more."""
@@ -222,22 +224,22 @@ class StoredSurvey:
 
     @cached_property
     def _examples(self) -> Examples:
-        found = examples_of(self.dataset)
-        if len(found) != self.manifest.pictures:
+        examples = examples_of(self.dataset)
+        if len(examples) != self.manifest.pictures:
             raise SurveyError(
-                f"the dataset has {len(found)} pictures, and the survey was made of {self.manifest.pictures}: it is "
+                f"the dataset has {len(examples)} pictures, and the survey was made of {self.manifest.pictures}: it is "
                 "another one."
             )
-        self._check_names(found)
-        return found
+        self._check_names(examples)
+        return examples
 
-    def _check_names(self, found: Examples) -> None:
+    def _check_names(self, examples: Examples) -> None:
         """`SurveyError` where a picture in the dataset is called otherwise than the one that was surveyed.
 
         Folders may have moved, so that file names alone are compared.
         """
         for number, name in zip(self.pictures.numbers.tolist(), self.pictures.names, strict=True):
-            there = found[number].name
+            there = examples[number].name
             if Path(there).name != Path(name).name:
                 raise SurveyError(
                     f"the dataset's picture {number} is {there!r}, and the survey was made of {name!r} there: files "
@@ -254,16 +256,6 @@ class StoredSurvey:
         for shard in self.manifest.shards:
             yield slice(start, start + shard.rows), shard.number
             start += shard.rows
-
-    def _first_row(self, group: list[str]) -> int:
-        """Where in top.parquet the rows of a layer, by and end begin: all before have the same number per channel."""
-        kept, start = min(self.manifest.keep, len(self.pictures)), 0
-        for layer in self.manifest.layers:
-            for by, end in RANKINGS:
-                if [layer.name, by, end] == group:
-                    return start
-                start += layer.channels * kept
-        raise AssertionError(group)
 
     def _checked(self, layer: str, pool: str) -> SurveyedLayer:
         check_choice("pool", pool, self.manifest.pools)
@@ -286,11 +278,11 @@ def _channel(layer: SurveyedLayer, channel: int) -> int:
 
 def _rows(file: Any, start: int, count: int) -> pa.Table:
     """Rows of a Parquet file by position, reading only the row groups that hold them."""
-    found, first = [], 0
+    parts, first = [], 0
     for group in range(file.num_row_groups):
         length = file.metadata.row_group(group).num_rows
         if first < start + count and start < first + length:
-            own = file.read_row_group(group)
-            found.append(own.slice(max(0, start - first), start + count - max(first, start)))
+            part = file.read_row_group(group)
+            parts.append(part.slice(max(0, start - first), start + count - max(first, start)))
         first += length
-    return pa.concat_tables(found)
+    return pa.concat_tables(parts)

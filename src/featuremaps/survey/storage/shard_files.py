@@ -59,7 +59,7 @@ Ranking = tuple[Pooling, End]
 
 
 @dataclass
-class Standing:
+class BestSoFar:
     """The best candidates of all shards so far: only those of a new shard that come in among them are kept."""
 
     keep: int
@@ -68,26 +68,28 @@ class Standing:
     def admit(self, layer: str, ranking: Ranking, candidates: Best) -> Best:
         """All that now stand, the new ones among them."""
         known = self.best.get((layer, ranking))
-        standing = candidates if known is None else merged(known, candidates, self.keep, ranking[1])
-        self.best[layer, ranking] = standing
-        return standing
+        best_so_far = candidates if known is None else merged(known, candidates, self.keep, ranking[1])
+        self.best[layer, ranking] = best_so_far
+        return best_so_far
 
 
-def write_shard(store: Store, result: ShardResult, standing: Standing) -> None:
+def write_shard(store: Store, result: ShardResult, best_so_far: BestSoFar) -> None:
     """Put everything of a shard on disk, and then into the manifest."""
     number, good, manifest = result.number, result.good, store.manifest
     files: dict[str, Write] = {}
     for layer in manifest.layers:
-        own = result.layers.get(layer.name)
+        of_layer = result.layers.get(layer.name)
         for pool in manifest.pools:
-            values = np.zeros((0, layer.channels), np.float32) if own is None else getattr(own, pool)
+            values = np.zeros((0, layer.channels), np.float32) if of_layer is None else getattr(of_layer, pool)
             files[vectors_file(layer, pool, number)] = parquet(partial(vectors_table, good, values), plain=True)
     if manifest.predictions:
         files[f"predictions/{number:05d}.parquet"] = parquet(partial(_predictions, result))
     parts = {
         "pictures": [partial(_pictures, result, manifest.classes)],
         "counts": [partial(_counts, layer, result.layers.get(layer.name)) for layer in manifest.layers],
-        "top": [partial(_candidates, layer, result, standing, manifest.numbers(number)) for layer in manifest.layers],
+        "top": [
+            partial(_candidates, layer, result, best_so_far, manifest.numbers(number)) for layer in manifest.layers
+        ],
     }
     files |= {part_file(part, number): parquet(*made) for part, made in parts.items()}
     written = store.write_all(files)
@@ -110,10 +112,10 @@ def vectors_table(numbers: NDArray[np.int64], values: NDArray[np.float32]) -> pa
     halves, fits = np.empty(columns.shape, np.float16), np.zeros(len(columns), bool)
     step = max(1, AT_A_TIME // max(1, len(numbers)))
     for start in range(0, len(columns), step):
-        own = slice(start, start + step)
+        part = slice(start, start + step)
         with np.errstate(over="ignore", invalid="ignore"):
-            halves[own] = columns[own]
-            fits[own] = _kept_by_half(columns[own], halves[own])
+            halves[part] = columns[part]
+            fits[part] = _kept_by_half(columns[part], halves[part])
     in_full = dict(zip(np.flatnonzero(~fits).tolist(), _arrow(columns[~fits]), strict=True))
     vectors = [in_full.get(channel, kept) for channel, kept in enumerate(_arrow(halves))]
     return pa.Table.from_arrays([pa.array(numbers), *vectors], ["picture", *map(str, range(len(vectors)))])
@@ -140,28 +142,28 @@ def _arrow(columns: NDArray[Any]) -> list[pa.Array]:
     return [pa.Array.from_buffers(kind, columns.shape[1], [None, part]) for part in parts]
 
 
-def rebuilt(store: Store) -> Standing:
+def rebuilt(store: Store) -> BestSoFar:
     """The candidates that stand after all shards on disk."""
-    standing = Standing(store.manifest.keep)
+    best_so_far = BestSoFar(store.manifest.keep)
     for shard in store.manifest.shards:
-        admit_shard(store, standing, shard.number)
-    return standing
+        admit_shard(store, best_so_far, shard.number)
+    return best_so_far
 
 
-def admit_shard(store: Store, standing: Standing, number: int) -> None:
+def admit_shard(store: Store, best_so_far: BestSoFar, number: int) -> None:
     """Let the candidates of a shard on disk stand with the others."""
     with reading(store.folder / part_file("top", number)) as file:
         for group, layer in enumerate(store.manifest.layers):
-            _admit_rows(standing, layer, file.read_row_group(group))
+            _admit_rows(best_so_far, layer, file.read_row_group(group))
 
 
-def _admit_rows(standing: Standing, layer: SurveyedLayer, rows: pa.Table) -> None:
+def _admit_rows(best_so_far: BestSoFar, layer: SurveyedLayer, rows: pa.Table) -> None:
     """Rows as written, which may be more for one channel than for another."""
     columns = {name: torch.from_numpy(values_of(rows[name]).copy()) for name in CANDIDATES.names}
     for at, ranking in enumerate(RANKINGS):
-        own = {name: column[columns["by"] == at] for name, column in columns.items()}
-        if len(own["by"]):
-            standing.admit(layer.name, ranking, _squared(own, layer.channels, ranking[1]))
+        ranked = {name: column[columns["by"] == at] for name, column in columns.items()}
+        if len(ranked["by"]):
+            best_so_far.admit(layer.name, ranking, _squared(ranked, layer.channels, ranking[1]))
 
 
 def _squared(rows: Mapping[str, torch.Tensor], channels: int, end: End) -> Best:
@@ -178,47 +180,46 @@ def _squared(rows: Mapping[str, torch.Tensor], channels: int, end: End) -> Best:
     return Best(values, pictures, places)
 
 
-def _candidates(layer: SurveyedLayer, result: ShardResult, standing: Standing, numbers: range) -> pa.Table:
+def _candidates(layer: SurveyedLayer, result: ShardResult, best_so_far: BestSoFar, numbers: range) -> pa.Table:
     """This shard's candidates that came in among the best so far."""
-    own = result.layers.get(layer.name)
-    parts = [CANDIDATES.empty_table()]
+    if layer.name not in result.layers:
+        return CANDIDATES.empty_table()
+    parts = []
     for at, ranking in enumerate(RANKINGS):
-        if own is None:
-            continue
-        found = standing.admit(layer.name, ranking, own.best[ranking])
-        fresh = (found.pictures >= numbers.start) & (found.pictures < numbers.stop)
+        best = best_so_far.admit(layer.name, ranking, result.layers[layer.name].best[ranking])
+        fresh = (best.pictures >= numbers.start) & (best.pictures < numbers.stop)
         channel = fresh.nonzero()[:, 0].int().numpy()
         arrays = [np.full(len(channel), at, np.int8), channel]
-        arrays += [tensor[fresh].numpy() for tensor in (found.values, found.pictures, found.places)]
+        arrays += [tensor[fresh].numpy() for tensor in (best.values, best.pictures, best.places)]
         parts.append(pa.Table.from_arrays([pa.array(array) for array in arrays], schema=CANDIDATES))
     return pa.concat_tables(parts)
 
 
-def _counts(layer: SurveyedLayer, own: LayerResult | None) -> pa.Table:
+def _counts(layer: SurveyedLayer, result: LayerResult | None) -> pa.Table:
     zeros = np.zeros(layer.channels, np.int64)
     columns = {
         "layer": [layer.name] * layer.channels,
         "channel": np.arange(layer.channels, dtype=np.int32),
-        "active": zeros if own is None else own.active,
-        "positive": zeros if own is None else own.positive,
-        "positions": zeros if own is None else np.full(layer.channels, own.positions, np.int64),
+        "active": zeros if result is None else result.active,
+        "positive": zeros if result is None else result.positive,
+        "positions": zeros if result is None else np.full(layer.channels, result.positions, np.int64),
     }
     return pa.table(columns, schema=COUNTS)
 
 
 def _pictures(result: ShardResult, classes: tuple[str, ...] | None) -> pa.Table:
-    rows = result.pictures
-    labels = [one.label for one in rows]
-    names = [None if label is None else classes[label] if classes else str(label) for label in labels]
-    columns = {
-        "picture": [one.number for one in rows],
-        "name": [one.name for one in rows],
-        "path": [None if one.path is None else str(one.path) for one in rows],
-        "label": labels,
-        "label_name": names,
-        "reason": [one.reason for one in rows],
-    }
-    return pa.table(columns, schema=PICTURES)
+    rows = [
+        {
+            "picture": picture.number,
+            "name": picture.name,
+            "path": picture.path and str(picture.path),
+            "label": picture.label,
+            "label_name": None if picture.label is None else classes[picture.label] if classes else str(picture.label),
+            "reason": picture.reason,
+        }
+        for picture in result.pictures
+    ]
+    return pa.Table.from_pylist(rows, schema=PICTURES)
 
 
 def _predictions(result: ShardResult) -> pa.Table:
@@ -235,8 +236,8 @@ def _predictions(result: ShardResult) -> pa.Table:
     return pa.table(columns)
 
 
-def parquet(*makers: Callable[[], pa.Table], plain: bool = False) -> Write:
-    """A way to write tables as row groups, each made when it is its turn.
+def parquet(*makers: Callable[[], pa.Table], rows: int | None = None, plain: bool = False) -> Write:
+    """A way to write tables, each made when it is its turn, in groups of `rows`, or a group each.
 
     `plain` is for columns of numbers that neither repeat nor compress.
     """
@@ -247,7 +248,7 @@ def parquet(*makers: Callable[[], pa.Table], plain: bool = False) -> Write:
         first = next(tables)
         with writing(stream, first.schema, options) as writer:
             for table in chain([first], tables):
-                writer.write_table(table, row_group_size=max(1, table.num_rows))
+                writer.write_table(table, row_group_size=rows or max(1, table.num_rows))
 
     return write
 
@@ -310,11 +311,11 @@ def _together(batch: pa.RecordBatch) -> NDArray[Any]:
     if len(set(kinds)) < 2:
         only: NDArray[Any] = batch.to_tensor(row_major=False).to_numpy().T
         return only
-    found = np.empty((batch.num_columns, batch.num_rows), np.float32)
+    columns = np.empty((batch.num_columns, batch.num_rows), np.float32)
     for kind in set(kinds):
-        own = [at for at, other in enumerate(kinds) if other == kind]
-        found[own] = batch.select(own).to_tensor(row_major=False).to_numpy().T
-    return found
+        alike = [at for at, other in enumerate(kinds) if other == kind]
+        columns[alike] = batch.select(alike).to_tensor(row_major=False).to_numpy().T
+    return columns
 
 
 @contextmanager

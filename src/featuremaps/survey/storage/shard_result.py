@@ -65,4 +65,4 @@ class ShardResult:
     @property
     def good(self) -> NDArray[np.int64]:
         """The dataset's numbers of the pictures that count."""
-        return np.array([one.number for one in self.pictures if one.reason is None], np.int64)
+        return np.array([picture.number for picture in self.pictures if picture.reason is None], np.int64)

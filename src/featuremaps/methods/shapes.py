@@ -1,0 +1,17 @@
+"""What formulas take and give: the shapes of their tensors, and the functions among their needs."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.rules import Rule
+
+Maps = Float[Tensor, "batch channel height width"]
+Map = Float[Tensor, "batch height width"]
+Inputs = Float[Tensor, "batch colour *space"]
+Pictures = Float[Tensor, "batch colour height width"]
+PixelMap = Float[Tensor, "batch 1 height width"]
+Score = Callable[[Tensor], Tensor]
+Propagate = Callable[[Rule], Tensor]
+Remark = Callable[[str, Tensor], None]

@@ -1,0 +1,48 @@
+"""What results share: a part for every picture, taken by number, and a figure that a notebook shows."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.files import file_name, png_of, unique_names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Result = TypeVar("Result", bound="ByPicture")
+
+
+class Shown:
+    """A result that a notebook shows as its figure."""
+
+    figure: "Callable[..., Figure]"
+
+    def _repr_png_(self) -> bytes | None:
+        return png_of(self.figure())
+
+
+class ByPicture(Shown):
+    """A frozen dataclass, some of whose fields hold something for each of its `pictures`."""
+
+    pictures: tuple[Seen, ...]
+    by_picture: ClassVar[tuple[str, ...]]
+    """The names of these fields."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self: Result, index: int | slice) -> Result:
+        """The part of one picture, or of several."""
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"picture {index} of {len(self)}: they count from 0 to {len(self) - 1}.")
+        part = index if isinstance(index, slice) else slice(index, index + 1 or None)
+        kept: dict[str, Any] = {name: getattr(self, name)[part] for name in self.by_picture}
+        return replace(self, **kept)  # type: ignore[type-var]
+
+    def __iter__(self: Result) -> Iterator[Result]:
+        return (self[index] for index in range(len(self)))
+
+    def _stems(self, *parts: str) -> list[str]:
+        """A file's name for every picture, without its ending: no two alike."""
+        return [file_name(name, *parts) for name in unique_names([seen.picture.name for seen in self.pictures])]

@@ -1,0 +1,38 @@
+"""A survey's pictures as the model sees them, and the maps of units over them."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.pictures.load import Picture, Pictures
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen, see
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.record import take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import preserved
+from featuremaps.survey.storage.reader import StoredSurvey
+
+
+def seen_pictures(survey: StoredSurvey, preprocessing: Preprocessing, rows: Sequence[int]) -> tuple[Seen, ...]:
+    """What the model sees of some of a survey's pictures."""
+    pictures = (Picture(survey.pictures.names[row], survey.picture(row)) for row in rows)
+    return see(Pictures(tuple(pictures)), preprocessing).seen
+
+
+def maps_of_units(
+    studied: StudiedModel, layer: str, seen: Sequence[Seen], wanted: Sequence[Sequence[int]]
+) -> dict[tuple[int, int], Float[Tensor, "height width"]]:
+    """The maps of the `wanted` channels of each picture, by (picture, channel): each picture runs once."""
+    unit_maps: dict[tuple[int, int], Tensor] = {}
+    with preserved(studied.model) as session:
+        for batch in batches([picture.input for picture in seen], 16, f"maps of {layer}"):
+            with batch:
+                maps = take(session, batch.inputs, [layer], gradients=False, stop_early=True).activations[layer]
+                for picture, of_picture in zip(batch.rows, maps, strict=True):
+                    channels = torch.tensor(list(wanted[picture]), device=maps.device)
+                    chosen = of_picture[channels].float().cpu()
+                    unit_maps |= {(picture, channel): chosen[i] for i, channel in enumerate(channels.tolist())}
+    return unit_maps

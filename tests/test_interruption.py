@@ -1,0 +1,126 @@
+"""The promise under interruption: wherever an exception falls, the model and its surroundings come back."""
+
+import contextlib
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+
+import featuremaps as fm
+from featuremaps import session
+from method_samples import unchecked
+from small_models import CALLS, network, pictures
+from snapshots import snapshot
+
+FOLDER = Path(session.__file__).parent
+RESTORING = {
+    str(FOLDER / name)
+    for name in (
+        "session.py",
+        "runtime/capture.py",
+        "runtime/backward.py",
+        "tail/fx_trace.py",
+        "tail/replace_output.py",
+        "acceleration/batch_norm_folding.py",
+    )
+} | {contextlib.__file__}
+
+
+@pytest.fixture(autouse=True)
+def _as_users_run_it() -> Iterator[None]:
+    """Without checks of shapes, which would be traced, and which take turns with nobody."""
+    with unchecked():
+        yield
+
+
+STOPPED = ("grad_cam", "lrp", "ablation_cam", "occlusion", "maps", "record", "layers", "draw", "project", "detector")
+
+
+class Lines:
+    """A trace function that numbers the lines run in the files above, and raises at one of them."""
+
+    def __init__(self, at: tuple[str, int, int] | None = None) -> None:
+        self.at, self.seen = at, Counter[tuple[str, int]]()
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename not in RESTORING:
+            return None
+        if event == "line":
+            line = (frame.f_code.co_filename, frame.f_lineno)
+            self.seen[line] += 1
+            if self.at == (*line, self.seen[line]):
+                raise KeyboardInterrupt
+        return self
+
+
+@contextlib.contextmanager
+def traced(lines: Lines) -> Iterator[None]:
+    sys.settrace(lines)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STOPPED)
+def test_an_exception_at_every_line_of_entering_leaving_and_undoing(name: str) -> None:
+    """At the first or the last time that each line runs; the model is fresh, so that tracing it is among them."""
+    call, inputs = CALLS[name], pictures()
+    expected = call(fm.Scope(network()), inputs)
+    lines = Lines()
+    with traced(lines):
+        call(fm.Scope(network()), inputs)
+    places = [(*line, (1, count)[number % 2]) for number, (line, count) in enumerate(sorted(lines.seen.items()))]
+    assert len(places) > 100
+    stopped = 0
+    for place in places[:: 3 if name == "draw" else 1]:  # a drawing takes long, and enters nothing that others do not
+        model = network()
+        before = snapshot(model, inputs)
+        try:
+            with traced(Lines(place)):
+                call(fm.Scope(model), inputs)
+        except KeyboardInterrupt:
+            stopped += 1
+        assert before.differences(snapshot(model, inputs)) == [], place
+        assert torch.allclose(call(fm.Scope(model), inputs), expected, rtol=1e-4, atol=1e-6), place
+    assert stopped > len(places) / 4
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one that fell into a weak reference
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers that interrupt are a matter of POSIX")
+def test_two_thousand_interrupts_by_a_timer() -> None:
+    model, inputs = network(), pictures()
+    scope = fm.Scope(model)
+    calls: list[Callable[[fm.Scope, torch.Tensor], torch.Tensor]] = [CALLS["grad_cam"], CALLS["lrp"], CALLS["detector"]]
+    expected = [call(scope, inputs) for call in calls]
+    before = snapshot(model, inputs)
+    chance, stopped = random.Random(0), 0
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(2000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 0.02))
+                calls[number % 3](scope, inputs)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                stopped += 1
+            assert before.differences(snapshot(model, inputs)) == [], number
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert stopped > 100
+    for call, known in zip(calls, expected, strict=True):
+        torch.testing.assert_close(call(scope, inputs), known)

@@ -1,0 +1,120 @@
+"""One model and several threads: calls take turns, and nobody notices but by waiting."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+import featuremaps as fm
+from featuremaps.registry import Registry
+from featuremaps.session import Beside, preserved
+from method_samples import unchecked
+from small_models import CALLS, network, pictures
+from snapshots import snapshot
+
+THREADS = 8
+
+
+@pytest.fixture(autouse=True)
+def _as_users_run_it() -> Iterator[None]:
+    """Without checks of shapes, which would be traced, and which take turns with nobody."""
+    with unchecked():
+        yield
+
+
+@pytest.mark.slow
+def test_eight_threads_every_verb_two_scopes() -> None:
+    """With calls among them that fail, and two models; alone afterwards it is the same."""
+    models = (network(0), network(1))
+    scopes = [fm.Scope(model) for model in models for _ in range(2)]
+    batches = [pictures(seed, count=seed + 1) for seed in range(2)]
+    work = [(name, number, batch) for name in CALLS for number in range(len(scopes)) for batch in range(2)]
+    expected = {
+        (name, number, batch): CALLS[name](fm.Scope(network(number // 2)), batches[batch])
+        for name, number, batch in work
+    }
+    before = [snapshot(model, batches[0]) for model in models]
+
+    def run(item: tuple[str, int, int]) -> str:
+        name, number, batch = item
+        got = CALLS[name](scopes[number], batches[batch])
+        return "" if torch.allclose(got, expected[item], rtol=1e-4, atol=1e-6) else f"{item} is wrong"
+
+    def fail(item: tuple[str, int, int]) -> str:
+        with pytest.raises(fm.FeatureMapsError):
+            scopes[item[1]].explain(batches[0], layer="stem", target=99)
+        with pytest.raises(KeyboardInterrupt), preserved(scopes[item[1]].model):
+            raise KeyboardInterrupt
+        return ""
+
+    jobs = [(fail if position % 7 == 0 else run, item) for position, item in enumerate([*work, *work])]
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert [wrong for wrong in pool.map(lambda job: job[0](job[1]), jobs) if wrong] == []
+    for model, known in zip(models, before, strict=True):
+        assert known.differences(snapshot(model, batches[0])) == []
+    assert [wrong for wrong in map(run, work) if wrong] == []
+
+
+def test_first_calls_at_once() -> None:
+    """Of fresh models, whose turns, traces and layers nobody has asked for yet."""
+    inputs = pictures()
+    expected = CALLS["ablation_cam"](fm.Scope(network()), inputs)
+    for _ in range(5):
+        scope, start = fm.Scope(network()), threading.Barrier(THREADS)
+
+        def call(scope: fm.Scope = scope, start: threading.Barrier = start) -> torch.Tensor:
+            start.wait()
+            return CALLS["ablation_cam"](scope, inputs)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for future in [pool.submit(call) for _ in range(THREADS)]:
+                torch.testing.assert_close(future.result(), expected)
+
+
+def test_nested_calls_of_a_thread_do_not_wait_for_themselves() -> None:
+    model, inputs = network(), pictures()
+    with preserved(model):
+        assert CALLS["grad_cam"](fm.Scope(model), inputs).shape[0] == 2
+
+
+def test_the_random_state_survives_calls_that_overlap() -> None:
+    models, inside, leave = (network(0), network(1)), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with preserved(models[0]):
+            torch.rand(3)
+            inside.set()
+            leave.wait()
+
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait()
+    with preserved(models[1]):
+        torch.rand(5)
+        leave.set()
+        thread.join()
+        torch.rand(7)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_register_is_walked_once_by_many() -> None:
+    for _ in range(5):
+        registry: Registry[object] = Registry("thing", "featuremaps.draw")
+        with ThreadPoolExecutor(THREADS) as pool:
+            assert list(pool.map(lambda _, known=registry: list(known), range(THREADS))) == [[]] * THREADS
+
+
+def test_what_is_beside_a_model_is_one_thing() -> None:
+    model, start = network(), threading.Barrier(THREADS)
+    kept: Beside[object] = Beside()
+
+    def ask(_: int) -> object:
+        start.wait()
+        return kept.get(model, object)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert len(set(pool.map(ask, range(THREADS)))) == 1
