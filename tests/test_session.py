@@ -195,7 +195,10 @@ def test_hooks_of_the_user_stay_and_see_every_forward() -> None:
     model = fragile(False)
     seen: list[int] = []
     handle = model.stem.register_forward_hook(lambda *_: seen.append(1))
-    fm.Scope(model).explain(torch.ones(1, 3, 16, 16), layer="body", target=0)
+    scope = fm.Scope(model)
+    scope.layers(torch.ones(1, 3, 16, 16))
+    seen.clear()
+    scope.explain(torch.ones(1, 3, 16, 16), layer="body", target=0)
     assert seen == [1]
     handle.remove()
     assert len(model.stem._forward_hooks) == 0

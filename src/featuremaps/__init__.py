@@ -14,7 +14,7 @@ from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.methods import METHODS, method
 from featuremaps.results.heatmaps import Heatmaps, fuse
 from featuremaps.runtime.record import Record
-from featuremaps.runtime.targets import Box, Logit, Margin, Mask, Probability, Similarity
+from featuremaps.runtime.targets import Box, Logit, Margin, Mask, Probability, Query, Similarity
 from featuremaps.scope import Scope
 from featuremaps.sources import load
 
@@ -41,6 +41,7 @@ __all__ = [
     "Margin",
     "Mask",
     "Probability",
+    "Query",
     "Record",
     "Scope",
     "Similarity",

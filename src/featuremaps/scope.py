@@ -13,11 +13,12 @@ from torch import nn
 
 from featuremaps.concepts.concepts import Concepts
 from featuremaps.concepts.factorize import find_concepts
-from featuremaps.errors import ImageError, ModelError, OptionError
+from featuremaps.errors import ImageError, OptionError
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.options import ExplainOptions, Smoothing
-from featuremaps.explain.request import MethodLike, methods_of, request_for, several
+from featuremaps.explain.predict import Answer, predict
+from featuremaps.explain.request import MethodLike, one_method, request_for, several
 from featuremaps.filters.figures import FilterScaling
 from featuremaps.filters.filters import Filters, filters_of
 from featuremaps.layers import Layers
@@ -34,10 +35,12 @@ from featuremaps.plotting.colour_scales import MapScaling
 from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projections
 from featuremaps.rules import ReluRule
+from featuremaps.runtime.input_form import form_of
 from featuremaps.runtime.record import Record, take
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.runtime.studiable import studiable
+from featuremaps.runtime.studied_model import LayerLike, StudiedModel
 from featuremaps.runtime.targets import as_target
-from featuremaps.session import preserved, unwrapped
+from featuremaps.session import preserved
 
 if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
     from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
@@ -70,18 +73,13 @@ class Scope:
     _studied: StudiedModel = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise ModelError(
-                f"Scope takes a torch.nn.Module, got {type(self.model).__name__}. To load a model by name use "
-                "featuremaps.load('torchvision:resnet50')."
-            )
+        object.__setattr__(self, "model", studiable(self.model))
         if isinstance(self.classes, str):
             raise OptionError("classes is a list of names, one per output, not a single text.")
-        object.__setattr__(self, "model", unwrapped(self.model))
         names = None if self.classes is None else tuple(self.classes)
         object.__setattr__(self, "classes", names)
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
-        object.__setattr__(self, "preprocessing", Preprocessing(self.transform))
+        object.__setattr__(self, "preprocessing", Preprocessing(self.transform, form_of(self.model)))
         object.__setattr__(self, "_studied", StudiedModel(self.model, self.preprocessing, names, self.name))
 
     def see(self, pictures: object) -> SeenPictures:
@@ -98,7 +96,12 @@ class Scope:
         return self._studied.walk(inputs)
 
     def record(
-        self, pictures: object, layers: str | Sequence[str] = "last", target: object = None, *, gradients: bool = True
+        self,
+        pictures: object,
+        layers: LayerLike | Sequence[LayerLike] = "last",
+        target: object = None,
+        *,
+        gradients: bool = True,
     ) -> Record:
         """One pass over a batch: `logits`, and the activations and gradients of `layers` as maps.
 
@@ -112,14 +115,21 @@ class Scope:
                 "Give a transform that resizes them alike, or record them one by one."
             )
         inputs = torch.stack([one.input for one in seen])
-        names = self._studied.resolve(layers, inputs)
+        names = self._studied.resolve(self._studied.named(layers), inputs)
         with preserved(self.model) as session:
             return take(session, inputs, names, [as_target(target)], classes=self.classes, gradients=gradients)
+
+    def predict(self, pictures: object, top: int = 5, *, batch_size: int = 32) -> tuple[tuple[Answer, ...], ...]:
+        """The model's own answers: for each picture its `top` most probable classes, with probability and score.
+
+        Raises `TargetError` for a model that gives no class scores.
+        """
+        return predict(self._studied, self.see(pictures).seen, top, batch_size)
 
     def maps(
         self,
         pictures: object,
-        layers: str | Sequence[str] = "last",
+        layers: LayerLike | Sequence[LayerLike] = "last",
         *,
         highlight: str | Sequence[str] = (),
         scaling: MapScaling = "map",
@@ -132,14 +142,16 @@ class Scope:
         `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
         """
         seen = self.see(pictures).seen
+        layers = self._studied.named(layers)
         return read_maps(self._studied, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
 
-    def filters(self, layer: str, *, scaling: FilterScaling = "filter") -> Filters:
+    def filters(self, layer: LayerLike, *, scaling: FilterScaling = "filter") -> Filters:
         """The weights of a convolution as pictures, with what can be told from them; the model is not run.
 
         `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
         """
-        return filters_of(self.model, layer, scaling=scaling, colours=self.preprocessing.colours)
+        name = self._studied.one_named(layer)
+        return filters_of(self.model, name, scaling=scaling, colours=self.preprocessing.colours)
 
     def project(
         self,
@@ -154,13 +166,14 @@ class Scope:
 
         `units` are channels such as "layer4:452"; `rule` is "deconvnet", "guided" or "gradient".
         """
-        wanted = [units] if isinstance(units, str) else list(units)
+        given = self._studied.named(units)
+        wanted = [given] if isinstance(given, str) else given
         return project(self._studied, self.see(pictures).seen, wanted, rule, most, batch_size)
 
     def factorize(
         self,
         pictures: object,
-        layer: str = "last",
+        layer: LayerLike = "last",
         *,
         concepts: int = 5,
         negative: Negative = "refuse",
@@ -174,7 +187,7 @@ class Scope:
         return find_concepts(
             self._studied,
             self.see(pictures).seen,
-            layer,
+            self._studied.one_named(layer),
             concepts=concepts,
             negative=negative,
             generator=torch.Generator().manual_seed(seed),
@@ -186,7 +199,7 @@ class Scope:
         pictures: object,
         method: MethodLike = "grad_cam",
         *,
-        layer: str = "last",
+        layer: LayerLike = "last",
         target: object = None,
         smooth: Smoothing | Sequence[Smoothing] = (),
         seed: int = 0,
@@ -199,7 +212,7 @@ class Scope:
         `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
         not used by a method that looks at no layer. `options` are the method's own. See `compare`.
         """
-        chosen = methods_of(method)[0]
+        chosen = one_method(method)
         how = ExplainOptions(
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods={chosen.name: options}
         )
@@ -215,7 +228,7 @@ class Scope:
         self,
         pictures: object,
         methods: MethodLike | Sequence[MethodLike] = ("grad_cam",),
-        layers: str | Sequence[str] = "last",
+        layers: LayerLike | Sequence[LayerLike] = "last",
         targets: object = None,
         *,
         smooth: Smoothing | Sequence[Smoothing] = (),
@@ -239,7 +252,7 @@ class Scope:
         self,
         units: object = None,
         *,
-        layer: str | None = None,
+        layer: LayerLike | None = None,
         top: int = 16,
         real: object = None,
         canvas: "str | Canvas | Multiscale" = "fourier",
@@ -287,13 +300,19 @@ class Scope:
             known: Sequence[Seen] | Known = partial(best_picture, real, self.preprocessing)
         else:
             known = () if real is None else self.see(real).seen
-        wanted = first_channels(self._studied, layer, top) if units is None and layer else several(units or ())
+        if units is None and layer is not None:
+            wanted: Sequence[object] = first_channels(self._studied, self._studied.one_named(layer), top, size)
+        else:
+            named = self._studied.named
+            wanted = [
+                named(unit) if isinstance(unit, nn.Module) else unit for unit in several(() if units is None else units)
+            ]
         return draw(self._studied, wanted, options, real=known)
 
     def invert(
         self,
         picture: object,
-        layers: str | Sequence[str] = "last",
+        layers: LayerLike | Sequence[LayerLike] = "last",
         *,
         size: "Size" = None,
         steps: int = 400,
@@ -321,15 +340,15 @@ class Scope:
             frames=frames,
             seed=seed,
         )
-        return invert(self._studied, self._one(picture), layers, options)
+        return invert(self._studied, self._one(picture), self._studied.named(layers), options)
 
     def stylize(
         self,
         content: object = None,
         style: object = None,
         *,
-        content_layers: str | Sequence[str] | None = None,
-        style_layers: str | Sequence[str] | None = None,
+        content_layers: LayerLike | Sequence[LayerLike] | None = None,
+        style_layers: LayerLike | Sequence[LayerLike] | None = None,
         alpha: float = 1.0,
         beta: float = 10.0,
         smooth: float = 0.0,
@@ -349,8 +368,8 @@ class Scope:
         from featuremaps.draw.stylize import StylizeOptions, stylize
 
         options = StylizeOptions(
-            content_layers=content_layers,
-            style_layers=style_layers,
+            content_layers=None if content_layers is None else self._studied.named(content_layers),
+            style_layers=None if style_layers is None else self._studied.named(style_layers),
             weights=Weights(alpha, beta, smooth),
             size=size,
             start=start,
@@ -365,7 +384,7 @@ class Scope:
     def dream(
         self,
         picture: object,
-        layer: str | Sequence[str] = "last",
+        layer: LayerLike | Sequence[LayerLike] = "last",
         *,
         octaves: "int | Octaves" = 4,
         steps: int = 10,
@@ -376,12 +395,12 @@ class Scope:
         from featuremaps.draw.dream import DreamOptions, dream
 
         options = DreamOptions(octaves=octaves, steps=steps, frames=frames, seed=seed)
-        return dream(self._studied, self._one(picture), layer, options)
+        return dream(self._studied, self._one(picture), self._studied.named(layer), options)
 
     def survey(
         self,
         dataset: object,
-        layers: str | Sequence[str] = "last",
+        layers: LayerLike | Sequence[LayerLike] = "last",
         out: str | Path = "survey",
         *,
         labels: Sequence[str] | None = None,
@@ -414,6 +433,7 @@ class Scope:
             resume=resume,
             engine=engine,
         )
+        layers = self._studied.named(layers)
         return run_survey(self._studied, dataset, layers, out, options, image=image, label=label, labels=labels)
 
     def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":
@@ -432,7 +452,7 @@ class Scope:
         path: str | Path = "report.html",
         *,
         methods: MethodLike | Sequence[MethodLike] = REPORT_METHODS,
-        layers: str | Sequence[str] | None = None,
+        layers: LayerLike | Sequence[LayerLike] | None = None,
         targets: object = None,
         title: str = "",
         findings: Sequence[str] = (),
@@ -494,7 +514,7 @@ class Scope:
         path: str | Path = "report.html",
         *,
         carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
-        layer: str | None = None,
+        layer: LayerLike | None = None,
         title: str = "",
         command: str = "",
     ) -> Path:
@@ -502,7 +522,8 @@ class Scope:
         from featuremaps.report.survey_report import write_survey_report
 
         known = survey.made_of(self._studied)
-        return write_survey_report(known, path, carry_to=carry_to, layer=layer, title=title, command=command)
+        name = None if layer is None else self._studied.one_named(layer)
+        return write_survey_report(known, path, carry_to=carry_to, layer=name, title=title, command=command)
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""
@@ -545,13 +566,14 @@ class Scope:
         self,
         pictures: object,
         methods: MethodLike | Sequence[MethodLike],
-        layers: str | Sequence[str],
+        layers: LayerLike | Sequence[LayerLike],
         targets: object,
         options: ExplainOptions,
         keep_failures: bool = False,
     ) -> Comparison:
         seen = self.see(pictures).seen
-        request = request_for(self._studied, seen[0].input[None], methods, layers, targets, options, keep_failures)
+        names = self._studied.named(layers)
+        request = request_for(self._studied, seen[0].input[None], methods, names, targets, options, keep_failures)
         return compare(self.model, seen, request)
 
     def _one(self, picture: object) -> Seen:

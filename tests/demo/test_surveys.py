@@ -88,7 +88,7 @@ def test_findings_and_sections(world) -> None:
     assert len(findings) == 4
     assert "separates it better" in findings[3]
     standing = world.comparison.of("demo-fixed", "scissors")
-    assert f"find {standing.source.confusion.recall.value:.0%} there" in findings[2]
+    assert f"find {standing.source.confusion.recall.brief()} there" in findings[2]
     parts = survey_parts(world)
     assert [part.kind for part in parts[:2]] == ["sums", "standings"]
     assert not [part.title for part in parts if isinstance(part, FailedSection)]

@@ -349,3 +349,18 @@ def test_every_step_runs_the_models_own_code() -> None:
         return counting.__dict__["calls"]
 
     assert calls(12) - calls(4) >= 8
+
+
+def test_a_model_of_one_size_is_drawn_at_it_from_the_first_pass_on() -> None:
+    seen = []
+
+    class Fixed(Little):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(tuple(x.shape[2:]))
+            assert x.shape[2:] == (20, 24)
+            return super().forward(x)
+
+    scope = fm.Scope(Fixed())
+    assert scope.draw("features.conv2:1", steps=2, size=(20, 24))[0].picture.shape == (3, 20, 24)
+    assert len(scope.draw(layer="features.conv2", top=2, steps=2, size=(20, 24))) == 2
+    assert set(seen) == {(20, 24)}

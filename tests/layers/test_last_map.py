@@ -127,6 +127,32 @@ def test_class_maps_are_not_features(tail):
     assert walk(model, torch.rand(1, 3, 8, 8)).last == "1"
 
 
+@pytest.mark.parametrize(
+    ("name", "head", "last"), [("resnet18", "fc", "layer4"), ("mobilenet_v2", "classifier", "features")]
+)
+def test_an_embedding_has_as_many_channels_as_outputs(name, head, last):
+    model = getattr(torchvision.models, name)()
+    setattr(model, head, nn.Identity())
+    assert walk(model, torch.rand(1, 3, 64, 64)).last == last
+
+
+def test_the_deepest_of_several_maps_is_the_last():
+    class Backbone(nn.Module):
+        def __init__(self, kind):
+            super().__init__()
+            self.kind = kind
+            self.first, self.second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 8, 3, 2, 1)
+
+        def forward(self, x):
+            first = self.first(x)
+            return self.kind([first, self.second(first)])
+
+    for kind in (list, tuple, lambda maps: dict(zip("ab", maps, strict=True))):
+        layers = walk(Backbone(kind), torch.rand(1, 3, 16, 16))
+        assert layers.last == "second"
+        assert layers.stages == ("first", "second")
+
+
 def test_as_many_channels_as_classes_are_features_where_more_is_computed():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
     assert walk(model, torch.rand(1, 3, 8, 8)).last == "1"

@@ -195,6 +195,18 @@ def test_bfloat16_ranks_places_as_float32_does(method: str, shared: Path) -> Non
         assert spearman(one, other) > 0.9
 
 
+@pytest.mark.parametrize(
+    "method", ["lrp", "score_cam", "ablation_cam", "occlusion", "rise", "excitation_backprop", "deep_lift", "cam"]
+)
+def test_the_callers_autocast_changes_nothing_that_is_made_of_differences(method: str) -> None:
+    """Half precision rounds 3 digits off each score; what is left of a difference is noise."""
+    model, pictures = Little(), noise(2, (32, 32))
+    exact = explained(model, pictures, method, "features", target=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = explained(model, pictures, method, "features", target=1)
+    assert float((found - exact).abs().max()) < 0.03 * float(exact.abs().max())  # the layer's maps are the caller's
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_score_cam_in_half_precision_ranks_places_alike(precision: str) -> None:
     model, pictures = Little(), noise(2, (32, 32))

@@ -118,3 +118,15 @@ def test_finds_the_fox_on_the_real_squeezenet(shared: Path) -> None:
     middle = found[50:105, 40:125].mean()
     assert float(middle) > 3 * float(found.abs().mean()) / 2
     assert float(middle) > 4 * float(found[:, :20].abs().mean())
+
+
+def test_one_picture_and_a_batch_agree_to_a_hundred_thousandth() -> None:
+    """The probabilities hardly differ between masks, so that the sums are much larger than the map."""
+    pictures = noise(5)
+
+    def probability(new: Tensor) -> Tensor:
+        return 0.9 + 1e-4 * new.double().flatten(1).mean(1).float()
+
+    together = rise(pictures, probability, seeded(), masks=500)
+    alone = torch.cat([rise(picture[None], probability, seeded(), masks=500) for picture in pictures])
+    assert float((together - alone).abs().max()) < 1e-5 * float(together.abs().max())

@@ -213,3 +213,26 @@ def test_relus_are_counted_and_others_named() -> None:
     assert warned(nn.ReLU(), nn.SiLU(), nn.ReLU()) == (
         "guided backprop acted on 2 relu; 1 silu kept their own gradient.",
     )
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_rectifiers_off_the_pictures_way_are_not_counted(frozen: bool) -> None:
+    """A bias made from weights by an MLP with ReLUs, as SwinV2's of positions: what comes back is the plain gradient."""
+
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 2)
+            self.bias = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4), nn.Sigmoid())
+
+        def forward(self, x: Tensor) -> Tensor:
+            bias = F.relu(self.bias(torch.ones(1, 4)))[:, :, None, None]
+            return self.head(F.gelu(self.conv(x) + bias).mean((2, 3)))
+
+    model, pictures = Biased().eval().requires_grad_(not frozen), noise(1)
+    found = fm.Scope(model).explain(pictures, "guided_backprop", target=0)
+    x = pictures.clone().requires_grad_()
+    torch.testing.assert_close(found.tensor, torch.autograd.grad(model(x)[:, 0].sum(), x)[0])
+    assert found.warnings[0] == (
+        "guided backprop found nothing to act on (1 gelu kept their own gradient): this is the plain gradient.",
+    )

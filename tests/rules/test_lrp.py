@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import featuremaps as fm
 from featuremaps.rules.composites import COMPOSITES, LrpSettings, winning
 from featuremaps.rules.lrp import Excitation, Relevance
 from method_samples import noise
@@ -316,13 +317,21 @@ def test_smooth_activations_have_a_rule_and_no_warning() -> None:
     assert rule.warning() is None
 
 
-def test_autocast_changes_little() -> None:
-    model, pictures = randomised(vgg()), noise()
-    exact = propagator(model, pictures, 1)(relevance("epsilon_plus"))
+@pytest.mark.parametrize("composite", ALL)
+def test_autocast_and_a_double_default_change_nothing(composite: str) -> None:
+    """Neither what the caller runs in nor what new tensors are made of is the model's own precision."""
+    scope, pictures = fm.Scope(randomised(vgg()).eval()), noise()
+    exact = scope.explain(pictures, "lrp", target=1, composite=composite).tensor
     with torch.autocast("cpu", torch.bfloat16):
-        found = propagator(model, pictures, 1)(relevance("epsilon_plus"))
-    assert found.dtype == torch.float32
-    assert (found - exact).norm() < 0.2 * exact.norm()
+        lowered = scope.explain(pictures, "lrp", target=1, composite=composite).tensor
+    torch.set_default_dtype(torch.float64)
+    try:
+        doubled = scope.explain(pictures, "lrp", target=1, composite=composite).tensor
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert lowered.dtype == doubled.dtype == torch.float32
+    assert torch.equal(lowered, exact)
+    assert torch.equal(doubled, exact)
 
 
 def test_without_biases_the_epsilon_rule_is_input_times_gradient() -> None:

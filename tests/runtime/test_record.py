@@ -70,7 +70,10 @@ def test_eight_methods_on_four_layers_cost_one_forward_and_one_backward() -> Non
     model = Deep()
     calls = counted(model)
     layers = [f"layers.{i}" for i in range(1, 5)]
-    comparison = fm.Scope(model).compare(noise(2), EIGHT, layers, [0])
+    scope = fm.Scope(model)
+    scope.layers(noise(1))  # looked at once for each size
+    calls.clear()
+    comparison = scope.compare(noise(2), EIGHT, layers, [0])
     assert len(comparison) == 32
     assert calls == dict.fromkeys([*(f"layers.{i}" for i in range(5)), "head", ""], 1)
     assert model.backwards == [2]
@@ -79,7 +82,10 @@ def test_eight_methods_on_four_layers_cost_one_forward_and_one_backward() -> Non
 def test_each_further_target_costs_a_backward_and_no_forward() -> None:
     model = Deep()
     calls = counted(model)
-    comparison = fm.Scope(model).compare(noise(2), EIGHT, ["layers.2", "layers.4"], [0, 1, 2])
+    scope = fm.Scope(model)
+    scope.layers(noise(1))
+    calls.clear()
+    comparison = scope.compare(noise(2), EIGHT, ["layers.2", "layers.4"], [0, 1, 2])
     assert len(comparison) == 48
     assert calls[""] == 1
     assert len(model.backwards) == 3
@@ -400,6 +406,6 @@ def test_detector_outputs() -> None:
 
 
 def test_a_record_says_what_it_holds() -> None:
-    record = fm.Scope(Little(), classes=[f"c{i}" for i in range(20)]).record(noise(2), "features", target="c1")
+    record = fm.Scope(Little(), classes=[f"c{i}" for i in range(4)]).record(noise(2), "features", target="c1")
     assert repr(record).startswith("<Record of 2 pictures: features (2, ")
     assert repr(record).endswith("gradients for c1>")

@@ -36,7 +36,7 @@ def test_every_number_is_the_models(tmp_path: Path) -> None:
         assert [rows for rows, _ in blocks] == [slice(0, 4), slice(4, 8), slice(8, 11)]
         np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), survey.vectors(layer))
         statistics = survey.statistics(layer)
-        np.testing.assert_allclose(statistics["sparsity"], (maps > 0).float().mean((0, 2, 3)).numpy(), rtol=1e-6)
+        np.testing.assert_allclose(statistics["sparsity"], (maps == 0).float().mean((0, 2, 3)).numpy(), rtol=1e-6)
         np.testing.assert_allclose(statistics["active"], (maps.amax((2, 3)) > 0).float().mean(0).numpy(), rtol=1e-6)
         np.testing.assert_allclose(statistics["mean"], survey.vectors(layer).mean(0), rtol=1e-5)
         np.testing.assert_allclose(statistics["peak_max"], survey.vectors(layer, "max").max(0), rtol=1e-6)
@@ -148,7 +148,7 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path: Path) -> None:
 def test_channels_that_never_fire(tmp_path: Path) -> None:
     survey = survey_of(torch.rand(6, 3, 16, 16), tmp_path / "out")
     statistics = survey.statistics("3")
-    assert statistics["active"][5] == statistics["sparsity"][5] == statistics["peak_max"][5] == 0
+    assert statistics["active"][5] == statistics["peak_max"][5] == 1 - statistics["sparsity"][5] == 0
     assert [(one.row, one.value) for one in survey.top("3:5", 3)] == [(0, 0.0), (1, 0.0), (2, 0.0)]
 
 

@@ -18,7 +18,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="demo, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras or package.module:factory, "
+        help="demo, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras, package.module:factory "
+        "or FILE.py:factory, "
         "which returns the module, (module, transform) or (module, transform, classes).",
         show_default=True,
     ),

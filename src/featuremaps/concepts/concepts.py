@@ -12,7 +12,7 @@ from torch import Tensor
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
-from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.outputs import Classes, class_label, probabilities
 
@@ -122,17 +122,10 @@ class Concepts:
 
     def save(self, folder: str | Path = ".", alpha: int | float = 0.65) -> list[Path]:
         """Write each picture's overlay (PNG), all maps and all vectors (`.npy`, float32); returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        names = unique_names([seen.picture.name for seen in self.pictures])
-        for name, image in zip(names, self.overlay(alpha), strict=True):
-            written.append(folder / f"{file_name(name, 'concepts', self.layer)}.png")
-            image.save(written[-1])
-        for kind, values in (("maps", self.maps), ("vectors", self.vectors)):
-            written.append(folder / f"{file_name('concepts', self.layer, kind)}.npy")
-            np.save(written[-1], values.detach().float().cpu().numpy())
-        return written
+        names = unique_names([file_name(Path(seen.picture.name).name) for seen in self.pictures])
+        stems = [file_name(name, "concepts", self.layer) for name in names]
+        values = [(file_name("concepts", self.layer, kind), getattr(self, kind)) for kind in ("maps", "vectors")]
+        return write_files(folder, [*zip(stems, self.overlay(alpha), strict=True), *values])
 
     def __repr__(self) -> str:
         batch, _, height, width = self.maps.shape

@@ -60,8 +60,8 @@ def carried_sentence(standing: Standing) -> str:
     here = target.confusion
     return (
         f"{standing.model}'s channels for {standing.label}, with a threshold chosen on photographs, find "
-        f"{source.recall.value:.0%} there with {source.false_alarm_rate.value:.0%} false alarms. The same threshold "
-        f"finds {here.recall.value:.0%} in X-rays with {here.false_alarm_rate.value:.0%}; the best one there would lie "
+        f"{source.recall.brief()} there with {source.false_alarm_rate.brief()} false alarms. The same threshold "
+        f"finds {here.recall.brief()} in X-rays with {here.false_alarm_rate.brief()}; the best one there would lie "
         f"{abs(standing.shift):.1f} standard deviations {'higher' if standing.shift > 0 else 'lower'}."
     )
 
@@ -76,7 +76,7 @@ def better_sentence(first: Standing, second: Standing) -> str:
 
 
 def _area(area: Area) -> str:
-    return f"{area.value:.2f} ({area.interval.low:.2f} to {area.interval.high:.2f})"
+    return f"{area.value:.2f} ({area.interval.words(2)})"
 
 
 def survey_parts(world: WorldSurveys) -> tuple[Section, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from featuremaps.draw.best_real import Known
 from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.objective import Channel, Objective
-from featuremaps.draw.options import DrawOptions
+from featuremaps.draw.options import DrawOptions, Size, pair
 from featuremaps.draw.parse_objective import as_objective
 from featuremaps.draw.run import DrawingRun
 from featuremaps.errors import OptionError
@@ -25,7 +25,7 @@ def draw(
     `LayerNotFoundError`, `TargetError`, `LayoutError` and `OptionError` before anything is drawn, and `ModelError`
     for a model without a gradient, or pictures too small for it.
     """
-    blank = studied.blank()
+    blank = studied.blank(pair(options.size))
     layers = studied.walk(blank)
     objectives = [as_objective(each, layers, studied.classes) for each in wanted]
     if not objectives:
@@ -42,11 +42,11 @@ def draw(
     return Drawings(tuple(each for i in range(len(grounded)) for each in drawn[i]))
 
 
-def first_channels(studied: StudiedModel, layer: str, top: int) -> list[Channel]:
-    """The first `top` channels of a layer, or as many as it has."""
+def first_channels(studied: StudiedModel, layer: str, top: int, size: Size = None) -> list[Channel]:
+    """The first `top` channels of a layer, or as many as it has, in pictures of this size."""
     if top < 1:
         raise OptionError(f"top is how many channels of a layer are drawn, 1 or more; got {top}.")
-    layers = studied.walk(studied.blank())
+    layers = studied.walk(studied.blank(pair(size)))
     return [
         Channel(name, channel)
         for name in layers.resolve(layer)

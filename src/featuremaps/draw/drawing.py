@@ -17,7 +17,7 @@ from featuremaps.draw.drawing_figures import DrawnPicture, RealPicture, drawing_
 from featuremaps.draw.png_metadata import plain, read_png, write_png
 from featuremaps.errors import ImageError, OptionError, did_you_mean
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
+from featuremaps.plotting.files import PICTURE_SUFFIXES, file_name, png_of, unique_names, write_files
 from featuremaps.plotting.panels import counted, number
 from featuremaps.results.by_picture import Shown
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Goal = Literal["maximised", "minimised"]
-LONGEST_NAME = 120
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +237,7 @@ class Drawings(Sequence[Drawing]):
 
     def _named(self, folder: str | Path) -> list[tuple[Drawing, Path]]:
         """Each drawing with its place in a folder, without an ending; no two alike."""
-        stems = unique_names([f"{file_name(drawing.name)[:LONGEST_NAME]}.png" for drawing in self.drawings])
+        stems = unique_names([f"{file_name(drawing.name)}.png" for drawing in self.drawings])
         return [(drawing, Path(folder) / stem) for drawing, stem in zip(self.drawings, stems, strict=True)]
 
     def __repr__(self) -> str:
@@ -266,8 +264,8 @@ def _image_of(levels: UInt8[Tensor, "channel height width"]) -> Image.Image:
 def _place(path: Path, name: str, suffix: str) -> Path:
     """The file that a path stands for: itself, or one called after the drawing in it as a folder, which is made."""
     ending = path.suffix.lower()
-    if path.is_dir() or ending not in (".png", *PICTURE_SUFFIXES):
-        path = path / f"{file_name(name)[:LONGEST_NAME]}{suffix}"
+    if path.is_dir() or ending not in PICTURE_SUFFIXES:
+        path = path / f"{file_name(name)}{suffix}"
     elif ending != suffix:
         kept = "PNG, which keeps its settings" if suffix == ".png" else "an animated WebP"
         raise OptionError(f"{path}: it is written as {kept}. Give a folder, or a file that ends in {suffix}.")

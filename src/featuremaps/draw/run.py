@@ -26,8 +26,8 @@ from featuremaps.draw.start_picture import begun, rounded
 from featuremaps.layers.addresses import parse
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
-from featuremaps.runtime.batches import out_of_memory
 from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
@@ -44,7 +44,7 @@ class DrawingRun:
         self.canvas = (
             FourierCanvas() if recipe or isinstance(options.canvas, Multiscale) else find_canvas(options.canvas)
         )
-        self.shape = options.shape(blank)
+        self.blank, self.shape = blank, options.shape(blank)
         self.own_size = studied.preprocessing.own_size
         self.device = device_of(session.model)
         named = options.precision
@@ -191,7 +191,7 @@ class DrawingRun:
         """For each objective the layer in which its variants should differ."""
         if self.options.variants == 1:
             return [""] * len(objectives)
-        last = self.studied.walk(self.studied.blank()).last
+        last = self.studied.walk(self.blank).last
         return [each.layers[0] if each.layers else last for each in objectives]
 
     def _view(self, objectives: Sequence[Objective], extra: Sequence[str] = ()) -> ModelView:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import write_files
+from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.plotting.rendering import Collapse, around_grey, clipped, collapsed, stacked
 from featuremaps.results.by_picture import ByPicture
@@ -88,8 +88,9 @@ class Attributions(ByPicture):
         return matrix_figure(rows, look, title=title, scaling=heat.scaling)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Write an overlay and the colours (PNG) and the raw values (`.npy`) per picture; returns the files written."""
-        parts = zip(self._stems(self.method, self.layer), self.overlay(**look), self.colour(), self.values, strict=True)
+        """Write an overlay and the colours (PNG) and the raw values (`.npy`) per picture, as `Heatmaps.save` does."""
+        stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
+        parts = zip(stems, self.overlay(**look), self.colour(), self.values, strict=True)
         return write_files(
             folder,
             (

@@ -18,9 +18,9 @@ from featuremaps.methods.needs import NEEDS, Pass, together
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.batches import batches, out_of_memory
-from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.outputs import logits_of, scores_of
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.memory_format import out_of_memory, quickest
+from featuremaps.runtime.outputs import class_scores
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
@@ -94,8 +94,8 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
     parts = {key: _judged(key, part, methods[key[0]], record, numbers[key[2]]) for key, part in made.items()}
-    logits = logits_of(record.outputs)
-    return _Chunk(parts, failures, None if logits is None else scores_of(logits).float())
+    scores = class_scores(record.outputs, len(inputs))
+    return _Chunk(parts, failures, None if scores is None else scores.float())
 
 
 def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) -> _Part:
@@ -149,7 +149,8 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
-    with torch.no_grad():
+    # Not in the caller's autocast: scores are compared with each other, and half precision loses small differences.
+    with torch.no_grad(), torch.autocast(given.record.inputs.device.type, enabled=False):
         map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
     if shape not in _expected(method, given):

@@ -11,7 +11,7 @@ from torch import Tensor
 from featuremaps.errors import did_you_mean
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.options import ExplainOptions
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.files import file_name, folder_for
 from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps
@@ -70,10 +70,10 @@ class Comparison(Mapping[Key, Explanation], Shown):
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Save every heatmap, see `Heatmaps.save`; several targets get a folder each."""
-        targets = {key[2] for key in self}
+        folder, targets = folder_for(folder, len(self), "heatmaps"), {key[2] for key in self}
         written = []
         for (_, _, target), heat in self.items():
-            inner = Path(folder) / file_name(str(target)) if len(targets) > 1 else Path(folder)
+            inner = folder / file_name(str(target)) if len(targets) > 1 else folder
             written += heat.save(inner, **look)
         return written
 

@@ -60,6 +60,14 @@ def methods_of(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:
     return [find_method(method) for method in methods]
 
 
+def one_method(method: Any) -> Method:
+    """The one method that is named or given; `OptionError` for several."""
+    methods = methods_of(method)
+    if len(methods) != 1:
+        raise OptionError(f"explain takes one method, and {len(methods)} were given; compare(methods=…) takes several.")
+    return methods[0]
+
+
 def several(targets: object) -> list[object]:
     """One target, or a list of several for each picture."""
     return list(targets) if isinstance(targets, list | tuple) else [targets]
@@ -79,7 +87,7 @@ def request_for(
     if not chosen or not wanted:
         raise OptionError("compare needs at least one method and one target.")
     need = together(name for method in chosen for name in method.needs)
-    names = studied.resolve(layers, inputs, run=not need.target) if need.layer else []
+    names = studied.resolve(layers, inputs) if need.layer else []
     return Request(
         methods=tuple(dict.fromkeys(chosen)),
         layers=tuple(names),

@@ -180,9 +180,9 @@ def _strips(filters: FilterWeights) -> Float[Tensor, "filter 1 row position"]:
 
 
 def _laid_out(kernel: Float[Tensor, "channel *kernel"]) -> Float[Tensor, "channel height width"]:
-    """The slices of a volume beside each other with a gap between."""
-    if kernel.ndim == 3:
-        return kernel
+    """The slices of a volume beside each other with a gap between; a line is one row."""
+    if kernel.ndim < 4:
+        return kernel if kernel.ndim == 3 else kernel[:, None]
     gap = kernel.new_full((*kernel.shape[:1], kernel.shape[2], 1), torch.nan)
     parts = [part for slice in kernel.unbind(1) for part in (slice, gap)]
     return torch.cat(parts[:-1], -1)

@@ -6,14 +6,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
 from torch import Tensor, nn
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError, did_you_mean
 from featuremaps.filters.figures import FilterScaling, filters_figure
 from featuremaps.filters.weights import FilterWeights
 from featuremaps.layers import find
-from featuremaps.plotting.files import file_name, png_of
+from featuremaps.plotting.files import file_name, png_of, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,12 +33,8 @@ class Filters(FilterWeights):
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write the figure (PNG) and the weights (`.npy`, float32); returns the files written."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         stem = file_name("filters", self.layer)
-        (folder / f"{stem}.png").write_bytes(png_of(self.figure(**look)))
-        np.save(folder / f"{stem}.npy", self.tensor.float().cpu().numpy())
-        return [folder / f"{stem}.png", folder / f"{stem}.npy"]
+        return write_files(folder, [(stem, png_of(self.figure(**look))), (stem, self.tensor)])
 
     def __repr__(self) -> str:
         return f"<Filters of {self.layer}: {self.summary()}>"

@@ -15,7 +15,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from featuremaps.errors import ModelError
-from featuremaps.layers.info import LayerInfo
+from featuremaps.layers.info import UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose, main_tensor
 from featuremaps.layers.layout import Kind, Layout, layout_of
 from featuremaps.layers.listing import Layers
@@ -164,9 +164,13 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
             return Layout(kinds[len(axes)], shape[1], shape[2:])
         if along == [[], *single, []]:
             return Layout("channels_last", shape[-1], shape[1:-1])
+    tokens = placed.dims[1]
     if len(shape) == 3 and along == [[], axes, []]:
-        tokens = placed.dims[1]
-        return Layout("tokens", shape[2], tuple(run.size for run in tokens.runs if run.axis is not None), tokens.lead)
+        grid = tuple(run.size for run in tokens.runs if run.axis is not None)
+        return Layout("tokens", shape[2], grid, tokens.lead, tokens.trail)
+    if len(shape) == 3 and len(axes) == 2 and along in ([[], [0], []], [[], [1], []]):  # a row of places
+        steps = tokens.size - tokens.extra
+        return Layout("tokens", shape[2], (steps, 1) if along[1] == [0] else (1, steps), tokens.lead, tokens.trail)
     return None
 
 
@@ -224,7 +228,7 @@ def _geometry(layout: Layout | None, placed: Field | None, picture: Sequence[int
 
 def _note(trace: Trace | None, flow: Dataflow) -> str:
     if trace is None:
-        return "does not depend on the picture"
+        return UNREACHED
     lost = f" ({', '.join(sorted(flow.unfollowed)[:3])})" if flow.unfollowed else ""
     return f"stride and receptive field unknown: an operation before it could not be followed{lost}"
 

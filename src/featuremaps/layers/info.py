@@ -6,6 +6,7 @@ from html import escape
 
 from featuremaps.layers.layout import Layout
 
+UNREACHED = "does not depend on the picture"
 HEADINGS = ("address", "type", "channels", "size", "stride", "receptive field", "formula")
 
 
@@ -40,6 +41,11 @@ class LayerInfo:
     depth: int
     order: int
     note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether it depends on the picture."""
+        return self.note != UNREACHED
 
     @property
     def positions(self) -> int:

@@ -5,7 +5,7 @@ goes by the outermost name whose output it is.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -57,7 +57,7 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     result = main_tensor(output)
     trace = None if result is None else flow.trace(result)
     if trace is not None:
-        upstream = flow.ancestors(trace.step)
+        upstream = set().union(*(flow.ancestors(number) for number in _ends(output, flow, trace.step)))
         maps = _unless_empty(maps, lambda it: it.number is None or it.number in upstream)
     maps = _unless_empty(maps, lambda it: it.step is None or not it.step.pooled)
     if result is not None and trace is not None and _gives_classes(output, result, flow.picture):
@@ -71,9 +71,19 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     return Choice(last.info.name, _stages(maps, last))
 
 
+def _ends(output: object, flow: Dataflow, main: int) -> set[int]:
+    """The steps that gave the model's outputs: all of its maps, where it returns several; else the main one."""
+    values = output.values() if isinstance(output, dict) and not {"out", "logits"} & set(output) else output
+    tensors = list(values) if isinstance(values, Iterable) and not isinstance(values, Tensor) else []
+    if not all(isinstance(tensor, Tensor) and tensor.ndim > 2 for tensor in tensors):
+        return {main}
+    return {main, *(trace.step for tensor in tensors if (trace := flow.trace(tensor)) is not None)}
+
+
 def _is_class_map(it: Map, classes: int, mixings: int) -> bool:
-    """A map per class, after which nothing computes new features any more."""
-    return it.step is not None and it.info.channels == classes and it.step.mixings == mixings
+    """A map per class, after which nothing computes new features any more; that of an embedding is none."""
+    step = it.step
+    return step is not None and step.classifies and it.info.channels == classes and step.mixings == mixings
 
 
 def _maps(candidates: Sequence[Candidate], flow: Dataflow) -> list[Map]:

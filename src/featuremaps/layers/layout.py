@@ -6,7 +6,7 @@ with or without class and register tokens; audio and volumes have one or three s
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -22,14 +22,15 @@ Kind = Literal["channels_first", "channels_last", "tokens", "line", "volume"]
 class Layout:
     """How to read one layer's output as maps.
 
-    `grid` is the spatial shape in the layer's own axes, `prefix` the number of class and register tokens in front.
-    A volume's depth is folded into the height, a line has height 1.
+    `grid` is the spatial shape in the layer's own axes, `prefix` the number of class and register tokens in front of
+    the patches, `suffix` that of tokens after them. A volume's depth is folded into the height, a line has height 1.
     """
 
     kind: Kind
     channels: int
     grid: tuple[int, ...]
     prefix: int = 0
+    suffix: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -39,10 +40,17 @@ class Layout:
     def to_maps(self, output: Shaped[Tensor, "..."]) -> Shaped[Tensor, "batch channel height width"]:
         """The output as maps; a view where possible, differentiable always."""
         if self.kind == "tokens":
-            output = output[:, self.prefix :].transpose(1, 2)
+            output = output[:, self.prefix : output.shape[1] - self.suffix].transpose(1, 2)
         elif self.kind == "channels_last":
             output = output.movedim(-1, 1)
         return output.reshape(output.shape[0], self.channels, *self.size)
+
+    def of(self, output: Tensor) -> "Layout":
+        """The layout of the same layer for pictures of another size; that of tokens is known for its own size only."""
+        if self.kind == "tokens":
+            return self
+        grid = output.shape[1:-1] if self.kind == "channels_last" else output.shape[2:]
+        return replace(self, grid=tuple(grid))
 
     def from_maps(
         self, maps: Shaped[Tensor, "batch channel height width"], template: Shaped[Tensor, "..."]
@@ -58,10 +66,10 @@ class Layout:
         if self.kind != "tokens":
             return spatial
         tokens = spatial.flatten(2).transpose(1, 2)
-        if not self.prefix:
+        if not self.prefix and not self.suffix:
             return tokens
-        kept = template[:, : self.prefix].repeat_interleave(maps.shape[0] // template.shape[0], dim=0)
-        return torch.cat([kept.to(tokens.dtype), tokens], dim=1)
+        kept = template.repeat_interleave(maps.shape[0] // template.shape[0], dim=0).to(tokens.dtype)
+        return torch.cat([kept[:, : self.prefix], tokens, kept[:, kept.shape[1] - self.suffix :]], dim=1)
 
 
 def layout_of(
@@ -139,12 +147,13 @@ def _grid(count: int, height: int, width: int) -> tuple[int, int] | None:
     return (rows, columns) if same_patch and (rows > 1 or columns > 1) else None
 
 
-def needs_layout(layout: Layout | None, layer: str, output: object) -> Layout:
+def needs_layout(layout: Layout | None, layer: str, output: object, note: str = "") -> Layout:
     """The layout, or a `LayoutError` that says what the layer gives instead of maps."""
     if layout is not None:
         return layout
     given = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
     raise LayoutError(
-        f"layer {layer!r} gives {given}, which has no positions that could be drawn over a picture. "
+        f"layer {layer!r} gives {given}, which has no positions that could be drawn over a picture"
+        f"{f': it {note}' if note.startswith('does') else f' ({note})' if note else ''}. "
         "Choose a layer whose output is a map: 'last' is the last such layer, and scope.layers() lists them all."
     )

@@ -48,10 +48,15 @@ class Layers(Sequence[LayerInfo]):
     def __getitem__(self, key: int | str | slice) -> LayerInfo | tuple[LayerInfo, ...]:
         if not isinstance(key, str):
             return self.infos[key]
-        name = self._exact(key)
-        if name is None:
+        info = self.get(key)
+        if info is None:
             raise self._not_found(key)
-        return next(info for info in self.infos if info.name == name)
+        return info
+
+    def get(self, name: str) -> LayerInfo | None:
+        """The layer of this name, other name or call; None where there is none."""
+        exact = self._exact(name)
+        return next((info for info in self.infos if info.name == exact), None)
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -74,6 +79,11 @@ class Layers(Sequence[LayerInfo]):
             raise LayerNotFoundError("no layer was named. Give a name, a glob such as 'layer*', 'last' or 'all'.")
         wanted = {name for pattern in given for name in self._matches(pattern)}
         return [name for name in self.names if name in wanted]
+
+    def name_of(self, name: str) -> str:
+        """A layer's own name; that of a module that runs several times stands for its last call."""
+        info = self.get(name)
+        return name if info is None or info.call == info.calls - 1 else info.name
 
     def units(self, texts: Sequence[str]) -> list[Address]:
         """The channels that unit addresses stand for, each once; raises `LayerNotFoundError` for one that is not."""
@@ -98,9 +108,10 @@ class Layers(Sequence[LayerInfo]):
         if any(info.name == name for info in self.infos):
             return name
         module = self.aliases.get(name, name)
-        last_call = next((info.name for info in reversed(self.infos) if info.module_name == module), None)
-        if last_call is not None:
-            return last_call
+        calls_of = [info for info in reversed(self.infos) if info.module_name == module]
+        reached = [info for info in calls_of if info.reached] or calls_of
+        if reached:
+            return reached[0].name
         base, _, call = name.rpartition("#")
         module = self.aliases.get(base, base)
         calls = (info.name for info in self.infos if info.module_name == module and str(info.call) == call)

@@ -9,6 +9,7 @@ from featuremaps.errors import did_you_mean
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.top_channels import bar_of
 from featuremaps.plotting.colour_scales import scale_for
+from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.panels import Panel, panels_figure
 from featuremaps.results.by_picture import Shown
 
@@ -52,6 +53,7 @@ class LayerMaps(Mapping[str, FeatureMaps], Shown):
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Save the maps of every layer, see `FeatureMaps.save`."""
+        folder = folder_for(folder, len(self), "layers")
         return [path for maps in self.values() for path in maps.save(folder, **look)]
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.info import aligned
-from featuremaps.layers.layout import layout_of
+from featuremaps.layers.known import known_infos
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.pictures.seen import Seen
@@ -161,17 +161,17 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     rows: list[dict[str, WalkRow]] = [{} for _ in inputs]
     known = {(info.module_name, info.call): info for info in infos}
     calls: Counter[str] = Counter()
-    prefix = getattr(session.model, "num_prefix_tokens", None)
     inputs = to_model(session.model, inputs).clone()
-    shape = tuple(inputs.shape)
+    here = known_infos(session.model, [info.name for info in infos], inputs)
 
     def on_forward(module_name: str, module: nn.Module, args: object, output: object) -> None:
         info = known.get((module_name, calls[module_name]))
         calls[module_name] += 1
         tensor = first_tensor(output)
-        layout = layout_of(tensor, module, shape, prefix=prefix)
+        layout = here[info.name].layout if info is not None and info.name in here else None
         if info is not None and layout is not None and tensor is not None:
-            for row, measured in zip(rows, _measured(info, layout.to_maps(tensor.detach())), strict=True):
+            maps = layout.of(tensor).to_maps(tensor.detach())
+            for row, measured in zip(rows, _measured(info, maps), strict=True):
                 row[info.name] = measured
 
     with session.one_pass() as hooks, torch.no_grad():

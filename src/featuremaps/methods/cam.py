@@ -34,9 +34,9 @@ def cam(activations: Maps, gradients: Maps, tail: Score, *, combine: Combine = "
     scale = gradients.abs().amax((1, 2, 3), keepdim=True)
     alike = bool(((gradients - weights).abs() <= 1e-4 * scale).all())
     with torch.enable_grad():
-        halved = (activations.detach() / 2).requires_grad_()
-        elsewhere = torch.autograd.grad(tail(halved).sum(), halved)[0]
-    linear = bool(((gradients - elsewhere).abs() <= 1e-4 * scale).all())
+        here, halved = (values.detach().requires_grad_() for values in (activations, activations / 2))
+        changed = torch.autograd.grad(tail(here).sum(), here)[0] - torch.autograd.grad(tail(halved).sum(), halved)[0]
+    linear = bool((changed.abs() <= 1e-4 * scale).all())
     if not (alike and linear):
         fault = "its score is not linear in this layer" if alike else "positions of the layer count differently"
         raise MethodError(

@@ -21,7 +21,7 @@ from featuremaps.options import Help, check
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.backward import propagate as send_back
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.outputs import probabilities, scores_of
+from featuremaps.runtime.outputs import scores_of
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.targets import Bound
 from featuremaps.session import Session
@@ -160,7 +160,7 @@ def inputs(given: Pass) -> Inputs:
 @need(target=True)
 def logits(given: Pass) -> Float[Tensor, "batch classes"]:
     """The model's class scores before the softmax."""
-    return scores_of(given.record.outputs).float()
+    return scores_of(given.record.outputs, len(given.record.inputs)).float()
 
 
 @need(target=True)
@@ -190,14 +190,7 @@ def box_score(given: Pass) -> Score:
 @need(target=True)
 def probability(given: Pass) -> Score:
     """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
-    indices = given.target.indices
-    if indices is None:
-        return _scoring(given, given.target.scores)
-
-    def probabilities_of(outputs: Any, repeats: int) -> Tensor:
-        return probabilities(scores_of(outputs)).gather(1, indices.repeat_interleave(repeats)[:, None])[:, 0]
-
-    return _scoring(given, probabilities_of)
+    return _scoring(given, given.target.probability or given.target.scores)
 
 
 @need(target=True, layer=True)

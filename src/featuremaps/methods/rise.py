@@ -39,17 +39,19 @@ def rise(
     shifts = torch.rand((masks, 2), generator=generator)
     down, across = _shifted_ramps(cells, height).to(inputs), _shifted_ramps(cells, width).to(inputs)
     tops, lefts = ((shifts[:, i] * len(axis)).long().to(inputs.device) for i, axis in enumerate((down, across)))
-    weighted = inputs.new_zeros((len(inputs), height * width))
-    coverage, total = inputs.new_zeros(height * width), inputs.new_zeros((len(inputs), 1))
+    # In double: the map is a small difference of large sums, which are added up in other chunks in a larger batch.
+    weighted = inputs.new_zeros((len(inputs), height * width), dtype=torch.float64)
+    coverage, total = weighted.new_zeros(height * width), weighted.new_zeros((len(inputs), 1))
     for part in in_chunks(masks, inputs, chunk, "looking through random masks"):
         drawn = enlarged_masks(grids[part], down, across, tops[part], lefts[part])
         with torch.no_grad():
-            scores = probability((inputs[:, None] * drawn[:, None]).flatten(0, 1)).reshape(len(inputs), -1).to(inputs)
-        weighted += scores @ drawn.flatten(1)
-        coverage += drawn.flatten(1).sum(0)
+            scores = probability((inputs[:, None] * drawn[:, None]).flatten(0, 1)).reshape(len(inputs), -1).double()
+        flat = drawn.flatten(1).double()
+        weighted += scores @ flat
+        coverage += flat.sum(0)
         total += scores.sum(1, keepdim=True)
     summed = weighted - total / masks * coverage if centre else weighted
-    return (summed / (masks * keep)).reshape(len(inputs), 1, height, width)
+    return (summed / (masks * keep)).to(inputs).reshape(len(inputs), 1, height, width)
 
 
 def enlarged_masks(

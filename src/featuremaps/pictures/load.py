@@ -28,11 +28,12 @@ _WAYS = "Pass a path, a list of paths, a folder, a glob, a PIL image, a NumPy ar
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture: either `image`, upright RGB, or `tensor`, already preprocessed (channel, height, width)."""
+    """One picture: either `image`, upright RGB, or `tensor`, already preprocessed (channel, height, width);
+    of a signal (channel, time), of a volume (channel, depth, height, width)."""
 
     name: str
     image: Image.Image | None = None
-    tensor: Shaped[Tensor, "channel height width"] | None = field(default=None, repr=False)
+    tensor: Shaped[Tensor, "channel *space"] | None = field(default=None, repr=False)
     path: Path | None = None
     label: Label = None
 
@@ -148,7 +149,7 @@ def _each(given: object) -> Iterator[Picture | Rejected]:
         yield from _from_item(given)
     elif isinstance(given, list | tuple | Iterator) and not hasattr(given, "read"):
         for item in given:
-            yield from _from_item(item) if _is_labelled(item) else _attempt(item)
+            yield from _from_item(item) if is_labelled(item) else _attempt(item)
     elif isinstance(given, IterableDataset):
         for item in cast(Iterable[Any], given):
             yield from _from_item(item)
@@ -276,7 +277,7 @@ def _from_item(item: Any) -> Iterator[Picture | Rejected]:
     elif isinstance(item, tuple | list) and item:
         item, label = item[0], item[1] if len(item) > 1 else None
     for read in _attempt(item):
-        yield replace(read, label=_label(label)) if isinstance(read, Picture) else read
+        yield replace(read, label=label_of(label)) if isinstance(read, Picture) else read
 
 
 def picture_of(item: object) -> Picture:
@@ -289,11 +290,13 @@ def picture_of(item: object) -> Picture:
     return items[0]
 
 
-def _is_labelled(item: object) -> bool:
-    return isinstance(item, tuple) and len(item) == 2 and isinstance(_label(item[1]), int)
+def is_labelled(item: object) -> bool:
+    """Whether this is a pair of something and its label's number."""
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(label_of(item[1]), int)
 
 
-def _label(value: object) -> Label:
+def label_of(value: object) -> Label:
+    """A label as a number or a text; None where it is neither."""
     if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
         value = value.item()
     if isinstance(value, float) and value.is_integer():

@@ -29,18 +29,36 @@ Transform = Callable[[Image.Image], Any]
 _USUAL_SIZE = (256, 256)
 
 
+@dataclass(frozen=True)
+class InputForm:
+    """What one input of a model is: its number of axes with the channels, 3 for pictures, 2 for signals, 4 for volumes.
+
+    `grey` says that pictures have one channel, `values` how many numbers a model takes that begins with a dense layer.
+    """
+
+    axes: int = 3
+    grey: bool = False
+    values: int | None = None
+
+    def takes_grey(self, colours: Tensor) -> bool:
+        """Whether a picture should be given with one channel, and not with these three."""
+        return self.grey or self.values == colours[0].numel()
+
+
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
     """The user's `transform` from a picture to the model's input; without one, RGB in 0..1 at the picture's size.
 
-    What was found about it is kept: normalisation once, placement once for each picture size.
+    For a model that takes one channel the picture is made grey before the transform, unless that does it itself. What
+    was found about the transform is kept: normalisation once, placement once for each picture size.
     """
 
     transform: Transform | None = None
+    form: InputForm = InputForm()
     _normalization: dict[PictureSize, Normalization | None] = field(default_factory=dict, init=False, repr=False)
     _placements: dict[PictureSize, Placement | str] = field(default_factory=dict, init=False, repr=False)
 
-    def __call__(self, picture: Picture) -> Float[Tensor, "channel height width"]:
+    def __call__(self, picture: Picture) -> Float[Tensor, "channel *space"]:
         """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
         if picture.image is None:
             assert picture.tensor is not None
@@ -53,13 +71,16 @@ class Preprocessing:
             raise ImageError(f"{picture.name}: the transform returned NaN or infinite values.")
         return result
 
-    def seen(self, tensor: Shaped[Tensor, "channel height width"]) -> Image.Image:
+    def seen(self, tensor: Shaped[Tensor, "channel *space"]) -> Image.Image:
         """What the model saw, as a picture of the input's size: the normalisation undone.
 
         One or two channels are shown grey (the first), of more than three the first three. Where the normalisation
         is unknown or does not explain the values, they are stretched from their minimum to their maximum.
         """
         tensor = tensor.detach().to("cpu", torch.float32)
+        tensor = tensor.reshape(
+            len(tensor), -1, tensor.shape[-1]
+        )  # a signal is a line, a volume its slices in a column
         shown = tensor[:3] if tensor.shape[0] >= 3 else tensor[:1]
         normalization = self.normalization((tensor.shape[2], tensor.shape[1]))
         if normalization is not None and len(normalization.scale) == shown.shape[0]:
@@ -127,14 +148,23 @@ class Preprocessing:
         return f"{name}: {', '.join(facts)}" if facts else name
 
     def _run(self, image: Image.Image) -> Tensor:
+        try:
+            result = self._made_of(image)
+        except ImageError:
+            if not self.form.grey:
+                raise
+            return self._made_of(image.convert("L"))
+        return self._made_of(image.convert("L")) if len(result) == 3 and self.form.takes_grey(result) else result
+
+    def _made_of(self, image: Image.Image) -> Tensor:
         if self.transform is None:
-            return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous() / 255
+            return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1).contiguous() / 255
         try:
             result = self.transform(image.copy())
         except Exception as error:
             raise ImageError(
-                f"the transform raised {type(error).__name__}: {error}. It is given an upright RGB PIL image of "
-                f"{image.width} x {image.height}; one that expects a tensor should begin with ToTensor()."
+                f"the transform raised {type(error).__name__}: {error}. It is given an upright {image.mode} PIL image "
+                f"of {image.width} x {image.height}; one that expects a tensor should begin with ToTensor()."
             ) from error
         return _as_input(result)
 

@@ -11,12 +11,13 @@ from torch import Tensor
 from featuremaps.errors import FeatureMapsWarning, OptionError
 from featuremaps.pictures.load import Picture, Pictures, Rejected, gather
 from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.signals import inputs_of
 from featuremaps.session import random_state
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One picture as the model received it: `input` is (channel, height, width), preprocessed."""
+    """One picture as the model received it: `input` is (channel, height, width), preprocessed, or (channel, *space)."""
 
     picture: Picture
     input: Tensor
@@ -58,6 +59,9 @@ def see(pictures: object, preprocessing: Preprocessing) -> SeenPictures:
 
     What could not be read is left out with a warning, unless `Pictures` are passed, whose owner knows.
     """
+    axes = preprocessing.form.axes
+    if axes != 3 and not isinstance(pictures, Pictures):
+        pictures = inputs_of(pictures, axes)
     gathered = pictures if isinstance(pictures, Pictures) else gather(pictures)
     if gathered.rejected and gathered is not pictures:
         shown = "; ".join(f"{bad.name}: {bad.reason}" for bad in gathered.rejected[:3])

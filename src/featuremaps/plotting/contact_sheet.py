@@ -35,9 +35,10 @@ def pixels_of(image: Image.Image) -> Pixels:
 def blank_figure(width: int | float, height: int | float, layout: Literal["constrained"] | None = None) -> "Figure":
     """A figure of this size in inches, outside matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout=layout)
+    from featuremaps.plotting.plain_figure import PlainFigure
+
+    figure = PlainFigure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 

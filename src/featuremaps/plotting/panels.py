@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -106,7 +107,8 @@ def _draw(axes: "Axes", panel: Panel) -> None:
         side.set_visible(bool(panel.frame))
         side.set(color=panel.frame or "black", linewidth=3)
     if panel.notes:
-        axes.set_xlabel("⚠ " + _short(panel.notes[0], 60), fontsize=7, color="#b3261e", wrap=True)
+        lines = wrap("⚠ " + _short(panel.notes[0], 60), 40)  # matplotlib's own wrapping takes a $ for mathematics
+        axes.set_xlabel("\n".join(lines), fontsize=7, color="#b3261e")
 
 
 def number(value: float) -> str:

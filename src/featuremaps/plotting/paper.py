@@ -49,7 +49,7 @@ def write(
 ) -> None:
     """Lines of text, the middle of the first at this height."""
     for i, line in enumerate(lines):
-        axes.text(left, middle + pitch * i, line, fontsize=size, color=colour, ha="left", va="center", parse_math=False)
+        axes.text(left, middle + pitch * i, line, fontsize=size, color=colour, ha="left", va="center")
 
 
 def paper(width: Inches, height: Inches) -> "tuple[Figure, Axes]":

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
@@ -17,7 +16,7 @@ from torch import Tensor
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure
-from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
 from featuremaps.plotting.rendering import around_grey
 from featuremaps.rules import ReluRule
 
@@ -100,18 +99,14 @@ class Projections:
 
     def save(self, folder: str | Path = ".") -> list[Path]:
         """Write each projection and each patch (PNG) and the raw signal in the receptive field (`.npy`)."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
+        contents: list[tuple[str, Image.Image | Tensor]] = []
         for row in self.units:
             names = unique_names([projection.seen.picture.name for projection in row])
             for rank, (projection, name) in enumerate(zip(row, names, strict=True), 1):
                 stem = file_name(projection.unit, self.rule, f"{rank:02d}", name)
-                around_grey(projection.crop).save(folder / f"{stem}.png")
-                projection.patch.save(folder / f"{stem}__picture.png")
-                np.save(folder / f"{stem}.npy", projection.crop.detach().float().cpu().numpy())
-                written += [folder / f"{stem}{end}" for end in (".png", "__picture.png", ".npy")]
-        return written
+                contents += [(stem, around_grey(projection.crop)), (f"{stem}__picture", projection.patch)]
+                contents.append((stem, projection.crop))
+        return write_files(folder, contents)
 
     def __len__(self) -> int:
         return len(self.units)

@@ -20,15 +20,21 @@ class Run(NamedTuple):
 
 
 class Dim(NamedTuple):
-    """One dimension of a tensor: `lead` class or register tokens, then the product of its runs."""
+    """One dimension of a tensor: `lead` class or register tokens, the product of its runs, `trail` other tokens."""
 
     runs: tuple[Run, ...]
     lead: int = 0
+    trail: int = 0
 
     @property
     def size(self) -> int:
         """How many elements the dimension has."""
-        return self.lead + math.prod(run.size for run in self.runs)
+        return self.lead + math.prod(run.size for run in self.runs) + self.trail
+
+    @property
+    def extra(self) -> int:
+        """How many of them have no place in the picture."""
+        return self.lead + self.trail
 
     @property
     def axes(self) -> set[int]:
@@ -125,7 +131,7 @@ def everywhere(field: Field, shape: Sequence[int]) -> Field:
 
 def regrouped(field: Field, shape: Sequence[int]) -> Field:
     """`view`: the same elements in the same order under another shape."""
-    if any(dim.lead for dim in field.dims):
+    if any(dim.extra for dim in field.dims):
         return _regrouped_around_tokens(field, shape)
     waiting = [run for dim in field.dims for run in dim.runs]
     dims: list[list[Run]] = []
@@ -165,7 +171,7 @@ def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 def _regrouped_around_tokens(field: Field, shape: Sequence[int]) -> Field:
     """`view` of a sequence with class tokens: what lies before and after the sequence is regrouped alone."""
-    at = next(index for index, dim in enumerate(field.dims) if dim.lead)
+    at = next(index for index, dim in enumerate(field.dims) if dim.extra)
     before = math.prod(field.shape[:at])
     for index, size in enumerate(shape):
         if size == field.dims[at].size and math.prod(shape[:index]) == before:
@@ -211,8 +217,8 @@ def slid(
     The result has `size` elements, `step` units apart; the first window begins at unit `first` and ends `span`
     units later.
     """
-    runs, lead = field.dims[dim].runs, field.dims[dim].lead
-    if lead or len(runs) > 1:
+    runs = field.dims[dim].runs
+    if field.dims[dim].extra or len(runs) > 1:
         return field if (step, first, span) == (1, 0, 0) else blurred(field, dim, size)
     axis = runs[0].axis if runs else None
     if axis is None:

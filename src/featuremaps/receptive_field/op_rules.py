@@ -19,6 +19,10 @@ PRODUCTS = {
     "mkldnn_linear": ("self", "weight"),
 }
 GATES = frozenset({"mul", "div", "mul_", "div_"})
+NORMALISING = frozenset(
+    {"native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
+)
+ACTIVATIONS = frozenset({"relu", "hardtanh", "hardswish", "silu", "gelu", "leaky_relu", "elu", "mish", "clamp_min"})
 SPREADING = frozenset({"_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "logcumsumexp"})
 # The same elements in another order or under another shape.
 MOVING = frozenset(
@@ -59,6 +63,13 @@ def pools(call: Call, result: Field) -> bool:
 def is_spatial(call: Call) -> bool:
     """Whether this is a convolution that looks at neighbours, after which a pooled map is a map again."""
     return call.op == "convolution" and max(call.args["weight"].shape[2:]) > 1 and call.subject.positions > 1
+
+
+def classifies(call: Call, before: bool, normalised: bool) -> bool:
+    """Whether the values may be class scores: made by a pointwise mixing, with no normalised activation since."""
+    if call.op == "convolution":
+        return bool(max(call.args["weight"].shape[2:]) == 1)
+    return call.op in PRODUCTS or (before and not (normalised and call.op.rstrip("_") in ACTIVATIONS))
 
 
 def apply(call: Call) -> Field | list[Field]:
@@ -145,9 +156,5 @@ def _normalisation(call: Call) -> Field:
 RULES: dict[str, FieldRule] = {
     **window_rules.RULES,
     **view_rules.RULES,
-    "native_layer_norm": _normalisation,
-    "native_group_norm": _normalisation,
-    "native_batch_norm": _normalisation,
-    "cudnn_batch_norm": _normalisation,
-    "miopen_batch_norm": _normalisation,
+    **dict.fromkeys(NORMALISING, _normalisation),
 }

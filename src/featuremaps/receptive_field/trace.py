@@ -23,13 +23,15 @@ class Step(NamedTuple):
     """One computation: its operation, and the steps whose results went into it.
 
     `mixings` counts the convolutions, matrix products and attentions on the longest way here; `pooled`: nothing
-    but global or adaptive pooling gave these values their places.
+    but global or adaptive pooling gave these values their places. `classifies`: they may be class scores, made by a
+    pointwise mixing without a normalised activation after it.
     """
 
     op: str
     parents: tuple[int, ...] = ()
     mixings: int = 0
     pooled: bool = False
+    classifies: bool = False
     formula: str | None = None
 
 
@@ -134,7 +136,10 @@ class Dataflow(TorchDispatchMode):
             return step
         pooled = all(self.steps[parent].pooled for parent in step.parents) and not op_rules.is_spatial(call)
         pooled = pooled or op_rules.pools(call, field)
-        return step._replace(pooled=pooled, formula=window_rules.formula(call))
+        parents = [self.steps[parent] for parent in step.parents]
+        normalised = any(parent.op in op_rules.NORMALISING for parent in parents)
+        classifies = op_rules.classifies(call, all(parent.classifies for parent in parents), normalised)
+        return step._replace(pooled=pooled, classifies=classifies, formula=window_rules.formula(call))
 
     def _add(self, step: Step) -> int:
         self.steps.append(step)

@@ -64,13 +64,15 @@ def _repeat(call: Call) -> Field:
 
 def _part(field: Field, dim: int, start: int, size: int, stride: int = 1) -> Field:
     """`field` with only `size` elements of one dimension, from `start` on, every `stride`-th."""
-    lead, full = field.dims[dim].lead, field.dims[dim].size
-    if size == full:
+    whole = field.dims[dim]
+    end, patches_end = start + size, whole.size - whole.trail
+    if size == whole.size:
         return field
-    if lead and start + size <= lead:
-        return field.with_dim(dim, channels(size))
-    if lead and (start, size) == (lead, full - lead):
-        return field.with_dim(dim, Dim(field.dims[dim].runs))
+    if whole.extra and stride == 1:
+        if end <= whole.lead or start >= patches_end:
+            return field.with_dim(dim, channels(size))
+        if start <= whole.lead and end >= patches_end:
+            return field.with_dim(dim, Dim(whole.runs, whole.lead - start, end - patches_end))
     return slid(field, dim, size, step=stride, first=start)
 
 
@@ -121,11 +123,11 @@ def _joined_places(values: list[Value], placed: list[int], dim: int, shape: Shap
     if first is None:
         return None
     before = sum(value.shape[dim] for value in values[: placed[0]])
-    alone, last = len(placed) == 1, placed[0] == len(values) - 1
     old = first.dims[dim]
-    if alone and last and len(shape) == 3:
-        return first.with_dim(dim, Dim(old.runs, before + old.lead))
-    return slid(first, dim, shape[dim], first=-before) if len(old.runs) == 1 and not old.lead else None
+    if len(placed) == 1 and len(shape) == 3:
+        after = shape[dim] - before - old.size
+        return first.with_dim(dim, Dim(old.runs, before + old.lead, after + old.trail))
+    return slid(first, dim, shape[dim], first=-before) if len(old.runs) == 1 and not old.extra else None
 
 
 def _stack(call: Call) -> Field:

@@ -120,7 +120,7 @@ def _class_channels(asked: AskedSurvey, label: str, article: Specialists) -> Cla
 def _channel(asked: AskedSurvey, label: str, channel: Separating) -> ChannelOfClass:
     pictures, proven = asked.pictures(channel.unit, PICTURES), is_proven(channel)
     of_class = sum(picture.label == label for picture in pictures)
-    words = f"area {channel.area:.3f} ({channel.interval.low:.3f} to {channel.interval.high:.3f})"
+    words = f"area {channel.area:.3f} ({channel.interval.words()})"
     words += "" if proven else ", not beyond chance"
     return ChannelOfClass(channel.unit, f"{words}; {of_class} of these {len(pictures)} are {label}", pictures, proven)
 
@@ -220,15 +220,15 @@ def _detected(detection: Detection, rival: Rivalry | None) -> str:
     )
     if not isclose(detection.best.value, detection.threshold, rel_tol=1e-6):
         text += (
-            f"; the best threshold here, {number(detection.best.value)}, would find {best.recall.value:.1%} with "
-            f"{best.false_alarm_rate.value:.1%}"
+            f"; the best threshold here, {number(detection.best.value)}, would find {best.recall.brief()} with "
+            f"{best.false_alarm_rate.brief()}"
         )
     text += "."
     if rival is None:
         return text
     model = rival.model
     return text + (
-        f" The model's own answer finds {model.recall.value:.1%} with {model.false_alarm_rate.value:.1%} false alarms; "
+        f" The model's own answer finds {model.recall.brief()} with {model.false_alarm_rate.brief()} false alarms; "
         f"only the detector is right {rival.only_detector} times, only the model {rival.only_model} "
         f"(p = {rival.p_value:.2g})."
     )

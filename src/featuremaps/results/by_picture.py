@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from featuremaps.pictures.seen import Seen
@@ -45,4 +46,5 @@ class ByPicture(Shown):
 
     def _stems(self, *parts: str) -> list[str]:
         """A file's name for every picture, without its ending: no two alike."""
-        return [file_name(name, *parts) for name in unique_names([seen.picture.name for seen in self.pictures])]
+        names = unique_names([file_name(Path(seen.picture.name).name) for seen in self.pictures])
+        return [file_name(name, *parts) for name in names]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import write_files
+from featuremaps.plotting.files import LABEL, labelled_stems, write_files
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled, stacked
 from featuremaps.results.by_picture import ByPicture
@@ -72,11 +72,12 @@ class Heatmaps(ByPicture):
         signed = scaling == "signed"
         chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
         pictures = []
-        for map, seen in zip(self.maps, self.pictures, strict=True):
+        for map, seen, target in zip(self.maps, self.pictures, self.targets, strict=True):
             shown, image = looked_at(map, seen.size, scaling), seen.image
             if on == "original":
                 image, shown = seen.original(shown)
             pictures.append(overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed))
+            pictures[-1].info[LABEL] = target
         return pictures
 
     def figure(self, *, most: int = 16, **look: Any) -> "Figure":
@@ -95,8 +96,13 @@ class Heatmaps(ByPicture):
         return matrix_figure(rows, look, title=f"{self.method} of {self.layer}{rest}", scaling=self.scaling)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Write an overlay (PNG) and the raw map (`.npy`, float32) per picture; returns the files written."""
-        parts = zip(self._stems(self.method, self.layer), self.overlay(**look), self.maps, strict=True)
+        """Write an overlay (PNG) and the raw map (`.npy`, float32) per picture; returns the files written.
+
+        One picture may have a file, such as "cat.png". Where a folder has the same picture explained for another
+        label, this label is added to the name.
+        """
+        stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
+        parts = zip(stems, self.overlay(**look), self.maps, strict=True)
         return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def __repr__(self) -> str:

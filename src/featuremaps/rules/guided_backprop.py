@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from featuremaps.rules.graph_origin import Followed, depends_on_input
 from featuremaps.rules.operations import Operation
 from featuremaps.rules.rule import Rule
 
@@ -29,14 +30,14 @@ class Rectifiers(Rule):
         return TITLES[self.way]
 
     def act(self, operation: Operation) -> Tensor | None:
-        """A rectifier's output; None for all else."""
-        if operation.kind not in ("relu", "relu6") or not operation.input.is_floating_point():
+        """The output of a rectifier on the input's way; None for all else."""
+        if operation.kind not in ("relu", "relu6") or not depends_on_input(operation.input):
             return None
         output: Tensor = _Rectify.apply(operation.input, operation.top, operation.in_place, self)
         return output
 
 
-class _Rectify(torch.autograd.Function):
+class _Rectify(torch.autograd.Function, Followed):
     @staticmethod
     def forward(ctx: Any, x: Tensor, top: float, in_place: bool, rule: Rectifiers) -> Tensor:
         most = None if top == float("inf") else top

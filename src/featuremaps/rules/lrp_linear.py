@@ -151,7 +151,7 @@ def stabilised(total: Tensor | int, epsilon: float = STABILISER) -> Tensor:
     divisor = torch.as_tensor(total)
     if epsilon == 0:
         return divisor.masked_fill(divisor == 0, torch.inf)
-    return divisor + torch.where(divisor < 0, -epsilon, epsilon)
+    return torch.where(divisor < 0, divisor - epsilon, divisor + epsilon)  # the divisor keeps its own type
 
 
 def _contributions(

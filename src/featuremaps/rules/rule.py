@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from featuremaps.rules.graph_origin import depends_on_input
 from featuremaps.rules.operations import ACTIVATIONS, Operation, operation_of
 
 
@@ -17,7 +18,8 @@ class Rule(TorchFunctionMode):
     """While it is entered, the operations it acts on record another way back; all others keep their gradient.
 
     A subclass gives in `act` an operation's output with its own way back, or None where it leaves it alone.
-    `replaced` and `kept` count, by kind, the operations it acted on and the activation functions it left alone.
+    `replaced` and `kept` count, by kind, the operations it acted on and the activation functions it left alone, on the
+    input's way: what is made from weights alone (a position bias, say) changes nothing that comes back.
     `start` says what is sent into the score: 1, or the score itself. What arrives at the tensors that a rule put into
     `watched` during the forward pass stands in `arrived` after the backward pass, None where nothing did.
     """
@@ -61,7 +63,7 @@ class Rule(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         output = self.act(operation)
         if output is None:
-            if operation.kind in ACTIVATIONS:
+            if operation.kind in ACTIVATIONS and depends_on_input(operation.input):
                 self.kept[operation.kind] += 1
             return operation.run()
         self.replaced[operation.kind] += 1

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from featuremaps.errors import ModelError, OptionError
 from featuremaps.progress import track
+from featuremaps.runtime.memory_format import out_of_memory
 
 
 @dataclass(eq=False)
@@ -52,8 +53,3 @@ def batches(inputs: Sequence[Tensor], most: int, doing: str) -> Iterator[Batch]:
             if batch.too_large:
                 half = len(batch.rows) // 2
                 pending[:0] = [batch.rows[:half], batch.rows[half:]]
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

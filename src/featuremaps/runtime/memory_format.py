@@ -1,7 +1,8 @@
 """Running a model on pictures: in the layout that is quickest, and with words where it does not run on them."""
 
 import inspect
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -14,8 +15,20 @@ from featuremaps.session import Beside, Session
 LARGEST_KEPT = 32 * 2**20 - 2**13
 """Bytes; just below glibc's own limit."""
 
-TOO_SMALL = ("kernel size can't be greater", "too small", "padding size should be less", "smaller than kernel")
-
+MISFITS = {
+    "channels, but got": "its layers take another number of channels; the transform should give as many",
+    "input to conv": "it takes other axes: pictures are (channel, height, width), signals (channel, time), volumes "
+    "(channel, depth, height, width)",
+}
+WRONG_SIZE = {
+    "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
+    "kernel or pooling of it can take. Give larger pictures, or a transform that resizes them",
+    r"shape\[\d\] to be equal to": "it was exported for inputs of another size or number. Export it with "
+    "dynamic_shapes, or give the module itself",
+    "mat1 and mat2 shapes cannot be multiplied": "a dense layer takes another number of values. Give pictures of the "
+    "size and channels that it was trained on, or a transform that makes them so",
+}
+"""What torch says of an input, and what that means."""
 
 Given = TypeVar("Given")
 
@@ -67,13 +80,29 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         _check_takes_pictures_only(model, error)
         raise
     except RuntimeError as error:
-        if not any(words in str(error).lower() for words in TOO_SMALL):
+        if len(inputs) == 1 and out_of_memory(error):
+            raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
+        meaning = misfit(error) or _meaning(error, WRONG_SIZE)
+        if meaning is None:
             raise
-        size = "×".join(map(str, inputs.shape[2:]))
         raise ModelError(
-            f"{type(model).__name__} cannot run on pictures of {size}: they are smaller than a kernel or pooling of "
-            f"it can take. Give larger pictures, or a transform that resizes them. (torch: {error})"
+            f"{type(model).__name__} cannot run on pictures of {'×'.join(map(str, inputs.shape[2:]))}: {meaning}. "
+            f"(The input was {tuple(inputs.shape)}; torch: {error})"
         ) from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def misfit(error: RuntimeError) -> str | None:
+    """What it means where a layer refused its input's channels or axes."""
+    return _meaning(error, MISFITS)
+
+
+def _meaning(error: RuntimeError, known: Mapping[str, str]) -> str | None:
+    return next((meaning for words, meaning in known.items() if re.search(words, str(error), re.IGNORECASE)), None)
 
 
 def _check_takes_pictures_only(model: nn.Module, error: TypeError) -> None:

@@ -4,7 +4,8 @@ Classifiers return a tensor; Hugging Face models an object with `.logits`; segme
 lists of boxes, in which there are no class scores to find.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +21,11 @@ def class_indices(
     which: Which, scores: Float[Tensor, "batch classes"], classes: Classes, batch: int
 ) -> Int[Tensor, " batch"]:
     """The class (batch,) that `which` names for each picture."""
+    if classes is not None and len(classes) != scores.shape[1]:
+        raise TargetError(
+            f"{len(classes)} class names were given, and the model has {scores.shape[1]} output"
+            f"{'s' if scores.shape[1] > 1 else ''}. Name every output, in order, or none: Scope(model, classes=…)."
+        )
     if which is None:
         return scores.detach().argmax(1)
     if isinstance(which, int | str):
@@ -37,9 +43,11 @@ def class_labels(indices: Int[Tensor, " batch"], classes: Classes) -> tuple[str,
 
 
 def logits_of(outputs: object) -> Tensor | None:
-    """The tensor of scores in whatever a model returns, or None (detectors return lists of boxes)."""
+    """The tensor of scores in whatever a model returns, or None (detectors return boxes, backbones several maps)."""
     if isinstance(outputs, Tensor):
         return outputs
+    if isinstance(outputs, tuple | list) and len({each.shape[2:] for each in outputs if _is_map(each)}) > 1:
+        return None
     for key in ("logits", "out", "pred_logits", "last_hidden_state"):
         value = outputs.get(key) if isinstance(outputs, Mapping) else getattr(outputs, key, None)
         if isinstance(value, Tensor):
@@ -49,23 +57,75 @@ def logits_of(outputs: object) -> Tensor | None:
     return None
 
 
-def scores_of(outputs: object) -> Float[Tensor, "batch classes"]:
-    """One score per class and picture; dense scores are averaged over the picture."""
+def scores_of(outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
+    """One score per class and picture; dense scores are averaged over the picture.
+
+    `TargetError` where the first axis does not count the `pictures`, or where there are scores of several things (of
+    queries or tokens) for each.
+    """
     logits = needs_logits(outputs)
-    if logits.ndim == 1:
-        return logits[:, None]
+    if logits.ndim < 2:  # squeezed: one score for each picture, or those of a single one
+        logits = logits.reshape(1, -1) if pictures == 1 or not logits.ndim else logits[:, None]
+    shape = tuple(logits.shape)
+    if pictures is not None and shape[0] != pictures:
+        raise TargetError(
+            f"the model gives shape {shape} for {pictures} picture{'s' if pictures > 1 else ''}: its first axis does "
+            "not count them. Give target= a function from the model's output to one score per picture, or wrap the "
+            "model so that it returns (batch, classes)."
+        )
+    if logits.ndim == 3:
+        raise TargetError(
+            f"the model gives shape {shape}: scores of {shape[1]} queries or tokens for each picture, not of classes. "
+            f"Say which one is meant: target=Query(0, class), or Similarity(…) to an embedding, or a function."
+        )
     return logits if logits.ndim == 2 else logits.flatten(2).mean(2)
 
 
+def class_scores(outputs: object, pictures: int) -> Float[Tensor, "batch classes"] | None:
+    """One score per class and picture where the model gives such; None where it gives something else."""
+    logits = logits_of(outputs)
+    if logits is None or logits.ndim == 3 or not logits.is_floating_point():
+        return None
+    counted = pictures == 1 or (logits.ndim > 0 and len(logits) == pictures)
+    return scores_of(outputs, pictures) if counted else None
+
+
 def probabilities(scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-    """Softmax over the classes; sigmoid where there is a single score."""
-    return scores.float().sigmoid() if scores.shape[1] == 1 else scores.float().softmax(1)
+    """Softmax over the classes, unless they are probabilities already; sigmoid where there is a single score."""
+    if scores.shape[1] == 1:
+        return scores.float().sigmoid()
+    return scores.float() if are_probabilities(scores) else scores.float().softmax(1)
+
+
+def are_probabilities(scores: Float[Tensor, "batch classes"]) -> bool:
+    """Whether the model ends in a softmax: no score is negative, and those of every picture sum to 1."""
+    values = scores.detach().float()
+    rounding = 16 * torch.finfo(scores.dtype).eps
+    sums = (values.sum(1) - 1).abs() <= rounding * max(1, scores.shape[1] ** 0.5)
+    return scores.shape[1] > 1 and bool((values >= 0).all()) and bool(sums.all())
+
+
+def mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """`value` with `change` applied to everything of this kind inside tuples, lists and dicts."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, Mapping):
+        changed = {key: mapped(item, kind, change) for key, item in value.items()}
+        return changed if type(value) is dict else type(value)(**changed)
+    if isinstance(value, tuple | list):
+        items = [mapped(item, kind, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 4
 
 
 def needs_logits(outputs: object) -> Tensor:
     """The tensor of scores, or a `TargetError` that says what the model returns instead."""
     logits = logits_of(outputs)
-    if logits is None or logits.ndim < 1 or not logits.is_floating_point():
+    if logits is None or not logits.is_floating_point():
         raise TargetError(
             f"the model returns {describe(outputs)}, in which no class scores were found. "
             "Give target= a function from the model's output to one score per picture, or Box(...) for a detector."

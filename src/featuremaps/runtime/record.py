@@ -17,7 +17,7 @@ from featuremaps.layers.addresses import parse
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
-from featuremaps.runtime.outputs import Classes, logits_of
+from featuremaps.runtime.outputs import Classes, logits_of, mapped
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session
 
@@ -196,12 +196,4 @@ def _backward(
 
 def _detached(outputs: Any) -> Any:
     """Outputs without their graph, which would keep every activation alive."""
-    if isinstance(outputs, Tensor):
-        return outputs.detach()
-    if isinstance(outputs, Mapping):
-        detached = {key: _detached(value) for key, value in outputs.items()}
-        return detached if type(outputs) is dict else type(outputs)(**detached)
-    if isinstance(outputs, tuple | list):
-        items = [_detached(value) for value in outputs]
-        return type(outputs)(*items) if hasattr(outputs, "_fields") else type(outputs)(items)
-    return outputs
+    return mapped(outputs, Tensor, Tensor.detach)

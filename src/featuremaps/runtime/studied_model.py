@@ -1,61 +1,103 @@
 """The model under study, without verbs: the module with its preprocessing and class names, and which layers it has."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from featuremaps.errors import OptionError
-from featuremaps.layers import LayerInfo, Layers, is_layer, walk
+from featuremaps.errors import LayerNotFoundError, OptionError
+from featuremaps.layers import LayerInfo, Layers, is_layer
+from featuremaps.layers.known import known_layers
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.session import in_turn, preserved
+from featuremaps.session import unwrapped
+
+SIDES = {2: (1024,), 3: (224, 224), 4: (32, 64, 64)}
+"""The size of a blank input with so many axes."""
+LayerLike = str | nn.Module | LayerInfo
+"""A layer: by its address, as the module itself, or as `scope.layers()` lists it."""
 
 
 @dataclass(frozen=True, eq=False)
 class StudiedModel:
     """A model, what it is given and what it answers; `classes` names its outputs in order, where that is known.
 
-    Its layers are found by running it once, and remembered until the inputs' size or the model's modules change.
+    Its layers are found by running it once for each size of picture, and remembered.
     """
 
     model: nn.Module
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     classes: tuple[str, ...] | None = None
     name: str = ""
-    _walks: dict[tuple[int, ...], Layers] = field(default_factory=dict, repr=False)
 
-    def blank(self) -> Tensor:
-        """A grey picture (1, channel, height, width) as the transform makes it, where nobody gave a picture."""
+    def blank(self, size: tuple[int, int] | None = None) -> Tensor:
+        """A grey picture (1, channel, height, width) as the transform makes it, where nobody gave a picture.
+
+        Of the transform's own size, or 224 × 224, unless `size` (height, width) is given.
+        """
         if self.preprocessing.transform is not None:
             grey = Image.new("RGB", (256, 256), (128, 128, 128))
-            return see(grey, self.preprocessing).seen[0].input[None]
-        weights = [parameter for parameter in self.model.parameters() if parameter.ndim == 4]
-        return torch.full((1, weights[0].shape[1] if weights else 3, 224, 224), 0.5)
+            made = see(grey, self.preprocessing).seen[0].input[None]
+            return made if size is None else made[:, :, :1, :1].repeat(1, 1, *size)
+        axes = self.preprocessing.form.axes
+        weights = [parameter for parameter in self.model.parameters() if parameter.ndim == axes + 1]
+        return torch.full((1, weights[0].shape[1] if weights else 3, *(size or SIDES[axes])), 0.5)
 
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""
-        key = (*inputs.shape[1:], *map(id, self.model.modules()))
-        with in_turn(self.model):
-            if key not in self._walks:
-                self._walks.clear()
-                with preserved(self.model), run_on(self.model, inputs):
-                    self._walks[key] = walk(self.model, to_model(self.model, inputs))
-            return self._walks[key]
+        with run_on(self.model, inputs):
+            return known_layers(self.model, to_model(self.model, inputs))
 
-    def resolve(self, layers: str | Sequence[str], inputs: Tensor, run: bool = False) -> list[str]:
-        """Exact names of the layers asked for; the model is run to find them only where a name alone does not do."""
+    def named(self, layers: object) -> str | list[str]:
+        """Layers by their addresses, however they were given: one, or a list of several.
+
+        Raises `LayerNotFoundError` for a module that is not the model's, `OptionError` for something else.
+        """
+        if isinstance(layers, str):
+            return layers
+        if isinstance(layers, LayerInfo):
+            return layers.name
+        if isinstance(layers, nn.Module):
+            return self._name_of(unwrapped(layers))
+        if not isinstance(layers, Iterable) or isinstance(layers, bytes | Tensor):
+            raise OptionError(
+                f"{layers!r} is no layer: a layer is named by a text ('layer4', 'last', a glob such as 'layer*') or "
+                "given as the module itself. scope.layers() lists them all."
+            )
+        return [self.one_named(layer) for layer in layers]
+
+    def one_named(self, layer: object) -> str:
+        """The address of the one layer given; `OptionError` for several."""
+        name = self.named(layer)
+        if isinstance(name, list) and len(name) != 1:
+            raise OptionError(f"one layer is taken here, and {len(name)} were given: {', '.join(name) or 'none'}.")
+        return name if isinstance(name, str) else name[0]
+
+    def _name_of(self, module: nn.Module) -> str:
+        names: dict[nn.Module, str] = {known: name for name, known in self.model.named_modules()}
+        name = names.get(module)
+        if name:
+            return name
+        kind, what = type(module).__name__, "the whole model" if name == "" else "no part of this model (of a copy?)"
+        raise LayerNotFoundError(
+            f"the {kind} that was given as a layer is {what}. Give a module inside {type(self.model).__name__}, such "
+            "as model.layer4, or its name; scope.layers() lists them all."
+        )
+
+    def resolve(self, layers: str | Sequence[str], inputs: Tensor) -> list[str]:
+        """Exact names of the layers asked for, as they run for such pictures."""
         patterns = [layers] if isinstance(layers, str) else list(layers)
         if not patterns:
             raise OptionError("no layer was given; 'last' is the last one whose output is still a map.")
-        if not run and all(is_layer(self.model, pattern) for pattern in patterns):
-            return list(dict.fromkeys(patterns))
-        return self.walk(inputs).resolve(patterns)
+        known = self.walk(inputs)
+        if not all(is_layer(self.model, pattern) for pattern in patterns):
+            return known.resolve(patterns)
+        return list(dict.fromkeys(known.name_of(pattern) for pattern in patterns))
 
     def deeper(self, layer: str, inputs: Tensor) -> tuple[str, ...]:
         """The last layer of every coarser map size that comes after `layer`."""

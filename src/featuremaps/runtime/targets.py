@@ -17,12 +17,14 @@ from featuremaps.errors import TargetError
 from featuremaps.runtime.outputs import (
     Classes,
     Which,
+    are_probabilities,
     check_length,
     class_indices,
     class_label,
     class_labels,
     describe,
     logits_of,
+    mapped,
     needs_logits,
     probabilities,
     scores_of,
@@ -33,12 +35,14 @@ from featuremaps.runtime.outputs import (
 class Bound:
     """A target for a batch whose outputs are known.
 
-    `labels` names the target for each picture, `indices` is its class (batch,) where it has one.
+    `labels` names the target for each picture, `indices` is its class (batch,) where it has one, and `probability` the
+    rule for that class's probability.
     """
 
     labels: tuple[str, ...]
     indices: Int[Tensor, " batch"] | None
     rule: Callable[[Any, int], Tensor]
+    probability: Callable[[Any, int], Tensor] | None = None
 
     def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:
         """The score of each output, float32; `repeats` outputs in a row belong to the same picture."""
@@ -54,6 +58,37 @@ class Target(Protocol):
         ...
 
 
+class ClassScores:
+    """How class scores are read from the outputs for a batch: as they are for this one, so for any copies of it.
+
+    One score with two names is that of the second; the first, its opposite, has the negative score.
+    """
+
+    def __init__(self, outputs: object, classes: Classes, batch: int) -> None:
+        given = scores_of(outputs, batch)
+        self._batch, self._two = batch, given.shape[1] == 1 and classes is not None and len(classes) == 2
+        self._squashed = are_probabilities(given)
+        self.given = self.read(outputs, 1)
+
+    def read(self, outputs: object, repeats: int) -> Float[Tensor, "outputs classes"]:
+        """The scores before the softmax, or what the model gives in their place."""
+        scores = scores_of(outputs, self._batch * repeats)
+        return torch.cat([-scores, scores], 1) if self._two else scores
+
+    def probabilities(self, outputs: object, repeats: int) -> Float[Tensor, "outputs classes"]:
+        """The probabilities, which are not squashed again where the model gives them."""
+        scores = scores_of(outputs, self._batch * repeats)
+        shares = scores.float() if self._squashed else probabilities(scores)
+        return torch.cat([1 - shares, shares], 1) if self._two else shares
+
+    def of(self, indices: Tensor) -> dict[str, Callable[[Any, int], Tensor]]:
+        """The rules of a `Bound` target for the score and the probability of these classes."""
+        return {
+            "rule": lambda new, repeats: _pick(self.read(new, repeats), indices, repeats),
+            "probability": lambda new, repeats: _pick(self.probabilities(new, repeats), indices, repeats),
+        }
+
+
 @dataclass(frozen=True)
 class Logit:
     """The class score before the softmax; for dense outputs (segmentation), its mean over the picture.
@@ -65,21 +100,24 @@ class Logit:
 
     def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
         """See `Target`."""
-        indices = class_indices(self.which, scores_of(outputs), classes, batch)
-        return Bound(class_labels(indices, classes), indices, lambda new, k: _pick(scores_of(new), indices, k))
+        scores = ClassScores(outputs, classes, batch)
+        indices = class_indices(self.which, scores.given, classes, batch)
+        return Bound(class_labels(indices, classes), indices, **scores.of(indices))
 
 
 @dataclass(frozen=True)
 class Probability:
-    """The class probability: softmax over the class scores, sigmoid where there is a single one."""
+    """The class probability: softmax over the class scores, unless the model gives probabilities; sigmoid of one."""
 
     which: Which = None
 
     def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
         """See `Target`."""
-        indices = class_indices(self.which, scores_of(outputs), classes, batch)
+        scores = ClassScores(outputs, classes, batch)
+        indices = class_indices(self.which, scores.given, classes, batch)
         labels = tuple(f"probability of {label}" for label in class_labels(indices, classes))
-        return Bound(labels, indices, lambda new, k: _pick(probabilities(scores_of(new)), indices, k))
+        share = scores.of(indices)["probability"]
+        return Bound(labels, indices, share, share)
 
 
 @dataclass(frozen=True)
@@ -91,7 +129,8 @@ class Margin:
 
     def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
         """See `Target`."""
-        scores = scores_of(outputs)
+        read = ClassScores(outputs, classes, batch)
+        scores = read.given
         first = class_indices(self.a, scores, classes, batch)
         if self.b is None:
             if scores.shape[1] < 2:
@@ -108,18 +147,45 @@ class Margin:
         pairs = zip(class_labels(first, classes), class_labels(second, classes), strict=True)
 
         def rule(new: object, repeats: int) -> Tensor:
-            new_scores = scores_of(new)
+            new_scores = read.read(new, repeats)
             return _pick(new_scores, first, repeats) - _pick(new_scores, second, repeats)
 
-        return Bound(tuple(f"{a} rather than {b}" for a, b in pairs), first, rule)
+        labels = tuple(f"{a} rather than {b}" for a, b in pairs)
+        return Bound(labels, first, rule, read.of(first)["probability"])
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query's or token's score of a class, of a model that gives (batch, queries, classes), as DETR does."""
+
+    query: int
+    which: Which = None
+
+    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+        """See `Target`."""
+        given = needs_logits(outputs)
+        if given.ndim != 3 or not 0 <= self.query < given.shape[1]:
+            raise TargetError(
+                f"Query({self.query}, …) needs scores (batch, queries, classes) with more queries than {self.query}; "
+                f"the model gives shape {tuple(given.shape)}."
+            )
+        inner = Logit(self.which).bind(given[:, self.query], classes, batch)
+        labels = tuple(f"{label} of query {self.query}" for label in inner.labels)
+        return Bound(labels, inner.indices, lambda new, repeats: inner.rule(needs_logits(new)[:, self.query], repeats))
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width)."""
+    """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
+
+    It has the output's size, or the picture's: it is then averaged over what each of the output's pixels covers.
+    """
 
     mask: Tensor
     which: Which = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", torch.as_tensor(self.mask))
 
     def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
         """See `Target`."""
@@ -130,6 +196,8 @@ class Mask:
                 f"Mask needs a model with class scores per pixel (batch, class, height, width), got {given}."
             )
         mask = self.mask.to(dense.device, torch.float32).expand(batch, -1, -1)
+        if all(side % into == 0 for side, into in zip(mask.shape[1:], dense.shape[2:], strict=True)):
+            mask = torch.nn.functional.adaptive_avg_pool2d(mask, (dense.shape[2], dense.shape[3]))
         if mask.shape[1:] != dense.shape[2:]:
             raise TargetError(
                 f"the mask is {tuple(mask.shape[1:])} and the model's output {tuple(dense.shape[2:])} "
@@ -181,7 +249,7 @@ class Similarity:
 
     def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
         """See `Target`."""
-        embedding = needs_logits(outputs).flatten(1)
+        embedding = _embedding(outputs)
         reference = self.reference.to(embedding.device, torch.float32).expand(batch, -1)
         if reference.shape != embedding.shape:
             raise TargetError(
@@ -189,7 +257,7 @@ class Similarity:
             )
 
         def rule(new: object, repeats: int) -> Tensor:
-            features = needs_logits(new).flatten(1).float()
+            features = _embedding(new).float()
             return torch.nn.functional.cosine_similarity(features, reference.repeat_interleave(repeats, 0))
 
         return Bound(("similarity",) * batch, None, rule)
@@ -225,12 +293,12 @@ class Each:
     def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
         """See `Target`."""
         check_length(len(self.targets), batch)
-        bound = [target.bind(_part(outputs, i, i + 1), classes, 1) for i, target in enumerate(self.targets)]
+        bound = [target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)]
         indices = [part.indices for part in bound]
         known = [index for index in indices if index is not None]
 
         def rule(new: object, repeats: int) -> Tensor:
-            spans = [_part(new, i * repeats, (i + 1) * repeats) for i in range(batch)]
+            spans = [_part(new, i * repeats, repeats, batch * repeats) for i in range(batch)]
             return torch.cat([part.scores(span, repeats) for part, span in zip(bound, spans, strict=True)])
 
         return Bound(tuple(part.labels[0] for part in bound), torch.cat(known) if len(known) == batch else None, rule)
@@ -292,6 +360,21 @@ def _inside(dense: Tensor, mask: Tensor) -> Tensor:
     return (dense * mask[:, None]).sum((2, 3)) / mask.sum((1, 2))[:, None]
 
 
-def _part(outputs: object, start: int, stop: int) -> object:
-    logits = logits_of(outputs)
-    return outputs[start:stop] if logits is None and isinstance(outputs, list) else needs_logits(outputs)[start:stop]
+def _embedding(outputs: object) -> Float[Tensor, "batch features"]:
+    """The pooled embedding where the model gives one, else all of its output."""
+    for key in ("pooler_output", "image_embeds"):
+        value = outputs.get(key) if isinstance(outputs, Mapping) else getattr(outputs, key, None)
+        if isinstance(value, Tensor):
+            return value.flatten(1)
+    return needs_logits(outputs).flatten(1)
+
+
+def _part(outputs: object, start: int, length: int, total: int) -> object:
+    """What the model gives for some of `total` pictures: whatever lists and tensors count them are cut."""
+    if isinstance(outputs, list) and len(outputs) == total and not all(isinstance(one, Tensor) for one in outputs):
+        return outputs[start : start + length]
+    return mapped(
+        outputs,
+        Tensor,
+        lambda tensor: tensor[start : start + length] if tensor.ndim and len(tensor) == total else tensor,
+    )

@@ -21,7 +21,8 @@ def load(
 ) -> Scope:
     """A model under study by name, with its preprocessing and class names.
 
-    `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"` or `"package.module:factory"`.
+    `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"`, `"package.module:factory"` or
+    `"file.py:factory"`.
     `weights` is a file with a state dict (safetensors, or PyTorch's format read without running code); `transform`
     and `classes` replace those of the source. Raises `SourceError`.
     """

@@ -1,13 +1,16 @@
 """Weights from a file: safetensors, or a PyTorch file read without running any code in it."""
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import SourceError, nearest
+from featuremaps.session import warnings_ignored
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 HOLDERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")
@@ -22,18 +25,41 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings_ignored():
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise SourceError(
-            f"weights file {str(path)!r} cannot be read: {error}. Only tensors are read, never code; save a state dict "
-            "with safetensors.torch.save_file or torch.save(model.state_dict(), …)."
-        ) from error
-    while isinstance(content, Mapping):
+        raise SourceError(f"weights file {str(path)!r} cannot be read: {_why_unread(path, error)}") from error
+    visited: set[int] = set()
+    while isinstance(content, Mapping) and id(content) not in visited:
+        visited.add(id(content))  # a checkpoint may hold itself
         tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
         if tensors:
             return tensors
         content = next((content[key] for key in HOLDERS if isinstance(content.get(key), Mapping)), None)
     raise SourceError(f"weights file {str(path)!r} holds no state dict (a mapping of names to tensors).")
+
+
+def _why_unread(path: Path, error: Exception) -> str:
+    """What kind of file it is that is no state dict, as far as can be told, and the lines that make one of it."""
+    names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+    last = [name.rpartition("/")[2] for name in names]
+    if path.is_file() and not path.stat().st_size:
+        return "it is empty."
+    if "constants.pkl" in last:
+        kind, opened = "a TorchScript model", f"torch.jit.load({str(path)!r})"
+    elif any("serialized_exported_program" in name or "/models/" in name for name in names):
+        kind, opened = "an exported program", f"torch.export.unflatten(torch.export.load({str(path)!r}))"
+    elif "data.pkl" in last or (isinstance(error, UnpicklingError) and "GLOBAL" in str(error)):
+        kind, opened = (
+            "a pickle of more than tensors, such as a whole model",
+            (f"torch.load({str(path)!r}, weights_only=False)"),
+        )
+    else:
+        return f"it is no file of weights ({type(error).__name__}: {error})."
+    return (
+        f"it is {kind}. Only tensors are read, never code. If you trust the file, save its state dict once: "
+        f"model = {opened}; torch.save(model.state_dict(), 'weights.pt')."
+    )
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

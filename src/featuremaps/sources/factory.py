@@ -1,8 +1,14 @@
-"""A model from the user's own code: `"package.module:factory"`."""
+"""A model from the user's own code: `"package.module:factory"` or `"file.py:factory"`."""
 
+import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from torch import nn
 
@@ -14,22 +20,18 @@ from featuremaps.sources.registry import source
 
 @source("factory")
 def load(spec: str, weights: Path | None) -> Loaded:
-    """Call `factory()` in `package.module`, found on the path or in the current folder.
+    """Call `factory()` in `package.module`, found on the path or in the current folder, or in `file.py`.
 
     It returns a `torch.nn.Module`, or a tuple (module, transform) or (module, transform, classes).
     """
-    module_name, _, factory_name = spec.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = import_module(module_name)
-    except ImportError as error:
-        raise SourceError(f"module {module_name!r} cannot be imported: {error}.") from error
-    finally:
-        sys.path.remove(str(Path.cwd()))
+    module_name, _, factory_name = spec.rpartition(":")
+    with _code_of(f"model {spec!r}"):
+        module = _imported(module_name)
     factory = getattr(module, factory_name, None)
     if factory is None:
         raise SourceError(f"module {module_name!r} has no {factory_name!r}.{did_you_mean(factory_name, dir(module))}")
-    made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
+    with _code_of(f"{spec}()"):
+        made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
     parts = made if isinstance(made, tuple) else (made,)
     if not isinstance(parts[0], nn.Module):
         raise SourceError(
@@ -39,3 +41,41 @@ def load(spec: str, weights: Path | None) -> Loaded:
     if weights is not None:
         fit_weights(parts[0], read_weights(weights), weights)
     return Loaded(*parts[:3])
+
+
+@contextmanager
+def _code_of(what: str) -> Iterator[None]:
+    """While the user's code runs: its errors are `SourceError`s that say where; path and folder stay as they were."""
+    here, path = Path.cwd(), list(sys.path)
+    sys.path.insert(0, str(here))
+    try:
+        yield
+    except SourceError:
+        raise
+    except (Exception, SystemExit) as error:
+        lines = [f for f in traceback.extract_tb(error.__traceback__)[1:] if not f.filename.startswith(("<", __file__))]
+        where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
+        raise SourceError(
+            f"{what} could not be made: {type(error).__name__}: {error}{where}. The module is looked for on the path "
+            "and in the current folder, and the function is called without arguments."
+        ) from error
+    finally:
+        sys.path[:] = path
+        os.chdir(here)
+
+
+def _imported(name: str) -> ModuleType:
+    """The module of a dotted name, or in a file that ends in .py, which may import from its own folder."""
+    if not name.endswith(".py"):
+        return import_module(name)
+    file = Path(name).expanduser().absolute()
+    if not file.is_file():
+        raise SourceError(f"there is no file {str(file)!r}.")
+    sys.path.insert(0, str(file.parent))
+    own_name = "_".join(file.with_suffix("").parts[1:])  # a file of the same name elsewhere may be imported already
+    described = spec_from_file_location(own_name, file)
+    assert described is not None
+    assert described.loader is not None
+    module = sys.modules[own_name] = module_from_spec(described)
+    described.loader.exec_module(module)
+    return module

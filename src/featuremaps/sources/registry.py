@@ -33,12 +33,13 @@ def read(spec: str, weights: Path | None) -> Loaded:
         head, rest = "demo", spec
     elif not colon or not rest:
         raise SourceError(
-            f"model {spec!r} is not understood.{did_you_mean(spec, ('demo', 'demo-fixed'))} Give 'demo', "
-            "'torchvision:resnet50', 'timm:…', 'hf:…', 'keras:file.keras', or 'package.module:factory'."
+            f"model {spec!r} is not understood.{_as_file(spec)}{did_you_mean(spec, ('demo', 'demo-fixed'))} Give "
+            "'demo', 'torchvision:resnet50', 'timm:…', 'hf:…', 'keras:file.keras', 'package.module:factory' or "
+            "'file.py:factory'."
         )
     if head in SOURCES:
         load = SOURCES[head]
-    elif "." in head or _importable(head):
+    elif ".py:" in spec or "." in head or _importable(head):
         load, rest = SOURCES["factory"], spec
     else:
         raise SourceError(
@@ -46,6 +47,14 @@ def read(spec: str, weights: Path | None) -> Loaded:
             f"{', '.join(SOURCES)}, or 'package.module:factory' for a function of your own."
         )
     return load(rest, weights)
+
+
+def _as_file(spec: str) -> str:
+    """What a file that was given as the model is missing."""
+    if spec.endswith(".py"):
+        return f" Which function in it makes the model? Give '{spec}:function'."
+    path = Path(spec)
+    return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""
 
 
 def _importable(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from featuremaps.runtime.outputs import mapped
 from featuremaps.session import Turn, put_back, undone
 
 ROOT = "model."
@@ -219,24 +220,11 @@ class _Tracer(fx.Tracer):
         return parameter_proxy_cache[name]
 
     def _marked(self, output: Any) -> Any:
-        return _mapped(output, fx.Proxy, lambda proxy: self.create_proxy("call_function", passed_on, (proxy,), {}))
+        return mapped(output, fx.Proxy, lambda proxy: self.create_proxy("call_function", passed_on, (proxy,), {}))
 
 
 def _nodes(output: Any) -> Any:
-    return _mapped(output, fx.Proxy, lambda proxy: proxy.node)
-
-
-def _mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """`value` with `change` applied to everything of this kind inside tuples, lists and dicts."""
-    if isinstance(value, kind):
-        return change(value)
-    if isinstance(value, Mapping):
-        changed = {key: _mapped(item, kind, change) for key, item in value.items()}
-        return changed if type(value) is dict else type(value)(**changed)
-    if isinstance(value, tuple | list):
-        items = [_mapped(item, kind, change) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return value
+    return mapped(output, fx.Proxy, lambda proxy: proxy.node)
 
 
 def _is_leaf(module: nn.Module) -> bool:

@@ -1,9 +1,14 @@
 """Charts of models beside each other hold every class, model and domain."""
 
+import json
+
+import numpy as np
 import pytest
 from tiny_surveys import survey_of_demo
 
 from featuremaps.survey.analysis.model_comparison import ModelComparison, compare_models
+from featuremaps.survey.charts import comparisons
+from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +34,14 @@ def test_separation_has_every_class_model_and_domain(compared: ModelComparison) 
         assert found is not None
         assert row["area"] == pytest.approx(found.area.value, abs=1e-5)
         assert row["low"] <= row["area"] <= row["high"]
+
+
+def test_where_no_interval_can_be_given_the_chart_holds_none() -> None:
+    few = ScoredPictures("cat", "here", tuple("abcdefg"), np.arange(7) > 3, np.arange(7, dtype=np.float32), 3.5)
+    chart = comparisons.separation_chart([comparisons.TestedModel("net", "source", few)])
+    (row,) = rows_of(chart, chart)
+    assert (row["area"], row["low"], row["high"]) == (1.0, None, None)
+    assert "NaN" not in json.dumps(chart)
 
 
 def test_a_comparison_has_the_curves_of_every_model_and_domain(compared: ModelComparison) -> None:

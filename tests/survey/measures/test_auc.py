@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import ndtri
 from sklearn import metrics
 
 from featuremaps.errors import SurveyError
-from featuremaps.survey.measures.auc import areas_of, auc
+from featuremaps.survey.measures.auc import Areas, areas_of, auc
 from featuremaps.survey.measures.proportions import wilson
+
+SAMPLES = 1500
 
 
 def by_pairs(scores: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
@@ -53,27 +56,37 @@ def test_beside_sklearn_and_scipy() -> None:
 
 
 def test_one_score_is_the_same_as_a_column() -> None:
+    """Beside the interval written out: on the logit scale, the variance averaged with Hanley & McNeil's."""
     random = np.random.default_rng(1)
     positives = random.random(60) < 0.3
     scores = random.normal(0, 1, 60) + positives
     found = auc(scores, positives)
     area, variance = by_pairs(scores, positives)
-    reach = 1.959963984540054 * variance**0.5
+    m, n = int(positives.sum()), int((~positives).sum())
+    a = (area * m + 0.5) / (m + 1)
+    q = max(a / (2 - a), 2 * a * a / (1 + a))
+    assumed = (a * (1 - a) + (m - 1) * (q - a * a) + (n - 1) * (q - a * a)) / (m * n)
+    reach = 1.959963984540054 * ((m * variance + 5 * assumed) / (m + 5)) ** 0.5 / (area * (1 - area))
     assert found.value == pytest.approx(area)
-    assert found.interval == pytest.approx((area - reach, min(1.0, area + reach)))
-    assert str(found).startswith(f"{area:.3f} (95 % interval ")
+    ends = [1 / (1 + np.exp(-np.log(area / (1 - area)) + side * reach)) for side in (1, -1)]
+    assert found.interval == pytest.approx(ends)
+    assert str(found) == f"{area:.3f} (95 % interval {ends[0]:.3f} to {ends[1]:.3f})"
 
 
 def test_laws() -> None:
-    """Any rising function of the scores changes nothing; minus the scores mirrors the area."""
+    """Any rising function of the scores changes nothing; the other side's view, or minus the scores, mirrors it."""
     random = np.random.default_rng(2)
-    positives = random.random(40) < 0.5
+    positives = random.random(40) < 0.3
     scores = random.normal(0, 1, 40).round(1)
-    plain, bent, mirrored = (auc(s, positives) for s in (scores, np.exp(scores), -scores))
+    plain, bent, turned = auc(scores, positives), auc(np.exp(scores), positives), auc(-scores, ~positives)
     assert bent == plain
-    assert mirrored.value == pytest.approx(1 - plain.value)
+    assert (turned.value, *turned.interval) == pytest.approx((plain.value, *plain.interval))
+    mirrored = auc(-scores, positives)
     assert mirrored.interval == pytest.approx((1 - plain.interval.high, 1 - plain.interval.low))
+    assert mirrored.value == pytest.approx(1 - plain.value)
     assert mirrored.p_value == pytest.approx(plain.p_value)
+    narrow, wide = (areas_of(scores[:, None], positives.astype(int), 2).intervals(level) for level in (0.8, 0.99))
+    assert wide[0][1] < narrow[0][1] < plain.value < narrow[1][1] < wide[1][1]
 
 
 def test_values_that_float16_holds_are_ranked_alike() -> None:
@@ -89,24 +102,41 @@ def test_values_that_float16_holds_are_ranked_alike() -> None:
     assert found.p_values.tolist() == expected.p_values.tolist()
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
-    """Two normal distributions √2 apart have the AUC Φ(1) = 0.841."""
+@pytest.mark.parametrize(
+    ("own", "rest"), [(5, 5), (5, 20), (5, 200), (200, 5), (10, 40), (300, 10), (20, 20), (20, 300), (60, 120)]
+)
+@pytest.mark.parametrize("spread", [0.5, 1.0, 2.0])
+def test_intervals_cover_the_truth_in_92_of_100_samples(own: int, rest: int, spread: float) -> None:
+    """Normal scores, the class's `spread` times as wide as the others', moved so that the true area is known."""
     random = np.random.default_rng(0)
-    positives = np.arange(90) < 30
-    scores = random.normal(0, 1, (90, 1500)) + np.where(positives, 2**0.5, 0.0)[:, None]
-    low, high = areas_of(scores, positives.astype(int), 2).intervals()
-    assert 0.92 < ((low[1] <= 0.8413) & (high[1] >= 0.8413)).mean() < 0.97
+    of_own, of_rest = spread * random.normal(0, 1, (own, 1, SAMPLES)), random.normal(0, 1, (1, rest, SAMPLES))
+    for area in (0.3, 0.5, 0.7, 0.85, 0.95, 0.98):
+        wins = of_own + ndtri(area) * (1 + spread**2) ** 0.5 > of_rest
+        by_own, by_rest = wins.mean(1), wins.mean(0)  # the components of DeLong et al.; there are no ties
+        variances = by_own.var(0, ddof=1) / own + by_rest.var(0, ddof=1) / rest
+        values = wins.mean((0, 1))
+        sizes = (np.array([own]), np.array([rest]))
+        low, high = Areas(values[None], variances[None], np.ones((1, SAMPLES)), *sizes).intervals()
+        assert ((low <= area) & (high >= area)).mean() >= 0.92, (area, "covered")
+
+
+def test_fewer_than_five_pictures_have_no_interval_and_that_is_said() -> None:
+    for own, rest in ((4, 300), (300, 4), (1, 1)):
+        few = auc(np.arange(own + rest) % 7.0, np.arange(own + rest) < own)
+        assert 0 <= few.value <= 1
+        assert np.isnan(few.interval).all()
+        assert str(few) == f"{few.value:.3f} (no interval: fewer than 5 pictures on a side)"
+    assert not np.isnan(auc(np.arange(10) % 7.0, np.arange(10) < 5).interval).any()
 
 
 def test_where_delong_says_nothing_the_interval_is_wilsons() -> None:
-    apart = auc(np.arange(10.0), np.arange(10) >= 6)
+    apart = auc(np.arange(12.0), np.arange(12) >= 6)
     assert apart.value == 1.0
-    assert apart.interval == pytest.approx(wilson(4, 4))
-    alike = auc(np.zeros(10), np.arange(10) >= 6)
+    assert apart.interval == pytest.approx(wilson(6, 6))
+    assert auc(-np.arange(12.0), np.arange(12) >= 6).interval == pytest.approx(wilson(0, 6))
+    alike = auc(np.zeros(12), np.arange(12) >= 6)
     assert (alike.value, alike.p_value) == (0.5, 1.0)
-    assert alike.interval == pytest.approx(wilson(2, 4))
-    single = auc(np.arange(5.0), np.array([False, False, True, False, False]))
-    assert single.interval == pytest.approx(wilson(0.5, 1))
+    assert alike.interval == pytest.approx(wilson(3, 6))
 
 
 def test_a_class_without_pictures_or_with_all_of_them_has_no_area() -> None:

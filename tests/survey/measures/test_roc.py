@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics
 
 from featuremaps.errors import OptionError, SurveyError
@@ -89,6 +90,33 @@ def test_the_threshold_is_midway_and_finite() -> None:
     neighbours = np.array([1.0, np.nextafter(1.0, 2.0)])
     assert choose_threshold(neighbours, np.array([False, True])).counts == Counts(1, 0, 0, 1)
     assert choose_threshold(neighbours, np.array([False, True])).value == neighbours[1]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_a_threshold_gives_its_own_counts_in_whatever_type_it_is_applied(kind: type) -> None:
+    """Neighbouring scores, tenths that no type holds and ties; compared in the scores' type, in double, and by torch."""
+    above = [np.nextafter(kind(0.1), kind(1)), np.nextafter(kind(-7), kind(0))]
+    few = np.array([0.1, 0.1, 0.2, 0.3, 0.9, -7, *above], kind)
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        scores = random.choice(few, 8)
+        positives = random.permutation(8) < random.integers(1, 8)
+        for options in ({}, {"false_alarm_rate": 0.0}, {"false_alarm_rate": 0.4}, {"recall": 1.0}, {"recall": 0.5}):
+            found = choose_threshold(scores, positives, **options)
+            assert found.counts == counts_at(scores, positives, found.value)
+            assert found.counts == counts_at(scores.astype(np.float64), positives, found.value)
+            called = (torch.from_numpy(scores) >= found.value).numpy()
+            assert found.counts == Counts(
+                int((called & positives).sum()), int((called & ~positives).sum()),
+                int((~called & positives).sum()), int((~called & ~positives).sum()),
+            )  # fmt: skip
+
+
+def test_a_given_threshold_is_compared_in_the_type_of_the_scores() -> None:
+    """Else a picture that scores 0.9 in float32 would not reach 0.9, by a double from NumPy but not by a number."""
+    scores, positives = np.array([0.1, 0.9], np.float32), np.array([False, True])
+    for threshold in (0.9, np.float64(0.9)):
+        assert counts_at(scores, positives, threshold) == Counts(1, 0, 0, 1)
 
 
 def test_what_cannot_be_chosen() -> None:

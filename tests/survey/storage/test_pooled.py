@@ -25,7 +25,7 @@ def test_pooled_maps(size: tuple[int, int], layout: torch.memory_format) -> None
             assert found.mean[i, c] == pytest.approx(float(own.mean()), abs=1e-6)
             assert found.max[i, c] == own.max()
             assert own[rows[i, c], columns[i, c]] == own.max()
-            assert found.positive[i, c] == int((own > 0).sum())
+            assert found.zeros[i, c] == int((own == 0).sum())
 
 
 def test_the_first_of_equal_places_wins_in_both_layouts() -> None:

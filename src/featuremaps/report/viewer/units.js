@@ -51,7 +51,7 @@ function statisticsOf({ statistics }, pictures) {
   return h("div", {}, h("h2", {}, "In figures"),
     h("dl", { class: "made" },
       fact("Active in", `${percent(statistics.active)} of ${pictures.toLocaleString("en")} pictures`),
-      fact("Positions above 0", percent(statistics.sparsity)),
+      fact("Sparsity: positions that are 0", percent(statistics.sparsity)),
       fact("Mean", `${number(statistics.mean)}, deviation ${number(statistics.std)}`),
       fact("Highest value", `${number(statistics.peak_mean)} on average, deviation ${number(statistics.peak_std)}`)),
     h("table", { class: "unit-quantiles" },

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isclose
+from math import isclose, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +98,8 @@ class Detection(ScoredPictures, Illustrated):
             return text
         here = best.counts
         return text + (
-            f" The best threshold here would be {number(best.value)}: {here.recall.value:.1%} found, "
-            f"{here.false_alarm_rate.value:.1%} false alarms."
+            f" The best threshold here would be {number(best.value)}: {here.recall.brief()} found, "
+            f"{here.false_alarm_rate.brief()} false alarms."
         )
 
     def __repr__(self) -> str:
@@ -107,6 +107,7 @@ class Detection(ScoredPictures, Illustrated):
 
     def _summary(self) -> dict[str, Any]:
         calibration = self.calibration
+        low, high = (None if isnan(end) else end for end in self.area.interval)
         said = calibration and {"brier": calibration.brier, "expected_error": calibration.expected_error}
         return {
             "label": self.label,
@@ -116,7 +117,7 @@ class Detection(ScoredPictures, Illustrated):
             "positives": int(self.positives.sum()),
             "chosen": self.chosen,
             "before": dict(self.before),
-            "area": {"value": self.area.value, **self.area.interval._asdict()},
+            "area": {"value": self.area.value, "low": low, "high": high},
             "average_precision": self.precision_recall.average_precision,
             "thresholds": self.table(),
             "calibration": said,

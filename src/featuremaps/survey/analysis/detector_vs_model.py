@@ -111,4 +111,4 @@ def output_of(label: str, model_classes: tuple[str, ...] | None, predicted: str 
 
 
 def _brief(counts: Counts) -> str:
-    return f"finds {counts.recall.value:.1%}, false alarms {counts.false_alarm_rate.value:.1%}"
+    return f"finds {counts.recall.brief()}, false alarms {counts.false_alarm_rate.brief()}"

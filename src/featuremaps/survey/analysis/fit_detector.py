@@ -121,7 +121,7 @@ def _check_model(survey: StoredSurvey, model: nn.Module | None) -> None:
 def _threshold(
     scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"], rule: ThresholdRule
 ) -> tuple[float, str]:
-    """The threshold in float32, in which scores are, and how it was chosen."""
+    """The threshold, and how it was chosen."""
     if _is_number(rule):
         if not abs(rule) <= LARGEST:
             raise OptionError(f"threshold={rule} is no score that anything could be compared with.")
@@ -134,8 +134,7 @@ def _threshold(
         raise OptionError(
             f"threshold={rule!r} is not known; choose 'youden', {{'false_alarm': 0.05}}, {{'recall': 0.9}} or a score."
         )
-    value = np.float32(best.value)
-    return float(value if value >= best.value else np.nextafter(value, np.float32(np.inf))), best.rule
+    return best.value, best.rule
 
 
 def _is_number(given: object) -> TypeGuard[float]:

@@ -309,7 +309,7 @@ def _line(standing: Standing) -> str:
         return text
     here = target.confusion
     return text + (
-        f"; on {target.data} area {target.area.value:.3f}, that threshold finds {here.recall.value:.0%} with "
-        f"{here.false_alarm_rate.value:.0%} false alarms, the best would be {number(target.best.value)} "
+        f"; on {target.data} area {target.area.value:.3f}, that threshold finds {here.recall.brief()} with "
+        f"{here.false_alarm_rate.brief()} false alarms, the best would be {number(target.best.value)} "
         f"({standing.shift:+.1f} standard deviations)"
     )

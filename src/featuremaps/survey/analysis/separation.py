@@ -33,7 +33,7 @@ class Separation(Illustrated):
     `areas[c, k]` is the share of pairs (a picture of class c, one of another) in which channel k is stronger in the
     former: 1 is perfect, ½ is chance, below it the channel is weaker for the class. `low` and `high` are the ends of
     its confidence interval, `p_values` those of "it is ½", corrected for the number of channels. `pictures` counts
-    each class's; a class without any has NaN.
+    each class's; a class without any has NaN, and one with fewer than five, or all but so few, no interval (NaN).
     """
 
     areas: Float[np.ndarray, "class channel"]
@@ -102,9 +102,7 @@ class Separation(Illustrated):
             if not self.pictures[row]:
                 lines.append(f"  {name}: no pictures")
                 continue
-            shown = (
-                f"{o.channel} {o.area:.3f} ({o.interval.low:.3f} to {o.interval.high:.3f})" for o in self.best(row, 3)
-            )
+            shown = (f"{o.channel} {o.area:.3f} ({o.interval.words()})" for o in self.best(row, 3))
             lines.append(f"  {name}, {self.pictures[row]:,} pictures: {', '.join(shown)}")
         lines += [f"  … {classes} classes in all"] if classes > 20 else []
         return "\n".join(lines) + ">"

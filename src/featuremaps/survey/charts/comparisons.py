@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from featuremaps.survey.charts.detections import roc_chart
 from featuremaps.survey.charts.theme import DIGITS, Chart, colour, data, finished, legend, said
+from featuremaps.survey.measures.auc import FEWEST
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 CURVES = 24
@@ -70,4 +71,8 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
         x=alt.X("area:Q", scale=scale), shape=alt.Shape("domain:N", scale=shapes, title=None)
     )
     chart = alt.layer(rules, points, data=data(rows)).properties(height=BETWEEN * len(labels) + ROW * len(rows))
-    return finished(chart, "How well each model's own channels separate each class", "with 95 % intervals")
+    return finished(
+        chart,
+        "How well each model's own channels separate each class",
+        f"with 95 % intervals, where a class has {FEWEST} pictures",
+    )

@@ -4,6 +4,7 @@ A chart is a Vega-Lite specification in plain data; `draw.js` draws it in a page
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +34,16 @@ def colour(number: int) -> str:
 
 
 def data(rows: Rows) -> "alt.InlineData":
-    """Rows as a chart's data. Six digits are more than anybody sees."""
+    """Rows as a chart's data. Six digits are more than anybody sees; null stands for what is not finite."""
     import altair as alt
 
     return alt.InlineData(values=[{name: _short(value) for name, value in row.items()} for row in rows])
 
 
 def _short(value: object) -> object:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def said(fields: Told) -> Any:

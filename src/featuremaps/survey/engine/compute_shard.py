@@ -16,9 +16,8 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.methods.needs import Precision
-from featuremaps.runtime.batches import out_of_memory
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.memory_format import quickest
+from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.outputs import probabilities, scores_of
 from featuremaps.runtime.stream import stream
@@ -188,7 +187,7 @@ def _layer_result(pooled: Pooled, good: Tensor, numbers: Tensor, keep: int) -> L
         kept.max.cpu().numpy(),
         candidates,
         (kept.max > 0).sum(0).cpu().numpy(),
-        kept.positive.sum(0, dtype=torch.int64).cpu().numpy(),
+        kept.zeros.sum(0, dtype=torch.int64).cpu().numpy(),
         int(kept.positions.sum()),
     )
 

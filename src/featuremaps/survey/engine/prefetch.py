@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from featuremaps.runtime.batches import out_of_memory
+from featuremaps.runtime.memory_format import out_of_memory
 
 
 def sent_ahead(

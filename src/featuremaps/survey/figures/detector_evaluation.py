@@ -81,8 +81,7 @@ def _roc(axes: "Axes", scored: ScoredPictures) -> None:
     axes.plot(alarms.interval(), (recall.value,) * 2, color=MUTED, linewidth=1)
     axes.plot((alarms.value,) * 2, recall.interval(), color=MUTED, linewidth=1)
     unit_square(axes)
-    low, high = scored.area.interval
-    title = f"ROC: area {scored.area.value:.3f} [{low:.3f}, {high:.3f}]"
+    title = f"ROC: area {scored.area.value:.3f} ({scored.area.interval.words()})"
     plain(axes, title, "false alarms among those without", f"{scored.label} found")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import GREY, PALETTE, bare, plain_figure, short
-from featuremaps.survey.measures.auc import Separating
+from featuremaps.survey.measures.auc import FEWEST, Separating
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def separation_figure(
     rest = f" (first {len(panels)} of {classes} classes)" if len(panels) < classes else ""
     figure.suptitle(f"{layer}: the channels that separate each class best{rest}", fontsize=10)
     caption = (
-        f"area under the ROC curve, ½ is chance; lines: {level:.0%} intervals\n"
+        f"area under the ROC curve, ½ is chance; lines: {level:.0%} intervals, from {FEWEST} pictures on\n"
         f"filled: differs from ½ beyond doubt (p ≤ {BEYOND_DOUBT}, Holm over {channels:,} channels)"
     )
     figure.supxlabel(caption, fontsize=8, color="#555555")

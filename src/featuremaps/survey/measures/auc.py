@@ -1,7 +1,8 @@
 """The area under the ROC curve (AUC) of scores, for every class against the rest at once, from one ranking.
 
 The AUC is the share of pairs (a picture of the class, one of the rest) in which the former scores higher, ties counting
-half: the Mann-Whitney statistic. Its variance is DeLong's, which needs no assumption about how scores are distributed.
+half: the Mann-Whitney statistic. Its variance is DeLong's, which needs no assumption about how scores are distributed
+but needs many: with few, its intervals contain the true area in 75 rather than 95 of 100 samples (see `intervals`).
 """
 
 import math
@@ -12,6 +13,11 @@ from jaxtyping import Bool, Float, Int
 
 from featuremaps.errors import SurveyError
 from featuremaps.survey.measures.proportions import Interval, normal_quantile
+
+FEWEST = 5
+"""How many pictures either side needs before an interval can be given."""
+PRIOR = 5
+"""How many pictures the assumed variance counts as much as."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,35 +35,46 @@ class Areas:
     rest: Int[np.ndarray, " class"]
 
     def intervals(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends of the confidence intervals, (class, channel) each.
+        """Lower and upper ends of the confidence intervals, (class, channel) each; NaN with under `FEWEST` pictures.
 
-        Area ± z · DeLong's deviation, cut at 0 and 1. Where DeLong's variance says nothing (nothing overlaps, all
-        scores are the same, or one side has one picture) Wilson's interval is taken instead, for that share out of as
-        many pairs as can be made without using a picture twice: those are independent.
+        On the logit scale, logit(area) ± z · deviation / (area · (1 − area)). With few pictures on the smaller side
+        DeLong's variance is mostly too small, so that it is averaged there with the one that exponential scores would
+        have; that counts as much as `PRIOR` pictures. Where DeLong's says nothing (nothing overlaps, or all scores are
+        the same) Wilson's interval is taken, for that share out of as many pairs as can be made without using a
+        picture twice: those are independent.
         """
+        from scipy.special import expit, logit
+
         z = normal_quantile(level)
-        reach = z * np.sqrt(self.variances)
         pairs = np.minimum(self.own, self.rest)[:, None].astype(float)
         with np.errstate(divide="ignore", invalid="ignore"):
             extra = z * z / pairs
             middle = (self.values + extra / 2) / (1 + extra)
             wide = z * np.sqrt(self.values * (1 - self.values) / pairs + extra / pairs / 4) / (1 + extra)
-        unknown = ~(self.variances > 0)
-        low = np.where(unknown, middle - wide, self.values - reach)
-        high = np.where(unknown, middle + wide, self.values + reach)
-        return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+            assumed = _exponential_variance((self.values * pairs + 0.5) / (pairs + 1), self.own, self.rest)
+            variance = (pairs * self.variances + PRIOR * assumed) / (pairs + PRIOR)
+            reach = z * np.sqrt(variance) / (self.values * (1 - self.values))
+            known = self.variances > 0
+            low = np.where(known, expit(logit(self.values) - reach), (middle - wide).clip(0, 1))
+            high = np.where(known, expit(logit(self.values) + reach), (middle + wide).clip(0, 1))
+        low[pairs[:, 0] < FEWEST] = high[pairs[:, 0] < FEWEST] = math.nan
+        return low, high
 
 
 @dataclass(frozen=True)
 class Area:
-    """One area under a ROC curve with its confidence interval, and the p-value of "it is ½"."""
+    """One area under a ROC curve, its interval (NaN with under `FEWEST` pictures), and the p-value of "it is ½"."""
 
     value: float
     interval: Interval
     p_value: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} (95 % interval {self.interval.low:.3f} to {self.interval.high:.3f})"
+        few = math.isnan(self.interval.low)
+        says = (
+            f"no interval: fewer than {FEWEST} pictures on a side" if few else f"95 % interval {self.interval.words()}"
+        )
+        return f"{self.value:.3f} ({says})"
 
 
 @dataclass(frozen=True)
@@ -153,6 +170,17 @@ def _column(values: np.ndarray, labels: np.ndarray, own: np.ndarray) -> np.ndarr
     variance[flat] = 0.0
     variance[(own < 2) | (rest < 2)] = math.nan
     return np.stack([area, variance, _p_values(area, own, rest, ties)])
+
+
+def _exponential_variance(area: np.ndarray, own: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """The variance of areas (class, channel) if scores were exponential: Hanley & McNeil 1982, eq. 1 and 2.
+
+    Of the two ways round, the one that varies more: which side's scores are the exponential ones is not known.
+    """
+    m, n = own[:, None].astype(float), rest[:, None].astype(float)
+    shared = np.maximum(area / (2 - area), 2 * area**2 / (1 + area)) - area**2
+    variance: np.ndarray = (area * (1 - area) + (m + n - 2) * shared) / (m * n)
+    return variance
 
 
 def _ordered(values: np.ndarray) -> np.ndarray:

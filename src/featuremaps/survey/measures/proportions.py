@@ -11,10 +11,14 @@ from featuremaps.errors import SurveyError
 
 
 class Interval(NamedTuple):
-    """A confidence interval."""
+    """A confidence interval; both ends are NaN where none can be given."""
 
     low: float
     high: float
+
+    def words(self, digits: int = 3) -> str:
+        """`"0.512 to 0.700"`, or that there is none."""
+        return "no interval" if math.isnan(self.low) else f"{self.low:.{digits}f} to {self.high:.{digits}f}"
 
 
 def normal_quantile(level: float) -> float:
@@ -61,6 +65,11 @@ class Rate:
     def interval(self, level: float = 0.95) -> Interval:
         """Its Wilson interval."""
         return wilson(self.count, self.of, level)
+
+    def brief(self) -> str:
+        """The share with its 95 % interval: `"100.0% (67.6 to 100.0%)"`."""
+        low, high = self.interval()
+        return f"{self.value:.1%} ({100 * low:.1f} to {high:.1%})" if self.of else "no pictures"
 
     def row(self, name: str) -> dict[str, float]:
         """Cells of a table: the share as `name`, the ends of its interval as `name_low` and `name_high`."""
@@ -113,8 +122,8 @@ class Counts:
 def counts_at(
     scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"], threshold: float
 ) -> Counts:
-    """What a threshold gets right and wrong; positive is a score >= threshold."""
-    return counts_of(scores >= threshold, positives)
+    """What a threshold gets right and wrong; positive is a score >= threshold, compared in the scores' own type."""
+    return counts_of(scores >= scores.dtype.type(threshold), positives)
 
 
 def counts_of(called: Bool[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"]) -> Counts:

@@ -79,13 +79,14 @@ def choose_threshold(
 
     Without a limit the one with the largest recall − false-alarm rate (Youden 1950). With `false_alarm_rate`, the
     highest recall among those with at most that rate; with `recall`, the lowest false-alarm rate among those that reach
-    it. Of equals the highest. It is finite, and stands midway between the lowest score called positive and the highest
-    that is not, so that rounding changes nothing. Raises `SurveyError` without positives or negatives.
+    it. Of equals the highest. It is finite, a number that the scores' own type holds, so that no comparison rounds it,
+    and stands midway between the lowest score called positive and the highest that is not, as far as there is one
+    between them. Raises `SurveyError` without positives or negatives.
     """
     curve = roc(scores, positives)
     best, rule = _best(curve.recalls, curve.false_alarm_rates, false_alarm_rate, recall)
-    value = _midway(curve.thresholds[1:], best)
-    return Threshold(value, rule, counts_at(scores.astype(np.float64), positives, value))
+    value = _midway(curve.thresholds[1:].astype(scores.dtype), best)
+    return Threshold(value, rule, counts_at(scores, positives, value))
 
 
 def _best(
@@ -107,12 +108,11 @@ def _best(
 
 
 def _midway(values: np.ndarray, point: int) -> float:
-    """A finite threshold that calls positive the first `point` of these falling scores."""
+    """A finite threshold, of the scores' type, that calls positive the first `point` of these falling scores."""
     if point == 0:
-        return float(np.nextafter(values[0], np.inf))
-    accepted = float(values[point - 1])
+        return float(np.nextafter(values[0], values.dtype.type(np.inf)))
+    accepted = values[point - 1]
     if point == len(values):
-        return accepted
-    rejected = float(values[point])
-    middle = rejected + (accepted - rejected) / 2
-    return middle if rejected < middle <= accepted else accepted
+        return float(accepted)
+    middle = values.dtype.type((float(values[point]) + float(accepted)) / 2)
+    return float(middle if values[point] < middle <= accepted else accepted)

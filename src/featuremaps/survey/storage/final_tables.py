@@ -167,12 +167,12 @@ def _channel_rows(
     counts: Sequence[NDArray[np.int64]],
     pools: Mapping[str, NDArray[np.float32]],
 ) -> pa.Table:
-    active, positive, positions = (count[channels.start : channels.stop] for count in counts)
+    active, zeros, positions = (count[channels.start : channels.stop] for count in counts)
     columns: dict[str, Any] = {
         "layer": pa.repeat(layer.name, len(channels)),
         "channel": np.array(channels, np.int32),
         "active": active / good,
-        "sparsity": positive / positions,
+        "sparsity": zeros / positions,
         **summary(pools["mean"]),
         **{f"peak_{name}": values for name, values in summary(pools["max"]).items()},
     }
@@ -180,14 +180,14 @@ def _channel_rows(
 
 
 def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Active pictures, positive positions and all positions of each channel of the layer number `at`."""
+    """Active pictures, positions that are 0 and all positions of each channel of the layer number `at`."""
     parts = []
     for shard in store.manifest.shards:
         with reading(store.folder / part_file("counts", shard.number)) as file:
             table = file.read_row_group(at)
-        parts.append([values_of(table[name]) for name in ("active", "positive", "positions")])
-    active, positive, positions = np.sum(parts, axis=0)
-    return active, positive, positions
+        parts.append([values_of(table[name]) for name in ("active", "zeros", "positions")])
+    active, zeros, positions = np.sum(parts, axis=0)
+    return active, zeros, positions
 
 
 def _class_rows(layer: SurveyedLayer, channels: range, found: ClassSums) -> pa.Table:

@@ -28,7 +28,7 @@ _SHIFT = 16  # rows and columns of a map's place, packed
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Maps of a batch, pooled: the mean, the highest value, its place (see `rows_and_columns`), how many are above 0.
+    """Maps of a batch, pooled: the mean, the highest value, its place (see `rows_and_columns`), how many are 0.
 
     `positions` is how many places each picture's maps have.
     """
@@ -36,7 +36,7 @@ class Pooled:
     mean: Float32[Tensor, "batch channel"]
     max: Float32[Tensor, "batch channel"]
     place: Int32[Tensor, "batch channel"]
-    positive: Int32[Tensor, "batch channel"]
+    zeros: Int32[Tensor, "batch channel"]
     positions: Int64[Tensor, " batch"]
 
 
@@ -54,9 +54,9 @@ def pool(maps: Float[Tensor, "batch channel height width"]) -> Pooled:
     batch, channel = (torch.arange(count, device=maps.device) for count in maps.shape[:2])
     column = _first(maps[batch[:, None], channel, row], highest, 2)
     small = torch.uint8 if width < 256 else torch.int32  # summing bytes is several times faster
-    above = (own > 0).view(torch.uint8).sum(columns_at, dtype=small).sum(rows_at, dtype=torch.int32)
+    zeros = (own == 0).view(torch.uint8).sum(columns_at, dtype=small).sum(rows_at, dtype=torch.int32)
     positions = torch.full((len(maps),), height * width)
-    return Pooled(mean, highest.float(), row << _SHIFT | column, above, positions)
+    return Pooled(mean, highest.float(), row << _SHIFT | column, zeros, positions)
 
 
 def _first(values: Tensor, highest: Tensor, axis: int) -> Int32[Tensor, "batch channel"]:

@@ -50,7 +50,7 @@ COUNTS = pa.schema(
         ("layer", pa.string()),
         ("channel", pa.int32()),
         ("active", pa.int64()),
-        ("positive", pa.int64()),
+        ("zeros", pa.int64()),
         ("positions", pa.int64()),
     ]
 )
@@ -201,7 +201,7 @@ def _counts(layer: SurveyedLayer, result: LayerResult | None) -> pa.Table:
         "layer": [layer.name] * layer.channels,
         "channel": np.arange(layer.channels, dtype=np.int32),
         "active": zeros if result is None else result.active,
-        "positive": zeros if result is None else result.positive,
+        "zeros": zeros if result is None else result.zeros,
         "positions": zeros if result is None else np.full(layer.channels, result.positions, np.int64),
     }
     return pa.table(columns, schema=COUNTS)

@@ -42,14 +42,14 @@ class Predicted:
 class LayerResult:
     """What one layer did in one shard: rows are the shard's good pictures, in order.
 
-    `active` is in how many pictures a channel is above 0 anywhere, `positive` at how many of `positions`.
+    `active` is in how many pictures a channel is above 0 anywhere, `zeros` at how many of `positions` it is 0.
     """
 
     mean: NDArray[np.float32]
     max: NDArray[np.float32]
     best: Mapping[tuple[Pooling, End], Best]
     active: NDArray[np.int64]
-    positive: NDArray[np.int64]
+    zeros: NDArray[np.int64]
     positions: int
 
 

@@ -11,7 +11,7 @@ function intervalOf({ area, low, high }, series) {
   return s("svg", { class: "standing-bar", viewBox: `0 0 ${WIDTH} 24`, "aria-hidden": "true" },
     s("line", { class: "curve-rule", x1: x(0), x2: x(1), y1: 12, y2: 12 }),
     s("line", { class: "chart-rule span", x1: x(0.5), x2: x(0.5), y1: 2, y2: 22 }),
-    s("line", { class: `standing-interval series-${series}`, x1: x(low), x2: x(high), y1: 12, y2: 12 }),
+    low === null ? [] : s("line", { class: `standing-interval series-${series}`, x1: x(low), x2: x(high), y1: 12, y2: 12 }),
     s("circle", { class: `mark-dot series-${series}`, cx: x(area), cy: 12, r: 5 }));
 }
 
@@ -19,7 +19,7 @@ function cellOf(measured, name, series) {
   const { area, low, high, threshold, best, recall, false_alarm_rate: alarms } = measured;
   return h("td", { "data-name": name },
     intervalOf(measured, series),
-    h("span", {}, `area ${area.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`),
+    h("span", {}, `area ${area.toFixed(3)} (${low === null ? "no interval" : `${low.toFixed(3)} to ${high.toFixed(3)}`})`),
     h("span", { class: "walk-under" }, `from ${number(threshold)} on: finds ${percent(recall, 0)}, false alarms ${percent(alarms, 0)}; best from ${number(best)}`));
 }
 

@@ -1,0 +1,47 @@
+"""Signals and volumes: tensors and arrays with another number of axes than pictures have, gathered as they are."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featuremaps.errors import ImageError
+from featuremaps.pictures.load import Picture, is_labelled, label_of
+
+KINDS = {2: "signals (channel, time)", 4: "volumes (channel, depth, height, width)"}
+
+
+def inputs_of(given: Any, axes: int) -> list[Picture]:
+    """The inputs with so many axes, the channels among them, in a tensor, an array, a list of these or a dataset.
+
+    One axis more is a batch; an item may be (input, label). `ImageError` for anything else.
+    """
+    return list(_each(given, axes))
+
+
+def _each(given: Any, axes: int) -> Iterator[Picture]:
+    if isinstance(given, Picture):
+        yield given
+    elif isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
+        yield from _each(torch.from_numpy(given.astype(np.float32)), axes)
+    elif isinstance(given, Tensor):
+        if given.ndim not in (axes, axes + 1) or 0 in given.shape or not bool(given.isfinite().all()):
+            raise _refused(f"a tensor of shape {tuple(given.shape)}", axes)
+        yield from (Picture("", tensor=part.float()) for part in (given if given.ndim > axes else given[None]))
+    elif is_labelled(given):
+        yield from (replace(picture, label=label_of(given[1])) for picture in _each(given[0], axes))
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | bytes | dict):
+        for index in range(len(given)):
+            yield from _each(given[index], axes)
+    else:
+        raise _refused(f"a {type(given).__name__}", axes)
+
+
+def _refused(what: str, axes: int) -> ImageError:
+    return ImageError(
+        f"the model's first layer takes {KINDS[axes]}, and {what} was given. Pass finite tensors or arrays of one or "
+        "several of them, or a dataset of (tensor, label)."
+    )

@@ -1,0 +1,41 @@
+"""What a model takes, as far as its first layer says: pictures in colours or in grey, signals, or volumes."""
+
+from contextlib import suppress
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from featuremaps.pictures.preprocessing import InputForm
+from featuremaps.runtime.capture import to_model
+from featuremaps.runtime.memory_format import misfit
+from featuremaps.session import preserved, warnings_ignored
+
+COLOURS = (7, 3, 64, 64)
+"""The pictures of the trial; seven, as a 3-D convolution takes a batch for channels."""
+
+
+def form_of(model: nn.Module) -> InputForm:
+    """The form of one input, by the first convolution, or the first dense layer of a model without any.
+
+    Where that convolution is not one of pictures in colours, the model is run once on such pictures: one that changes
+    its input first, by taking the mean of the colours for example, takes them all the same.
+    """
+    first = next((part for part in model.modules() if isinstance(part, _ConvNd)), None)
+    if first is None:
+        dense = next((part for part in model.modules() if isinstance(part, nn.Linear)), None)
+        return InputForm(values=None if dense is None else dense.in_features)
+    unusual = first.in_channels == 1 or (not isinstance(first, nn.Conv2d) and first.in_channels)
+    if not unusual or not _refuses_colours(model):
+        return InputForm()
+    return InputForm(axes=first.weight.ndim - 1, grey=isinstance(first, nn.Conv2d))
+
+
+def _refuses_colours(model: nn.Module) -> bool:
+    """Whether a model's layers say that pictures in colours have too many channels or axes."""
+    with preserved(model), torch.no_grad(), warnings_ignored(), suppress(Exception):
+        try:
+            model(to_model(model, torch.zeros(COLOURS)))
+        except RuntimeError as error:
+            return misfit(error) is not None
+    return False

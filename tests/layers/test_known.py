@@ -1,0 +1,136 @@
+"""What is known of a model's layers is what everything uses: maps beside plain hooks, on layouts that are easily misread."""
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import featuremaps as fm
+from featuremaps.errors import LayoutError
+from featuremaps.layers import known
+from featuremaps.layers.known import MOST, known_layers
+from featuremaps.layers.layout import Layout
+from method_samples import noise
+
+
+class Tokens(nn.Module):
+    """Patches of 4 pixels between one class token and some others, mixed by attention; a head on the class token."""
+
+    def __init__(self, after: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.before, self.after = (nn.Parameter(torch.randn(1, count, 8)) for count in (1, after))
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.before.expand(len(x), -1, -1), patches, self.after.expand(len(x), -1, -1)], 1)
+        return self.head(self.block(tokens)[:, 0])
+
+
+class Queries(Tokens):
+    """Object queries that look at the patches: as many as a square has places."""
+
+    def __init__(self) -> None:
+        super().__init__(25)
+        self.decoder = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patches(x).flatten(2).transpose(1, 2)
+        return self.head(self.decoder(self.after.expand(len(x), -1, -1), patches).mean(1))
+
+
+class Columns(nn.Module):
+    """A recurrent network along the width of its maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, 2, 1)
+        self.steps = nn.GRU(8, 6, batch_first=True)
+        self.each = nn.Linear(8, 8)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.steps(self.each(self.conv(x).amax(2).transpose(1, 2)))[0][:, -1])
+
+
+def hooked(model: nn.Module, layer: str, inputs: Tensor) -> Tensor:
+    kept: list[Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda _, __, output: kept.append(output.detach()))
+    model(inputs)
+    handle.remove()
+    return kept[-1]
+
+
+def test_channels_last_maps_with_as_many_channels_as_columns() -> None:
+    model = torchvision.models.SwinTransformer([4, 4], 24, [1, 1], [3, 6], [7, 7], num_classes=5).eval()
+    inputs = torch.rand(2, 3, 96, 96)
+    expected = hooked(model, "features.1", inputs).movedim(-1, 1)
+    assert expected.shape[1:] == (24, 24, 24)
+    scope = fm.Scope(model)
+    torch.testing.assert_close(scope.maps(inputs, "features.1").tensor, expected)
+    record = scope.record(inputs, "features.1", 1)
+    torch.testing.assert_close(record.activations["features.1"], expected)
+    weights = record.gradients["features.1"].mean((2, 3), keepdim=True)
+    torch.testing.assert_close(
+        scope.explain(inputs, layer="features.1", target=1).tensor, (weights * expected).sum(1), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("after", [0, 3, 25])
+def test_tokens_before_and_after_the_patches_are_set_apart(after: int) -> None:
+    model, inputs = Tokens(after).eval(), noise(2, (16, 24))
+    raw = hooked(model, "block", inputs)
+    layers = fm.Scope(model).layers(inputs)
+    assert layers["block"].layout == Layout("tokens", 8, (4, 6), 1, after)
+    expected = raw[:, 1:25].transpose(1, 2).reshape(2, 8, 4, 6)
+    torch.testing.assert_close(fm.Scope(model).maps(inputs, "block").tensor, expected)
+    layout = layers["block"].layout
+    assert layout is not None
+    torch.testing.assert_close(layout.from_maps(expected, raw), raw)
+    edits = layout.from_maps(expected.repeat_interleave(3, 0), raw)
+    torch.testing.assert_close(edits, raw.repeat_interleave(3, 0))
+
+
+def test_object_queries_are_no_square() -> None:
+    with pytest.raises(LayoutError, match=r"'decoder' gives shape \(2, 25, 8\), which has no positions"):
+        fm.Scope(Queries().eval()).explain(noise(2, (16, 24)), layer="decoder", target=1)
+    assert fm.Scope(Queries().eval()).layers(noise(1, (16, 24))).last == "patches"
+
+
+def test_steps_along_the_width_are_a_row() -> None:
+    model, inputs = Columns().eval(), noise(2, (16, 24))
+    expected = hooked(model, "each", inputs).transpose(1, 2)[:, :, None]
+    torch.testing.assert_close(fm.Scope(model).maps(inputs, "each").tensor, expected)
+
+
+def test_another_size_has_its_own_grid() -> None:
+    scope = fm.Scope(Tokens().eval())
+    for size in ((16, 24), (8, 8), (16, 24)):
+        assert scope.maps(noise(1, size), "block").tensor.shape == (1, 8, size[0] // 4, size[1] // 4)
+
+
+def test_only_so_many_sizes_are_remembered() -> None:
+    model = Tokens().eval()
+    for width in range(1, MOST + 4):
+        known_layers(model, noise(1, (4, 4 * width)))
+    assert 1 <= len(known._WALKS.get(model, dict)) <= MOST
+
+
+def test_pictures_one_by_one() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 8, 3, 2, 1), nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([self.head(self.conv(picture[None]).mean((2, 3))) for picture in x])
+
+    scope, inputs = fm.Scope(Loop().eval()), noise(3)
+    with pytest.raises(
+        LayoutError, match="1 maps for 3 pictures: the model takes its pictures one by one.*batch_size=1"
+    ):
+        scope.explain(inputs, target=1)
+    assert scope.explain(inputs, target=1, batch_size=1).tensor.shape[0] == 3
