@@ -116,7 +116,7 @@ def test_only_so_many_sizes_are_remembered() -> None:
     model = Tokens().eval()
     for width in range(1, MOST + 4):
         known_layers(model, noise(1, (4, 4 * width)))
-    assert 1 <= len(known._WALKS.get(model, dict)) <= MOST
+    assert 1 <= len(known._WALKS.get(model, lambda: known.Walks(model))) <= MOST
 
 
 def test_pictures_one_by_one() -> None:
@@ -134,3 +134,22 @@ def test_pictures_one_by_one() -> None:
     ):
         scope.explain(inputs, target=1)
     assert scope.explain(inputs, target=1, batch_size=1).tensor.shape[0] == 3
+
+
+def test_a_model_that_was_changed_is_looked_at_again() -> None:
+    class Flagged(Tokens):
+        whole = True
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = self.patches(x).flatten(2).transpose(1, 2)
+            return self.head(self.block(tokens if self.whole else tokens[:, 4:]).mean(1))
+
+    model, inputs = Flagged().eval(), noise(1, (16, 16))
+    assert fm.Scope(model).maps(inputs, "block").tensor.shape == (1, 8, 4, 4)
+    model.whole = False
+    with pytest.raises(LayoutError, match=r"'block' gives shape \(1, 12, 8\), and gave another form"):
+        fm.Scope(model).maps(inputs, "block")
+    expected = hooked(model, "patches", inputs)
+    torch.testing.assert_close(fm.Scope(model).maps(inputs, "patches").tensor, expected)
+    model.patches = nn.Conv2d(3, 8, 2, 2)
+    assert fm.Scope(model).maps(inputs, "patches").tensor.shape == (1, 8, 8, 8)

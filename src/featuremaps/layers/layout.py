@@ -45,12 +45,19 @@ class Layout:
             output = output.movedim(-1, 1)
         return output.reshape(output.shape[0], self.channels, *self.size)
 
-    def of(self, output: Tensor) -> "Layout":
-        """The layout of the same layer for pictures of another size; that of tokens is known for its own size only."""
+    def of(self, output: Tensor) -> "Layout | None":
+        """The layout of the same layer for pictures of another size; None for an output of another form.
+
+        That of tokens is known for its own size only.
+        """
         if self.kind == "tokens":
-            return self
-        grid = output.shape[1:-1] if self.kind == "channels_last" else output.shape[2:]
-        return replace(self, grid=tuple(grid))
+            tokens = self.prefix + math.prod(self.grid) + self.suffix
+            return self if tuple(output.shape[1:]) == (tokens, self.channels) else None
+        if output.ndim != len(self.grid) + 2:
+            return None
+        last = self.kind == "channels_last"
+        grid = output.shape[1:-1] if last else output.shape[2:]
+        return replace(self, channels=output.shape[-1 if last else 1], grid=tuple(grid))
 
     def from_maps(
         self, maps: Shaped[Tensor, "batch channel height width"], template: Shaped[Tensor, "..."]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.info import aligned
-from featuremaps.layers.known import known_infos
+from featuremaps.layers.known import reading_of
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.pictures.seen import Seen
@@ -162,15 +162,15 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     known = {(info.module_name, info.call): info for info in infos}
     calls: Counter[str] = Counter()
     inputs = to_model(session.model, inputs).clone()
-    here = known_infos(session.model, [info.name for info in infos], inputs)
+    reading = reading_of(session.model, [info.name for info in infos], inputs)
 
     def on_forward(module_name: str, module: nn.Module, args: object, output: object) -> None:
         info = known.get((module_name, calls[module_name]))
         calls[module_name] += 1
         tensor = first_tensor(output)
-        layout = here[info.name].layout if info is not None and info.name in here else None
-        if info is not None and layout is not None and tensor is not None:
-            maps = layout.of(tensor).to_maps(tensor.detach())
+        here = None if info is None else reading.infos.get(info.name)
+        if info is not None and here is not None and here.layout is not None and tensor is not None:
+            maps = reading.layout(info.name, module, tensor).to_maps(tensor.detach())
             for row, measured in zip(rows, _measured(info, maps), strict=True):
                 row[info.name] = measured
 

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import LayoutError, ModelError
+from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, find
-from featuremaps.layers.info import LayerInfo
-from featuremaps.layers.known import known_infos
-from featuremaps.layers.layout import Layout, layout_of, needs_layout
+from featuremaps.layers.known import Reading, reading_of
+from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session
@@ -28,8 +27,7 @@ class Capture:
     """What the hooks collect during one forward pass: each layer's output by name, and how it lies."""
 
     wanted: tuple[Address, ...]
-    inputs: Tensor
-    known: Mapping[str, LayerInfo]
+    reading: Reading
     gradients: bool
     stop_early: bool
     taken: dict[str, Tensor] = field(default_factory=dict)
@@ -59,7 +57,7 @@ class Capture:
     def _take(self, name: str, module: nn.Module, output: Any) -> Any:
         """Keep the output, and hand on a copy if anything follows, because the next operation may work in place."""
         tensor = first_tensor(output)
-        self.layouts[name] = layout_in_run(name, module, tensor, self.known, self.inputs, output)
+        self.layouts[name] = self.reading.layout(name, module, output if tensor is None else tensor)
         assert tensor is not None
         if not self.gradients:
             self.taken[name] = tensor.detach().clone()
@@ -91,8 +89,8 @@ def run_capturing(
     did not run.
     """
     with run_on(session.model, inputs):
-        known = known_infos(session.model, [address.name for address in wanted], inputs)
-    tap = Capture(tuple(wanted), inputs, known, gradients, stop_early)
+        reading = reading_of(session.model, [address.name for address in wanted], inputs)
+    tap = Capture(tuple(wanted), reading, gradients, stop_early)
     outputs = None
     with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), rule or nullcontext():
         for layer in dict.fromkeys(address.layer for address in wanted):
@@ -112,26 +110,6 @@ def _check_all_ran(tap: Capture) -> None:
                 f"layer {address.name!r} {done} for this input. It exists in the model, but its forward pass "
                 "takes another way (an auxiliary head, say). Choose a layer that runs: scope.layers() lists them."
             )
-
-
-def layout_in_run(
-    name: str,
-    module: nn.Module,
-    tensor: Tensor | None,
-    known: Mapping[str, LayerInfo],
-    inputs: Tensor,
-    output: object,
-) -> Layout:
-    """How a layer's output lies, as it was seen when the model was looked at; `LayoutError` where it has no maps."""
-    layout = known[name].layout if name in known else layout_of(tensor, module, inputs.shape)
-    layout = needs_layout(layout, name, output if tensor is None else tensor, known[name].note if name in known else "")
-    assert tensor is not None
-    if tensor.shape[0] != inputs.shape[0]:
-        raise LayoutError(
-            f"layer {name!r} gives {tensor.shape[0]} maps for {inputs.shape[0]} pictures: the model takes its pictures "
-            "one by one, or cuts them up. Give them one at a time: batch_size=1."
-        )
-    return layout.of(tensor)
 
 
 def to_model(model: nn.Module, inputs: Tensor) -> Tensor:

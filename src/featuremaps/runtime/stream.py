@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, find
-from featuremaps.layers.known import known_infos
-from featuremaps.runtime.capture import Stop, first_tensor, layout_in_run
+from featuremaps.layers.known import reading_of
+from featuremaps.runtime.capture import Stop, first_tensor
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session
 
@@ -34,7 +34,7 @@ def stream(
     calls: Counter[str] = Counter()
     missing = {address.name for address in layers}
     with run_on(session.model, inputs):
-        known = known_infos(session.model, missing, inputs)
+        reading = reading_of(session.model, missing, inputs)
 
     def hook(layer: str, addresses: Sequence[Address]) -> Callable[..., None]:
         def on_forward(module: nn.Module, _: Any, output: Any) -> None:
@@ -43,7 +43,7 @@ def stream(
             for address in addresses:
                 if address.call in (None, call):
                     tensor = first_tensor(output)
-                    layout = layout_in_run(address.name, module, tensor, known, inputs, output)
+                    layout = reading.layout(address.name, module, output if tensor is None else tensor)
                     assert tensor is not None
                     look(address.name, layout.to_maps(tensor.detach()))
                     missing.discard(address.name)
