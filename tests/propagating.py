@@ -1,12 +1,14 @@
 """What the engine gives a formula that names `propagate`, `score` and `remark`, for one class of every picture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from featuremaps.layers.known import known_layers
+from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
 
 
@@ -49,6 +51,11 @@ class Given:
     def score(self, new: Tensor) -> Tensor:
         with torch.no_grad():
             return scores_for(self.model(new), len(new) // len(self.inputs), self.target)
+
+    @property
+    def token_layouts(self) -> Mapping[int, Layout]:
+        layouts = [info.layout for info in known_layers(self.model, self.inputs) if info.layout is not None]
+        return {layout.tokens: layout for layout in sorted(layouts, key=lambda layout: layout.kind == "tokens")}
 
     def remark(self, name: str, values: Tensor) -> None:
         assert values.shape == (len(self.inputs),)

@@ -12,6 +12,7 @@ from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.methods import METHODS, method
+from featuremaps.pictures.preprocess import preprocess
 from featuremaps.results.heatmaps import Heatmaps, fuse
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Box, Logit, Margin, Mask, Probability, Query, Similarity
@@ -51,6 +52,7 @@ __all__ = [
     "load",
     "method",
     "open_survey",
+    "preprocess",
 ]
 
 _WHEN_USED = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from PIL import Image
@@ -13,15 +13,16 @@ from torch import nn
 
 from featuremaps.concepts.concepts import Concepts
 from featuremaps.concepts.factorize import find_concepts
-from featuremaps.errors import ImageError, OptionError
+from featuremaps.errors import ImageError, OptionError, check_choice
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.options import ExplainOptions, Smoothing
-from featuremaps.explain.predict import Answer, predict
+from featuremaps.explain.predict import predict
 from featuremaps.explain.request import MethodLike, one_method, request_for, several
 from featuremaps.filters.figures import FilterScaling
 from featuremaps.filters.filters import Filters, filters_of
 from featuremaps.layers import Layers
+from featuremaps.layers.given import LayoutLike, given_layout
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
@@ -29,18 +30,20 @@ from featuremaps.maps.read import read_maps
 from featuremaps.methods.factorization import Negative
 from featuremaps.methods.needs import Precision
 from featuremaps.options import made
+from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, SeenPictures, see
 from featuremaps.plotting.colour_scales import MapScaling
 from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projections
+from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
-from featuremaps.runtime.input_form import form_of
+from featuremaps.runtime.class_outputs import OutputKind
+from featuremaps.runtime.input_form import form_of, recorded_transform
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studiable import studiable
 from featuremaps.runtime.studied_model import LayerLike, StudiedModel
 from featuremaps.runtime.targets import as_target
-from featuremaps.session import preserved
 
 if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
     from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
@@ -59,41 +62,56 @@ REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "inte
 class Scope:
     """A vision model under study: the module, its preprocessing, its class names.
 
-    `transform` turns a PIL picture into the model's input (channel, height, width); without one, pictures become
-    floats from 0 to 1 at their own size. `classes` names the outputs, in order. The model is used where it is, and
+    `transform` turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
+    `preprocess`); without one, the model's own record of it is taken (timm's), or pictures become floats from 0 to 1
+    at their own size, which is said. `classes` names the outputs, in order. The model is used where it is, and
     is after every call as it was before. `preprocessing` leads from pictures to the model's input, and back to what it
-    saw.
+    saw. `layout` is how layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
+    (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's output to
+    maps (batch, channel, height, width); verbs that look into layers take another one for a single call.
+    `outputs` says what the class scores are: "logits", "probabilities", "log_probabilities", or "multi_label" (logits
+    of classes that are no alternatives); without it that is told from their values and the model's last operation.
     """
 
     model: nn.Module
-    transform: Callable[[Image.Image], Any] | None = None
+    transform: Callable[[Image.Image], Any] | str | None = None
     classes: Sequence[str] | None = None
     name: str = ""
+    layout: LayoutLike | None = None
+    outputs: OutputKind | None = None
     preprocessing: Preprocessing = field(init=False, repr=False)
     _studied: StudiedModel = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", studiable(self.model))
+        if isinstance(self.transform, str):
+            object.__setattr__(self, "transform", preprocess(self.transform))
         if isinstance(self.classes, str):
             raise OptionError("classes is a list of names, one per output, not a single text.")
+        if self.outputs is not None:
+            check_choice("outputs", self.outputs, get_args(OutputKind))
         names = None if self.classes is None else tuple(self.classes)
         object.__setattr__(self, "classes", names)
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
-        object.__setattr__(self, "preprocessing", Preprocessing(self.transform, form_of(self.model)))
-        object.__setattr__(self, "_studied", StudiedModel(self.model, self.preprocessing, names, self.name))
+        object.__setattr__(self, "preprocessing", _preprocessing(self.transform, self.model))
+        object.__setattr__(self, "_studied", self._study(self.layout))
+
+    def _study(self, layout: LayoutLike | None) -> StudiedModel:
+        given, names = given_layout(layout), None if self.classes is None else tuple(self.classes)
+        return StudiedModel(self.model, self.preprocessing, names, self.name, given, self.outputs)
 
     def see(self, pictures: object) -> SeenPictures:
         """The pictures as the model receives them, with those that could not be read."""
         return pictures if isinstance(pictures, SeenPictures) else see(pictures, self.preprocessing)
 
-    def layers(self, pictures: object = None) -> Layers:
+    def layers(self, pictures: object = None, *, layout: LayoutLike | None = None) -> Layers:
         """Every layer that runs: address, type, channels, size, stride, receptive field.
 
         Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
         gives (224 × 224 without one).
         """
         inputs = self._studied.blank() if pictures is None else self.see(pictures).seen[0].input[None]
-        return self._studied.walk(inputs)
+        return self._as(layout).walk(inputs)
 
     def record(
         self,
@@ -102,6 +120,7 @@ class Scope:
         target: object = None,
         *,
         gradients: bool = True,
+        layout: LayoutLike | None = None,
     ) -> Record:
         """One pass over a batch: `logits`, and the activations and gradients of `layers` as maps.
 
@@ -115,9 +134,10 @@ class Scope:
                 "Give a transform that resizes them alike, or record them one by one."
             )
         inputs = torch.stack([one.input for one in seen])
-        names = self._studied.resolve(self._studied.named(layers), inputs)
-        with preserved(self.model) as session:
-            return take(session, inputs, names, [as_target(target)], classes=self.classes, gradients=gradients)
+        studied = self._as(layout)
+        names = studied.resolve(studied.named(layers), inputs)
+        with studied.session() as session:
+            return take(session, inputs, names, [as_target(target)], classes=studied.class_outputs, gradients=gradients)
 
     def predict(self, pictures: object, top: int = 5, *, batch_size: int = 32) -> tuple[tuple[Answer, ...], ...]:
         """The model's own answers: for each picture its `top` most probable classes, with probability and score.
@@ -134,6 +154,7 @@ class Scope:
         highlight: str | Sequence[str] = (),
         scaling: MapScaling = "map",
         batch_size: int = 32,
+        layout: LayoutLike | None = None,
     ) -> FeatureMaps | LayerMaps | LayerWalk:
         """What layers turn pictures into: every channel, whatever the model's layout.
 
@@ -142,8 +163,8 @@ class Scope:
         `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
         """
         seen = self.see(pictures).seen
-        layers = self._studied.named(layers)
-        return read_maps(self._studied, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
+        studied, layers = self._as(layout), self._studied.named(layers)
+        return read_maps(studied, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
 
     def filters(self, layer: LayerLike, *, scaling: FilterScaling = "filter") -> Filters:
         """The weights of a convolution as pictures, with what can be told from them; the model is not run.
@@ -161,6 +182,7 @@ class Scope:
         rule: ReluRule = "deconvnet",
         most: int = 9,
         batch_size: int = 32,
+        layout: LayoutLike | None = None,
     ) -> Projections:
         """Units back in pixel space, each in the `most` pictures where it is strongest, cut to its receptive field.
 
@@ -168,7 +190,7 @@ class Scope:
         """
         given = self._studied.named(units)
         wanted = [given] if isinstance(given, str) else given
-        return project(self._studied, self.see(pictures).seen, wanted, rule, most, batch_size)
+        return project(self._as(layout), self.see(pictures).seen, wanted, rule, most, batch_size)
 
     def factorize(
         self,
@@ -179,13 +201,14 @@ class Scope:
         negative: Negative = "refuse",
         seed: int = 0,
         batch_size: int = 32,
+        layout: LayoutLike | None = None,
     ) -> Concepts:
         """The parts that a set of pictures share in a layer: each with its maps and the class scores it has alone.
 
         `negative="clip"` sets a signed layer's negative values to 0, which is an error otherwise.
         """
         return find_concepts(
-            self._studied,
+            self._as(layout),
             self.see(pictures).seen,
             self._studied.one_named(layer),
             concepts=concepts,
@@ -205,6 +228,7 @@ class Scope:
         seed: int = 0,
         precision: Precision = "float32",
         batch_size: int = 32,
+        layout: LayoutLike | None = None,
         **options: object,
     ) -> Explanation:
         """Where each picture speaks for `target`: one method on one layer, or down to the pixel.
@@ -216,7 +240,7 @@ class Scope:
         how = ExplainOptions(
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods={chosen.name: options}
         )
-        comparison = self._compare(pictures, [chosen.formula], layer, [target], how)
+        comparison = self._compare(pictures, [chosen.formula], layer, [target], how, layout=layout)
         if len(comparison) > 1:
             found = ", ".join(key[1] for key in comparison)
             raise OptionError(
@@ -236,6 +260,7 @@ class Scope:
         precision: Precision = "float32",
         batch_size: int = 32,
         options: Mapping[str, Mapping[str, object]] | None = None,
+        layout: LayoutLike | None = None,
     ) -> Comparison:
         """Heatmaps keyed `(method, layer, target)`, all from one forward pass per picture and one backward per target.
 
@@ -246,7 +271,7 @@ class Scope:
         how = ExplainOptions(
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods=options or {}
         )
-        return self._compare(pictures, methods, layers, targets, how)
+        return self._compare(pictures, methods, layers, targets, how, layout=layout)
 
     def draw(
         self,
@@ -269,6 +294,7 @@ class Scope:
         precision: Literal["auto"] | Precision = "auto",
         batch_size: int = 32,
         compile: bool = False,
+        layout: LayoutLike | None = None,
     ) -> "Drawings":
         """Draw what each of `units` looks for, beside the best of `real` pictures, or of a survey.
 
@@ -301,13 +327,13 @@ class Scope:
         else:
             known = () if real is None else self.see(real).seen
         if units is None and layer is not None:
-            wanted: Sequence[object] = first_channels(self._studied, self._studied.one_named(layer), top, size)
+            wanted: Sequence[object] = first_channels(self._as(layout), self._studied.one_named(layer), top, size)
         else:
             named = self._studied.named
             wanted = [
                 named(unit) if isinstance(unit, nn.Module) else unit for unit in several(() if units is None else units)
             ]
-        return draw(self._studied, wanted, options, real=known)
+        return draw(self._as(layout), wanted, options, real=known)
 
     def invert(
         self,
@@ -322,6 +348,7 @@ class Scope:
         optimizer: "Optimizer" = "adam",
         frames: int = 0,
         seed: int = 0,
+        layout: LayoutLike | None = None,
     ) -> "Drawings":
         """What each of `layers` remembers of a picture: begun as noise, until the layer responds as it does to it.
 
@@ -340,7 +367,7 @@ class Scope:
             frames=frames,
             seed=seed,
         )
-        return invert(self._studied, self._one(picture), self._studied.named(layers), options)
+        return invert(self._as(layout), self._one(picture), self._studied.named(layers), options)
 
     def stylize(
         self,
@@ -358,6 +385,7 @@ class Scope:
         optimizer: "Optimizer" = "adam",
         frames: int = 0,
         seed: int = 0,
+        layout: LayoutLike | None = None,
     ) -> "Drawing":
         """One picture painted in the style of another, at its own size (Gatys et al. 2016).
 
@@ -379,7 +407,7 @@ class Scope:
             seed=seed,
         )
         shown, painted = (None if given is None else self._one(given) for given in (content, style))
-        return stylize(self._studied, shown, painted, options)
+        return stylize(self._as(layout), shown, painted, options)
 
     def dream(
         self,
@@ -390,12 +418,13 @@ class Scope:
         steps: int = 10,
         frames: int = 0,
         seed: int = 0,
+        layout: LayoutLike | None = None,
     ) -> "Drawing":
         """A picture with what `layer` or units see in it made stronger, from small to large (DeepDream)."""
         from featuremaps.draw.dream import DreamOptions, dream
 
         options = DreamOptions(octaves=octaves, steps=steps, frames=frames, seed=seed)
-        return dream(self._studied, self._one(picture), self._studied.named(layer), options)
+        return dream(self._as(layout), self._one(picture), self._studied.named(layer), options)
 
     def survey(
         self,
@@ -413,6 +442,7 @@ class Scope:
         keep: int = 100,
         resume: bool = True,
         engine: str = "local",
+        layout: LayoutLike | None = None,
     ) -> "Survey":
         """What every channel of `layers` does over a whole dataset, kept in the folder `out`; goes on if stopped.
 
@@ -434,7 +464,7 @@ class Scope:
             engine=engine,
         )
         layers = self._studied.named(layers)
-        return run_survey(self._studied, dataset, layers, out, options, image=image, label=label, labels=labels)
+        return run_survey(self._as(layout), dataset, layers, out, options, image=image, label=label, labels=labels)
 
     def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":
         """A survey of this model that was made before, with places framed and detectors that run.
@@ -462,6 +492,7 @@ class Scope:
         carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
         command: str = "",
         options: Mapping[str, Mapping[str, object]] | None = None,
+        layout: LayoutLike | None = None,
         **explaining: object,
     ) -> Path:
         """Write one self-contained HTML file that explains each picture, and return its path.
@@ -477,12 +508,12 @@ class Scope:
 
         how = made(ExplainOptions, of_methods=options or {}, **explaining)
         seen_pictures = self.see(pictures)
-        shown = self._studied.walk(seen_pictures.seen[0].input[None]).stages[-3:] if layers is None else layers
-        comparison = self._compare(seen_pictures, methods, shown, targets, how, keep_failures=True)
+        shown = self._as(layout).walk(seen_pictures.seen[0].input[None]).stages[-3:] if layers is None else layers
+        comparison = self._compare(seen_pictures, methods, shown, targets, how, keep_failures=True, layout=layout)
         units = [draw] if isinstance(draw, str) else list(draw)
         drawn = DrawOptions(seed=how.seed)
         more = further_sections(
-            self._studied, seen_pictures.seen, units, survey, carry_to, inside=anatomy, options=drawn
+            self._as(layout), seen_pictures.seen, units, survey, carry_to, inside=anatomy, options=drawn
         )
         return self.write_report(
             comparison, seen_pictures, path, title=title, findings=findings, more=more, command=command
@@ -570,11 +601,16 @@ class Scope:
         targets: object,
         options: ExplainOptions,
         keep_failures: bool = False,
+        layout: LayoutLike | None = None,
     ) -> Comparison:
         seen = self.see(pictures).seen
         names = self._studied.named(layers)
-        request = request_for(self._studied, seen[0].input[None], methods, names, targets, options, keep_failures)
+        request = request_for(self._as(layout), seen[0].input[None], methods, names, targets, options, keep_failures)
         return compare(self.model, seen, request)
+
+    def _as(self, layout: LayoutLike | None) -> StudiedModel:
+        """What is studied, its layers read as the caller of a verb says."""
+        return self._studied if layout is None else self._study(layout)
 
     def _one(self, picture: object) -> Seen:
         """The one picture given; `ImageError` for several."""
@@ -586,3 +622,8 @@ class Scope:
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
+
+
+def _preprocessing(transform: Any, model: nn.Module) -> Preprocessing:
+    form = form_of(model)
+    return Preprocessing(transform or recorded_transform(model), form)

@@ -96,10 +96,13 @@ _TURNS: Beside[Turn] = Beside()
 
 
 class Session:
-    """A model being studied: every change to it goes through here, and is undone when the session ends."""
+    """A model being studied: every change to it goes through here, and is undone when the session ends.
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model, self.modules = model, tuple(model.modules())
+    `layout` is how the user says that its layers lie, where that was said.
+    """
+
+    def __init__(self, model: nn.Module, layout: Any = None) -> None:
+        self.model, self.modules, self.layout = model, tuple(model.modules()), layout
         self._undos: list[Undo] = []
 
     def before_undoing(self, undo: Undo) -> None:
@@ -149,7 +152,7 @@ def in_turn(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def preserved(model: nn.Module) -> Iterator[Session]:
+def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
     """Run a model in evaluation mode, and put everything back afterwards.
 
     Restored: hooks taken through the session, each module's training flag, `requires_grad`, `.grad`, buffers,
@@ -159,7 +162,7 @@ def preserved(model: nn.Module) -> Iterator[Session]:
     or `inference_mode`. Threads take turns with a model; within one, sessions nest.
     """
     with in_turn(model), _random_state_kept():
-        session, tensors = Session(model), _Tensors(model)
+        session, tensors = Session(model, layout), _Tensors(model)
         with undone(session.undo):
             session.before_undoing(tensors.restore)
             session.before_undoing(_training_flags(session.modules))

@@ -12,6 +12,7 @@ from skimage.color import rgb2lab
 import featuremaps as fm
 from featuremaps.concepts.concepts import PALETTE, Concepts
 from featuremaps.errors import FeatureMapsError, OptionError
+from featuremaps.runtime.class_outputs import ClassOutputs
 from method_samples import Little
 
 
@@ -72,7 +73,7 @@ def test_top_classes_are_the_probabilities_of_the_concept_alone() -> None:
     assert first[0][1] == pytest.approx(np.exp(5) / (np.exp(5) + np.exp(2) + 1), rel=1e-4)
     assert concepts_of(scores=False).top_classes() == ((), ())
     assert len(concepts_of().top_classes(9)[0]) == 3
-    assert replace(concepts_of(), classes=None).top_classes(1)[0][0][0] == "class 2"
+    assert replace(concepts_of(), classes=ClassOutputs()).top_classes(1)[0][0][0] == "class 2"
 
 
 def texts(concepts: Concepts, **look: int) -> list[str]:

@@ -72,8 +72,9 @@ def test_comparison_is_keyed_by_what_was_asked_for() -> None:
     assert comparison["grad_cam", "features", "saw"].targets == ("saw", "saw")
     assert comparison["grad_cam", "features", (0, 1)].targets == ("hammer", "saw")
     assert comparison["grad_cam", "features", margin].targets == ("hammer rather than saw",) * 2
-    for scores, expected in zip(comparison.scores, Little()(noise(2)), strict=True):
-        torch.testing.assert_close(scores, expected.detach())
+    for answers, expected in zip(comparison.answers, Little()(noise(2)), strict=True):
+        torch.testing.assert_close(answers.scores, expected.detach())
+        torch.testing.assert_close(answers.probabilities, expected.detach().softmax(0))
 
 
 def test_targets_that_cannot_be_keys_are_keyed_by_how_they_read() -> None:
@@ -206,7 +207,7 @@ def test_class_free_methods_stop_after_their_layer() -> None:
     known_layers(model, noise(1))
     model.known = True
     comparison = compare(model, seen(noise(2)), request("eigen_cam", "fem", stop_early=True))
-    assert comparison.scores == (None, None)
+    assert comparison.answers == (None, None)
     assert comparison["eigen_cam", "features", 0].targets == ("", "")
     with pytest.raises(AssertionError, match="ran on"):
         compare(model, seen(noise(2)), request("eigen_cam"))

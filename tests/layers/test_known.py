@@ -106,6 +106,19 @@ def test_steps_along_the_width_are_a_row() -> None:
     torch.testing.assert_close(fm.Scope(model).maps(inputs, "each").tensor, expected)
 
 
+def test_class_attention_leaves_the_patches_their_places() -> None:
+    class ClassToken(Tokens):
+        def forward(self, x: Tensor) -> Tensor:
+            patches = self.patches(x).flatten(2).transpose(1, 2)
+            tokens = torch.cat([self.before.expand(len(x), -1, -1), patches], 1)
+            first = self.block.self_attn(tokens[:, :1], tokens, tokens)[0]
+            return self.head(self.block.norm1(torch.cat([first, tokens[:, 1:]], 1))[:, 0])
+
+    model, inputs = ClassToken().eval(), noise(2, (16, 24))
+    expected = hooked(model, "block.norm1", inputs)[:, 1:].transpose(1, 2).reshape(2, 8, 4, 6)
+    torch.testing.assert_close(fm.Scope(model).maps(inputs, "block.norm1").tensor, expected)
+
+
 def test_another_size_has_its_own_grid() -> None:
     scope = fm.Scope(Tokens().eval())
     for size in ((16, 24), (8, 8), (16, 24)):

@@ -11,6 +11,7 @@ import featuremaps as fm
 import featuremaps.maps.layer_summary
 from featuremaps.errors import ModelError
 from featuremaps.maps.layer_summary import KEPT, THUMBNAIL
+from featuremaps.runtime.studied_model import StudiedModel
 from map_samples import PNG, Twice, chelsea, pictures, real_scope, tiny_vit
 from method_samples import Little, noise
 from nets import Reused
@@ -103,7 +104,7 @@ def test_one_pass_and_the_model_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
     before, runs = snapshot(model, inputs), []
     forward = Little.forward
     monkeypatch.setattr(Little, "forward", lambda self, x: (runs.append(len(x)), forward(self, x))[1])
-    featuremaps.maps.layer_summary.walk_through(model, known, scope.see(inputs).seen)
+    featuremaps.maps.layer_summary.walk_through(StudiedModel(model), known, scope.see(inputs).seen)
     assert runs == [2]
     assert snapshot(model, inputs).differences(before) == []
 

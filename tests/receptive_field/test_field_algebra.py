@@ -48,7 +48,10 @@ def test_a_view_of_tokens_keeps_the_class_token():
     heads = field_algebra.regrouped(tokens, (2, 17, 3, 2))
     assert heads.dims[1] == tokens.dims[1]
     assert heads.shape == (2, 17, 3, 2)
-    assert field_algebra.regrouped(tokens, (34, 6)).whole
+    long = field_algebra.regrouped(tokens, (34, 6))
+    assert long.dims[0] == tokens.dims[1]._replace(times=2)
+    assert field_algebra.regrouped(long, (2, 17, 6)) == tokens
+    assert field_algebra.regrouped(tokens, (17, 12)).whole
 
 
 def test_a_mean_over_one_axis_sees_all_of_that_axis_only():

@@ -10,6 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from featuremaps.layers import walk
+from featuremaps.layers.layout import Layout
 from nets import Reused, SqueezeExcite, TinyUNet, resnet20
 
 
@@ -95,6 +96,8 @@ EXACT = {
     "split": Lambda(lambda x: torch.cat([F.max_pool2d(part, 3, 1, 1) for part in x.chunk(3, 1)], 1)),
     "stack": Lambda(lambda x: torch.stack([x, F.max_pool2d(x, 3, 1, 1)]).amax(0)),
     "written into a buffer": Lambda(lambda x: _filled(F.max_pool2d(x, 3, 1, 1))),
+    "windows as columns": Lambda(lambda x: F.unfold(x, 5, 2, 2, 3).unflatten(2, (17, 14))),
+    "windows put back": nn.Sequential(Lambda(lambda x: _put_back(x, 3, 1, 1)), conv(stride=2)),
 }
 
 
@@ -105,6 +108,12 @@ def _normed(x: Tensor) -> Tensor:
 def _tokens_and_back(x: Tensor) -> Tensor:
     tokens = x.flatten(2).transpose(1, 2)
     return F.gelu(tokens).transpose(1, 2).reshape(x.shape)
+
+
+def _put_back(x: Tensor, size: int, padding: int, stride: int) -> Tensor:
+    """Windows, each the mean of itself, added up where they lay."""
+    windows = F.unfold(x, size, 1, padding, stride)
+    return F.fold(windows.mean(1, keepdim=True).expand_as(windows), x.shape[2:], size, 1, padding, stride)
 
 
 def _filled(x: Tensor) -> Tensor:
@@ -272,6 +281,57 @@ def test_a_learned_query_sees_the_whole_picture_from_nowhere():
     assert (info.whole, info.layout, info.shape, info.note) == (True, None, (1, 5, 3), "")
 
 
+SHUFFLED = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda tokens: tokens.gather(1, SHUFFLED[None, :, None].expand_as(tokens)),
+        lambda tokens: tokens[:, SHUFFLED],
+        lambda tokens: tokens.index_select(1, SHUFFLED),
+        lambda tokens: torch.zeros_like(tokens).index_copy(1, SHUFFLED, tokens),
+        lambda tokens: torch.zeros_like(tokens).scatter(1, SHUFFLED[None, :, None].expand_as(tokens), tokens),
+        lambda tokens: tokens.take_along_dim(SHUFFLED[None, :, None], 1),
+        lambda tokens: tokens.roll(5),
+    ],
+)
+def test_tokens_in_another_order_have_no_places(move):
+    """Each of them keeps the shape, so that nothing but the operation tells."""
+    shuffled = Lambda(lambda x: move(x.flatten(2).transpose(1, 2)))
+    layers = walk(nn.Sequential(nn.Conv2d(3, 8, 4, 4), shuffled, nn.Linear(8, 8)), torch.rand(1, 3, 32, 32))
+    assert layers["0"].size == (8, 8)
+    assert [layers[name].layout for name in ("1", "2")] == [None, None]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_recurrent_layer_along_the_width_keeps_its_steps(first):
+    class Steps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(3, 5, batch_first=first, bidirectional=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            rows = x.mean(2).permute(*((0, 2, 1) if first else (2, 0, 1)))
+            return self.lstm(rows)[0]
+
+    info = walk(Steps(), torch.rand(2, 3, 8, 24))["lstm"]
+    # Steps in front of the batch have no layout here: they would need a layout of their own.
+    assert info.layout == (Layout("tokens", 10, (1, 24)) if first else None)
+    assert info.whole
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_sequences_with_a_class_token_as_one_long_batch(batch):
+    class Long(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = torch.cat([x.new_ones(len(x), 1, 3), x.flatten(2).transpose(1, 2)], 1)
+            return (tokens.view(-1, 3) * 2).view(tokens.shape)
+
+    layers = walk(nn.Sequential(Long(), nn.LayerNorm(3)), torch.rand(batch, 3, 4, 6))
+    assert layers["1"].layout == Layout("tokens", 3, (4, 6), 1)
+
+
 def test_a_u_net_comes_back_to_the_pixels():
     info = walk(TinyUNet(), torch.rand(1, 3, 32, 32))["merge"]
     assert info.stride == (1, 1)
@@ -303,5 +363,5 @@ def test_a_rule_that_fails_leaves_the_run_alone_and_says_so(monkeypatch):
     assert info.layout.kind == "channels_first"
     assert (info.stride, info.receptive_field, info.start) == (None, None, None)
     assert info.note == (
-        "stride and receptive field unknown: an operation before it could not be followed (convolution)"
+        "its places in the picture are unknown: an operation before it could not be followed (convolution)"
     )

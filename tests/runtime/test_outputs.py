@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import TargetError
-from featuremaps.runtime.outputs import are_probabilities, class_scores, logits_of, probabilities, scores_of
+from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.outputs import are_probabilities, class_scores, logits_of, scores_of
 from method_samples import noise, unchecked
 
 
@@ -106,7 +107,7 @@ def test_probabilities_are_not_squashed_again(method: str) -> None:
 def test_scores_that_only_look_like_probabilities() -> None:
     for scores in ([[0.5, 0.6]], [[1.5, -0.5]], [[0.5, 0.5], [0.2, 0.1]]):
         assert not are_probabilities(torch.tensor(scores))
-        torch.testing.assert_close(probabilities(torch.tensor(scores)), torch.tensor(scores).softmax(1))
+        torch.testing.assert_close(ClassOutputs().probabilities(torch.tensor(scores)), torch.tensor(scores).softmax(1))
 
 
 def test_one_score_with_two_names() -> None:
@@ -154,7 +155,7 @@ def test_a_function_for_each_picture_gets_the_whole_output(end, score) -> None:
 def test_similarity_to_the_pooled_embedding() -> None:
     outputs = SimpleNamespace(last_hidden_state=torch.rand(2, 5, 4), pooler_output=torch.rand(2, 4))
     reference = torch.rand(4)
-    scores = fm.Similarity(reference).bind(outputs, None, 2).scores(outputs)
+    scores = fm.Similarity(reference).bind(outputs, ClassOutputs(), 2).scores(outputs)
     torch.testing.assert_close(scores, torch.cosine_similarity(outputs.pooler_output, reference[None]))
 
 
@@ -162,5 +163,5 @@ def test_a_mask_may_be_an_array_of_the_pictures_size() -> None:
     dense, mask = torch.rand(2, 3, 4, 4), np.zeros((8, 8), np.float32)
     mask[:2, 2:4] = 1
     with unchecked():
-        scores = fm.Mask(mask, 1).bind(dense, None, 2).scores(dense)
+        scores = fm.Mask(mask, 1).bind(dense, ClassOutputs(), 2).scores(dense)
     torch.testing.assert_close(scores, dense[:, 1, 0, 1])

@@ -19,9 +19,9 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     seen: list[tuple[int, ...]] = []
     walk = featuremaps.layers.known.walk
 
-    def counted(model, inputs):
+    def counted(model, inputs, given):
         seen.append(tuple(inputs.shape))
-        return walk(model, inputs)
+        return walk(model, inputs, given)
 
     monkeypatch.setattr(featuremaps.layers.known, "walk", counted)
     return seen

@@ -11,23 +11,24 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import TargetError
-from featuremaps.runtime.outputs import class_label, logits_of, probabilities, scores_of
+from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.outputs import class_label, logits_of, scores_of
 from featuremaps.runtime.targets import Each, Score, Target, as_target, select
 from method_samples import Little, noise
 
 NAMES = ("hammer", "saw, handsaw", "drill", "level")
-IMAGENET = torchvision.models.SqueezeNet1_0_Weights.DEFAULT.meta["categories"]
+IMAGENET = tuple(torchvision.models.SqueezeNet1_0_Weights.DEFAULT.meta["categories"])
 SCORES = torch.tensor([[1.0, 4.0, -2.0, 0.5], [3.0, 2.5, 0.0, -1.0]])
 
 
 def bound_scores(target: object, outputs: object = SCORES, classes: tuple[str, ...] | None = None) -> list[float]:
-    scores = as_target(target).bind(outputs, classes, 2).scores(outputs)
+    scores = as_target(target).bind(outputs, ClassOutputs(classes), 2).scores(outputs)
     assert scores.dtype == torch.float32
     return [round(value, 5) for value in scores.tolist()]
 
 
 def labels(target: object, classes: tuple[str, ...] | None = NAMES, outputs: object = SCORES) -> tuple[str, ...]:
-    return as_target(target).bind(outputs, classes, 2).labels
+    return as_target(target).bind(outputs, ClassOutputs(classes), 2).labels
 
 
 @pytest.mark.parametrize(
@@ -67,9 +68,9 @@ def test_classes_without_names_are_numbered() -> None:
 
 def test_indices_are_those_of_the_first_class() -> None:
     for target, expected in ((None, [1, 0]), (fm.Margin(2, 0), [2, 2]), (fm.Probability([3, 1]), [3, 1])):
-        assert as_target(target).bind(SCORES, None, 2).indices.tolist() == expected
-    assert as_target([fm.Logit(2), fm.Margin(0, 1)]).bind(SCORES, None, 2).indices.tolist() == [2, 0]
-    assert as_target([fm.Logit(2), torch.sum]).bind(SCORES, None, 2).indices is None
+        assert as_target(target).bind(SCORES, ClassOutputs(), 2).indices.tolist() == expected
+    assert as_target([fm.Logit(2), fm.Margin(0, 1)]).bind(SCORES, ClassOutputs(), 2).indices.tolist() == [2, 0]
+    assert as_target([fm.Logit(2), torch.sum]).bind(SCORES, ClassOutputs(), 2).indices is None
 
 
 def test_probability() -> None:
@@ -80,7 +81,7 @@ def test_probability() -> None:
     single = torch.tensor([[0.0], [2.0]])
     assert bound_scores(fm.Probability(), single) == [0.5, round(1 / (1 + np.exp(-2.0)), 5)]
     assert bound_scores(fm.Probability(0), torch.tensor([0.0, 2.0])) == [0.5, 0.8808]
-    assert probabilities(torch.tensor([[1.0, 1.0]], dtype=torch.float16)).tolist() == [[0.5, 0.5]]
+    assert ClassOutputs().probabilities(torch.tensor([[1.0, 1.0]], dtype=torch.float16)).tolist() == [[0.5, 0.5]]
 
 
 def test_further_outputs_belong_to_the_picture_they_were_made_from() -> None:
@@ -92,7 +93,7 @@ def test_further_outputs_belong_to_the_picture_they_were_made_from() -> None:
         ([fm.Logit(3), fm.Logit(0)], [3, 7, 11, 12, 16, 20]),
         (lambda scores: scores[:, 2], [2, 6, 10, 14, 18, 22]),
     ):
-        assert as_target(target).bind(SCORES, None, 2).scores(outputs, 3).tolist() == expected
+        assert as_target(target).bind(SCORES, ClassOutputs(), 2).scores(outputs, 3).tolist() == expected
 
 
 def test_dense_scores_are_averaged_and_a_mask_picks_a_region() -> None:
@@ -104,9 +105,9 @@ def test_dense_scores_are_averaged_and_a_mask_picks_a_region() -> None:
     assert bound_scores(fm.Mask(mask, 2), {"out": dense}) == expected
     assert labels(fm.Mask(mask, 2), NAMES[:3], dense) == ("drill in mask",) * 2
     top = [int(dense[i, :, 1:3, 2:4].mean((1, 2)).argmax()) for i in range(2)]
-    assert fm.Mask(mask).bind(dense, None, 2).indices.tolist() == top
+    assert fm.Mask(mask).bind(dense, ClassOutputs(), 2).indices.tolist() == top
     each = torch.stack([mask, ~mask])
-    repeated = fm.Mask(each, 0).bind(dense, None, 2).scores(dense.repeat_interleave(2, 0), 2)
+    repeated = fm.Mask(each, 0).bind(dense, ClassOutputs(), 2).scores(dense.repeat_interleave(2, 0), 2)
     torch.testing.assert_close(repeated[:2], dense[0, 0][mask].mean().expand(2))
     torch.testing.assert_close(repeated[2:], dense[1, 0][~mask].mean().expand(2))
 
@@ -114,13 +115,13 @@ def test_dense_scores_are_averaged_and_a_mask_picks_a_region() -> None:
 def test_mask_that_does_not_fit() -> None:
     dense = torch.zeros(2, 3, 4, 5)
     with pytest.raises(TargetError, match=r"the mask is \(5, 4\) and the model's output \(4, 5\) .*resize the mask"):
-        fm.Mask(torch.ones(5, 4)).bind(dense, None, 2)
+        fm.Mask(torch.ones(5, 4)).bind(dense, ClassOutputs(), 2)
     with pytest.raises(TargetError, match="the mask is empty for at least one picture"):
-        fm.Mask(torch.zeros(4, 5)).bind(dense, None, 2)
+        fm.Mask(torch.zeros(4, 5)).bind(dense, ClassOutputs(), 2)
     with pytest.raises(TargetError, match=r"class scores per pixel .* got shape \(2, 4\)"):
-        fm.Mask(torch.ones(4, 5)).bind(SCORES, None, 2)
+        fm.Mask(torch.ones(4, 5)).bind(SCORES, ClassOutputs(), 2)
     with pytest.raises(TargetError, match="got no scores"):
-        fm.Mask(torch.ones(4, 5)).bind([{"boxes": 1}], None, 1)
+        fm.Mask(torch.ones(4, 5)).bind([{"boxes": 1}], ClassOutputs(), 1)
 
 
 def detections(*found: tuple[list[list[float]], list[int], list[float]]) -> list[dict[str, Tensor]]:
@@ -141,7 +142,7 @@ def test_box_sums_overlap_times_confidence() -> None:
     boxes = [fm.Box((0.0, 0.0, 10.0, 10.0)), fm.Box((1.0, 1.0, 2.0, 2.0))]
     assert bound_scores(boxes, found) == [round(0.8 + 0.5 * 0.5, 5), 0.0]
     with pytest.raises(TargetError, match="Box needs a detector that returns boxes, labels and scores; .* a Tensor"):
-        fm.Box((0.0, 0.0, 1.0, 1.0)).bind(SCORES, None, 2)
+        fm.Box((0.0, 0.0, 1.0, 1.0)).bind(SCORES, ClassOutputs(), 2)
 
 
 def test_similarity_is_the_cosine() -> None:
@@ -180,7 +181,7 @@ def test_scores_are_found_in_what_models_return(outputs: object) -> None:
 )
 def test_outputs_without_scores(outputs: object, shown: str) -> None:
     with pytest.raises(TargetError, match=f"the model returns {shown}, in which no class scores were found.*Box"):
-        as_target(None).bind(outputs, None, 2)
+        as_target(None).bind(outputs, ClassOutputs(), 2)
     if not isinstance(outputs, Tensor):
         assert logits_of(outputs) is None
 
@@ -208,12 +209,12 @@ def test_outputs_without_scores(outputs: object, shown: str) -> None:
 )
 def test_targets_that_do_not_fit(target: object, classes: tuple[str, ...] | None, message: str) -> None:
     with pytest.raises(TargetError, match=message):
-        as_target(target).bind(SCORES, classes, 2).scores(SCORES)
+        as_target(target).bind(SCORES, ClassOutputs(classes), 2).scores(SCORES)
 
 
 def test_margin_needs_two_classes() -> None:
     with pytest.raises(TargetError, match="Margin needs at least two class scores, and the model gives one"):
-        fm.Margin().bind(torch.zeros(2, 1), None, 2)
+        fm.Margin().bind(torch.zeros(2, 1), ClassOutputs(), 2)
 
 
 @pytest.mark.parametrize(
@@ -230,23 +231,23 @@ def test_names_that_several_classes_have() -> None:
     for name, indices in (("crane", "0, 2"), (" CRANE", "0, 2"), ("tank suit", "4, 5")):
         message = f"target '{name}' names several classes: {indices}. Give the index instead"
         with pytest.raises(TargetError, match=message):
-            as_target(name).bind(torch.zeros(1, 6), original, 1)
-    assert as_target("maillot").bind(torch.zeros(1, 6), original, 1).indices.tolist() == [3]
+            as_target(name).bind(torch.zeros(1, 6), ClassOutputs(original), 1)
+    assert as_target("maillot").bind(torch.zeros(1, 6), ClassOutputs(original), 1).indices.tolist() == [3]
 
 
 def test_names_of_imagenet_that_differ_in_case_only() -> None:
     """A Cardigan is a dog, a cardigan is not."""
     for name, index in (("Cardigan", 264), ("cardigan", 474), ("crane", 517), ("crane bird", 134), ("maillot", 638)):
-        assert as_target(name).bind(torch.zeros(1, 1000), IMAGENET, 1).indices.tolist() == [index]
+        assert as_target(name).bind(torch.zeros(1, 1000), ClassOutputs(IMAGENET), 1).indices.tolist() == [index]
     with pytest.raises(TargetError, match="'CARDIGAN' names several classes: 264, 474"):
-        as_target("CARDIGAN").bind(torch.zeros(1, 1000), IMAGENET, 1)
+        as_target("CARDIGAN").bind(torch.zeros(1, 1000), ClassOutputs(IMAGENET), 1)
 
 
 def test_names_of_imagenet() -> None:
     for name, index in (("tabby", 281), ("egyptian cat", 285), ("281", 281)):
-        assert as_target(name).bind(torch.zeros(1, 1000), IMAGENET, 1).indices.tolist() == [index]
+        assert as_target(name).bind(torch.zeros(1, 1000), ClassOutputs(IMAGENET), 1).indices.tolist() == [index]
     with pytest.raises(TargetError, match="Did you mean 'Egyptian cat'"):
-        as_target("egiptian cat").bind(torch.zeros(1, 1000), IMAGENET, 1)
+        as_target("egiptian cat").bind(torch.zeros(1, 1000), ClassOutputs(IMAGENET), 1)
 
 
 def test_target_without_a_gradient() -> None:

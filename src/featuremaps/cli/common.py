@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,24 @@ import typer
 from featuremaps.errors import FeatureMapsError, did_you_mean
 
 
-def model_under_study(model: str, weights: Path | None, classes: Path | None, device: str | None) -> Any:
-    """The scope that `--model`, `--weights`, `--classes` and `--device` name."""
+def model_under_study(
+    model: str, weights: Path | None, classes: Path | None, device: str | None, setup: Mapping[str, Any]
+) -> Any:
+    """The scope that `--model`, `--weights`, `--classes`, `--device` and the options of `ModelOptions` name."""
+    from featuremaps.pictures.preprocess import preprocess
     from featuremaps.sources import load
 
-    return load(model, weights=weights, classes=lines_of("--classes", classes), device=device)
+    made = {name: setup[name] for name in ("usual", "crop", "mean", "std", "grey") if setup[name]}
+    made |= {"size": setup["input_size"]} if setup["input_size"] else {}
+    return load(
+        model,
+        weights=weights,
+        classes=lines_of("--classes", classes),
+        device=device,
+        transform=preprocess(**made) if made else None,
+        layout=setup["layout"],
+        outputs=setup["outputs"],
+    )
 
 
 def lines_of(option: str, path: Path | None) -> list[str] | None:

@@ -7,7 +7,7 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import choice
-from featuremaps.cli.options import Device, Weights
+from featuremaps.cli.options import Device, OptionValues, Weights, for_model
 from featuremaps.cli.survey_common import (
     ByOption,
     Folder,
@@ -34,6 +34,7 @@ PredictedName = Annotated[
 
 
 @app.command()
+@for_model
 def detect(
     survey: SurveyFolder,
     label: Annotated[str, typer.Option("--label", help="The class to detect.", show_default=False)],
@@ -54,6 +55,8 @@ def detect(
     weights: Weights = None,
     out: Folder = Path("out"),
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """Detect a class by its channels alone: the threshold is chosen on one survey and tried on others.
 
@@ -70,7 +73,7 @@ def detect(
 
     chosen = None if channels is None else numbers("--channels", channels, "3,17")
     how, known = _threshold(threshold), choice("--rule", rule, ("sum", "single", "logistic"))
-    surveys = [opened(survey, model, weights, None, device), *map(opened, test or ())]
+    surveys = [opened(survey, model, weights, None, device, setup=setup), *map(opened, test or ())]
     detector = surveys[0].detector(label, chosen, rule=known, threshold=how, layer=layer, by=pooled(by), most=most)
     say(detector)
     names = unique_names([file_name(tested.path.name) for tested in surveys])

@@ -7,7 +7,17 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
-from featuremaps.cli.options import Classes, Device, Folder, LayerNames, Model, OptionValues, Weights, generated
+from featuremaps.cli.options import (
+    Classes,
+    Device,
+    Folder,
+    LayerNames,
+    Model,
+    OptionValues,
+    Weights,
+    for_model,
+    generated,
+)
 from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.dream import DreamOptions
 from featuremaps.draw.invert import InvertOptions
@@ -23,6 +33,7 @@ Numbers = Annotated[bool, typer.Option("--numbers", help="Also write the unround
 
 
 @app.command()
+@for_model
 @generated(DrawOptions)
 def draw(
     model: Model,
@@ -43,6 +54,7 @@ def draw(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Draw what channels, neurons or classes look for. Ctrl-C keeps the best so far.
 
@@ -56,7 +68,7 @@ def draw(
     """
     if not units and layer is None:
         raise FeatureMapsError("nothing to draw was given; name units, such as layer4:452, or a --layer with --top.")
-    scope = model_under_study(model, weights, classes, device)
+    scope = model_under_study(model, weights, classes, device, setup)
     pictures = gathered(real) if real else None
     given = {"layer": layer, "top": top, "real": pictures}
     options |= {name: value for name, value in given.items() if value is not None}
@@ -66,6 +78,7 @@ def draw(
 
 
 @app.command()
+@for_model
 @generated(InvertOptions)
 def invert(
     picture: PicturePath,
@@ -77,6 +90,7 @@ def invert(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Draw a picture from what each layer kept of it: what is missing in the drawing, the layer has forgotten.
 
@@ -84,11 +98,12 @@ def invert(
 
     featuremaps invert cat.jpg --model torchvision:resnet50 --layer layer1 --layer layer3 --layer layer4 -o out/
     """
-    scope = model_under_study(model, weights, None, device)
+    scope = model_under_study(model, weights, None, device, setup)
     _write(scope.invert(picture, layer or "last", **options), out, "invert", numbers, options)
 
 
 @app.command()
+@for_model
 @generated(StylizeOptions, StyleWeights)
 def stylize(
     content: Annotated[str, typer.Argument(help="The picture that says what is shown.", show_default=False)],
@@ -100,6 +115,7 @@ def stylize(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Paint one picture in the manner of another.
 
@@ -107,11 +123,12 @@ def stylize(
 
     featuremaps stylize cat.jpg starry_night.jpg --model torchvision:vgg19 --content-layer features.21 -o out/
     """
-    scope = model_under_study(model, weights, None, device)
+    scope = model_under_study(model, weights, None, device, setup)
     _write(scope.stylize(content, style, **options), out, "stylize", numbers, options)
 
 
 @app.command()
+@for_model
 @generated(DreamOptions)
 def dream(
     picture: PicturePath,
@@ -123,6 +140,7 @@ def dream(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Show a picture with whatever a layer finds in it made stronger (DeepDream).
 
@@ -130,7 +148,7 @@ def dream(
 
     featuremaps dream clouds.jpg --model torchvision:googlenet --layer inception4c --octaves 4 -o out/
     """
-    scope = model_under_study(model, weights, None, device)
+    scope = model_under_study(model, weights, None, device, setup)
     _write(scope.dream(picture, layer or "last", **options), out, "dream", numbers, options)
 
 

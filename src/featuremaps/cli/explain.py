@@ -20,6 +20,7 @@ from featuremaps.cli.options import (
     PicturePaths,
     Targets,
     Weights,
+    for_model,
     generated,
 )
 from featuremaps.cli.survey_common import named
@@ -29,6 +30,7 @@ from featuremaps.scope import REPORT_METHODS
 
 
 @app.command()
+@for_model
 @generated(ExplainOptions)
 def explain(
     pictures: PicturePaths,
@@ -50,6 +52,7 @@ def explain(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Explain pictures: overlays (PNG), raw maps (.npy) and a self-contained report.html.
 
@@ -62,7 +65,7 @@ def explain(
     featuremaps explain cat.jpg -m torchvision:resnet50 --method integrated_gradients --method lrp --method occlusion
     """
     settings = _settings(option)
-    scope = model_under_study(model, weights, classes, device)
+    scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     comparison = scope.compare(seen_pictures, method, layer or "last", target or None, options=settings, **options)
     written = comparison.save(out, on=on, colormap=colormap, scaling=scaling)
@@ -89,6 +92,7 @@ Carry = Annotated[
 
 
 @app.command()
+@for_model
 @generated(ExplainOptions)
 def report(
     pictures: SomePictures = None,
@@ -107,6 +111,7 @@ def report(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Write one HTML file that shows several methods on several layers side by side.
 
@@ -121,11 +126,11 @@ def report(
     settings, surveyed = _settings(option), _surveyed(survey, carry)
     if not pictures:
         options = {"title": title, "command": command_line(), "path": out, **surveyed}
-        typer.echo(str(_survey_report(model, weights, classes, device, layer, options)))
+        typer.echo(str(_survey_report(model, weights, classes, device, layer, options, setup)))
         return
     if model is None:
         raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
-    scope = model_under_study(model, weights, classes, device)
+    scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     path = scope.report(
         seen_pictures,
@@ -163,6 +168,7 @@ def _survey_report(
     device: str | None,
     layer: list[str] | None,
     options: dict[str, Any],
+    setup: OptionValues,
 ) -> Path:
     """A report of a survey alone; with a model, pictures show where each channel fires."""
     if "survey" not in options:
@@ -174,15 +180,15 @@ def _survey_report(
     layered = options | {"layer": layer[0] if layer else None}
     if model is None:
         return write_survey_report(**layered)
-    written: Path = model_under_study(model, weights, classes, device).report_survey(**layered)
+    written: Path = model_under_study(model, weights, classes, device, setup).report_survey(**layered)
     return written
 
 
 def _tell(comparison: Any) -> None:
     for heat in comparison.values():
-        for seen, label, notes in zip(heat.pictures, heat.targets, heat.warnings, strict=True):
+        for seen, caption, notes in zip(heat.pictures, heat.captions, heat.warnings, strict=True):
             doubt = f"  — {notes[0]}" if notes else ""
-            typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {label or 'any class'}{doubt}")
+            typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {caption}{doubt}")
 
 
 def _settings(options: list[str] | None) -> dict[str, dict[str, object]]:

@@ -7,16 +7,29 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_refusals
-from featuremaps.cli.options import Classes, Device, Folder, LayerNames, Model, PicturePaths, Weights
+from featuremaps.cli.options import (
+    Classes,
+    Device,
+    Folder,
+    LayerNames,
+    Model,
+    OptionValues,
+    PicturePaths,
+    Weights,
+    for_model,
+)
 from featuremaps.errors import FeatureMapsError
 
 
 @app.command()
+@for_model
 def layers(
     model: Model,
     weights: Weights = None,
     picture: Annotated[str | None, typer.Option("--picture", help="A picture to run; default: a blank one.")] = None,
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """List every layer that runs: address, type, channels, size, stride, receptive field.
 
@@ -24,10 +37,11 @@ def layers(
 
     featuremaps layers --model torchvision:squeezenet1_0 -w squeezenet.safetensors
     """
-    typer.echo(str(model_under_study(model, weights, None, device).layers(picture)))
+    typer.echo(str(model_under_study(model, weights, None, device, setup).layers(picture)))
 
 
 @app.command()
+@for_model
 def maps(
     pictures: PicturePaths,
     model: Model,
@@ -45,6 +59,8 @@ def maps(
     ] = "map",
     out: Folder = Path("out"),
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """Draw what layers turn pictures into: the strongest channels, all of them, their three main colours; raw maps.
 
@@ -58,7 +74,7 @@ def maps(
 
     featuremaps maps cat.jpg -m torchvision:resnet50 --layer all
     """
-    scope = model_under_study(model, weights, classes, device)
+    scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     feature_maps = scope.maps(seen_pictures, layer or "last", highlight=highlight or (), scaling=_scaling(scaling))
     written = _write_maps(feature_maps, out, top, by)
@@ -67,12 +83,15 @@ def maps(
 
 
 @app.command()
+@for_model
 def filters(
     model: Model,
     layer: Annotated[str, typer.Option("--layer", "-l", help="A convolution, or a layer that holds exactly one.")],
     weights: Weights = None,
     scaling: Annotated[str, typer.Option("--scaling", help="filter (each its own) or layer (one for all).")] = "filter",
     out: Folder = Path("out"),
+    *,
+    setup: OptionValues,
 ) -> None:
     """Draw the weights of a convolution; say which filters are dead or nearly the same. The model is not run.
 
@@ -80,7 +99,7 @@ def filters(
 
     featuremaps filters --model torchvision:resnet50 --layer conv1 -o out/
     """
-    kernels = model_under_study(model, weights, None, None).filters(layer, scaling=scaling)
+    kernels = model_under_study(model, weights, None, None, setup).filters(layer, scaling=scaling)
     written = kernels.save(out)
     typer.echo(f"{kernels.layer}: {kernels.summary()}")
     if kernels.dead:

@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,9 @@ import typer
 
 from featuremaps.cli.common import choice
 from featuremaps.errors import FeatureMapsError, OptionError
-from featuremaps.options import Option, options_of
+from featuremaps.layers.given import LayoutLike
+from featuremaps.options import Help, Option, options_of
+from featuremaps.runtime.class_outputs import OutputKind
 
 Model = Annotated[
     str,
@@ -57,18 +60,71 @@ OptionValues = dict[str, Any]
 """The values of generated options, by the names of their fields."""
 
 
-def generated(*kinds: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command an option for each field with `Help` of these classes, and their values, checked, as `options`."""
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError("one number, or one for each colour, such as 0.485,0.456,0.406") from None
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\d+(x\d+){0,2}", text):
+        raise ValueError("a number, or several with an x between them, such as 224x224")
+    return tuple(int(part) for part in text.split("x"))
+
+
+def _layout(text: str) -> LayoutLike:
+    lengths = _lengths(text)
+    return lengths if len(lengths) > 1 else lengths[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """How the model and its pictures are read, where a source does not say that, or wrongly."""
+
+    input_size: Annotated[
+        tuple[int, ...] | None,
+        Help("The size that pictures are given to the model in, such as 224 or 224x192.", flag="--size", read=_lengths),
+    ] = None
+    crop: Annotated[
+        tuple[int, ...] | None,
+        Help("With --size as the shorter side: the middle that is cut out of it, such as 224.", read=_lengths),
+    ] = None
+    mean: Annotated[
+        tuple[float, ...] | None,
+        Help("What is taken off the pixels (0 to 1), one number or one for each colour.", read=_numbers),
+    ] = None
+    std: Annotated[tuple[float, ...] | None, Help("What pixels are divided by after that.", read=_numbers)] = None
+    grey: Annotated[bool, Help("Give pictures in grey, with one channel.", flag="--grey")] = False
+    usual: Annotated[str | None, Help("A usual preprocessing by name: imagenet or clip.", flag="--preprocessing")] = (
+        None
+    )
+    layout: Annotated[
+        LayoutLike | None,
+        Help("The grid of a layer's tokens, 14x14, or 14x14x1 with one token before them.", read=_layout),
+    ] = None
+    outputs: Annotated[
+        OutputKind | None,
+        Help("What class scores are: logits, probabilities, log_probabilities or multi_label."),
+    ] = None
+
+
+def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field with `Help` of these classes, and their values, checked, as `options`.
+
+    `into` is another name for the parameter that takes these.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(**given: Any) -> None:
             values = {name: value for kind in kinds for name, value in _checked(kind, given).items()}
-            command(**given, options=values)
+            command(**given, **{into: values})
 
-        shown = [_parameter(option) for kind in kinds for option in options_of(kind)]
         own = inspect.signature(command).parameters
-        parameters = [*(own[name] for name in own if name != "options"), *shown]
+        taken = {"--" + name.replace("_", "-") for name in own}
+        shown = [_parameter(option, taken) for kind in kinds for option in options_of(kind)]
+        parameters = [*(own[name] for name in own if name != into), *shown]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         return run
@@ -76,8 +132,8 @@ def generated(*kinds: type) -> Callable[[Callable[..., None]], Callable[..., Non
     return decorate
 
 
-def _parameter(option: Option) -> inspect.Parameter:
-    """The option as typer reads it from a command's signature."""
+def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
+    """The option as typer reads it from a command's signature; by its field's name where its flag is `taken`."""
     help, default = option.help, option.default
     kind: Any
     if help.on is not None:
@@ -86,7 +142,8 @@ def _parameter(option: Option) -> inspect.Parameter:
         kind, default = list[str] if option.several else str, None
     else:
         kind = next((each for each in option.types if each in (bool, int, float)), str)
-    of = typer.Option(*([help.flag] if help.flag else []), help=help.text, show_default=default is not None)
+    flags = [help.flag] if help.flag and help.flag not in taken else []
+    of = typer.Option(*flags, help=help.text, show_default=default is not None)
     declared: Any = Annotated[kind | None if default is None else kind, of]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=declared)
 
@@ -117,3 +174,7 @@ def _read(option: Option, flag: str, value: Any) -> Any:
         if option.choices:
             choice(flag, one, option.choices)
     return value
+
+
+for_model = generated(ModelOptions, into="setup")
+"""Give a command the options of `ModelOptions`, as `setup`."""

@@ -7,11 +7,12 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
-from featuremaps.cli.options import Classes, Device, Folder, Model, PicturePaths, Weights
+from featuremaps.cli.options import Classes, Device, Folder, Model, OptionValues, PicturePaths, Weights, for_model
 from featuremaps.plotting.files import file_name
 
 
 @app.command()
+@for_model
 def project(
     pictures: PicturePaths,
     model: Model,
@@ -21,6 +22,8 @@ def project(
     most: Annotated[int, typer.Option("--most", help="How many pictures of each unit, strongest first.")] = 9,
     out: Folder = Path("out"),
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """Send units back to the pixels: what each sees in its strongest pictures, beside those parts of them.
 
@@ -28,7 +31,7 @@ def project(
 
     featuremaps project photos/ --model torchvision:resnet50 --unit layer4:452 --unit layer4:7 -o out/
     """
-    scope = model_under_study(model, weights, None, device)
+    scope = model_under_study(model, weights, None, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     projections = scope.project(seen_pictures, unit, rule=rule, most=most)
     written = projections.save(out)
@@ -43,6 +46,7 @@ def project(
 
 
 @app.command()
+@for_model
 def factorize(
     pictures: PicturePaths,
     model: Model,
@@ -54,6 +58,8 @@ def factorize(
     seed: Annotated[int, typer.Option("--seed", help="The seed of everything random.")] = 0,
     out: Folder = Path("out"),
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """Find the parts that a set of pictures share in a layer, and what the model would call each of them alone.
 
@@ -61,7 +67,7 @@ def factorize(
 
     featuremaps factorize photos/ --model torchvision:resnet50 --layer layer4 --concepts 6 -o out/
     """
-    scope = model_under_study(model, weights, classes, device)
+    scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     factors = scope.factorize(seen_pictures, layer, concepts=concepts, negative=negative, seed=seed)
     written = factors.save(out)

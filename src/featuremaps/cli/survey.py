@@ -8,7 +8,7 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import choice, lines_of, model_under_study
-from featuremaps.cli.options import Classes, Device, LayerNames, Model, OptionValues, Weights, generated
+from featuremaps.cli.options import Classes, Device, LayerNames, Model, OptionValues, Weights, for_model, generated
 from featuremaps.cli.survey_common import (
     Folder,
     ModelOfSurvey,
@@ -33,6 +33,7 @@ LabelColumn = Annotated[str | None, typer.Option("--label-column", help="The col
 
 
 @app.command()
+@for_model
 @generated(SurveyOptions)
 def survey(
     dataset: Annotated[
@@ -53,6 +54,7 @@ def survey(
     device: Device = None,
     *,
     options: OptionValues,
+    setup: OptionValues,
 ) -> None:
     """Run a whole dataset through a model once, and keep what every channel of some layers did in each picture.
 
@@ -64,7 +66,7 @@ def survey(
 
     featuremaps survey list.csv -m torchvision:resnet50 -l layer3 -l layer4 --label-column species --precision bfloat16
     """
-    scope = model_under_study(model, weights, classes, device)
+    scope = model_under_study(model, weights, classes, device, setup)
     surveyed = scope.survey(
         dataset[0] if len(dataset) == 1 else dataset,
         layer or "last",
@@ -78,6 +80,7 @@ def survey(
 
 
 @app.command()
+@for_model
 def top(
     survey: SurveyFolder,
     units: Annotated[list[str], typer.Argument(help="Units, layer:channel; one or several.", show_default=False)],
@@ -89,6 +92,8 @@ def top(
     pictures: Pictures = None,
     out: Folder = Path("out"),
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """Show the real pictures that units respond to most, least, or in between.
 
@@ -101,7 +106,7 @@ def top(
     featuremaps top survey/ layer4:452 layer4:7 --which spread --label cat --model torchvision:resnet50 -o out/
     """
     choice("--which", which, ("strongest", "weakest", "spread"))
-    asked = opened(survey, model, weights, None, device, pictures)
+    asked = opened(survey, model, weights, None, device, pictures, setup)
     written: list[Path] = []
     for unit in units:
         top_pictures = asked.top_pictures(unit, n, which, label=label, maps=model is not None)
@@ -112,6 +117,7 @@ def top(
 
 
 @app.command()
+@for_model
 def units(
     survey: SurveyFolder,
     units: Annotated[
@@ -124,6 +130,8 @@ def units(
     pictures: Pictures = None,
     out: Folder = Path("units"),
     device: Device = None,
+    *,
+    setup: OptionValues,
 ) -> None:
     """Write a page for every unit of a survey: its strongest pictures, its classes, its figures, the channels like it.
 
@@ -143,7 +151,7 @@ def units(
     if model is None:
         page = write_unit_pages(opened(survey, None, weights, None, device, pictures), out, units or None, n=n)
     else:
-        scope = model_under_study(model, weights, None, device)
+        scope = model_under_study(model, weights, None, device, setup)
         asked = scope.open_survey(survey, pictures)
         drawings = scope.draw(units, real=asked) if draw else None
         page = scope.unit_pages(asked, out, units or None, n=n, drawings=drawings)

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,7 @@ def opened(
     classes: Path | None = None,
     device: str | None = None,
     pictures: str | None = None,
+    setup: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """The survey in a folder, with the model it was made of where one is named."""
     from featuremaps.survey.survey import open_survey
@@ -41,7 +43,7 @@ def opened(
         if weights is not None:
             raise FeatureMapsError("--weights are those of a model; name it too: --model torchvision:resnet50, say.")
         return open_survey(folder, pictures)
-    return model_under_study(model, weights, classes, device).open_survey(folder, pictures)
+    return model_under_study(model, weights, classes, device, setup).open_survey(folder, pictures)
 
 
 def named(option: str, texts: Iterable[str] | None, example: str) -> dict[str, str]:

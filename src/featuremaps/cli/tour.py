@@ -18,7 +18,6 @@ from featuremaps.report.explanation_report import explained_picture, provenance_
 from featuremaps.report.explanations import Explanations
 from featuremaps.report.html import write
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.outputs import class_label
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.scope import Scope
 from featuremaps.sources import load
@@ -123,11 +122,10 @@ def _accuracies() -> str:
 
 
 def _answer(scope: Scope, comparison: Comparison, index: int) -> tuple[str, float]:
-    scores = comparison.scores[index]
-    assert scores is not None
-    shares = scores.softmax(0)
-    top = int(shares.argmax())
-    return class_label(top, scope.classes), float(shares[top])
+    answers = comparison.answers[index]
+    assert answers is not None
+    (best,) = answers.top(1)
+    return best.label, best.probability
 
 
 def _share_inside(scope: Scope, scenes: Sequence[Scene], chosen: Sequence[int]) -> float:

@@ -1,6 +1,6 @@
 """Concepts: the parts that the pictures of a set share in one layer, and how they look over the pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
 from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
 from featuremaps.plotting.rendering import enlarged
-from featuremaps.runtime.outputs import Classes, class_label, probabilities
+from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.outputs import class_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ class Concepts:
     pictures: tuple[Seen, ...]
     errors: Float[Tensor, " steps"]
     scores: Float[Tensor, "concept classes"] | None = None
-    classes: Classes = None
+    classes: ClassOutputs = field(default_factory=ClassOutputs)
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -71,9 +72,9 @@ class Concepts:
         """For each concept the classes that it speaks for by itself, with their probabilities; best first."""
         if self.scores is None:
             return ((),) * len(self)
-        shares, indices = probabilities(self.scores).topk(min(most, self.scores.shape[1]))
+        shares, indices = self.classes.probabilities(self.scores).topk(min(most, self.scores.shape[1]))
         return tuple(
-            tuple((class_label(index, self.classes), share) for index, share in zip(*row, strict=True))
+            tuple((class_label(index, self.classes.names), share) for index, share in zip(*row, strict=True))
             for row in zip(indices.tolist(), shares.tolist(), strict=True)
         )
 

@@ -14,7 +14,7 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.outputs import logits_of, scores_of
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import Session, preserved
+from featuremaps.session import Session
 from featuremaps.tail import Tail
 
 CLIPPED = "the layer has negative values, which were set to 0: what it says by them is not in the concepts."
@@ -42,7 +42,7 @@ def find_concepts(
     names = studied.resolve(layer, pictures[0].input[None])
     if len(names) > 1:
         raise OptionError(f"layer={layer!r} names {len(names)} layers ({', '.join(names)}); concepts are those of one.")
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         maps, layouts = _recorded(session, pictures, names[0], batch_size)
         factors = factorize(maps, generator, concepts=concepts, negative=negative)
         scores = _scores(
@@ -58,7 +58,7 @@ def find_concepts(
         tuple(pictures),
         factors.errors,
         scores,
-        studied.classes,
+        studied.class_outputs,
         tuple(warnings),
     )
 

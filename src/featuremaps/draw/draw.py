@@ -13,7 +13,6 @@ from featuremaps.draw.run import DrawingRun
 from featuremaps.errors import OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import preserved
 
 
 def draw(
@@ -31,7 +30,7 @@ def draw(
     if not objectives:
         raise OptionError("nothing was given to draw: a unit such as 'layer4:452', or the name of a class.")
     order = {layer: layers[layer].order for each in objectives for layer in each.layers}
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         run = DrawingRun(session, studied, blank, options)
         grounded = run.grounded(objectives)
         best = run.best_real(grounded, real)

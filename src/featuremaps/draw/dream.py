@@ -28,7 +28,6 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import preserved
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def dream(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], option
     wanted = _wanted(studied, seen, layers)
     begin = whole(seen)
     original = begin.picture[None].to(device_of(studied.model))
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         addresses = [parse(name) for name in dict.fromkeys(address.name for address in wanted)]
         view = ModelView(session, addresses, False, begin.to_input)
         dreamt = _Dream(view, wanted, original, options.sizes, options)

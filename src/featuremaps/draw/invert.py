@@ -26,7 +26,7 @@ from featuremaps.options import Help
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import Session, preserved
+from featuremaps.session import Session
 
 CANVAS = FourierCanvas(rate=0.15)
 Maps = Sequence[Float[Tensor, "_channel _height _width"]]
@@ -104,7 +104,7 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
     addresses = _layers(studied, seen, layers)
     canvas, prior, climb, size = options.on, options.prior or Prior(), options.climb, pair(options.size)
     begin = as_received(seen) if size is None else as_received(seen).resized(size)
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         view = ModelView(session, addresses, False, begin.to_input)
         wanted = _wanted(session, view, seen, begin, size)
         parameters = begun(canvas, len(addresses), begin.shape, options.generator, studied.model)

@@ -5,7 +5,7 @@ An objective gives one value per row from what the model made of a batch of pict
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from featuremaps.draw.model_view import Responses
 from featuremaps.errors import LayerNotFoundError, OptionError
-from featuremaps.runtime.outputs import Classes, class_indices, class_label, probabilities, scores_of
+from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.outputs import class_indices, class_label, scores_of
 
 RowValues = Float[Tensor, " row"]
 
@@ -26,7 +27,7 @@ class Ground:
     """
 
     looked: Responses
-    classes: Classes = None
+    classes: ClassOutputs = field(default_factory=ClassOutputs)
     look: Callable[[Tensor], Responses] | None = None
 
     def maps(self, layer: str) -> Float[Tensor, "row channel height width"]:
@@ -192,6 +193,7 @@ class ClassScore(Objective):
     which: int | str
     probability: bool = False
     name: str = ""
+    classes: ClassOutputs = field(default_factory=ClassOutputs)
     outputs = True
 
     def _label(self) -> str:
@@ -200,13 +202,13 @@ class ClassScore(Objective):
     def values(self, looked: Responses) -> RowValues:
         """The score of each row."""
         scores = scores_of(looked.outputs)
-        scores = probabilities(scores) if self.probability else scores
+        scores = self.classes.probabilities(scores) if self.probability else scores
         return scores[:, int(self.which)].float()
 
     def grounded(self, ground: Ground) -> "ClassScore":
         """By index, named; raises `TargetError` for a class that the model does not have."""
-        index = int(class_indices(self.which, scores_of(ground.looked.outputs)[:1], ground.classes, 1)[0])
-        return replace(self, which=index, name=class_label(index, ground.classes))
+        index = int(class_indices(self.which, scores_of(ground.looked.outputs)[:1], ground.classes.names, 1)[0])
+        return replace(self, which=index, name=class_label(index, ground.classes.names), classes=ground.classes)
 
 
 @dataclass(frozen=True, eq=False)

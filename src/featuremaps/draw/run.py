@@ -54,7 +54,7 @@ class DrawingRun:
     def grounded(self, objectives: Sequence[Objective]) -> list[Objective]:
         """The objectives, checked against what the model makes of a grey picture of the size to be drawn."""
         grey = torch.full((1, *self.shape), 0.5, device=self.device)
-        ground = Ground(self._view(objectives)(grey), self.studied.classes, self._view_of_inputs(objectives))
+        ground = Ground(self._view(objectives)(grey), self.studied.class_outputs, self._view_of_inputs(objectives))
         return [each.grounded(ground) for each in objectives]
 
     def best_real(self, objectives: Sequence[Objective], real: Sequence[Seen] | Known) -> Sequence[Real | None]:

@@ -22,7 +22,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import Session, preserved
+from featuremaps.session import Session
 
 Start = Literal["content", "noise"]
 CANVAS = FourierCanvas(rate=0.1)
@@ -141,7 +141,7 @@ def _layers(studied: StudiedModel, inputs: Tensor, given: str | Sequence[str] | 
 
 
 def _painted(studied: StudiedModel, task: _Task, options: StylizeOptions) -> Drawing:
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         content = _features(session, task.content, task.content_layers)
         style = _features(session, task.style, task.style_layers)
         wish = Wish.of(content, style, options.weights)

@@ -13,7 +13,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.plotting.rendering import Collapse, around_grey, clipped, collapsed, stacked
-from featuremaps.results.by_picture import ByPicture
+from featuremaps.results.answer import Answer
+from featuremaps.results.by_picture import Explained
 from featuremaps.results.heatmaps import Heatmaps
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Attributions(ByPicture):
+class Attributions(Explained):
     """One method's values of every pixel and colour for one target, a tensor per picture.
 
     `values[i]` is (colour, height, width), raw and signed as the formula returned it; one colour where the method
     cannot tell colours apart. `layer` is "input", or the layer that the method looked at as well. `collapse` is how
     the method's authors make a map of the colours. `remarks[name][i]` are numbers the formula left for picture i, such
-    as how far the values are from adding up to the score.
+    as how far the values are from adding up to the score. `answers` and `reading` as for `Heatmaps`.
     """
 
     values: tuple[Float[Tensor, "_colour _height _width"], ...]
@@ -38,7 +39,9 @@ class Attributions(ByPicture):
     warnings: tuple[tuple[str, ...], ...]
     collapse: Collapse = "sum"
     remarks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    by_picture = ("values", "targets", "pictures", "warnings")
+    answers: tuple[Answer | None, ...] = ()
+    reading: tuple[str, ...] = ()
+    by_picture = ("values", "targets", "pictures", "warnings", "answers")
 
     @property
     def tensor(self) -> Float[Tensor, "batch colour height width"]:
@@ -60,6 +63,8 @@ class Attributions(ByPicture):
             pictures=self.pictures,
             warnings=self.warnings,
             scaling="signed" if how == "sum" else "max",
+            answers=self.answers,
+            reading=self.reading,
         )
 
     def shown(self, collapse: Collapse | None = None) -> Heatmaps:
@@ -78,10 +83,10 @@ class Attributions(ByPicture):
     def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> "Figure":
         """Each picture beside its values as colours and its map, titled with the target; the first `most` of them."""
         heat = self.shown(collapse)
-        columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.targets, self.warnings, strict=True)
+        columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.captions, self.warnings, strict=True)
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, target, notes)]
-            for seen, colour, overlay, target, notes in list(columns)[:most]
+            [Panel(seen.image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, caption, notes)]
+            for seen, colour, overlay, caption, notes in list(columns)[:most]
         ]
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         title = f"{self.method}, {collapse or self.collapse} over the colours, cut at the 99th percentile{rest}"

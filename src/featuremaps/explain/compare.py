@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from featuremaps.errors import MethodError
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.comparison import Comparison, Explanation, Key
+from featuremaps.explain.predict import answers_of, read_scores
 from featuremaps.explain.request import Request
 from featuremaps.explain.warnings import map_warnings, pixel_warnings
 from featuremaps.methods import Method
 from featuremaps.methods.needs import NEEDS, Pass, together
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
+from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
+from featuremaps.runtime.class_outputs import seen_outputs
 from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.outputs import class_scores
 from featuremaps.runtime.record import Record, take
@@ -26,29 +29,36 @@ from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
 
 BRIGHTNESS = (0.9, 1.0, 1.1)
+OUTPUTS = "outputs"
+"""The key of how outputs were read, beside the layers."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
     """One key's maps for one chunk of pictures: with the notes on what the formula was given, the remarks it left.
 
-    The labels of its targets and the warnings, one for each picture, are found once the maps are whole.
+    The labels and classes of its targets and the warnings, one for each picture, are found once the maps are whole.
     """
 
     maps: Tensor
     notes: tuple[str, ...] = ()
     remarks: Mapping[str, Tensor] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    indices: tuple[int, ...] | None = None
     warnings: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Everything found out about one chunk of pictures."""
+    """Everything found out about one chunk of pictures.
+
+    `answers` has the class scores of each, where there are any; `reading` says how they were read, and each layer.
+    """
 
     parts: "Parts"
     failures: dict[Key, str]
-    scores: Tensor | None
+    answers: Sequence[Answers] | None
+    reading: Mapping[str, str]
 
 
 Parts = dict[Key, _Part]
@@ -61,18 +71,18 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     model is afterwards as it was, also when something fails.
     """
     explained: dict[int, tuple[_Chunk, int]] = {}
-    with preserved(model) as session:
+    with preserved(model, request.layout) as session:
         for batch in batches([seen.input for seen in pictures], request.options.batch_size, "explaining pictures"):
             with batch:
                 chunk = _explain(session, batch.inputs, request.of(batch.rows, len(pictures)))
                 explained |= {index: (chunk, row) for row, index in enumerate(batch.rows)}
     rows = [explained[index] for index in range(len(pictures))]
     failures = {key: text for chunk, _ in rows for key, text in chunk.failures.items()}
-    scores = tuple(None if chunk.scores is None else chunk.scores[row] for chunk, row in rows)
+    answers = tuple(None if chunk.answers is None else chunk.answers[row] for chunk, row in rows)
     methods = {method.name: method for method in request.methods}
     kept = [key for key in request.keys if key not in failures]
     heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures) for key in kept}
-    return Comparison(heatmaps, failures, scores, request.options)
+    return Comparison(heatmaps, failures, answers, request.options)
 
 
 def _explanation(key: Key, method: Method, rows: Sequence[tuple[_Chunk, int]], pictures: Sequence[Seen]) -> Explanation:
@@ -80,10 +90,17 @@ def _explanation(key: Key, method: Method, rows: Sequence[tuple[_Chunk, int]], p
     maps = tuple(part.maps[row] for part, row in parts)
     targets = tuple(part.labels[row] for part, row in parts)
     warnings = tuple(part.warnings[row] for part, row in parts)
+    answers = tuple(
+        chunk.answers[row].of(part.indices[row]) if chunk.answers is not None and part.indices is not None else None
+        for (chunk, row), (part, _) in zip(rows, parts, strict=True)
+    )
+    said = {name: text for chunk, _ in rows for name, text in chunk.reading.items()}
+    reading = tuple(said[name] for name in (key[1], OUTPUTS) if name in said)
+    common = (maps, key[0], key[1], targets, tuple(pictures), warnings)
     if method.level == "layer":
-        return Heatmaps(maps, key[0], key[1], targets, tuple(pictures), warnings)
+        return Heatmaps(*common, answers=answers, reading=reading)
     remarks = {name: tuple(part.remarks[name][row].item() for part, row in parts) for name in parts[0][0].remarks}
-    return Attributions(maps, key[0], key[1], targets, tuple(pictures), warnings, method.collapse, remarks)
+    return Attributions(*common, method.collapse, remarks, answers, reading)
 
 
 def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
@@ -94,18 +111,27 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
     parts = {key: _judged(key, part, methods[key[0]], record, numbers[key[2]]) for key, part in made.items()}
-    scores = class_scores(record.outputs, len(inputs))
-    return _Chunk(parts, failures, None if scores is None else scores.float())
+    reading = {name: layout.describe(name) for name, layout in record.layouts.items()}
+    if class_scores(record.outputs, len(inputs)) is None:
+        return _Chunk(parts, failures, None, reading)
+    scores = read_scores(session, inputs, record.outputs, request.classes)
+    reading[OUTPUTS] = seen_outputs(session, inputs, record.outputs, request.classes).describe(scores.given)
+    return _Chunk(parts, failures, answers_of(scores, record.outputs), reading)
 
 
 def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) -> _Part:
-    """The part with its labels and warnings."""
-    labels = record.targets[number].labels if record.targets else ("",) * len(record.inputs)
+    """The part with its labels, classes and warnings."""
+    target = record.targets[number] if record.targets and together(method.needs).target else None
     if method.level == "pixel":
         notes = pixel_warnings(part.maps, record, number)
     else:
         notes = map_warnings(part.maps, record, key[1], number, "gradients" in method.needs)
-    return replace(part, labels=labels, warnings=tuple((*some, *part.notes) for some in notes))
+    notes = tuple((*some, *part.notes) for some in notes)
+    if target is None:
+        unused = () if key[2] is None else (f"{key[0]} uses no target: its map is the same for every class.",)
+        return replace(part, labels=("",) * len(record.inputs), warnings=tuple((*some, *unused) for some in notes))
+    indices = None if target.indices is None else tuple(target.indices.tolist())
+    return replace(part, labels=target.labels, indices=indices, warnings=notes)
 
 
 def _maps(
@@ -120,7 +146,7 @@ def _maps(
             session,
             inputs,
             list(layers),
-            targets if need.target else (),
+            targets if need.target or request.asked else (),
             classes=request.classes,
             gradients=need.gradients,
             input_gradients=need.ways,

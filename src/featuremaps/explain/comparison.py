@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Float
-from torch import Tensor
-
 from featuremaps.errors import did_you_mean
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.plotting.files import file_name, folder_for
 from featuremaps.plotting.panels import Panel, matrix_figure
+from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps
 
@@ -28,13 +26,14 @@ class Comparison(Mapping[Key, Explanation], Shown):
     """Heatmaps keyed `(method, layer, target)`, all from one record.
 
     `target` in a key is what was asked for: an index, a name, None for the top prediction. `failures` holds the
-    messages of methods that failed, where that was allowed; `scores[i]` are the model's class scores for picture i;
+    messages of methods that failed, where that was allowed; `answers[i]` are the model's class scores and
+    probabilities for picture i;
     `options` are those it was made with.
     """
 
     heatmaps: Mapping[Key, Explanation]
     failures: Mapping[Key, str] = field(default_factory=dict)
-    scores: tuple[Float[Tensor, " classes"] | None, ...] = ()
+    answers: tuple[Answers | None, ...] = ()
     options: ExplainOptions = field(default_factory=ExplainOptions)
 
     def __getitem__(self, key: Key) -> Explanation:
@@ -58,7 +57,8 @@ class Comparison(Mapping[Key, Explanation], Shown):
             keys = [(method, layer, target) for method in methods]
             heats = [self[key][picture] if key in self.heatmaps else None for key in keys]
             first = next(heat for heat in heats if heat is not None)
-            side = f"{layer}\n{first.targets[0] or 'any class'}"
+            captions = [heat.captions[0] for heat in heats if heat is not None]
+            side = f"{layer}\n{next((text for text in captions if text != ANY), ANY)}"
             row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
             for method, heat in zip(methods, heats, strict=True):
                 title = "" if rows else method

@@ -9,9 +9,10 @@ from torch import Tensor
 from featuremaps.errors import OptionError
 from featuremaps.explain.comparison import Key
 from featuremaps.explain.options import ExplainOptions
+from featuremaps.layers.given import GivenLayout
 from featuremaps.methods import Method, find_method
 from featuremaps.methods.needs import together
-from featuremaps.runtime.outputs import Classes
+from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import Target, as_target, select
 
@@ -25,17 +26,24 @@ class Request:
 
     `targets` are keyed by what the user gave. `deeper` holds, per layer, the last layer of every coarser map size after
     it, where a method asks for them. `stop_early` allows the model to stop after the deepest layer. With
-    `keep_failures` a method that fails leaves its message instead of raising.
+    `keep_failures` a method that fails leaves its message instead of raising. `layout` is how the user says that layers
+    lie.
     """
 
     methods: tuple[Method, ...]
     layers: tuple[str, ...]
     targets: Mapping[Any, Target]
     options: ExplainOptions = field(default_factory=ExplainOptions)
-    classes: Classes = None
+    classes: ClassOutputs = field(default_factory=ClassOutputs)
     deeper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stop_early: bool = False
     keep_failures: bool = False
+    layout: GivenLayout | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether a target was given, and not just left to the model, which then has to say whether it fits."""
+        return not self.stop_early and any(key is not None for key in self.targets)
 
     @property
     def keys(self) -> list[Key]:
@@ -93,10 +101,11 @@ def request_for(
         layers=tuple(names),
         targets={_key(target): as_target(target) for target in wanted},
         options=replace(options, of_methods=_checked(chosen, options.of_methods)),
-        classes=studied.classes,
+        classes=studied.class_outputs,
         deeper={name: studied.deeper(name, inputs) for name in names} if need.deeper else {},
-        stop_early=not need.target,
+        stop_early=not need.target and all(target is None for target in wanted),
         keep_failures=keep_failures,
+        layout=studied.layout,
     )
 
 

@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from featuremaps.errors import ModelError
-from featuremaps.layers.info import UNREACHED, LayerInfo
+from featuremaps.errors import LayoutError, ModelError
+from featuremaps.layers.given import GivenLayout
+from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose, main_tensor
-from featuremaps.layers.layout import Kind, Layout, layout_of
+from featuremaps.layers.layout import KINDS, Layout, layout_of
 from featuremaps.layers.listing import Layers
 from featuremaps.receptive_field import Dataflow, Field, Trace
 from featuremaps.session import preserved, unwrapped
@@ -37,13 +38,15 @@ class Visit:
     layout: Layout | None
     trace: Trace | None
     plain: bool
+    note: str = ""
 
 
-def walk(model: nn.Module, inputs: Inputs) -> Layers:
+def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> Layers:
     """The layers of `model` as they run on `inputs`, a batch (batch, channel, *spatial) or a tuple of arguments.
 
-    One forward pass, in evaluation mode; a model with tokens takes a second one, with a backward pass, to find
-    which patch tokens reach the output. The model is left as it was, also where its forward pass raises.
+    `given` is how the user says that they lie, where a trace does not tell. One forward pass, in evaluation mode; a
+    model with tokens takes a second one, with a backward pass, to find which patch tokens reach the output. The model
+    is left as it was, also where its forward pass raises.
     """
     model = unwrapped(model)
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
@@ -60,7 +63,7 @@ def walk(model: nn.Module, inputs: Inputs) -> Layers:
         calls: Counter[str] = Counter()
         for name, module in model.named_modules():
             if name:
-                session.on_forward(module, partial(_visit, visits, calls, flow, name, _prefix(model)))
+                session.on_forward(module, partial(_visit, visits, calls, flow, name, given))
         with flow:
             output = model(*copies)
     infos = tuple(_info(visit, calls[visit.name], order, flow) for order, visit in enumerate(visits))
@@ -78,6 +81,7 @@ def walk(model: nn.Module, inputs: Inputs) -> Layers:
         choice.stages,
         _aliases(model),
         frozenset(name for name, _ in model.named_modules() if name and name not in ran),
+        choice.ends_in,
     )
 
 
@@ -99,12 +103,6 @@ def _nesting(model: nn.Module, name: str) -> int:
     return depth
 
 
-def _prefix(model: nn.Module) -> int | None:
-    """The number of class and register tokens, where the model says so (timm does)."""
-    count = getattr(model, "num_prefix_tokens", None)
-    return count if isinstance(count, int) else None
-
-
 def _aliases(model: nn.Module) -> dict[str, str]:
     """Other names of modules registered more than once, to the name under which they ran."""
     first = {id(module): name for name, module in model.named_modules()}
@@ -117,51 +115,55 @@ def _visit(
     calls: Counter[str],
     flow: Dataflow,
     name: str,
-    prefix: int | None,
+    given: GivenLayout | None,
     module: nn.Module,
     args: object,
     output: object,
 ) -> None:
     tensor = main_tensor(output)
     trace = None if tensor is None else flow.trace(tensor)
-    visits.append(
-        Visit(
-            name,
-            module,
-            calls[name],
-            None if tensor is None else tuple(tensor.shape),
-            None if tensor is None else _layout(tensor, module, flow, trace, prefix),
-            trace,
-            isinstance(output, Tensor),
-        )
-    )
+    shape, layout, note = None, None, ""
+    if tensor is not None:
+        shape = tuple(tensor.shape)
+        try:
+            layout = _layout(tensor, module, flow, trace, given)
+        except LayoutError as error:  # the layout given does not fit: only of interest where this layer is asked for
+            note = str(error)
+    visits.append(Visit(name, module, calls[name], shape, layout, trace, isinstance(output, Tensor), note))
     calls[name] += 1
 
 
 def _layout(
-    output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None, prefix: int | None
+    output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None, given: GivenLayout | None
 ) -> Layout | None:
-    """How to read the output: as its dimensions were seen to follow the picture, by its shape where they were not."""
+    """How to read the output: as its dimensions were seen to follow the picture, and as the user says."""
+    traced = _traced_layout(output, module, flow, trace)
+    return traced if given is None else given.of(output, flow.picture, traced)
+
+
+def _traced_layout(output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None) -> Layout | None:
     placed = trace.field if trace else None
-    guess = layout_of(output, module, flow.picture, prefix=prefix)
     if placed is None or placed.lost or not output.is_floating_point():
-        return guess
+        return layout_of(output, module, flow.picture)
     if placed.positions > 1:
         return _placed_layout(placed, flow.picture)
+    guess = layout_of(output, module, flow.picture)
     return guess if guess and math.prod(guess.grid) == 1 else None
 
 
 def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
     """The layout that the field's dimensions spell out; None where positions sit in the batch or are mixed."""
     axes, shape = list(range(len(picture) - 2)), placed.shape
-    along = [[run.axis for run in dim.runs if run.axis is not None] for dim in placed.dims]
+    along = [
+        [run.axis for run in dim.runs if run.axis is not None and (run.size > 1 or (number and dim.size == 1))]
+        for number, dim in enumerate(placed.dims)
+    ]
     if shape[0] != picture[0]:
         return None
     if len(shape) == len(axes) + 2:
         single = [[axis] for axis in axes]
-        kinds: dict[int, Kind] = {1: "line", 2: "channels_first", 3: "volume"}
-        if along == [[], [], *single] and len(axes) in kinds:
-            return Layout(kinds[len(axes)], shape[1], shape[2:])
+        if along == [[], [], *single] and len(axes) in KINDS:
+            return Layout(KINDS[len(axes)], shape[1], shape[2:])
         if along == [[], *single, []]:
             return Layout("channels_last", shape[-1], shape[1:-1])
     tokens = placed.dims[1]
@@ -180,7 +182,7 @@ def _info(visit: Visit, calls: int, order: int, flow: Dataflow) -> LayerInfo:
     leaf = next(visit.module.children(), None) is None
     step = flow.steps[visit.trace.step] if visit.trace else None
     stride, reach, start = _geometry(layout, placed, flow.picture)
-    note = "" if placed else _note(visit.trace, flow)
+    note = visit.note or ("" if placed and not placed.lost else _note(visit.trace, flow))
     return LayerInfo(
         name=visit.name if calls == 1 else f"{visit.name}#{visit.call}",
         type=type(visit.module).__name__,
@@ -230,7 +232,7 @@ def _note(trace: Trace | None, flow: Dataflow) -> str:
     if trace is None:
         return UNREACHED
     lost = f" ({', '.join(sorted(flow.unfollowed)[:3])})" if flow.unfollowed else ""
-    return f"stride and receptive field unknown: an operation before it could not be followed{lost}"
+    return f"{LOST}: an operation before it could not be followed{lost}"
 
 
 def _last_reaching(

@@ -7,6 +7,7 @@ from html import escape
 from featuremaps.layers.layout import Layout
 
 UNREACHED = "does not depend on the picture"
+LOST = "its places in the picture are unknown"
 HEADINGS = ("address", "type", "channels", "size", "stride", "receptive field", "formula")
 
 
@@ -46,6 +47,11 @@ class LayerInfo:
     def reached(self) -> bool:
         """Whether it depends on the picture."""
         return self.note != UNREACHED
+
+    @property
+    def lost(self) -> bool:
+        """Whether it depends on the picture in a way that could not be followed."""
+        return self.note.startswith(LOST)
 
     @property
     def positions(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from featuremaps.errors import LayoutError
 from featuremaps.layers.discover import walk
+from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.layers.listing import Layers
@@ -19,8 +20,12 @@ MOST = 16
 """Sizes that are remembered for a model."""
 
 
-class Walks(dict[tuple[int, ...], Layers]):
-    """The walks through a model as it is: by the inputs' size, while its modules stay the very same."""
+Walked = tuple[GivenLayout | None, tuple[int, ...]]
+"""What a walk is remembered by: how the user says that layers lie, and the inputs' size."""
+
+
+class Walks(dict[Walked, Layers]):
+    """The walks through a model as it is, while its modules stay the very same."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -37,23 +42,23 @@ class Walks(dict[tuple[int, ...], Layers]):
 _WALKS: Beside[Walks] = Beside()
 
 
-def known_layers(model: nn.Module, inputs: Tensor) -> Layers:
+def known_layers(model: nn.Module, inputs: Tensor, given: GivenLayout | None = None) -> Layers:
     """The layers that run for pictures of this size, `inputs` on the model's device; the model is run if need be."""
-    model, size = unwrapped(model), tuple(inputs.shape[1:])
+    model, key = unwrapped(model), (given, tuple(inputs.shape[1:]))
     with in_turn(model):
         walks = _walks(model)
-        if size not in walks:
+        if key not in walks:
             if len(walks) >= MOST:
                 walks.clear()
-            walks[size] = walk(model, inputs[:1])
-        return walks[size]
+            walks[key] = walk(model, inputs[:1], given)
+        return walks[key]
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """How a run's layers are to be read: as they were seen when the model was looked at.
 
-    `infos` leaves out layers that did not run then, and is empty while exporting.
+    `infos` leaves out layers that did not run then.
     """
 
     model: nn.Module
@@ -81,16 +86,24 @@ class Reading:
         return fitted
 
 
-def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor) -> Reading:
+def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: GivenLayout | None = None) -> Reading:
     """How these layers are read in a run on `inputs`.
 
-    For pictures of another size the model is run again only where a layer gives tokens, whose grid depends on it.
+    For pictures of another size the model is run again only where a layer gives tokens, whose grid depends on it; while
+    exporting it is not run at all.
     """
-    if torch.compiler.is_exporting() or not (wanted := list(names)):
+    wanted, key = list(names), (given, tuple(inputs.shape[1:]))
+    if not wanted:
         return Reading(model, inputs, {})
     with in_turn(model):
-        layers = _of_any_size(_walks(unwrapped(model)), wanted, tuple(inputs.shape[1:])) or known_layers(model, inputs)
-    return Reading(model, inputs, {name: info for name in wanted if (info := layers.get(name)) is not None})
+        walks = _walks(unwrapped(model))
+        layers = _of_any_size(walks, wanted, key)
+        if torch.compiler.is_exporting():
+            layers = walks.get(key, layers)
+        else:
+            layers = layers or known_layers(model, inputs, given)
+    infos = {} if layers is None else {name: info for name in wanted if (info := layers.get(name)) is not None}
+    return Reading(model, inputs, infos)
 
 
 def _walks(model: nn.Module) -> Walks:
@@ -101,10 +114,12 @@ def _walks(model: nn.Module) -> Walks:
     return walks
 
 
-def _of_any_size(walks: Walks, names: Sequence[str], size: tuple[int, ...]) -> Layers | None:
+def _of_any_size(walks: Walks, names: Sequence[str], key: Walked) -> Layers | None:
     """A walk for pictures of another size that says all that is asked about these layers, if there is one."""
-    for known, layers in {} if size in walks else walks.items():
-        if len(known) == len(size) and known[0] == size[0] and all(_of_all_sizes(layers.get(name)) for name in names):
+    given, size = key
+    for (known, other), layers in {} if key in walks else walks.items():
+        fits = known == given and len(other) == len(size) and other[0] == size[0]
+        if fits and all(_of_all_sizes(layers.get(name)) for name in names):
             return layers
     return None
 

@@ -38,10 +38,11 @@ class Map:
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer: `last` is None where no layer gives maps."""
+    """The answer: `last` is None where no layer gives maps; `ends_in` is the operation that gave the output."""
 
     last: str | None
     stages: tuple[str, ...]
+    ends_in: str = ""
 
 
 LastReaching = Callable[[Sequence[str]], str | None]
@@ -56,6 +57,7 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     maps = _maps(candidates, flow)
     result = main_tensor(output)
     trace = None if result is None else flow.trace(result)
+    ends_in = "" if trace is None else flow.steps[trace.step].op
     if trace is not None:
         upstream = set().union(*(flow.ancestors(number) for number in _ends(output, flow, trace.step)))
         maps = _unless_empty(maps, lambda it: it.number is None or it.number in upstream)
@@ -65,10 +67,10 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
         maps = _unless_empty(maps, lambda it: not _is_class_map(it, count, mixings))
     if maps and _is_tokens(maps[-1]):
         maps = _among_tokens(maps, last_reaching)
-    if not maps:
-        return Choice(None, ())
+    if not maps or _only_embedded(maps[-1], candidates):
+        return Choice(None, (), ends_in)
     last = maps[-1] if _is_classifier(output, result, flow.picture) else _in_backbone(maps)
-    return Choice(last.info.name, _stages(maps, last))
+    return Choice(last.info.name, _stages(maps, last), ends_in)
 
 
 def _ends(output: object, flow: Dataflow, main: int) -> set[int]:
@@ -78,6 +80,13 @@ def _ends(output: object, flow: Dataflow, main: int) -> set[int]:
     if not all(isinstance(tensor, Tensor) and tensor.ndim > 2 for tensor in tensors):
         return {main}
     return {main, *(trace.step for tensor in tensors if (trace := flow.trace(tensor)) is not None)}
+
+
+def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
+    """Whether these are the patches as they were cut, of which nothing is known after an operation that moved them."""
+    after = [candidate.info for candidate in candidates if candidate.info.order > it.info.order]
+    lost = [info for info in after if info.lost and info.shape is not None and len(info.shape) == 3]
+    return it.step is not None and it.step.mixings <= 1 and len(lost) > len(after) / 2
 
 
 def _is_class_map(it: Map, classes: int, mixings: int) -> bool:

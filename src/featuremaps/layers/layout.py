@@ -5,8 +5,8 @@ with or without class and register tokens; audio and volumes have one or three s
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -15,7 +15,11 @@ from torch import Tensor, nn
 
 from featuremaps.errors import LayoutError
 
-Kind = Literal["channels_first", "channels_last", "tokens", "line", "volume"]
+Kind = Literal["channels_first", "channels_last", "tokens", "line", "volume", "function"]
+KINDS: dict[int, Kind] = {1: "line", 2: "channels_first", 3: "volume"}
+"""Channels first, by the number of spatial axes."""
+GIVEN = "as layout= says"
+LIKELY = "by the kind of layer or the picture's proportions: it could not be followed"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Layout:
 
     `grid` is the spatial shape in the layer's own axes, `prefix` the number of class and register tokens in front of
     the patches, `suffix` that of tokens after them. A volume's depth is folded into the height, a line has height 1.
+    `read` is a user's own function from the output to maps, which cannot be turned round. `known` says how it is known.
     """
 
     kind: Kind
@@ -31,6 +36,23 @@ class Layout:
     grid: tuple[int, ...]
     prefix: int = 0
     suffix: int = 0
+    read: Callable[[Tensor], Tensor] | None = None
+    known: str = field(default="followed from the picture", compare=False, repr=False)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a sequence has, all kinds together."""
+        return self.prefix + math.prod(self.grid) + self.suffix
+
+    def describe(self, layer: str) -> str:
+        """How the layer is read, in a sentence's words."""
+        places = " × ".join(map(str, self.grid))
+        others = [f"{self.prefix} before", f"{self.suffix} after"]
+        apart = " and ".join(text for text, count in zip(others, (self.prefix, self.suffix), strict=True) if count)
+        kinds = {"tokens": f"{self.tokens} tokens: patches{f', {apart} them set apart' if apart else ''}"}
+        kinds |= {"function": "read by a function"}
+        kind = kinds.get(self.kind, self.kind.replace("_", " "))
+        return f"{layer}: {self.channels} channels of {places} places ({kind}), {self.known}"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -39,6 +61,8 @@ class Layout:
 
     def to_maps(self, output: Shaped[Tensor, "..."]) -> Shaped[Tensor, "batch channel height width"]:
         """The output as maps; a view where possible, differentiable always."""
+        if self.read is not None:
+            return self.read(output)
         if self.kind == "tokens":
             output = output[:, self.prefix : output.shape[1] - self.suffix].transpose(1, 2)
         elif self.kind == "channels_last":
@@ -50,9 +74,10 @@ class Layout:
 
         That of tokens is known for its own size only.
         """
+        if self.read is not None:
+            return of_function(self.read, output)
         if self.kind == "tokens":
-            tokens = self.prefix + math.prod(self.grid) + self.suffix
-            return self if tuple(output.shape[1:]) == (tokens, self.channels) else None
+            return self if tuple(output.shape[1:]) == (self.tokens, self.channels) else None
         if output.ndim != len(self.grid) + 2:
             return None
         last = self.kind == "channels_last"
@@ -67,6 +92,12 @@ class Layout:
         A template of one picture serves any number of edits; one of several serves a multiple of them, picture
         by picture.
         """
+        if self.read is not None:
+            raise LayoutError(
+                "layout= is a function here, which reads a layer's maps and cannot put edited ones back. Give the grid "
+                "of its tokens instead, layout=(rows, columns, prefix), or choose a method that edits no maps, such as "
+                "'grad_cam'."
+            )
         spatial = maps.reshape(maps.shape[0], self.channels, *self.grid)
         if self.kind == "channels_last":
             return spatial.movedim(1, -1)
@@ -79,44 +110,52 @@ class Layout:
         return torch.cat([kept[:, : self.prefix], tokens, kept[:, kept.shape[1] - self.suffix :]], dim=1)
 
 
-def layout_of(
-    output: object, module: nn.Module, input_shape: Sequence[int], *, prefix: int | None = None
-) -> Layout | None:
-    """How to read this module's output, or None where it has no positions to map.
+def of_function(read: Callable[[Tensor], Tensor], output: Tensor) -> Layout:
+    """The layout of an output that a user's function reads; `LayoutError` where it does not give maps."""
+    try:
+        maps = read(output)
+    except Exception as error:
+        raise LayoutError(
+            f"the function given as layout= failed on shape {tuple(output.shape)}: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[0] != output.shape[0]:
+        got = f"shape {tuple(maps.shape)}" if isinstance(maps, Tensor) else f"a {type(maps).__name__}"
+        raise LayoutError(
+            f"the function given as layout= made {got} of shape {tuple(output.shape)}; it must give maps (batch, "
+            "channel, height, width)"
+        )
+    return Layout("function", maps.shape[1], tuple(maps.shape[2:]), read=read, known=GIVEN)
 
-    `input_shape` is the model's input, (batch, channel, *spatial): the grid of a token sequence and the order of
-    axes are recognised by their proportion to the picture. `prefix` is the number of class and register tokens
-    where the model says so itself.
+
+def layout_of(output: object, module: nn.Module, input_shape: Sequence[int]) -> Layout | None:
+    """How to read an output that was not followed to the picture; None where nothing says how.
+
+    `input_shape` is the model's input, (batch, channel, *spatial). The kind of module says which axis has the channels,
+    or else the proportions of the picture, where they leave no doubt. Of a sequence nothing is known.
     """
     if not isinstance(output, Tensor) or not (output.is_floating_point() or output.is_complex()):
         return None
-    batch, spatial = input_shape[0], tuple(input_shape[2:])
-    if output.ndim < 3 or output.shape[0] != batch or 0 in output.shape:
+    spatial = tuple(input_shape[2:])
+    if output.ndim != len(spatial) + 2 or output.shape[0] != input_shape[0] or 0 in output.shape:
         return None
-    if output.ndim - 2 == len(spatial):
-        return _spatial_layout(output, module, spatial)
-    if output.ndim == 3 and len(spatial) == 2:
-        return _token_layout(output, spatial, prefix)
-    return None
-
-
-def _spatial_layout(output: Tensor, module: nn.Module, spatial: tuple[int, ...]) -> Layout:
     first, last = tuple(output.shape[2:]), tuple(output.shape[1:-1])
-    if _is_channels_last(module, first, last, spatial):
-        kind: Kind = "channels_last"
-        return Layout(kind, output.shape[-1], last)
-    kinds: dict[int, Kind] = {1: "line", 2: "channels_first", 3: "volume"}
-    return Layout(kinds[len(spatial)], output.shape[1], first)
+    channels_last = _is_channels_last(module, first, last, spatial)
+    if channels_last is None:
+        return None
+    if channels_last:
+        return Layout("channels_last", output.shape[-1], last, known=LIKELY)
+    return Layout(KINDS[len(spatial)], output.shape[1], first, known=LIKELY)
 
 
 def _is_channels_last(
     module: nn.Module, first: tuple[int, ...], last: tuple[int, ...], spatial: tuple[int, ...]
-) -> bool:
+) -> bool | None:
     if type(module) in (nn.LayerNorm, nn.Linear):
         return True
     if isinstance(module, nn.modules.conv._ConvNd | nn.modules.batchnorm._BatchNorm | nn.GroupNorm):
         return False
-    return _distortion(last, spatial) < _distortion(first, spatial)
+    as_first, as_last = _distortion(first, spatial), _distortion(last, spatial)
+    return None if as_first == as_last else as_last < as_first
 
 
 def _distortion(grid: tuple[int, ...], spatial: tuple[int, ...]) -> float:
@@ -127,40 +166,18 @@ def _distortion(grid: tuple[int, ...], spatial: tuple[int, ...]) -> float:
     return round(max(shrink) - min(shrink), 1)
 
 
-def _token_layout(output: Tensor, spatial: tuple[int, ...], prefix: int | None) -> Layout | None:
-    found = token_grid(output.shape[1], spatial, prefix=prefix)
-    return None if found is None else Layout("tokens", output.shape[2], *found)
-
-
-def token_grid(count: int, spatial: Sequence[int], *, prefix: int | None = None) -> tuple[tuple[int, int], int] | None:
-    """Rows and columns of a picture's patch tokens, and how many class and register tokens stand before them.
-
-    None where `count` tokens are no grid of square patches of a picture of this height and width.
-    """
-    for tokens in range(min(9, count)) if prefix is None else [prefix]:
-        grid = _grid(count - tokens, spatial[0], spatial[1])
-        if grid is not None:
-            return grid, tokens
-    return None
-
-
-def _grid(count: int, height: int, width: int) -> tuple[int, int] | None:
-    """Rows and columns of `count` patches of a picture, when square patches fit it."""
-    rows = round(math.sqrt(count * height / width)) if count > 0 else 0
-    if rows < 1 or count % rows:
-        return None
-    columns = count // rows
-    same_patch = abs(height / rows - width / columns) < max(1.0, 0.05 * height / rows)
-    return (rows, columns) if same_patch and (rows > 1 or columns > 1) else None
-
-
 def needs_layout(layout: Layout | None, layer: str, output: object, note: str = "") -> Layout:
     """The layout, or a `LayoutError` that says what the layer gives instead of maps."""
     if layout is not None:
         return layout
     given = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+    if note.startswith("does") or not note:
+        reason = f", which has no positions that could be drawn over a picture{f': it {note}' if note else ''}."
+    else:
+        reason = (
+            f" ({note}). Say how it lies, layout=(rows, columns) or (rows, columns, prefix) for tokens, if you know."
+        )
     raise LayoutError(
-        f"layer {layer!r} gives {given}, which has no positions that could be drawn over a picture"
-        f"{f': it {note}' if note.startswith('does') else f' ({note})' if note else ''}. "
-        "Choose a layer whose output is a map: 'last' is the last such layer, and scope.layers() lists them all."
+        f"layer {layer!r} gives {given}{reason} Choose a layer whose output is a map: 'last' is the last such layer, "
+        "and scope.layers() lists them all."
     )

@@ -15,7 +15,8 @@ class Layers(Sequence[LayerInfo]):
     """The layers of one run, in the order in which they completed.
 
     `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
-    registered twice, `idle` the modules that never ran.
+    registered twice, `idle` the modules that never ran;
+    `ends_in` is torch's name of the operation that gave the model's output.
     """
 
     infos: tuple[LayerInfo, ...]
@@ -24,6 +25,7 @@ class Layers(Sequence[LayerInfo]):
     stages: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
+    ends_in: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,6 +36,12 @@ class Layers(Sequence[LayerInfo]):
     def last(self) -> str:
         """The last layer whose output is still a map; raises `LayoutError` where there is none."""
         if self.last_map is None:
+            lost = next((info for info in self.infos if info.lost), None)
+            if lost is not None:
+                raise LayoutError(
+                    f"there is no 'last' map of {self.model}: of {lost.name!r} and others {lost.note}. Say how they "
+                    "lie, layout=(rows, columns) or (rows, columns, prefix) for tokens, or name a layer before them."
+                )
             raise LayoutError(
                 f"no layer of {self.model} gives maps of more than one position on this input, so there is no "
                 "'last' map. Give larger pictures, or a model with convolutions or patch tokens; "

@@ -28,7 +28,8 @@ from featuremaps.results.by_picture import Shown
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.session import Session, preserved
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,18 +138,18 @@ class LayerWalk(Shown):
         return f"<LayerWalk: {self.model}, {len(self)} layers, {len(self.pictures)} pictures>"
 
 
-def walk_through(model: nn.Module, known: Layers, pictures: Sequence[Seen], batch_size: int = 32) -> LayerWalk:
+def walk_through(studied: StudiedModel, known: Layers, pictures: Sequence[Seen], batch_size: int = 32) -> LayerWalk:
     """Measure every layer that gives maps, in one pass per chunk of pictures; the model is afterwards as it was.
 
     `ModelError` names the first layer whose values are not finite.
     """
     infos = [known[name] for name in known.resolve("all")]
     by_picture: dict[int, dict[str, WalkRow]] = {}
-    with preserved(model) as session:
+    with studied.session() as session:
         for batch in batches([seen.input for seen in pictures], batch_size, "walking through layers"):
             with batch:
                 for row, measured in zip(batch.rows, _measure(session, infos, batch.inputs), strict=True):
-                    _check_finite(model, infos, measured, pictures[row].picture.name)
+                    _check_finite(studied.model, infos, measured, pictures[row].picture.name)
                     by_picture[row] = measured
     every = [by_picture[row] for row in range(len(pictures))]
     by_layer = [[measured[info.name] for measured in every if info.name in measured] for info in infos]
@@ -162,7 +163,7 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     known = {(info.module_name, info.call): info for info in infos}
     calls: Counter[str] = Counter()
     inputs = to_model(session.model, inputs).clone()
-    reading = reading_of(session.model, [info.name for info in infos], inputs)
+    reading = reading_of(session.model, [info.name for info in infos], inputs, session.layout)
 
     def on_forward(module_name: str, module: nn.Module, args: object, output: object) -> None:
         info = known.get((module_name, calls[module_name]))

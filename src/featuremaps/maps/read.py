@@ -18,7 +18,6 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import preserved
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ def read_maps(
     if patterns == ["all"]:
         if highlight:
             raise OptionError("highlight marks units in the maps of a layer; a walk through 'all' layers shows none.")
-        return walk_through(studied.model, known, pictures, batch_size)
+        return walk_through(studied, known, pictures, batch_size)
     names, units = _meant(known, patterns)
     marked = known.units([highlight] if isinstance(highlight, str) else list(highlight))
     wanted = dict.fromkeys(names) or _channels(units)
@@ -60,7 +59,7 @@ def read_maps(
                 f"highlight names {unit}, but {unit.name} is not among the layers or units asked for. Add it to "
                 "layers, or leave it out of highlight."
             )
-    readings = _read(studied.model, pictures, wanted, batch_size)
+    readings = _read(studied, pictures, wanted, batch_size)
     if units:
         return _of_units(readings, wanted, units, tuple(map(str, marked)), pictures, scaling)
     whole = {
@@ -101,18 +100,18 @@ def _channels(units: Sequence[Address]) -> dict[str, list[int] | None]:
 
 
 def _read(
-    model: nn.Module, pictures: Sequence[Seen], wanted: Mapping[str, list[int] | None], batch_size: int
+    studied: StudiedModel, pictures: Sequence[Seen], wanted: Mapping[str, list[int] | None], batch_size: int
 ) -> dict[str, _Reading]:
     """The channels wanted of each layer (None: all of them), from one pass per chunk of pictures."""
     maps: dict[str, dict[int, Tensor]] = {name: {} for name in wanted}
     ends: dict[str, list[Range]] = {name: [] for name in wanted}
-    with preserved(model) as session:
+    with studied.session() as session:
         for batch in batches([seen.input for seen in pictures], batch_size, "reading feature maps"):
             with batch:
                 record = take(session, batch.inputs, list(wanted), gradients=False, stop_early=True)
                 for name, channels in wanted.items():
                     activations = record.activations[name]
-                    _check_finite(model, name, activations, [pictures[row].picture.name for row in batch.rows])
+                    _check_finite(studied.model, name, activations, [pictures[row].picture.name for row in batch.rows])
                     low, high = activations.aminmax()
                     kept = activations if channels is None else activations[:, channels]
                     maps[name] |= zip(batch.rows, kept, strict=True)

@@ -4,7 +4,8 @@ Everything a formula uses arrives through one of these names, so reading the par
 for tells the engine all it has to compute, and no more.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -16,6 +17,8 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import BoxScoring, ReadScores, Scoring
 from featuremaps.errors import TargetError
+from featuremaps.layers.known import known_layers
+from featuremaps.layers.layout import Layout
 from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.options import Help, check
 from featuremaps.rules import ReluRule, Rule
@@ -278,6 +281,22 @@ def propagate(given: Pass) -> Callable[[Rule], Tensor]:
         return arrived
 
     return propagated
+
+
+@need()
+def token_layouts(given: Pass) -> Mapping[int, Layout]:
+    """How the model lays out patches, by the number of all tokens; ambiguous ones are left out.
+
+    Maps count as their places row by row, where no sequence has as many tokens.
+    """
+    infos = known_layers(given.session.model, given.record.inputs, given.session.layout)
+    layouts = {(each.prefix, each.grid, each.suffix): each for info in infos if (each := info.layout)}
+    sequences = [each for each in layouts.values() if each.kind == "tokens"]
+    alone = {count for count, times in Counter(each.tokens for each in layouts.values()).items() if times == 1}
+    counts = Counter(each.tokens for each in sequences)
+    return {each.tokens: each for each in layouts.values() if each.tokens in alone} | {
+        each.tokens: each for each in sequences if counts[each.tokens] == 1
+    }
 
 
 @need()

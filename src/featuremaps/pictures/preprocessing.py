@@ -1,6 +1,7 @@
 """The user's preprocessing: what the model receives of a picture, and back to what it saw and where that lay."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -12,7 +13,7 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import ImageError
+from featuremaps.errors import FeatureMapsWarning, ImageError
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.probe_transform import (
     Normalization,
@@ -57,6 +58,7 @@ class Preprocessing:
     form: InputForm = InputForm()
     _normalization: dict[PictureSize, Normalization | None] = field(default_factory=dict, init=False, repr=False)
     _placements: dict[PictureSize, Placement | str] = field(default_factory=dict, init=False, repr=False)
+    _said: list[bool] = field(default_factory=list, init=False, repr=False)
 
     def __call__(self, picture: Picture) -> Float[Tensor, "channel *space"]:
         """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
@@ -133,7 +135,8 @@ class Preprocessing:
 
     def describe(self) -> str:
         """The transform as it prints itself, and what was found by running it, in one line."""
-        name = "RGB in 0..1, not resized" if self.transform is None else _printed(self.transform)
+        plain = f"{'grey' if self.form.grey else 'RGB'} in 0..1, not resized"
+        name = plain if self.transform is None else _printed(self.transform)
         facts = []
         if self.own_size is not None:
             facts.append("{1} x {0}".format(*self.own_size))
@@ -146,6 +149,20 @@ class Preprocessing:
             std = ", ".join(f"{1 / scale:.3g}" for scale in normalization.scale)
             facts.append(f"mean ({mean}), std ({std})")
         return f"{name}: {', '.join(facts)}" if facts else name
+
+    def say_that_it_was_assumed(self) -> None:
+        """A `FeatureMapsWarning`, once, where no transform was given and the model may have been trained with one."""
+        if self._said:
+            return
+        self._said.append(True)
+        warnings.warn(
+            f"no preprocessing was given, so the model gets its pictures as {self.describe()}. If it was trained on "
+            "other numbers, its answers are wrong: give its transform, Scope(model, transform=…), or make one, "
+            "transform=featuremaps.preprocess(size=…, mean=…, std=…) or transform='imagenet' (on the command line "
+            "--size, --mean and --std, or --preprocessing imagenet).",
+            FeatureMapsWarning,
+            stacklevel=5,
+        )
 
     def _run(self, image: Image.Image) -> Tensor:
         try:

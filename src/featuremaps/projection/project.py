@@ -15,7 +15,7 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import Session, preserved
+from featuremaps.session import Session
 
 
 @runtime_checkable
@@ -54,7 +54,7 @@ def project(
     if most < 1:
         raise OptionError(f"most is how many pictures are shown of each unit, 1 or more; got {most}.")
     units = studied.walk(pictures[0].input[None]).units(texts)
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(
             _projected(session, pictures, unit, _strongest(peaks[str(unit)])[:most], studied, way, batch_size)

@@ -16,11 +16,15 @@ class Value(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One operation that ran: its arguments by name, each tensor replaced by its `Value`."""
+    """One operation that ran: its arguments by name, each tensor replaced by its `Value`.
+
+    `pointwise`: torch says that each result comes from the elements at its own place.
+    """
 
     op: str
     args: Mapping[str, Any]
     results: tuple[Shape, ...]
+    pointwise: bool = False
 
     @property
     def inputs(self) -> list[Field]:

@@ -20,16 +20,20 @@ class Run(NamedTuple):
 
 
 class Dim(NamedTuple):
-    """One dimension of a tensor: `lead` class or register tokens, the product of its runs, `trail` other tokens."""
+    """One dimension of a tensor: `lead` class or register tokens, the product of its runs, `trail` other tokens.
+
+    All of it `times` over: the sequences of a batch, one after the other.
+    """
 
     runs: tuple[Run, ...]
     lead: int = 0
     trail: int = 0
+    times: int = 1
 
     @property
     def size(self) -> int:
         """How many elements the dimension has."""
-        return self.lead + math.prod(run.size for run in self.runs) + self.trail
+        return self.times * (self.extra + math.prod(run.size for run in self.runs))
 
     @property
     def extra(self) -> int:
@@ -170,14 +174,23 @@ def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _regrouped_around_tokens(field: Field, shape: Sequence[int]) -> Field:
-    """`view` of a sequence with class tokens: what lies before and after the sequence is regrouped alone."""
+    """`view` of a sequence with class tokens: what lies before and after the sequence is regrouped alone.
+
+    Batches of sequences may become one long dimension, and batches again.
+    """
     at = next(index for index, dim in enumerate(field.dims) if dim.extra)
-    before = math.prod(field.shape[:at])
+    tokens, before = field.dims[at]._replace(times=1), math.prod(field.shape[:at]) * field.dims[at].times
     for index, size in enumerate(shape):
-        if size == field.dims[at].size and math.prod(shape[:index]) == before:
-            first = regrouped(field._replace(dims=field.dims[:at]), shape[:index])
+        times = size // tokens.size
+        if size % tokens.size == 0 and math.prod(shape[:index]) * times == before:
+            if times == field.dims[at].times:
+                first = regrouped(field._replace(dims=field.dims[:at]), shape[:index]).dims
+            elif any(dim.axes for dim in field.dims[:at]):
+                break
+            else:
+                first = tuple(channels(length) for length in shape[:index])
             rest = regrouped(field._replace(dims=field.dims[at + 1 :]), shape[index + 1 :])
-            return field._replace(dims=(*first.dims, field.dims[at], *rest.dims))
+            return field._replace(dims=(*first, tokens._replace(times=times), *rest.dims))
     return everywhere(contracted(field, [at]), shape)
 
 

@@ -1,7 +1,7 @@
 """What each of PyTorch's elementary operations does to strides and receptive fields: one small rule per family.
 
 Rules go by operation, not by module type, so `nn.MaxPool2d`, `F.max_pool2d` and `x[:, :, ::2, ::2]` are all seen.
-An operation without a rule is element by element where the shapes say so; otherwise it may see the whole picture.
+An operation without a rule is element by element where torch says so; otherwise it may see the whole picture.
 """
 
 from featuremaps.receptive_field import view_rules, window_rules
@@ -23,7 +23,13 @@ NORMALISING = frozenset(
     {"native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 )
 ACTIVATIONS = frozenset({"relu", "hardtanh", "hardswish", "silu", "gelu", "leaky_relu", "elu", "mish", "clamp_min"})
-SPREADING = frozenset({"_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "logcumsumexp"})
+SPREADING = frozenset({"_softmax", "_safe_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "logcumsumexp"})
+RECURRENT = frozenset({"mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"})
+POINTWISE = frozenset(
+    {"alias", "clone", "contiguous", "detach", "_to_copy", "as_strided_", "hardswish", "hardswish_", "_prelu_kernel"}
+    | {"native_dropout", "bernoulli", "complex", "log_sigmoid_forward", "lift_fresh", "fill_", "zero_", "tril", "triu"}
+)
+"""Element by element too, though torch does not say so."""
 # The same elements in another order or under another shape.
 MOVING = frozenset(
     window_rules.SHUFFLES
@@ -87,9 +93,13 @@ def apply(call: Call) -> Field | list[Field]:
     if call.op in SPREADING:
         spread = contracted(call.subject, [call.args["dim"]])
         return merged([call.subject, spread], call.results[0])
+    if call.op in RECURRENT:
+        return _recurrent(call)
     if is_reduction(call):
         return _reduction(call)
-    return _element_by_element(call)
+    if call.pointwise or call.op in POINTWISE:
+        return _element_by_element(call)
+    return everywhere(call.subject, call.results[0])
 
 
 def _element_by_element(call: Call) -> Field:
@@ -138,6 +148,19 @@ def _attention(call: Call) -> Field:
     if query is not None:
         seen.append(query.with_dim(-1, channels(shape[-1])))
     return merged(seen, shape)
+
+
+def _recurrent(call: Call) -> list[Field]:
+    """A recurrent layer: every step of (step, batch, feature) stays at its place and may have seen all the others.
+
+    oneDNN's is given the steps first whatever its argument says.
+    """
+    first = call.args.get("batch_first") and not call.op.startswith("mkldnn")
+    field, steps = call.subject, 1 if first else 0
+    seen = contracted(field, [steps, -1])
+    shape = call.results[0]
+    outputs = merged([seen, field.with_dim(-1, channels(shape[-1]))], shape)
+    return [outputs, *(everywhere(seen, shape) for shape in call.results[1:])]
 
 
 def _normalisation(call: Call) -> Field:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch._ops import OpOverload
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -119,9 +120,12 @@ class Dataflow(TorchDispatchMode):
         mixings = max(self.steps[trace.step].mixings for trace in traces) + op_rules.mixes(op)
         step = Step(op, _unique(traces), mixings)
         try:
-            call = Call(op, args, tuple(tuple(result.shape) for result in results))
+            shapes = tuple(tuple(result.shape) for result in results)
+            call = Call(op, args, shapes, torch.Tag.pointwise in func.tags)
             if all(trace.field is not None for trace in traces):
                 fields = _fields_of_results(call)
+                if fields[0] is not None and fields[0].lost and not any(field.lost for field in call.inputs):
+                    self.unfollowed.setdefault(op, "moves places in a way that is not known")
             step = self._described(step, call, fields[0])
         except Exception as error:  # whatever a rule stumbles over, the model's run goes on
             self.unfollowed[op] = f"{type(error).__name__}: {error}"

@@ -68,7 +68,7 @@ def _part(field: Field, dim: int, start: int, size: int, stride: int = 1) -> Fie
     end, patches_end = start + size, whole.size - whole.trail
     if size == whole.size:
         return field
-    if whole.extra and stride == 1:
+    if whole.extra and stride == whole.times == 1:
         if end <= whole.lead or start >= patches_end:
             return field.with_dim(dim, channels(size))
         if start <= whole.lead and end >= patches_end:
@@ -108,6 +108,8 @@ def _cat(call: Call) -> Field:
     values = [value for value in call.args["tensors"] if len(value.shape) == len(shape)]
     fields = [value.field for value in values if value.field is not None]
     placed = [index for index, value in enumerate(values) if value.field and value.field.dims[dim].axes]
+    if len(shape) == 3:  # a single token, made of all, is not one place more
+        placed = [index for index in placed if values[index].shape[dim] > 1] or placed
     if not placed:
         return merged([field.with_dim(dim, channels(shape[dim])) for field in fields], shape)
     joined = _joined_places(values, placed, dim, shape)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from featuremaps.receptive_field.call import Call, FieldRule
-from featuremaps.receptive_field.field_algebra import Field, channels, contracted, resized, slid
+from featuremaps.receptive_field.field_algebra import Field, channels, contracted, regrouped, resized, slid
 
 ADAPTIVE = frozenset(
     f"{start}adaptive_{kind}_pool{n}d" for start in ("", "_") for kind in ("avg", "max") for n in (1, 2, 3)
@@ -121,6 +121,45 @@ def _pixel_unshuffle(call: Call) -> Field:
     return field.with_dim(-3, channels(shape[-3]))
 
 
+def _unfold(call: Call) -> Field:
+    """`F.unfold`: every window is a column, (batch, channel × window, windows)."""
+    field, lengths = call.subject, []
+    for dim, axis in zip((-2, -1), _axes(call), strict=True):
+        span = axis.dilation * (axis.kernel - 1)
+        lengths.append((field.shape[dim] + 2 * axis.padding - span - 1) // axis.stride + 1)
+        field = slid(field, len(field.dims) + dim, lengths[-1], step=axis.stride, first=-axis.padding, span=span)
+    batch, width, count = call.results[0]
+    field = regrouped(field, (batch, field.shape[-3], count))
+    return field.with_dim(1, channels(width))
+
+
+def _fold(call: Call) -> Field:
+    """`F.fold`: windows added up where they overlap, as a transposed convolution does."""
+    shape, axes = call.results[0], _axes(call)
+    spans = [axis.dilation * (axis.kernel - 1) for axis in axes]
+    grid = [
+        (size + 2 * axis.padding - span - 1) // axis.stride + 1
+        for size, axis, span in zip(shape[-2:], axes, spans, strict=True)
+    ]
+    field = regrouped(call.subject, (*call.subject.shape[:2], *grid))
+    for dim, axis, span in zip((2, 3), axes, spans, strict=True):
+        first, taps = (axis.padding - span / 2) / axis.stride, math.ceil((span + 1) / axis.stride)
+        field = resized(field, dim, shape[dim], step=1 / axis.stride, first=first, taps=taps)
+    return field.with_dim(1, channels(shape[1]))
+
+
+class _Axis(NamedTuple):
+    kernel: int
+    dilation: int
+    padding: int
+    stride: int
+
+
+def _axes(call: Call) -> list[_Axis]:
+    names = ("kernel_size", "dilation", "padding", "stride")
+    return [_Axis(*axis) for axis in zip(*(call.args[name] for name in names), strict=True)]
+
+
 def formula(call: Call) -> str | None:
     """How the size of a convolution's or pooling's output comes about; a line per axis where axes differ."""
     if RULES.get(call.op) not in (_convolution, _slide, _average_pool) or not call.inputs:
@@ -172,5 +211,7 @@ RULES: dict[str, FieldRule] = {
     "avg_pool3d": _average_pool,
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
+    "im2col": _unfold,
+    "col2im": _fold,
     **dict.fromkeys(ADAPTIVE, _adaptive_pool),
 }

@@ -16,7 +16,7 @@ from featuremaps.report.model_sections import patterns_section
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.capture import device_of
-from featuremaps.runtime.outputs import Classes, class_label, probabilities
+from featuremaps.runtime.outputs import Classes, class_label
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.survey import Survey
 
@@ -82,19 +82,16 @@ def explained_picture(comparison: Comparison, seen: Seen, index: int, classes: C
         original=image if placement is not None else None,
         placement=None if placement is None else placement.box,
         label=class_label(label, classes) if isinstance(label, int) else label,
-        top=top_classes(comparison, index, classes),
+        top=top_classes(comparison, index),
         maps=tuple(panels + failed),
     )
 
 
-def top_classes(comparison: Comparison, index: int, classes: Classes) -> tuple[ClassScore, ...]:
+def top_classes(comparison: Comparison, index: int) -> tuple[ClassScore, ...]:
     """The model's most probable classes for one picture."""
-    scores = comparison.scores[index] if comparison.scores else None
-    if scores is None:
-        return ()
-    shares, indices = probabilities(scores[None])[0].topk(min(TOP_CLASSES, len(scores)))
-    pairs = zip(indices.tolist(), shares.tolist(), strict=True)
-    return tuple(ClassScore(class_label(number, classes), number, share) for number, share in pairs)
+    answers = comparison.answers[index] if comparison.answers else None
+    best = () if answers is None else answers.top(TOP_CLASSES)
+    return tuple(ClassScore(answer.label, answer.index, answer.probability) for answer in best)
 
 
 def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tuple[str, ...]:

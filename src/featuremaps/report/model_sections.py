@@ -53,7 +53,7 @@ def walk_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen])
     """Every layer for each picture, with its strongest channels and how sparse it is."""
     walked = []
     for seen in pictures:
-        rows = walk_through(studied.model, known, [seen]).rows
+        rows = walk_through(studied, known, [seen]).rows
         walked.append(LayeredPicture(seen.picture.name, seen.image, tuple(_layer(row, known) for row in rows)))
     return LayerWalkSection(tuple(walked))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.results.answer import Answer, captions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,3 +49,32 @@ class ByPicture(Shown):
         """A file's name for every picture, without its ending: no two alike."""
         names = unique_names([file_name(Path(seen.picture.name).name) for seen in self.pictures])
         return [file_name(name, *parts) for name in names]
+
+
+class Explained(ByPicture):
+    """What a method made of pictures for a target, and how the model was read for that."""
+
+    method: str
+    layer: str
+    targets: tuple[str, ...]
+    answers: tuple[Answer | None, ...]
+    reading: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.answers:
+            object.__setattr__(self, "answers", (None,) * len(self.targets))
+
+    @property
+    def captions(self) -> list[str]:
+        """What is explained in each picture, with the class's probability where it is one."""
+        return captions(self.targets, self.answers)
+
+    def how(self) -> str:
+        """How these maps came about: what was read of the model, what of it was assumed, and what of each picture."""
+        preprocessing = dict.fromkeys(seen.preprocessing.describe() for seen in self.pictures)
+        lines = [f"{self.method} of {self.layer}", *self.reading, *(f"pictures: {text}" for text in preprocessing)]
+        for seen, caption in zip(self.pictures, self.captions, strict=True):
+            size = "" if seen.picture.image is None else "{} × {} pixels, ".format(*seen.picture.image.size)
+            given = " × ".join(map(str, seen.input.shape))
+            lines.append(f"{seen.picture.name}: {size}given to the model as {given}; explained: {caption}")
+        return "\n".join(lines)

@@ -15,7 +15,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import LABEL, labelled_stems, write_files
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled, stacked
-from featuremaps.results.by_picture import ByPicture
+from featuremaps.results.answer import Answer
+from featuremaps.results.by_picture import Explained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +25,12 @@ Canvas = Literal["seen", "original"]
 
 
 @dataclass(frozen=True, eq=False)
-class Heatmaps(ByPicture):
+class Heatmaps(Explained):
     """One method's maps of one layer for one target, a map per picture.
 
     `maps[i]` is (height, width): raw and signed as the formula returned it, on the model's device. `targets[i]`
-    names what is explained in picture i. `warnings[i]` says why a map should not be trusted, if so.
+    names what is explained in picture i, and `answers[i]` is this class as the model answers it, where it is a class.
+    `warnings[i]` says why a map should not be trusted, if so, and `reading` how the model was read, for all pictures.
     """
 
     maps: tuple[Float[Tensor, "_height _width"], ...]
@@ -38,7 +40,9 @@ class Heatmaps(ByPicture):
     pictures: tuple[Seen, ...]
     warnings: tuple[tuple[str, ...], ...]
     scaling: Scaling | None = None
-    by_picture = ("maps", "targets", "pictures", "warnings")
+    answers: tuple[Answer | None, ...] = ()
+    reading: tuple[str, ...] = ()
+    by_picture = ("maps", "targets", "pictures", "warnings", "answers")
 
     @property
     def tensor(self) -> Float[Tensor, "batch height width"]:
@@ -87,9 +91,9 @@ class Heatmaps(ByPicture):
         """
         shown = self[:most]
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(picture, target or "any class", notes)]
-            for seen, picture, target, notes in zip(
-                shown.pictures, shown.overlay(**look), shown.targets, shown.warnings, strict=True
+            [Panel(seen.image, seen.picture.name), Panel(picture, caption, notes)]
+            for seen, picture, caption, notes in zip(
+                shown.pictures, shown.overlay(**look), shown.captions, shown.warnings, strict=True
             )
         ]
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""

@@ -89,7 +89,7 @@ def run_capturing(
     did not run.
     """
     with run_on(session.model, inputs):
-        reading = reading_of(session.model, [address.name for address in wanted], inputs)
+        reading = reading_of(session.model, [address.name for address in wanted], inputs, session.layout)
     tap = Capture(tuple(wanted), reading, gradients, stop_early)
     outputs = None
     with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), rule or nullcontext():

@@ -1,15 +1,18 @@
 """What a model takes, as far as its first layer says: pictures in colours or in grey, signals, or volumes."""
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any, get_args
 
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from featuremaps.pictures.preprocess import Mode, preprocess
 from featuremaps.pictures.preprocessing import InputForm
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.memory_format import misfit
-from featuremaps.session import preserved, warnings_ignored
+from featuremaps.session import preserved, unwrapped, warnings_ignored
 
 COLOURS = (7, 3, 64, 64)
 """The pictures of the trial; seven, as a 3-D convolution takes a batch for channels."""
@@ -39,3 +42,23 @@ def _refuses_colours(model: nn.Module) -> bool:
         except RuntimeError as error:
             return misfit(error) is not None
     return False
+
+
+def recorded_transform(model: nn.Module) -> Callable[..., Any] | None:
+    """The preprocessing that a model says it was trained with (`pretrained_cfg`, as timm's do), if any."""
+    record = getattr(unwrapped(model), "pretrained_cfg", None)
+    if not isinstance(record, Mapping) or not {"input_size", "mean", "std"} <= set(record):
+        return None
+    colours, *size = record["input_size"]
+    size = list(getattr(getattr(model, "patch_embed", None), "img_size", None) or size)  # built for another size
+    if colours != 3:
+        return None
+    centred = record.get("crop_mode", "center") == "center" and len(set(size)) == 1
+    mode = record.get("interpolation")
+    return preprocess(
+        size=int(size[0] / (record.get("crop_pct") or 1)) if centred else size,
+        crop=size if centred else None,
+        mean=record["mean"],
+        std=record["std"],
+        mode=mode if mode in get_args(Mode) else "bilinear",
+    )

@@ -90,13 +90,6 @@ def class_scores(outputs: object, pictures: int) -> Float[Tensor, "batch classes
     return scores_of(outputs, pictures) if counted else None
 
 
-def probabilities(scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-    """Softmax over the classes, unless they are probabilities already; sigmoid where there is a single score."""
-    if scores.shape[1] == 1:
-        return scores.float().sigmoid()
-    return scores.float() if are_probabilities(scores) else scores.float().softmax(1)
-
-
 def are_probabilities(scores: Float[Tensor, "batch classes"]) -> bool:
     """Whether the model ends in a softmax: no score is negative, and those of every picture sum to 1."""
     values = scores.detach().float()

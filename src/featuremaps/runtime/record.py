@@ -17,7 +17,8 @@ from featuremaps.layers.addresses import parse
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
-from featuremaps.runtime.outputs import Classes, logits_of, mapped
+from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
+from featuremaps.runtime.outputs import logits_of, mapped
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session
 
@@ -83,7 +84,7 @@ def take(
     layers: Sequence[str] = (),
     targets: Sequence[Target | Bound] = (),
     *,
-    classes: Classes = None,
+    classes: ClassOutputs = ClassOutputs(),  # noqa: B008
     gradients: bool = True,
     input_gradients: Sequence[ReluRule] = (),
     stop_early: bool = False,
@@ -105,6 +106,8 @@ def take(
         leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
         graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rule": rule}
         tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, **graph)
+        if not all(isinstance(target, Bound) for target in targets):
+            classes = seen_outputs(session, inputs, outputs, classes)
         bound = tuple(_bind(target, outputs, classes, len(inputs)) for target in targets)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
         if not backward or with_graph or all(score.requires_grad for score in scores):
@@ -124,7 +127,7 @@ def take(
     )
 
 
-def _bind(target: Target | Bound, outputs: object, classes: Classes, batch: int) -> Bound:
+def _bind(target: Target | Bound, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
     return target if isinstance(target, Bound) else target.bind(outputs, classes, batch)
 
 

@@ -34,7 +34,7 @@ def stream(
     calls: Counter[str] = Counter()
     missing = {address.name for address in layers}
     with run_on(session.model, inputs):
-        reading = reading_of(session.model, missing, inputs)
+        reading = reading_of(session.model, missing, inputs, session.layout)
 
     def hook(layer: str, addresses: Sequence[Address]) -> Callable[..., None]:
         def on_forward(module: nn.Module, _: Any, output: Any) -> None:

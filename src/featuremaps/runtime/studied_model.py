@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
@@ -10,12 +11,14 @@ from torch import Tensor, nn
 
 from featuremaps.errors import LayerNotFoundError, OptionError
 from featuremaps.layers import LayerInfo, Layers, is_layer
+from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.known import known_layers
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
 from featuremaps.runtime.capture import to_model
+from featuremaps.runtime.class_outputs import ClassOutputs, OutputKind
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.session import unwrapped
+from featuremaps.session import Session, preserved, unwrapped
 
 SIDES = {2: (1024,), 3: (224, 224), 4: (32, 64, 64)}
 """The size of a blank input with so many axes."""
@@ -27,13 +30,25 @@ LayerLike = str | nn.Module | LayerInfo
 class StudiedModel:
     """A model, what it is given and what it answers; `classes` names its outputs in order, where that is known.
 
-    Its layers are found by running it once for each size of picture, and remembered.
+    Its layers are found by running it once for each size of picture, and remembered; `layout` is how the user says that
+    they lie, and `outputs` what its class scores are.
     """
 
     model: nn.Module
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     classes: tuple[str, ...] | None = None
     name: str = ""
+    layout: GivenLayout | None = None
+    outputs: OutputKind | None = None
+
+    @property
+    def class_outputs(self) -> ClassOutputs:
+        """The names of its outputs and what they are, as far as that is known."""
+        return ClassOutputs(self.classes, self.outputs)
+
+    def session(self) -> AbstractContextManager[Session]:
+        """The model in evaluation mode, as it was afterwards; see `preserved`."""
+        return preserved(self.model, self.layout)
 
     def blank(self, size: tuple[int, int] | None = None) -> Tensor:
         """A grey picture (1, channel, height, width) as the transform makes it, where nobody gave a picture.
@@ -51,7 +66,7 @@ class StudiedModel:
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""
         with run_on(self.model, inputs):
-            return known_layers(self.model, to_model(self.model, inputs))
+            return known_layers(self.model, to_model(self.model, inputs), self.layout)
 
     def named(self, layers: object) -> str | list[str]:
         """Layers by their addresses, however they were given: one, or a list of several.

@@ -14,10 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.errors import TargetError
+from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores, picked
 from featuremaps.runtime.outputs import (
-    Classes,
     Which,
-    are_probabilities,
     check_length,
     class_indices,
     class_label,
@@ -26,8 +25,6 @@ from featuremaps.runtime.outputs import (
     logits_of,
     mapped,
     needs_logits,
-    probabilities,
-    scores_of,
 )
 
 
@@ -53,40 +50,9 @@ class Bound:
 class Target(Protocol):
     """Anything that can be bound to a batch of outputs."""
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """The target for these outputs; raises `TargetError` where it does not fit them."""
         ...
-
-
-class ClassScores:
-    """How class scores are read from the outputs for a batch: as they are for this one, so for any copies of it.
-
-    One score with two names is that of the second; the first, its opposite, has the negative score.
-    """
-
-    def __init__(self, outputs: object, classes: Classes, batch: int) -> None:
-        given = scores_of(outputs, batch)
-        self._batch, self._two = batch, given.shape[1] == 1 and classes is not None and len(classes) == 2
-        self._squashed = are_probabilities(given)
-        self.given = self.read(outputs, 1)
-
-    def read(self, outputs: object, repeats: int) -> Float[Tensor, "outputs classes"]:
-        """The scores before the softmax, or what the model gives in their place."""
-        scores = scores_of(outputs, self._batch * repeats)
-        return torch.cat([-scores, scores], 1) if self._two else scores
-
-    def probabilities(self, outputs: object, repeats: int) -> Float[Tensor, "outputs classes"]:
-        """The probabilities, which are not squashed again where the model gives them."""
-        scores = scores_of(outputs, self._batch * repeats)
-        shares = scores.float() if self._squashed else probabilities(scores)
-        return torch.cat([1 - shares, shares], 1) if self._two else shares
-
-    def of(self, indices: Tensor) -> dict[str, Callable[[Any, int], Tensor]]:
-        """The rules of a `Bound` target for the score and the probability of these classes."""
-        return {
-            "rule": lambda new, repeats: _pick(self.read(new, repeats), indices, repeats),
-            "probability": lambda new, repeats: _pick(self.probabilities(new, repeats), indices, repeats),
-        }
 
 
 @dataclass(frozen=True)
@@ -98,11 +64,11 @@ class Logit:
 
     which: Which = None
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         scores = ClassScores(outputs, classes, batch)
-        indices = class_indices(self.which, scores.given, classes, batch)
-        return Bound(class_labels(indices, classes), indices, **scores.of(indices))
+        indices = class_indices(self.which, scores.given, classes.names, batch)
+        return Bound(class_labels(indices, classes.names), indices, **scores.of(indices))
 
 
 @dataclass(frozen=True)
@@ -111,11 +77,11 @@ class Probability:
 
     which: Which = None
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         scores = ClassScores(outputs, classes, batch)
-        indices = class_indices(self.which, scores.given, classes, batch)
-        labels = tuple(f"probability of {label}" for label in class_labels(indices, classes))
+        indices = class_indices(self.which, scores.given, classes.names, batch)
+        labels = tuple(f"probability of {label}" for label in class_labels(indices, classes.names))
         share = scores.of(indices)["probability"]
         return Bound(labels, indices, share, share)
 
@@ -127,28 +93,28 @@ class Margin:
     a: Which = None
     b: Which = None
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         read = ClassScores(outputs, classes, batch)
         scores = read.given
-        first = class_indices(self.a, scores, classes, batch)
+        first = class_indices(self.a, scores, classes.names, batch)
         if self.b is None:
             if scores.shape[1] < 2:
                 raise TargetError("Margin needs at least two class scores, and the model gives one.")
             rivals = scores.detach().scatter(1, first[:, None], -torch.inf)
             second = rivals.argmax(1)
         else:
-            second = class_indices(self.b, scores, classes, batch)
+            second = class_indices(self.b, scores, classes.names, batch)
         if bool((first == second).any()):
             raise TargetError(
-                f"Margin compares a class with itself ({class_labels(first, classes)[0]!r}); "
+                f"Margin compares a class with itself ({class_labels(first, classes.names)[0]!r}); "
                 "give two different classes."
             )
-        pairs = zip(class_labels(first, classes), class_labels(second, classes), strict=True)
+        pairs = zip(class_labels(first, classes.names), class_labels(second, classes.names), strict=True)
 
         def rule(new: object, repeats: int) -> Tensor:
             new_scores = read.read(new, repeats)
-            return _pick(new_scores, first, repeats) - _pick(new_scores, second, repeats)
+            return picked(new_scores, first, repeats) - picked(new_scores, second, repeats)
 
         labels = tuple(f"{a} rather than {b}" for a, b in pairs)
         return Bound(labels, first, rule, read.of(first)["probability"])
@@ -161,7 +127,7 @@ class Query:
     query: int
     which: Which = None
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         given = needs_logits(outputs)
         if given.ndim != 3 or not 0 <= self.query < given.shape[1]:
@@ -187,7 +153,7 @@ class Mask:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mask", torch.as_tensor(self.mask))
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         dense = logits_of(outputs)
         if dense is None or dense.ndim != 4:
@@ -206,12 +172,12 @@ class Mask:
         if bool((mask.flatten(1).sum(1) == 0).any()):
             raise TargetError("the mask is empty for at least one picture: nothing to explain.")
         inside = _inside(dense, mask)
-        indices = class_indices(self.which, inside, classes, batch)
+        indices = class_indices(self.which, inside, classes.names, batch)
 
         def rule(new: object, repeats: int) -> Tensor:
-            return _pick(_inside(needs_logits(new), mask.repeat_interleave(repeats, 0)), indices, repeats)
+            return picked(_inside(needs_logits(new), mask.repeat_interleave(repeats, 0)), indices, repeats)
 
-        return Bound(tuple(f"{label} in mask" for label in class_labels(indices, classes)), indices, rule)
+        return Bound(tuple(f"{label} in mask" for label in class_labels(indices, classes.names)), indices, rule)
 
 
 @dataclass(frozen=True)
@@ -224,10 +190,10 @@ class Box:
     box: tuple[float, float, float, float]
     label: int | None = None
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         _detections(outputs)
-        name = "object" if self.label is None else class_label(self.label, classes)
+        name = "object" if self.label is None else class_label(self.label, classes.names)
         return Bound((f"{name} at {tuple(round(edge) for edge in self.box)}",) * batch, None, self._rule)
 
     def _rule(self, outputs: object, _: int) -> Tensor:
@@ -247,7 +213,7 @@ class Similarity:
 
     reference: Tensor
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         embedding = _embedding(outputs)
         reference = self.reference.to(embedding.device, torch.float32).expand(batch, -1)
@@ -269,7 +235,7 @@ class Score:
 
     function: Callable[[Any], Tensor]
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         name = getattr(self.function, "__name__", type(self.function).__name__)
 
@@ -290,7 +256,7 @@ class Each:
 
     targets: tuple[Target, ...]
 
-    def bind(self, outputs: object, classes: Classes, batch: int) -> Bound:
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         check_length(len(self.targets), batch)
         bound = [target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)]
@@ -349,10 +315,6 @@ def _detections(outputs: object) -> Sequence[Mapping[str, Tensor]]:
     raise TargetError(
         f"Box needs a detector that returns boxes, labels and scores; the model returns {describe(outputs)}."
     )
-
-
-def _pick(scores: Tensor, indices: Tensor, repeats: int) -> Tensor:
-    return scores.gather(1, indices.repeat_interleave(repeats)[:, None])[:, 0]
 
 
 def _inside(dense: Tensor, mask: Tensor) -> Tensor:

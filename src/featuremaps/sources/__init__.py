@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from featuremaps.layers.given import LayoutLike
+from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.scope import Scope
 from featuremaps.sources.loaded import Loaded
 from featuremaps.sources.registry import SOURCES, read, source
@@ -15,17 +17,20 @@ def load(
     model: str,
     *,
     weights: str | Path | None = None,
-    transform: Callable[..., Any] | None = None,
+    transform: Callable[..., Any] | str | None = None,
     classes: Sequence[str] | None = None,
     device: str | None = None,
+    layout: LayoutLike | None = None,
+    outputs: OutputKind | None = None,
 ) -> Scope:
     """A model under study by name, with its preprocessing and class names.
 
     `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"`, `"package.module:factory"` or
     `"file.py:factory"`.
     `weights` is a file with a state dict (safetensors, or PyTorch's format read without running code); `transform`
-    and `classes` replace those of the source. Raises `SourceError`.
+    and `classes` replace those of the source; `layout` and `outputs` are those of `Scope`. Raises `SourceError`.
     """
     loaded = read(model, None if weights is None else Path(weights))
     module = loaded.model if device is None else loaded.model.to(device)
-    return Scope(module, transform or loaded.transform, classes or loaded.classes, name=model)
+    how: dict[str, Any] = {"name": model, "layout": layout, "outputs": outputs}
+    return Scope(module, transform or loaded.transform, classes or loaded.classes, **how)

@@ -69,7 +69,7 @@ def run_here(job: Job) -> BestSoFar:
     numbers = [number for shard in missing for number in store.manifest.numbers(shard)]
     done = store.manifest.pictures - len(numbers)
     with (
-        preserved(job.model) as session,
+        preserved(job.model, job.plan.layout) as session,
         meter(store.manifest.pictures, "surveying pictures", done) as advance,
         closing(stream(job.examples, job.preprocessing, numbers, job.workers)) as loaded,
         ThreadPoolExecutor(1, "writing") as writer,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from featuremaps.errors import ModelError, OptionError, SurveyError, check_choice
 from featuremaps.layers.addresses import find, parse
+from featuremaps.layers.given import GivenLayout, LayoutLike, given_layout
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
@@ -74,6 +75,7 @@ class Detector(nn.Module):
         pooling: Pooling = "mean",
         calibration: tuple[float, float] | None = None,
         origin: Origin | None = None,
+        layout: LayoutLike | GivenLayout | None = None,
     ) -> None:
         super().__init__()
         channels = checked_channels(channels, layer)
@@ -89,6 +91,7 @@ class Detector(nn.Module):
         if self.model is not None:
             find(self.model, parse(layer).layer)
         self.layer, self.rule, self.pooling, self.origin = layer, rule, pooling, origin or Origin()
+        self.layout = given_layout(layout)
         self.calibrated, self.last = calibration is not None, max(channels)
         self.register_buffer("channels", torch.tensor(channels))
         slope, offset = calibration or (1.0, 0.0)
@@ -165,14 +168,17 @@ class Detector(nn.Module):
             rivalries[domain] = rivalry(labels.positives, self.decided(scores).numpy(), called)
         return AgainstModel(self.origin.label, rivalries)
 
-    def on(self, model: nn.Module) -> "Detector":
-        """The same detector on this model; `SurveyError` where its weights are not those it was made for."""
+    def on(self, model: nn.Module, layout: LayoutLike | None = None) -> "Detector":
+        """The same detector on this model; `SurveyError` where its weights are not those it was made for.
+
+        `layout` is how its layer lies, where that cannot be followed from the picture; it is not saved.
+        """
         find(unwrapped(model), parse(self.layer).layer)
         check_same_model(model, self.origin.model, self.origin.weights)
         moved = copy(self)
         moved._modules = dict(self._modules)
         moved._buffers = dict(self._buffers)
-        moved.model = unwrapped(model)
+        moved.model, moved.layout = unwrapped(model), given_layout(layout) or self.layout
         return moved
 
     def save(self, folder: str | Path) -> Path:
@@ -248,7 +254,7 @@ class Detector(nn.Module):
         exporting = torch.compiler.is_exporting()
         if not exporting and not len(inputs):
             return torch.zeros(0, self.last + 1, device=device_of(self.model))
-        with preserved(self.model) as session:
+        with preserved(self.model, self.layout) as session:
             # An export keeps account of the modules it is in, which stopping would leave in disorder.
             record = take(session, inputs, [self.layer], gradients=False, stop_early=not exporting)
         maps = record.activations[self.layer]

@@ -50,7 +50,7 @@ def detector(
     """
     check_choice("rule", rule, get_args(ScoringRule))
     check_choice("by", by, get_args(Pooling))
-    model = survey.studied.model if survey.studied else None
+    model, layout = (survey.studied.model, survey.studied.layout) if survey.studied else (None, None)
     labels, layer = class_labels(survey, label), survey.layer_of(layer).name
     _check_model(survey, model)
     if channels is None:
@@ -59,7 +59,7 @@ def detector(
         chosen = checked_channels(channels, layer)
         check_channels(chosen, survey.layers[layer].channels, layer)
     vectors = survey.vectors(layer, by, chosen)[labels.rows]
-    fit: dict[str, Any] = {"rule": rule, "pooling": by}
+    fit: dict[str, Any] = {"rule": rule, "pooling": by, "layout": layout}
     if rule == "logistic":
         weights, bias = fit_logistic(vectors, labels.positives)
         fit |= {"weights": weights.tolist(), "bias": bias}

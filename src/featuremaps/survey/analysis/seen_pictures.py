@@ -12,7 +12,6 @@ from featuremaps.pictures.seen import Seen, see
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import preserved
 from featuremaps.survey.storage.reader import StoredSurvey
 
 
@@ -27,7 +26,7 @@ def maps_of_units(
 ) -> dict[tuple[int, int], Float[Tensor, "height width"]]:
     """The maps of the `wanted` channels of each picture, by (picture, channel): each picture runs once."""
     unit_maps: dict[tuple[int, int], Tensor] = {}
-    with preserved(studied.model) as session:
+    with studied.session() as session:
         for batch in batches([picture.input for picture in seen], 16, f"maps of {layer}"):
             with batch:
                 maps = take(session, batch.inputs, [layer], gradients=False, stop_early=True).activations[layer]

@@ -15,11 +15,13 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
+from featuremaps.layers.given import GivenLayout
 from featuremaps.methods.needs import Precision
 from featuremaps.runtime.capture import device_of, to_model
+from featuremaps.runtime.class_outputs import ClassOutputs, OutputKind
 from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.outputs import probabilities, scores_of
+from featuremaps.runtime.outputs import scores_of
 from featuremaps.runtime.stream import stream
 from featuremaps.session import Session
 from featuremaps.survey.engine.prefetch import sent_ahead
@@ -34,6 +36,7 @@ class PassPlan:
     """What a pass does with every picture: the layers (exact names), and how the model is run.
 
     `shape` is the input that the model is known to run on: a failure there is the model's, elsewhere the picture's.
+    `layout` is how the user says that layers lie, `outputs` what class scores are, where that is known.
     """
 
     layers: tuple[str, ...]
@@ -42,6 +45,8 @@ class PassPlan:
     precision: Precision = "float32"
     predictions: bool = False
     keep: int = 100
+    layout: GivenLayout | None = None
+    outputs: OutputKind | None = None
 
 
 @dataclass
@@ -133,7 +138,9 @@ def _forward(session: Session, plan: PassPlan, inputs: Tensor) -> tuple[dict[str
 
         with autocast, batch_norms_folded(session, [address.layer for address in addresses]):
             outputs = stream(session, laid_out, addresses, look, stop=not plan.predictions)
-        return pooled, probabilities(scores_of(outputs).float()) if plan.predictions else None
+        if not plan.predictions:
+            return pooled, None
+        return pooled, ClassOutputs(kind=plan.outputs).probabilities(scores_of(outputs, len(inputs)).float())
 
     return quickest(session, run)
 

@@ -14,6 +14,7 @@ from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.runtime.capture import device_of, to_model
+from featuremaps.runtime.class_outputs import SIGMOIDS
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.outputs import logits_of
 from featuremaps.runtime.studied_model import StudiedModel
@@ -57,7 +58,7 @@ def prepared(
         raise SurveyError(f"{out} holds a survey already. Give another out=, or resume=True to go on with it.")
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
-        **_identity(studied.model, preprocessing, examples, surveyed, studied.name),
+        **_identity(studied, examples, surveyed),
         classes=examples.classes,
         model_classes=classes,
         layers=surveyed,
@@ -75,7 +76,16 @@ def prepared(
     store.begin()
     batch_size = options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128)
     names = tuple(layer.name for layer in surveyed)
-    plan = PassPlan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)
+    plan = PassPlan(
+        names,
+        tuple(first.shape),
+        batch_size,
+        options.precision,
+        manifest.predictions,
+        options.keep,
+        studied.layout,
+        studied.outputs or ("probabilities" if known.ends_in in SIGMOIDS else None),
+    )
     return Job(studied.model, preprocessing, examples, plan, store, options.workers)
 
 
@@ -130,7 +140,8 @@ def _predicts(
 
 
 def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:
-    channels = needs_layout(info.layout, info.name, first).channels
+    output = None if info.shape is None else torch.empty(info.shape, device="meta")
+    channels = needs_layout(info.layout, info.name, output, info.note).channels
     geometry = (info.size, info.stride, info.start, info.receptive_field, info.whole)
     return SurveyedLayer(info.name, info.type, channels, *geometry, tuple(first.shape[1:]))
 
@@ -142,25 +153,20 @@ def _shard_size(pictures: int, channels: int) -> int:
     return int(2 ** (min(wanted, held).bit_length() - 1))
 
 
-def _identity(
-    model: nn.Module,
-    preprocessing: Preprocessing,
-    examples: Examples,
-    layers: tuple[SurveyedLayer, ...],
-    model_name: str,
-) -> dict[str, Any]:
+def _identity(studied: StudiedModel, examples: Examples, layers: tuple[SurveyedLayer, ...]) -> dict[str, Any]:
     """What the survey is of, in words and as fingerprints."""
+    preprocessing = studied.preprocessing
     of_classes = f" of {len(examples.classes)} classes" if examples.classes else ""
     described = {
-        "model": model_name or type(model).__name__,
+        "model": studied.name or type(studied.model).__name__,
         "preprocessing": preprocessing.describe(),
         "layers": ", ".join(layer.name for layer in layers),
         "pictures": f"{len(examples)} pictures{of_classes}",
     }
     fingerprint = {
-        "model": model_digest(model),
+        "model": model_digest(studied.model),
         "preprocessing": preprocessing_digest(preprocessing),
-        "layers": digest(map(repr, layers)),
+        "layers": digest([*map(repr, layers), *map(str, filter(None, (studied.layout, studied.outputs)))]),
         "pictures": digest([len(examples), *(examples.classes or ()), examples.identity()]),
     }
     return {"model": described["model"], "described": described, "fingerprint": fingerprint}

@@ -226,7 +226,7 @@ class Worker:
             )
         parcel = self._parcel
         with (
-            preserved(parcel.model) as session,
+            preserved(parcel.model, parcel.plan.layout) as session,
             closing(stream(parcel.examples, parcel.preprocessing, numbers, self._sent.actors.readers)) as loaded,
         ):
             return compute_shard(session, parcel.plan, shard, loaded)

@@ -1,0 +1,100 @@
+"""A preprocessing made of a few numbers, for models that come without one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from featuremaps.errors import OptionError, check_choice
+
+Size = int | Sequence[int]
+Mode = Literal["bilinear", "bicubic", "nearest"]
+USUAL: dict[str, dict[str, Any]] = {
+    "imagenet": {"size": 256, "crop": 224, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "clip": {
+        "size": 224,
+        "crop": 224,
+        "mode": "bicubic",
+        "mean": (0.48145466, 0.4578275, 0.40821073),
+        "std": (0.26862954, 0.26130258, 0.27577711),
+    },
+}
+"""What many models were trained with: torchvision's of ImageNet (its first recipe), and OpenAI's of CLIP."""
+
+
+def preprocess(
+    usual: str | None = None,
+    *,
+    size: Size | None = None,
+    crop: Size | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    mode: Mode | None = None,
+    grey: bool = False,
+) -> Callable[..., Any]:
+    """A transform from a PIL picture to a model's input, (channel, height, width), float32.
+
+    Pictures are resized to `size`, a square's side or (height, width); with `crop` the shorter side is made as long as
+    `size`, and the middle of that size is cut out. Pixels from 0 to 1 less `mean`, divided by `std`, one number or one
+    for each colour; `grey` gives one channel. `usual` is "imagenet" or "clip", of which the other arguments replace
+    parts. Raises `OptionError`.
+    """
+    if usual is not None:
+        check_choice("preprocess", usual, tuple(USUAL))
+    parts: dict[str, Any] = dict(USUAL[usual]) if usual else {}
+    if size is not None and crop is None:
+        parts.pop("crop", None)
+    given = {"size": size, "crop": crop, "mean": mean, "std": std, "mode": mode}
+    parts |= {name: value for name, value in given.items() if value is not None}
+    return _composed(**parts, grey=grey)
+
+
+def _composed(
+    size: Size | None = None,
+    crop: Size | None = None,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    mode: Mode = "bilinear",
+    grey: bool = False,
+) -> nn.Module:
+    from torchvision.transforms import v2
+    from torchvision.transforms.functional import InterpolationMode
+
+    check_choice("mode", mode, get_args(Mode))
+    steps: list[nn.Module] = [v2.Grayscale()] if grey else []
+    if size is not None:
+        shorter = _lengths("size", size)
+        if crop is not None and len(set(shorter)) > 1:
+            raise OptionError(f"size={size!r} is the shorter side where a crop follows: give one number.")
+        lengths = [shorter[0]] if crop is not None else list(shorter)
+        steps.append(v2.Resize(lengths, InterpolationMode(mode)))
+    if crop is not None:
+        steps.append(v2.CenterCrop(list(_lengths("crop", crop))))
+    steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+    colours = 1 if grey else 3
+    means, deviations = _per_colour("mean", mean, colours), _per_colour("std", std, colours)
+    if any(deviation <= 0 for deviation in deviations):
+        raise OptionError(f"std={std!r}: pixels are divided by it, so it is above 0.")
+    if any(means) or any(deviation != 1 for deviation in deviations):
+        steps.append(v2.Normalize(means, deviations))
+    composed: nn.Module = v2.Compose(steps)
+    return composed
+
+
+def _lengths(name: str, size: Size) -> tuple[int, int]:
+    lengths = (size,) if isinstance(size, int) else tuple(size)
+    if len(lengths) not in (1, 2) or not all(isinstance(length, int) and length > 0 for length in lengths):
+        raise OptionError(f"{name}={size!r} is not understood. Give a number of pixels, or (height, width).")
+    return lengths[0], lengths[-1]
+
+
+def _per_colour(name: str, given: float | Sequence[float], colours: int) -> list[float]:
+    numbers = [float(given)] if isinstance(given, int | float) else [float(number) for number in given]
+    if len(numbers) not in (1, colours):
+        raise OptionError(f"{name}={given!r} has {len(numbers)} numbers, and the input {colours} channels.")
+    if max(map(abs, numbers)) > 2:
+        raise OptionError(
+            f"{name}={given!r} looks like levels from 0 to 255, and pixels are floats from 0 to 1 here: divide by 255."
+        )
+    return numbers * (colours // len(numbers))

@@ -1,0 +1,60 @@
+"""A model's answers: a class with its probability, its score and its place among all; and a target in a few words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from featuremaps.runtime.outputs import Classes, class_label
+
+ANY = "any class"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A class of the model, by name and number, with its probability and the score that the model gives.
+
+    `rank` is its place among the classes of this picture; that of 1 is the model's own answer.
+    """
+
+    label: str
+    index: int
+    probability: float
+    score: float
+    rank: int
+
+    def __repr__(self) -> str:
+        return f"{self.label} {self.probability:.1%}"
+
+    @property
+    def words(self) -> str:
+        """The probability, and whether the model answers so."""
+        share = "<1%" if 0 < self.probability < 0.005 else f"{self.probability:.0%}"
+        return f"{share}, {'its own answer' if self.rank == 1 else f'its answer no. {self.rank}'}"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The class scores and probabilities of one picture, (classes,), and the classes' names."""
+
+    scores: Float[Tensor, " classes"]
+    probabilities: Float[Tensor, " classes"]
+    names: Classes = None
+
+    def of(self, index: int) -> Answer:
+        """The answer of this number."""
+        share = self.probabilities[index]
+        rank = 1 + int((self.probabilities > share).sum())
+        return Answer(class_label(index, self.names), index, float(share), float(self.scores[index]), rank)
+
+    def top(self, most: int) -> tuple[Answer, ...]:
+        """The most probable ones, most probable first."""
+        best = self.probabilities.topk(min(most, len(self.probabilities))).indices
+        return tuple(self.of(index) for index in best.tolist())
+
+
+def captions(targets: Sequence[str], answers: Sequence[Answer | None]) -> list[str]:
+    """What is explained in each picture, with the class's probability where it is one."""
+    named = zip((target or ANY for target in targets), answers, strict=True)
+    return [f"{target} ({answer.words})" if answer else target for target, answer in named]
