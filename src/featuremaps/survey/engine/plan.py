@@ -28,6 +28,7 @@ from featuremaps.survey.storage.manifest import NAME, Manifest, SurveyedLayer, r
 
 SHARDS = 128  # about as many as a survey is made of, between the two sizes below
 SMALLEST, LARGEST = 512, 8192
+TRIED = 1000  # pictures read in search of one that can be
 SHARD_VALUES = 2**24  # most channels times pictures held until a shard is written
 
 
@@ -81,14 +82,16 @@ def prepared(
 
 def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
     """The first picture that can be read, as the model receives it."""
-    reasons = []
-    for number in range(len(examples)):
+    reasons: list[str] = []
+    tried = min(len(examples), TRIED)
+    for number in range(tried):
         loaded = load_alone(examples, preprocessing, number)
         if loaded.input is not None:
             return loaded.input
         reasons.append(f"{loaded.path or loaded.name}: {loaded.reason}")
         reasons = reasons[:10]
-    raise SurveyError(f"None of {len(examples)} pictures could be read:\n  " + "\n  ".join(reasons))
+    of_these = f"{tried}" if tried == len(examples) else f"the first {tried} of {len(examples)}"
+    raise SurveyError(f"None of {of_these} pictures could be read:\n  " + "\n  ".join(reasons))
 
 
 def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:
