@@ -46,6 +46,9 @@ class Examples(Protocol):
     def read(self, number: int) -> Picture:
         """The picture, with its label; an `ImageError` gives the reason only."""
 
+    def sha256(self, number: int) -> str | None:
+        """Of the picture's file; None where it cannot be read, or has none."""
+
     def identity(self) -> str:
         """A text that changes when the list of pictures does."""
 

@@ -1,10 +1,12 @@
 """Datasets in memory or in a user's own code: a torch Dataset, a DataLoader's dataset, a list of pictures, a tensor."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
 
@@ -62,6 +64,9 @@ class Items:
         label = self.label or next((key for key in LABEL_KEYS if key in item), None)
         return {picture: item[image], "label": item[label] if label else None}
 
+    def sha256(self, number: int) -> None:
+        """None: an item is no file."""
+
     def identity(self) -> str:
         """What can be told without reading every item: the kind, the length, the targets or the values themselves."""
         chosen = [] if self.image is None and self.label is None else [self.image, self.label]
@@ -70,7 +75,10 @@ class Items:
 
 def _told(dataset: Any) -> list[object]:
     if isinstance(dataset, Tensor):
-        return [tuple(dataset.shape), digest([dataset.detach().cpu().float().numpy().tobytes()])]
+        return [tuple(dataset.shape), _value(dataset)]
+    if isinstance(dataset, list | tuple):
+        items = (item if isinstance(item, list | tuple) else [item] for item in dataset)
+        return [len(dataset), *(_value(part) for parts in items for part in parts)]
     told: list[object] = [type(dataset).__qualname__, len(dataset)]
     if isinstance(dataset, Subset):
         return [*told, *dataset.indices, *_told(dataset.dataset)]
@@ -82,6 +90,15 @@ def _told(dataset: Any) -> list[object]:
     targets = getattr(dataset, "targets", None)
     known = targets.tolist() if isinstance(targets, Tensor) else targets if isinstance(targets, list) else ()
     return [*told, *known, getattr(dataset, "_fingerprint", "")]
+
+
+def _value(part: object) -> str:
+    """Of what is in memory its value; of anything else its kind."""
+    if isinstance(part, Tensor):
+        part = part.detach().cpu().float().numpy()
+    if isinstance(part, np.ndarray) and not part.dtype.hasobject:
+        return hashlib.sha256(part.tobytes()).hexdigest()
+    return repr(part) if part is None or isinstance(part, int | float | str) else type(part).__name__
 
 
 def items(dataset: Any, classes: Sequence[str] | None, image: str | None = None, label: str | None = None) -> Items:

@@ -1,12 +1,14 @@
 """WebDataset shards: tar files whose members of one name make one example, indexed once and read in place."""
 
 import glob
+import hashlib
 import itertools
 import json
 import re
 import tarfile
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -49,16 +51,25 @@ class Tars:
 
     def read(self, number: int) -> Picture:
         """The picture in the tar file."""
+        member, content = self.members[number], self._content(number)
+        if len(content) < member.size:
+            raise ImageError(f"{self.tars[member.tar].name} ends inside this picture: the tar file is cut short.")
+        return Picture(member.name, image=decoded_bytes(content, member.suffix), label=self.labels[number])
+
+    def sha256(self, number: int) -> str | None:
+        """Of the picture's bytes; None where they cannot be read."""
+        with suppress(ImageError):
+            return hashlib.sha256(self._content(number)).hexdigest()
+        return None
+
+    def _content(self, number: int) -> bytes:
         member = self.members[number]
         try:
             with self.tars[member.tar].open("rb") as stream:
                 stream.seek(member.offset)
-                content = stream.read(member.size)
+                return stream.read(member.size)
         except OSError as error:
             raise ImageError(f"{self.tars[member.tar]} cannot be read ({error.strerror}).") from error
-        if len(content) < member.size:
-            raise ImageError(f"{self.tars[member.tar].name} ends inside this picture: the tar file is cut short.")
-        return Picture(member.name, image=decoded_bytes(content, member.suffix), label=self.labels[number])
 
     def identity(self) -> str:
         """The names, sizes and labels of all pictures."""

@@ -23,7 +23,7 @@ from featuremaps.survey.engine.compute_shard import PassPlan
 from featuremaps.survey.engine.loader import load_alone
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.storage.atomic_files import Store
-from featuremaps.survey.storage.fingerprint import check_same, model_digest, preprocessing_digest
+from featuremaps.survey.storage.fingerprint import check_pictures, check_same, model_digest, preprocessing_digest
 from featuremaps.survey.storage.manifest import NAME, Manifest, SurveyedLayer, read_manifest
 
 SHARDS = 128  # about as many as a survey is made of, between the two sizes below
@@ -53,9 +53,7 @@ def prepared(
     known = studied.walk(first[None])
     infos = [known[name] for name in known.resolve(_whole(layers, known))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
-    there = read_manifest(out) if (out / NAME).exists() else None
-    if there is not None and not options.resume:
-        raise SurveyError(f"{out} holds a survey already. Give another out=, or resume=True to go on with it.")
+    there = read_manifest(out) if options.resume and (out / NAME).exists() else None
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
         **_identity(studied.model, preprocessing, examples, surveyed, studied.name),
@@ -73,7 +71,9 @@ def prepared(
         check_same(there, manifest, out)
         there = there if classes is None else replace(there, model_classes=classes)
     store = Store(out, there or manifest)
-    store.begin()
+    store.begin(fresh=not options.resume)
+    if not store.manifest.complete:
+        check_pictures(store.manifest, out, examples)
     batch_size = options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128)
     names = tuple(layer.name for layer in surveyed)
     plan = PassPlan(names, tuple(first.shape), batch_size, options.precision, manifest.predictions, options.keep)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from featuremaps.errors import SurveyError
 from featuremaps.survey.storage.atomic_files import Store, Write
+from featuremaps.survey.storage.integrity import AGAIN
 from featuremaps.survey.storage.manifest import FinishedShard, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, Best, End, Pooling, merged
 from featuremaps.survey.storage.shard_result import TOP, LayerResult, ShardResult
@@ -34,6 +35,7 @@ PICTURES = pa.schema(
         ("label", pa.int32()),
         ("label_name", pa.string()),
         ("reason", pa.string()),
+        ("sha256", pa.string()),
     ]
 )
 CANDIDATES = pa.schema(
@@ -216,6 +218,7 @@ def _pictures(result: ShardResult, classes: tuple[str, ...] | None) -> pa.Table:
             "label": picture.label,
             "label_name": None if picture.label is None else classes[picture.label] if classes else str(picture.label),
             "reason": picture.reason,
+            "sha256": picture.sha256,
         }
         for picture in result.pictures
     ]
@@ -326,7 +329,4 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except (OSError, pa.ArrowException, KeyError) as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise SurveyError(
-            f"{path} {what}: the survey is damaged. Delete what is left of it there and make the same survey again: "
-            "only what is missing is computed."
-        ) from error
+        raise SurveyError(f"{path} {what}: the survey is damaged. {AGAIN}") from error
