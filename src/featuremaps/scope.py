@@ -60,15 +60,16 @@ class Scope:
     """A vision model under study: the module, its preprocessing, its class names.
 
     `transform` turns a PIL picture into the model's input (channel, height, width); without one, pictures become
-    floats from 0 to 1 at their own size. `classes` names the outputs, in order. The model is used where it is, and
-    is after every call as it was before. `preprocessing` leads from pictures to the model's input, and back to what it
-    saw.
+    floats from 0 to 1 at their own size. `classes` names the outputs, in order. `shown` are the three channels of more
+    that are drawn as red, green and blue. The model is used where it is, and is after every call as it was before.
+    `preprocessing` leads from pictures to the model's input, and back to what it saw.
     """
 
     model: nn.Module
     transform: Callable[[Image.Image], Any] | None = None
     classes: Sequence[str] | None = None
     name: str = ""
+    shown: Sequence[int] | None = None
     preprocessing: Preprocessing = field(init=False, repr=False)
     _studied: StudiedModel = field(init=False, repr=False)
 
@@ -79,7 +80,8 @@ class Scope:
         names = None if self.classes is None else tuple(self.classes)
         object.__setattr__(self, "classes", names)
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
-        object.__setattr__(self, "preprocessing", Preprocessing(self.transform, form_of(self.model)))
+        shown = None if self.shown is None else tuple(self.shown)
+        object.__setattr__(self, "preprocessing", Preprocessing(self.transform, form_of(self.model), shown))
         object.__setattr__(self, "_studied", StudiedModel(self.model, self.preprocessing, names, self.name))
 
     def see(self, pictures: object) -> SeenPictures:

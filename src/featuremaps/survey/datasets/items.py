@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +22,15 @@ from featuremaps.survey.datasets.loader import Collated, behind
 class Items:
     """Anything with a length and items: an image, (image, label), or a dict of both.
 
-    `image` and `label` are the keys of a dict, where they were asked for. A floating-point tensor is taken as already
-    preprocessed.
+    `image` and `label` are the keys of a dict, where they were asked for; `prepare` is given every item. A
+    floating-point tensor is taken as already preprocessed.
     """
 
     dataset: Any
     classes: tuple[str, ...] | None
     image: str | None = None
     label: str | None = None
+    prepare: Callable[[Any], Any] | None = None
     threads: bool = False
 
     def __len__(self) -> int:
@@ -49,7 +50,8 @@ class Items:
         if number == 0 and isinstance(item, Mapping) and self.label is None and not set(item) & set(LABEL_KEYS):
             others = [key for key in item if key not in (self.image, *PICTURE_KEYS)]
             warn_unlabelled(others, f"the {type(self.dataset).__name__}")
-        return picture_of(item if self.image is None and self.label is None else self._chosen(item))
+        item = item if self.image is None and self.label is None else self._chosen(item)
+        return picture_of(item if self.prepare is None else self.prepare(item))
 
     def _chosen(self, item: Any) -> dict[str, Any]:
         """The item's picture and label under the names that were asked for."""
