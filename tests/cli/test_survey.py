@@ -12,6 +12,7 @@ import torch
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
+from featuremaps.errors import FeatureMapsWarning
 from featuremaps.survey.analysis.detector import Detector
 from survey_commands import is_figure, rows_of, run
 
@@ -67,12 +68,16 @@ def test_survey_again_changes_nothing_and_goes_on_where_shards_are_gone(
     assert run("specialists", again, "-o", tmp_path) == 1
     assert "1 of its" in capsys.readouterr().err
     given = ("survey", home / "photograph", "-m", "demo-fixed", "-l", "layer4", "--keep", "4", "-o", again)
-    for _ in range(2):
+    with pytest.warns(FeatureMapsWarning, match="1 files of .*what they held is computed again"):
         assert run(*given) == 0
+    for _ in range(2):
         for path in survey.rglob("*.parquet"):
             assert (again / path.relative_to(survey)).read_bytes() == path.read_bytes(), path
+        assert run(*given) == 0
     assert run(*given[:-4], "--keep", "3", "-o", again) == 1
     assert "keep 4" in capsys.readouterr().err
+    assert run(*given[:-4], "--keep", "3", "--fresh", "-o", again) == 0
+    assert fm.open_survey(again).manifest.keep == 3
 
 
 def test_units_writes_a_page_for_every_unit_or_those_named(
