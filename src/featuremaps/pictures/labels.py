@@ -56,8 +56,9 @@ def label_of(value: object) -> Label:
         return None
     if isinstance(value, int | float) and float(value).is_integer():
         return int(value)
-    told = f"{value!r:.80} is a {type(value).__name__}"
-    raise ImageError(f"its label {told}; a label is a whole number, a class's name, or None. {_ALONE}")
+    shown = f"{value!r:.80} " if isinstance(value, float | complex | bytes) else ""  # others may print their address
+    kind = type(value).__name__
+    raise ImageError(f"its label {shown}is a {kind}; a label is a whole number, a class's name, or None. {_ALONE}")
 
 
 _ALONE = "Items whose second part is no label (a mask, a second view, a measurement) give the picture alone."

@@ -196,6 +196,13 @@ def test_hugging_face_formats_and_transforms(tmp_path: Path) -> None:
         assert examples.classes == (None if kind == "transform" else ("x", "y")), kind
         for number in range(3):
             torch.testing.assert_close(Preprocessing()(examples.read(number)), expected[number], msg=kind)
+    assert examples_of(DataLoader(kinds["torch"], 2)).classes == ("x", "y")
+    two = dataset.add_column("coarse", [0, 0, 1]).cast_column("coarse", datasets.ClassLabel(names=["p", "q"]))
+    with pytest.warns(
+        FeatureMapsWarning, match=r"2 columns of classes \(fine_label, coarse\), and 'fine_label' is taken"
+    ):
+        assert examples_of(two).classes == ("x", "y")
+    assert (labels_of(two, label="coarse"), examples_of(two, label="coarse").classes) == ([0, 0, 1], ("p", "q"))
     several = dataset.add_column("tags", [[0, 1], [1], [0]])
     assert "one-hot" in labels_of(several, label="tags")[0]
     with pytest.warns(FeatureMapsWarning, match=r"none of its columns \(tags\) is called label"):

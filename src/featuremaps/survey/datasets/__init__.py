@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import DataLoader
+
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.datasets.files import folder, listed, matching
 from featuremaps.survey.datasets.hugging_face import hugging_face, is_hugging_face
 from featuremaps.survey.datasets.items import items
+from featuremaps.survey.datasets.loader import behind
 from featuremaps.survey.datasets.tables import frame, is_frame, table
 from featuremaps.survey.datasets.tars import tars
 
@@ -30,6 +33,8 @@ def examples_of(
     """
     if isinstance(dataset, str | os.PathLike):
         return _of_path(os.fspath(dataset), image, label, classes)
+    if isinstance(dataset, DataLoader):
+        dataset = behind(dataset)
     if is_hugging_face(dataset):
         return hugging_face(dataset, image, label, classes)
     if is_frame(dataset):

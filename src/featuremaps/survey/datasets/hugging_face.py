@@ -1,9 +1,10 @@
 """A Hugging Face `datasets.Dataset`: which columns hold the pictures and labels, and the labels' names."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from featuremaps.errors import SurveyError
+from featuremaps.errors import FeatureMapsWarning, SurveyError
 from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS
 from featuremaps.survey.datasets.columns import column, keys_of, needed_column
 from featuremaps.survey.datasets.examples import numbered
@@ -34,7 +35,15 @@ def hugging_face(dataset: Any, image: str | None, label: str | None, classes: Se
     kinds = {name: type(features[name]).__name__ for name in given if name in features}
     pictures = [name for name, kind in kinds.items() if kind == "Image"]
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+    labels.sort(key=lambda name: name not in LABEL_KEYS)
     image = needed_column(image, (*pictures, *PICTURE_KEYS), given, "image", where)
+    if label is None and len(labels) > 1:
+        warnings.warn(
+            f"{where} has {len(labels)} columns of classes ({', '.join(labels)}), and {labels[0]!r} is taken for the "
+            "labels. Choose one: label='…'.",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
     label = column(label, (*labels, *LABEL_KEYS), given, "label", where)
     feature = features.get(label)
     names = classes if classes is not None else getattr(feature, "names", None)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
 from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS
 from featuremaps.pictures.load import Picture, picture_of
 from featuremaps.survey.datasets.columns import warn_unlabelled
 from featuremaps.survey.datasets.examples import Example, digest
-from featuremaps.survey.datasets.loader import Collated, behind
+from featuremaps.survey.datasets.loader import Collated
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +108,6 @@ def items(dataset: Any, classes: Sequence[str] | None, image: str | None = None,
 
     `image` and `label` name keys, where its items are dicts.
     """
-    if isinstance(dataset, DataLoader):
-        dataset = behind(dataset)
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         raise SurveyError(
             f"a {type(dataset).__name__} has no items that can be asked for by number, so a survey of it could not go "

@@ -300,8 +300,7 @@ def read_vectors(
     """The vectors of one shard as (channel, picture), of all channels or some."""
     names = list(map(str, range(layer.channels) if channels is None else channels))
     with reading(folder / vectors_file(layer, pool, shard)) as file:
-        table = file.read(columns=names, use_threads=False)
-    parts = [_together(batch) for batch in table.to_batches()]
+        parts = [_together(batch) for batch in file.read(columns=names, use_threads=False).to_batches()]
     return np.concatenate(parts or [np.empty((len(names), 0))], axis=1).astype(np.float32)
 
 
