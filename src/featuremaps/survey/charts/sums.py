@@ -75,12 +75,12 @@ def _by_picture(
     told: Told = {"picture": "picture", "class": "class", "sum": (field, DIGITS)}
     near, count = nearest(), len(places)
     names = [kind.name for kind in kinds]
-    own = sorted({row["label"] for row in places if row["class"] in names})
+    charted = sorted({row["label"] for row in places if row["class"] in names})
     colours = alt.Scale(domain=names, range=[kind.colour for kind in kinds])
     points = (
         alt.Chart(data(places))
         .mark_point(filled=True, opacity=0.75, tooltip=said(told), cursor="crosshair")
-        .transform_calculate(kind=f"indexof({own}, datum.label) < 0 ? '{REST}' : datum.class")
+        .transform_calculate(kind=f"indexof({charted}, datum.label) < 0 ? '{REST}' : datum.class")
         .encode(
             x=alt.X(
                 "place:Q",
