@@ -64,9 +64,10 @@ class Scope:
 
     `transform` turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
     `preprocess`); without one, the model's own record of it is taken (timm's), or pictures become floats from 0 to 1
-    at their own size, which is said. `classes` names the outputs, in order. The model is used where it is, and
-    is after every call as it was before. `preprocessing` leads from pictures to the model's input, and back to what it
-    saw. `layout` is how layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
+    at their own size, which is said. `classes` names the outputs, in order. `shown` are the three channels of more
+    that are drawn as red, green and blue. The model is used where it is, and is after every call as it was before.
+    `preprocessing` leads from pictures to the model's input, and back to what it saw.
+    `layout` is how layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
     (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's output to
     maps (batch, channel, height, width); verbs that look into layers take another one for a single call.
     `outputs` says what the class scores are: "logits", "probabilities", "log_probabilities", or "multi_label" (logits
@@ -79,6 +80,7 @@ class Scope:
     name: str = ""
     layout: LayoutLike | None = None
     outputs: OutputKind | None = None
+    shown: Sequence[int] | None = None
     preprocessing: Preprocessing = field(init=False, repr=False)
     _studied: StudiedModel = field(init=False, repr=False)
 
@@ -93,7 +95,8 @@ class Scope:
         names = None if self.classes is None else tuple(self.classes)
         object.__setattr__(self, "classes", names)
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
-        object.__setattr__(self, "preprocessing", _preprocessing(self.transform, self.model))
+        shown = None if self.shown is None else tuple(self.shown)
+        object.__setattr__(self, "preprocessing", _preprocessing(self.transform, self.model, shown))
         object.__setattr__(self, "_studied", self._study(self.layout))
 
     def _study(self, layout: LayoutLike | None) -> StudiedModel:
@@ -624,6 +627,5 @@ class Scope:
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
 
 
-def _preprocessing(transform: Any, model: nn.Module) -> Preprocessing:
-    form = form_of(model)
-    return Preprocessing(transform or recorded_transform(model), form)
+def _preprocessing(transform: Any, model: nn.Module, shown: tuple[int, ...] | None) -> Preprocessing:
+    return Preprocessing(transform or recorded_transform(model), form_of(model), shown)

@@ -58,6 +58,7 @@ def test_survey_tells_what_it_has_and_what_it_left_out(
     np.testing.assert_allclose(found.vectors("layer4"), fm.open_survey(survey).vectors("layer4"), atol=1e-2)
 
 
+@pytest.mark.filterwarnings("default")
 def test_survey_again_changes_nothing_and_goes_on_where_shards_are_gone(
     home: Path, survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,12 +68,16 @@ def test_survey_again_changes_nothing_and_goes_on_where_shards_are_gone(
     assert run("specialists", again, "-o", tmp_path) == 1
     assert "1 of its" in capsys.readouterr().err
     given = ("survey", home / "photograph", "-m", "demo-fixed", "-l", "layer4", "--keep", "4", "-o", again)
+    assert run(*given) == 0
+    assert "1 files of the survey in" in capsys.readouterr().err  # a warning
     for _ in range(2):
-        assert run(*given) == 0
         for path in survey.rglob("*.parquet"):
             assert (again / path.relative_to(survey)).read_bytes() == path.read_bytes(), path
+        assert run(*given) == 0
     assert run(*given[:-4], "--keep", "3", "-o", again) == 1
     assert "keep 4" in capsys.readouterr().err
+    assert run(*given[:-4], "--keep", "3", "--fresh", "-o", again) == 0
+    assert fm.open_survey(again).manifest.keep == 3
 
 
 def test_units_writes_a_page_for_every_unit_or_those_named(

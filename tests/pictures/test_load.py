@@ -204,7 +204,7 @@ def test_a_dataset():
         Items(
             image, (image, 3), (torch.rand(3, 4, 4), torch.tensor(5)), {"image": image, "label": "cat"},
             {"pixel_values": normalised, "labels": np.int64(1)}, [image, 2, "more"], OSError("cut short"),
-            {"picture": image}, (image, {"boxes": []}), (image, 0.5),
+            {"scan": image}, (image, {"boxes": []}), (image, 0.5),
         )
     )  # fmt: skip
     assert [picture.label for picture in found] == [None, 3, 5, "cat", 1, 2, None, None]
@@ -212,7 +212,7 @@ def test_a_dataset():
     np.testing.assert_array_equal(found[4].tensor, normalised)
     assert [item.name for item in found.rejected] == ["picture 6", "picture 7"]
     assert found.rejected[0].reason == "dataset[6] raised OSError: cut short"
-    assert "a dict with 'picture'" in found.rejected[1].reason
+    assert "a dict with 'scan'" in found.rejected[1].reason
     assert [picture.label for picture in gather(Stream())] == [1, "cat"]
     assert gather({"image": image, "label": 7})[0].label == 7
 

@@ -1,4 +1,4 @@
-"""`featuremaps survey`, `top` and `units`: make a survey of a dataset, and look at what single units do in it."""
+"""`featuremaps survey`, `verify`, `top`, `units`: make a survey, check it, look at what single units do in it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -156,6 +156,17 @@ def units(
         drawings = scope.draw(units, real=asked) if draw else None
         page = scope.unit_pages(asked, out, units or None, n=n, drawings=drawings)
     typer.echo(str(page))
+
+
+@app.command()
+def verify(survey: SurveyFolder) -> None:
+    """Read every file of a survey, and say whether each is as it was written.
+
+    **Examples**
+
+    featuremaps verify survey/
+    """
+    typer.echo(f"All {opened(survey).verify():,} files of the survey in {survey} are as they were written.")
 
 
 def _tell(survey: Any) -> None:

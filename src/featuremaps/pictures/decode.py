@@ -6,6 +6,7 @@ what cannot be read is refused with a reason.
 
 import math
 import stat
+import warnings
 from contextlib import suppress
 from io import BufferedReader, BytesIO
 from itertools import islice
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from featuremaps.errors import ImageError, did_you_mean
+from featuremaps.errors import FeatureMapsWarning, ImageError, did_you_mean
 from featuremaps.session import warnings_ignored
 
 Array = NDArray[Any]
@@ -36,6 +37,15 @@ _TURNS = {  # EXIF orientation to the turn that makes the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+WHITE = {np.dtype(np.bool_): 1, np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+"""What white is in whole numbers of a kind."""
+RANGES = (
+    (0, 4095, " (usual of 12 bits: divide by 4095)"),
+    (0, 65535, " (usual of 16 bits: divide by 65535)"),
+    (-8192, 32767, " (usual of CT in Hounsfield units: choose a window, clip and scale it)"),
+)
+"""The least and the most of values that are no 8-bit picture's, and what they usually are."""
+FEW_BITS = 12
 _BOMB = "If you trust the file, shrink it first or set PIL.Image.MAX_IMAGE_PIXELS higher."
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _FOREIGN = (
@@ -74,6 +84,13 @@ def _levels(values: Array) -> NDArray[np.uint8]:
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        if 0 < values.max() < 2**FEW_BITS:
+            warnings.warn(
+                f"a picture of 16 bits has no value of {2**FEW_BITS} or more, so it becomes nearly black. If it holds "
+                f"{FEW_BITS} bits, as of many cameras and in DICOM, pass it as an array of values / {2**FEW_BITS - 1}.",
+                FeatureMapsWarning,
+                stacklevel=2,
+            )
         return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if values.dtype.kind not in "iuf":
         raise ImageError(f"values of type {values.dtype} are not a picture's: use uint8, uint16, bool or float.")
@@ -86,9 +103,18 @@ def _levels(values: Array) -> NDArray[np.uint8]:
         return np.rint(np.clip(values, 0, 1) * 255.0).astype(np.uint8)
     if low >= 0 and high <= 255 and (not real or high >= 2):
         return np.rint(values).astype(np.uint8)
-    raise ImageError(
-        f"{values.dtype} values from {low:.6g} to {high:.6g} are neither 0..1 nor 0..255: scale them so that white "
-        "is 1 (float), 255 (uint8) or 65535 (uint16). For a preprocessed input, pass a float tensor."
+    raise unknown_white(values)
+
+
+def unknown_white(values: Array) -> ImageError:
+    """The error for values of which it is not known which is white, with what such a range usually is."""
+    low, high = float(values.min()), float(values.max())
+    usual = next(
+        (words for least, most, words in RANGES if least <= low and high <= most and values.dtype.kind != "f"), ""
+    )
+    return ImageError(
+        f"{values.dtype} values from {low:.6g} to {high:.6g} are neither 0..1 nor 0..255{usual}: scale them so that "
+        "white is 1 (float), 255 (uint8) or 65535 (uint16). For a preprocessed input, pass a float tensor."
     )
 
 

@@ -19,9 +19,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from featuremaps.errors import ImageError
-from featuremaps.pictures.decode import SUFFIXES, decoded, rgb_pictures, upright_rgb
-
-Label = int | str | None
+from featuremaps.pictures.decode import SUFFIXES, decoded, decoded_bytes, rgb_pictures, upright_rgb
+from featuremaps.pictures.labels import Label, is_labelled, label_of, parts_of, understood
 
 _WAYS = "Pass a path, a list of paths, a folder, a glob, a PIL image, a NumPy array, a torch Dataset or a tensor."
 
@@ -145,6 +144,8 @@ def _each(given: object) -> Iterator[Picture | Rejected]:
         yield from _from_tensor(given)
     elif isinstance(given, np.ndarray):
         yield from (Picture("", image=image) for image in rgb_pictures(given))
+    elif isinstance(given, Mapping) and "bytes" in given:
+        yield _encoded(given["bytes"], given.get("path"))
     elif isinstance(given, Mapping):
         yield from _from_item(given)
     elif isinstance(given, list | tuple | Iterator) and not hasattr(given, "read"):
@@ -252,6 +253,12 @@ def _attempt_file(path: Path, name: str) -> Picture | Rejected:
         return Rejected(name, str(error), path)
 
 
+def _encoded(content: bytes | None, path: str | None) -> Picture:
+    """A picture as Hugging Face keeps it undecoded: the bytes of its file, or where that is."""
+    place = Path(path or "")
+    return Picture(place.name, image=decoded(place) if content is None else decoded_bytes(content, place.suffix))
+
+
 def _from_dataset(dataset: Any) -> Iterator[Picture | Rejected]:
     for index in range(len(dataset)):
         try:
@@ -264,44 +271,25 @@ def _from_dataset(dataset: Any) -> Iterator[Picture | Rejected]:
 
 def _from_item(item: Any) -> Iterator[Picture | Rejected]:
     """The pictures of a dataset's item, with its label."""
-    label: object = None
-    if isinstance(item, Mapping):
-        key = next((key for key in ("image", "pixel_values") if key in item), None)
-        if key is None:
-            keys = ", ".join(map(repr, item)) or "no keys"
-            yield Rejected("", f"a dict with {keys}; the picture should be 'image' or 'pixel_values'", None)
-            return
-        item, label = item[key], item.get("label", item.get("labels"))
-        if key == "pixel_values" and isinstance(item, np.ndarray):
-            item = torch.from_numpy(np.ascontiguousarray(item))
-    elif isinstance(item, tuple | list) and item:
-        item, label = item[0], item[1] if len(item) > 1 else None
-    for read in _attempt(item):
-        yield replace(read, label=label_of(label)) if isinstance(read, Picture) else read
+    try:
+        content, label = parts_of(item)
+    except ImageError as error:
+        yield Rejected("", str(error), None)
+        return
+    if isinstance(item, Mapping) and content is item.get("pixel_values") and isinstance(content, np.ndarray):
+        content = torch.from_numpy(np.ascontiguousarray(content))
+    for read in _attempt(content):
+        yield replace(read, label=understood(label)) if isinstance(read, Picture) else read
 
 
 def picture_of(item: object) -> Picture:
-    """The one picture of a dataset's item, with its label; an `ImageError` gives the reason only."""
+    """The one picture of a dataset's item, with its label; an `ImageError` gives the reason only, also of a label."""
     items = list(_from_item(item))
     if len(items) != 1:
         raise ImageError(f"the item holds {len(items)} pictures, and each item of a dataset is one.")
     if isinstance(items[0], Rejected):
         raise ImageError(items[0].reason)
-    return items[0]
-
-
-def is_labelled(item: object) -> bool:
-    """Whether this is a pair of something and its label's number."""
-    return isinstance(item, tuple) and len(item) == 2 and isinstance(label_of(item[1]), int)
-
-
-def label_of(value: object) -> Label:
-    """A label as a number or a text; None where it is neither."""
-    if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int | str) else None
+    return replace(items[0], label=label_of(parts_of(item)[1]))
 
 
 def _from_tensor(tensor: Tensor) -> Iterator[Picture]:

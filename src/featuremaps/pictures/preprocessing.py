@@ -13,7 +13,8 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import FeatureMapsWarning, ImageError
+from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
+from featuremaps.pictures.bands import with_bands
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.probe_transform import (
     Normalization,
@@ -34,12 +35,14 @@ _USUAL_SIZE = (256, 256)
 class InputForm:
     """What one input of a model is: its number of axes with the channels, 3 for pictures, 2 for signals, 4 for volumes.
 
-    `grey` says that pictures have one channel, `values` how many numbers a model takes that begins with a dense layer.
+    `grey` says that pictures have one channel, `bands` how many where that is neither one nor three, `values` how many
+    numbers a model takes that begins with a dense layer.
     """
 
     axes: int = 3
     grey: bool = False
     values: int | None = None
+    bands: int | None = None
 
     def takes_grey(self, colours: Tensor) -> bool:
         """Whether a picture should be given with one channel, and not with these three."""
@@ -50,15 +53,21 @@ class InputForm:
 class Preprocessing:
     """The user's `transform` from a picture to the model's input; without one, RGB in 0..1 at the picture's size.
 
-    For a model that takes one channel the picture is made grey before the transform, unless that does it itself. What
-    was found about the transform is kept: normalisation once, placement once for each picture size.
+    For a model that takes one channel the picture is made grey before the transform, unless that does it itself.
+    `shown` are the three channels of more that are shown as red, green and blue. What was found about the transform is
+    kept: normalisation once, placement once for each picture size.
     """
 
     transform: Transform | None = None
     form: InputForm = InputForm()
+    shown: tuple[int, ...] | None = None
     _normalization: dict[PictureSize, Normalization | None] = field(default_factory=dict, init=False, repr=False)
     _placements: dict[PictureSize, Placement | str] = field(default_factory=dict, init=False, repr=False)
     _said: list[bool] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.shown is not None and len(self.shown) != 3:
+            raise OptionError(f"shown names three channels, for red, green and blue; got {self.shown}.")
 
     def __call__(self, picture: Picture) -> Float[Tensor, "channel *space"]:
         """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
@@ -73,17 +82,23 @@ class Preprocessing:
             raise ImageError(f"{picture.name}: the transform returned NaN or infinite values.")
         return result
 
+    def with_bands(self, item: Any) -> Any:
+        """An item of a dataset, its arrays of a multispectral model's channels as this makes them the model's input."""
+        if self.form.bands is None:
+            return item
+        return with_bands(item, self.form.bands, None if self.transform is None else self._transformed)
+
     def seen(self, tensor: Shaped[Tensor, "channel *space"]) -> Image.Image:
         """What the model saw, as a picture of the input's size: the normalisation undone.
 
-        One or two channels are shown grey (the first), of more than three the first three. Where the normalisation
-        is unknown or does not explain the values, they are stretched from their minimum to their maximum.
+        One or two channels are shown grey (the first), of more than three the first three or `shown`. Where the
+        normalisation is unknown or does not explain the values, they are stretched from their minimum to their maximum.
         """
         tensor = tensor.detach().to("cpu", torch.float32)
         tensor = tensor.reshape(
             len(tensor), -1, tensor.shape[-1]
         )  # a signal is a line, a volume its slices in a column
-        shown = tensor[:3] if tensor.shape[0] >= 3 else tensor[:1]
+        shown = tensor[self._channels(len(tensor))]
         normalization = self.normalization((tensor.shape[2], tensor.shape[1]))
         if normalization is not None and len(normalization.scale) == shown.shape[0]:
             values = normalization.undo(shown)
@@ -92,6 +107,14 @@ class Preprocessing:
                 return _picture_of(values)
         low, high = torch.aminmax(shown)
         return _picture_of((shown - low) / (high - low).clamp(min=1e-12))
+
+    def _channels(self, count: int) -> list[int]:
+        """Those of so many channels that are shown; `OptionError` where `shown` names others."""
+        if self.shown is None or count <= 3:
+            return [0, 1, 2] if count >= 3 else [0]
+        if not all(0 <= channel < count for channel in self.shown):
+            raise OptionError(f"shown={self.shown}: the input has {count} channels, 0 to {count - 1}.")
+        return list(self.shown)
 
     def normalization(self, size: PictureSize = _USUAL_SIZE) -> Normalization | None:
         """What the transform does to colours; None where that is not affine and channel by channel.
@@ -176,12 +199,20 @@ class Preprocessing:
     def _made_of(self, image: Image.Image) -> Tensor:
         if self.transform is None:
             return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1).contiguous() / 255
+        return self._transformed(image.copy())
+
+    def _transformed(self, given: Any) -> Tensor:
+        """What the transform makes of a picture, or of an array of a multispectral model's channels."""
+        assert self.transform is not None
         try:
-            result = self.transform(image.copy())
+            result = self.transform(given)
         except Exception as error:
+            what = f"an array of shape {getattr(given, 'shape', ())}"
+            if isinstance(given, Image.Image):
+                what = f"an upright {given.mode} PIL image of {given.width} x {given.height}"
             raise ImageError(
-                f"the transform raised {type(error).__name__}: {error}. It is given an upright {image.mode} PIL image "
-                f"of {image.width} x {image.height}; one that expects a tensor should begin with ToTensor()."
+                f"the transform raised {type(error).__name__}: {error}. It is given {what}; one that expects a tensor "
+                "should begin with ToTensor()."
             ) from error
         return _as_input(result)
 

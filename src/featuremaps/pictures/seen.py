@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from featuremaps.errors import FeatureMapsWarning, OptionError
+from featuremaps.pictures.bands import Prepared
 from featuremaps.pictures.load import Picture, Pictures, Rejected, gather
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.signals import inputs_of
@@ -62,6 +64,10 @@ def see(pictures: object, preprocessing: Preprocessing) -> SeenPictures:
     axes = preprocessing.form.axes
     if axes != 3 and not isinstance(pictures, Pictures):
         pictures = inputs_of(pictures, axes)
+    elif preprocessing.form.bands is not None:
+        items = isinstance(pictures, Dataset) and hasattr(pictures, "__len__")
+        with_bands = preprocessing.with_bands
+        pictures = Prepared(pictures, with_bands) if items else with_bands(pictures)
     gathered = pictures if isinstance(pictures, Pictures) else gather(pictures)
     if gathered.rejected and gathered is not pictures:
         shown = "; ".join(f"{bad.name}: {bad.reason}" for bad in gathered.rejected[:3])

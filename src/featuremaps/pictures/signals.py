@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import ImageError
-from featuremaps.pictures.load import Picture, is_labelled, label_of
+from featuremaps.pictures.labels import is_labelled, understood
+from featuremaps.pictures.load import Picture
 
 KINDS = {2: "signals (channel, time)", 4: "volumes (channel, depth, height, width)"}
 
@@ -32,7 +33,7 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
             raise _refused(f"a tensor of shape {tuple(given.shape)}", axes)
         yield from (Picture("", tensor=part.float()) for part in (given if given.ndim > axes else given[None]))
     elif is_labelled(given):
-        yield from (replace(picture, label=label_of(given[1])) for picture in _each(given[0], axes))
+        yield from (replace(picture, label=understood(given[1])) for picture in _each(given[0], axes))
     elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | bytes | dict):
         for index in range(len(given)):
             yield from _each(given[index], axes)

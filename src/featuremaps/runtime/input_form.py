@@ -1,4 +1,4 @@
-"""What a model takes, as far as its first layer says: pictures in colours or in grey, signals, or volumes."""
+"""What a model takes, as far as its first layer says: pictures in colours, in grey or of bands, signals, or volumes."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,10 +28,13 @@ def form_of(model: nn.Module) -> InputForm:
     if first is None:
         dense = next((part for part in model.modules() if isinstance(part, nn.Linear)), None)
         return InputForm(values=None if dense is None else dense.in_features)
-    unusual = first.in_channels == 1 or (not isinstance(first, nn.Conv2d) and first.in_channels)
+    channels, flat = first.in_channels, isinstance(first, nn.Conv2d)
+    unusual = channels not in (0, 3) or (channels and not flat)
     if not unusual or not _refuses_colours(model):
         return InputForm()
-    return InputForm(axes=first.weight.ndim - 1, grey=isinstance(first, nn.Conv2d))
+    return InputForm(
+        axes=first.weight.ndim - 1, grey=flat and channels == 1, bands=channels if flat and channels > 1 else None
+    )
 
 
 def _refuses_colours(model: nn.Module) -> bool:

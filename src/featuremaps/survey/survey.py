@@ -9,6 +9,7 @@ from featuremaps.errors import SurveyError, did_you_mean
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.analysis.question import QUESTIONS
 from featuremaps.survey.storage.fingerprint import check_made_with
+from featuremaps.survey.storage.integrity import check_files
 from featuremaps.survey.storage.manifest import read_manifest
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -65,7 +66,7 @@ class Survey(StoredSurvey):
 
 
 def open_survey(path: str | Path, dataset: Any = None, studied: StudiedModel | None = None) -> Survey:
-    """The survey in a folder; only its manifest is read now.
+    """The survey in a folder; only its manifest and its files' sizes are read now, each content when it is used.
 
     `dataset` is where pictures are taken from that are no files, or have moved; with an `studied` places are framed in
     the originals and detectors run. Raises `SurveyError` where the folder holds no survey, an unfinished or damaged
@@ -79,12 +80,6 @@ def open_survey(path: str | Path, dataset: Any = None, studied: StudiedModel | N
             f"the survey in {folder} is not finished ({done} of {manifest.count} shards are). Make the same survey "
             "again: it goes on from there."
         )
-    wanted = [*manifest.tables, *(name for shard in manifest.shards for name in shard.files)]
-    gone = [name for name in wanted if not (folder / name).is_file()]
-    if gone:
-        raise SurveyError(
-            f"the survey in {folder} is damaged: {len(gone)} of its {len(wanted)} files are gone, first {gone[0]}. "
-            "Make the same survey again: only what is missing is computed."
-        )
+    check_files(folder, manifest.files, content=False)
     found = Survey(folder, manifest, dataset)
     return found if studied is None else found.made_of(studied)

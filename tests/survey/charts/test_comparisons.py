@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from tiny_surveys import survey_of_demo
+from tiny_surveys import made_up, survey_of_demo
+from vl_convert import vegalite_to_svg
 
 from featuremaps.survey.analysis.model_comparison import ModelComparison, compare_models
 from featuremaps.survey.charts import comparisons
@@ -49,3 +50,12 @@ def test_a_comparison_has_the_curves_of_every_model_and_domain(compared: ModelCo
     assert list(charts) == ["separation", *(f"roc-{label}" for label in compared.labels)]
     names = {row["name"] for row in rows_of(charts["roc-hammer"], charts["roc-hammer"]["layer"][1])}
     assert names == {f"{name}, {name}-{data}" for name in ("demo", "demo-fixed") for data in ("photograph", "xray")}
+
+
+def test_classes_and_models_called_as_what_every_object_has_in_javascript() -> None:
+    values = np.linspace(0, 1, 40, dtype=np.float32).reshape(20, 2)
+    survey = made_up(values, [0] * 10 + [1] * 10, ("constructor", "toString"))
+    charts = compare_models({"valueOf": (survey, survey), "other": (survey, survey)}, layer="conv").charts()
+    drawn = {name: vegalite_to_svg({**chart, "width": 300}) for name, chart in charts.items()}
+    assert drawn["separation"].index(">constructor<") < drawn["separation"].index(">toString<")  # in their order
+    assert all("valueOf" in drawn[name] for name in ("separation", "roc-constructor", "roc-toString"))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from vl_convert import vegalite_to_svg
 
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.charts.sums import MOST, shown_rows
@@ -58,7 +59,7 @@ def test_groups_without_channels_are_not_charted_as_if_they_were_silent(found: S
     charts, datasets = shared(replace(found, channels=((), (5,))).charts(NAMES))
     assert list(charts) == ["pictures-1", "values-1"]
     table = next(rows for rows in datasets.values() if "picture" in rows[0])
-    assert set(table[0]) == {"place", "picture", "class", "sum1"}
+    assert set(table[0]) == {"place", "picture", "class", "label", "sum1"}
 
 
 def test_many_pictures_are_thinned_evenly_within_each_class() -> None:
@@ -67,3 +68,12 @@ def test_many_pictures_are_thinned_evenly_within_each_class() -> None:
     assert np.bincount(labels[rows]).tolist() == [10, 20]
     assert shown_rows(labels, 90).tolist() == [*range(60, 90), *range(60)]
     assert len(shown_rows(np.zeros(MOST * 3, int))) == MOST
+
+
+@pytest.mark.parametrize("name", ["constructor", "toString", "hasOwnProperty"])
+def test_a_class_may_be_called_as_what_every_object_has_in_javascript(found: Sums, name: str) -> None:
+    plain, named = (replace(found, classes=("dog", each)).charts(NAMES) for each in ("cat" * 4, name))
+    for chart in ("pictures-0", "values-0"):
+        drawn, expected = (vegalite_to_svg({**charts[chart], "width": 300}) for charts in (named, plain))
+        assert drawn.count("<path") == expected.count("<path")
+        assert f">{name}<" in drawn

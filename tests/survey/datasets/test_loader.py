@@ -292,8 +292,8 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
     ]:
         with pytest.raises(SurveyError, match=message):
             examples_of(given)
-    with pytest.raises(OptionError, match="image= and label= name columns, and a list has none"):
-        examples_of([1], image="x")
+    with pytest.raises(OptionError, match="image= and label= name columns or keys, and a list of paths has none"):
+        examples_of(["a.png"], image="x")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_what_is_not_a_number_in_parquet_is_no_label(paths, tmp_path) -> None:
     assert [examples[number].label for number in range(3)] == [0, None, 1]
 
 
-@pytest.mark.parametrize("label", [1.5, b"x", (0, 1)])
+@pytest.mark.parametrize("label", [1.5, b"x", 1j])
 def test_labels_that_are_neither_numbers_nor_names(paths, label) -> None:
     with pytest.raises(SurveyError, match=f"is a {type(label).__name__}; a label is a whole number"):
         examples_of([(path, label) for path in paths])

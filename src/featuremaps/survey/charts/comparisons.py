@@ -37,9 +37,11 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
     """The area of every class, model and domain with its interval; hover for the figures and the thresholds."""
     import altair as alt
 
+    labels = list(dict.fromkeys(test.scored.label for test in tested))
     rows = [
         {
             "class": test.scored.label,
+            "order": labels.index(test.scored.label),
             "model": test.model,
             "domain": test.domain,
             "data": test.scored.data,
@@ -50,14 +52,13 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
         }
         for test in tested
     ]
-    labels = list(dict.fromkeys(test.scored.label for test in tested))
     models = list(dict.fromkeys(test.model for test in tested))
     colours = alt.Scale(domain=models, range=[colour(number) for number in range(len(models))])
     told: dict[str, Any] = {"class": "class", "model": "model", "pictures": "data"}
     told |= {name: (name, ".3f") for name in ("area", "low", "high")}
     told |= {"threshold brought along": ("threshold", DIGITS), "best here": ("best", DIGITS)}
     base = alt.Chart().encode(
-        y=alt.Y("class:N", title=None, sort=labels, axis=alt.Axis(grid=False)),
+        y=alt.Y("class:N", title=None, sort=alt.EncodingSortField("order", op="min"), axis=alt.Axis(grid=False)),
         yOffset=alt.YOffset("place:N", sort=[f"{model} {where}" for model in models for where in ("source", "target")]),
         color=alt.Color("model:N", scale=colours, title=None, legend=legend(models)),
     )

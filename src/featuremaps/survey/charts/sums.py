@@ -1,4 +1,7 @@
-"""Charts of summed activations: every picture's sum in order of class, and the distributions of each class."""
+"""Charts of summed activations: every picture's sum in order of class, and the distributions of each class.
+
+No name stands bare in an expression, where Vega takes "constructor" or "toString" for what every object has.
+"""
 
 import json
 from collections.abc import Sequence
@@ -36,7 +39,7 @@ def sums_charts(
     shown = dict(list(every.items())[:most])
     rows = shown_rows(labels)
     places = [
-        {"place": place, "picture": names[row], "class": classes[labels[row]]}
+        {"place": place, "picture": names[row], "class": classes[labels[row]], "label": int(labels[row])}
         | {f"sum{g}": float(group.sums[row]) for g, group in shown.items()}
         for place, row in enumerate(rows.tolist())
     ]
@@ -72,11 +75,12 @@ def _by_picture(
     told: Told = {"picture": "picture", "class": "class", "sum": (field, DIGITS)}
     near, count = nearest(), len(places)
     names = [kind.name for kind in kinds]
+    charted = sorted({row["label"] for row in places if row["class"] in names})
     colours = alt.Scale(domain=names, range=[kind.colour for kind in kinds])
     points = (
         alt.Chart(data(places))
         .mark_point(filled=True, opacity=0.75, tooltip=said(told), cursor="crosshair")
-        .transform_calculate(kind=f"indexof({json.dumps(names)}, datum.class) < 0 ? '{REST}' : datum.class")
+        .transform_calculate(kind=f"indexof({charted}, datum.label) < 0 ? '{REST}' : datum.class")
         .encode(
             x=alt.X(
                 "place:Q",
@@ -112,7 +116,7 @@ def _class_axis(spans: list[tuple[str, int, int]], count: int) -> Any:
     places = [place for _, place in wide]
     return alt.Axis(
         values=places,
-        labelExpr=f"{json.dumps(named)}[indexof({json.dumps(places)}, datum.value)]",
+        labelExpr=f"slice({json.dumps(['=' + name for name in named])}[indexof({json.dumps(places)}, datum.value)], 1)",
         grid=False,
         ticks=False,
         labelOverlap="greedy",

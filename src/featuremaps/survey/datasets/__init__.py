@@ -5,18 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import DataLoader
+
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.datasets.files import folder, listed, matching
 from featuremaps.survey.datasets.hugging_face import hugging_face, is_hugging_face
 from featuremaps.survey.datasets.items import items
-from featuremaps.survey.datasets.tables import table
+from featuremaps.survey.datasets.loader import behind
+from featuremaps.survey.datasets.tables import frame, is_frame, table
 from featuremaps.survey.datasets.tars import tars
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _WAYS = (
-    "Pass an image folder, a list of paths or of (path, label), a CSV or Parquet file, a torch Dataset or DataLoader, "
-    "WebDataset tar files ('train-{000..099}.tar'), or a Hugging Face dataset."
+    "Pass an image folder, a list of paths or of (path, label), a CSV or Parquet file, a DataFrame, a torch Dataset or "
+    "DataLoader, WebDataset tar files ('train-{000..099}.tar'), or a Hugging Face dataset."
 )
 
 
@@ -25,32 +28,34 @@ def examples_of(
 ) -> Examples:
     """The dataset as an ordered list of examples; raises `SurveyError` where it holds nothing.
 
-    `image` and `label` name the columns of a table or a Hugging Face dataset; `classes` names the labels in order,
-    where the dataset does not or in another order.
+    `image` and `label` name the columns of a table or a Hugging Face dataset, or keys of dicts (items, JSON in shards);
+    `classes` names the labels in order, where the dataset does not or in another order.
     """
     if isinstance(dataset, str | os.PathLike):
         return _of_path(os.fspath(dataset), image, label, classes)
+    if isinstance(dataset, DataLoader):
+        dataset = behind(dataset)
     if is_hugging_face(dataset):
         return hugging_face(dataset, image, label, classes)
-    if image is not None or label is not None:
-        raise OptionError(f"image= and label= name columns, and a {type(dataset).__name__} has none.")
+    if is_frame(dataset):
+        return frame(dataset, image, label, classes)
     if isinstance(dataset, list | tuple):
-        return _of_list(list(dataset), classes)
+        return _of_list(list(dataset), image, label, classes)
     if isinstance(dataset, Examples):
         return dataset
     if isinstance(dataset, bytes | dict) or (not hasattr(dataset, "__getitem__") and not hasattr(dataset, "__iter__")):
         raise SurveyError(f"a {type(dataset).__name__} is not a dataset. {_WAYS}")
-    return items(dataset, classes)
+    return items(dataset, classes, image, label)
 
 
 def _of_path(text: str, image: str | None, label: str | None, classes: Sequence[str] | None) -> Examples:
     path = Path(text).expanduser()
     if path.suffix.lower() in TABLES and path.is_file():
         return table(path, image, label, classes)
+    if ".tar" in path.suffixes and image is None:
+        return tars([text], classes, label)
     if image is not None or label is not None:
         raise OptionError(f"image= and label= name columns of a table, and {text} is none.")
-    if ".tar" in path.suffixes:
-        return tars([text], classes)
     if path.is_dir():
         return folder(path, classes)
     if any(sign in text for sign in "*?["):
@@ -60,16 +65,17 @@ def _of_path(text: str, image: str | None, label: str | None, classes: Sequence[
     raise SurveyError(f"{text} does not exist. {_WAYS}")
 
 
-def _of_list(given: list[Any], classes: Sequence[str] | None) -> Examples:
+def _of_list(given: list[Any], image: str | None, label: str | None, classes: Sequence[str] | None) -> Examples:
     if not given:
         raise SurveyError(f"the list is empty. {_WAYS}")
-    if all(_is_path(item) for item in given):
-        if all(".tar" in Path(item).suffixes for item in given):
-            return tars([os.fspath(item) for item in given], classes)
-        return listed([(item, None) for item in given], classes)
-    if all(isinstance(item, tuple | list) and len(item) == 2 and _is_path(item[0]) for item in given):
-        return listed([(item[0], item[1]) for item in given], classes)
-    return items(given, classes)
+    if all(_is_path(item) and ".tar" in Path(item).suffixes for item in given) and image is None:
+        return tars([os.fspath(item) for item in given], classes, label)
+    pairs = all(isinstance(item, tuple | list) and len(item) == 2 and _is_path(item[0]) for item in given)
+    if not pairs and not all(map(_is_path, given)):
+        return items(given, classes, image, label)
+    if image is not None or label is not None:
+        raise OptionError("image= and label= name columns or keys, and a list of paths has none.")
+    return listed([(item[0], item[1]) if pairs else (item, None) for item in given], classes)
 
 
 def _is_path(item: object) -> bool:

@@ -1,16 +1,16 @@
 """What a pass goes through: an ordered, indexable list of examples, whatever the dataset is made of."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
-from featuremaps.pictures.load import Label, Picture
+from featuremaps.pictures.labels import Label, label_of
+from featuremaps.pictures.load import Picture
 
 MOST_CLASSES = 100_000
 
@@ -46,6 +46,9 @@ class Examples(Protocol):
     def read(self, number: int) -> Picture:
         """The picture, with its label; an `ImageError` gives the reason only."""
 
+    def sha256(self, number: int) -> str | None:
+        """Of the picture's file; None where it cannot be read, or has none."""
+
     def identity(self) -> str:
         """A text that changes when the list of pictures does."""
 
@@ -68,7 +71,7 @@ def numbered(
     twice = [name for name, count in Counter(classes or ()).items() if count > 1]
     if twice:
         raise SurveyError(f"labels=[…] names {twice[0]!r} twice; each class has a name of its own.")
-    whole = [_whole(label) for label in labels]
+    whole = [_understood(number, label) for number, label in enumerate(labels)]
     named = sorted({label for label in whole if isinstance(label, str)})
     names = tuple(classes) if classes is not None else tuple(named) if named else None
     if named and classes is None and any(isinstance(label, int) for label in whole):
@@ -80,16 +83,26 @@ def numbered(
         raise SurveyError(f"the dataset has a label that does not fit: {error}") from error
 
 
-def _whole(label: object) -> Label:
-    """A label as text, a whole number, or None."""
-    if label is None or isinstance(label, str):
-        return label
-    if isinstance(label, int | np.integer) or (isinstance(label, float | np.floating) and float(label).is_integer()):
-        return int(label)
-    raise SurveyError(
-        f"the dataset has a label that does not fit: {label!r} is a {type(label).__name__}; a label is a whole number, "
-        "a class's name, or None."
-    )
+def _understood(number: int, label: object) -> Label:
+    try:
+        return label_of(label)
+    except ImageError as error:
+        raise SurveyError(f"picture {number} (counted from 0) has a label that does not fit: {error}") from error
+
+
+WHOLE = re.compile(r"(?:0|-?[1-9][0-9]*)(?:\.0+)?")
+"""Not 007 or 1_0, which are names."""
+
+
+def cells_as_labels(cells: Sequence[object]) -> list[object]:
+    """Texts of a table or of files: all of them numbers if they are whole ("1.0" too), else names as they stand.
+
+    An empty text is no label; what is no text stays as it is.
+    """
+    texts = [cell.strip() or None if isinstance(cell, str) else cell for cell in cells]
+    if all(WHOLE.fullmatch(text) for text in texts if isinstance(text, str)):
+        return [int(text.partition(".")[0]) if isinstance(text, str) else text for text in texts]
+    return texts
 
 
 def label_number(label: Label, classes: tuple[str, ...] | None, places: dict[str, int] | None = None) -> int | None:

@@ -1,7 +1,9 @@
 """Datasets that are files: an image folder, a glob, a list of paths with or without labels."""
 
 import glob
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,13 @@ class Files:
         """The picture in the file."""
         path = self.paths[number]
         return Picture(self.names[number], image=decoded(path), path=path, label=self.labels[number])
+
+    def sha256(self, number: int) -> str | None:
+        """Of the file's content; None where that cannot be read."""
+        path = self.paths[number]
+        with suppress(OSError):
+            return sha256_of(path) if path.is_file() else None
+        return None
 
     def identity(self) -> str:
         """Names, labels and sizes, not the place: a folder may move, and another folder of the same names is seen."""
@@ -74,6 +83,12 @@ def listed(pairs: Sequence[tuple[str | Path, object]], classes: Sequence[str] | 
     if len(set(shown)) < len(shown):  # "a/1.jpg" and "b/1.jpg" must be told apart
         shown = tuple(Path(path).as_posix() for path, _ in pairs)
     return Files(paths, shown, labels, names)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content; `OSError` where it cannot be read."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _size(path: Path) -> int:

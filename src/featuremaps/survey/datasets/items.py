@@ -1,30 +1,36 @@
 """Datasets in memory or in a user's own code: a torch Dataset, a DataLoader's dataset, a list of pictures, a tensor."""
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
-from featuremaps.errors import ImageError, SurveyError
+from featuremaps.errors import ImageError, SurveyError, did_you_mean
+from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS
 from featuremaps.pictures.load import Picture, picture_of
+from featuremaps.survey.datasets.columns import warn_unlabelled
 from featuremaps.survey.datasets.examples import Example, digest
-from featuremaps.survey.datasets.loader import Collated, behind
+from featuremaps.survey.datasets.loader import Collated
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """Anything with a length and items: an image, (image, label), or a dict with "image" or "pixel_values".
+    """Anything with a length and items: an image, (image, label), or a dict of both.
 
-    A floating-point tensor is taken as already preprocessed.
+    `image` and `label` are the keys of a dict, where they were asked for; `prepare` is given every item. A
+    floating-point tensor is taken as already preprocessed.
     """
 
     dataset: Any
     classes: tuple[str, ...] | None
     image: str | None = None
     label: str | None = None
+    prepare: Callable[[Any], Any] | None = None
     threads: bool = False
 
     def __len__(self) -> int:
@@ -41,18 +47,40 @@ class Items:
             # Addresses in memory differ from run to run, and the tables of two runs must not.
             said = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error))
             raise ImageError(f"dataset[{number}] raised {type(error).__name__}: {said}") from error
-        if self.image is not None or self.label is not None:
-            item = {"image": item[self.image or "image"], "label": item[self.label] if self.label else None}
-        return picture_of(item)
+        if number == 0 and isinstance(item, Mapping) and self.label is None and not set(item) & set(LABEL_KEYS):
+            others = [key for key in item if key not in (self.image, *PICTURE_KEYS)]
+            warn_unlabelled(others, f"the {type(self.dataset).__name__}")
+        item = item if self.image is None and self.label is None else self._chosen(item)
+        return picture_of(item if self.prepare is None else self.prepare(item))
+
+    def _chosen(self, item: Any) -> dict[str, Any]:
+        """The item's picture and label under the names that were asked for."""
+        if not isinstance(item, Mapping):
+            raise ImageError(f"image= and label= name keys of a dict, and the item is a {type(item).__name__}.")
+        image = self.image or next((key for key in PICTURE_KEYS if key in item), "image")
+        gone = [key for key in (image, self.label) if key is not None and key not in item]
+        if gone:
+            raise ImageError(f"the item has no {gone[0]!r}.{did_you_mean(gone[0], item)} It has {', '.join(item)}.")
+        # Under its own name, which says how it is read.
+        picture = image if image in PICTURE_KEYS else PICTURE_KEYS[0]
+        label = self.label or next((key for key in LABEL_KEYS if key in item), None)
+        return {picture: item[image], "label": item[label] if label else None}
+
+    def sha256(self, number: int) -> None:
+        """None: an item is no file."""
 
     def identity(self) -> str:
         """What can be told without reading every item: the kind, the length, the targets or the values themselves."""
-        return digest(_told(self.dataset))
+        chosen = [] if self.image is None and self.label is None else [self.image, self.label]
+        return digest([*_told(self.dataset), *chosen])
 
 
 def _told(dataset: Any) -> list[object]:
     if isinstance(dataset, Tensor):
-        return [tuple(dataset.shape), digest([dataset.detach().cpu().float().numpy().tobytes()])]
+        return [tuple(dataset.shape), _value(dataset)]
+    if isinstance(dataset, list | tuple):
+        items = (item if isinstance(item, list | tuple) else [item] for item in dataset)
+        return [len(dataset), *(_value(part) for parts in items for part in parts)]
     told: list[object] = [type(dataset).__qualname__, len(dataset)]
     if isinstance(dataset, Subset):
         return [*told, *dataset.indices, *_told(dataset.dataset)]
@@ -66,10 +94,20 @@ def _told(dataset: Any) -> list[object]:
     return [*told, *known, getattr(dataset, "_fingerprint", "")]
 
 
-def items(dataset: Any, classes: Sequence[str] | None) -> Items:
-    """A map-style dataset or sequence; torchvision's `dataset.classes` names the labels unless `classes` does."""
-    if isinstance(dataset, DataLoader):
-        dataset = behind(dataset)
+def _value(part: object) -> str:
+    """Of what is in memory its value; of anything else its kind."""
+    if isinstance(part, Tensor):
+        part = part.detach().cpu().float().numpy()
+    if isinstance(part, np.ndarray) and not part.dtype.hasobject:
+        return hashlib.sha256(part.tobytes()).hexdigest()
+    return repr(part) if part is None or isinstance(part, int | float | str) else type(part).__name__
+
+
+def items(dataset: Any, classes: Sequence[str] | None, image: str | None = None, label: str | None = None) -> Items:
+    """A map-style dataset or sequence; torchvision's `dataset.classes` names the labels unless `classes` does.
+
+    `image` and `label` name keys, where its items are dicts.
+    """
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         raise SurveyError(
             f"a {type(dataset).__name__} has no items that can be asked for by number, so a survey of it could not go "
@@ -80,7 +118,7 @@ def items(dataset: Any, classes: Sequence[str] | None) -> Items:
         raise SurveyError(f"the {type(dataset).__name__} has no items.")
     own = _classes(dataset)
     names = classes if classes is not None else own if isinstance(own, list | tuple) else None
-    return Items(dataset, None if names is None else tuple(map(str, names)))
+    return Items(dataset, None if names is None else tuple(map(str, names)), image, label)
 
 
 def _classes(dataset: Any) -> Any:

@@ -65,9 +65,14 @@ def _draws_all(sampler: object, dataset: Any) -> bool:
 
 
 def _only(batch: Any) -> Any:
-    """The one item of a batch."""
+    """The one item of a batch; what is not one for each picture, such as the epoch, stays as it is."""
     if isinstance(batch, Mapping):
-        return {name: values[0] for name, values in batch.items()}
-    if isinstance(batch, Sequence) and not isinstance(batch, str) and len(batch) > 1:
-        return tuple(values[0] for values in batch)
-    return batch[0]
+        return {name: _only(values) for name, values in batch.items()}
+    if isinstance(batch, str | bytes):
+        return batch
+    if isinstance(batch, Sequence) and len(batch) > 1:
+        return tuple(map(_only, batch))
+    try:
+        return batch[0] if len(batch) == 1 else batch
+    except TypeError:  # a number
+        return batch

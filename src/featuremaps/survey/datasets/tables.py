@@ -1,20 +1,21 @@
 """Datasets listed in a table: a CSV or Parquet file of paths and labels."""
 
 import csv
-import re
-import warnings
+import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, did_you_mean
-from featuremaps.pictures.load import Label
+from featuremaps.errors import SurveyError
+from featuremaps.pictures.labels import LABEL_KEYS
+from featuremaps.survey.datasets.columns import column, needed_column, warn_unlabelled
+from featuremaps.survey.datasets.examples import Examples, cells_as_labels
 from featuremaps.survey.datasets.files import Files, listed
+from featuremaps.survey.datasets.items import items
 
-PATHS = ("path", "image", "file", "filename", "file_name", "image_path", "filepath")
-WHOLE = re.compile(r"(?:0|-?[1-9][0-9]*)(?:\.0+)?")
-"""Not 007 or 1_0, which are names."""
-LABELS = ("label", "class", "target", "category", "label_name", "class_name")
+PATHS = ("path", "image", "file", "img", "picture", "filename", "file_name", "image_path", "filepath")
+LABELS = tuple(key for key in LABEL_KEYS if key != "y")
+"""Beside a column of paths y may be a coordinate."""
 
 
 def table(path: Path, image: str | None, label: str | None, classes: Sequence[str] | None) -> Files:
@@ -24,48 +25,47 @@ def table(path: Path, image: str | None, label: str | None, classes: Sequence[st
     are looked for. A column of whole numbers is label numbers, anything else names; an empty cell is no label.
     """
     columns = _parquet(path, image, label) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
-    image_column = needed_column(image, PATHS, list(columns), "image", str(path))
-    label_column = column(label, LABELS, list(columns), "label", str(path))
+    cells, labels = _pairs(columns, image, label, str(path))
+    return listed([(_home(path.parent, str(cell)), label) for cell, label in zip(cells, labels, strict=True)], classes)
+
+
+def is_frame(dataset: object) -> bool:
+    """Whether this is a DataFrame of pandas or polars, neither of which is imported to find out."""
+    return type(dataset).__module__.partition(".")[0] in ("pandas", "polars") and hasattr(dataset, "columns")
+
+
+def frame(dataset: Any, image: str | None, label: str | None, classes: Sequence[str] | None) -> Examples:
+    """The pictures of a DataFrame, whose cells are paths (from the working folder) or pictures themselves."""
+    columns = {str(name): _column(dataset[name]) for name in dataset.columns}
+    cells, labels = _pairs(columns, image, label, "the DataFrame")
+    pairs = list(zip(cells, labels, strict=True))
+    if all(isinstance(cell, str | os.PathLike) for cell in cells):
+        return listed([(_home(Path(), os.fspath(cell)), label) for cell, label in pairs], classes)
+    return items(pairs, classes)
+
+
+def _column(series: Any) -> list[Any]:
+    if hasattr(series, "to_list") and not hasattr(series, "notna"):
+        return list(series.to_list())
+    return list(series.astype(object).where(series.notna(), None))
+
+
+def _pairs(
+    columns: dict[str, list[Any]], image: str | None, label: str | None, where: str
+) -> tuple[list[Any], list[object]]:
+    """The cells of the column of pictures, and the labels beside them."""
+    image_column = needed_column(image, PATHS, list(columns), "image", where)
+    label_column = column(label, LABELS, list(columns), "label", where)
     others = [name for name in columns if name != image_column]
-    if label_column is None and others:
-        warnings.warn(
-            f"{path}: none of its columns ({', '.join(others)}) is called label, class or target, so its pictures have "
-            "no labels. Say which one names them: label='…' (--label-column).",
-            FeatureMapsWarning,
-            stacklevel=2,
-        )
+    if label_column is None:
+        warn_unlabelled(others, where)
     cells = columns[image_column]
     if not cells:
-        raise SurveyError(f"{path}: the table has no rows.")
-    labels = [None] * len(cells) if label_column is None else _labels(columns[label_column])
-    missing = [row for row, cell in enumerate(cells) if cell in (None, "")]
+        raise SurveyError(f"{where}: the table has no rows.")
+    missing = [row for row, cell in enumerate(cells) if cell is None or (isinstance(cell, str) and not cell)]
     if missing:
-        raise SurveyError(f"{path}: row {missing[0]} (counted from 0) has no path in column {image_column!r}.")
-    homes = [_home(path.parent, str(cell)) for cell in cells]
-    return listed(list(zip(homes, labels, strict=True)), classes)
-
-
-def needed_column(asked: str | None, usual: Sequence[str], columns: Sequence[str], what: str, where: str) -> str:
-    """The column's own name: as asked for, or the first of the usual ones; `OptionError` where there is none."""
-    found = column(asked, usual, columns, what, where)
-    if found is None:
-        raise OptionError(
-            f"{where}: none of its columns ({', '.join(columns)}) is called {', '.join(usual[:3])}; say which one "
-            f"holds the pictures with {what}='…'."
-        )
-    return found
-
-
-def column(asked: str | None, usual: Sequence[str], columns: Sequence[str], what: str, where: str) -> str | None:
-    """The column's own name: as asked for, or the first of the usual ones; None where there is none of these."""
-    if asked is None:
-        lowered = {name.lower().strip(): name for name in reversed(columns)}
-        return next((lowered[name.lower()] for name in usual if name.lower() in lowered), None)
-    if asked not in columns:
-        raise OptionError(
-            f"{where} has no column {asked!r} ({what}=…).{did_you_mean(asked, columns)} It has {', '.join(columns)}."
-        )
-    return asked
+        raise SurveyError(f"{where}: row {missing[0]} (counted from 0) has no path in column {image_column!r}.")
+    return cells, [None] * len(cells) if label_column is None else cells_as_labels(columns[label_column])
 
 
 def _csv(path: Path) -> dict[str, list[Any]]:
@@ -114,14 +114,9 @@ def _parquet(path: Path, *asked: str | None) -> dict[str, list[Any]]:
     return columns
 
 
-def _labels(cells: Sequence[Any]) -> list[Label]:
-    """Whole numbers if all cells are (pandas writes 1.0 where one is missing), else names as they stand."""
-    given = [None if cell is None or cell != cell or str(cell).strip() == "" else str(cell).strip() for cell in cells]
-    if all(cell is None or WHOLE.fullmatch(cell) for cell in given):
-        return [None if cell is None else int(cell.partition(".")[0]) for cell in given]
-    return list(given)
-
-
 def _home(folder: Path, text: str) -> Path:
-    path = Path(text).expanduser()
-    return path if path.is_absolute() else folder / path
+    """Where a file is; a table from Windows has backslashes, which may stand in a name elsewhere."""
+    path = folder / Path(text).expanduser()
+    if "\\" in text and os.sep == "/" and not path.exists():
+        return folder / PureWindowsPath(text).as_posix()
+    return path

@@ -1,20 +1,25 @@
 """WebDataset shards: tar files whose members of one name make one example, indexed once and read in place."""
 
 import glob
+import hashlib
 import itertools
 import json
 import re
 import tarfile
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from featuremaps.errors import ImageError, SurveyError
+from featuremaps.errors import FeatureMapsWarning, ImageError, SurveyError
 from featuremaps.pictures.decode import SUFFIXES, decoded_bytes
-from featuremaps.pictures.load import Label, Picture
-from featuremaps.survey.datasets.examples import Example, digest, numbered
+from featuremaps.pictures.labels import LABEL_KEYS, label_of
+from featuremaps.pictures.load import Picture
+from featuremaps.survey.datasets.columns import warn_unlabelled
+from featuremaps.survey.datasets.examples import Example, cells_as_labels, digest, numbered
 
-LABEL_KEYS = ("label", "class", "cls", "target", "label_name", "class_name")
+CAPTION = 64  # characters; a longer text, or one of several lines, tells what is to be seen and is no class's name
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,25 @@ class Tars:
 
     def read(self, number: int) -> Picture:
         """The picture in the tar file."""
+        member, content = self.members[number], self._content(number)
+        if len(content) < member.size:
+            raise ImageError(f"{self.tars[member.tar].name} ends inside this picture: the tar file is cut short.")
+        return Picture(member.name, image=decoded_bytes(content, member.suffix), label=self.labels[number])
+
+    def sha256(self, number: int) -> str | None:
+        """Of the picture's bytes; None where they cannot be read."""
+        with suppress(ImageError):
+            return hashlib.sha256(self._content(number)).hexdigest()
+        return None
+
+    def _content(self, number: int) -> bytes:
         member = self.members[number]
         try:
             with self.tars[member.tar].open("rb") as stream:
                 stream.seek(member.offset)
-                content = stream.read(member.size)
+                return stream.read(member.size)
         except OSError as error:
             raise ImageError(f"{self.tars[member.tar]} cannot be read ({error.strerror}).") from error
-        if len(content) < member.size:
-            raise ImageError(f"{self.tars[member.tar].name} ends inside this picture: the tar file is cut short.")
-        return Picture(member.name, image=decoded_bytes(content, member.suffix), label=self.labels[number])
 
     def identity(self) -> str:
         """The names, sizes and labels of all pictures."""
@@ -63,16 +77,17 @@ class Tars:
         return digest(f"{member.name}|{member.size}|{label}" for member, label in rows)
 
 
-def tars(patterns: Sequence[str], classes: Sequence[str] | None) -> Tars:
+def tars(patterns: Sequence[str], classes: Sequence[str] | None, label: str | None = None) -> Tars:
     """The pictures in the tar files that paths, globs or braces such as `train-{000..099}.tar` name.
 
-    Labels are those of a `.cls` member (a number or a name), or of "label", "class", "cls" or "target" in `.json`.
+    Labels are those of a `.cls` member (a number or a name), of "label", "class", "target" … in `.json`, or of `.txt`
+    where none of these is longer than a name; `label` names another key of `.json`.
     """
     paths = [path for pattern in patterns for path in _found(pattern)]
-    found = [entry for tar, path in enumerate(paths) for entry in _indexed(path, tar)]
+    found = [entry for tar, path in enumerate(paths) for entry in _indexed(path, tar, label)]
     if not found:
         raise SurveyError(f"there is no picture in {', '.join(path.name for path in paths[:5])}.")
-    labels, names = numbered([label for _, label in found], classes)
+    labels, names = numbered(_labels([label for _, label in found], paths[0].name), classes)
     return Tars(tuple(path.absolute() for path in paths), tuple(member for member, _ in found), labels, names)
 
 
@@ -103,18 +118,19 @@ def _found(pattern: str) -> list[Path]:
     return found
 
 
-def _indexed(path: Path, tar: int) -> Iterator[tuple[Member, Label]]:
+def _indexed(path: Path, tar: int, key: str | None) -> Iterator[tuple[Member, object]]:
     """The pictures of one tar file with their labels; members of one example stand together."""
     try:
         with tarfile.open(path, "r:") as archive:
             files = (member for member in archive if member.isfile())
-            for key, group in itertools.groupby(files, lambda member: _split(member.name)[0]):
+            for stem, group in itertools.groupby(files, lambda member: _split(member.name)[0]):
                 members = {_split(member.name)[1]: member for member in group}
                 picture = next((suffix for suffix in members if _ending(suffix) in SUFFIXES), None)
                 if picture is not None:
                     file = members[picture]
-                    place = Member(f"{key}.{picture}", tar, file.offset_data, file.size, _ending(picture))
-                    yield place, _label(archive, members)
+                    place = Member(f"{stem}.{picture}", tar, file.offset_data, file.size, _ending(picture))
+                    yield place, _label(archive, members, key)
+            _check_end(path, archive)
     except tarfile.ReadError as error:
         hint = " A compressed tar cannot be read in place: unpack it with gunzip." if path.suffix != ".tar" else ""
         raise SurveyError(f"{path} is not a tar file that can be read ({error}).{hint}") from error
@@ -133,22 +149,72 @@ def _split(name: str) -> tuple[str, str]:
     return str(path.with_name(base or "_")), suffix.lower()
 
 
-def _label(archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo]) -> Label:
-    for suffix in ("cls", "cls.txt", "json"):
+@dataclass(frozen=True)
+class Text:
+    """What stands in a `.txt` member: the name of a class, or a caption."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class OtherKeys:
+    """What a `.json` member holds in place of a label."""
+
+    names: tuple[str, ...]
+
+
+def _label(archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], key: str | None) -> object:
+    """The label beside a picture as it stands there; None where there is none."""
+    other = None
+    for suffix in ("json",) if key is not None else ("cls", "cls.txt", "json", "txt"):
         stream = archive.extractfile(members[suffix]) if suffix in members else None
         if stream is None:
             continue
-        text = stream.read().decode("utf-8", "replace").strip()
-        label = text if suffix != "json" else _of_json(text)
-        if label is not None and label != "":
-            return int(label) if isinstance(label, int) or label.isdecimal() else label
-    return None
+        words = stream.read().decode("utf-8", "replace").strip()
+        label = _of_json(words, members[suffix].name, key) if suffix == "json" else words
+        if isinstance(label, OtherKeys):
+            other = label
+        elif label is not None and label != "":
+            return Text(words) if suffix == "txt" else label
+    return other
 
 
-def _of_json(text: str) -> Label:
+def _of_json(text: str, name: str, key: str | None) -> object:
     try:
-        known = json.loads(text)
-    except ValueError:
-        return None
-    found = next((known[key] for key in LABEL_KEYS if key in known), None) if isinstance(known, dict) else known
-    return found if isinstance(found, int | str) else None
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            return label_of(content)
+        if not set(content) & ({key} if key is not None else set(LABEL_KEYS)):
+            return OtherKeys(tuple(content))
+        return label_of(content if key is None else content[key])
+    except ValueError as error:
+        raise SurveyError(f"the label in {name} is not understood: {error}") from error
+
+
+def _labels(given: Sequence[object], where: str) -> list[object]:
+    """The labels with texts as names, or without them where one is too long for a name; warns where none is a label."""
+    texts = [label.words for label in given if isinstance(label, Text)]
+    longest = max(texts, key=len, default="")
+    captions = len(longest) > CAPTION or any("\n" in text for text in texts)
+    labels = [
+        None if isinstance(label, OtherKeys) or (captions and isinstance(label, Text)) else label for label in given
+    ]
+    if captions:
+        _warn(f"{where}: the .txt members are captions ({longest[:CAPTION]!r}…), so they are taken for no labels.")
+    keys = next((label.names for label in given if isinstance(label, OtherKeys)), None)
+    if keys and not any(label is not None for label in labels):
+        warn_unlabelled(keys, where)
+    return cells_as_labels([label.words if isinstance(label, Text) else label for label in labels])
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FeatureMapsWarning, stacklevel=3)
+
+
+def _check_end(path: Path, archive: tarfile.TarFile) -> None:
+    """Warn of a tar file without the empty blocks at its end: one cut between two members reads like a whole one."""
+    with path.open("rb") as stream:
+        stream.seek(archive.offset)
+        end = stream.read(tarfile.BLOCKSIZE)
+    if len(end) < tarfile.BLOCKSIZE:
+        _warn(f"{path} ends without the mark of a tar file's end: if it was cut short, its last pictures are missing.")

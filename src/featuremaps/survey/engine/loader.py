@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
+from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError, SurveyError
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.session import random_state
 from featuremaps.survey.datasets.examples import Examples, label_number
@@ -40,15 +40,18 @@ def load(examples: Examples, preprocessing: Preprocessing, number: int) -> Loade
         return LoadedPicture(
             number, shown, None, label, None, "its name is not UTF-8, so no table can hold it; rename it."
         )
+    sha256 = None
     try:
+        sha256 = examples.sha256(number)
         picture = examples.read(number)
         label = label_number(picture.label, examples.classes)
         tensor = preprocessing(picture)
         if not bool(tensor.isfinite().all()):
             raise ImageError("the tensor holds NaN or infinite values.")
-        return LoadedPicture(number, known.name, known.path, label, tensor)
+        return LoadedPicture(number, known.name, known.path, label, tensor, None, sha256)
     except ImageError as error:
-        return LoadedPicture(number, known.name, known.path, label, None, str(error).removeprefix(f"{known.name}: "))
+        reason = str(error).removeprefix(f"{known.name}: ")
+        return LoadedPicture(number, known.name, known.path, label, None, reason, sha256)
 
 
 def load_alone(examples: Examples, preprocessing: Preprocessing, number: int) -> LoadedPicture:
@@ -133,8 +136,16 @@ def _in_processes(
         )
         yield from (load_alone(examples, preprocessing, number) for number in numbers)
         return
-    for chunk in chunks:
-        yield from chunk
+    try:
+        for chunk in chunks:
+            yield from chunk
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise SurveyError(
+            f"a worker process that reads pictures was killed, often because memory ran out ({error}). Finished shards "
+            "are kept: make the same call again, with fewer workers=…, and it goes on from there."
+        ) from error
 
 
 def _read_together(examples: Examples, preprocessing: Preprocessing, numbers: list[int]) -> list[LoadedPicture]:

@@ -16,7 +16,8 @@ class SurveyOptions:
 
     `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
     nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures are
-    computed between two writes. `engine` "ray" computes shards on a Ray cluster. Raises `OptionError`.
+    computed between two writes. `resume` False removes the survey that is there and begins again. `engine` "ray"
+    computes shards on a Ray cluster. Raises `OptionError`.
     """
 
     batch_size: Annotated[int | None, Help("Pictures that run at once.", least=1, what="a number of pictures")] = None
@@ -33,7 +34,9 @@ class SurveyOptions:
         int,
         Help("How many strongest and weakest pictures of each channel to keep.", least=1, what="a number of pictures"),
     ] = 100
-    resume: bool = True
+    resume: Annotated[
+        bool, Help("Remove the survey that is in the folder, and begin again.", flag="--fresh", on=False)
+    ] = True
     engine: Annotated[str, Help("local, or ray: on a Ray cluster.")] = "local"
 
     def __post_init__(self) -> None:

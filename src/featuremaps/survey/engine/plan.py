@@ -24,11 +24,12 @@ from featuremaps.survey.engine.compute_shard import PassPlan
 from featuremaps.survey.engine.loader import load_alone
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.storage.atomic_files import Store
-from featuremaps.survey.storage.fingerprint import check_same, model_digest, preprocessing_digest
+from featuremaps.survey.storage.fingerprint import check_pictures, check_same, model_digest, preprocessing_digest
 from featuremaps.survey.storage.manifest import NAME, Manifest, SurveyedLayer, read_manifest
 
 SHARDS = 128  # about as many as a survey is made of, between the two sizes below
 SMALLEST, LARGEST = 512, 8192
+TRIED = 1000  # pictures read in search of one that can be
 SHARD_VALUES = 2**24  # most channels times pictures held until a shard is written
 
 
@@ -53,9 +54,7 @@ def prepared(
     known = studied.walk(first[None])
     infos = [known[name] for name in known.resolve(_whole(layers, known))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
-    there = read_manifest(out) if (out / NAME).exists() else None
-    if there is not None and not options.resume:
-        raise SurveyError(f"{out} holds a survey already. Give another out=, or resume=True to go on with it.")
+    there = read_manifest(out) if options.resume and (out / NAME).exists() else None
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
         **_identity(studied, examples, surveyed),
@@ -73,7 +72,9 @@ def prepared(
         check_same(there, manifest, out)
         there = there if classes is None else replace(there, model_classes=classes)
     store = Store(out, there or manifest)
-    store.begin()
+    store.begin(fresh=not options.resume)
+    if not store.manifest.complete:
+        check_pictures(store.manifest, out, examples)
     batch_size = options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128)
     names = tuple(layer.name for layer in surveyed)
     plan = PassPlan(
@@ -91,14 +92,16 @@ def prepared(
 
 def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
     """The first picture that can be read, as the model receives it."""
-    reasons = []
-    for number in range(len(examples)):
+    reasons: list[str] = []
+    tried = min(len(examples), TRIED)
+    for number in range(tried):
         loaded = load_alone(examples, preprocessing, number)
         if loaded.input is not None:
             return loaded.input
         reasons.append(f"{loaded.path or loaded.name}: {loaded.reason}")
         reasons = reasons[:10]
-    raise SurveyError(f"None of {len(examples)} pictures could be read:\n  " + "\n  ".join(reasons))
+    of_these = f"{tried}" if tried == len(examples) else f"the first {tried} of {len(examples)}"
+    raise SurveyError(f"None of {of_these} pictures could be read:\n  " + "\n  ".join(reasons))
 
 
 def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:

@@ -221,8 +221,8 @@ class Worker:
         if times > DEATHS:
             raise SurveyError(
                 f"{DEATHS} actors died while they computed shard {shard} (pictures {numbers.start} to "
-                f"{numbers.stop - 1}). Ray's own messages say of what; often memory ran out: give a smaller batch_size "
-                "or fewer layers."
+                f"{numbers.stop - 1}). Ray's own messages say of what; often memory ran out. Finished shards are kept: "
+                "make the same call again with a smaller batch_size, and it goes on from there."
             )
         parcel = self._parcel
         with (

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,13 +13,18 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from featuremaps.errors import SurveyError
-from featuremaps.survey.storage.manifest import NAME, FinishedShard, Manifest
+from featuremaps.errors import FeatureMapsWarning, SurveyError
+from featuremaps.survey.storage.integrity import AT_ONCE, flaws
+from featuremaps.survey.storage.manifest import NAME, FinishedShard, Manifest, WrittenFile, check_ours
 
 UNFINISHED = ".part"
-LOCK = ".lock"
-AT_ONCE = 4
-"""Files that are read or written side by side: most of that time is spent outside Python, or waiting for the disk."""
+LOCK = ".survey.lock"
+SHARD = "[0-9]" * 5 + ".parquet"
+PATTERNS = (
+    *(f"{table}.parquet" for table in ("pictures", "top", "channels", "classes")),
+    *(f"{folder}/{SHARD}" for folder in ("vectors/*/*", "predictions", "partial/*")),
+)
+"""What a survey's files are called beside its manifest."""
 Write = Callable[[BinaryIO], Any]
 
 
@@ -29,27 +35,51 @@ class Store:
     folder: Path
     manifest: Manifest
 
-    def begin(self) -> None:
-        """Make the folder, sweep out what a killed run left unfinished, and forget shards whose files are gone."""
+    def begin(self, *, fresh: bool = False) -> None:
+        """Make the folder, sweep out what a killed run left unfinished, and forget shards that are not as written.
+
+        `fresh` removes the survey that was there. `SurveyError` for a new survey where a file of another kind is in its
+        way; nothing of others is touched.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Only files of ours: a folder that a user names may hold others with such an ending.
-        if (self.folder / NAME).exists():
-            for left in self.folder.rglob(f"*.parquet{UNFINISHED}"):
-                left.unlink()
+        there = (self.folder / NAME).exists()
+        if fresh and there:
+            check_ours(self.folder, (self.folder / NAME).read_bytes())
+            # The manifest last: a run that is killed here leaves files that it still names as a survey's.
+            for path in [*_written_in(self.folder), self.folder / NAME]:
+                path.unlink()
+        elif not there and (others := _written_in(self.folder)):
+            raise SurveyError(
+                f"{others[0]} is in the way: a survey would overwrite it, and no {NAME} says that it is a survey's. "
+                "Move it away, or give another out=."
+            )
+        elif there:
+            for path in _written_in(self.folder, UNFINISHED):
+                path.unlink()
         (self.folder / (NAME + UNFINISHED)).unlink(missing_ok=True)
-        whole = [shard for shard in self.manifest.shards if all(map(self._exists, shard.files))]
-        if len(whole) < len(self.manifest.shards):
-            self.manifest = replace(self.manifest, shards=tuple(whole), complete=False, tables={})
-        if self.manifest.complete and not all(map(self._exists, self.manifest.tables)):
-            self.manifest = replace(self.manifest, complete=False, tables={})
+        self._forget(flaws(self.folder, self.manifest.files))
         self._save()
 
-    def write(self, name: str, write: Write) -> str:
-        """Write one file of the survey, and give its sha256."""
+    def _forget(self, damaged: Mapping[str, str]) -> None:
+        """Leave what is gone or damaged out of the manifest, and say so."""
+        if not damaged:
+            return
+        name, reason = next(iter(damaged.items()))
+        warnings.warn(
+            f"{len(damaged)} files of the survey in {self.folder} are not as they were written (first {name}: "
+            f"{reason}); what they held is computed again.",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
+        whole = tuple(shard for shard in self.manifest.shards if not damaged.keys() & shard.files.keys())
+        self.manifest = replace(self.manifest, shards=whole, complete=False, tables={})
+
+    def write(self, name: str, write: Write) -> WrittenFile:
+        """Write one file of the survey, and give what was written."""
         return atomically(self.folder / name, write)
 
-    def write_all(self, files: Mapping[str, Write]) -> dict[str, str]:
-        """Write several, a few at a time side by side, and give the sha256 of each."""
+    def write_all(self, files: Mapping[str, Write]) -> dict[str, WrittenFile]:
+        """Write several, a few at a time side by side, and give what was written of each."""
         with ThreadPoolExecutor(AT_ONCE, "writing") as threads:
             return dict(zip(files, threads.map(self.write, files.keys(), files.values()), strict=True))
 
@@ -69,18 +99,22 @@ class Store:
         if not path.exists() or path.read_bytes() != content:
             atomically(path, lambda stream: stream.write(content))
 
-    def _exists(self, name: str) -> bool:
-        return (self.folder / name).is_file()
+
+def _written_in(folder: Path, ending: str = "") -> list[Path]:
+    """The files in a folder that are called like those of a survey, `ending` aside."""
+    return sorted(path for pattern in PATTERNS for path in folder.glob(pattern + ending) if path.is_file())
 
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """While no other process writes to this survey; `SurveyError` where one does. A killed process holds nothing.
 
-    A file system that knows no locks is trusted.
+    `SurveyError` also where the folder is somebody else's. A file system that knows no locks is trusted.
     """
     with _disk_trouble(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / NAME).exists():
+            check_ours(folder, (folder / NAME).read_bytes())
         lock = FileLock(folder / LOCK, timeout=0)
         try:
             lock.acquire()
@@ -101,8 +135,8 @@ def alone_in(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def atomically(path: Path, write: Write) -> str:
-    """Let `write` fill a new file that then takes the place of `path`; gives its sha256.
+def atomically(path: Path, write: Write) -> WrittenFile:
+    """Let `write` fill a new file that then takes the place of `path`; gives what was written.
 
     A process or machine that stops in between leaves the old file, or none. Raises `SurveyError` on a full disk.
     """
@@ -115,14 +149,15 @@ def atomically(path: Path, write: Write) -> str:
                 stream.flush()
                 os.fsync(stream.fileno())
                 stream.seek(0)
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                written = WrittenFile(sha256, stream.tell())
             os.replace(part, path)  # noqa: PTH105 (the tests count these calls)
         except BaseException:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
         _flush_folder(path.parent)
-    return found
+    return written
 
 
 def _flush_folder(folder: Path) -> None:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from featuremaps.survey.storage.atomic_files import AT_ONCE, Store
-from featuremaps.survey.storage.manifest import SurveyedLayer
+from featuremaps.survey.storage.atomic_files import Store
+from featuremaps.survey.storage.integrity import AT_ONCE
+from featuremaps.survey.storage.manifest import SurveyedLayer, WrittenFile
 from featuremaps.survey.storage.pooled import (
     QUANTILES,
     RANKINGS,
@@ -86,7 +87,7 @@ def finish(store: Store, best_so_far: BestSoFar) -> None:
         for layer in store.manifest.layers
         for ranking in RANKINGS
     ]
-    by_class: dict[str, str] = {}
+    by_class: dict[str, WrittenFile] = {}
 
     def write_channels(channels: BinaryIO) -> None:
         # What is read of the vectors once serves both tables.

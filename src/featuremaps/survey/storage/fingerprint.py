@@ -4,6 +4,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ from torch import nn
 from featuremaps.errors import FeatureMapsWarning, ImageError, SurveyError
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.progress import track
 from featuremaps.session import random_state, unwrapped
-from featuremaps.survey.datasets.examples import digest
-from featuremaps.survey.storage.manifest import Manifest
+from featuremaps.survey.datasets.examples import Examples, digest
+from featuremaps.survey.storage.integrity import AT_ONCE
+from featuremaps.survey.storage.manifest import ANEW, Manifest
+from featuremaps.survey.storage.shard_files import part_file, reading
 
 THINGS = {
     "model": "the model (its structure or weights)",
@@ -73,6 +77,25 @@ def check_same(there: Manifest, asked: Manifest, folder: Path) -> None:
             + "\n".join(lines)
             + "\nGive another out= for a new survey, or ask for what is there."
         )
+
+
+def check_pictures(there: Manifest, folder: Path, examples: Examples) -> None:
+    """`SurveyError` where pictures of the finished shards were replaced since, which their names and sizes do not tell.
+
+    Pictures that are no files cannot be checked.
+    """
+    for shard in track(there.shards, "checking pictures"):
+        with reading(folder / part_file("pictures", shard.number)) as file:
+            known = file.read(columns=["picture", "name", "sha256"]).to_pylist()
+        known = [row for row in known if row["sha256"] is not None]
+        with ThreadPoolExecutor(AT_ONCE, "checking") as threads:
+            now = list(threads.map(examples.sha256, [row["picture"] for row in known]))
+        changed = [row["name"] for row, sha256 in zip(known, now, strict=True) if row["sha256"] != sha256]
+        if changed:
+            raise SurveyError(
+                f"{folder} holds the beginning of a survey of other pictures: {len(changed)} were replaced since they "
+                f"were surveyed (first {changed[0]}). Put back what was there, or {ANEW}."
+            )
 
 
 def check_made_with(manifest: Manifest, model: nn.Module, preprocessing: Preprocessing, folder: Path) -> None:

@@ -1,8 +1,9 @@
 """The survey's own description on disk: what was surveyed, with what, and how far it is."""
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +11,11 @@ from urllib.parse import quote
 from featuremaps.errors import SurveyError
 from featuremaps.survey.datasets.examples import digest
 
-SCHEMA = 1
+SCHEMA = 2
 NAME = "manifest.json"
+OURS = {"created_by", "fingerprint", "shard_size"}
+"""Keys of which one at least is in the manifest of a survey, and in no other file of that name."""
+ANEW = "make the survey anew with resume=False (--fresh)"
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,21 @@ class SurveyedLayer:
 
 
 @dataclass(frozen=True)
+class WrittenFile:
+    """What a file held when it was written."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class FinishedShard:
-    """A shard that is on disk: how many of its pictures count and how many are bad, and the sha256 of its files."""
+    """A shard that is on disk: how many of its pictures count and how many are bad, and its files by name."""
 
     number: int
     rows: int
     bad: int
-    files: Mapping[str, str]
+    files: Mapping[str, WrittenFile]
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,14 @@ class Manifest:
     created_by: str
     pools: tuple[str, ...] = ("mean", "max")
     shards: tuple[FinishedShard, ...] = ()
-    tables: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, WrittenFile] = field(default_factory=dict)
     complete: bool = False
+
+    @property
+    def files(self) -> dict[str, WrittenFile]:
+        """Every file that counts, by its name in the folder."""
+        of_shards = [shard.files for shard in self.shards]
+        return {name: written for files in [*of_shards, self.tables] for name, written in files.items()}
 
     @property
     def count(self) -> int:
@@ -96,36 +114,72 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The manifest as a file holds it."""
-        return (json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False) + "\n").encode()
+        facts = {"schema": SCHEMA, **asdict(self)}
+        return (json.dumps({"sha256": _digest(facts), **facts}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a survey's folder; `SurveyError` where there is none that this version can read."""
+    """The manifest of a survey's folder; `SurveyError` where there is none, or not one as this version wrote it."""
     path = folder / NAME
     try:
-        facts = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError as error:
         what = "does not exist" if not folder.exists() else f"holds no survey: there is no {NAME} in it"
         raise SurveyError(f"{folder} {what}. Make one with survey(dataset, layers, out={str(folder)!r}).") from error
-    except (ValueError, OSError) as error:
-        raise SurveyError(f"{path} cannot be read ({error}): the survey is damaged. Make it again.") from error
-    schema = facts.pop("schema", None) if isinstance(facts, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
+    except OSError as error:
         raise SurveyError(
-            f"{folder} was written by a newer version of featuremaps ({facts.get('created_by', 'unknown')}; its schema "
-            f"is {schema}, this version reads up to {SCHEMA}). Update featuremaps to open it."
+            f"{path} cannot be read ({error.strerror}): make it readable, or give another out=."
+        ) from error
+    check_ours(folder, content)
+    try:
+        facts = json.loads(content)
+    except ValueError as error:
+        raise SurveyError(f"{path} is damaged ({error}): put back a copy of it, or {ANEW}.") from error
+    schema = facts.pop("schema", None)
+    if isinstance(schema, int) and schema != SCHEMA:
+        age, todo = ("a newer", "Update featuremaps to open it") if schema > SCHEMA else ("an older", ANEW.capitalize())
+        raise SurveyError(
+            f"{folder} was written by {age} version of featuremaps ({facts.get('created_by', 'unknown')}; its schema "
+            f"is {schema}, this version reads {SCHEMA}). {todo}."
         )
-    names = {known.name for known in fields(Manifest)}
-    if schema != SCHEMA or set(facts) != names:
-        raise SurveyError(f"{path} is not the manifest of a survey of schema {SCHEMA}: the survey is damaged.")
+    if facts.pop("sha256", None) != _digest({"schema": schema, **facts}):
+        raise SurveyError(
+            f"{path} is not as it was written, so what it says cannot be trusted: put back a copy of it, or {ANEW}."
+        )
     return _of_json(facts)
+
+
+def check_ours(folder: Path, content: bytes) -> None:
+    """`SurveyError` where a file called like a manifest is of something else, which is left alone.
+
+    One that cannot be read any more is a survey's where it begins like one or where a survey's tables lie beside it.
+    """
+    try:
+        facts = json.loads(content)
+        ours = isinstance(facts, dict) and bool(OURS & set(facts))
+    except ValueError:
+        ours = b'"schema"' in content[:200] or (folder / "partial").is_dir()
+    if not ours:
+        raise SurveyError(
+            f"{folder / NAME} is not the manifest of a survey, so something else keeps its files in this folder, and "
+            "they are left alone: give another folder."
+        )
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    """Of what a manifest says, however it is laid out."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _of_json(facts: dict[str, Any]) -> Manifest:
     layers = tuple(SurveyedLayer(**{key: _tupled(value) for key, value in layer.items()}) for layer in facts["layers"])
-    shards = tuple(FinishedShard(**shard) for shard in facts["shards"])
-    rest = {key: _tupled(value) for key, value in facts.items() if key not in ("layers", "shards")}
-    return Manifest(layers=layers, shards=shards, **rest)
+    shards = tuple(FinishedShard(**{**shard, "files": _files(shard["files"])}) for shard in facts["shards"])
+    rest = {key: _tupled(value) for key, value in facts.items() if key not in ("layers", "shards", "tables")}
+    return Manifest(layers=layers, shards=shards, tables=_files(facts["tables"]), **rest)
+
+
+def _files(known: Mapping[str, Mapping[str, Any]]) -> dict[str, WrittenFile]:
+    return {name: WrittenFile(**written) for name, written in known.items()}
 
 
 def _tupled(value: Any) -> Any:

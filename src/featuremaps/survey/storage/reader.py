@@ -18,9 +18,11 @@ from featuremaps.pictures.load import read
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.examples import Examples
+from featuremaps.survey.datasets.files import sha256_of
+from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
 from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
-from featuremaps.survey.storage.shard_files import labels_in, read_vectors, reading, values_of
+from featuremaps.survey.storage.shard_files import labels_in, read_vectors, reading, values_of, vectors_file
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class PictureTable:
     paths: tuple[str | None, ...]
     labels: NDArray[np.int64]
     numbers: NDArray[np.int64]
+    sha256: tuple[str | None, ...]
     bad: tuple[BadPicture, ...]
 
     def __len__(self) -> int:
@@ -75,6 +78,15 @@ class StoredSurvey:
     manifest: Manifest
     dataset: Any = field(default=None, repr=False)
     studied: StudiedModel | None = field(default=None, repr=False)
+    _checked_files: set[str] = field(default_factory=set, init=False, repr=False)
+
+    def verify(self) -> int:
+        """How many files the survey has, after all were read and found as they were written.
+
+        `SurveyError` names those that are not. A file is also checked when a question reads it for the first time.
+        """
+        check_files(self.path, self.manifest.files)
+        return len(self.manifest.files)
 
     @property
     def layers(self) -> Mapping[str, SurveyedLayer]:
@@ -102,6 +114,7 @@ class StoredSurvey:
             tuple(good["path"].to_pylist()),
             labels_in(good),
             values_of(good["picture"]),
+            tuple(good["sha256"].to_pylist()),
             tuple(BadPicture(*row.values()) for row in bad.to_pylist()),
         )
 
@@ -111,14 +124,14 @@ class StoredSurvey:
         wanted = range(surveyed.channels) if channels is None else [_channel(surveyed, number) for number in channels]
         vectors = np.empty((len(self.pictures), len(wanted)), np.float32)
         for rows, shard in self._shards():
-            vectors[rows] = read_vectors(self.path, surveyed, pool, shard, wanted).T
+            vectors[rows] = self._vectors(surveyed, pool, shard, wanted)
         return vectors
 
     def blocks(self, layer: str, pool: str = "mean") -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The vectors shard by shard, with the rows of `pictures` that they stand for: for what would not fit."""
         surveyed = self._checked(layer, pool)
         for rows, shard in self._shards():
-            yield rows, read_vectors(self.path, surveyed, pool, shard).T
+            yield rows, self._vectors(surveyed, pool, shard)
 
     def predictions(self) -> Predictions | None:
         """The model's own answers; None where they were not kept."""
@@ -166,7 +179,7 @@ class StoredSurvey:
         for before in self.manifest.layers[: list(self.layers).index(layer.name)]:
             start += before.channels * kept * len(RANKINGS)
         start += (RANKINGS.index((by, end)) * layer.channels + channels.start) * kept
-        with reading(self.path / "top.parquet") as file:
+        with reading(self._whole("top.parquet")) as file:
             table = _rows(file, start, len(channels) * kept)
         columns = {name: values_of(table[name]) for name in ("value", "y", "x")}
         columns["row"] = np.searchsorted(self.pictures.numbers, values_of(table["picture"]))
@@ -205,17 +218,22 @@ class StoredSurvey:
         return {name: values_of(rows[name]) for name in rows.column_names}
 
     def picture(self, row: int) -> Image.Image:
-        """A picture itself, from its file or the dataset; `ImageError` where neither is there any more."""
+        """A picture itself, from its file or the dataset; `ImageError` where it is gone, or another is in its place."""
         number, path = int(self.pictures.numbers[row]), self.pictures.paths[row]
+        known, now = self.pictures.sha256[row], None
         if self.dataset is not None:
+            now = self._examples.sha256(number)
             image = self._examples.read(number).image
         elif path is not None:
             image = read(path).image
+            now = sha256_of(Path(path))
         else:
             raise ImageError(
                 f"{self.pictures.names[row]} has no file of its own. Open the survey with the dataset it was made of: "
                 "open_survey(path, dataset=…)."
             )
+        if None not in (known, now) and known != now:
+            raise ImageError(f"{path or self.pictures.names[row]} was replaced since it was surveyed.")
         if image is None:
             raise ImageError(
                 f"{self.pictures.names[row]} was given already preprocessed, so there is no picture to show."
@@ -247,8 +265,24 @@ class StoredSurvey:
                 )
 
     def _read(self, name: str) -> pa.Table:
-        with reading(self.path / name) as file:
+        with reading(self._whole(name)) as file:
             return file.read()
+
+    def _vectors(
+        self, layer: SurveyedLayer, pool: str, shard: int, channels: Sequence[int] | None = None
+    ) -> NDArray[np.float32]:
+        self._whole(vectors_file(layer, pool, shard))
+        return read_vectors(self.path, layer, pool, shard, channels).T
+
+    def _whole(self, name: str) -> Path:
+        """Where a file is; `SurveyError` where its content, which is checked once, is not what was written."""
+        path = self.path / name
+        if name not in self._checked_files:
+            reason = flaw(path, self.manifest.files[name])
+            if reason is not None:
+                raise SurveyError(f"{path}: {reason}, so the survey is damaged. {AGAIN}")
+            self._checked_files.add(name)
+        return path
 
     def _shards(self) -> Iterator[tuple[slice, int]]:
         """Each shard's number, and its rows among the pictures that count."""

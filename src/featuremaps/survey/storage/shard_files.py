@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from featuremaps.errors import SurveyError
 from featuremaps.survey.storage.atomic_files import Store, Write
+from featuremaps.survey.storage.integrity import AGAIN
 from featuremaps.survey.storage.manifest import FinishedShard, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, Best, End, Pooling, merged
 from featuremaps.survey.storage.shard_result import TOP, LayerResult, ShardResult
@@ -34,6 +35,7 @@ PICTURES = pa.schema(
         ("label", pa.int32()),
         ("label_name", pa.string()),
         ("reason", pa.string()),
+        ("sha256", pa.string()),
     ]
 )
 CANDIDATES = pa.schema(
@@ -216,6 +218,7 @@ def _pictures(result: ShardResult, classes: tuple[str, ...] | None) -> pa.Table:
             "label": picture.label,
             "label_name": None if picture.label is None else classes[picture.label] if classes else str(picture.label),
             "reason": picture.reason,
+            "sha256": picture.sha256,
         }
         for picture in result.pictures
     ]
@@ -297,8 +300,7 @@ def read_vectors(
     """The vectors of one shard as (channel, picture), of all channels or some."""
     names = list(map(str, range(layer.channels) if channels is None else channels))
     with reading(folder / vectors_file(layer, pool, shard)) as file:
-        table = file.read(columns=names, use_threads=False)
-    parts = [_together(batch) for batch in table.to_batches()]
+        parts = [_together(batch) for batch in file.read(columns=names, use_threads=False).to_batches()]
     return np.concatenate(parts or [np.empty((len(names), 0))], axis=1).astype(np.float32)
 
 
@@ -326,7 +328,4 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except (OSError, pa.ArrowException, KeyError) as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise SurveyError(
-            f"{path} {what}: the survey is damaged. Delete what is left of it there and make the same survey again: "
-            "only what is missing is computed."
-        ) from error
+        raise SurveyError(f"{path} {what}: the survey is damaged. {AGAIN}") from error

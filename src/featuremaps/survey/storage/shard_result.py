@@ -16,7 +16,7 @@ TOP = 5
 
 @dataclass(frozen=True, eq=False)
 class LoadedPicture:
-    """One example as the model receives it, or the reason why it cannot be read."""
+    """One example as the model receives it, or the reason why it cannot be read; `sha256` is of its file's content."""
 
     number: int
     name: str
@@ -24,6 +24,7 @@ class LoadedPicture:
     label: int | None
     input: Float[Tensor, "channel height width"] | None
     reason: str | None = None
+    sha256: str | None = None
 
     def bad(self, reason: str) -> "LoadedPicture":
         """The same, put aside."""

@@ -1,0 +1,110 @@
+"""What an item of a dataset is made of, a picture and its label, and what a label is in whatever form it comes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from featuremaps.errors import ImageError
+
+Label = int | str | None
+
+PICTURE_KEYS = ("image", "img", "pixel_values", "picture", "jpg", "png")
+LABEL_KEYS = (
+    *("label", "labels", "target", "targets", "class", "cls", "y", "fine_label", "category"),
+    *("label_name", "class_name"),
+)
+"""What people call pictures and labels in dicts and tables; the first that is there counts."""
+
+
+def parts_of(item: Any) -> tuple[Any, Any]:
+    """The picture of a dataset's item and its label as it stands, None where there is none.
+
+    An item is a picture, (picture, label, …) or a dict; `ImageError` for a dict without a picture.
+    """
+    if isinstance(item, Mapping):
+        key = next((key for key in PICTURE_KEYS if key in item), None)
+        if key is None and "bytes" in item:  # a picture as Hugging Face keeps it undecoded
+            return item, None
+        if key is None:
+            keys = ", ".join(map(repr, item)) or "no keys"
+            raise ImageError(f"a dict with {keys}; the picture should be 'image' or 'pixel_values'")
+        return item[key], next((item[name] for name in LABEL_KEYS if name in item), None)
+    if isinstance(item, tuple | list) and item:
+        return item[0], item[1] if len(item) > 1 else None
+    return item, None
+
+
+def label_of(value: object) -> Label:
+    """A label as a number or a text: whole numbers of any type, one of them in an array, tensor, list or dict.
+
+    None and NaN are no label. An `ImageError` says what anything else is, and what to give instead.
+    """
+    if isinstance(value, Mapping):
+        key = next((key for key in LABEL_KEYS if key in value), None)
+        if key is None:
+            keys = ", ".join(map(str, value)) or "no keys"
+            raise ImageError(f"its label is a dict with {keys}, none of them called label, target or class. {_ALONE}")
+        return label_of(value[key])
+    if isinstance(value, Tensor | np.ndarray | np.generic | list | tuple):
+        value = _single(value)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, int | float) and float(value).is_integer():
+        return int(value)
+    shown = f"{value!r:.80} " if isinstance(value, float | complex | bytes) else ""  # others may print their address
+    kind = type(value).__name__
+    raise ImageError(f"its label {shown}is a {kind}; a label is a whole number, a class's name, or None. {_ALONE}")
+
+
+_ALONE = "Items whose second part is no label (a mask, a second view, a measurement) give the picture alone."
+
+
+def _single(values: Any) -> object:
+    """The one value in an array, tensor or nested lists; an `ImageError` where there are more or none."""
+    while isinstance(values, list | tuple) and len(values) == 1:
+        values = values[0]
+    if isinstance(values, Tensor | np.ndarray | np.generic):
+        shape = tuple(values.shape)
+        if max(shape, default=1) != math.prod(shape):
+            raise ImageError(f"its label is {type(values).__name__} values of shape {shape}. {_ALONE}")
+        values = values.reshape(-1).tolist()
+        values = values[0] if len(values) == 1 else values
+    if isinstance(values, list | tuple):
+        raise ImageError(_several(values))
+    return values
+
+
+def _several(values: Sequence[Any]) -> str:
+    """Why a label of several values is none."""
+    if not all(isinstance(value, int | float) for value in values):
+        return f"its label is a {type(values).__name__} of {len(values)}, and a picture has one. {_ALONE}"
+    ones = [place for place, value in enumerate(values) if value == 1]
+    if len(ones) + sum(value == 0 for value in values) < len(values) or not values:
+        return f"its label is {len(values)} numbers, and a picture has one. {_ALONE}"
+    if len(ones) == 1:
+        return (
+            f"its label is one-hot ({len(values)} numbers, the 1 at {ones[0]}), and a label is the number of a class: "
+            "give label.argmax()."
+        )
+    return (
+        f"its label is multi-hot ({len(values)} numbers, {len(ones)} of them 1), and a survey knows one class a "
+        "picture: survey one of them at a time, with label[k] as the label."
+    )
+
+
+def is_labelled(item: object) -> bool:
+    """Whether this is a pair of something and its label's number."""
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(understood(item[1]), int)
+
+
+def understood(value: object) -> Label:
+    """The label, or None where it is not understood: for those who only look at the picture."""
+    try:
+        return label_of(value)
+    except ImageError:
+        return None
