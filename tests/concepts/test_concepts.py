@@ -29,7 +29,7 @@ def concepts_of(pictures: int = 2, scores: bool = True) -> Concepts:
         fm.Scope(Little()).see(grey).seen,
         torch.tensor([0.9, 0.5]),
         torch.tensor([[2.0, 0.0, 5.0], [0.0, 8.0, 0.0]]) if scores else None,
-        ("cat", "dog", "fox"),
+        ClassOutputs(("cat", "dog", "fox")),
     )
 
 

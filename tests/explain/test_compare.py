@@ -342,3 +342,35 @@ def test_pictures_are_gathered_once_and_files_keep_their_names() -> None:
     pictures = gather([torch.rand(3, 16, 16), torch.rand(3, 16, 16)])
     heat = fm.Scope(Little()).explain(pictures, layer="features")
     assert [one.picture.name for one in heat.pictures] == [picture.name for picture in pictures]
+
+
+class Frozen(nn.Module):
+    """A backbone that the model itself runs without gradients, or whose maps it detaches, as transfer learning does."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features, self.head, self.how = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()), nn.Linear(8, 4), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.how != "no_grad"):
+            maps = self.features(x)
+        return self.head((maps.detach() if self.how == "detach" else maps).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "shapley_cam", "finer_cam", "ablation_cam", "cam"])
+def test_a_backbone_without_gradients_is_explained_from_its_maps_on(method: str) -> None:
+    expected = fm.Scope(Frozen("").eval()).explain(noise(2), method, layer="features", target=1)
+    frozen = fm.Scope(Frozen("no_grad").eval()).explain(noise(2), method, layer="features", target=1)
+    torch.testing.assert_close(frozen.tensor, expected.tensor)
+
+
+NOTHING = [("detach", method) for method in ("grad_cam", "shapley_cam", "finer_cam")]
+NOTHING += [(how, method) for how in ("no_grad", "detach") for method in ("saliency", "full_grad", "lrp")]
+
+
+@pytest.mark.parametrize(("how", "method"), NOTHING)
+def test_where_nothing_comes_back_the_map_is_zero_and_says_so(how: str, method: str) -> None:
+    heat = fm.Scope(Frozen(how).eval()).explain(noise(2), method, layer="features", target=1)
+    assert not heat.tensor.any()
+    assert all("zero" in notes[0] for notes in heat.warnings)

@@ -37,7 +37,8 @@ OUTPUTS = "outputs"
 class _Part:
     """One key's maps for one chunk of pictures: with the notes on what the formula was given, the remarks it left.
 
-    The labels and classes of its targets and the warnings, one for each picture, are found once the maps are whole.
+    `drowned` has a doubt where scores are mostly rounding, one text for each picture. The labels and classes of its
+    targets and the warnings, one for each picture, are found once the maps are whole.
     """
 
     maps: Tensor
@@ -45,6 +46,7 @@ class _Part:
     remarks: Mapping[str, Tensor] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     indices: tuple[int, ...] | None = None
+    drowned: tuple[str, ...] = ()
     warnings: tuple[tuple[str, ...], ...] = ()
 
 
@@ -126,7 +128,7 @@ def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) 
         notes = pixel_warnings(part.maps, record, number)
     else:
         notes = map_warnings(part.maps, record, key[1], number, "gradients" in method.needs)
-    notes = tuple((*some, *part.notes) for some in notes)
+    notes = tuple((*some, *part.notes, *filter(None, [own])) for some, own in zip(notes, part.drowned, strict=True))
     if target is None:
         unused = () if key[2] is None else (f"{key[0]} uses no target: its map is the same for every class.",)
         return replace(part, labels=("",) * len(record.inputs), warnings=tuple((*some, *unused) for some in notes))
@@ -184,11 +186,15 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
         axes = "(batch, height, width)" if method.level == "layer" else "(batch, colour, height, width)"
         got = f"shape {shape}" if shape else f"a {type(map).__name__}"
         raise MethodError(f"method {method.name!r} must return a map {wanted} {axes}; it gave {got}.")
-    map = map.detach().float()
+    map, drowned = map.detach().float(), given.span.drowned(given.rounded_to).tolist()
     if method.level == "pixel":
         *stack, width = map.shape[2:]
         map = map.reshape(*map.shape[:2], math.prod(stack), width)
-    return _Part(map, tuple(given.notes), dict(given.remarks))
+    doubt = (
+        "The scores that this map is made of differ by hardly more than their rounding "
+        f"({str(given.rounded_to).removeprefix('torch.')}): take another target or method, or a higher precision."
+    )
+    return _Part(map, tuple(given.notes), dict(given.remarks), drowned=tuple(doubt if row else "" for row in drowned))
 
 
 def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:

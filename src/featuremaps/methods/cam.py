@@ -35,7 +35,7 @@ def cam(activations: Maps, gradients: Maps, tail: Score, *, combine: Combine = "
     alike = bool(((gradients - weights).abs() <= 1e-4 * scale).all())
     with torch.enable_grad():
         here, halved = (values.detach().requires_grad_() for values in (activations, activations / 2))
-        changed = torch.autograd.grad(tail(here).sum(), here)[0] - torch.autograd.grad(tail(halved).sum(), halved)[0]
+        changed = _derivative(tail(here), here) - _derivative(tail(halved), halved)
     linear = bool((changed.abs() <= 1e-4 * scale).all())
     if not (alike and linear):
         fault = "its score is not linear in this layer" if alike else "positions of the layer count differently"
@@ -97,7 +97,7 @@ def shapley_cam(activations: Maps, tail: Score, *, combine: Combine = "sum") -> 
     """
     with torch.enable_grad():
         maps = activations.detach().requires_grad_()
-        first = torch.autograd.grad(tail(maps).sum(), maps, create_graph=True)[0]
+        first = _derivative(tail(maps), maps, create_graph=True)
         product = _hessian_product(first, maps, activations)
     return combined(spatial_mean(first.detach() - product / 2) * activations, combine)
 
@@ -130,7 +130,7 @@ def finer_cam(
         scores = tail_logits(maps)
         rivals = scores.gather(1, others)
         finer = (rivals.softmax(1) * (scores.gather(1, chosen) - strength * rivals)).sum(1)
-        gradients = torch.autograd.grad(finer.sum(), maps)[0]
+        gradients = _derivative(finer, maps)
     return combined(spatial_mean(gradients) * activations, combine)
 
 
@@ -199,9 +199,15 @@ def _plus_plus_weights(activations: Maps, gradients: Maps, normalise_alpha: bool
     return (alpha * gradients.relu()).sum((2, 3), keepdim=True)
 
 
+def _derivative(scores: Tensor, maps: Tensor, *, create_graph: bool = False) -> Tensor:
+    """The gradient of the sum of the scores; zero where they do not depend on the maps."""
+    if not scores.requires_grad:
+        return torch.zeros_like(maps)
+    return torch.autograd.grad(scores.sum(), maps, create_graph=create_graph, materialize_grads=True)[0]
+
+
 def _hessian_product(first: Tensor, maps: Tensor, vector: Tensor) -> Tensor:
     """H·vector, zero where the first derivative is constant."""
     if not first.requires_grad:
         return torch.zeros_like(vector)
-    product = torch.autograd.grad(first, maps, vector, allow_unused=True)[0]
-    return torch.zeros_like(vector) if product is None else product
+    return torch.autograd.grad(first, maps, vector, materialize_grads=True)[0]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import torch
@@ -19,12 +20,13 @@ from featuremaps.acceleration.box_scoring import BoxScoring, ReadScores, Scoring
 from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
+from featuremaps.methods.rounding import ScoreSpan
 from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.options import Help, check
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.backward import propagate as send_back
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.outputs import scores_of
+from featuremaps.runtime.outputs import logits_of, scores_of
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.targets import Bound
 from featuremaps.session import Session
@@ -64,6 +66,19 @@ class Pass:
     tails: dict[str, Tail] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     remarks: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def span(self) -> ScoreSpan:
+        """How far the scores differ that the formula asks for."""
+        return ScoreSpan(len(self.record.inputs))
+
+    @property
+    def rounded_to(self) -> torch.dtype:
+        """The precision that scores of extra passes have: as asked, or that of the model where it is lower."""
+        asked: torch.dtype = getattr(torch, self.options.precision)
+        own = logits_of(self.record.outputs)
+        own_type = own.dtype if own is not None and own.is_floating_point() else asked
+        return max(asked, own_type, key=lambda dtype: torch.finfo(dtype).eps)
 
     @property
     def target(self) -> Bound:
@@ -202,7 +217,8 @@ def tail(given: Pass) -> Score:
 
     It runs only what comes after the layer, and can be differentiated.
     """
-    return lambda edited: given.target.scores(*_run_tail(given, edited))
+    read = given.span.noting(given.target.scores)
+    return lambda edited: read(*_run_tail(given, edited))
 
 
 @need(target=True, layer=True)
@@ -322,7 +338,7 @@ def _by_way(given: Pass, way: ReluRule) -> Tensor:
 
 
 def _scoring(given: Pass, read: ReadScores) -> Scoring:
-    return Scoring(given.session, given.record.inputs, read, lambda: autocast(given))
+    return Scoring(given.session, given.record.inputs, given.span.noting(read), lambda: autocast(given))
 
 
 def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:

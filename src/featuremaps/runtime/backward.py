@@ -22,8 +22,11 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
         scores = checked_scores(target, session.model(leaf), len(leaf))
     check_gradients([target], [scores], [])
     start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
-    arrived = torch.autograd.grad(scores, [leaf, *rule.watched], grad_outputs=start, allow_unused=True)
-    rule.arrived = list(arrived[1:])
+    places = [leaf, *rule.watched]
+    followed = [place for place in places if place.requires_grad]  # not what the model computed under no_grad
+    found = iter(torch.autograd.grad(scores, followed, grad_outputs=start, allow_unused=True))
+    arrived = [next(found) if place.requires_grad else None for place in places]
+    rule.arrived = arrived[1:]
     return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
 
 

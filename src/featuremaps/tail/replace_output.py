@@ -71,7 +71,8 @@ def visited(model: nn.Module, layer: str, call: int | None, inputs: Tensor) -> V
 def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -> Any:
     """The model's outputs for `inputs`, with `edited` in the place of the layer's output.
 
-    Where gradients are on, they are recorded from the layer on only.
+    Where gradients are on, they are recorded from the layer on only; all the way where the model switched them off
+    around the layer, and on again after it.
     """
     grad, calls = torch.is_grad_enabled(), 0
 
@@ -83,8 +84,19 @@ def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -
         torch.set_grad_enabled(grad)
         return with_first_tensor(output, edited.clone())
 
-    with _hooked(site.module, replace), torch.set_grad_enabled(False):
-        return model(inputs.clone())
+    def run(everywhere: bool) -> Any:
+        nonlocal calls
+        calls = 0
+        with _hooked(site.module, replace), torch.set_grad_enabled(everywhere):
+            return model(inputs.clone())
+
+    outputs = run(False)
+    lost = (
+        grad
+        and edited.requires_grad
+        and not any(isinstance(value, Tensor) and value.requires_grad for value in pytree.tree_leaves(outputs))
+    )
+    return run(True) if lost else outputs
 
 
 @contextmanager
