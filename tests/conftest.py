@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("featuremaps", "beartype.beartype")
+install_import_hook("featuremaps", "type_checks.checked")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
