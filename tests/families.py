@@ -5,6 +5,7 @@ Each has every kind of block of its family, and fewer of a kind than the publish
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torchvision
@@ -80,8 +81,21 @@ def _swin() -> nn.Module:
     return models.SwinTransformer([4, 4], 24, [1, 1, 2, 1], [3, 6, 12, 24], [7, 7])
 
 
+class _Narrow(models.ResNet):
+    """ResNet-18 with a quarter of the channels."""
+
+    def __init__(self) -> None:
+        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2])
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16)
+        self.fc = nn.Linear(128, 1000)
+
+    def _make_layer(self, block: type[nn.Module], planes: int, *args: Any, **options: Any) -> nn.Sequential:
+        self.inplanes = 16 if planes == 64 else self.inplanes  # without a shortcut of its own
+        return super()._make_layer(block, planes // 4, *args, **options)
+
+
 FAMILIES = {
-    "resnet18": Family(models.resnet18, 64, ("layer1.0.conv1", "layer2.1", "layer4")),
+    "resnet18": Family(_Narrow, 64, ("layer1.0.conv1", "layer2.1", "layer4")),
     "vgg11": Family(_vgg11, 48, ("features.0", "features.8", "features")),
     "squeezenet1_0": Family(models.squeezenet1_0, 64, ("features.0", "features.7.squeeze", "features")),
     "densenet121": Family(

@@ -18,7 +18,7 @@ from featuremaps.demo.world import scene
 NAMES = ("demo", "demo-fixed")
 FOLDER = Path(str(files("featuremaps.demo")))
 FRESH = 9_000_000
-EACH = 60
+EACH = 24
 
 
 @pytest.fixture(scope="module")
