@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
 
-install_import_hook("featuremaps", "type_checks.checked")
+import type_checks
+
+type_checks.install()
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
