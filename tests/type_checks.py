@@ -34,7 +34,10 @@ def jaxtyped(function: Any = None, *, typechecker: Any) -> Any:
     """In the place of `jaxtyping.jaxtyped`: the decorator that the import hook writes over every function and class."""
     if function is None:
         return partial(jaxtyped, typechecker=typechecker)
-    if not isinstance(function, FunctionType) or "<locals>" in function.__qualname__ or _shaped(function):
+    inner = isinstance(function, FunctionType) and "<locals>" in function.__qualname__
+    if inner and jaxtyping.config.jaxtyping_disable:
+        return function
+    if inner or not isinstance(function, FunctionType) or _shaped(function):
         return _jaxtyped(function, typechecker=typechecker)
     strict = beartype(function)
 
