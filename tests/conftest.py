@@ -1,13 +1,21 @@
 """What every test shares: shapes checked by beartype, and the real models and pictures beside the project."""
 
+import gc
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
 
-install_import_hook("featuremaps", "beartype.beartype")
+import type_checks
+
+type_checks.install()
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """Libraries and tests stay to the end: no collection need look at them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

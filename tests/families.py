@@ -1,7 +1,11 @@
-"""One model of each family of torchvision, with random weights whose activations stay at a sensible size."""
+"""One model of each family of torchvision, with random weights whose activations stay at a sensible size.
+
+Each has every kind of block of its family, and fewer of a kind than the published one.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torchvision
@@ -20,47 +24,100 @@ class Family:
 
 
 def _vgg11() -> nn.Module:
-    """VGG-11 without its hundred million parameters in fully connected layers."""
-    model = models.vgg11(init_weights=False)
+    """VGG-11 with fewer channels, and without its hundred million parameters in fully connected layers."""
+    channels = (16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 128, 128, "M")
+    with torch.device("meta"):
+        model = models.VGG(nn.Identity(), init_weights=False)
+    model.features = models.vgg.make_layers(channels)
     model.avgpool = nn.AdaptiveAvgPool2d(2)
-    model.classifier = nn.Sequential(nn.Linear(2048, 64), nn.ReLU(True), nn.Dropout(), nn.Linear(64, 10))
+    model.classifier = nn.Sequential(nn.Linear(512, 64), nn.ReLU(True), nn.Dropout(), nn.Linear(64, 10))
     for module in model.features:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     return model
 
 
+def _without(model: nn.Module, *blocks: str) -> nn.Module:
+    """The model with some blocks, whose output is as large as their input, left out."""
+    for block in blocks:
+        setattr(model, block, nn.Identity())
+    return model
+
+
+def _densenet() -> nn.Module:
+    """DenseNet-121 with fewer and narrower dense layers."""
+    return models.DenseNet(16, (2, 2, 3, 2), 32)
+
+
+def _efficientnet() -> nn.Module:
+    """EfficientNet-B0 with half of its layers."""
+    stages = [(1, 3, 1, 32, 16, 1), (6, 3, 2, 16, 24, 1), (6, 5, 2, 24, 40, 1), (6, 3, 2, 40, 80, 2)]
+    stages += [(6, 5, 1, 80, 112, 1), (6, 5, 2, 112, 192, 1), (6, 3, 1, 192, 320, 1)]
+    return models.EfficientNet([models.efficientnet.MBConvConfig(*stage) for stage in stages], 0.2)
+
+
+def _mobilenet() -> nn.Module:
+    """MobileNetV3-Small with 7 of its 11 blocks."""
+    blocks = [(16, 3, 16, 16, True, "RE", 2), (16, 3, 72, 24, False, "RE", 2), (24, 3, 88, 24, False, "RE", 1)]
+    blocks += [(24, 5, 96, 40, True, "HS", 2), (40, 5, 240, 40, True, "HS", 1), (40, 5, 120, 48, True, "HS", 1)]
+    blocks += [(48, 5, 288, 96, True, "HS", 2)]
+    return models.MobileNetV3([models.mobilenetv3.InvertedResidualConfig(*block, 1, 1.0) for block in blocks], 1024)
+
+
+def _regnet() -> nn.Module:
+    """RegNetX-400MF with 6 of its 22 blocks."""
+    widths = [32, 64, 160, 400]
+    return models.RegNet(models.regnet.BlockParams([1, 1, 2, 2], widths, [16] * 4, [1.0] * 4, [2] * 4))
+
+
 def _convnext() -> nn.Module:
-    """ConvNeXt-T with fewer channels, and four blocks fewer in its third stage."""
-    stages = [(24, 48, 3), (48, 96, 3), (96, 192, 5), (192, None, 3)]
+    """ConvNeXt-T with fewer channels and blocks."""
+    stages = [(24, 48, 1), (48, 96, 1), (96, 192, 2), (192, None, 1)]
     return models.ConvNeXt([models.convnext.CNBlockConfig(*stage) for stage in stages])
 
 
 def _swin() -> nn.Module:
-    """Swin-T with fewer channels, and four blocks fewer in its third stage."""
-    return models.SwinTransformer([4, 4], 24, [2, 2, 2, 2], [3, 6, 12, 24], [7, 7])
+    """Swin-T with fewer channels and blocks."""
+    return models.SwinTransformer([4, 4], 24, [1, 1, 2, 1], [3, 6, 12, 24], [7, 7])
+
+
+class _Narrow(models.ResNet):
+    """ResNet-18 with a quarter of the channels."""
+
+    def __init__(self) -> None:
+        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2])
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16)
+        self.fc = nn.Linear(128, 1000)
+
+    def _make_layer(self, block: type[nn.Module], planes: int, *args: Any, **options: Any) -> nn.Sequential:
+        self.inplanes = 16 if planes == 64 else self.inplanes  # without a shortcut of its own
+        return super()._make_layer(block, planes // 4, *args, **options)
 
 
 FAMILIES = {
-    "resnet18": Family(models.resnet18, 64, ("layer1.0.conv1", "layer2.1", "layer4")),
+    "resnet18": Family(_Narrow, 64, ("layer1.0.conv1", "layer2.1", "layer4")),
     "vgg11": Family(_vgg11, 48, ("features.0", "features.8", "features")),
     "squeezenet1_0": Family(models.squeezenet1_0, 64, ("features.0", "features.7.squeeze", "features")),
     "densenet121": Family(
-        models.densenet121,
-        64,
-        ("features.denseblock1.denselayer1.conv1", "features.denseblock3.denselayer2.conv2", "features"),
+        _densenet, 64, ("features.denseblock1.denselayer1.conv1", "features.denseblock3.denselayer2.conv2", "features")
     ),
     "inception_v3": Family(
-        lambda: models.inception_v3(init_weights=False), 96, ("Conv2d_1a_3x3", "Mixed_6b.branch7x7_1", "Mixed_7c")
+        lambda: _without(models.inception_v3(init_weights=False), "Mixed_5d", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
+        96,
+        ("Conv2d_1a_3x3", "Mixed_6b.branch7x7_1", "Mixed_7c"),
     ),
     "googlenet": Family(
-        lambda: models.googlenet(init_weights=False), 64, ("conv1", "inception4a.branch2", "inception5b")
+        lambda: _without(models.googlenet(init_weights=False), "inception4b", "inception4c", "inception5a"),
+        64,
+        ("conv1", "inception4a.branch2", "inception5b"),
     ),
-    "mobilenet_v3_small": Family(models.mobilenet_v3_small, 64, ("features.0", "features.5.block.2.fc1", "features")),
-    "efficientnet_b0": Family(models.efficientnet_b0, 64, ("features.0", "features.4.1.block.1", "features")),
-    "convnext": Family(_convnext, 64, ("features.0", "features.5.4.block.0", "features")),
-    "regnet_x_400mf": Family(models.regnet_x_400mf, 64, ("stem", "trunk_output.block3.block3-1", "trunk_output")),
-    "shufflenet_v2_x0_5": Family(models.shufflenet_v2_x0_5, 64, ("conv1", "stage3.1.branch2", "conv5")),
+    "mobilenet_v3_small": Family(_mobilenet, 64, ("features.0", "features.5.block.2.fc1", "features")),
+    "efficientnet_b0": Family(_efficientnet, 64, ("features.0", "features.4.1.block.1", "features")),
+    "convnext": Family(_convnext, 64, ("features.0", "features.5.1.block.0", "features")),
+    "regnet_x_400mf": Family(_regnet, 64, ("stem", "trunk_output.block3.block3-1", "trunk_output")),
+    "shufflenet_v2_x0_5": Family(
+        lambda: models.ShuffleNetV2([2, 3, 2], [24, 48, 96, 192, 1024]), 64, ("conv1", "stage3.1.branch2", "conv5")
+    ),
     "swin": Family(_swin, 64, ("features.0", "features.5.1.attn", "norm")),
     "vit": Family(
         # vit_b_16 with fewer and smaller layers

@@ -17,6 +17,14 @@ from torchvision.transforms import v2
 import featuremaps as fm
 from nets import ResNet20, resnet20
 
+# What is to hold for any number of copies: these options make tens or a few hundred of a picture, and not thousands.
+FEWER: dict[str, dict[str, object]] = {
+    "rise": {"masks": 120},
+    "lime": {"samples": 150, "segments": 16},
+    "kernel_shap": {"samples": 150, "segments": 16},
+    "occlusion": {"window": 5, "stride": 3},
+}
+
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 

@@ -4,6 +4,7 @@ import contextlib
 import random
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,13 +81,14 @@ def lines_of(name: str) -> dict[tuple[str, int], int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STOPPED)
 def test_an_exception_at_every_line_of_entering_leaving_and_undoing(name: str) -> None:
-    """At the first or the last time that each line runs; of lines that Grad-CAM runs too, every fourth."""
+    """At the first or the last time that each line runs; of lines that a call before it runs too, every fourth."""
     call, inputs, following = CALLS[name], pictures(), CALLS["grad_cam"]
     expected = following(fm.Scope(network()), inputs)
-    seen, known = lines_of(name), {} if name == "grad_cam" else lines_of("grad_cam")
+    turn = STOPPED.index(name)
+    seen, known = lines_of(name), {line for earlier in STOPPED[:turn] for line in lines_of(earlier)}
     places = [(*line, (1, count)[number % 2]) for number, (line, count) in enumerate(seen.items())]
     assert len(places) > 100
-    tried = [place for number, place in enumerate(places) if place[:2] not in known or number % 4 == 0]
+    tried = [place for number, place in enumerate(places) if place[:2] not in known or number % 4 == turn % 4]
     stopped = 0
     for place in tried:
         model = network()
@@ -108,7 +110,11 @@ def test_two_thousand_interrupts_by_a_timer() -> None:
     model, inputs = network(), pictures()
     scope = fm.Scope(model)
     calls: list[Callable[[fm.Scope, torch.Tensor], torch.Tensor]] = [CALLS["grad_cam"], CALLS["lrp"], CALLS["detector"]]
-    expected = [call(scope, inputs) for call in calls]
+    expected, lengths = [call(scope, inputs) for call in calls], []
+    for call in calls:
+        start = time.perf_counter()
+        call(scope, inputs)
+        lengths.append(time.perf_counter() - start)
     before = snapshot(model, inputs)
     chance, stopped = random.Random(0), 0
 
@@ -119,7 +125,7 @@ def test_two_thousand_interrupts_by_a_timer() -> None:
     try:
         for number in range(2000):
             try:
-                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 0.02))
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 1.1 * lengths[number % 3]))
                 calls[number % 3](scope, inputs)
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:

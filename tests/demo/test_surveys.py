@@ -14,12 +14,19 @@ from featuremaps.report.data import FailedSection
 from featuremaps.sources import load
 from featuremaps.survey.measures.auc import Area
 from featuremaps.survey.measures.proportions import Interval
+from method_samples import unchecked
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> WorldSurveys:
+    def here(worlds) -> None:
+        with unchecked():  # the drawing is checked where it is tested
+            draw(worlds, workers=1)
+
     scopes = {name: load(name) for name in ("demo", "demo-fixed")}
-    return survey_world(scopes, tmp_path_factory.mktemp("demo"), count=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("featuremaps.demo.surveys.draw", here)
+        return survey_world(scopes, tmp_path_factory.mktemp("demo"), count=9)
 
 
 def test_every_scene_is_drawn_once_and_is_its_own(tmp_path) -> None:

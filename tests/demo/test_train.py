@@ -11,14 +11,14 @@ from featuremaps.demo.train import SETTINGS, TrainingSettings, augmented, train
 
 @pytest.fixture(scope="module")
 def small() -> tuple[torch.Tensor, torch.Tensor]:
-    world = World(24, {"scissors": 1.0, "hammer": 0.0})
+    world = World(12, {"scissors": 1.0, "hammer": 0.0})
     drawn = [torch.frombuffer(bytearray(world[i].picture.tobytes()), dtype=torch.uint8) for i in range(len(world))]
     pictures = torch.stack([values.view(128, 128, 3).movedim(-1, 0) for values in drawn])
     return pictures, torch.tensor([world.labels.index(recipe.label) for recipe in world.recipes])
 
 
 def test_the_loss_falls_and_the_same_seed_gives_the_same_network(small, capsys):
-    settings = TrainingSettings({"scissors": 1.0, "hammer": 0.0}, epochs=5, batch=12)
+    settings = TrainingSettings({"scissors": 1.0, "hammer": 0.0}, epochs=5, batch=6)
     first = train(settings, *small)
     losses = [float(value) for value in re.findall(r"loss ([\d.]+)", capsys.readouterr().err)]
     assert len(losses) == 5

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 import method_samples
-from method_samples import Little, noise, photographs, principal, squeezenet
+from method_samples import FEWER, Little, noise, photographs, principal, squeezenet
 
 ALL = sorted(set(fm.METHODS) - {"legrad"})  # which needs attention
 RANDOM = sorted(name for name, method in fm.METHODS.items() if "generator" in method.needs)
@@ -21,14 +21,6 @@ NOISY = {"ss_cam", "smooth_grad_cam_pp", "smooth_grad", "square_grad", "var_grad
 NOISY |= {"rise", "lime", "kernel_shap"}
 SIDED = NOISY | {"deconvnet"}  # noise has a left and right; a DeconvNet without pooling does not see the picture at all
 SEEDED_BY_OPTION = {"integrated_gradients"}  # random only for baseline="uniform"
-
-# The laws hold for any number of copies: these make tens or a few hundred of a picture, and not thousands.
-FEWER: dict[str, dict[str, object]] = {
-    "rise": {"masks": 120},
-    "lime": {"samples": 150, "segments": 16},
-    "kernel_shap": {"samples": 150, "segments": 16},
-    "occlusion": {"window": 5, "stride": 3},
-}
 
 every_method = pytest.mark.parametrize("method", ALL)
 

@@ -4,6 +4,7 @@ One process imports everything and makes one survey, so that what is set up on f
 counts is a fork of it, because only a process can be killed.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -33,7 +34,7 @@ def model() -> nn.Module:
 
 
 def survey(pictures: Path, out: Path) -> None:
-    run_survey(StudiedModel(model()), pictures, ["3"], out, SurveyOptions(shard=6, batch_size=2, keep=3, workers=0))
+    run_survey(StudiedModel(model()), pictures, ["3"], out, SurveyOptions(shard=3, batch_size=2, keep=3, workers=0))
 
 
 class Killer:
@@ -84,6 +85,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def main(pictures: Path, work: Path) -> None:
     survey(pictures, work / "first")
+    gc.freeze()  # a collection in a fork would copy all that is shared with it
     assert forked(pictures, work / "whole", None) == 0
     whole = contents(work / "whole")
     steps = int((work / "steps").read_text())

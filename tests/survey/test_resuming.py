@@ -25,7 +25,7 @@ from featuremaps.survey.survey import open_survey
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_every_write_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    paths = write_pictures(tmp_path / "pictures", {"a": 5, "b": 5})
+    paths = write_pictures(tmp_path / "pictures", {"a": 3, "b": 2})
     paths[2].write_bytes(b"not a picture")
     (tmp_path / "work").mkdir()
     program = [

@@ -72,7 +72,7 @@ def test_the_three_ways_agree_on_edits(subject: Subject, depth: int) -> None:
         with preserved(model), torch.no_grad():
             tails = {way: Tail(model, layer, inputs, way=way) for way in WAYS}
             plain = model(inputs)
-            for repeats in (1, 4):
+            for repeats in (1, 2):
                 edited = zeroed(tails["fx"].output, repeats)
                 before = edited.clone()
                 expected = tails["replace"](edited)

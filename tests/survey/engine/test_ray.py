@@ -183,7 +183,7 @@ def test_stopped_it_goes_on_with_either_engine(tmp_path: Path, monkeypatch: pyte
     written: list[int] = []
 
     def full(store: Any, result: Any, best_so_far: Any) -> None:
-        if len(written) == 3:
+        if len(written) == 6:
             raise SurveyError("the disk is full.")
         written.append(result.number)
         write_shard(store, result, best_so_far)

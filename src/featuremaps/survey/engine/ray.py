@@ -124,7 +124,8 @@ def _computed(ray: Any, job: Job, missing: list[int], actors: Actors) -> Generat
     rows = [pa.table({"shard": [shard], "start": [numbers.start], "stop": [numbers.stop]}) for shard, numbers in ranges]
     # A shard is minutes of work: none waits behind another for one actor while the next is idle.
     pool = ray.data.ActorPoolStrategy(size=actors.count, max_tasks_in_flight_per_actor=1)
-    begun = ray.remote(num_cpus=0)(Begun).remote()
+    # An actor that outlives the others, and counts how often each shard was begun. It needs no import of ours.
+    begun = ray.remote(num_cpus=0)(Counter).remote()
     sent = Sent(ray.put(_parcel(ray, job)), begun, actors)
     dataset = ray.data.from_arrow(rows).map_batches(
         Worker, fn_constructor_args=(sent,), compute=pool, batch_size=1, batch_format="pyarrow", **actors.reserved
@@ -186,18 +187,6 @@ def _opened(content: bytes) -> Parcel:
     return parcel
 
 
-class Begun:
-    """An actor of its own, which outlives the others: how often each shard was begun."""
-
-    def __init__(self) -> None:
-        self._times: Counter[int] = Counter()
-
-    def count(self, shard: int) -> int:
-        """Once more; gives how often by now."""
-        self._times[shard] += 1
-        return self._times[shard]
-
-
 class Worker:
     """What lives in an actor: it unpacks the model once, then computes one shard a call.
 
@@ -217,8 +206,9 @@ class Worker:
         return pa.table({"result": pa.array([packed], pa.large_binary())})
 
     def _compute(self, shard: int, numbers: range) -> ShardResult:
-        times = needed().get(self._sent.begun.count.remote(shard))
-        if times > DEATHS:
+        self._sent.begun.update.remote([shard])
+        times = dict(needed().get(self._sent.begun.most_common.remote()))
+        if times[shard] > DEATHS:
             raise SurveyError(
                 f"{DEATHS} actors died while they computed shard {shard} (pictures {numbers.start} to "
                 f"{numbers.stop - 1}). Ray's own messages say of what; often memory ran out. Finished shards are kept: "
