@@ -14,8 +14,9 @@ from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.methods import METHODS, method
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.results.heatmaps import Heatmaps, fuse
+from featuremaps.runtime.detection_targets import Box, Query
 from featuremaps.runtime.record import Record
-from featuremaps.runtime.targets import Box, Logit, Margin, Mask, Probability, Query, Similarity
+from featuremaps.runtime.targets import Logit, Margin, Mask, Probability, Similarity
 from featuremaps.scope import Scope
 from featuremaps.sources import load
 

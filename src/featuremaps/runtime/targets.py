@@ -19,9 +19,7 @@ from featuremaps.runtime.outputs import (
     Which,
     check_length,
     class_indices,
-    class_label,
     class_labels,
-    describe,
     logits_of,
     mapped,
     needs_logits,
@@ -120,26 +118,6 @@ class Margin:
         return Bound(labels, first, rule, read.of(first)["probability"])
 
 
-@dataclass(frozen=True)
-class Query:
-    """One query's or token's score of a class, of a model that gives (batch, queries, classes), as DETR does."""
-
-    query: int
-    which: Which = None
-
-    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """See `Target`."""
-        given = needs_logits(outputs)
-        if given.ndim != 3 or not 0 <= self.query < given.shape[1]:
-            raise TargetError(
-                f"Query({self.query}, …) needs scores (batch, queries, classes) with more queries than {self.query}; "
-                f"the model gives shape {tuple(given.shape)}."
-            )
-        inner = Logit(self.which).bind(given[:, self.query], classes, batch)
-        labels = tuple(f"{label} of query {self.query}" for label in inner.labels)
-        return Bound(labels, inner.indices, lambda new, repeats: inner.rule(needs_logits(new)[:, self.query], repeats))
-
-
 @dataclass(frozen=True, eq=False)
 class Mask:
     """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
@@ -178,33 +156,6 @@ class Mask:
             return picked(_inside(needs_logits(new), mask.repeat_interleave(repeats, 0)), indices, repeats)
 
         return Bound(tuple(f"{label} in mask" for label in class_labels(indices, classes.names)), indices, rule)
-
-
-@dataclass(frozen=True)
-class Box:
-    """For detectors in torchvision's format: how surely an object is found at `box` (left, top, right, bottom).
-
-    The score is the sum of overlap (intersection over union) times confidence over the detections of that label.
-    """
-
-    box: tuple[float, float, float, float]
-    label: int | None = None
-
-    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """See `Target`."""
-        _detections(outputs)
-        name = "object" if self.label is None else class_label(self.label, classes.names)
-        return Bound((f"{name} at {tuple(round(edge) for edge in self.box)}",) * batch, None, self._rule)
-
-    def _rule(self, outputs: object, _: int) -> Tensor:
-        from torchvision.ops import box_iou
-
-        scores = []
-        for found in _detections(outputs):
-            wanted = torch.tensor([self.box], device=found["boxes"].device, dtype=found["boxes"].dtype)
-            match = 1.0 if self.label is None else (found["labels"] == self.label).to(found["scores"].dtype)
-            scores.append((box_iou(wanted, found["boxes"])[0] * found["scores"] * match).sum())
-        return torch.stack(scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,14 +258,6 @@ def select(target: Target, indices: Sequence[int], total: int) -> Target:
             check_length(len(value), total)
             chosen[name] = tuple(value[i] for i in indices)
     return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
-
-
-def _detections(outputs: object) -> Sequence[Mapping[str, Tensor]]:
-    if isinstance(outputs, list | tuple) and all(isinstance(found, Mapping) and "boxes" in found for found in outputs):
-        return outputs
-    raise TargetError(
-        f"Box needs a detector that returns boxes, labels and scores; the model returns {describe(outputs)}."
-    )
 
 
 def _inside(dense: Tensor, mask: Tensor) -> Tensor:
