@@ -112,7 +112,7 @@ class Rows:
     def _base(self, boxes: Boxes) -> Tensor:
         """What the pictures' own maps have in the boxes; anything where these stick out of the maps."""
         height, width = self.size
-        pictures = torch.arange(len(self.inside)) // self.repeats
+        pictures = torch.arange(len(self.inside), device="cpu") // self.repeats
         y = _places(boxes.tops, boxes.height, height)[:, :, None]
         x = _places(boxes.lefts, boxes.width, width)[:, None, :]
         # A place is copied whole where its channels lie side by side.
@@ -138,7 +138,7 @@ def everywhere(shape: Sequence[int]) -> Boxes:
 
 def _places(starts: Sequence[int], length: int, size: int) -> Tensor:
     """The places along one axis of stretches, those outside moved to the border: (row, place)."""
-    return (torch.tensor(starts)[:, None] + torch.arange(length)).clamp(0, size - 1)
+    return (torch.tensor(starts, device="cpu")[:, None] + torch.arange(length, device="cpu")).clamp(0, size - 1)
 
 
 def _fill_outside(cut: Tensor, rows: range, columns: range, outside: float) -> None:

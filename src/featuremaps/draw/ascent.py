@@ -110,7 +110,7 @@ class Climb:
         rise = max(1, round(RISE * self.steps))
         if step < rise:
             return (step + 1) / rise
-        fallen = torch.tensor(torch.pi * (step - rise) / max(1, self.steps - rise))
+        fallen = torch.tensor(torch.pi * (step - rise) / max(1, self.steps - rise), device="cpu")
         return float(0.55 + 0.45 * fallen.cos())
 
 

@@ -44,7 +44,9 @@ class CppnCanvas:
         layers = [(inner if inner == 2 else 2 * inner, outer) for inner, outer in pairwise(sizes)]
         parameters: list[Tensor] = []
         for fan_in, fan_out in [*layers, (2 * self.width, shape[0])]:
-            noise = torch.randn((count, fan_out, fan_in), generator=generator, device=generator.device)
+            noise = torch.randn(
+                (count, fan_out, fan_in), generator=generator, device=generator.device, dtype=torch.float32
+            )
             parameters += [noise * fan_in**-0.5, noise.new_zeros(count, fan_out, 1)]
         parameters[-2] *= self.contrast
         return tuple(parameters)

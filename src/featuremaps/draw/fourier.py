@@ -37,7 +37,9 @@ class FourierCanvas:
 
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """One number for each wave of every picture and channel."""
-        noise = torch.randn((count, shape[0], *grid(shape)), generator=generator, device=generator.device)
+        noise = torch.randn(
+            (count, shape[0], *grid(shape)), generator=generator, device=generator.device, dtype=torch.float32
+        )
         return (noise * self.deviation,)
 
     def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featuremaps.draw.canvas import Rows, at_least
 from featuremaps.errors import OptionError
+from featuremaps.methods.random_numbers import normal, uniform
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Jitter:
 
     def _moved(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         def between(low: float, high: float) -> float:
-            return low + (high - low) * float(torch.rand((), generator=generator))
+            return low + (high - low) * float(uniform((), generator))
 
         factor = between(*self.scale) / between(*self.crop)
         angle = math.radians(between(-self.rotate, self.rotate))
@@ -70,7 +71,7 @@ class Jitter:
         if self.blur:
             pictures = blurred(pictures, between(0.0, self.blur))
         if self.noise:
-            noise = torch.randn(pictures.shape[1:], generator=generator).to(pictures)
+            noise = normal(pictures.shape[1:], generator).to(pictures)
             pictures = pictures + self.noise * noise
         return pictures
 

@@ -35,7 +35,7 @@ class MacoCanvas:
 
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Phases that are all equally likely."""
-        share = torch.rand((count, *shape), generator=generator, device=generator.device)
+        share = torch.rand((count, *shape), generator=generator, device=generator.device, dtype=torch.float32)
         return ((2 * share - 1) * torch.pi,)
 
     def picture(self, parameters: tuple[Tensor, ...], shape: Shape) -> Rows:

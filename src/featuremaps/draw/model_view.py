@@ -130,7 +130,8 @@ def to_input(preprocessing: Preprocessing, channels: int) -> Callable[[Tensor], 
     if known is None:
         return lambda pictures: pictures
     order = sorted(range(channels), key=lambda colour: known.shown[colour])
-    scale, offset = (torch.tensor(values)[:, None, None] for values in (known.scale, known.offset))
+    numbers = torch.tensor([known.scale, known.offset], device="cpu", dtype=torch.float32)
+    scale, offset = numbers[:, :, None, None].unbind()
 
     def normalised(pictures: Tensor) -> Tensor:
         ordered = pictures if order == list(range(channels)) else pictures[:, order]

@@ -17,6 +17,7 @@ from featuremaps.draw.canvas import Rows, at_least
 from featuremaps.draw.jitter import blurred
 from featuremaps.draw.multistage import in_stages
 from featuremaps.draw.start_picture import sized
+from featuremaps.methods.random_numbers import uniform
 from featuremaps.rules import Rule
 
 Worth = Callable[[Rows, Rule | None], Float[Tensor, " row"]]
@@ -75,7 +76,7 @@ def draw_multiscale(
     Ctrl-C keeps what is there, at the size reached. `ModelError` for a model that does not take so small a picture.
     """
     low, high = BRIGHT
-    noise = torch.rand(count, channels, how.start, how.start, generator=generator)
+    noise = uniform((count, channels, how.start, how.start), generator)
     pictures, course = in_stages(_stages(worth, (low + (high - low) * noise).to(device), how, doing))
     return pictures.sigmoid(), course
 

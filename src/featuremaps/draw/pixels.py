@@ -52,7 +52,10 @@ class PixelCanvas:
 
     def start(self, count: int, shape: Shape, generator: torch.Generator) -> tuple[Tensor, ...]:
         """One number for each pixel and channel of every picture; `OptionError` where `begin` has another shape."""
-        noise = torch.randn((count, *shape), generator=generator, device=generator.device) * self.deviation
+        noise = (
+            torch.randn((count, *shape), generator=generator, device=generator.device, dtype=torch.float32)
+            * self.deviation
+        )
         if self.begin is None:
             return (noise if self.squash == "sigmoid" else noise + 0.5,)
         if tuple(self.begin.shape) != shape:

@@ -53,7 +53,7 @@ class DrawingRun:
 
     def grounded(self, objectives: Sequence[Objective]) -> list[Objective]:
         """The objectives, checked against what the model makes of a grey picture of the size to be drawn."""
-        grey = torch.full((1, *self.shape), 0.5, device=self.device)
+        grey = torch.full((1, *self.shape), 0.5, device=self.device, dtype=torch.float32)
         ground = Ground(self._view(objectives)(grey), self.studied.class_outputs, self._view_of_inputs(objectives))
         return [each.grounded(ground) for each in objectives]
 

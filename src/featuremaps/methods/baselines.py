@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import MethodError
+from featuremaps.methods.random_numbers import uniform
 from featuremaps.methods.shapes import Inputs
 
 Baseline = Literal["zero", "blur", "mean"]
@@ -25,7 +26,7 @@ def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator
     if kind == "mean":
         return inputs.mean(space, keepdim=True).expand_as(inputs).contiguous()
     if kind == "uniform":
-        noise = torch.rand(inputs.shape[1:], generator=generator).to(inputs)
+        noise = uniform(inputs.shape[1:], generator).to(inputs)
         low, high = inputs.amin(space, keepdim=True), inputs.amax(space, keepdim=True)
         return low + noise * (high - low)
     if inputs.ndim != 4:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided, spatial_mean
+from featuremaps.methods.random_numbers import normal, uniform
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, Map, Maps, Score
 
@@ -152,7 +153,7 @@ def smooth_grad_cam_pp(
     at_least_one(samples=samples)
     moments = [torch.zeros_like(activations) for _ in range(3)]
     for _ in range(samples):
-        shift = torch.randn(inputs.shape[1:], generator=generator).to(inputs)
+        shift = normal(inputs.shape[1:], generator).to(inputs)
         gradients = observe(inputs + noise * shift)[1]
         for power, moment in enumerate(moments, start=1):
             moment += gradients**power / samples
@@ -185,7 +186,7 @@ def refine_cam(
 @method(paper="A control: channels weighted at random, as a method that knows nothing")
 def random_cam(activations: Maps, generator: torch.Generator, *, combine: Combine = "sum") -> Map:
     """Channels with random weights in [−1, 1], the same for every picture: what any method must beat."""
-    weights = torch.rand(activations.shape[1], generator=generator).to(activations) * 2 - 1
+    weights = uniform((activations.shape[1],), generator).to(activations) * 2 - 1
     return combined(weights[:, None, None] * activations, combine)
 
 

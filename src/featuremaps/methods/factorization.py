@@ -62,7 +62,7 @@ def factorize(
     checked("iterations", iterations, "how many times the concepts are improved at most", least=1)
     checked("tolerance", tolerance, "the relative fall of the error below which it stops", least=0)
     positions = _non_negative(activations, negative).permute(0, 2, 3, 1).flatten(0, 2).float().cpu()
-    seed = int(torch.randint(2**31, (), generator=generator))
+    seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
     norm, errors = float(positions.norm(dtype=torch.float64)), [1.0]
     places, vectors, start = None, None, "nndsvd"
     for _ in track(range(iterations), "factorising"):
@@ -77,7 +77,9 @@ def factorize(
     order = (places.norm(dim=0) * vectors.norm(dim=1)).argsort(descending=True, stable=True)
     peaks = places.amax(0)[order]
     maps = divided(places[:, order], peaks).reshape(batch, height, width, concepts).permute(0, 3, 1, 2).contiguous()
-    return Factors(maps, vectors[order] * peaks[:, None], torch.tensor(errors, dtype=torch.float64), converged)
+    return Factors(
+        maps, vectors[order] * peaks[:, None], torch.tensor(errors, dtype=torch.float64, device="cpu"), converged
+    )
 
 
 def concept_scores(

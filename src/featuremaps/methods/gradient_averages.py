@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featuremaps.methods.baselines import RandomBaseline, baseline_of
 from featuremaps.methods.channel_weights import at_least_one
+from featuremaps.methods.random_numbers import normal, uniform
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, Remark, Score
 from featuremaps.progress import track
@@ -37,7 +38,7 @@ def integrated_gradients(
     """
     at_least_one(steps=steps, baselines=baselines, chunk=chunk)
     nodes, weights = (torch.from_numpy(values).to(inputs) / 2 for values in np.polynomial.legendre.leggauss(steps))
-    total, gained = torch.zeros_like(inputs), torch.zeros(len(inputs), device=inputs.device)
+    total, gained = torch.zeros_like(inputs), inputs.new_zeros(len(inputs))
     for start in (baseline_of(inputs, baseline, generator) for _ in range(baselines)):
         way = inputs - start
         mean = torch.zeros_like(inputs)
@@ -116,17 +117,15 @@ def gradient_shap(
     gain over the baselines is remarked as "completeness error".
     """
     at_least_one(samples=samples, chunk=chunk)
-    total, gained = torch.zeros_like(inputs), torch.zeros(len(inputs), device=inputs.device)
+    total, gained = torch.zeros_like(inputs), inputs.new_zeros(len(inputs))
     spread = noise * _range(inputs)
     for rows in _rows(samples, chunk, len(inputs), "averaging gradients"):
         starts, ways, shares = [], [], []
         for _ in rows:
             starts.append(baseline_of(inputs, baseline, generator))
-            shaken = (
-                inputs + spread * torch.randn(inputs.shape[1:], generator=generator).to(inputs) if noise else inputs
-            )
+            shaken = inputs + spread * normal(inputs.shape[1:], generator).to(inputs) if noise else inputs
             ways.append(shaken - starts[-1])
-            shares.append(torch.rand((), generator=generator).to(inputs))
+            shares.append(uniform((), generator).to(inputs))
         start, way = torch.stack(starts, 1), torch.stack(ways, 1)
         points = start + _along(torch.stack(shares), inputs) * way
         total += (way * gradients_at(points.flatten(0, 1)).unflatten(0, way.shape[:2])).sum(1)
@@ -143,7 +142,7 @@ def _moments(
     spread = noise * _range(inputs)[:, None]
     total, squares = torch.zeros_like(inputs), torch.zeros_like(inputs)
     for rows in _rows(samples, chunk, len(inputs), "smoothing gradients"):
-        shifts = torch.stack([torch.randn(inputs.shape[1:], generator=generator) for _ in rows]).to(inputs)
+        shifts = torch.stack([normal(inputs.shape[1:], generator) for _ in rows]).to(inputs)
         noisy = inputs[:, None] + spread * shifts
         gradients = gradients_at(noisy.flatten(0, 1)).unflatten(0, (len(inputs), len(rows)))
         total += gradients.sum(1)
@@ -164,4 +163,4 @@ def _along(numbers: Tensor, like: Inputs) -> Tensor:
 
 def _rows(total: int, chunk: int, batch: int, doing: str) -> Iterator[Tensor]:
     """The numbers 0 … total − 1 in pieces, so that about `chunk` copies of the pictures run together."""
-    return track(torch.arange(total).split(max(1, chunk // batch)), doing)
+    return track(torch.arange(total, device="cpu").split(max(1, chunk // batch)), doing)

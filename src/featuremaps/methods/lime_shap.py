@@ -9,6 +9,7 @@ from torch import Tensor
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channel_weights import divided
 from featuremaps.methods.chunking import checked, in_chunks, kept_scores, picture_size
+from featuremaps.methods.random_numbers import uniform
 from featuremaps.methods.registry import method
 from featuremaps.methods.segments import Labels, Segmentation, segment_means, segmented
 from featuremaps.methods.shapes import Inputs, Pictures, PixelMap, Score
@@ -47,7 +48,7 @@ def lime(
     checked("samples", samples, "how many copies with hidden pieces are scored", least=1)
     checked("width", width, "the width of the kernel over cosine distances", least=1e-3)
     checked("penalty", penalty, "the weight of the ridge penalty", least=0)
-    shown = torch.rand((samples, count), generator=generator) < 0.5
+    shown = uniform((samples, count), generator) < 0.5
     shown[0] = True
     coalitions = shown.to(inputs.device) & present(labels, count)[:, None]
     empty = piece_stand_in(inputs, labels, count, baseline)
@@ -85,7 +86,7 @@ def kernel_shap(
         checked("samples", samples, meaning, least=count + 1)
     known = present(labels, count)
     coalitions = all_coalitions(known) if exact else paired_coalitions(known, samples, generator)
-    weights = shapley_kernel(coalitions, known) if exact else torch.ones(coalitions.shape[:2]).to(inputs.device)
+    weights = shapley_kernel(coalitions, known) if exact else inputs.new_ones(coalitions.shape[:2])
     empty = piece_stand_in(inputs, labels, count, baseline)
     with torch.no_grad():
         nothing = score(empty).double()[:, None]
@@ -129,7 +130,7 @@ def ridge(coalitions: Coalitions, weights: Weights, values: Weights, penalty: fl
     shown = shown - (shares * shown).sum(1, keepdim=True)
     values = values - (shares[..., 0] * values).sum(1, keepdim=True)
     weighted = (weights[..., None] * shown).mT
-    gram = weighted @ shown + penalty * torch.eye(shown.shape[2]).to(shown)
+    gram = weighted @ shown + penalty * torch.eye(shown.shape[2], device=shown.device, dtype=shown.dtype)
     fitted: Tensor = torch.linalg.pinv(gram, hermitian=True) @ (weighted @ values[..., None])
     return fitted[..., 0]
 
@@ -176,12 +177,12 @@ def paired_coalitions(known: Bool[Tensor, "batch segment"], samples: int, genera
     The kernel's weight of all coalitions of s out of n pieces together is in proportion to 1 / (s·(n − s)).
     """
     pairs, count = samples // 2, known.shape[1]
-    uniform, keys = torch.rand(pairs, generator=generator), torch.rand((pairs, count), generator=generator)
+    places, keys = uniform((pairs,), generator), uniform((pairs, count), generator)
     number = known.sum(1, keepdim=True)
     sizes = torch.arange(1, max(2, count), device=known.device)
     weight = torch.where(sizes < number, 1 / (sizes * (number - sizes).clamp_min(1)), 0.0)
     shares = divided(weight.cumsum(1), weight.sum(1, keepdim=True))
-    drawn = uniform.to(shares).expand(len(known), -1).contiguous()
+    drawn = places.to(shares).expand(len(known), -1).contiguous()
     size = (torch.searchsorted(shares.contiguous(), drawn, right=True) + 1).minimum((number - 1).clamp_min(1))
     ranked = torch.where(known[:, None], keys.to(shares), torch.inf).argsort(dim=2, stable=True).argsort(dim=2)
     chosen = (ranked < size[..., None]) & known[:, None]

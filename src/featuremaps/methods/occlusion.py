@@ -54,8 +54,8 @@ def _sizes(side: int, window: int, stride: int) -> tuple[int, int]:
 
 def _covered(size: int, window: int, stride: int) -> Float[Tensor, "window size"]:
     """Which pixels along one axis each window covers, 1 or 0; the last window is cut off at the border."""
-    starts = torch.arange(math.ceil((size - window) / stride) + 1)[:, None] * stride
-    pixels = torch.arange(size)
+    starts = torch.arange(math.ceil((size - window) / stride) + 1, device="cpu")[:, None] * stride
+    pixels = torch.arange(size, device="cpu")
     return ((pixels >= starts) & (pixels < starts + window)).float()
 
 

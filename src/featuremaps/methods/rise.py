@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.methods.chunking import checked, in_chunks, picture_size
+from featuremaps.methods.random_numbers import uniform
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, PixelMap, Score
 
@@ -35,8 +36,8 @@ def rise(
     checked("masks", masks, "how many random masks are tried", least=1)
     checked("cells", cells, "how many cells of the mask lie along each side", least=1, most=min(height, width))
     checked("keep", keep, "the share of the cells that are open", least=0.001, most=0.999)
-    grids = (torch.rand((masks, cells, cells), generator=generator) < keep).to(inputs)
-    shifts = torch.rand((masks, 2), generator=generator)
+    grids = (uniform((masks, cells, cells), generator) < keep).to(inputs)
+    shifts = uniform((masks, 2), generator)
     down, across = _shifted_ramps(cells, height).to(inputs), _shifted_ramps(cells, width).to(inputs)
     tops, lefts = ((shifts[:, i] * len(axis)).long().to(inputs.device) for i, axis in enumerate((down, across)))
     # In double: the map is a small difference of large sums, which are added up in other chunks in a larger batch.
@@ -71,5 +72,6 @@ def enlarged_masks(
 def _shifted_ramps(cells: int, size: int) -> Float[Tensor, "shift cell size"]:
     """For every shift up to one cell, what each cell adds to each pixel along one axis."""
     cell = math.ceil(size / cells)
-    ramps = torch.nn.functional.interpolate(torch.eye(cells)[None], (cells + 1) * cell, mode="linear")[0]
+    single = torch.eye(cells, device="cpu", dtype=torch.float32)[None]
+    ramps = torch.nn.functional.interpolate(single, (cells + 1) * cell, mode="linear")[0]
     return ramps.unfold(1, size, 1).transpose(0, 1)[:cell].contiguous()

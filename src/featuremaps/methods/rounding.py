@@ -17,7 +17,8 @@ class ScoreSpan:
     """The lowest and highest score of each picture, of all that a formula asked for."""
 
     def __init__(self, pictures: int) -> None:
-        self._low, self._high = torch.full((pictures,), torch.inf), torch.full((pictures,), -torch.inf)
+        self._low = torch.full((pictures,), torch.inf, device="cpu", dtype=torch.float32)
+        self._high = -self._low
         self._count = 0
 
     def noting(self, read: Callable[[Any, int], Tensor]) -> Callable[[Any, int], Tensor]:
@@ -35,6 +36,6 @@ class ScoreSpan:
     def drowned(self, precision: torch.dtype) -> Bool[Tensor, " picture"]:
         """For each picture whether its scores differ by no more than a few roundings in this precision."""
         if self._count < ENOUGH:
-            return torch.zeros(len(self._low), dtype=torch.bool)
+            return torch.zeros_like(self._low, dtype=torch.bool)
         size = torch.maximum(self._low.abs(), self._high.abs())
         return (self._high - self._low <= SAFE * torch.finfo(precision).eps * size) & (size > 0)

@@ -15,6 +15,7 @@ from featuremaps.errors import MethodError
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided
 from featuremaps.methods.chunking import of_each
+from featuremaps.methods.random_numbers import normal
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, Map, Maps, Score
 from featuremaps.progress import track
@@ -73,7 +74,7 @@ def ss_cam(
     """
     at_least_one(samples=samples)
     measure = probability if weighting == "probability" else score
-    shifts = torch.randn((samples, *activations.shape[2:]), generator=generator).to(activations)
+    shifts = normal((samples, *activations.shape[2:]), generator).to(activations)
 
     def gains(maps: Tensor) -> Tensor:
         spread = noise * (maps.amax((2, 3), keepdim=True) - maps.amin((2, 3), keepdim=True))
@@ -118,7 +119,7 @@ def ablation_cam(
     """
     with torch.no_grad():
         whole = tail(activations)
-        weights = torch.zeros(activations.shape[:2], device=activations.device)
+        weights = activations.new_zeros(activations.shape[:2])
         alive = (activations != 0).flatten(2).any(2).any(0).nonzero()[:, 0]
         for channels in _chunks(alive, max(1, chunk // len(activations)), "ablating channels"):
             weights[:, channels] = whole[:, None] - tail_without(channels)
@@ -129,7 +130,7 @@ def _mask_weights(
     activations: Maps, gains: Score, floor: Float[Tensor, " batch"], together: int, weighting: Weighting
 ) -> Float[Tensor, "batch channel 1 1"]:
     """What each channel's mask gains over the empty picture; 0 for channels without a mask."""
-    gained = torch.full(activations.shape[:2], -torch.inf, device=activations.device)
+    gained = activations.new_full(activations.shape[:2], -torch.inf)
     varies = activations.flatten(2).amax(2) > activations.flatten(2).amin(2)
     with torch.no_grad():
         for channels in _chunks(varies.any(0).nonzero()[:, 0], together, "masking with channels"):

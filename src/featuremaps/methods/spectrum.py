@@ -23,7 +23,12 @@ def leading_eigenpair(
     values, vectors = torch.stack([value for value, _ in pairs]), torch.stack([vector for _, vector in pairs])
     above = values + 1e-12 * matrices.norm(dim=(1, 2))
     # A Cholesky factor exists only if no eigenvalue is larger.
-    missed = torch.linalg.cholesky_ex(above[:, None, None] * torch.eye(size).to(matrices) - matrices).info > 0
+    missed = (
+        torch.linalg.cholesky_ex(
+            above[:, None, None] * torch.eye(size, device=matrices.device, dtype=matrices.dtype) - matrices
+        ).info
+        > 0
+    )
     if bool(missed.any()):
         values[missed], vectors[missed] = _decomposed(matrices[missed])
     return values, vectors
@@ -42,7 +47,7 @@ def lanczos(matrix: Float[Tensor, "size size"]) -> tuple[Float[Tensor, ""], Floa
 
 def _start(size: int) -> NDArray[np.float64]:
     """A vector without any symmetry: one orthogonal to the eigenvector would not find it."""
-    return torch.arange(1, size + 1, dtype=torch.float64).square().sin().numpy()
+    return torch.arange(1, size + 1, dtype=torch.float64, device="cpu").square().sin().numpy()
 
 
 def _decomposed(matrices: Tensor) -> tuple[Tensor, Tensor]:

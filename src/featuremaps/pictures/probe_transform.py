@@ -62,7 +62,7 @@ class Placement:
         for dim, (pixels, scale, offset, extent) in enumerate(
             [(height, self.scale_y, self.offset_y, self.height), (width, self.scale_x, self.offset_x, self.width)]
         ):
-            centres = torch.arange(pixels, dtype=torch.float64) + 0.5
+            centres = torch.arange(pixels, dtype=torch.float64, device="cpu") + 0.5
             share = (centres - offset) / (scale * extent)
             result = _resampled(result, share, dim)
             unseen = ((share < 0) | (share > 1)).nonzero().flatten().to(map.device)
@@ -193,7 +193,9 @@ def _solve_normalization(run: RunTransform, size: PictureSize, seed: int) -> tup
 def _shown_channels(shares: Tensor) -> tuple[int, ...] | None:
     """The channels that are red, green and blue, from each channel's share of them; one where all are the same grey."""
     order = shares.argmax(0)
-    if shares.shape == (3, 3) and torch.allclose(shares[order], torch.eye(3).to(shares), atol=0.02):
+    if shares.shape == (3, 3) and torch.allclose(
+        shares[order], torch.eye(3, device=shares.device, dtype=shares.dtype), atol=0.02
+    ):
         return tuple(order.tolist())
     return (0,) if (shares - shares[:1]).abs().max() < 0.02 else None
 
@@ -244,7 +246,7 @@ def find_placement(run: RunTransform, size: PictureSize, normalization: Normaliz
 
 def _fit(share: Tensor, covered: Tensor, dim: int, pixels: int) -> tuple[float, float] | None:
     """Scale and offset from the input to the original along `dim`, by least squares; None where no line fits."""
-    centres = torch.arange(share.shape[dim], dtype=torch.float64) + 0.5
+    centres = torch.arange(share.shape[dim], dtype=torch.float64, device="cpu") + 0.5
     along = (centres[None] if dim == 1 else centres[:, None]).expand_as(share)
     line = _line(along[covered], share[covered])
     if line is None:

@@ -1,9 +1,8 @@
 """Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
-
-import torch
 
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.layers.addresses import Address
@@ -115,7 +114,7 @@ def receptive_box(layer: Sees, place: tuple[int, int], size: tuple[int, ...]) ->
     """
     if layer.whole or not (layer.receptive_field and layer.start and layer.stride) or len(size) != 2:
         *stack, width = size
-        return PixelBox(0, 0, width, int(torch.tensor(stack).prod()))
+        return PixelBox(0, 0, width, math.prod(stack))
     edges = []
     for field, start, stride, index, extent in zip(
         layer.receptive_field, layer.start, layer.stride, place, size, strict=True

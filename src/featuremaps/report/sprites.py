@@ -16,14 +16,16 @@ def sprite(maps: Float[Tensor, "channel height width"], cells: int = 32) -> Json
     """
     small = averaged(maps.detach().cpu().double(), *reduced(maps.shape[1], maps.shape[2], cells))
     finite = small.isfinite()
-    known = small.where(finite, torch.zeros(()))
+    known = small.where(finite, small.new_zeros(()))
     signed = not bool(finite.all()) or bool((known < 0).any())
     zero, limit = (128, 127) if signed else (0, 255)
     peaks = known.abs().amax((1, 2))
     # Six digits are plenty for 255 steps, and a third of the text.
     scales = [rounded(peak / limit) or 1.0 for peak in peaks.tolist()]
-    steps = (known / torch.tensor(scales, dtype=torch.float64)[:, None, None]).round().clamp(-limit, limit) + zero
-    greys = steps.where(finite, torch.zeros(())).to(torch.uint8)
+    steps = (known / torch.tensor(scales, dtype=torch.float64, device="cpu")[:, None, None]).round().clamp(
+        -limit, limit
+    ) + zero
+    greys = steps.where(finite, steps.new_zeros(())).to(torch.uint8)
     count, height, width = greys.shape
     return {
         "count": count,
@@ -50,15 +52,15 @@ def averaged(
         return maps
     down, over = _overlaps(maps.shape[1], height), _overlaps(maps.shape[2], width)
     finite = maps.isfinite()
-    means = down @ maps.where(finite, torch.zeros(())) @ over.T
+    means = down @ maps.where(finite, maps.new_zeros(())) @ over.T
     lost = down @ (~finite).double() @ over.T
     return means.masked_fill(lost > 0, torch.nan)
 
 
 def _overlaps(length: int, parts: int) -> Float[Tensor, "parts length"]:
     """The share of each of `parts` equal stretches that every cell of a line covers; rows sum to one."""
-    edges = torch.arange(parts + 1, dtype=torch.float64) * length / parts
-    cells = torch.arange(length, dtype=torch.float64)
+    edges = torch.arange(parts + 1, dtype=torch.float64, device="cpu") * length / parts
+    cells = torch.arange(length, dtype=torch.float64, device="cpu")
     low = torch.maximum(edges[:-1, None], cells)
     high = torch.minimum(edges[1:, None], cells + 1)
     return (high - low).clamp_min(0) * parts / length

@@ -66,7 +66,8 @@ class Biases(Rule):
 
     def totals(self) -> Float[Tensor, " batch"]:
         """The sum of all bias terms, per picture, after the backward pass."""
-        total = torch.zeros(self.rows, device=self.watched[0].device) if self.watched else torch.zeros(self.rows)
+        device = self.watched[0].device if self.watched else "cpu"
+        total = torch.zeros(self.rows, device=device, dtype=torch.float32)
         for term, _ in self._terms():
             placed = by_picture(term, self.rows)
             if placed is not None:

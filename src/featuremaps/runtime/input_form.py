@@ -41,7 +41,7 @@ def _refuses_colours(model: nn.Module) -> bool:
     """Whether a model's layers say that pictures in colours have too many channels or axes."""
     with preserved(model), torch.no_grad(), warnings_ignored(), suppress(Exception):
         try:
-            model(to_model(model, torch.zeros(COLOURS)))
+            model(to_model(model, torch.zeros(COLOURS, device="cpu", dtype=torch.float32)))
         except RuntimeError as error:
             return misfit(error) is not None
     return False

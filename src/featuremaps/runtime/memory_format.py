@@ -57,7 +57,7 @@ def keep_freed_memory() -> None:
     glibc keeps blocks up to the largest that it saw freed, and up to 32 MB (mallopt(3), M_MMAP_THRESHOLD); this shows
     it one, whose memory is never touched. Elsewhere nothing happens.
     """
-    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8, device="cpu")
 
 
 def memory_format_of(x: Tensor) -> torch.memory_format:

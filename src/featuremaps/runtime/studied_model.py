@@ -61,7 +61,9 @@ class StudiedModel:
             return made if size is None else made[:, :, :1, :1].repeat(1, 1, *size)
         axes = self.preprocessing.form.axes
         weights = [parameter for parameter in self.model.parameters() if parameter.ndim == axes + 1]
-        return torch.full((1, weights[0].shape[1] if weights else 3, *(size or SIDES[axes])), 0.5)
+        return torch.full(
+            (1, weights[0].shape[1] if weights else 3, *(size or SIDES[axes])), 0.5, device="cpu", dtype=torch.float32
+        )
 
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""

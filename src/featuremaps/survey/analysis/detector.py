@@ -93,11 +93,11 @@ class Detector(nn.Module):
         self.layer, self.rule, self.pooling, self.origin = layer, rule, pooling, origin or Origin()
         self.layout = given_layout(layout)
         self.calibrated, self.last = calibration is not None, max(channels)
-        self.register_buffer("channels", torch.tensor(channels))
+        self.register_buffer("channels", torch.tensor(channels, device="cpu"))
         slope, offset = calibration or (1.0, 0.0)
         numbers = {"weights": weights or [1.0] * len(channels), "bias": bias, "threshold": threshold}
         for name, value in (numbers | {"slope": slope, "offset": offset}).items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32, device="cpu"))
 
     def forward(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
         """The score of each preprocessed picture, float32, on the model's device."""
@@ -253,7 +253,7 @@ class Detector(nn.Module):
             )
         exporting = torch.compiler.is_exporting()
         if not exporting and not len(inputs):
-            return torch.zeros(0, self.last + 1, device=device_of(self.model))
+            return torch.zeros(0, self.last + 1, device=device_of(self.model), dtype=torch.float32)
         with preserved(self.model, self.layout) as session:
             # An export keeps account of the modules it is in, which stopping would leave in disorder.
             record = take(session, inputs, [self.layer], gradients=False, stop_early=not exporting)

@@ -187,8 +187,8 @@ def tallied(
 
     Nothing but the two tables is kept. The mean of a class without pictures is 0.
     """
-    tally = torch.zeros(classes, channels, dtype=torch.int32)
-    sums = torch.zeros(classes, channels, dtype=torch.float64)
+    tally = torch.zeros(classes, channels, dtype=torch.int32, device="cpu")
+    sums = torch.zeros(classes, channels, dtype=torch.float64, device="cpu")
     for rows, vectors in blocks:
         of_block = labels[rows]
         for start in range(0, len(vectors), ROWS):

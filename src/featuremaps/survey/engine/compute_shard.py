@@ -146,11 +146,11 @@ def _forward(session: Session, plan: PassPlan, inputs: Tensor) -> tuple[dict[str
 
 
 def _result(session: Session, plan: PassPlan, number: int, shard: _Shard) -> ShardResult:
-    order = torch.tensor(np.argsort(shard.rows, kind="stable"), dtype=torch.long)
+    order = torch.tensor(np.argsort(shard.rows, kind="stable"), dtype=torch.long, device="cpu")
     layers = {layer: _joined(shard.pooled[layer], order) for layer in plan.layers if layer in shard.pooled}
     good = _set_aside_not_finite(session, shard, sorted(shard.rows), layers)
     rows = [row for row, kept in zip(sorted(shard.rows), good.tolist(), strict=True) if kept]
-    numbers = torch.tensor([shard.outcomes[row].number for row in rows], dtype=torch.long)
+    numbers = torch.tensor([shard.outcomes[row].number for row in rows], dtype=torch.long, device="cpu")
     shares = torch.cat(shard.probabilities).cpu()[order][good] if shard.probabilities else None
     return ShardResult(
         number,
@@ -171,7 +171,7 @@ def _taken(columns: Mapping[str, Tensor], rows: Tensor) -> Pooled:
 
 def _set_aside_not_finite(session: Session, shard: _Shard, rows: list[int], layers: Mapping[str, Pooled]) -> Tensor:
     """Which rows are finite in every layer; the others join the bad pictures."""
-    good = torch.ones(len(rows), dtype=torch.bool)
+    good = torch.ones(len(rows), dtype=torch.bool, device="cpu")
     for layer, pooled in layers.items():
         finite = (pooled.mean.isfinite() & pooled.max.isfinite()).all(1).cpu()
         for at in (good & ~finite).nonzero()[:, 0].tolist():

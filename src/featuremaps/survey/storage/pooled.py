@@ -55,7 +55,7 @@ def pool(maps: Float[Tensor, "batch channel height width"]) -> Pooled:
     column = _first(maps[batch[:, None], channel, row], highest, 2)
     small = torch.uint8 if width < 256 else torch.int32  # summing bytes is several times faster
     zeros = (own == 0).view(torch.uint8).sum(columns_at, dtype=small).sum(rows_at, dtype=torch.int32)
-    positions = torch.full((len(maps),), height * width)
+    positions = torch.full((len(maps),), height * width, device=maps.device)
     return Pooled(mean, highest.float(), row << _SHIFT | column, zeros, positions)
 
 

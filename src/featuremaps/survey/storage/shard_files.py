@@ -173,12 +173,12 @@ def _squared(rows: Mapping[str, torch.Tensor], channels: int, end: End) -> Best:
     counts = torch.bincount(rows["channel"], minlength=channels)
     width = int(counts.max())
     starts = counts.cumsum(0) - counts
-    column = torch.arange(len(rows["channel"])) - starts[rows["channel"].long()]
+    column = torch.arange(len(rows["channel"]), device="cpu") - starts[rows["channel"].long()]
     at = (rows["channel"].long(), column)
     worst = -torch.inf if end == "strongest" else torch.inf
-    values = torch.full((channels, width), worst).index_put(at, rows["value"])
-    pictures = torch.full((channels, width), -1, dtype=torch.long).index_put(at, rows["picture"])
-    places = torch.zeros((channels, width), dtype=torch.int32).index_put(at, rows["place"])
+    values = torch.full((channels, width), worst, device="cpu", dtype=torch.float32).index_put(at, rows["value"])
+    pictures = torch.full((channels, width), -1, dtype=torch.long, device="cpu").index_put(at, rows["picture"])
+    places = torch.zeros((channels, width), dtype=torch.int32, device="cpu").index_put(at, rows["place"])
     return Best(values, pictures, places)
 
 
