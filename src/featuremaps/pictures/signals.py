@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import ImageError
-from featuremaps.pictures.labels import is_labelled, understood
+from featuremaps.pictures.labels import is_labelled, label_of, parts_of, understood
 from featuremaps.pictures.load import Picture
 
 KINDS = {2: "signals (channel, time)", 4: "volumes (channel, depth, height, width)"}
@@ -21,6 +21,15 @@ def inputs_of(given: Any, axes: int) -> list[Picture]:
     One axis more is a batch; an item may be (input, label). `ImageError` for anything else.
     """
     return list(_each(given, axes))
+
+
+def input_of(item: Any, axes: int) -> Picture:
+    """The one input of a dataset's item, with its label; `ImageError` for several."""
+    content, label = parts_of(item)
+    inputs = inputs_of(content, axes)
+    if len(inputs) != 1:
+        raise ImageError(f"the item holds {len(inputs)} of the model's {KINDS[axes]}, and each is to be one.")
+    return replace(inputs[0], label=label_of(label))
 
 
 def _each(given: Any, axes: int) -> Iterator[Picture]:

@@ -14,7 +14,7 @@ from featuremaps.progress import meter
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets import examples_of
-from featuremaps.survey.datasets.items import Items
+from featuremaps.survey.datasets.items import Items, with_axes
 from featuremaps.survey.engine.compute_shard import compute_shard
 from featuremaps.survey.engine.loader import stream
 from featuremaps.survey.engine.options import SurveyOptions
@@ -43,7 +43,9 @@ def run_survey(
     """
     run = engine_named(options.engine)
     examples = examples_of(dataset, image=image, label=label, classes=labels)
-    if isinstance(examples, Items) and studied.preprocessing.form.bands is not None:
+    form = studied.preprocessing.form
+    examples = with_axes(examples, form.axes)
+    if isinstance(examples, Items) and form.bands is not None:
         examples = replace(examples, prepare=studied.preprocessing.with_bands)
     with alone_in(Path(out)):
         job = prepared(studied, examples, layers, Path(out), options)

@@ -3,7 +3,8 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDatas
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
 from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS
 from featuremaps.pictures.load import Picture, picture_of
+from featuremaps.pictures.signals import KINDS, input_of
 from featuremaps.survey.datasets.columns import warn_unlabelled
-from featuremaps.survey.datasets.examples import Example, digest
+from featuremaps.survey.datasets.examples import Example, Examples, digest
 from featuremaps.survey.datasets.loader import Collated
 
 
@@ -51,7 +53,8 @@ class Items:
             others = [key for key in item if key not in (self.image, *PICTURE_KEYS)]
             warn_unlabelled(others, f"the {type(self.dataset).__name__}")
         item = item if self.image is None and self.label is None else self._chosen(item)
-        return picture_of(item if self.prepare is None else self.prepare(item))
+        prepared = item if self.prepare is None else self.prepare(item)
+        return prepared if isinstance(prepared, Picture) else picture_of(prepared)
 
     def _chosen(self, item: Any) -> dict[str, Any]:
         """The item's picture and label under the names that were asked for."""
@@ -101,6 +104,18 @@ def _value(part: object) -> str:
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         return hashlib.sha256(part.tobytes()).hexdigest()
     return repr(part) if part is None or isinstance(part, int | float | str) else type(part).__name__
+
+
+def with_axes(examples: Examples, axes: int) -> Examples:
+    """The same for a model of signals or volumes, whose inputs have another number of axes than pictures."""
+    if axes == 3:
+        return examples
+    if not isinstance(examples, Items):
+        raise SurveyError(
+            f"the model's first layer takes {KINDS[axes]}, and this dataset is made of picture files. Pass a list, "
+            "tensor or Dataset of them, with (tensor, label) as its items."
+        )
+    return replace(examples, prepare=partial(input_of, axes=axes))
 
 
 def items(dataset: Any, classes: Sequence[str] | None, image: str | None = None, label: str | None = None) -> Items:

@@ -19,6 +19,7 @@ from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.datasets.files import sha256_of
+from featuremaps.survey.datasets.items import with_axes
 from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
 from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
@@ -242,7 +243,8 @@ class StoredSurvey:
 
     @cached_property
     def _examples(self) -> Examples:
-        examples = examples_of(self.dataset)
+        axes = 1 + len(self.manifest.layers[0].input_size)
+        examples = with_axes(examples_of(self.dataset), axes)
         if len(examples) != self.manifest.pictures:
             raise SurveyError(
                 f"the dataset has {len(examples)} pictures, and the survey was made of {self.manifest.pictures}: it is "

@@ -22,7 +22,7 @@ class LoadedPicture:
     name: str
     path: Path | None
     label: int | None
-    input: Float[Tensor, "channel height width"] | None
+    input: Float[Tensor, "channel *space"] | None
     reason: str | None = None
     sha256: str | None = None
 
