@@ -186,7 +186,7 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
         axes = "(batch, height, width)" if method.level == "layer" else "(batch, colour, height, width)"
         got = f"shape {shape}" if shape else f"a {type(map).__name__}"
         raise MethodError(f"method {method.name!r} must return a map {wanted} {axes}; it gave {got}.")
-    map, drowned = map.detach().float(), given.span.drowned(given.rounded_to).tolist()
+    map = map.detach().float()
     if method.level == "pixel":
         *stack, width = map.shape[2:]
         map = map.reshape(*map.shape[:2], math.prod(stack), width)
@@ -194,7 +194,8 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
         "The scores that this map is made of differ by hardly more than their rounding "
         f"({str(given.rounded_to).removeprefix('torch.')}): take another target or method, or a higher precision."
     )
-    return _Part(map, tuple(given.notes), dict(given.remarks), drowned=tuple(doubt if row else "" for row in drowned))
+    doubts = tuple(doubt if row else "" for row in given.span.drowned(given.rounded_to).tolist())
+    return _Part(map, tuple(given.notes), dict(given.remarks), drowned=doubts)
 
 
 def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
