@@ -28,7 +28,7 @@ from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.maps.read import read_maps
 from featuremaps.methods.factorization import Negative
-from featuremaps.methods.needs import Precision
+from featuremaps.methods.passes import Precision
 from featuremaps.options import made
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing

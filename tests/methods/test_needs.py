@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import TargetError
-from featuremaps.methods.needs import NEEDS, Pass, together
+from featuremaps.methods.needs import NEEDS, together
+from featuremaps.methods.passes import Pass
 from featuremaps.rules import Rectifiers
 from featuremaps.runtime.record import take
 from featuremaps.runtime.targets import as_target

@@ -11,7 +11,7 @@ from featuremaps.draw.canvas_registry import find_canvas
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.multiscale import Multiscale
 from featuremaps.errors import OptionError
-from featuremaps.methods.needs import Precision
+from featuremaps.methods.passes import Precision
 from featuremaps.options import Help, check
 
 Size = int | tuple[int, int] | None

@@ -15,7 +15,8 @@ from featuremaps.explain.predict import answers_of, read_scores
 from featuremaps.explain.request import Request
 from featuremaps.explain.warnings import map_warnings, pixel_warnings
 from featuremaps.methods import Method
-from featuremaps.methods.needs import NEEDS, Pass, together
+from featuremaps.methods.needs import NEEDS, together
+from featuremaps.methods.passes import Pass
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
 from featuremaps.results.answer import Answers

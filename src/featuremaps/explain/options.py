@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from featuremaps.methods.needs import PassOptions
+from featuremaps.methods.passes import PassOptions
 from featuremaps.options import Help
 
 Smoothing = Literal["augment", "eigen"]

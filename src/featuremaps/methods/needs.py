@@ -6,94 +6,28 @@ for tells the engine all it has to compute, and no more.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
-from featuremaps.acceleration.box_scoring import BoxScoring, ReadScores, Scoring
+from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
-from featuremaps.methods.rounding import ScoreSpan
+from featuremaps.methods.passes import Pass, autocast, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score
-from featuremaps.options import Help, check
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.backward import propagate as send_back
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.outputs import logits_of, scores_of
+from featuremaps.runtime.outputs import scores_of
 from featuremaps.runtime.record import Record, take
-from featuremaps.runtime.targets import Bound
-from featuremaps.session import Session
-from featuremaps.tail import Tail, Without
+from featuremaps.tail import Without
 
 Ways = tuple[ReluRule, ...]
-Precision = Literal["float32", "bfloat16", "float16"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassOptions:
-    """What formulas are supplied by: the seed of all randomness, and the precision of extra passes."""
-
-    seed: Annotated[int, Help("The seed of everything random.")] = 0
-    precision: Annotated[Precision, Help("Of the extra passes some methods make: float32, bfloat16 or float16.")] = (
-        "float32"
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, eq=False)
-class Pass:
-    """One layer and one target of a record, from which a formula's needs are supplied.
-
-    `deeper` names the last layer of every coarser map size after `layer`. `tails` is shared between the passes over one
-    batch, so that a tail is split off only once. `notes` gathers warnings about what is supplied, `remarks` named
-    numbers, one per picture, that a formula leaves.
-    """
-
-    session: Session
-    record: Record
-    layer: str
-    deeper: tuple[str, ...] = ()
-    options: PassOptions = field(default_factory=PassOptions)
-    tails: dict[str, Tail] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    remarks: dict[str, Tensor] = field(default_factory=dict)
-
-    @cached_property
-    def span(self) -> ScoreSpan:
-        """How far the scores differ that the formula asks for."""
-        return ScoreSpan(len(self.record.inputs))
-
-    @property
-    def rounded_to(self) -> torch.dtype:
-        """The precision that scores of extra passes have: as asked, or that of the model where it is lower."""
-        asked: torch.dtype = getattr(torch, self.options.precision)
-        own = logits_of(self.record.outputs)
-        own_type = own.dtype if own is not None and own.is_floating_point() else asked
-        return max(asked, own_type, key=lambda dtype: torch.finfo(dtype).eps)
-
-    @property
-    def target(self) -> Bound:
-        """The target of this pass."""
-        return self.record.targets[0]
-
-    @property
-    def tail(self) -> Tail:
-        """The model from this layer on."""
-        if self.layer not in self.tails:
-            layer, _, call = self.layer.partition("#")
-            number = int(call) if call else None
-            with torch.no_grad():
-                self.tails[self.layer] = Tail(self.session.model, layer, self.record.inputs, call=number)
-        return self.tails[self.layer]
 
 
 @dataclass(frozen=True)
@@ -196,19 +130,19 @@ def target(given: Pass) -> Int[Tensor, " batch"]:
 @need(target=True)
 def score(given: Pass) -> Score:
     """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,)."""
-    return _scoring(given, given.target.scores)
+    return scoring(given, given.target.scores)
 
 
 @need(target=True)
 def box_score(given: Pass) -> Score:
     """Like `score`, for inputs that differ from the pictures in a small box each, which run little more than those."""
-    return BoxScoring(_scoring(given, given.target.scores), given.record.inputs)
+    return BoxScoring(scoring(given, given.target.scores), given.record.inputs)
 
 
 @need(target=True)
 def probability(given: Pass) -> Score:
     """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
-    return _scoring(given, given.target.probability or given.target.scores)
+    return scoring(given, given.target.probability or given.target.scores)
 
 
 @need(target=True, layer=True)
@@ -218,13 +152,13 @@ def tail(given: Pass) -> Score:
     It runs only what comes after the layer, and can be differentiated.
     """
     read = given.span.noting(given.target.scores)
-    return lambda edited: read(*_run_tail(given, edited))
+    return lambda edited: read(*run_tail(given, edited))
 
 
 @need(target=True, layer=True)
 def tail_logits(given: Pass) -> Score:
     """Like `tail`, but all class scores, (batch·k, classes)."""
-    return lambda edited: scores_of(_run_tail(given, edited)[0]).float()
+    return lambda edited: scores_of(run_tail(given, edited)[0]).float()
 
 
 @need(target=True, layer=True)
@@ -335,23 +269,3 @@ def _by_way(given: Pass, way: ReluRule) -> Tensor:
     if way in given.record.notes:
         given.notes.append(given.record.notes[way])
     return given.record.input_gradients[way]
-
-
-def _scoring(given: Pass, read: ReadScores) -> Scoring:
-    return Scoring(given.session, given.record.inputs, given.span.noting(read), lambda: autocast(given))
-
-
-def _run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:
-    tail = given.tail
-    layout = given.record.layouts[given.layer]
-    raw = layout.from_maps(edited, tail.output).to(tail.output.dtype)
-    folded = batch_norms_folded(given.session, [given.layer.partition("#")[0]])
-    with torch.set_grad_enabled(edited.requires_grad), autocast(given), folded:
-        return tail(raw), len(edited) // len(given.target.labels)
-
-
-def autocast(given: Pass) -> AbstractContextManager[None]:
-    """Extra passes in the precision asked for."""
-    if given.options.precision == "float32":
-        return nullcontext()
-    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.options.precision))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from featuremaps.errors import OptionError, did_you_mean
-from featuremaps.methods.needs import Precision
+from featuremaps.methods.passes import Precision
 from featuremaps.options import Help, check
 
 ENGINES = ("local", "ray")

@@ -1,0 +1,103 @@
+"""One layer and one target of a record, and the extra passes from which a formula's needs are supplied."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
+from featuremaps.acceleration.box_scoring import ReadScores, Scoring
+from featuremaps.methods.rounding import ScoreSpan
+from featuremaps.options import Help, check
+from featuremaps.runtime.outputs import logits_of
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.targets import Bound
+from featuremaps.session import Session
+from featuremaps.tail import Tail
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassOptions:
+    """What formulas are supplied by: the seed of all randomness, and the precision of extra passes."""
+
+    seed: Annotated[int, Help("The seed of everything random.")] = 0
+    precision: Annotated[Precision, Help("Of the extra passes some methods make: float32, bfloat16 or float16.")] = (
+        "float32"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One layer and one target of a record, from which a formula's needs are supplied.
+
+    `deeper` names the last layer of every coarser map size after `layer`. `tails` is shared between the passes over one
+    batch, so that a tail is split off only once. `notes` gathers warnings about what is supplied, `remarks` named
+    numbers, one per picture, that a formula leaves.
+    """
+
+    session: Session
+    record: Record
+    layer: str
+    deeper: tuple[str, ...] = ()
+    options: PassOptions = field(default_factory=PassOptions)
+    tails: dict[str, Tail] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    remarks: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def span(self) -> ScoreSpan:
+        """How far the scores differ that the formula asks for."""
+        return ScoreSpan(len(self.record.inputs))
+
+    @property
+    def rounded_to(self) -> torch.dtype:
+        """The precision that scores of extra passes have: as asked, or that of the model where it is lower."""
+        asked: torch.dtype = getattr(torch, self.options.precision)
+        own = logits_of(self.record.outputs)
+        own_type = own.dtype if own is not None and own.is_floating_point() else asked
+        return max(asked, own_type, key=lambda dtype: torch.finfo(dtype).eps)
+
+    @property
+    def target(self) -> Bound:
+        """The target of this pass."""
+        return self.record.targets[0]
+
+    @property
+    def tail(self) -> Tail:
+        """The model from this layer on."""
+        if self.layer not in self.tails:
+            layer, _, call = self.layer.partition("#")
+            number = int(call) if call else None
+            with torch.no_grad():
+                self.tails[self.layer] = Tail(self.session.model, layer, self.record.inputs, call=number)
+        return self.tails[self.layer]
+
+
+def scoring(given: Pass, read: ReadScores) -> Scoring:
+    """A function from new inputs to what `read` makes of the model's outputs."""
+    return Scoring(given.session, given.record.inputs, given.span.noting(read), lambda: autocast(given))
+
+
+def run_tail(given: Pass, edited: Tensor) -> tuple[Any, int]:
+    """What the model gives for edited maps of the layer, and how many of them belong to one picture."""
+    tail = given.tail
+    layout = given.record.layouts[given.layer]
+    raw = layout.from_maps(edited, tail.output).to(tail.output.dtype)
+    folded = batch_norms_folded(given.session, [given.layer.partition("#")[0]])
+    with torch.set_grad_enabled(edited.requires_grad), autocast(given), folded:
+        return tail(raw), len(edited) // len(given.target.labels)
+
+
+def autocast(given: Pass) -> AbstractContextManager[None]:
+    """Extra passes in the precision asked for."""
+    if given.options.precision == "float32":
+        return nullcontext()
+    return torch.autocast(given.record.inputs.device.type, dtype=getattr(torch, given.options.precision))
