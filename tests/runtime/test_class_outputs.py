@@ -130,6 +130,7 @@ def test_every_heatmap_knows_what_it_explains_and_says_how_it_was_read() -> None
     heat = comparison["grad_cam", "conv", "c"]
     assert heat[1].answers == heat.answers[1:2]
     assert heat.captions[0] == f"c ({heat.answers[0].words})"
+    assert heat.titles[0] == f"c {heat.answers[0].share}, no. {heat.answers[0].rank}"
     assert heat.how().splitlines()[:3] == [
         "grad_cam of conv",
         "conv: 8 channels of 8 × 8 places (channels first), followed from the picture",

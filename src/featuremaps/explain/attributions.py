@@ -83,10 +83,10 @@ class Attributions(Explained):
     def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> "Figure":
         """Each picture beside its values as colours and its map, titled with the target; the first `most` of them."""
         heat = self.shown(collapse)
-        columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.captions, self.warnings, strict=True)
+        columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.titles, self.warnings, strict=True)
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, caption, notes)]
-            for seen, colour, overlay, caption, notes in list(columns)[:most]
+            [Panel(seen.image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
+            for seen, colour, overlay, title, notes in list(columns)[:most]
         ]
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         title = f"{self.method}, {collapse or self.collapse} over the colours, cut at the 99th percentile{rest}"

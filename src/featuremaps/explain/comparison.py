@@ -57,8 +57,8 @@ class Comparison(Mapping[Key, Explanation], Shown):
             keys = [(method, layer, target) for method in methods]
             heats = [self[key][picture] if key in self.heatmaps else None for key in keys]
             first = next(heat for heat in heats if heat is not None)
-            captions = [heat.captions[0] for heat in heats if heat is not None]
-            side = f"{layer}\n{next((text for text in captions if text != ANY), ANY)}"
+            titles = [heat.titles[0] for heat in heats if heat is not None]
+            side = f"{layer}\n{next((text for text in titles if text != ANY), ANY)}"
             row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
             for method, heat in zip(methods, heats, strict=True):
                 title = "" if rows else method

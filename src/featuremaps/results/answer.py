@@ -28,10 +28,14 @@ class Answer:
         return f"{self.label} {self.probability:.1%}"
 
     @property
+    def share(self) -> str:
+        """The probability in whole per cent."""
+        return "<1%" if 0 < self.probability < 0.005 else f"{self.probability:.0%}"
+
+    @property
     def words(self) -> str:
         """The probability, and whether the model answers so."""
-        share = "<1%" if 0 < self.probability < 0.005 else f"{self.probability:.0%}"
-        return f"{share}, {'its own answer' if self.rank == 1 else f'its answer no. {self.rank}'}"
+        return f"{self.share}, {'its own answer' if self.rank == 1 else f'its answer no. {self.rank}'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,15 @@ class Answers:
         """The most probable ones, most probable first."""
         best = self.probabilities.topk(min(most, len(self.probabilities))).indices
         return tuple(self.of(index) for index in best.tolist())
+
+
+def titles(targets: Sequence[str], answers: Sequence[Answer | None]) -> list[str]:
+    """As `captions`, short enough for a figure: an answer that is not the model's own has its number."""
+    short = []
+    for target, answer in zip(targets, answers, strict=True):
+        place = "" if answer is None else f" {answer.share}" + (f", no. {answer.rank}" if answer.rank > 1 else "")
+        short.append((target or ANY) + place)
+    return short
 
 
 def captions(targets: Sequence[str], answers: Sequence[Answer | None]) -> list[str]:

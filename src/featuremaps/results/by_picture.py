@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import file_name, png_of, unique_names
-from featuremaps.results.answer import Answer, captions
+from featuremaps.results.answer import Answer, captions, titles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,6 +68,11 @@ class Explained(ByPicture):
     def captions(self) -> list[str]:
         """What is explained in each picture, with the class's probability where it is one."""
         return captions(self.targets, self.answers)
+
+    @property
+    def titles(self) -> list[str]:
+        """The same, short enough for a figure."""
+        return titles(self.targets, self.answers)
 
     def how(self) -> str:
         """How these maps came about: what was read of the model, what of it was assumed, and what of each picture."""

@@ -91,9 +91,9 @@ class Heatmaps(Explained):
         """
         shown = self[:most]
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(picture, caption, notes)]
-            for seen, picture, caption, notes in zip(
-                shown.pictures, shown.overlay(**look), shown.captions, shown.warnings, strict=True
+            [Panel(seen.image, seen.picture.name), Panel(picture, title, notes)]
+            for seen, picture, title, notes in zip(
+                shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
         ]
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
