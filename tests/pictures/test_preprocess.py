@@ -109,3 +109,20 @@ def test_the_command_line_makes_one(tmp_path: Path, capsys: pytest.CaptureFixtur
     scope = model_under_study(f"{tmp_path / 'own.py'}:make", None, None, None, setup)
     torch.testing.assert_close(scope.see(IMAGE).seen[0].input, fm.preprocess(size=64, mean=0.5, std=0.25)(IMAGE))
     assert (scope.layout, scope.outputs) == ((4, 4, 1), "multi_label")
+
+
+def test_the_same_answer_to_every_picture_is_doubted_where_no_transform_was_given() -> None:
+    pictures = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)) for i in range(4)]
+    model = Little()
+    with torch.no_grad():
+        model.head.bias[1] += 100
+    words = "All 4 pictures get the same answer, 'class 1', and no preprocessing was given"
+    for scope, given, doubtful in [
+        (fm.Scope(model), pictures, True),
+        (fm.Scope(model), pictures[:3], False),
+        (fm.Scope(model, fm.preprocess(size=16)), pictures, False),
+        (fm.Scope(model), torch.stack([pixels(each) for each in pictures]), False),
+        (fm.Scope(Little()), pictures, False),
+    ]:
+        notes = scope.explain(given, layer="features").warnings
+        assert [any(words in note for note in each) for each in notes] == [doubtful] * len(given)

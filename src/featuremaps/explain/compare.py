@@ -13,7 +13,7 @@ from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.comparison import Comparison, Explanation, Key
 from featuremaps.explain.predict import answers_of, read_scores
 from featuremaps.explain.request import Request
-from featuremaps.explain.warnings import map_warnings, pixel_warnings
+from featuremaps.explain.warnings import map_warnings, pixel_warnings, scale_doubts
 from featuremaps.methods import Method
 from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
@@ -84,15 +84,22 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     answers = tuple(None if chunk.answers is None else chunk.answers[row] for chunk, row in rows)
     methods = {method.name: method for method in request.methods}
     kept = [key for key in request.keys if key not in failures]
-    heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures) for key in kept}
+    doubts = tuple(scale_doubts(pictures, answers))
+    heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures, doubts) for key in kept}
     return Comparison(heatmaps, failures, answers, request.options)
 
 
-def _explanation(key: Key, method: Method, rows: Sequence[tuple[_Chunk, int]], pictures: Sequence[Seen]) -> Explanation:
+def _explanation(
+    key: Key,
+    method: Method,
+    rows: Sequence[tuple[_Chunk, int]],
+    pictures: Sequence[Seen],
+    doubts: tuple[str, ...],
+) -> Explanation:
     parts = [(chunk.parts[key], row) for chunk, row in rows]
     maps = tuple(part.maps[row] for part, row in parts)
     targets = tuple(part.labels[row] for part, row in parts)
-    warnings = tuple(part.warnings[row] for part, row in parts)
+    warnings = tuple((*part.warnings[row], *doubts) for part, row in parts)
     answers = tuple(
         chunk.answers[row].of(part.indices[row]) if chunk.answers is not None and part.indices is not None else None
         for (chunk, row), (part, _) in zip(rows, parts, strict=True)

@@ -1,10 +1,17 @@
 """Why an explanation should not be trusted: maps that are not finite, empty, or the same everywhere, and the reason."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.pictures.seen import Seen
+from featuremaps.results.answer import Answers
 from featuremaps.runtime.record import Record
+
+ALIKE = 4
+"""So many pictures with the same answer look odd."""
 
 
 def map_warnings(
@@ -62,3 +69,14 @@ def pixel_warnings(
         return (lost,) if empty[i] else ()
 
     return tuple(notes(i) for i in range(len(flat)))
+
+
+def scale_doubts(pictures: Sequence[Seen], answers: Sequence[Answers | None]) -> Iterator[str]:
+    """Whether pictures without a preprocessing look as if they had the wrong scale: all get the same answer."""
+    assumed = all(seen.preprocessing.transform is None and seen.picture.image is not None for seen in pictures)
+    best = {answer.top(1)[0].label if answer is not None else "" for answer in answers}
+    if assumed and len(pictures) >= ALIKE and len(best) == 1 and "" not in best:
+        yield (
+            f"All {len(pictures)} pictures get the same answer, {best.pop()!r}, and no preprocessing was given: the "
+            "model may expect other numbers than 0 to 1."
+        )
