@@ -15,7 +15,8 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsError, ModelError, TargetError
 from featuremaps.methods.needs import NEEDS
-from featuremaps.session import preserved, random_state, unwrapped
+from featuremaps.rules import Rectifiers
+from featuremaps.session import listening, preserved, random_state, unwrapped
 from snapshots import snapshot
 
 BOOM = "boom in the model"
@@ -250,3 +251,16 @@ def test_unwrapped() -> None:
     assert unwrapped(torch.compile(model)) is model
     assert unwrapped(torch.compile(nn.DataParallel(model))) is model
     assert fm.Scope(nn.DataParallel(model)).model is model
+
+
+def test_an_interrupt_in_which_torch_lost_the_mode_is_still_the_interrupt() -> None:
+    """As one that falls into a handler, which takes the mode off for as long as it runs."""
+
+    def interrupted() -> None:
+        with listening(Rectifiers()):
+            torch._C._pop_torch_function_stack()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert torch._C._len_torch_function_stack() == 0

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import _python_dispatch
 
 from featuremaps.errors import ModelError
@@ -266,8 +267,7 @@ def _enter_modes(session: Session) -> None:
     lowered = [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in _kinds(session)]
 
     def leave() -> None:
-        while torch._C._len_torch_function_stack() > functions:
-            torch._C._pop_torch_function_stack()
+        _pop_functions(functions)
         while torch._C._len_torch_dispatch_stack() > dispatch:
             _python_dispatch._pop_mode()
         if torch.is_inference_mode_enabled() != inference:
@@ -283,6 +283,19 @@ def _enter_modes(session: Session) -> None:
     if inference:
         without_inference.__enter__()
     torch.set_grad_enabled(True)
+
+
+@contextmanager
+def listening(mode: TorchFunctionMode) -> Iterator[None]:
+    """While `mode` hears torch's functions; an interrupt in which torch itself lost it goes on as it came."""
+    with undone(partial(_pop_functions, torch._C._len_torch_function_stack())):
+        mode.__enter__()
+        yield
+
+
+def _pop_functions(depth: int) -> None:
+    while torch._C._len_torch_function_stack() > depth:
+        torch._C._pop_torch_function_stack()
 
 
 def _kinds(session: Session) -> Sequence[str]:

@@ -10,7 +10,7 @@ from featuremaps.runtime.capture import run_capturing, to_model
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.record import check_gradients, checked_scores
 from featuremaps.runtime.targets import Bound
-from featuremaps.session import Session
+from featuremaps.session import Session, listening
 
 
 @torch.enable_grad()
@@ -18,7 +18,7 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
     inputs = to_model(session.model, inputs.detach())
     leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
-    with session.one_pass(), rule, run_on(session.model, leaf):
+    with session.one_pass(), listening(rule), run_on(session.model, leaf):
         scores = checked_scores(target, session.model(leaf), len(leaf))
     check_gradients([target], [scores], [])
     start = scores.detach() if rule.start == "score" else torch.ones_like(scores)

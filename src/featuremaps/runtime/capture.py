@@ -15,7 +15,7 @@ from featuremaps.layers.known import Reading, reading_of
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.session import Session
+from featuremaps.session import Session, listening
 
 
 class Stop(BaseException):
@@ -92,7 +92,7 @@ def run_capturing(
         reading = reading_of(session.model, [address.name for address in wanted], inputs, session.layout)
     tap = Capture(tuple(wanted), reading, gradients, stop_early)
     outputs = None
-    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), rule or nullcontext():
+    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), listening(rule) if rule else nullcontext():
         for layer in dict.fromkeys(address.layer for address in wanted):
             hooks.on_forward(find(session.model, layer), tap.hook(layer))
         with suppress(Stop), run_on(session.model, inputs):

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from featuremaps.runtime.memory_format import is_view_error
+from featuremaps.session import listening
 
 Maps = Float[Tensor, "batch channel height width"]
 
@@ -47,7 +48,7 @@ class Without:
             copies[:, rows, channels] = 0
             edited = copies.flatten(0, 1)
             try:
-                with _TakenOff(self._maps, edited, channels, self._whole, self._layout):
+                with listening(_TakenOff(self._maps, edited, channels, self._whole, self._layout)):
                     return self._tail(edited).reshape(batch, -1)
             finally:
                 copies[:, rows, channels] = self._maps[:, channels]  # the same copies serve the next channels
