@@ -59,7 +59,10 @@ class StudiedModel:
             grey = Image.new("RGB", (256, 256), (128, 128, 128))
             made = see(grey, self.preprocessing).seen[0].input[None]
             return made if size is None else made[:, :, :1, :1].repeat(1, 1, *size)
-        axes = self.preprocessing.form.axes
+        axes, shape = self.preprocessing.form.axes, self.preprocessing.form.shape
+        if shape is not None:
+            usual = (3, *(size or SIDES[axes]))
+            return torch.full((1, *(length or other for length, other in zip(shape, usual, strict=True))), 0.5)
         weights = [parameter for parameter in self.model.parameters() if parameter.ndim == axes + 1]
         return torch.full((1, weights[0].shape[1] if weights else 3, *(size or SIDES[axes])), 0.5)
 
