@@ -107,6 +107,14 @@ class ModelOptions:
         OutputKind | None,
         Help("What class scores are: logits, probabilities, log_probabilities or multi_label."),
     ] = None
+    trust: Annotated[
+        bool,
+        Help(
+            "Let model files run their code (torch.save(model), checkpoints with more than tensors): only those of "
+            "people you trust.",
+            flag="--trust",
+        ),
+    ] = False
 
 
 def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -36,7 +36,7 @@ class InputForm:
     """What one input of a model is: its number of axes with the channels, 3 for pictures, 2 for signals, 4 for volumes.
 
     `grey` says that pictures have one channel, `bands` how many where that is neither one nor three, `values` how many
-    numbers a model takes that begins with a dense layer; `shape` its channels and sizes, None for any, where it says so.
+    numbers a model takes that begins with a dense layer; `shape` its channels and sizes (None: any) if known.
     """
 
     axes: int = 3
