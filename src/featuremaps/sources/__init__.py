@@ -41,5 +41,5 @@ def load(
     finally:
         TRUSTED.reset(trusted)
     module = loaded.model if device is None else loaded.model.to(device)
-    how: dict[str, Any] = {"name": model, "layout": layout, "outputs": outputs}
+    how: dict[str, Any] = {"name": model, "layout": layout, "outputs": outputs or loaded.outputs}
     return Scope(module, transform or loaded.transform, classes or loaded.classes, **how)

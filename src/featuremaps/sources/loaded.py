@@ -8,15 +8,17 @@ from typing import Any
 from torch import nn
 
 from featuremaps.errors import SourceError
+from featuremaps.runtime.class_outputs import OutputKind
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a source gives: the model, its preprocessing, its class names."""
+    """What a source gives: the model, its preprocessing, its class names, what its outputs are, as far as it knows."""
 
     model: nn.Module
     transform: Callable[..., Any] | None = None
     classes: Sequence[str] | None = None
+    outputs: OutputKind | None = None
 
 
 def needs_package(package: str) -> Any:
