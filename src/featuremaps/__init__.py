@@ -17,7 +17,7 @@ from featuremaps.results.heatmaps import Heatmaps, fuse
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Box, Logit, Margin, Mask, Probability, Query, Similarity
 from featuremaps.scope import Scope
-from featuremaps.sources import load
+from featuremaps.sources import Loaded, load, source
 
 if TYPE_CHECKING:
     from featuremaps.survey.analysis.detector import Detector
@@ -38,6 +38,7 @@ __all__ = [
     "Heatmaps",
     "LayerMaps",
     "LayerWalk",
+    "Loaded",
     "Logit",
     "Margin",
     "Mask",
@@ -53,6 +54,7 @@ __all__ = [
     "method",
     "open_survey",
     "preprocess",
+    "source",
 ]
 
 _WHEN_USED = {

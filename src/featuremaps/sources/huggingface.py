@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from featuremaps.errors import SourceError
+from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.sources.checkpoint import fit_weights, read_weights
 from featuremaps.sources.loaded import Loaded, needs_package
 from featuremaps.sources.registry import source
@@ -46,6 +47,7 @@ class PicturesAndTexts(nn.Module):
     def __init__(self, model: Any, texts: Tensor | None) -> None:
         super().__init__()
         self.model = model
+        self.texts: Tensor | None
         self.register_buffer("texts", texts)
 
     def forward(self, pixel_values: Tensor) -> Any:
@@ -90,7 +92,7 @@ def load(name: str, weights: Path | None, classes: Sequence[str] | None = None) 
     model.eval()
     if hasattr(model, "get_text_features") and hasattr(model, "get_image_features"):
         texts = None if classes is None else _encoded(transformers, model, name, classes)
-        outputs = "multi_label" if texts is not None and hasattr(model, "logit_bias") else None
+        outputs: OutputKind | None = "multi_label" if texts is not None and hasattr(model, "logit_bias") else None
         return Loaded(PicturesAndTexts(model, texts).eval(), processor, classes, outputs)
     return Loaded(model, processor, _names(model) if any(word in architecture for word in NAMED) else None)
 
@@ -122,8 +124,8 @@ def _encoded(transformers: Any, model: Any, name: str, texts: Sequence[str]) -> 
         )
     with torch.no_grad():
         made = _embedding(model.get_text_features(**tokens))
-    made = made[1:]
-    return made / made.norm(dim=-1, keepdim=True)
+    lengths: Tensor = made[1:].norm(dim=-1, keepdim=True)
+    return made[1:] / lengths
 
 
 def _embedding(features: Any) -> Tensor:

@@ -12,7 +12,8 @@ Source = Callable[..., Loaded]
 """Of (name, weights); one with a parameter `classes` is given the user's too."""
 
 SOURCES: Registry[Source] = Registry("source", "featuremaps.sources", SourceError)
-"""By the word before the colon; each is one file of this folder, which imports its library only when used."""
+"""By the word before the colon; each is one file of this folder, which imports its library only when used, or another
+package's, found by its entry point."""
 
 
 def source(name: str) -> Callable[[Source], Source]:
@@ -51,7 +52,13 @@ def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) 
             f"{', '.join(SOURCES)}, or 'package.module:factory' for a function of your own."
         )
     asked = {"classes": classes} if "classes" in signature(load).parameters else {}
-    return load(rest, weights, **asked)
+    loaded = load(rest, weights, **asked)
+    if not isinstance(loaded, Loaded):
+        raise SourceError(
+            f"source {head!r} gave a {type(loaded).__name__}, and a source gives featuremaps.Loaded(model, transform, "
+            "classes)."
+        )
+    return loaded
 
 
 def _as_file(spec: str) -> str:
