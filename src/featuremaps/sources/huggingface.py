@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from featuremaps.errors import SourceError
 from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.sources.checkpoint import fit_weights, read_weights
-from featuremaps.sources.loaded import Loaded, needs_package
+from featuremaps.sources.loaded import Loaded, in_short, needs_package
 from featuremaps.sources.registry import source
 
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -74,7 +74,7 @@ def load(name: str, weights: Path | None, classes: Sequence[str] | None = None) 
         known = not Path(name).is_dir() or any(Path(name, file).is_file() for file in PROCESSORS)
         processor = Processor(transformers.AutoImageProcessor.from_pretrained(name)) if known else None
     except Exception as error:
-        raise SourceError(f"the Hugging Face model {name!r} could not be loaded: {error}") from error
+        raise SourceError(f"the Hugging Face model {name!r} could not be loaded: {in_short(error)}") from error
     if "pixel_values" not in inspect.signature(model.forward).parameters:
         takes = next(iter(inspect.signature(model.forward).parameters))
         raise SourceError(
@@ -115,7 +115,7 @@ def _encoded(transformers: Any, model: Any, name: str, texts: Sequence[str]) -> 
         given = ["", *texts]  # a tokenizer without its vocabulary reads nothing
         tokens = tokenizer(given, padding="max_length", truncation=True, max_length=longest, return_tensors="pt")
     except Exception as error:
-        raise SourceError(f"{name!r} has no tokenizer for the texts in classes=…: {error} {_SAVE}") from error
+        raise SourceError(f"{name!r} has no tokenizer for the texts in classes=…: {in_short(error)} {_SAVE}") from error
     rows = [tuple(row) for row in tokens["input_ids"].tolist()]
     alike = [text for place, text in enumerate(given) if rows.index(rows[place]) != place]
     if alike:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from featuremaps.errors import SourceError
 from featuremaps.runtime.keras_model import KerasModel
-from featuremaps.sources.loaded import Loaded, needs_package
+from featuremaps.sources.loaded import Loaded, in_short, needs_package
 from featuremaps.sources.registry import source
 
 
@@ -32,9 +32,8 @@ def load(name: str, weights: Path | None) -> Loaded:
     try:
         model = keras.saving.load_model(name, safe_mode=True, compile=False)
     except Exception as error:
-        reason = " ".join(str(error).split())
         raise SourceError(
-            f"Keras file {name!r} cannot be loaded: {reason[:300]}{'…' if len(reason) > 300 else ''} A model with code "
+            f"Keras file {name!r} cannot be loaded: {in_short(error)} A model with code "
             "of your own (custom layers, Lambda) you load yourself: featuremaps.Scope(keras.saving.load_model(…))."
         ) from error
     return Loaded(KerasModel(model).eval())

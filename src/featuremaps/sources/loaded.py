@@ -29,3 +29,9 @@ def needs_package(package: str) -> Any:
         raise SourceError(
             f"this model needs {package}, which cannot be imported ({error}); pip install 'featuremaps[{package}]'."
         ) from error
+
+
+def in_short(error: Exception) -> str:
+    """What another library's error says, in one line of at most 300 letters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"
