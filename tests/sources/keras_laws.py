@@ -1,6 +1,7 @@
 """Keras models, run by `test_optional` in a process of their own: what they give is what Keras gives."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -15,6 +16,7 @@ from PIL import Image
 
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, ModelError, SourceError
+from featuremaps.session import in_turn
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras saving a model
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,6 +145,25 @@ def test_pictures_come_in_the_range_that_the_model_scales_itself(model: object, 
     assert scope.record(PICTURE, "last", target=0).logits.shape == (1, 3)
 
 
+def test_random_layers_inside_are_left_as_they_were() -> None:
+    model = scores(L.RandomFlip(), L.RandomRotation(0.2))
+    seeds = [weight.value.clone() for weight in model.non_trainable_variables]
+    scope = fm.Scope(model)
+    torch.testing.assert_close(scope.explain(PICTURE).tensor, scope.explain(PICTURE).tensor)
+    assert seeds
+    assert all(map(torch.equal, seeds, (weight.value for weight in model.non_trainable_variables)))
+
+
+def test_two_scopes_of_one_model_take_turns() -> None:
+    model = scores()
+    with ThreadPoolExecutor(1) as thread:
+        with in_turn(fm.Scope(model).model):
+            waiting = thread.submit(lambda: fm.Scope(model).record(PICTURE, target=0))
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        assert waiting.result(60).logits is not None
+
+
 def test_a_model_without_scaling_gets_pixels_to_1_and_says_so_once() -> None:
     scope = fm.Scope(scores())
     with pytest.warns(FeatureMapsWarning, match=r"no preprocessing was given.*24 x 24"):
@@ -184,6 +205,7 @@ def test_signals_and_volumes() -> None:
             ),
             r"takes 2 inputs \(picture 8×8×3, depth 8×8×1\).*keras\.Model\(picture, model",
         ),
+        (lambda: L.Conv2D(2, 3), r"Conv2D is a Keras layer.*keras\.Sequential"),
         (lambda: keras.Sequential([L.Conv2D(2, 3)]), "has no weights yet.*Call it once on a batch"),
     ],
 )

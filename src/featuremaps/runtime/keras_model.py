@@ -128,16 +128,23 @@ class KerasModel(nn.Module):
             like = next(self.parameters(), torch.zeros(0))
             sides = [length or ANY_SIDE for length in self.shape]
             self.keras_model(torch.full((1, *sides), level, device=like.device))
-        if not received or received[0].ndim != len(self.shape) + 1:
+        if not received:
             return None
-        spatial = [length // 2 for length in received[0].shape[1:-1]]
-        return received[0][(0, *spatial)].float()
+        middle = [length // 2 for length in received[0].shape[1:-1]]  # away from what is padded
+        return received[0][(0, *middle)].float()
 
 
 def is_keras(model: object) -> bool:
-    """Whether this is a Keras model, on whatever backend; Keras is not imported for that."""
-    kind = getattr(sys.modules.get("keras"), "Model", None)
-    return isinstance(kind, type) and isinstance(model, kind)
+    """Whether this is a Keras model, on whatever backend; Keras is not imported for that. `ModelError` for a layer."""
+    keras = sys.modules.get("keras")
+    kinds = [getattr(keras, "Model", None), getattr(getattr(keras, "layers", None), "Layer", None)]
+    is_model, is_layer = (isinstance(kind, type) and isinstance(model, kind) for kind in kinds)
+    if is_layer and not is_model:
+        raise ModelError(
+            f"{type(model).__name__} is a Keras layer, and featuremaps looks into models. Make one of it: "
+            "keras.Sequential([keras.Input((224, 224, 3)), layer])."
+        )
+    return is_model
 
 
 def keras_kernel(layer: Any) -> dict[str, Any] | None:
