@@ -1,6 +1,7 @@
 """Keras models, run by `test_optional` in a process of their own: what they give is what Keras gives."""
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -166,6 +167,8 @@ def test_two_scopes_of_one_model_take_turns() -> None:
 
 def test_a_model_without_scaling_gets_pixels_to_1_and_says_so_once() -> None:
     scope = fm.Scope(scores())
+    with warnings.catch_warnings(action="error"):
+        assert scope.layers().last == scope.layers()[0].name  # where nobody gave a picture, nothing is said
     with pytest.warns(FeatureMapsWarning, match=r"no preprocessing was given.*24 x 24"):
         scope.predict(PICTURE.resize((50, 40)))
     plain = fm.Scope(scores(), transform=fm.preprocess(size=24))

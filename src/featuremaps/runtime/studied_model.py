@@ -55,7 +55,7 @@ class StudiedModel:
 
         Of the transform's own size, or 224 × 224, unless `size` (height, width) is given.
         """
-        if self.preprocessing.transform is not None:
+        if self.preprocessing.transform is not None and not self.preprocessing.assumed:
             grey = Image.new("RGB", (256, 256), (128, 128, 128))
             made = see(grey, self.preprocessing).seen[0].input[None]
             return made if size is None else made[:, :, :1, :1].repeat(1, 1, *size)
