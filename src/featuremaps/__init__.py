@@ -18,7 +18,7 @@ from featuremaps.runtime.detection_targets import Box, Query
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Logit, Margin, Mask, Probability, Similarity
 from featuremaps.scope import Scope
-from featuremaps.sources import load
+from featuremaps.sources import Loaded, load, source
 
 if TYPE_CHECKING:
     from featuremaps.survey.analysis.detector import Detector
@@ -39,6 +39,7 @@ __all__ = [
     "Heatmaps",
     "LayerMaps",
     "LayerWalk",
+    "Loaded",
     "Logit",
     "Margin",
     "Mask",
@@ -54,6 +55,7 @@ __all__ = [
     "method",
     "open_survey",
     "preprocess",
+    "source",
 ]
 
 _WHEN_USED = {

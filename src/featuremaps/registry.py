@@ -1,17 +1,20 @@
 """Extension points: what a decorator registers by name, and where it is found. All of them are made here, alike.
 
 A module of the extension point's package is one entry or more; the package is walked, so nothing is listed by hand.
+Other packages add theirs by an entry point in a group called like it, such as `featuremaps.sources`.
 """
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from threading import RLock
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.errors import FeatureMapsWarning, OptionError, did_you_mean
 
 Entry = TypeVar("Entry")
 
@@ -73,7 +76,21 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             if not self._begun:
                 self._begun = True
                 import_all(import_module(self._package))
+                self._load_packages()
                 self._walked = True
+
+    def _load_packages(self) -> None:
+        """Load what installed packages name under the entry point group of this package; a broken one is told of."""
+        for entry in entry_points(group=self._package):
+            try:
+                entry.load()
+            except Exception as error:
+                warnings.warn(
+                    f"the {self.kind} {entry.name!r} of {entry.value} could not be loaded, and is left out: "
+                    f"{type(error).__name__}: {error}",
+                    FeatureMapsWarning,
+                    stacklevel=2,
+                )
 
 
 def import_all(package: ModuleType) -> None:

@@ -40,6 +40,7 @@ from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.runtime.input_form import form_of, recorded_transform
+from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studiable import studiable
 from featuremaps.runtime.studied_model import LayerLike, StudiedModel
@@ -628,4 +629,6 @@ class Scope:
 
 
 def _preprocessing(transform: Any, model: nn.Module, shown: tuple[int, ...] | None) -> Preprocessing:
-    return Preprocessing(transform or recorded_transform(model), form_of(model), shown)
+    recorded = None if transform is not None else recorded_transform(model)
+    assumed = transform is None and (recorded is None or (isinstance(model, KerasModel) and model.range is None))
+    return Preprocessing(transform or recorded, form_of(model), shown, assumed)

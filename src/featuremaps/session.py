@@ -22,6 +22,7 @@ from torch.utils import _python_dispatch
 
 from featuremaps.errors import ModelError
 
+MOST_COUNTERS = 16
 Hook = Callable[..., Any]
 Undo = Callable[[], None]
 Kept = TypeVar("Kept")
@@ -148,7 +149,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
 @contextmanager
 def in_turn(model: nn.Module) -> Iterator[None]:
     """While no other thread is in here with this model: the hooks of one would hear the pass of another."""
-    with _TURNS.get(unwrapped(model), Turn).taken():
+    module = unwrapped(model)
+    with _TURNS.get(getattr(module, "keras_model", module), Turn).taken():  # scopes of one Keras model take turns too
         yield
 
 
@@ -180,11 +182,13 @@ class _Tensors:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._homes = [(module, dict(module._parameters), dict(module._buffers)) for module in model.modules()]
+        parameters = _distinct(own for _, own, _ in self._homes)
         self._parameters = [
             (parameter, _version(parameter), parameter.requires_grad, parameter.grad)
-            for parameter in _distinct(own for _, own, _ in self._homes)
+            for parameter in parameters
+            if not _is_counter(parameter)
         ]
-        buffers = _distinct(own for _, _, own in self._homes)
+        buffers = [*_distinct(own for _, _, own in self._homes), *filter(_is_counter, parameters)]
         self._buffers = [(buffer, _version(buffer), buffer.detach().clone()) for buffer in buffers]
 
     def restore(self) -> None:
@@ -241,6 +245,11 @@ def put_back(held: MutableMapping[str, Any], own: Mapping[str, Any]) -> None:
         for name, value in own.items():
             held.pop(name, None)
             held[name] = value
+
+
+def _is_counter(parameter: Tensor) -> bool:
+    """Whether a parameter is a few whole numbers, such as a Keras layer's random seed, and no weights."""
+    return not parameter.is_floating_point() and parameter.numel() <= MOST_COUNTERS
 
 
 def _version(tensor: Tensor) -> int | None:

@@ -163,6 +163,17 @@ def test_own_factory(
     assert "for cat" in capsys.readouterr().out
 
 
+def test_a_whole_model_needs_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3)), "whole.pt")
+    assert run("layers", "-m", "whole.pt", monkeypatch=monkeypatch) == 1
+    assert "--trust" in capsys.readouterr().err
+    assert run("layers", "-m", "whole.pt", "--trust", monkeypatch=monkeypatch) == 0
+    assert "222×222" in capsys.readouterr().out
+
+
 def test_progress_is_silent_where_nobody_watches(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "featuremaps", "explain", str(photos / "first.png"), "-m", "demo"]
     done = subprocess.run([*command, "-o", str(tmp_path / "o")], capture_output=True, text=True, check=True)

@@ -28,6 +28,7 @@ def model_under_study(
         transform=preprocess(**made) if made else None,
         layout=setup["layout"],
         outputs=setup["outputs"],
+        trust=setup["trust"],
     )
 
 

@@ -21,8 +21,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="demo, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras, package.module:factory "
-        "or FILE.py:factory, "
+        help="demo, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras, FILE.pt (with --trust), "
+        "package.module:factory or FILE.py:factory, "
         "which returns the module, (module, transform) or (module, transform, classes).",
         show_default=True,
     ),
@@ -107,6 +107,14 @@ class ModelOptions:
         OutputKind | None,
         Help("What class scores are: logits, probabilities, log_probabilities or multi_label."),
     ] = None
+    trust: Annotated[
+        bool,
+        Help(
+            "Let model files run their code (torch.save(model), checkpoints with more than tensors): only those of "
+            "people you trust.",
+            flag="--trust",
+        ),
+    ] = False
 
 
 def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., None]], Callable[..., None]]:

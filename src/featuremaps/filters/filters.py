@@ -13,6 +13,7 @@ from featuremaps.filters.figures import FilterScaling, filters_figure
 from featuremaps.filters.weights import FilterWeights
 from featuremaps.layers import find
 from featuremaps.plotting.files import file_name, png_of, write_files
+from featuremaps.runtime.keras_model import keras_kernel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,13 +53,12 @@ def filters_of(
     several, `ModelError` for weights that are not finite.
     """
     name, module = _convolution(model, layer)
-    weight, transposed = module.weight.detach(), bool(getattr(module, "transposed", False))
-    assert isinstance(weight, Tensor)
-    groups = int(getattr(module, "groups", 1))
-    if transposed:
+    kernel = _kernel(module)
+    assert kernel is not None
+    weight, groups, dilation = kernel["weight"], kernel["groups"], kernel["dilation"]
+    if kernel["transposed"]:
         weight = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
     axes = weight.ndim - 2
-    dilation = getattr(module, "dilation", 1)
     bad = (~weight.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
     if bad:
         raise ModelError(
@@ -71,7 +71,7 @@ def filters_of(
         inputs=weight.shape[1] * groups,
         groups=groups,
         dilation=(dilation,) * axes if isinstance(dilation, int) else tuple(dilation),
-        transposed=transposed,
+        transposed=kernel["transposed"],
         colours=colours if len(colours) == 3 else (0, 1, 2),
         scaling=checked_scaling(scaling),
     )
@@ -87,20 +87,28 @@ def checked_scaling(scaling: FilterScaling) -> FilterScaling:
     return scaling
 
 
-def _is_convolution(module: nn.Module) -> bool:
+def _kernel(module: nn.Module) -> dict[str, Any] | None:
+    """The weights of a convolution as PyTorch orders them, its groups and dilation; None for another layer."""
     weight = getattr(module, "weight", None)
-    return isinstance(weight, Tensor) and 3 <= weight.ndim <= 5 and weight.is_floating_point()
+    if not (isinstance(weight, Tensor) and 3 <= weight.ndim <= 5 and weight.is_floating_point()):
+        return keras_kernel(module)
+    return {
+        "weight": weight.detach(),
+        "groups": int(getattr(module, "groups", 1)),
+        "transposed": bool(getattr(module, "transposed", False)),
+        "dilation": getattr(module, "dilation", 1),
+    }
 
 
 def _convolution(model: nn.Module, layer: str) -> tuple[str, Any]:
     """The convolution that a layer is or wraps, with its name."""
-    every = [name for name, module in model.named_modules() if name and _is_convolution(module)]
+    every = [name for name, module in model.named_modules() if name and _kernel(module)]
     try:
         module = find(model, layer)
     except LayerNotFoundError as error:
         near = did_you_mean(layer, every)
         raise LayerNotFoundError(f"the model has no layer {layer!r}.{near} {_near(layer, every)}") from error
-    if _is_convolution(module):
+    if _kernel(module):
         return layer, module
     inside = [name for name in every if name.startswith(layer + ".")]
     if len(inside) == 1:

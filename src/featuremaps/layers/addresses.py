@@ -1,6 +1,7 @@
 """How a layer or a unit is written down: `"layer4.0.relu#1:452"`, and globs over such names."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from torch import nn
@@ -77,10 +78,9 @@ def _class(part: str) -> str:
 
 def is_layer(model: nn.Module, layer: str) -> bool:
     """Whether this is the exact name of a module; a walk down the name, not through the model."""
-    module: nn.Module | None = model
-    for part in layer.split("."):
-        module = None if module is None else module._modules.get(part)
-    return module is not None
+    with suppress(AttributeError):
+        return bool(layer) and isinstance(model.get_submodule(layer), nn.Module)
+    return False
 
 
 def find(model: nn.Module, layer: str) -> nn.Module:

@@ -38,6 +38,7 @@ class Visit:
     layout: Layout | None
     trace: Trace | None
     plain: bool
+    formula: str | None = None
     note: str = ""
 
 
@@ -66,7 +67,10 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
                 session.on_forward(module, partial(_visit, visits, calls, flow, name, given))
         with flow:
             output = model(*copies)
-    infos = tuple(_info(visit, calls[visit.name], order, flow) for order, visit in enumerate(visits))
+    holders = _holders(model)
+    infos = tuple(
+        _info(visit, calls[visit.name], order, flow, visit.name not in holders) for order, visit in enumerate(visits)
+    )
     candidates = [
         Candidate(info, visit.trace.step if visit.trace else None, _nesting(model, info.module_name))
         for info, visit in zip(infos, visits, strict=True)
@@ -129,8 +133,15 @@ def _visit(
             layout = _layout(tensor, module, flow, trace, given)
         except LayoutError as error:  # the layout given does not fit: only of interest where this layer is asked for
             note = str(error)
-    visits.append(Visit(name, module, calls[name], shape, layout, trace, isinstance(output, Tensor), note))
+    formula = None if trace is None else flow.formula(trace.step, _given_at(args, flow, trace.step - 1))
+    visits.append(Visit(name, module, calls[name], shape, layout, trace, isinstance(output, Tensor), formula, note))
     calls[name] += 1
+
+
+def _given_at(args: object, flow: Dataflow, otherwise: int) -> int:
+    """The last step that a module's arguments come from."""
+    traces = [flow.trace(item) for item in args if isinstance(item, Tensor)] if isinstance(args, tuple) else []
+    return max((trace.step for trace in traces if trace is not None), default=otherwise)
 
 
 def _layout(
@@ -176,11 +187,15 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
     return None
 
 
-def _info(visit: Visit, calls: int, order: int, flow: Dataflow) -> LayerInfo:
+def _holders(model: nn.Module) -> set[str]:
+    """The modules that hold others; mere parameters are none."""
+    lists = (nn.ParameterDict, nn.ParameterList)
+    return {name.rpartition(".")[0] for name, module in model.named_modules() if not isinstance(module, lists)}
+
+
+def _info(visit: Visit, calls: int, order: int, flow: Dataflow, leaf: bool) -> LayerInfo:
     placed = visit.trace.field if visit.trace else None
     layout = visit.layout if visit.trace else None
-    leaf = next(visit.module.children(), None) is None
-    step = flow.steps[visit.trace.step] if visit.trace else None
     stride, reach, start = _geometry(layout, placed, flow.picture)
     note = visit.note or ("" if placed and not placed.lost else _note(visit.trace, flow))
     return LayerInfo(
@@ -198,7 +213,7 @@ def _info(visit: Visit, calls: int, order: int, flow: Dataflow) -> LayerInfo:
         start=start,
         gated=placed is not None and placed.gated,
         whole=placed is not None and placed.whole,
-        formula=step.formula if step and leaf else None,
+        formula=visit.formula if leaf else None,
         parameters=sum(parameter.numel() for parameter in visit.module.parameters()),
         depth=visit.name.count(".") + 1,
         order=order,

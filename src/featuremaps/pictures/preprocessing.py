@@ -36,13 +36,14 @@ class InputForm:
     """What one input of a model is: its number of axes with the channels, 3 for pictures, 2 for signals, 4 for volumes.
 
     `grey` says that pictures have one channel, `bands` how many where that is neither one nor three, `values` how many
-    numbers a model takes that begins with a dense layer.
+    numbers a model takes that begins with a dense layer; `shape` its channels and sizes (None: any) if known.
     """
 
     axes: int = 3
     grey: bool = False
     values: int | None = None
     bands: int | None = None
+    shape: tuple[int | None, ...] | None = None
 
     def takes_grey(self, colours: Tensor) -> bool:
         """Whether a picture should be given with one channel, and not with these three."""
@@ -54,13 +55,15 @@ class Preprocessing:
     """The user's `transform` from a picture to the model's input; without one, RGB in 0..1 at the picture's size.
 
     For a model that takes one channel the picture is made grey before the transform, unless that does it itself.
-    `shown` are the three channels of more that are shown as red, green and blue. What was found about the transform is
+    `shown` are the three channels of more that are shown as red, green and blue. `assumed` says that nobody said which
+    numbers the model was trained on. What was found about the transform is
     kept: normalisation once, placement once for each picture size.
     """
 
     transform: Transform | None = None
     form: InputForm = InputForm()
     shown: tuple[int, ...] | None = None
+    assumed: bool = False
     _normalization: dict[PictureSize, Normalization | None] = field(default_factory=dict, init=False, repr=False)
     _placements: dict[PictureSize, Placement | str] = field(default_factory=dict, init=False, repr=False)
     _said: list[bool] = field(default_factory=list, init=False, repr=False)

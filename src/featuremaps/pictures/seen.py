@@ -77,7 +77,7 @@ def see(pictures: object, preprocessing: Preprocessing) -> SeenPictures:
             FeatureMapsWarning,
             stacklevel=4,
         )
-    if preprocessing.transform is None and axes == 3 and any(picture.image is not None for picture in gathered):
+    if preprocessing.assumed and axes == 3 and any(picture.image is not None for picture in gathered):
         preprocessing.say_that_it_was_assumed()
     with random_state():
         seen = tuple(Seen(picture, preprocessing(picture), preprocessing) for picture in gathered)

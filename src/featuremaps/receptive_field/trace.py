@@ -25,7 +25,7 @@ class Step(NamedTuple):
 
     `mixings` counts the convolutions, matrix products and attentions on the longest way here; `pooled`: nothing
     but global or adaptive pooling gave these values their places. `classifies`: they may be class scores, made by a
-    pointwise mixing without a normalised activation after it.
+    pointwise mixing without a normalised activation after it. `pointwise`: each value comes from one at its own place.
     """
 
     op: str
@@ -34,6 +34,7 @@ class Step(NamedTuple):
     pooled: bool = False
     classifies: bool = False
     formula: str | None = None
+    pointwise: bool = False
 
 
 class Trace(NamedTuple):
@@ -81,6 +82,15 @@ class Dataflow(TorchDispatchMode):
             waiting += parents
         return found
 
+    def formula(self, step: int, since: int) -> str | None:
+        """How a step's sizes came about, where only pointwise steps followed the window, all after the step `since`."""
+        while step > since:
+            known = self.steps[step]
+            if known.formula or not known.pointwise or len(known.parents) != 1:
+                return known.formula
+            step = known.parents[0]
+        return None
+
     def __torch_dispatch__(
         self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -118,10 +128,10 @@ class Dataflow(TorchDispatchMode):
             return
         fields: list[Field | None] = [None] * len(results)
         mixings = max(self.steps[trace.step].mixings for trace in traces) + op_rules.mixes(op)
-        step = Step(op, _unique(traces), mixings)
+        step = Step(op, _unique(traces), mixings, pointwise=torch.Tag.pointwise in func.tags)
         try:
             shapes = tuple(tuple(result.shape) for result in results)
-            call = Call(op, args, shapes, torch.Tag.pointwise in func.tags)
+            call = Call(op, args, shapes, step.pointwise)
             if all(trace.field is not None for trace in traces):
                 fields = _fields_of_results(call)
                 if fields[0] is not None and fields[0].lost and not any(field.lost for field in call.inputs):

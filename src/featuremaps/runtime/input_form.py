@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from featuremaps.pictures.preprocess import Mode, preprocess
 from featuremaps.pictures.preprocessing import InputForm
 from featuremaps.runtime.capture import to_model
+from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.memory_format import misfit
 from featuremaps.session import preserved, unwrapped, warnings_ignored
 
@@ -24,6 +25,8 @@ def form_of(model: nn.Module) -> InputForm:
     Where that convolution is not one of pictures in colours, the model is run once on such pictures: one that changes
     its input first, by taking the mean of the colours for example, takes them all the same.
     """
+    if isinstance(model, KerasModel):
+        return model.form
     first = next((part for part in model.modules() if isinstance(part, _ConvNd)), None)
     if first is None:
         dense = next((part for part in model.modules() if isinstance(part, nn.Linear)), None)
@@ -48,7 +51,9 @@ def _refuses_colours(model: nn.Module) -> bool:
 
 
 def recorded_transform(model: nn.Module) -> Callable[..., Any] | None:
-    """The preprocessing that a model says it was trained with (`pretrained_cfg`, as timm's do), if any."""
+    """The preprocessing that a model says it was trained with (timm's `pretrained_cfg`, layers of Keras), if any."""
+    if isinstance(model, KerasModel):
+        return model.transform
     record = getattr(unwrapped(model), "pretrained_cfg", None)
     if not isinstance(record, Mapping) or not {"input_size", "mean", "std"} <= set(record):
         return None

@@ -5,6 +5,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from featuremaps.errors import ModelError
+from featuremaps.runtime.keras_model import KerasModel, is_keras
 from featuremaps.session import unwrapped
 
 
@@ -12,12 +13,17 @@ def studiable(model: object) -> nn.Module:
     """The user's own module, out of its wrappers; `ModelError` for one whose layers cannot be heard."""
     if isinstance(model, torch.export.ExportedProgram):
         raise ModelError(f"an exported program has no layers. {_UNFLATTEN}")
+    if is_keras(model) and not isinstance(model, nn.Module):
+        raise ModelError(
+            f"the Keras model {model.name!r} does not run on torch, so its layers cannot be listened to. Save it "  # type: ignore[attr-defined]
+            "(model.save('model.keras')), set KERAS_BACKEND=torch, start again, and load 'keras:model.keras'."
+        )
     if not isinstance(model, nn.Module):
         raise ModelError(
             f"Scope takes a torch.nn.Module, got {type(model).__name__}. To load a model by name use "
             "featuremaps.load('torchvision:resnet50')."
         )
-    module = unwrapped(model)
+    module = KerasModel(model) if is_keras(model) else unwrapped(model)
     for name, part in module.named_modules():
         reason = _reason(part)
         if reason is not None:

@@ -55,11 +55,14 @@ class StudiedModel:
 
         Of the transform's own size, or 224 × 224, unless `size` (height, width) is given.
         """
-        if self.preprocessing.transform is not None:
+        if self.preprocessing.transform is not None and not self.preprocessing.assumed:
             grey = Image.new("RGB", (256, 256), (128, 128, 128))
             made = see(grey, self.preprocessing).seen[0].input[None]
             return made if size is None else made[:, :, :1, :1].repeat(1, 1, *size)
-        axes = self.preprocessing.form.axes
+        axes, shape = self.preprocessing.form.axes, self.preprocessing.form.shape
+        if shape is not None:
+            usual = (3, *(size or SIDES[axes]))
+            return torch.full((1, *(length or other for length, other in zip(shape, usual, strict=True))), 0.5)
         weights = [parameter for parameter in self.model.parameters() if parameter.ndim == axes + 1]
         return torch.full(
             (1, weights[0].shape[1] if weights else 3, *(size or SIDES[axes])), 0.5, device="cpu", dtype=torch.float32

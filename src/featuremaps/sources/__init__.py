@@ -7,6 +7,7 @@ from typing import Any
 from featuremaps.layers.given import LayoutLike
 from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.scope import Scope
+from featuremaps.sources.checkpoint import TRUSTED
 from featuremaps.sources.loaded import Loaded
 from featuremaps.sources.registry import SOURCES, read, source
 
@@ -22,15 +23,23 @@ def load(
     device: str | None = None,
     layout: LayoutLike | None = None,
     outputs: OutputKind | None = None,
+    trust: bool = False,
 ) -> Scope:
     """A model under study by name, with its preprocessing and class names.
 
     `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"`, `"package.module:factory"` or
     `"file.py:factory"`.
     `weights` is a file with a state dict (safetensors, or PyTorch's format read without running code); `transform`
-    and `classes` replace those of the source; `layout` and `outputs` are those of `Scope`. Raises `SourceError`.
+    and `classes` replace those of the source; `layout` and `outputs` are those of `Scope`.
+    `trust=True` lets files run the code that is in them, with your rights on this machine: then `"model.pt"`, a whole
+    model by `torch.save(model)` or `torch.export.save`, loads, and checkpoints that hold more than tensors do. Raises
+    `SourceError`.
     """
-    loaded = read(model, None if weights is None else Path(weights))
+    trusted = TRUSTED.set(trust)
+    try:
+        loaded = read(model, None if weights is None else Path(weights), classes)
+    finally:
+        TRUSTED.reset(trusted)
     module = loaded.model if device is None else loaded.model.to(device)
-    how: dict[str, Any] = {"name": model, "layout": layout, "outputs": outputs}
+    how: dict[str, Any] = {"name": model, "layout": layout, "outputs": outputs or loaded.outputs}
     return Scope(module, transform or loaded.transform, classes or loaded.classes, **how)

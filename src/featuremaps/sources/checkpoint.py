@@ -1,23 +1,36 @@
 """Weights from a file: safetensors, or a PyTorch file read without running any code in it."""
 
+import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import SourceError, nearest
+from featuremaps.errors import FeatureMapsWarning, SourceError, nearest
 from featuremaps.session import warnings_ignored
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
-HOLDERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")
+AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema")
+HOLDERS = (*AVERAGED, "state_dict", "model_state_dict", "model", "net", "weights")
+TRUSTED: ContextVar[bool] = ContextVar("TRUSTED", default=False)
+"""Whether the user said that files may run code: `load(…, trust=True)`."""
+PROBE = 1009
+"""A number of classes that nobody has."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file, found also inside training checkpoints; raises `SourceError`."""
+    """The state dict in a file, found also inside training checkpoints; raises `SourceError`.
+
+    Averaged weights (EMA) are taken before those they were averaged of, which is said. The versions of modules that
+    PyTorch keeps beside a state dict stay beside it.
+    """
     if not path.is_file():
         raise SourceError(f"weights file {str(path)!r} does not exist.")
     try:
@@ -26,17 +39,34 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
             return load_file(path)
         with warnings_ignored():
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=not TRUSTED.get())
     except Exception as error:
         raise SourceError(f"weights file {str(path)!r} cannot be read: {_why_unread(path, error)}") from error
     visited: set[int] = set()
-    while isinstance(content, Mapping) and id(content) not in visited:
+    while isinstance(content, Mapping | nn.Module) and id(content) not in visited:
         visited.add(id(content))  # a checkpoint may hold itself
-        tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, nn.Module):
+            content = content.state_dict()
+        tensors = OrderedDict((str(key), value) for key, value in content.items() if isinstance(value, Tensor))
         if tensors:
+            tensors.pop("n_averaged", None)
+            tensors._metadata = getattr(content, "_metadata", None)  # type: ignore[attr-defined]
             return tensors
-        content = next((content[key] for key in HOLDERS if isinstance(content.get(key), Mapping)), None)
+        content = _held(content, path)
     raise SourceError(f"weights file {str(path)!r} holds no state dict (a mapping of names to tensors).")
+
+
+def _held(checkpoint: Mapping[str, Any], path: Path) -> Any:
+    """What a training checkpoint keeps its weights under; a `FeatureMapsWarning` where averaged ones are chosen."""
+    keys = [key for key in HOLDERS if isinstance(checkpoint.get(key), Mapping | nn.Module)]
+    if len(keys) > 1 and keys[0] in AVERAGED and keys[1] not in AVERAGED:
+        warnings.warn(
+            f"{str(path)!r} holds {keys[1]!r} and its average {keys[0]!r}; the average is taken, as timm does. For the "
+            f"others: torch.save(torch.load({str(path)!r})[{keys[1]!r}], 'weights.pt').",
+            FeatureMapsWarning,
+            stacklevel=5,
+        )
+    return checkpoint[keys[0]] if keys else None
 
 
 def _why_unread(path: Path, error: Exception) -> str:
@@ -57,15 +87,16 @@ def _why_unread(path: Path, error: Exception) -> str:
     else:
         return f"it is no file of weights ({type(error).__name__}: {error})."
     return (
-        f"it is {kind}. Only tensors are read, never code. If you trust the file, save its state dict once: "
-        f"model = {opened}; torch.save(model.state_dict(), 'weights.pt')."
+        f"it is {kind}. Only tensors are read, never code, unless you say that you trust whoever made the file: "
+        f"load(…, trust=True), --trust. Or save its state dict once: model = {opened}; "
+        "torch.save(model.state_dict(), 'weights.pt')."
     )
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load weights into a model, whatever wrapper's prefix they carry; every tensor must find its place."""
     expected = model.state_dict()
-    weights = _unwrapped(weights, set(expected))
+    weights, versions = _unwrapped(weights, set(expected), path), getattr(weights, "_metadata", None)
     missing = [key for key in expected if key not in weights and not key.endswith("num_batches_tracked")]
     unknown = [key for key in weights if key not in expected]
     shapes = [key for key in weights if key in expected and weights[key].shape != expected[key].shape]
@@ -80,7 +111,10 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
             key = shapes[0]
             faults.append(f"{key} is {tuple(weights[key].shape)} and should be {tuple(expected[key].shape)}")
         raise SourceError(f"weights in {str(path)!r} do not fit {type(model).__name__}: {'; '.join(faults)}.")
-    model.load_state_dict(dict(weights), strict=False)
+    fitting = OrderedDict(weights)
+    # Names and shapes are those of this version, which is taken where a file (safetensors) says none.
+    fitting._metadata = versions if versions and set(versions) == set(expected._metadata) else expected._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(fitting, strict=False)
 
 
 def with_weights(build: Callable[..., nn.Module], path: Path) -> tuple[nn.Module, bool]:
@@ -90,16 +124,20 @@ def with_weights(build: Callable[..., nn.Module], path: Path) -> tuple[nn.Module
     """
     tensors, model = read_weights(path), build()
     expected = model.state_dict()
-    weights = _unwrapped(tensors, set(expected))
+    weights = _unwrapped(tensors, set(expected), path)
     differ = {
-        weights[key].shape[0]
+        key: weights[key].shape[0]
         for key, value in expected.items()
         if key in weights and weights[key].shape != value.shape and weights[key].shape[1:] == value.shape[1:]
     }
-    fits = len(differ) != 1
-    model = model if fits else build(num_classes=differ.pop())
+    if differ:  # a detector has several rows for each class, one for each box and side
+        probe = build(num_classes=PROBE).state_dict()
+        counts = {length * PROBE / probe[key].shape[0] for key, length in differ.items()}
+        count = counts.pop()
+        if not counts and count.is_integer():
+            model = build(num_classes=int(count))
     fit_weights(model, tensors, path)
-    return model, fits
+    return model, not differ
 
 
 @contextmanager
@@ -116,8 +154,37 @@ def downloading(what: str) -> Iterator[None]:
         ) from error
 
 
-def _unwrapped(weights: Mapping[str, Tensor], expected: set[str]) -> Mapping[str, Tensor]:
-    """The weights without a prefix that all of them share and the model does not know."""
+def _unwrapped(weights: Mapping[str, Tensor], expected: set[str], path: Path) -> Mapping[str, Tensor]:
+    """The weights of the model out of those of what it was wrapped in or trained as a part of, by a common prefix.
+
+    `SourceError` where there are several such sets; what belongs to something else is left out, which is said.
+    """
+    needed = [key for key in expected if not key.endswith("num_batches_tracked")]
+    longest = max(needed, key=len, default="")
+    prefixes = {key.removesuffix(longest) for key in weights if longest and key.endswith(longest)}
+    whole = sorted(prefix for prefix in prefixes if all(prefix + key in weights for key in needed))
+    if "" in whole:
+        return weights
+    if len(whole) > 1:
+        raise SourceError(
+            f"weights in {str(path)!r} fit several times, under {', '.join(map(repr, whole))}. Save those you mean, "
+            f"all whose names begin with {whole[0]!r} for example, in a file of their own."
+        )
+    if not whole:
+        return _without_wrappers(weights, expected)
+    others = [key for key in weights if not key.startswith(whole[0])]
+    if others:
+        warnings.warn(
+            f"{str(path)!r}: the weights under {whole[0]!r} are the model's; {len(others)} others are left out "
+            f"({', '.join(others[:3])}{', …' if len(others) > 3 else ''}).",
+            FeatureMapsWarning,
+            stacklevel=5,
+        )
+    return {key.removeprefix(whole[0]): value for key, value in weights.items() if key.startswith(whole[0])}
+
+
+def _without_wrappers(weights: Mapping[str, Tensor], expected: set[str]) -> Mapping[str, Tensor]:
+    """The weights without a usual prefix that all of them share and the model does not know."""
     changed = True
     while changed and not (set(weights) & expected):
         changed = False

@@ -3,36 +3,25 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from featuremaps.errors import SourceError
-from featuremaps.sources.loaded import Loaded, needs_package
+from featuremaps.runtime.keras_model import KerasModel
+from featuremaps.sources.loaded import Loaded, in_short, needs_package
 from featuremaps.sources.registry import source
-
-
-class ChannelsFirst(nn.Module):
-    """A Keras model that takes pictures (batch, channel, height, width), its layers under their Keras names."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.layers = nn.ModuleDict({layer.name.replace(".", "_"): layer for layer in model.layers})
-        self._model = [model]  # in a list: registered once, through its layers
-
-    def forward(self, inputs: Tensor) -> Any:
-        """The model's outputs for pictures in PyTorch's order of axes."""
-        return self._model[0](inputs.movedim(1, -1))
 
 
 @source("keras")
 def load(name: str, weights: Path | None) -> Loaded:
-    """A `.keras` file, read in safe mode; pictures are resized to the model's input and given as 0..1."""
+    """A `.keras` file, read in safe mode; pictures are given in the size and range that its own layers expect."""
     if weights is not None:
         raise SourceError("a .keras file brings its own weights; leave out --weights.")
-    if not Path(name).is_file():
+    if not Path(name).exists():
         raise SourceError(f"Keras file {name!r} does not exist.")
+    if Path(name).suffix != ".keras":
+        raise SourceError(
+            f"{name!r} is no .keras file (Keras 3's own format). Open it as you did before, and save it as one: "
+            "model.save('model.keras')."
+        )
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = needs_package("keras")
     if keras.backend.backend() != "torch":
@@ -43,13 +32,8 @@ def load(name: str, weights: Path | None) -> Loaded:
     try:
         model = keras.saving.load_model(name, safe_mode=True, compile=False)
     except Exception as error:
-        raise SourceError(f"Keras file {name!r} cannot be loaded: {error}") from error
-    _, height, width, _ = model.input_shape
-    return Loaded(ChannelsFirst(model).eval(), _resize(height, width))
-
-
-def _resize(height: int | None, width: int | None) -> Any:
-    from torchvision.transforms import v2
-
-    steps: list[nn.Module] = [v2.Resize((height, width), antialias=True)] if height and width else []
-    return v2.Compose([*steps, v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+        raise SourceError(
+            f"Keras file {name!r} cannot be loaded: {in_short(error)} A model with code "
+            "of your own (custom layers, Lambda) you load yourself: featuremaps.Scope(keras.saving.load_model(…))."
+        ) from error
+    return Loaded(KerasModel(model).eval())

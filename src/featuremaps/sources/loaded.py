@@ -8,15 +8,17 @@ from typing import Any
 from torch import nn
 
 from featuremaps.errors import SourceError
+from featuremaps.runtime.class_outputs import OutputKind
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a source gives: the model, its preprocessing, its class names."""
+    """What a source gives: the model, its preprocessing, its class names, what its outputs are, as far as it knows."""
 
     model: nn.Module
     transform: Callable[..., Any] | None = None
     classes: Sequence[str] | None = None
+    outputs: OutputKind | None = None
 
 
 def needs_package(package: str) -> Any:
@@ -27,3 +29,9 @@ def needs_package(package: str) -> Any:
         raise SourceError(
             f"this model needs {package}, which cannot be imported ({error}); pip install 'featuremaps[{package}]'."
         ) from error
+
+
+def in_short(error: Exception) -> str:
+    """What another library's error says, in one line of at most 300 letters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,16 +1,19 @@
 """The register of model sources: `"torchvision:resnet50"` is the source `torchvision` given `resnet50`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 
 from featuremaps.errors import SourceError, did_you_mean
 from featuremaps.registry import Registry
 from featuremaps.sources.loaded import Loaded
 
-Source = Callable[[str, Path | None], Loaded]
+Source = Callable[..., Loaded]
+"""Of (name, weights); one with a parameter `classes` is given the user's too."""
 
 SOURCES: Registry[Source] = Registry("source", "featuremaps.sources", SourceError)
-"""By the word before the colon; each is one file of this folder, which imports its library only when used."""
+"""By the word before the colon; each is one file of this folder, which imports its library only when used, or another
+package's, found by its entry point."""
 
 
 def source(name: str) -> Callable[[Source], Source]:
@@ -23,14 +26,16 @@ def source(name: str) -> Callable[[Source], Source]:
     return register
 
 
-def read(spec: str, weights: Path | None) -> Loaded:
-    """Load what `spec` names.
+def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) -> Loaded:
+    """Load what `spec` names; `classes` are given to a source that makes something of them.
 
     `"demo"`, `"source:name"`, or `"package.module:factory"`, a function without arguments that returns a module.
     """
     head, colon, rest = spec.partition(":")
     if spec in ("demo", "demo-fixed"):
         head, rest = "demo", spec
+    elif _is_model_file(spec):
+        head, rest = "file", spec
     elif not colon or not rest:
         raise SourceError(
             f"model {spec!r} is not understood.{_as_file(spec)}{did_you_mean(spec, ('demo', 'demo-fixed'))} Give "
@@ -46,15 +51,28 @@ def read(spec: str, weights: Path | None) -> Loaded:
             f"model {spec!r}: there is no source {head!r}.{did_you_mean(head, SOURCES)} Sources are "
             f"{', '.join(SOURCES)}, or 'package.module:factory' for a function of your own."
         )
-    return load(rest, weights)
+    asked = {"classes": classes} if "classes" in signature(load).parameters else {}
+    loaded = load(rest, weights, **asked)
+    if not isinstance(loaded, Loaded):
+        raise SourceError(
+            f"source {head!r} gave a {type(loaded).__name__}, and a source gives featuremaps.Loaded(model, transform, "
+            "classes)."
+        )
+    return loaded
 
 
 def _as_file(spec: str) -> str:
     """What a file that was given as the model is missing."""
     if spec.endswith(".py"):
         return f" Which function in it makes the model? Give '{spec}:function'."
+    if spec.endswith(".keras"):
+        return f" Give 'keras:{spec}'."
     path = Path(spec)
     return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""
+
+
+def _is_model_file(spec: str) -> bool:
+    return Path(spec).suffix in (".pt", ".pth", ".pt2", ".ckpt", ".pkl", ".bin") and Path(spec).is_file()
 
 
 def _importable(name: str) -> bool:

@@ -1,13 +1,14 @@
 """torchvision's models, with the preprocessing and class names of their default weights."""
 
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from featuremaps.errors import SourceError, did_you_mean
-from featuremaps.sources.checkpoint import downloading, with_weights
+from featuremaps.sources.checkpoint import downloading, read_weights, with_weights
 from featuremaps.sources.loaded import Loaded
 from featuremaps.sources.registry import source
 
@@ -25,14 +26,18 @@ def load(name: str, weights: Path | None) -> Loaded:
     if weights is None:
         with downloading(f"torchvision's {name}"):
             return Loaded(_built(name, weights=default), transform, classes)
-    model, fits = with_weights(partial(_built, name), weights)
+    auxiliary = any(key.split(".")[0] == "aux_classifier" for key in read_weights(weights))
+    build = partial(_built, name, aux_loss=True) if auxiliary else partial(_built, name)
+    model, fits = with_weights(build, weights)
     return Loaded(model, transform, classes if fits else None)
 
 
 def _built(name: str, **settings: Any) -> nn.Module:
-    from torchvision.models import get_model
+    from torchvision.models import get_model, get_model_builder
 
     if name in ("googlenet", "inception_v3") and settings.get("weights") is None:
         settings.setdefault("init_weights", False)
+    if settings.get("weights") is None and "weights_backbone" in signature(get_model_builder(name)).parameters:
+        settings.setdefault("weights_backbone", None)  # which is downloaded otherwise
     model: nn.Module = get_model(name, **{"weights": None, **settings})
     return model.eval()

@@ -1,0 +1,139 @@
+"""Files of weights and of whole models, as training leaves them: read rightly, or refused with what to do."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.models import get_model
+
+import featuremaps as fm
+from featuremaps.errors import FeatureMapsWarning, SourceError
+
+NET = "import torch.nn as nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())\n"
+
+
+def net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+
+
+def loaded_with(content: object) -> torch.Tensor:
+    torch.save(content, "w.pt")
+    weight: torch.Tensor = fm.load("net.py:make", weights="w.pt").model[0].weight
+    return weight
+
+
+def prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + key: value for key, value in state.items()}
+
+
+def test_a_part_of_a_training_module_is_found_and_the_rest_is_named() -> None:
+    state = net().state_dict()
+    lightning = {"state_dict": {**prefixed("classifier.body.", state), "loss.weight": torch.ones(2)}}
+    with pytest.warns(FeatureMapsWarning, match=r"under 'classifier\.body\.'.*1 others are left out \(loss\.weight\)"):
+        torch.testing.assert_close(loaded_with(lightning), state["0.weight"])
+    both = prefixed("student.", state) | prefixed("teacher.", net().state_dict())
+    with pytest.raises(SourceError, match=r"fit several times, under 'student\.', 'teacher\.'"):
+        loaded_with(both)
+
+
+@pytest.mark.parametrize("key", ["state_dict_ema", "ema_state_dict", "model_ema"])
+def test_averaged_weights_come_first_and_that_is_said(key: str) -> None:
+    plain, average = net().state_dict(), net().state_dict()
+    average_model = prefixed("module.", average) | {"n_averaged": torch.tensor(7)}
+    with pytest.warns(FeatureMapsWarning, match=f"holds 'state_dict' and its average '{key}'"):
+        weight = loaded_with({"state_dict": plain, key: average_model})
+    torch.testing.assert_close(weight, average["0.weight"])
+    torch.testing.assert_close(loaded_with({key: average_model}), average["0.weight"])
+
+
+def test_versions_of_modules_are_kept_or_taken_to_be_todays() -> None:
+    model = get_model("mnasnet0_5", weights=None, num_classes=3)
+    torch.save({"model": prefixed("module.", model.state_dict())}, "plain.pt")
+    torch.save(model.state_dict(), "versioned.pt")
+    save_file(model.state_dict(), "safe.safetensors")
+    for file in ("plain.pt", "versioned.pt", "safe.safetensors"):
+        scope = fm.load("torchvision:mnasnet0_5", weights=file)
+        torch.testing.assert_close(scope.model.layers[0].weight, model.layers[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ssdlite320_mobilenet_v3_large", {}),
+        ("lraspp_mobilenet_v3_large", {}),
+        ("deeplabv3_mobilenet_v3_large", {"aux_loss": True}),
+    ],
+)
+def test_detectors_and_segmentation_load_from_a_file_alone(
+    name: str, settings: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = get_model(name, weights=None, weights_backbone=None, num_classes=4, **settings)
+    torch.save(model.state_dict(), "w.pt")
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", None)
+    loaded = fm.load(f"torchvision:{name}", weights="w.pt").model.state_dict()
+    assert loaded.keys() == model.state_dict().keys()
+    assert all(torch.equal(loaded[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("save", [torch.save, partial(torch.save, _use_new_zipfile_serialization=False)])
+def test_a_whole_model_only_for_who_trusts_the_file(save: Callable[..., None]) -> None:
+    model = net()
+    save(model, "whole.pt")
+    with pytest.raises(SourceError, match=r"runs whatever code is in it.*trust=True\), --trust"):
+        fm.load("whole.pt")
+    torch.testing.assert_close(fm.load("whole.pt", trust=True).model[0].weight, model[0].weight)
+    with pytest.raises(SourceError, match=r"cannot be read.*load\(…, trust=True\)"):
+        fm.load("net.py:make", weights="whole.pt")
+    scope = fm.load("net.py:make", weights="whole.pt", trust=True)
+    torch.testing.assert_close(scope.model[0].weight, model[0].weight)
+    with pytest.raises(SourceError, match="trust=True"):  # said for one file, not for the next
+        fm.load("whole.pt")
+
+
+def test_checkpoints_with_more_than_tensors_need_trust() -> None:
+    model = net()
+    torch.save({"model": model.state_dict(), "args": SimpleNamespace(lr=0.1)}, "w.pt")
+    with pytest.raises(SourceError, match="more than tensors"):
+        fm.load("net.py:make", weights="w.pt")
+    weight = fm.load("net.py:make", weights="w.pt", trust=True).model[0].weight
+    torch.testing.assert_close(weight, model[0].weight)
+
+
+def test_an_exported_program_has_its_layers_again() -> None:
+    model, picture = net().eval(), torch.rand(1, 3, 9, 9)
+    torch.export.save(torch.export.export(model, (picture,)), "program.pt2")
+    with pytest.raises(SourceError, match="trust=True"):
+        fm.load("program.pt2")
+    torch.testing.assert_close(fm.load("program.pt2", trust=True).maps(picture, "0").tensor, model[0](picture).detach())
+
+
+def test_files_that_hold_no_model() -> None:
+    torch.save(net().state_dict(), "weights.pt")
+    Path("text.pt").write_text("hello")
+    for spec, message in {
+        "weights.pt": "holds a OrderedDict and no module: if these are weights, give the file as weights",
+        "text.pt": "cannot be opened",
+        "file:gone.pt": "'gone.pt' does not exist",
+    }.items():
+        with pytest.raises(SourceError, match=message):
+            fm.load(spec, trust=True)
+    Path("gone.py").write_text("import torch.nn as nn\nclass Net(nn.Conv2d): pass\nmake = lambda: Net(3, 2, 1)\n")
+    torch.save(fm.load("gone.py:make").model, "orphan.pt")
+    import sys
+
+    for name in [name for name in sys.modules if name.endswith("gone")]:
+        del sys.modules[name]
+    with pytest.raises(SourceError, match="needs the code that its model was made with"):
+        fm.load("orphan.pt", trust=True)
