@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -154,3 +155,15 @@ def test_square_patches() -> None:
     assert square_patches(24, SIZE) == (4, 6)
     assert square_patches(23, SIZE) == ()
     assert square_patches(0, SIZE) == ()
+
+
+def test_a_layout_that_fits_nothing_leaves_no_last_map() -> None:
+    with pytest.raises(LayoutError, match="there is no 'last' map of Shuffled"):
+        fm.Scope(Shuffled().eval()).explain(noise(1, SIZE), layout=(5, 5))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given = tuple(np.array([4, 6, 3]))
+    with unchecked():
+        scope = fm.Scope(Shuffled().eval(), layout=given)
+    assert scope.maps(noise(1, SIZE), "block").tensor.shape == (1, 8, 4, 6)

@@ -1,5 +1,7 @@
 """What is known of a model's layers is what everything uses: maps beside plain hooks, on layouts that are easily misread."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torchvision
@@ -166,3 +168,49 @@ def test_a_model_that_was_changed_is_looked_at_again() -> None:
     torch.testing.assert_close(fm.Scope(model).maps(inputs, "patches").tensor, expected)
     model.patches = nn.Conv2d(3, 8, 2, 2)
     assert fm.Scope(model).maps(inputs, "patches").tensor.shape == (1, 8, 8, 8)
+
+
+class Prepared(nn.Module):
+    """A small network behind something that it does to the picture itself."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.change, self.conv, self.head = change, nn.Conv2d(3, 8, 3, 2, 1), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(self.change(x)).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x[:, :, 16:48, 16:48], "The model cuts, shifts or pads the picture inside"),
+        (lambda x: nn.functional.pad(x, (64, 0, 0, 0)), "The model cuts, shifts or pads the picture inside"),
+        (lambda x: x.roll(16, 3), "The model cuts, shifts or pads the picture inside"),
+        (lambda x: torch.rot90(x, 1, (2, 3))[..., :48], "could not be followed: the map is drawn as if"),
+        (lambda x: x, ""),
+        (lambda x: nn.functional.pad(x, (1, 1, 1, 1))[:, :, 1:, 1:], ""),
+    ],
+    ids=["a crop", "a margin", "a shift", "turned", "as it is", "a pixel more"],
+)
+def test_a_map_that_lies_beside_what_it_shows_says_so(change: Callable[[Tensor], Tensor], words: str) -> None:
+    heat = fm.Scope(Prepared(change).eval()).explain(noise(2, (64, 64)), layer="conv", target=1)
+    assert [any(words in note for note in notes) for notes in heat.warnings] == [bool(words)] * 2
+
+
+def test_spectra_are_no_places() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), Spectrum(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
+    ).eval()
+    with pytest.raises(LayoutError, match="'1.inner'"):
+        fm.Scope(model).maps(noise(1), "1.inner")
+
+
+class Spectrum(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft2(self.inner(torch.fft.rfft2(x)), s=x.shape[2:])

@@ -304,6 +304,53 @@ def test_tokens_in_another_order_have_no_places(move):
     assert [layers[name].layout for name in ("1", "2")] == [None, None]
 
 
+MOVED = {
+    "mirrored": lambda z: z.flip(3),
+    "a mirrored copy over it": lambda z: torch.maximum(z, 10 * z.flip(3)),
+    "gated by its own mirror image": lambda z: z.flip(3) * z.sigmoid(),
+    "halves swapped": lambda z: torch.cat([z[..., 4:], z[..., :4]], 3),
+    "rows upside down": lambda z: torch.cat(z.split(1, 2)[::-1], 2),
+    "even columns before odd ones": lambda z: torch.cat([z[..., ::2], z[..., 1::2]], 3),
+    "side by side": lambda z: torch.cat([z, z], 3),
+    "two crops side by side": lambda z: torch.cat([z[:, :, 1:3], z[:, :, :2]], 3),
+    "its transpose over it": lambda z: z[..., :4] + z[..., :4].transpose(2, 3),
+    "columns by their numbers": lambda z: z.index_select(3, torch.arange(7, -1, -1)),
+}
+KEPT = {
+    "halves together": lambda z: torch.cat([z[..., :4], z[..., 4:]], 3),
+    "rows together": lambda z: torch.cat(z.split(1, 2), 2),
+    "zeros beside it": lambda z: torch.cat([z.new_zeros(1, 8, 4, 1), z], 3),
+    "branches": lambda z: torch.cat([F.max_pool2d(z, 3, 1, 1), z], 1),
+    "smaller and back": lambda z: torch.cat([F.interpolate(F.avg_pool2d(z, 2), scale_factor=2), z], 1),
+}
+
+
+@pytest.mark.parametrize("name", [*MOVED, *KEPT])
+def test_maps_put_together_from_parts(name):
+    change = (MOVED | KEPT)[name]
+    layers = walk(nn.Sequential(nn.Conv2d(3, 8, 4, 4), Lambda(change), nn.ReLU()), torch.rand(1, 3, 16, 32))
+    if name in KEPT:
+        assert layers["2"].layout.kind == "channels_first"
+        assert layers["2"].layout.known == "followed from the picture"
+    else:
+        assert layers["2"].layout is None
+        assert layers["2"].note.startswith("its places in the picture are unknown: an operation before it puts them in")
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda tokens: torch.cat(tokens.chunk(2, 1)[::-1], 1),
+        lambda tokens: torch.where(tokens > 0, tokens.flip(1), tokens),
+        lambda tokens: torch.cat([tokens[..., :4], tokens.flip(1)[..., 4:]], 2),
+        lambda tokens: tokens.sort(1)[0],
+    ],
+)
+def test_tokens_scanned_both_ways_or_sorted_have_no_places(move):
+    shuffled = Lambda(lambda x: move(x.flatten(2).transpose(1, 2)))
+    assert walk(nn.Sequential(nn.Conv2d(3, 8, 4, 4), shuffled), torch.rand(1, 3, 32, 32))["1"].layout is None
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_recurrent_layer_along_the_width_keeps_its_steps(first):
     class Steps(nn.Module):

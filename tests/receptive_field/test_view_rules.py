@@ -87,7 +87,9 @@ def test_a_class_token_comes_and_goes():
     assert only.positions == 1
 
 
-def test_pictures_side_by_side_are_joined():
-    field, _, _ = follow(lambda x: torch.cat([x, x], 2))
-    assert field.shape == (2, 3, 16, 12)
-    assert field.step(0) == 1
+def test_parts_that_go_on_where_others_end_are_joined_and_no_others():
+    field, _, _ = follow(lambda x: torch.cat([x[:, :, :3], x[:, :, 3:]], 2))
+    assert field.shape == (2, 3, 8, 12)
+    assert (field.step(0), field.reach[0].width, field.moved) == (1, 1, False)
+    twice, _, _ = follow(lambda x: torch.cat([x, x], 2))
+    assert twice.moved

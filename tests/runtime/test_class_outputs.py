@@ -182,3 +182,9 @@ def test_how_scores_are_read_in_words() -> None:
         "2 class scores, made probabilities by a sigmoid each (as outputs= says); names were given"
     )
     assert ClassOutputs().describe(torch.tensor([[3.0]])).startswith("1 class score, made probabilities by a sigmoid (")
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "log_probabilities"])
+def test_scores_that_cannot_be_what_they_are_said_to_be(kind: Any) -> None:
+    with pytest.raises(TargetError, match=f"the model's scores go from .* so they are no {kind}"):
+        fm.Scope(Ends().eval(), outputs=kind).predict(INPUTS)

@@ -1,11 +1,13 @@
 """Why an explanation should not be trusted: maps that are not finite, empty, or the same everywhere, and the reason."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.layers.layout import LIKELY, PARTLY
 from featuremaps.pictures.seen import Seen
 from featuremaps.results.answer import Answers
 from featuremaps.runtime.record import Record
@@ -18,12 +20,13 @@ def map_warnings(
     map: Float[Tensor, "batch height width"], record: Record, layer: str, target: int, by_gradient: bool
 ) -> tuple[tuple[str, ...], ...]:
     """For each picture why its map should not be trusted, if so: not finite, empty, or the same everywhere."""
+    doubts = _misplaced(record, layer)
     flat = map.flatten(1)
     finite = flat.isfinite().all(1)
     empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
     constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
     if bool((finite & ~constant & ~nothing).all()):
-        return ((),) * len(map)
+        return (doubts,) * len(map)
 
     def notes(i: int) -> tuple[str, ...]:
         if not finite[i]:
@@ -35,7 +38,23 @@ def map_warnings(
             return (f"Every value is negative: this layer speaks against the target{score}. Look at it signed.",)
         return ("The map is the same everywhere: it prefers no place.",) if constant[i] else ()
 
-    return tuple(notes(i) for i in range(len(map)))
+    return tuple((*notes(i), *doubts) for i in range(len(map)))
+
+
+def _misplaced(record: Record, layer: str) -> tuple[str, ...]:
+    layout = record.layouts.get(layer)
+    known = "" if layout is None or math.prod(layout.grid) == 1 else layout.known
+    if known == LIKELY:
+        return (
+            "Where the layer's places lie in the picture could not be followed: the map is drawn as if they covered it "
+            "the way the picture lies.",
+        )
+    if known == PARTLY:
+        return (
+            "The model cuts, shifts or pads the picture inside, so the layer's places do not cover it evenly: drawn "
+            "over the whole picture, the map lies beside what it shows.",
+        )
+    return ()
 
 
 def _not_finite(values: Tensor) -> str:

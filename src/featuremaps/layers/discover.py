@@ -6,7 +6,7 @@ Found by running, so a functional pooling or a strided slice counts as much as a
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,13 @@ from featuremaps.errors import LayoutError, ModelError
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose, main_tensor
-from featuremaps.layers.layout import KINDS, Layout, layout_of
+from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
 from featuremaps.layers.listing import Layers
 from featuremaps.receptive_field import Dataflow, Field, Trace
 from featuremaps.session import preserved, unwrapped
 
+UNEVEN = 0.06
+"""The share of the picture by which a map's places may be off where it is drawn, before that is said."""
 SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 Inputs = Shaped[Tensor, "batch ..."] | tuple[Any, ...]
 
@@ -154,12 +156,29 @@ def _layout(
 
 def _traced_layout(output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None) -> Layout | None:
     placed = trace.field if trace else None
+    if placed is not None and placed.moved:
+        return None
     if placed is None or placed.lost or not output.is_floating_point():
         return layout_of(output, module, flow.picture)
     if placed.positions > 1:
-        return _placed_layout(placed, flow.picture)
+        layout = _placed_layout(placed, flow.picture)
+        return layout if layout is None or _covers(placed, flow.picture) else replace(layout, known=PARTLY)
     guess = layout_of(output, module, flow.picture)
     return guess if guess and math.prod(guess.grid) == 1 else None
+
+
+def _covers(placed: Field, picture: Sequence[int]) -> bool:
+    """Whether the places cover the picture about evenly, as a map is drawn; a crop inside the model moves them."""
+    for axis, length in enumerate(picture[2:]):
+        step = placed.step(axis)
+        if step is None or placed.reach[axis].whole:
+            continue
+        count = math.prod(run.size for dim in placed.dims for run in dim.runs if run.axis == axis)
+        before = placed.reach[axis].centre
+        margins = before, length - before - step * (count - 1)
+        if max(abs(margin - step / 2) for margin in margins) > max(1.5 * step, UNEVEN * length):
+            return False
+    return True
 
 
 def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
@@ -197,7 +216,8 @@ def _info(visit: Visit, calls: int, order: int, flow: Dataflow, leaf: bool) -> L
     placed = visit.trace.field if visit.trace else None
     layout = visit.layout if visit.trace else None
     stride, reach, start = _geometry(layout, placed, flow.picture)
-    note = visit.note or ("" if placed and not placed.lost else _note(visit.trace, flow))
+    known = placed is not None and not placed.lost and not placed.moved
+    note = f"{LOST}: {visit.note}" if visit.note else "" if known else _note(visit.trace, flow)
     return LayerInfo(
         name=visit.name if calls == 1 else f"{visit.name}#{visit.call}",
         type=type(visit.module).__name__,
@@ -246,6 +266,8 @@ def _geometry(layout: Layout | None, placed: Field | None, picture: Sequence[int
 def _note(trace: Trace | None, flow: Dataflow) -> str:
     if trace is None:
         return UNREACHED
+    if trace.field is not None and trace.field.moved:
+        return f"{LOST}: an operation before it puts them in another order, or several on top of each other"
     lost = f" ({', '.join(sorted(flow.unfollowed)[:3])})" if flow.unfollowed else ""
     return f"{LOST}: an operation before it could not be followed{lost}"
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from featuremaps.errors import LayoutError, OptionError
@@ -61,8 +62,8 @@ def given_layout(layout: "LayoutLike | GivenLayout | None") -> GivenLayout | Non
         return layout
     if isinstance(layout, int) and not isinstance(layout, bool) and layout >= 0:
         return GivenLayout(prefix=layout)
-    if isinstance(layout, tuple | list) and len(layout) in (2, 3) and all(type(n) is int for n in layout):
-        rows, columns, *prefix = layout
+    if isinstance(layout, tuple | list) and len(layout) in (2, 3) and np.asarray(layout).dtype.kind in "iu":
+        rows, columns, *prefix = map(int, layout)
         if rows > 0 and columns > 0 and min(prefix, default=0) >= 0:
             return GivenLayout((rows, columns), prefix[0] if prefix else None)
     if callable(layout):

@@ -19,6 +19,7 @@ Kind = Literal["channels_first", "channels_last", "tokens", "line", "volume", "f
 KINDS: dict[int, Kind] = {1: "line", 2: "channels_first", 3: "volume"}
 """Channels first, by the number of spatial axes."""
 GIVEN = "as layout= says"
+PARTLY = "followed from the picture, which it does not cover evenly"
 LIKELY = "by the kind of layer or the picture's proportions: it could not be followed"
 
 
@@ -133,7 +134,7 @@ def layout_of(output: object, module: nn.Module, input_shape: Sequence[int]) -> 
     `input_shape` is the model's input, (batch, channel, *spatial). The kind of module says which axis has the channels,
     or else the proportions of the picture, where they leave no doubt. Of a sequence nothing is known.
     """
-    if not isinstance(output, Tensor) or not (output.is_floating_point() or output.is_complex()):
+    if not isinstance(output, Tensor) or not output.is_floating_point():
         return None
     spatial = tuple(input_shape[2:])
     if output.ndim != len(spatial) + 2 or output.shape[0] != input_shape[0] or 0 in output.shape:

@@ -79,13 +79,15 @@ class Field(NamedTuple):
     """Where each element of a tensor looks.
 
     `gated`: multiplied by something that saw the whole picture. `lost`: an operation on the way could not be
-    followed, so that the dimensions may have places in the picture that are not known here.
+    followed, so that the dimensions may have places in the picture that are not known here. `moved`: one put places in
+    another order, or laid several on top of each other, so that no dimension stands for places as they lie.
     """
 
     dims: tuple[Dim, ...]
     reach: tuple[Reach, ...]
     gated: bool = False
     lost: bool = False
+    moved: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -130,7 +132,7 @@ def of_picture(shape: Sequence[int]) -> Field:
 def everywhere(field: Field, shape: Sequence[int]) -> Field:
     """A tensor of which only this is known: it may depend on all of the picture."""
     reach = tuple(reach._replace(whole=True) for reach in field.reach)
-    return Field(tuple(channels(size) for size in shape), reach, field.gated, lost=True)
+    return Field(tuple(channels(size) for size in shape), reach, field.gated, lost=True, moved=field.moved)
 
 
 def regrouped(field: Field, shape: Sequence[int]) -> Field:
@@ -232,7 +234,7 @@ def slid(
     """
     runs = field.dims[dim].runs
     if field.dims[dim].extra or len(runs) > 1:
-        return field if (step, first, span) == (1, 0, 0) else blurred(field, dim, size)
+        return field if (step, first, span, size) == (1, 0, 0, field.dims[dim].size) else blurred(field, dim, size)
     axis = runs[0].axis if runs else None
     if axis is None:
         return field.with_dim(dim, channels(size))
@@ -266,7 +268,17 @@ def merged(fields: Sequence[Field], shape: Sequence[int], *, gate: bool = False)
         for field in local[1:]:
             reach |= _seen_from(field, dims, axis)
         reaches.append(reach)
-    return Field(dims, tuple(reaches), gated, any(field.lost for field in aligned))
+    lost, moved = any(field.lost for field in aligned), any(field.moved for field in aligned)
+    return Field(dims, tuple(reaches), gated, lost, moved or _crossed(aligned))
+
+
+def _crossed(fields: Sequence[Field]) -> bool:
+    """Whether tensors of several dimensions lie over each other along different axes of the picture."""
+    for dims in zip(*(field.dims for field in fields), strict=True):
+        along = {tuple(run.axis for run in dim.runs if run.axis is not None and run.size > 1) for dim in dims}
+        if len(along - {()}) > 1:
+            return True
+    return False
 
 
 def _is_gate(field: Field, axis: int) -> bool:

@@ -23,7 +23,7 @@ NORMALISING = frozenset(
     {"native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 )
 ACTIVATIONS = frozenset({"relu", "hardtanh", "hardswish", "silu", "gelu", "leaky_relu", "elu", "mish", "clamp_min"})
-SPREADING = frozenset({"_softmax", "_safe_softmax", "_log_softmax", "cumsum", "cumprod", "sort", "logcumsumexp"})
+SPREADING = frozenset({"_softmax", "_safe_softmax", "_log_softmax", "cumsum", "cumprod", "logcumsumexp"})
 RECURRENT = frozenset({"mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"})
 POINTWISE = frozenset(
     {"alias", "clone", "contiguous", "detach", "_to_copy", "as_strided_", "hardswish", "hardswish_", "_prelu_kernel"}

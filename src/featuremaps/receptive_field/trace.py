@@ -204,7 +204,7 @@ def _written_over(old: Field | None, new: Field | None) -> Field | None:
     if old is None or new is None:
         return None
     reach: tuple[Reach, ...] = tuple(mine | theirs for mine, theirs in zip(old.reach, new.reach, strict=True))
-    return Field(old.dims, reach, old.gated or new.gated, old.lost or new.lost)
+    return Field(old.dims, reach, old.gated or new.gated, old.lost or new.lost, old.moved or new.moved)
 
 
 def _part_of(traces: Mapping[Key, Trace], shape: Shape) -> Trace | None:

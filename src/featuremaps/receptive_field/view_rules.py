@@ -1,5 +1,7 @@
 """Operations that move elements about without computing anything: views, slices, joins, padding."""
 
+import math
+
 from featuremaps.receptive_field.call import Call, FieldRule, Shape, Value
 from featuremaps.receptive_field.field_algebra import (
     Dim,
@@ -114,9 +116,9 @@ def _cat(call: Call) -> Field:
         return merged([field.with_dim(dim, channels(shape[dim])) for field in fields], shape)
     joined = _joined_places(values, placed, dim, shape)
     if joined is None:
-        return merged([blurred(field, dim, shape[dim]) for field in fields], shape)
-    others = [value.field for index, value in enumerate(values) if value.field and index != placed[0]]
-    return merged([joined, *(field.with_dim(dim, joined.dims[dim]) for field in others)], shape)
+        return merged([blurred(field, dim, shape[dim]) for field in fields], shape)._replace(moved=True)
+    others = [_begun(values, placed, index, dim) for index in range(len(values)) if index != placed[0]]
+    return merged([joined, *(field.with_dim(dim, joined.dims[dim]) for field in others if field)], shape)
 
 
 def _joined_places(values: list[Value], placed: list[int], dim: int, shape: Shape) -> Field | None:
@@ -129,7 +131,33 @@ def _joined_places(values: list[Value], placed: list[int], dim: int, shape: Shap
     if len(placed) == 1 and len(shape) == 3:
         after = shape[dim] - before - old.size
         return first.with_dim(dim, Dim(old.runs, before + old.lead, after + old.trail))
-    return slid(first, dim, shape[dim], first=-before) if len(old.runs) == 1 and not old.extra else None
+    if len(old.runs) != 1 or old.extra or not all(_continues(values, placed[0], index, dim) for index in placed[1:]):
+        return None
+    return slid(first, dim, shape[dim], first=-before)
+
+
+def _begun(values: list[Value], placed: list[int], index: int, dim: int) -> Field | None:
+    """A part's field as its first unit would be, were it where the joined dimension begins."""
+    field, first = values[index].field, values[placed[0]].field
+    if field is None or first is None or index not in placed or len(first.dims[dim].runs) != 1:
+        return field
+    run = first.dims[dim].runs[0]
+    if run.axis is None:
+        return field
+    before = sum(value.shape[dim] for value in values[:index]) * run.step
+    return field.with_reach(run.axis, field.reach[run.axis].moved(-before))
+
+
+def _continues(values: list[Value], first: int, index: int, dim: int) -> bool:
+    """Whether a tensor goes on along one dimension where those before it end, as the first of them began."""
+    here, there = values[first].field, values[index].field
+    assert here is not None
+    assert there is not None
+    run, other = here.dims[dim].runs[0], there.dims[dim].runs
+    if run.axis is None or len(other) != 1 or other[0][1:] != run[1:]:
+        return False
+    between = sum(value.shape[dim] for value in values[first:index]) * run.step
+    return math.isclose(there.reach[run.axis].centre - here.reach[run.axis].centre, between, abs_tol=0.51 * run.step)
 
 
 def _stack(call: Call) -> Field:
@@ -144,14 +172,15 @@ def _copy(call: Call) -> Field:
 
 
 def _index_select(call: Call) -> Field:
-    return blurred(call.subject, call.args["dim"], call.results[0][call.args["dim"]])
+    field, dim = call.subject, call.args["dim"]
+    return blurred(field, dim, call.results[0][dim])._replace(moved=field.moved or bool(field.dims[dim].axes))
 
 
 def _flip(call: Call) -> Field:
     field = call.subject
     for dim in call.args["dims"]:
         if field.dims[dim].axes:
-            field = blurred(field, dim, field.shape[dim])
+            field = blurred(field, dim, field.shape[dim])._replace(moved=True)
     return field
 
 

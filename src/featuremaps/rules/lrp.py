@@ -21,6 +21,7 @@ _PASSED = ACTIVATIONS | {"batch_norm", "layer_norm", "group_norm", "instance_nor
 _AVERAGED = {"mean", "sum", "avg_pool", "adaptive_avg_pool"}
 _BINARY = {"add", "sub", "mul", "div"}
 _WITHOUT_RULE = {"softmax", "log_softmax", "attention", "multi_head_attention", "matmul", "einsum", "normalize"}
+_WITHOUT_RULE |= {"other_product"}
 _WITHOUT_RULE |= POINTWISE | {"conv", "conv_transpose", "linear"}  # of weights that vary
 
 

@@ -61,8 +61,9 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "adaptive_avg_pool": tuple(f"adaptive_avg_pool{axes}d" for axes in (1, 2, 3)),
     "attention": ("scaled_dot_product_attention",),
     "multi_head_attention": ("multi_head_attention_forward",),
-    "matmul": ("matmul", "__matmul__", "bmm"),
+    "matmul": ("matmul", "__matmul__", "bmm", "mm"),
     "einsum": ("einsum",),
+    "other_product": ("addmm", "baddbmm", "addbmm", "addmv", "mv", "inner", "tensordot", "bilinear", "cdist"),
 }
 
 ACTIVATIONS = frozenset(

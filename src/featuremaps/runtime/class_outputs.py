@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.runtime.outputs import are_probabilities, class_scores, scores_of
 from featuremaps.session import Session
@@ -73,6 +74,7 @@ class ClassScores:
         scores = scores_of(outputs, batch)
         self._batch, self._two = batch, scores.shape[1] == 1 and classes.names is not None and len(classes.names) == 2
         self.classes = replace(classes, kind=classes.known_for(scores))
+        _check_kind(self.classes.kind, scores.detach())
         self.given = self.read(outputs, 1)
 
     def read(self, outputs: object, repeats: int) -> Float[Tensor, "outputs classes"]:
@@ -93,6 +95,17 @@ class ClassScores:
             "rule": lambda new, repeats: picked(self.read(new, repeats), indices, repeats),
             "probability": lambda new, repeats: picked(self.probabilities(new, repeats), indices, repeats),
         }
+
+
+def _check_kind(kind: OutputKind | None, scores: Tensor) -> None:
+    """`TargetError` where scores cannot be what they are said to be."""
+    low, high, slack = float(scores.min()), float(scores.max()), 16 * torch.finfo(scores.dtype).eps
+    shares = kind != "probabilities" or (low >= -slack and high <= 1 + slack)
+    if not shares or (kind == "log_probabilities" and high > slack):
+        raise TargetError(
+            f"the model's scores go from {low:.3g} to {high:.3g}, so they are no {kind}: give outputs= what they are, "
+            "or leave it out."
+        )
 
 
 def picked(scores: Tensor, indices: Tensor, repeats: int) -> Tensor:

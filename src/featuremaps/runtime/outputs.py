@@ -7,6 +7,7 @@ lists of boxes, in which there are no class scores to find.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -28,7 +29,7 @@ def class_indices(
         )
     if which is None:
         return scores.detach().argmax(1)
-    if isinstance(which, int | str):
+    if isinstance(which, int | str | np.integer):
         chosen = [_index(which, scores.shape[1], classes)] * batch
     else:
         items = which.tolist() if isinstance(which, Tensor) else list(which)

@@ -164,6 +164,9 @@ class Similarity:
 
     reference: Tensor
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reference", torch.as_tensor(self.reference))
+
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         embedding = _embedding(outputs)
