@@ -56,6 +56,7 @@ def test_numbers_are_taken_off_and_divided_by() -> None:
         ({"std": 0}, "std=0: pixels are divided by it"),
         ({"size": 0}, r"size=0 is not understood. Give a number of pixels, or \(height, width\)"),
         ({"size": (3, 4, 5)}, "size=.* is not understood"),
+        ({"size": 224.0}, "size=224.0 is not understood"),
         ({"size": (30, 40), "crop": 20}, "the shorter side where a crop follows: give one number"),
         ({"mode": "cubic"}, "mode='cubic' is not known; choose .* Did you mean 'bicubic'"),
         (

@@ -344,6 +344,8 @@ def test_maps_put_together_from_parts(name):
         lambda tokens: torch.where(tokens > 0, tokens.flip(1), tokens),
         lambda tokens: torch.cat([tokens[..., :4], tokens.flip(1)[..., 4:]], 2),
         lambda tokens: tokens.sort(1)[0],
+        lambda tokens: torch.stack([tokens, tokens.new_zeros(tokens.shape)], 2).flatten(1, 2),
+        lambda tokens: torch.stack([row.flip(1) for row in tokens.unflatten(1, (8, 8)).unbind(1)], 1).flatten(1, 2),
     ],
 )
 def test_tokens_scanned_both_ways_or_sorted_have_no_places(move):

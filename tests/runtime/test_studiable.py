@@ -57,3 +57,10 @@ def test_wrapped_traced_and_unflattened_modules_are_studied() -> None:
     x = torch.rand(1, 3, 16, 16)
     by_module, by_program = (Scope(one).explain(x, target=0) for one in (model, unflattened))
     torch.testing.assert_close(by_program.tensor, by_module.tensor)
+
+
+def test_a_lazy_module_is_to_be_run_once_first() -> None:
+    with pytest.raises(
+        ModelError, match=r"layer '0' of Sequential has parameters without a size yet.*Run the model once"
+    ):
+        studiable(nn.Sequential(nn.LazyConv2d(4, 3)))

@@ -116,6 +116,9 @@ def test_mask_that_does_not_fit() -> None:
     dense = torch.zeros(2, 3, 4, 5)
     with pytest.raises(TargetError, match=r"the mask is \(5, 4\) and the model's output \(4, 5\) .*resize the mask"):
         fm.Mask(torch.ones(5, 4)).bind(dense, ClassOutputs(), 2)
+    for mask in (torch.ones(1, 1, 4, 5), torch.ones(3, 4, 5)):
+        with pytest.raises(TargetError, match=r"a mask is \(height, width\), or one for each of 2 pictures; got shape"):
+            fm.Mask(mask).bind(dense, ClassOutputs(), 2)
     with pytest.raises(TargetError, match="the mask is empty for at least one picture"):
         fm.Mask(torch.zeros(4, 5)).bind(dense, ClassOutputs(), 2)
     with pytest.raises(TargetError, match=r"class scores per pixel .* got shape \(2, 4\)"):

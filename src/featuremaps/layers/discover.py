@@ -197,6 +197,8 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
         if along == [[], *single, []]:
             return Layout("channels_last", shape[-1], shape[1:-1])
     tokens = placed.dims[1]
+    if any(run.axis is None and run.size > 1 for run in tokens.runs):  # places among what is none
+        return None
     if len(shape) == 3 and along == [[], axes, []]:
         grid = tuple(run.size for run in tokens.runs if run.axis is not None)
         return Layout("tokens", shape[2], grid, tokens.lead, tokens.trail)

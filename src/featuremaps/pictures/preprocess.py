@@ -83,7 +83,7 @@ def _composed(
 
 
 def _lengths(name: str, size: Size) -> tuple[int, int]:
-    lengths = (size,) if isinstance(size, int) else tuple(size)
+    lengths = tuple(size) if isinstance(size, Sequence) else (size,)
     if len(lengths) not in (1, 2) or not all(isinstance(length, int) and length > 0 for length in lengths):
         raise OptionError(f"{name}={size!r} is not understood. Give a number of pixels, or (height, width).")
     return lengths[0], lengths[-1]

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 from torch.fx import GraphModule
+from torch.nn.parameter import is_lazy
 
 from featuremaps.errors import ModelError
 from featuremaps.runtime.keras_model import KerasModel, is_keras
@@ -39,6 +40,9 @@ _UNFLATTEN = (
 
 def _reason(part: nn.Module) -> str | None:
     kind = type(part).__module__
+    held = [*part._parameters.values(), *part._buffers.values()]
+    if any(tensor is not None and is_lazy(tensor) for tensor in held):
+        return "has parameters without a size yet (a lazy module). Run the model once on a picture first."
     if isinstance(part, torch.jit.ScriptModule):
         return (
             "is TorchScript (scripted or traced), whose layers cannot be listened to. Build the module in Python and "

@@ -139,6 +139,10 @@ class Mask:
             raise TargetError(
                 f"Mask needs a model with class scores per pixel (batch, class, height, width), got {given}."
             )
+        if self.mask.ndim not in (2, 3) or (self.mask.ndim == 3 and len(self.mask) not in (1, batch)):
+            raise TargetError(
+                f"a mask is (height, width), or one for each of {batch} pictures; got shape {tuple(self.mask.shape)}."
+            )
         mask = self.mask.to(dense.device, torch.float32).expand(batch, -1, -1)
         if all(side % into == 0 for side, into in zip(mask.shape[1:], dense.shape[2:], strict=True)):
             mask = torch.nn.functional.adaptive_avg_pool2d(mask, (dense.shape[2], dense.shape[3]))
