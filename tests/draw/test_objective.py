@@ -22,6 +22,7 @@ from featuremaps.draw.objective import (
 )
 from featuremaps.draw.reference import Caricature, Match
 from featuremaps.errors import LayerNotFoundError, OptionError, TargetError
+from featuremaps.runtime.class_outputs import ClassOutputs
 
 GENERATOR = torch.Generator().manual_seed(0)
 MAPS = torch.randn(2, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
@@ -156,7 +157,8 @@ def test_likeness_is_the_mean_cosine_of_gram_matrices() -> None:
 
 
 def test_bad_objectives_say_what_there_is() -> None:
-    ground = Ground(Responses({"a": MAPS.float()}, SCORES.float()), ("cat", "dog", "hen", "owl"))
+    classes = ClassOutputs(("cat", "dog", "hen", "owl"))
+    ground = Ground(Responses({"a": MAPS.float()}, SCORES.float()), classes)
     with pytest.raises(LayerNotFoundError, match="a has channels 0 to 2, there is no 3"):
         Channel("a", 3).grounded(ground)
     with pytest.raises(LayerNotFoundError, match=r"rows 0 to 3 and columns 0 to 4.*no place \(4, 0\)"):
