@@ -55,7 +55,7 @@ class KerasModel(nn.Module):
                 f"got {_text(lengths)}. Give a transform that makes them so, such as featuremaps.preprocess(size=…)."
             )
         with _errors_as_raised():
-            return self.keras_model(given)
+            return self.keras_model(given, training=False)  # Keras would flip and shift pictures at random
 
     def get_submodule(self, target: str) -> nn.Module:
         """The layer at an address, also inside another layer."""
