@@ -140,6 +140,11 @@ def test_every_heatmap_knows_what_it_explains_and_says_how_it_was_read() -> None
     assert comparison["saliency", "input", "c"].map().answers == heat.answers
 
 
+def test_a_sigmoid_that_was_seen_was_not_said() -> None:
+    words = fm.Scope(Ends(torch.sigmoid).eval()).explain(INPUTS, layer="conv").how()
+    assert "4 class scores, taken as probabilities, as they are (the model ends in a sigmoid)" in words
+
+
 @pytest.mark.parametrize(("share", "rank", "words"), [
     (0.873, 1, "87%, its own answer"), (0.001, 7, "<1%, its answer no. 7"), (0.0, 2, "0%, its answer no. 2"),
 ])  # fmt: skip

@@ -22,7 +22,6 @@ from featuremaps.progress import track
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.class_outputs import seen_outputs
 from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.outputs import class_scores
 from featuremaps.runtime.record import Record, take
@@ -125,7 +124,7 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     if class_scores(record.outputs, len(inputs)) is None:
         return _Chunk(parts, failures, None, reading)
     scores = read_scores(session, inputs, record.outputs, request.classes)
-    reading[OUTPUTS] = seen_outputs(session, inputs, record.outputs, request.classes).describe(scores.given)
+    reading[OUTPUTS] = scores.reading
     return _Chunk(parts, failures, answers_of(scores, record.outputs), reading)
 
 

@@ -20,10 +20,14 @@ SIGMOIDS = frozenset({"sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_"})
 
 @dataclass(frozen=True)
 class ClassOutputs:
-    """The names of the outputs, in order, and what their scores are; None for what is not known."""
+    """The names of the outputs, in order, and what their scores are; None for what is not known.
+
+    `told` says how that is known.
+    """
 
     names: tuple[str, ...] | None = None
     kind: OutputKind | None = None
+    told: str = "as outputs= says"
 
     def known_for(self, scores: Float[Tensor, "batch classes"]) -> OutputKind:
         """What these scores are: as was said, as their values show, or logits."""
@@ -47,7 +51,7 @@ class ClassOutputs:
             "multi_label": "made probabilities by a sigmoid each",
             "logits": f"made probabilities by a {'sigmoid' if scores.shape[1] == 1 else 'softmax'}",
         }[kind]
-        why = "as outputs= says" if self.kind else "by their values" if kind == "probabilities" else "assumed"
+        why = self.told if self.kind else "by their values" if kind == "probabilities" else "assumed"
         count = f"{scores.shape[1]} class score{'s' if scores.shape[1] > 1 else ''}"
         return f"{count}, {made} ({why}); {'names were given' if self.names else 'their names are not known'}"
 
@@ -61,19 +65,20 @@ def seen_outputs(session: Session, inputs: Tensor, outputs: object, classes: Cla
     if scores is None or are_probabilities(scores) or not bool(((scores >= 0) & (scores <= 1)).all()):
         return classes
     ends = known_layers(session.model, inputs, session.layout).ends_in
-    return replace(classes, kind="probabilities") if ends in SIGMOIDS else classes
+    return replace(classes, kind="probabilities", told="the model ends in a sigmoid") if ends in SIGMOIDS else classes
 
 
 class ClassScores:
     """How class scores are read from the outputs for a batch: as they are for this one, so for any copies of it.
 
-    One score with two names is that of the second; the first, its opposite, has the negative score.
+    One score with two names is that of the second; the first, its opposite, has the negative score. `reading` says how
+    they are read, and why.
     """
 
     def __init__(self, outputs: object, classes: ClassOutputs, batch: int) -> None:
         scores = scores_of(outputs, batch)
         self._batch, self._two = batch, scores.shape[1] == 1 and classes.names is not None and len(classes.names) == 2
-        self.classes = replace(classes, kind=classes.known_for(scores))
+        self.classes, self.reading = replace(classes, kind=classes.known_for(scores)), classes.describe(scores)
         _check_kind(self.classes.kind, scores.detach())
         self.given = self.read(outputs, 1)
 
