@@ -214,3 +214,26 @@ class Spectrum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.irfft2(self.inner(torch.fft.rfft2(x)), s=x.shape[2:])
+
+
+class Switched(nn.Module):
+    """Mirrors its maps where a flag says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last, self.mirrors = nn.Conv2d(3, 4, 3, padding=1), nn.Identity(), False
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.conv(x)
+        return self.last(maps.flip(3) if self.mirrors else maps).mean((2, 3))
+
+
+def test_a_flag_that_changes_the_way_is_seen() -> None:
+    model, pictures = Switched().eval(), torch.rand(1, 3, 8, 8)
+    scope = fm.Scope(model)
+    assert scope.explain(pictures, layer="last", target=1).warnings == ((),)
+    model.mirrors = True
+    with pytest.raises(LayoutError, match="order"):
+        scope.explain(pictures, layer="last", target=1)
+    model.mirrors = False
+    assert scope.explain(pictures, layer="last", target=1).warnings == ((),)

@@ -142,7 +142,7 @@ def test_every_heatmap_knows_what_it_explains_and_says_how_it_was_read() -> None
 
 def test_a_sigmoid_that_was_seen_was_not_said() -> None:
     words = fm.Scope(Ends(torch.sigmoid).eval()).explain(INPUTS, layer="conv").how()
-    assert "4 class scores, taken as probabilities, as they are (the model ends in a sigmoid)" in words
+    assert "4 class scores, taken as probabilities, as they are (the model keeps them between 0 and 1)" in words
 
 
 @pytest.mark.parametrize(("share", "rank", "words"), [

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import TargetError
 from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.outputs import are_probabilities, class_scores, logits_of, scores_of
+from featuremaps.runtime.outputs import are_probabilities, logits_of, scores_of
 from method_samples import noise, unchecked
 
 
@@ -83,8 +83,8 @@ def test_queries_are_not_classes() -> None:
 def test_several_maps_are_no_class_scores() -> None:
     maps = [torch.rand(2, 4, 8, 8), torch.rand(2, 8, 4, 4)]
     assert logits_of(maps) is None
-    assert class_scores(maps, 2) is None
-    assert class_scores(torch.rand(2, 3, 4), 2) is None
+    assert ClassOutputs().given_if_any(maps, 2) is None
+    assert ClassOutputs().given_if_any(torch.rand(2, 3, 4), 2) is None
 
 
 @pytest.mark.parametrize("method", ["score_cam", "rise"])

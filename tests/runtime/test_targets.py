@@ -329,3 +329,26 @@ def test_targets_for_each_picture_through_explain_in_chunks() -> None:
     whole = scope.explain(pictures, target=fm.Similarity(references), layer="features").tensor
     parts = scope.explain(pictures, target=fm.Similarity(references), layer="features", batch_size=2).tensor
     torch.testing.assert_close(parts, whole)
+
+
+def test_arrays_of_classes_are_chosen_picture_by_picture() -> None:
+    """Whatever they are inside of, in batches of one; one-hot rows are told from them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    scope, pictures = fm.Scope(model), torch.rand(2, 3, 9, 9)
+    arrays = fm.Margin(np.array([1, 2]), np.array([0, 3]))
+    lists = fm.Margin([1, 2], [0, 3])
+    made = [scope.explain(pictures, layer="0", target=given, batch_size=1).tensor for given in (arrays, lists)]
+    assert torch.equal(*made)
+    for rows in (np.eye(4)[[1, 2]], np.eye(4, dtype=int)[[1, 2]], torch.eye(4)[[1, 2]]):
+        with pytest.raises(TargetError, match=r"shape \(2, 4\) is not understood.*argmax"):
+            scope.explain(pictures, layer="0", target=rows)
+
+
+@pytest.mark.parametrize("sides", [(16, 8), (8, 24)])
+def test_a_mask_of_another_shape_than_the_picture_is_refused(sides: tuple[int, int]) -> None:
+    """One that is larger by the same factor both ways is averaged."""
+    outputs = torch.rand(1, 3, 8, 8)
+    with pytest.raises(TargetError, match="resize the mask"):
+        fm.Mask(torch.ones(*sides), 1).bind(outputs, ClassOutputs(), 1)
+    fm.Mask(torch.ones(16, 16), 1).bind(outputs, ClassOutputs(), 1)

@@ -72,7 +72,8 @@ class Concepts:
         """For each concept the classes that it speaks for by itself, with their probabilities; best first."""
         if self.scores is None:
             return ((),) * len(self)
-        shares, indices = self.classes.probabilities(self.scores).topk(min(most, self.scores.shape[1]))
+        shares = self.classes.probabilities(self.scores)
+        shares, indices = shares.topk(min(most, shares.shape[1]))
         return tuple(
             tuple((class_label(index, self.classes.names), share) for index, share in zip(*row, strict=True))
             for row in zip(indices.tolist(), shares.tolist(), strict=True)

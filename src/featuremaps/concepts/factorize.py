@@ -8,11 +8,10 @@ from torch import Tensor
 from featuremaps.concepts.concepts import Concepts
 from featuremaps.errors import ImageError, OptionError
 from featuremaps.layers.layout import Layout
-from featuremaps.methods.factorization import Negative, concept_scores, factorize
+from featuremaps.methods.factorization import Factors, Negative, concept_scores, factorize
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.outputs import logits_of, scores_of
-from featuremaps.runtime.record import take
+from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.tail import Tail
@@ -45,9 +44,8 @@ def find_concepts(
     with studied.session() as session:
         maps, layouts = _recorded(session, pictures, names[0], batch_size)
         factors = factorize(maps, generator, concepts=concepts, negative=negative)
-        scores = _scores(
-            session, pictures[0], names[0], layouts[names[0]], factors.vectors, (maps.shape[2], maps.shape[3])
-        )
+        record = take(session, pictures[0].input[None], classes=studied.class_outputs, gradients=False)
+        scores = _scores(session, record, names[0], layouts[names[0]], factors)
     warnings = [CLIPPED] if negative == "clip" and bool((maps < 0).any()) else []
     if not factors.converged:
         warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
@@ -58,7 +56,7 @@ def find_concepts(
         tuple(pictures),
         factors.errors,
         scores,
-        studied.class_outputs,
+        record.classes,
         tuple(warnings),
     )
 
@@ -77,15 +75,14 @@ def _recorded(
     return torch.stack([maps[row] for row in range(len(pictures))]), layouts
 
 
-def _scores(
-    session: Session, seen: Seen, layer: str, layout: Layout, vectors: Tensor, size: tuple[int, int]
-) -> Tensor | None:
+def _scores(session: Session, record: Record, layer: str, layout: Layout, factors: Factors) -> Tensor | None:
     """The class scores of each concept alone; None for a model that gives none."""
-    name, _, call = layer.partition("#")
-    record = take(session, seen.input[None], gradients=False)
-    if logits_of(record.outputs) is None:
+    if record.classes.logits(record.outputs) is None:
         return None
+    name, _, call = layer.partition("#")
     tail = Tail(session.model, name, record.inputs, call=int(call) if call else None)
-    return concept_scores(
-        vectors, size, lambda maps: scores_of(tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))).float()
-    )
+
+    def read(maps: Tensor) -> Tensor:
+        return record.classes.given(tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))).float()
+
+    return concept_scores(factors.vectors, (factors.maps.shape[2], factors.maps.shape[3]), read)

@@ -14,6 +14,7 @@ from featuremaps.draw.drawing import Drawing, Goal
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.progress import track
 from featuremaps.rules import Redirected, Rule
+from featuremaps.runtime.gradient import sent_back
 
 Optimizer = Literal["adam", "lbfgs", "gradient"]
 Stopped = Literal["steps", "converged", "interrupted", "not finite"]
@@ -269,11 +270,12 @@ class _Ascent:
         values = self.values(self.step, rule)
         gradients: Sequence[Tensor | None] = [None]
         if values.requires_grad:
-            gradients = torch.autograd.grad(values.sum(), self.parameters, allow_unused=True)
+            gradients = sent_back(values.sum(), self.parameters)
         if all(gradient is None for gradient in gradients):
             raise ModelError(
                 "what is to be drawn has no gradient: nothing leads from it back to the picture. The model rounds, "
-                "is quantised, or runs under its own no_grad; draw with its float weights."
+                "is quantised, or runs under its own no_grad or through a checkpoint with "
+                "use_reentrant=True; draw with its float weights."
             )
         pairs = zip(gradients, self.parameters, strict=True)
         return values.detach(), [torch.zeros_like(numbers) if slope is None else slope for slope, numbers in pairs]

@@ -14,7 +14,7 @@ from torch import Tensor
 from featuremaps.draw.model_view import Responses
 from featuremaps.errors import LayerNotFoundError, OptionError
 from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.outputs import class_indices, class_label, scores_of
+from featuremaps.runtime.outputs import class_indices, class_label
 
 RowValues = Float[Tensor, " row"]
 
@@ -201,13 +201,13 @@ class ClassScore(Objective):
 
     def values(self, looked: Responses) -> RowValues:
         """The score of each row."""
-        scores = scores_of(looked.outputs)
-        scores = self.classes.probabilities(scores) if self.probability else scores
-        return scores[:, int(self.which)].float()
+        read = self.classes.probabilities if self.probability else self.classes.scores
+        return read(looked.outputs)[:, int(self.which)].float()
 
     def grounded(self, ground: Ground) -> "ClassScore":
         """By index, named; raises `TargetError` for a class that the model does not have."""
-        index = int(class_indices(self.which, scores_of(ground.looked.outputs)[:1], ground.classes.names, 1)[0])
+        scores = ground.classes.scores(ground.looked.outputs)[:1]
+        index = int(class_indices(self.which, scores, ground.classes.names, 1)[0])
         return replace(self, which=index, name=class_label(index, ground.classes.names), classes=ground.classes)
 
 

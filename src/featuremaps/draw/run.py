@@ -27,6 +27,7 @@ from featuremaps.layers.addresses import parse
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.class_outputs import seen_outputs
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
@@ -54,7 +55,9 @@ class DrawingRun:
     def grounded(self, objectives: Sequence[Objective]) -> list[Objective]:
         """The objectives, checked against what the model makes of a grey picture of the size to be drawn."""
         grey = torch.full((1, *self.shape), 0.5, device=self.device, dtype=torch.float32)
-        ground = Ground(self._view(objectives)(grey), self.studied.class_outputs, self._view_of_inputs(objectives))
+        looked = self._view(objectives)(grey)
+        classes = seen_outputs(self.session, self.blank, looked.outputs, self.studied.class_outputs)
+        ground = Ground(looked, classes, self._view_of_inputs(objectives))
         return [each.grounded(ground) for each in objectives]
 
     def best_real(self, objectives: Sequence[Objective], real: Sequence[Seen] | Known) -> Sequence[Real | None]:

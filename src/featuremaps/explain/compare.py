@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from featuremaps.errors import MethodError
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.comparison import Comparison, Explanation, Key
-from featuremaps.explain.predict import answers_of, read_scores
+from featuremaps.explain.predict import answers_of, scores_if_any
 from featuremaps.explain.request import Request
-from featuremaps.explain.warnings import map_warnings, pixel_warnings, scale_doubts
+from featuremaps.explain.warnings import map_warnings, pixel_warnings, scale_doubts, unsteady
+from featuremaps.layers.known import known_layers
 from featuremaps.methods import Method
 from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
@@ -23,7 +24,6 @@ from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.memory_format import out_of_memory, quickest
-from featuremaps.runtime.outputs import class_scores
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
@@ -48,6 +48,10 @@ class _Part:
     indices: tuple[int, ...] | None = None
     drowned: tuple[str, ...] = ()
     warnings: tuple[tuple[str, ...], ...] = ()
+
+    def doubted(self, doubt: str) -> "_Part":
+        """The same with one more warning for every picture."""
+        return replace(self, warnings=tuple((*some, doubt) for some in self.warnings))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +124,17 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
     parts = {key: _judged(key, part, methods[key[0]], record, numbers[key[2]]) for key, part in made.items()}
+    known = known_layers(session.model, inputs, session.layout)
+    share = max((part.change for part in known.outputs.values()), default=0.0)
+    if share:
+        parts = {key: part.doubted(unsteady(share)) for key, part in parts.items()}
     reading = {name: layout.describe(name) for name, layout in record.layouts.items()}
-    if class_scores(record.outputs, len(inputs)) is None:
+    scores = scores_if_any(record)
+    if scores is None:
         return _Chunk(parts, failures, None, reading)
-    scores = read_scores(session, inputs, record.outputs, request.classes)
     reading[OUTPUTS] = scores.reading
+    if scores.doubt:
+        parts = {key: part if part.indices is None else part.doubted(scores.doubt) for key, part in parts.items()}
     return _Chunk(parts, failures, answers_of(scores, record.outputs), reading)
 
 

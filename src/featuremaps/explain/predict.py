@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
 from featuremaps.errors import OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.results.answer import Answer, Answers
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores, seen_outputs
+from featuremaps.runtime.class_outputs import ClassScores
 from featuremaps.runtime.outputs import class_indices
-from featuremaps.runtime.record import take
+from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import Session
 
 
 def predict(
@@ -28,16 +25,20 @@ def predict(
     with studied.session() as session:
         for batch in batches([picture.input for picture in pictures], batch_size, "asking the model"):
             with batch:
-                outputs = take(session, batch.inputs, gradients=False).outputs
-                answers = answers_of(read_scores(session, batch.inputs, outputs, studied.class_outputs), outputs)
+                record = take(session, batch.inputs, classes=studied.class_outputs, gradients=False)
+                answers = answers_of(_scores(record), record.outputs)
                 best |= {row: answer.top(top) for row, answer in zip(batch.rows, answers, strict=True)}
     return tuple(best[row] for row in range(len(pictures)))
 
 
-def read_scores(session: Session, inputs: Tensor, outputs: object, classes: ClassOutputs) -> ClassScores:
-    """How the class scores are read; `TargetError` where there are none, or not as many as names."""
-    scores = ClassScores(outputs, seen_outputs(session, inputs, outputs, classes), len(inputs))
-    class_indices(None, scores.given, classes.names, len(inputs))  # as many names as classes
+def scores_if_any(record: Record) -> ClassScores | None:
+    """How the class scores are read, or None where there are none; `TargetError` where not as many as names."""
+    return None if record.classes.given_if_any(record.outputs, len(record.inputs)) is None else _scores(record)
+
+
+def _scores(record: Record) -> ClassScores:
+    scores = ClassScores(record.outputs, record.classes, len(record.inputs))
+    class_indices(None, scores.given, record.classes.names, len(record.inputs))  # as many names as classes
     return scores
 
 

@@ -41,6 +41,15 @@ def map_warnings(
     return tuple((*notes(i), *doubts) for i in range(len(map)))
 
 
+def unsteady(share: float) -> str:
+    """What is said of a model whose scores of a picture change by this share of the largest beside another one."""
+    return (
+        f"Asked again, beside another picture, the model gave other scores (by {share:.1%} of the largest): it is "
+        "random (dropout that stays on), keeps count, or reads the pictures of a batch together. What is made of "
+        "several passes has that in it."
+    )
+
+
 def _misplaced(record: Record, layer: str) -> tuple[str, ...]:
     layout = record.layouts.get(layer)
     known = "" if layout is None or math.prod(layout.grid) == 1 else layout.known
@@ -65,7 +74,10 @@ def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: boo
     if not bool(record.activations[layer][i].any()):
         return "every activation of the layer is zero (a dead layer) for this picture."
     if by_gradient and layer in record.unreached:
-        return "no gradient reaches the layer, the target's score does not depend on it."
+        return (
+            "no gradient reaches the layer: the target's score does not depend on it, or the model cuts the gradient "
+            "off (no_grad, a checkpoint with use_reentrant=True)."
+        )
     if by_gradient and not bool(record.gradients_by_target[target][layer][i].any()):
         return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
     if by_gradient and not bool((record.gradients_by_target[target][layer][i] > 0).any()):

@@ -20,6 +20,7 @@ from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose, main_tensor
 from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
 from featuremaps.layers.listing import Layers
+from featuremaps.layers.model_output import followed, given_beside
 from featuremaps.receptive_field import Dataflow, Field, Trace
 from featuremaps.session import preserved, unwrapped
 
@@ -47,9 +48,9 @@ class Visit:
 def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> Layers:
     """The layers of `model` as they run on `inputs`, a batch (batch, channel, *spatial) or a tuple of arguments.
 
-    `given` is how the user says that they lie, where a trace does not tell. One forward pass, in evaluation mode; a
-    model with tokens takes a second one, with a backward pass, to find which patch tokens reach the output. The model
-    is left as it was, also where its forward pass raises.
+    `given` is how the user says that they lie, where a trace does not tell. Two forward passes in evaluation mode,
+    one of them beside another picture; a model with tokens takes one more, with a backward pass, to find which patch
+    tokens reach the output. The model is left as it was, also where its forward pass raises.
     """
     model = unwrapped(model)
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
@@ -69,6 +70,8 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
                 session.on_forward(module, partial(_visit, visits, calls, flow, name, given))
         with flow:
             output = model(*copies)
+    with preserved(model), torch.no_grad():
+        beside = given_beside(model, arguments)
     holders = _holders(model)
     infos = tuple(
         _info(visit, calls[visit.name], order, flow, visit.name not in holders) for order, visit in enumerate(visits)
@@ -87,7 +90,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         choice.stages,
         _aliases(model),
         frozenset(name for name, _ in model.named_modules() if name and name not in ran),
-        choice.ends_in,
+        followed(output, flow, beside),
     )
 
 

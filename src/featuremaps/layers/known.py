@@ -18,25 +18,35 @@ from featuremaps.session import Beside, in_turn, unwrapped
 
 MOST = 16
 """Sizes that are remembered for a model."""
-
-
+SETTINGS = (bool, int, float, str, tuple)
 Walked = tuple[GivenLayout | None, tuple[int, ...]]
 """What a walk is remembered by: how the user says that layers lie, and the inputs' size."""
 
 
 class Walks(dict[Walked, Layers]):
-    """The walks through a model as it is, while its modules stay the very same."""
+    """The walks through a model as it is, while its modules and their settings stay the very same."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._modules = [ref(module) for module in model.modules()]
+        self._settings = _settings(model)
 
     def are_of(self, model: nn.Module) -> bool:
-        """Whether the model still consists of these modules."""
+        """Whether the model still consists of these modules, set as they were."""
         modules = list(model.modules())
-        return len(modules) == len(self._modules) and all(
+        same = len(modules) == len(self._modules) and all(
             known() is module for known, module in zip(self._modules, modules, strict=True)
         )
+        return same and self._settings == _settings(model)
+
+
+def _settings(model: nn.Module) -> list[dict[str, object]]:
+    """The flags, numbers and texts on which a model's way may depend, of modules that are not torch's own."""
+    modules = [module for module in model.modules() if not type(module).__module__.startswith("torch.nn.")]
+    return [
+        {name: value for name, value in vars(module).items() if name != "training" and isinstance(value, SETTINGS)}
+        for module in modules
+    ]
 
 
 _WALKS: Beside[Walks] = Beside()

@@ -38,11 +38,10 @@ class Map:
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer: `last` is None where no layer gives maps; `ends_in` is the operation that gave the output."""
+    """The answer: `last` is None where no layer gives maps."""
 
     last: str | None
     stages: tuple[str, ...]
-    ends_in: str = ""
 
 
 LastReaching = Callable[[Sequence[str]], str | None]
@@ -57,7 +56,6 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     maps = _maps(candidates, flow)
     result = main_tensor(output)
     trace = None if result is None else flow.trace(result)
-    ends_in = "" if trace is None else flow.steps[trace.step].op
     if trace is not None:
         upstream = set().union(*(flow.ancestors(number) for number in _ends(output, flow, trace.step)))
         maps = _unless_empty(maps, lambda it: it.number is None or it.number in upstream)
@@ -68,9 +66,9 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     if maps and _is_tokens(maps[-1]):
         maps = _among_tokens(maps, last_reaching)
     if not maps or _only_embedded(maps[-1], candidates):
-        return Choice(None, (), ends_in)
+        return Choice(None, ())
     last = maps[-1] if _is_classifier(output, result, flow.picture) else _in_backbone(maps)
-    return Choice(last.info.name, _stages(maps, last), ends_in)
+    return Choice(last.info.name, _stages(maps, last))
 
 
 def _ends(output: object, flow: Dataflow, main: int) -> set[int]:

@@ -8,6 +8,7 @@ from featuremaps.errors import LayerNotFoundError, LayoutError, did_you_mean
 from featuremaps.layers import info
 from featuremaps.layers.addresses import Address, glob, is_glob, parse
 from featuremaps.layers.info import LayerInfo
+from featuremaps.layers.model_output import FollowedOutput, Key
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,7 @@ class Layers(Sequence[LayerInfo]):
     """The layers of one run, in the order in which they completed.
 
     `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
-    registered twice, `idle` the modules that never ran;
-    `ends_in` is torch's name of the operation that gave the model's output.
+    registered twice, `idle` the modules that never ran, `outputs` what is known about what the model returns.
     """
 
     infos: tuple[LayerInfo, ...]
@@ -25,7 +25,7 @@ class Layers(Sequence[LayerInfo]):
     stages: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
-    ends_in: str = ""
+    outputs: Mapping[Key, FollowedOutput] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.backward import propagate as send_back
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.outputs import scores_of
 from featuremaps.runtime.record import Record, take
 from featuremaps.tail import Without
 
@@ -112,19 +111,28 @@ def inputs(given: Pass) -> Inputs:
 @need(target=True)
 def logits(given: Pass) -> Float[Tensor, "batch classes"]:
     """The model's class scores before the softmax."""
-    return scores_of(given.record.outputs, len(given.record.inputs)).float()
+    return _every_class(given)(given.record.outputs, 1).float()
 
 
 @need(target=True)
 def target(given: Pass) -> Int[Tensor, " batch"]:
     """The class index being explained, per picture."""
-    indices = given.target.indices
-    if indices is None:
-        raise TargetError(
-            f"this method compares classes, and the target {given.target.labels[0]!r} is not a class. "
-            "Give a class index or name, or choose another method."
-        )
-    return indices
+    if given.target.indices is None:
+        raise _no_class(given)
+    return given.target.indices
+
+
+def _every_class(given: Pass) -> Callable[[object, int], Tensor]:
+    if given.target.every_class is None:
+        raise _no_class(given)
+    return given.target.every_class
+
+
+def _no_class(given: Pass) -> TargetError:
+    return TargetError(
+        f"this method compares classes, and the target {given.target.labels[0]!r} is not a class. "
+        "Give a class index or name, or choose another method."
+    )
 
 
 @need(target=True)
@@ -158,7 +166,8 @@ def tail(given: Pass) -> Score:
 @need(target=True, layer=True)
 def tail_logits(given: Pass) -> Score:
     """Like `tail`, but all class scores, (batch·k, classes)."""
-    return lambda edited: scores_of(run_tail(given, edited)[0]).float()
+    read = _every_class(given)
+    return lambda edited: read(*run_tail(given, edited)).float()
 
 
 @need(target=True, layer=True)

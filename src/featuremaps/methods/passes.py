@@ -12,7 +12,7 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
 from featuremaps.methods.rounding import ScoreSpan
 from featuremaps.options import Help, check
-from featuremaps.runtime.outputs import logits_of
+from featuremaps.runtime.capture import first_tensor
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Bound
 from featuremaps.session import Session
@@ -61,8 +61,8 @@ class Pass:
     def rounded_to(self) -> torch.dtype:
         """The precision that scores of extra passes have: as asked, or that of the model where it is lower."""
         asked: torch.dtype = getattr(torch, self.options.precision)
-        own = logits_of(self.record.outputs)
-        own_type = own.dtype if own is not None and own.is_floating_point() else asked
+        given = first_tensor(self.record.outputs)
+        own_type = given.dtype if given is not None and given.is_floating_point() else asked
         return max(asked, own_type, key=lambda dtype: torch.finfo(dtype).eps)
 
     @property

@@ -5,5 +5,6 @@
 
 from featuremaps.receptive_field.field_algebra import Dim, Field, Reach, Run
 from featuremaps.receptive_field.trace import Dataflow, Step, Trace
+from featuremaps.receptive_field.value_ranges import UNBOUNDED, Range
 
-__all__ = ["Dataflow", "Dim", "Field", "Reach", "Run", "Step", "Trace"]
+__all__ = ["UNBOUNDED", "Dataflow", "Dim", "Field", "Range", "Reach", "Run", "Step", "Trace"]

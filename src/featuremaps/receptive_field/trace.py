@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from featuremaps.receptive_field import op_rules, window_rules
 from featuremaps.receptive_field.call import Call, Shape, Value
 from featuremaps.receptive_field.field_algebra import Field, Reach, everywhere, of_picture
+from featuremaps.receptive_field.value_ranges import UNBOUNDED, Range, value_range
 
 Key = tuple[int, Shape, Shape]
 
@@ -26,6 +27,7 @@ class Step(NamedTuple):
     `mixings` counts the convolutions, matrix products and attentions on the longest way here; `pooled`: nothing
     but global or adaptive pooling gave these values their places. `classifies`: they may be class scores, made by a
     pointwise mixing without a normalised activation after it. `pointwise`: each value comes from one at its own place.
+    `range`: between which values all of them lie, as far as the operations tell.
     """
 
     op: str
@@ -35,6 +37,7 @@ class Step(NamedTuple):
     classifies: bool = False
     formula: str | None = None
     pointwise: bool = False
+    range: Range = UNBOUNDED
 
 
 class Trace(NamedTuple):
@@ -128,7 +131,8 @@ class Dataflow(TorchDispatchMode):
             return
         fields: list[Field | None] = [None] * len(results)
         mixings = max(self.steps[trace.step].mixings for trace in traces) + op_rules.mixes(op)
-        step = Step(op, _unique(traces), mixings, pointwise=torch.Tag.pointwise in func.tags)
+        bounds = value_range(op, args, [self.steps[trace.step].range for trace in traces])
+        step = Step(op, _unique(traces), mixings, pointwise=torch.Tag.pointwise in func.tags, range=bounds)
         try:
             shapes = tuple(tuple(result.shape) for result in results)
             call = Call(op, args, shapes, step.pointwise)

@@ -7,6 +7,7 @@ from torch import Tensor
 from featuremaps.layers.addresses import parse
 from featuremaps.rules import Rectifiers, ReluRule, Rule
 from featuremaps.runtime.capture import run_capturing, to_model
+from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.record import check_gradients, checked_scores
 from featuremaps.runtime.targets import Bound
@@ -24,7 +25,7 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
     places = [leaf, *rule.watched]
     followed = [place for place in places if place.requires_grad]  # not what the model computed under no_grad
-    found = iter(torch.autograd.grad(scores, followed, grad_outputs=start, allow_unused=True))
+    found = iter(sent_back(scores, followed, start))
     arrived = [next(found) if place.requires_grad else None for place in places]
     rule.arrived = arrived[1:]
     return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
@@ -43,6 +44,7 @@ def send_back_unit(
     own = tap.maps(layer)[:, channel]
     values, places = own.flatten(1).max(1)
     rule.way = way
-    (signal,) = torch.autograd.grad(values, leaf, grad_outputs=values.detach())
+    (signal,) = sent_back(values, [leaf], values.detach())
+    assert signal is not None
     rows_and_columns = torch.stack([places // own.shape[2], places % own.shape[2]], 1)
     return values.detach().float(), rows_and_columns, signal.float()

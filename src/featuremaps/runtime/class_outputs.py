@@ -1,5 +1,6 @@
 """What a model's outputs are: the names of its classes, and whether their scores are logits or probabilities."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,39 +11,94 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
-from featuremaps.runtime.outputs import are_probabilities, class_scores, scores_of
+from featuremaps.layers.listing import Layers
+from featuremaps.layers.model_output import FollowedOutput, Key, likely_scores
+from featuremaps.receptive_field import Range
+from featuremaps.runtime.outputs import are_probabilities, logits_of, needs_logits, scores_of, scores_part
 from featuremaps.session import Session
 
 OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label"]
 """What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own."""
-SIGMOIDS = frozenset({"sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_"})
 
 
 @dataclass(frozen=True)
 class ClassOutputs:
     """The names of the outputs, in order, and what their scores are; None for what is not known.
 
-    `told` says how that is known.
+    `part` of what the model returns has the scores. `told` says how that is known, `unread` why the outputs hold no
+    class scores though they look as if they did, `squashed` why they are hardly what they are taken for.
     """
 
     names: tuple[str, ...] | None = None
     kind: OutputKind | None = None
+    part: Key | None = None
     told: str = "as outputs= says"
+    unread: str = ""
+    squashed: str = ""
 
-    def known_for(self, scores: Float[Tensor, "batch classes"]) -> OutputKind:
+    @property
+    def count(self) -> int | None:
+        """How many classes have names."""
+        return None if self.names is None else len(self.names)
+
+    def given(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch outputs"]:
+        """The scores as the model gives them; `TargetError` where there are none."""
+        if self.unread:
+            raise TargetError(self.unread)
+        return scores_of(outputs, pictures, self.count, self.part)
+
+    def logits(self, outputs: object) -> Tensor | None:
+        """The tensor of scores in whatever the model returns, if there is one."""
+        return None if self.unread else logits_of(outputs, self.count, self.part)
+
+    def given_if_any(self, outputs: object, pictures: int) -> Float[Tensor, "batch outputs"] | None:
+        """One score per class and picture where the model gives such; None where it gives something else."""
+        logits = self.logits(outputs)
+        if logits is None or logits.ndim == 3 or not logits.is_floating_point():
+            return None
+        counted = pictures == 1 or (logits.ndim > 0 and len(logits) == pictures)
+        return self.given(outputs, pictures) if counted else None
+
+    def scores(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
+        """The classes' scores before the softmax, or what the model gives in their place.
+
+        One score with two names is that of the second; the first, its opposite, has the negative score.
+        """
+        given = self.given(outputs, pictures)
+        return self._with_opposite(given, 1 - given if self.known_for(given) == "probabilities" else -given)
+
+    def probabilities(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
+        """The classes' probabilities, float32, which are not squashed again where the model gives them.
+
+        By softmax of logits, or by sigmoid where they are no alternatives.
+        """
+        given = self.given(outputs, pictures)
+        kind, shares = self.known_for(given), given.float()
+        if kind == "multi_label" or (kind == "logits" and given.shape[1] == 1):
+            shares = shares.sigmoid()
+        elif kind != "probabilities":
+            shares = shares.exp() if kind == "log_probabilities" else shares.softmax(1)
+        return self._with_opposite(shares, 1 - shares)
+
+    def _with_opposite(self, given: Tensor, opposite: Tensor) -> Tensor:
+        return torch.cat([opposite, given], 1) if given.shape[1] == 1 and self.count == 2 else given
+
+    def bounded(self, by: Range) -> "ClassOutputs":
+        """The same for a model whose operations keep its scores between these values."""
+        if by.low >= 0 and by.high <= 1:
+            return replace(self, kind="probabilities", told="the model keeps them between 0 and 1")
+        if by.high <= 0:
+            return replace(self, kind="log_probabilities", told="the model keeps them below 0")
+        if by.low >= 0:
+            between = f"between {by.low:g} and {by.high:g}" if by.high < math.inf else f"above {by.low:g}"
+            return replace(self, squashed=f"the model keeps its scores {between}, as no logits are")
+        return self
+
+    def known_for(self, given: Float[Tensor, "batch outputs"]) -> OutputKind:
         """What these scores are: as was said, as their values show, or logits."""
-        return self.kind or ("probabilities" if are_probabilities(scores) else "logits")
+        return self.kind or ("probabilities" if are_probabilities(given) else "logits")
 
-    def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-        """The classes' probabilities, float32: by softmax of logits, or by sigmoid where they are no alternatives."""
-        kind, values = self.known_for(scores), scores.float()
-        if kind == "probabilities":
-            return values
-        if kind == "multi_label" or (kind == "logits" and scores.shape[1] == 1):
-            return values.sigmoid()
-        return values.exp() if kind == "log_probabilities" else values.softmax(1)
-
-    def describe(self, scores: Float[Tensor, "batch classes"]) -> str:
+    def describe(self, scores: Float[Tensor, "batch outputs"]) -> str:
         """How these scores are read, and why."""
         kind = self.known_for(scores)
         made = {
@@ -51,54 +107,87 @@ class ClassOutputs:
             "multi_label": "made probabilities by a sigmoid each",
             "logits": f"made probabilities by a {'sigmoid' if scores.shape[1] == 1 else 'softmax'}",
         }[kind]
-        why = self.told if self.kind else "by their values" if kind == "probabilities" else "assumed"
+        assumed = f"assumed, but {self.squashed}" if self.squashed else "assumed"
+        why = self.told if self.kind else "by their values" if kind == "probabilities" else assumed
         count = f"{scores.shape[1]} class score{'s' if scores.shape[1] > 1 else ''}"
         return f"{count}, {made} ({why}); {'names were given' if self.names else 'their names are not known'}"
 
 
 def seen_outputs(session: Session, inputs: Tensor, outputs: object, classes: ClassOutputs) -> ClassOutputs:
-    """The same with what can be told of the scores: that the model ends in a sigmoid.
+    """The same with what is seen of the scores: in which part of the outputs they are, and what they are kept between.
 
-    Its graph is asked only where the values of the batch allow it.
+    The model's graph is asked only where the outputs leave it open.
     """
-    scores = None if classes.kind else class_scores(outputs, len(inputs))
-    if scores is None or are_probabilities(scores) or not bool(((scores >= 0) & (scores <= 1)).all()):
+    return as_followed(classes, outputs, len(inputs), lambda: known_layers(session.model, inputs, session.layout))
+
+
+def as_followed(classes: ClassOutputs, outputs: object, pictures: int, known: Callable[[], Layers]) -> ClassOutputs:
+    """See `seen_outputs`; the layers are asked for where they are needed."""
+    part = scores_part(outputs, classes.count)
+    if part is None and len(likely_scores(outputs)) > 1:
+        part = next((key for key, followed in known().outputs.items() if followed.last), None)
+    classes = replace(classes, part=part)
+    given = classes.given_if_any(outputs, pictures)
+    if part is None or given is None:
         return classes
-    ends = known_layers(session.model, inputs, session.layout).ends_in
-    return replace(classes, kind="probabilities", told="the model ends in a sigmoid") if ends in SIGMOIDS else classes
+    shape = tuple(needs_logits(outputs, part=part).shape)
+    if (len(shape) > 3 or shape == (pictures, pictures) != (1, 1)) and (unread := _unread(shape, _known(known, part))):
+        return replace(classes, unread=unread)
+    if classes.kind or are_probabilities(given) or (bool((given < 0).any()) and bool((given > 0).any())):
+        return classes
+    return classes.bounded(_known(known, part).range)
+
+
+def _known(known: Callable[[], Layers], part: Key) -> FollowedOutput:
+    return known().outputs.get(part, FollowedOutput())
+
+
+def _unread(shape: tuple[int, ...], known: FollowedOutput) -> str:
+    """Why scores do not lie as (batch, classes, …places), in words; "" where they do, or nobody knows."""
+    if known.picture_axis:
+        return (
+            f"the model gives shape {shape}, in which axis {known.picture_axis} counts the pictures. Wrap it so that "
+            "it returns (batch, classes), or give target= a function from its output to one score per picture."
+        )
+    places = [axis for axis, walks in enumerate(known.places) if walks]
+    if not places or places == list(range(2, len(shape))):
+        return ""
+    return (
+        f"the model gives shape {shape}, in which the picture's places lie along axes "
+        f"{', '.join(map(str, places))}, and class scores are read from (batch, classes, …places). Wrap the model so "
+        "that it returns that, or give target= a function from its output to one score per picture."
+    )
 
 
 class ClassScores:
     """How class scores are read from the outputs for a batch: as they are for this one, so for any copies of it.
 
-    One score with two names is that of the second; the first, its opposite, has the negative score. `reading` says how
-    they are read, and why.
+    `reading` says how they are read, and why; `doubt` why their probabilities are hardly such, if that is so.
     """
 
     def __init__(self, outputs: object, classes: ClassOutputs, batch: int) -> None:
-        scores = scores_of(outputs, batch)
-        self._batch, self._two = batch, scores.shape[1] == 1 and classes.names is not None and len(classes.names) == 2
-        self.classes, self.reading = replace(classes, kind=classes.known_for(scores)), classes.describe(scores)
-        _check_kind(self.classes.kind, scores.detach())
+        given = classes.given(outputs, batch)
+        self.classes, self.reading = replace(classes, kind=classes.known_for(given)), classes.describe(given)
+        _check_kind(self.classes.kind, given.detach())
+        doubts = self.classes.kind == "logits" and classes.kind is None and classes.squashed
+        self.doubt = f"{classes.squashed}: say what its scores are, outputs=…, or wrap the model." if doubts else ""
+        self._batch = batch
         self.given = self.read(outputs, 1)
 
     def read(self, outputs: object, repeats: int) -> Float[Tensor, "outputs classes"]:
         """The scores before the softmax, or what the model gives in their place."""
-        scores = scores_of(outputs, self._batch * repeats)
-        if not self._two:
-            return scores
-        return torch.cat([1 - scores if self.classes.kind == "probabilities" else -scores, scores], 1)
+        return self.classes.scores(outputs, self._batch * repeats)
 
     def probabilities(self, outputs: object, repeats: int = 1) -> Float[Tensor, "outputs classes"]:
         """The probabilities, which are not squashed again where the model gives them."""
-        shares = self.classes.probabilities(scores_of(outputs, self._batch * repeats))
-        return torch.cat([1 - shares, shares], 1) if self._two else shares
+        return self.classes.probabilities(outputs, self._batch * repeats)
 
     def of(self, indices: Tensor) -> dict[str, Callable[[Any, int], Tensor]]:
-        """The rules of a `Bound` target for the score and the probability of these classes."""
+        """The rules of a `Bound` target for the score and the probability of these classes, and for all scores."""
         return {
             "rule": lambda new, repeats: picked(self.read(new, repeats), indices, repeats),
             "probability": lambda new, repeats: picked(self.probabilities(new, repeats), indices, repeats),
+            "every_class": self.read,
         }
 
 

@@ -1,7 +1,8 @@
 """What a detector finds, as a target: an object in a box, or the class of one query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -39,7 +40,13 @@ class Query:
             classes = replace(classes, names=(*classes.names, NOTHING))
         inner = Logit(self.which).bind(given[:, self.query], classes, batch)
         labels = tuple(f"{label} of query {self.query}" for label in inner.labels)
-        return Bound(labels, inner.indices, lambda new, repeats: inner.rule(needs_logits(new)[:, self.query], repeats))
+
+        def of_query(read: Callable[[Any, int], Tensor] | None) -> Callable[[Any, int], Tensor]:
+            assert read is not None
+            return lambda new, repeats: read(needs_logits(new)[:, self.query], repeats)
+
+        rules = (inner.rule, inner.probability, inner.every_class)
+        return Bound(labels, inner.indices, *map(of_query, rules))
 
 
 @dataclass(frozen=True)

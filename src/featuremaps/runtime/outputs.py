@@ -1,21 +1,25 @@
 """Reading whatever a model returns: its class scores, their names, and the classes a user names.
 
-Classifiers return a tensor; Hugging Face models an object with `.logits`; segmentation a dict with `out`; detectors
-lists of boxes, in which there are no class scores to find.
+Classifiers return a tensor, alone or with a loss, an embedding or attention beside it; Hugging Face models an object
+with `.logits`; segmentation a dict with `out`; detectors lists of boxes, in which there are no class scores to find.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError, did_you_mean
+from featuremaps.layers.model_output import NAMES, WHOLE, Key, likely_scores, parts_of
 
 Classes = Sequence[str] | None
-Which = int | str | Tensor | Sequence[int | str] | None
+Which = int | str | Tensor | NDArray[Any] | Sequence[int | str] | None
 
 
 def class_indices(
@@ -32,7 +36,7 @@ def class_indices(
     if isinstance(which, int | str | np.integer):
         chosen = [_index(which, scores.shape[1], classes)] * batch
     else:
-        items = which.tolist() if isinstance(which, Tensor) else list(which)
+        items = which.tolist() if isinstance(which, Tensor | np.ndarray) else list(which)
         check_length(len(items), batch)
         chosen = [_index(item, scores.shape[1], classes) for item in items]
     return torch.tensor(chosen, device=scores.device)
@@ -43,28 +47,39 @@ def class_labels(indices: Int[Tensor, " batch"], classes: Classes) -> tuple[str,
     return tuple(class_label(index, classes) for index in indices.tolist())
 
 
-def logits_of(outputs: object) -> Tensor | None:
-    """The tensor of scores in whatever a model returns, or None (detectors return boxes, backbones several maps)."""
+def scores_part(outputs: object, classes: int | None = None) -> Key | None:
+    """Which part of whatever a model returns has the class scores; None where nobody can tell.
+
+    Detectors return boxes, backbones several maps. Of several tensors it is the first of those that give as many scores
+    as there are `classes`. Without such it is known in a tuple where all of them give equally many.
+    """
     if isinstance(outputs, Tensor):
-        return outputs
-    if isinstance(outputs, tuple | list) and len({each.shape[2:] for each in outputs if _is_map(each)}) > 1:
-        return None
-    for key in ("logits", "out", "pred_logits", "last_hidden_state"):
-        value = outputs.get(key) if isinstance(outputs, Mapping) else getattr(outputs, key, None)
-        if isinstance(value, Tensor):
-            return value
-    if isinstance(outputs, tuple | list) and outputs and isinstance(outputs[0], Tensor):
-        return outputs[0]
-    return None
+        return WHOLE
+    parts, likely = parts_of(outputs), likely_scores(outputs)
+    fitting = [key for key, tensor in likely.items() if classes in _counts(tensor)]
+    named = [key for key in NAMES if isinstance(parts.get(key), Tensor)]
+    if named or fitting or not isinstance(outputs, tuple | list):
+        return next(iter([*named, *fitting]), None)
+    maps = {tensor.shape[2:] for tensor in likely.values() if tensor.ndim == 4}
+    return next(iter(likely)) if len(set(map(_counts, likely.values()))) == 1 and len(maps) < 2 else None
 
 
-def scores_of(outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
+def logits_of(outputs: object, classes: int | None = None, part: Key | None = None) -> Tensor | None:
+    """The tensor of scores in whatever a model returns, where it is known; see `scores_part`."""
+    part = scores_part(outputs, classes) if part is None or isinstance(outputs, Tensor) else part
+    logits = None if part is None else parts_of(outputs)[part]
+    return logits if isinstance(logits, Tensor) else None
+
+
+def scores_of(
+    outputs: object, pictures: int | None = None, classes: int | None = None, part: Key | None = None
+) -> Float[Tensor, "batch classes"]:
     """One score per class and picture; dense scores are averaged over the picture.
 
     `TargetError` where the first axis does not count the `pictures`, or where there are scores of several things (of
     queries or tokens) for each.
     """
-    logits = needs_logits(outputs)
+    logits = needs_logits(outputs, classes, part)
     if logits.ndim < 2:  # squeezed: one score for each picture, or those of a single one
         logits = logits.reshape(1, -1) if pictures == 1 or not logits.ndim else logits[:, None]
     shape = tuple(logits.shape)
@@ -82,15 +97,6 @@ def scores_of(outputs: object, pictures: int | None = None) -> Float[Tensor, "ba
     return logits if logits.ndim == 2 else logits.flatten(2).mean(2)
 
 
-def class_scores(outputs: object, pictures: int) -> Float[Tensor, "batch classes"] | None:
-    """One score per class and picture where the model gives such; None where it gives something else."""
-    logits = logits_of(outputs)
-    if logits is None or logits.ndim == 3 or not logits.is_floating_point():
-        return None
-    counted = pictures == 1 or (logits.ndim > 0 and len(logits) == pictures)
-    return scores_of(outputs, pictures) if counted else None
-
-
 def are_probabilities(scores: Float[Tensor, "batch classes"]) -> bool:
     """Whether the model ends in a softmax: no score is negative, and those of every picture sum to 1."""
     values = scores.detach().float()
@@ -100,9 +106,14 @@ def are_probabilities(scores: Float[Tensor, "batch classes"]) -> bool:
 
 
 def mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """`value` with `change` applied to everything of this kind inside tuples, lists and dicts."""
+    """`value` with `change` applied to everything of this kind inside tuples, lists, dicts and dataclasses."""
     if isinstance(value, kind):
         return change(value)
+    if is_dataclass(value) and not isinstance(value, type | Mapping):
+        same = copy(value)
+        for field in fields(value):
+            object.__setattr__(same, field.name, mapped(getattr(value, field.name), kind, change))
+        return same
     if isinstance(value, Mapping):
         changed = {key: mapped(item, kind, change) for key, item in value.items()}
         return changed if type(value) is dict else type(value)(**changed)
@@ -112,13 +123,22 @@ def mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     return value
 
 
-def _is_map(value: object) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 4
+def _counts(tensor: Tensor) -> tuple[int, ...]:
+    """How many classes a tensor may have scores of: one score is of two alternatives also."""
+    count = tensor.shape[1] if tensor.ndim > 1 else 1
+    return (1, 2) if count == 1 else (count,)
 
 
-def needs_logits(outputs: object) -> Tensor:
+def needs_logits(outputs: object, classes: int | None = None, part: Key | None = None) -> Tensor:
     """The tensor of scores, or a `TargetError` that says what the model returns instead."""
-    logits = logits_of(outputs)
+    logits = logits_of(outputs, classes, part)
+    if logits is None and len(several := likely_scores(outputs)) > 1:
+        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in several.values())
+        raise TargetError(
+            f"the model returns {describe(outputs)} with tensors of shape {shapes}, and which of them is its class "
+            "scores is not known. Name the classes, as many as it gives scores: Scope(model, classes=[…]); or give "
+            "target= a function from the model's output to one score per picture."
+        )
     if logits is None or not logits.is_floating_point():
         raise TargetError(
             f"the model returns {describe(outputs)}, in which no class scores were found. "

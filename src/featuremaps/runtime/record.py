@@ -18,7 +18,8 @@ from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
-from featuremaps.runtime.outputs import logits_of, mapped
+from featuremaps.runtime.gradient import sent_back
+from featuremaps.runtime.outputs import mapped
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session
 
@@ -31,6 +32,7 @@ class Record:
     device. With several targets `gradients` is that of the first; `for_target(i)` gives the record of another.
     `input_gradients[way]` is shaped like `inputs`, for each way back through a ReLU that was asked for; `notes[way]` is
     a warning where that way found nothing to act on. `unreached` names layers the target's score does not depend on.
+    `classes` is how the class scores in `outputs` are read.
     """
 
     inputs: Tensor
@@ -43,11 +45,12 @@ class Record:
     input_gradients_by_target: tuple[Mapping[ReluRule, Tensor], ...] = ()
     notes: Mapping[ReluRule, str] = field(default_factory=dict)
     unreached: frozenset[str] = frozenset()
+    classes: ClassOutputs = field(default_factory=ClassOutputs)
 
     @property
     def logits(self) -> Tensor | None:
         """The model's class scores, where it gives any."""
-        return logits_of(self.outputs)
+        return self.classes.logits(self.outputs)
 
     @property
     def gradients(self) -> Mapping[str, Float[Tensor, "batch _channel _height _width"]]:
@@ -106,7 +109,7 @@ def take(
         leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
         graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rule": rule}
         tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, **graph)
-        if not all(isinstance(target, Bound) for target in targets):
+        if not targets or not all(isinstance(target, Bound) for target in targets):
             classes = seen_outputs(session, inputs, outputs, classes)
         bound = tuple(_bind(target, outputs, classes, len(inputs)) for target in targets)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
@@ -123,6 +126,7 @@ def take(
         layouts=dict(tap.layouts),
         targets=bound,
         scores=tuple(score.detach() for score in scores),
+        classes=classes,
         **record,
     )
 
@@ -182,7 +186,7 @@ def _backward(
             if way != "gradient" and (note := rule.warning()):
                 notes[way] = note
         last = number == len(passes) - 1
-        found = torch.autograd.grad(score.sum(), leaves, retain_graph=not last, allow_unused=True)
+        found = sent_back(score, leaves, retain_graph=not last)
         unreached |= {name for name, grad in zip(wanted, found, strict=False) if grad is None}
         grads = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found, strict=True)]
         for name, grad in zip(wanted, grads, strict=False):

@@ -20,7 +20,6 @@ from featuremaps.runtime.outputs import (
     check_length,
     class_indices,
     class_labels,
-    logits_of,
     mapped,
     needs_logits,
 )
@@ -30,14 +29,15 @@ from featuremaps.runtime.outputs import (
 class Bound:
     """A target for a batch whose outputs are known.
 
-    `labels` names the target for each picture, `indices` is its class (batch,) where it has one, and `probability` the
-    rule for that class's probability.
+    `labels` names the target for each picture, `indices` is its class (batch,) where it has one, `probability` the rule
+    for that class's probability, and `every_class` the one for the scores of all classes, (batch, classes).
     """
 
     labels: tuple[str, ...]
     indices: Int[Tensor, " batch"] | None
     rule: Callable[[Any, int], Tensor]
     probability: Callable[[Any, int], Tensor] | None = None
+    every_class: Callable[[Any, int], Tensor] | None = None
 
     def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:
         """The score of each output, float32; `repeats` outputs in a row belong to the same picture."""
@@ -80,8 +80,8 @@ class Probability:
         scores = ClassScores(outputs, classes, batch)
         indices = class_indices(self.which, scores.given, classes.names, batch)
         labels = tuple(f"probability of {label}" for label in class_labels(indices, classes.names))
-        share = scores.of(indices)["probability"]
-        return Bound(labels, indices, share, share)
+        rules = scores.of(indices)
+        return Bound(labels, indices, **rules | {"rule": rules["probability"]})
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Margin:
             return picked(new_scores, first, repeats) - picked(new_scores, second, repeats)
 
         labels = tuple(f"{a} rather than {b}" for a, b in pairs)
-        return Bound(labels, first, rule, read.of(first)["probability"])
+        return Bound(labels, first, **read.of(first) | {"rule": rule})
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class Mask:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        dense = logits_of(outputs)
+        dense = classes.logits(outputs)
         if dense is None or dense.ndim != 4:
             given = "no scores" if dense is None else f"shape {tuple(dense.shape)}"
             raise TargetError(
@@ -144,22 +144,27 @@ class Mask:
                 f"a mask is (height, width), or one for each of {batch} pictures; got shape {tuple(self.mask.shape)}."
             )
         mask = self.mask.to(dense.device, torch.float32).expand(batch, -1, -1)
-        if all(side % into == 0 for side, into in zip(mask.shape[1:], dense.shape[2:], strict=True)):
+        sides = list(zip(mask.shape[1:], dense.shape[2:], strict=True))
+        if all(side % into == 0 for side, into in sides) and len({side // into for side, into in sides}) == 1:
             mask = torch.nn.functional.adaptive_avg_pool2d(mask, (dense.shape[2], dense.shape[3]))
         if mask.shape[1:] != dense.shape[2:]:
             raise TargetError(
                 f"the mask is {tuple(mask.shape[1:])} and the model's output {tuple(dense.shape[2:])} "
-                "(height, width); resize the mask to the output."
+                "(height, width); resize the mask to the output, or give it in the picture's size."
             )
         if bool((mask.flatten(1).sum(1) == 0).any()):
             raise TargetError("the mask is empty for at least one picture: nothing to explain.")
         inside = _inside(dense, mask)
         indices = class_indices(self.which, inside, classes.names, batch)
 
-        def rule(new: object, repeats: int) -> Tensor:
-            return picked(_inside(needs_logits(new), mask.repeat_interleave(repeats, 0)), indices, repeats)
+        def every_class(new: object, repeats: int) -> Tensor:
+            return _inside(needs_logits(new, part=classes.part), mask.repeat_interleave(repeats, 0))
 
-        return Bound(tuple(f"{label} in mask" for label in class_labels(indices, classes.names)), indices, rule)
+        def rule(new: object, repeats: int) -> Tensor:
+            return picked(every_class(new, repeats), indices, repeats)
+
+        labels = tuple(f"{label} in mask" for label in class_labels(indices, classes.names))
+        return Bound(labels, indices, rule, every_class=every_class)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +178,7 @@ class Similarity:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        embedding = _embedding(outputs)
+        embedding = _embedding(outputs, self.reference.shape[-1])
         reference = self.reference.to(embedding.device, torch.float32).expand(batch, -1)
         if reference.shape != embedding.shape:
             raise TargetError(
@@ -181,7 +186,7 @@ class Similarity:
             )
 
         def rule(new: object, repeats: int) -> Tensor:
-            features = _embedding(new).float()
+            features = _embedding(new, reference.shape[1]).float()
             return torch.nn.functional.cosine_similarity(features, reference.repeat_interleave(repeats, 0))
 
         return Bound(("similarity",) * batch, None, rule)
@@ -218,20 +223,33 @@ class Each:
         """See `Target`."""
         check_length(len(self.targets), batch)
         bound = [target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)]
-        indices = [part.indices for part in bound]
-        known = [index for index in indices if index is not None]
+        indices = [part.indices for part in bound if part.indices is not None]
 
-        def rule(new: object, repeats: int) -> Tensor:
-            spans = [_part(new, i * repeats, repeats, batch * repeats) for i in range(batch)]
-            return torch.cat([part.scores(span, repeats) for part, span in zip(bound, spans, strict=True)])
+        def of_each(read: Sequence[Callable[[Any, int], Tensor]]) -> Callable[[Any, int], Tensor]:
+            def rule(new: object, repeats: int) -> Tensor:
+                spans = [_part(new, i * repeats, repeats, batch * repeats) for i in range(batch)]
+                return torch.cat([rule(span, repeats) for rule, span in zip(read, spans, strict=True)])
 
-        return Bound(tuple(part.labels[0] for part in bound), torch.cat(known) if len(known) == batch else None, rule)
+            return rule
+
+        every = [part.every_class for part in bound if part.every_class is not None]
+        return Bound(
+            tuple(part.labels[0] for part in bound),
+            torch.cat(indices) if len(indices) == batch else None,
+            of_each([part.scores for part in bound]),
+            every_class=of_each(every) if len(every) == batch else None,
+        )
 
 
 def as_target(value: object) -> Target:
     """A target from whatever names one: None, an index, a class name, one per picture, a target, any callable."""
     if isinstance(value, Target):
         return value
+    if isinstance(value, np.ndarray | Tensor) and value.ndim > 1:
+        raise TargetError(
+            f"a target of shape {tuple(value.shape)} is not understood: give one class index per picture, which of "
+            "one-hot rows is .argmax(1)."
+        )
     if isinstance(value, np.ndarray | np.generic):
         return as_target(value.tolist())
     if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
@@ -258,7 +276,7 @@ def select(target: Target, indices: Sequence[int], total: int) -> Target:
     chosen: dict[str, object] = {}
     for name, single in {"which": 0, "a": 0, "b": 0, "mask": 2, "reference": 1, "targets": 0}.items():
         value = getattr(target, name, None)
-        if isinstance(value, Tensor) and value.ndim == single + 1:
+        if isinstance(value, Tensor | np.ndarray) and value.ndim == single + 1:
             check_length(len(value), total)
             chosen[name] = value[list(indices)]
         elif isinstance(value, list | tuple):
@@ -272,13 +290,13 @@ def _inside(dense: Tensor, mask: Tensor) -> Tensor:
     return (dense * mask[:, None]).sum((2, 3)) / mask.sum((1, 2))[:, None]
 
 
-def _embedding(outputs: object) -> Float[Tensor, "batch features"]:
-    """The pooled embedding where the model gives one, else all of its output."""
+def _embedding(outputs: object, features: int) -> Float[Tensor, "batch features"]:
+    """The pooled embedding where the model gives one, else all of its output, or the part with as many features."""
     for key in ("pooler_output", "image_embeds"):
         value = outputs.get(key) if isinstance(outputs, Mapping) else getattr(outputs, key, None)
         if isinstance(value, Tensor):
             return value.flatten(1)
-    return needs_logits(outputs).flatten(1)
+    return needs_logits(outputs, features).flatten(1)
 
 
 def _part(outputs: object, start: int, length: int, total: int) -> object:

@@ -18,10 +18,9 @@ from featuremaps.layers.addresses import parse
 from featuremaps.layers.given import GivenLayout
 from featuremaps.methods.passes import Precision
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.class_outputs import ClassOutputs, OutputKind
+from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.outputs import scores_of
 from featuremaps.runtime.stream import stream
 from featuremaps.session import Session
 from featuremaps.survey.engine.prefetch import sent_ahead
@@ -36,7 +35,7 @@ class PassPlan:
     """What a pass does with every picture: the layers (exact names), and how the model is run.
 
     `shape` is the input that the model is known to run on: a failure there is the model's, elsewhere the picture's.
-    `layout` is how the user says that layers lie, `outputs` what class scores are, where that is known.
+    `layout` is how the user says that layers lie, `classes` how class scores are read.
     """
 
     layers: tuple[str, ...]
@@ -46,7 +45,7 @@ class PassPlan:
     predictions: bool = False
     keep: int = 100
     layout: GivenLayout | None = None
-    outputs: OutputKind | None = None
+    classes: ClassOutputs = field(default_factory=ClassOutputs)
 
 
 @dataclass
@@ -140,7 +139,7 @@ def _forward(session: Session, plan: PassPlan, inputs: Tensor) -> tuple[dict[str
             outputs = stream(session, laid_out, addresses, look, stop=not plan.predictions)
         if not plan.predictions:
             return pooled, None
-        return pooled, ClassOutputs(kind=plan.outputs).probabilities(scores_of(outputs, len(inputs)).float())
+        return pooled, plan.classes.probabilities(outputs, len(inputs))
 
     return quickest(session, run)
 

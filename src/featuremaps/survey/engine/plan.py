@@ -14,9 +14,8 @@ from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.class_outputs import SIGMOIDS
+from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.runtime.outputs import logits_of
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples, digest
@@ -54,6 +53,7 @@ def prepared(
     known = studied.walk(first[None])
     infos = [known[name] for name in known.resolve(_whole(layers, known))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
+    answers = _answers(studied, first, known, infos, options.predictions)
     there = read_manifest(out) if options.resume and (out / NAME).exists() else None
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
@@ -65,7 +65,7 @@ def prepared(
         shard_size=known_size or _shard_size(len(examples), sum(layer.channels for layer in surveyed)),
         precision=options.precision,
         keep=options.keep,
-        predictions=_predicts(studied.model, first, known, infos, options.predictions, classes),
+        predictions=answers is not None,
         created_by=f"featuremaps {version('featuremaps')}",
     ).with_settings()
     if there is not None:
@@ -85,7 +85,7 @@ def prepared(
         manifest.predictions,
         options.keep,
         studied.layout,
-        studied.outputs or ("probabilities" if known.ends_in in SIGMOIDS else None),
+        answers or ClassOutputs(),
     )
     return Job(studied.model, preprocessing, examples, plan, store, options.workers)
 
@@ -114,32 +114,32 @@ def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:
     return asked
 
 
-def _predicts(
-    model: nn.Module,
-    first: Tensor,
-    known: Layers,
-    infos: Sequence[LayerInfo],
-    asked: bool | None,
-    classes: tuple[str, ...] | None,
-) -> bool:
-    """Whether the model's own answers are kept; None means where they cost nothing.
+def _answers(
+    studied: StudiedModel, first: Tensor, known: Layers, infos: Sequence[LayerInfo], asked: bool | None
+) -> ClassOutputs | None:
+    """How the model's own answers are read, None if they are not kept; by default they are where they cost nothing.
 
-    `OptionError` where `classes` does not name each of its outputs.
+    `OptionError` where its classes do not name each of its outputs.
     """
     last = known[known.last_map].order if known.last_map else 0
     if asked is False or (asked is None and max(info.order for info in infos) < last):
-        return False
+        return None
+    model, name = studied.model, type(studied.model).__name__
     with preserved(model), torch.no_grad(), run_on(model, first):
-        scores = logits_of(model(to_model(model, first[None])))
-    answers = scores is not None and scores.ndim == 2 and scores.is_floating_point()
-    if asked and not answers:
-        raise OptionError(f"predictions=True needs a classifier, and {type(model).__name__} gives no class scores.")
-    if answers and scores is not None and classes is not None and len(classes) != scores.shape[1]:
+        outputs = model(to_model(model, first[None]))
+    classes = as_followed(studied.class_outputs, outputs, 1, lambda: known)
+    logits = classes.logits(outputs)
+    if logits is None or logits.ndim > 2 or not logits.is_floating_point():
+        if asked:
+            raise OptionError(f"predictions=True needs a classifier, and {name} gives no class scores.")
+        return None
+    count = classes.scores(outputs, 1).shape[1]
+    if classes.names is not None and len(classes.names) != count:
         raise OptionError(
-            f"{len(classes)} class names were given, and {type(model).__name__} has {scores.shape[1]} outputs. Name "
-            "every output, in order, or none: Scope(model, classes=…). With predictions=False names are not used."
+            f"{len(classes.names)} class names were given, and {name} has {count} outputs. Name every output, in "
+            "order, or none: Scope(model, classes=…). With predictions=False names are not used."
         )
-    return answers
+    return classes
 
 
 def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:

@@ -1,0 +1,116 @@
+"""What a model returns, taken apart: its tensors by name or number, and which of them may be class scores.
+
+What it gives for a picture beside another one tells which axis counts the pictures, and whether an answer depends on
+chance, on what was asked before, or on the other pictures of a batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.receptive_field import UNBOUNDED, Dataflow, Range
+
+Key = str | int
+"""The name or number of a part of what a model returns; `WHOLE` where it returns one tensor."""
+WHOLE: Key = ""
+NAMES = ("logits", "out", "pred_logits", "last_hidden_state")
+"""What models call their scores where they name what they return."""
+
+
+class FollowedOutput(NamedTuple):
+    """What is known about a tensor that a model returns.
+
+    Its values lie in `range`; `places` says of each of its axes whether it walks along the picture, () where nobody
+    knows; `last`: all other tensors that may be class scores went into it. `picture_axis` counts the pictures, None
+    where that cannot be told, and beside another picture the scores of one change by a share `change` of the largest.
+    """
+
+    range: Range = UNBOUNDED
+    places: tuple[bool, ...] = ()
+    last: bool = False
+    picture_axis: int | None = None
+    change: float = 0.0
+
+
+def parts_of(output: object) -> Mapping[Key, object]:
+    """What a model returns together, by name or number."""
+    if isinstance(output, Tensor):
+        return {WHOLE: output}
+    if isinstance(output, Mapping):
+        return output
+    if isinstance(output, tuple | list):
+        return dict(zip(getattr(output, "_fields", range(len(output))), output, strict=True))
+    if is_dataclass(output):
+        return {field.name: getattr(output, field.name) for field in fields(output)}
+    return {name: value for name in NAMES if (value := getattr(output, name, None)) is not None}
+
+
+def likely_scores(output: object) -> dict[Key, Tensor]:
+    """The tensors that may be class scores: numbers for each picture, of queries or tokens only if there are no other.
+
+    A single number is a loss.
+    """
+    tensors = {key: part for key, part in parts_of(output).items() if isinstance(part, Tensor) and part.ndim}
+    tensors = {key: tensor for key, tensor in tensors.items() if tensor.is_floating_point()}
+    return {key: tensor for key, tensor in tensors.items() if tensor.ndim != 3} or tensors
+
+
+def followed(output: object, flow: Dataflow, beside: Mapping[Key, Tensor]) -> Mapping[Key, FollowedOutput]:
+    """What is known about each tensor that a model returned; `beside`: what it gave for another picture as well."""
+    likely = likely_scores(output)
+    steps = {trace.step for tensor in likely.values() if (trace := flow.trace(tensor)) is not None}
+    known = {key: _followed(tensor, flow, steps) for key, tensor in likely.items()}
+    for key, together in beside.items():
+        if key in known:
+            axis, share = _picture_axis(likely[key], together), _change(likely[key], together)
+            known[key] = known[key]._replace(picture_axis=axis, change=share)
+    return known
+
+
+def _followed(tensor: Tensor, flow: Dataflow, steps: set[int]) -> FollowedOutput:
+    trace = flow.trace(tensor)
+    if trace is None:
+        return FollowedOutput()
+    field: Any = trace.field
+    places = () if field is None or field.lost or field.moved else tuple(bool(dim.axes) for dim in field.dims)
+    return FollowedOutput(flow.steps[trace.step].range, places, steps <= flow.ancestors(trace.step))
+
+
+def _picture_axis(alone: Tensor, together: Tensor) -> int | None:
+    """The axis of the scores that counts the pictures; None where it cannot be told."""
+    if alone.ndim != together.ndim:  # squeezed
+        return None
+    grown = [axis for axis, (one, two) in enumerate(zip(alone.shape, together.shape, strict=True)) if one != two]
+    return grown[0] if len(grown) == 1 and together.shape[grown[0]] == 2 * alone.shape[grown[0]] else None
+
+
+def _change(alone: Tensor, together: Tensor) -> float:
+    """By what share of the largest score those of the picture differ beside another one; 0 where that is rounding."""
+    axis = _picture_axis(alone, together)
+    if axis is None:
+        return 0.0
+    count = alone.shape[axis]
+    again = together.detach().narrow(axis, count, count).double()
+    largest = alone.detach().double().abs().max()
+    share = float((again - alone.detach().double()).abs().max() / largest) if largest else 0.0
+    return share if share > 3 * torch.finfo(alone.dtype).eps ** 0.5 else 0.0
+
+
+def given_beside(model: nn.Module, arguments: Sequence[Any]) -> Mapping[Key, Tensor]:
+    """The scores for the picture after a very different one; none where the model does not take two."""
+    if any(isinstance(item, Tensor) and len(item) != 1 for item in arguments):
+        return {}
+    try:
+        return likely_scores(model(*map(_beside_another, arguments)))
+    except Exception:  # a model of single pictures, short memory: nothing is learned, and the model's run went well
+        return {}
+
+
+def _beside_another(item: Any) -> Any:
+    if not isinstance(item, Tensor):
+        return item
+    # It comes first, so that random numbers that begin alike do not fall on the picture again.
+    return torch.cat([item.flip(-1) * -2 if item.is_floating_point() else item, item])

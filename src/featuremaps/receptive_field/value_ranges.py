@@ -1,0 +1,87 @@
+"""Between which values an operation's results lie, where its kind alone tells: what class scores can be."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+from featuremaps.receptive_field.call import Value
+from featuremaps.receptive_field.op_rules import MOVING
+
+
+class Range(NamedTuple):
+    """From `low` to `high`, both included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+
+UNBOUNDED = Range()
+SHARES = Range(0.0, 1.0)
+BOUNDED = {
+    "sigmoid": SHARES,
+    "hardsigmoid": SHARES,
+    "_softmax": SHARES,
+    "_safe_softmax": SHARES,
+    "_log_softmax": Range(high=0.0),
+    "log_sigmoid_forward": Range(high=0.0),
+    "tanh": Range(-1.0, 1.0),
+}
+"""Whatever they are given."""
+CHOOSING = frozenset({"index", "index_select", "gather"})
+AMONG = MOVING | CHOOSING | {"select", "slice", "split", "unbind", "topk", "cat", "stack"}
+AMONG |= {"mean", "median", "max", "min", "amax", "amin", "maximum", "minimum", "max_pool2d_with_indices"}
+AMONG |= {"avg_pool2d", "_adaptive_avg_pool2d", "native_dropout"}
+"""Some of the values given, or means of them."""
+OF_SHARES = frozenset({"mul", "prod", "cumprod", "sqrt", "square"})
+"""What they make of numbers from 0 to 1 is such a number again."""
+
+
+def value_range(op: str, args: Mapping[str, Any], given: Sequence[Range]) -> Range:
+    """The range of the results, from those of the tensors given; unbounded where it is not known."""
+    op = op if op in AMONG or op in BOUNDED else op.removesuffix("_")
+    if op in BOUNDED:
+        return BOUNDED[op]
+    if op in CHOOSING and given and args["self"].field is not None:
+        return given[0]
+    if not given or _tensors(args) != len(given):
+        return UNBOUNDED
+    if op in AMONG:
+        return Range(min(each.low for each in given), max(each.high for each in given))
+    if op in ("clamp", "clamp_min", "clamp_max"):
+        return _clamped(given[0], args)
+    number = args.get("other")
+    if op in OF_SHARES and not isinstance(number, int | float):
+        return SHARES if all(each.low >= 0 and each.high <= 1 for each in given) else UNBOUNDED
+    if op not in _CHANGES or args.get("alpha", 1) != 1 or (op == "div" and not isinstance(number, int | float)):
+        return UNBOUNDED
+    pairs: Iterable[tuple[Any, ...]] = product(*given) if len(given) > 1 else product(given[0], [number])
+    ends = [_CHANGES[op](*pair) for pair in pairs]
+    return UNBOUNDED if any(map(math.isnan, ends)) else Range(min(ends) + 0.0, max(ends) + 0.0)
+
+
+def _clamped(given: Range, args: Mapping[str, Any]) -> Range:
+    low, high = (args.get(name) for name in ("min", "max"))
+    low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
+    return Range(min(max(given.low, low), high), max(min(given.high, high), low))
+
+
+def _tensors(args: object) -> int:
+    """How many tensors the arguments hold."""
+    if isinstance(args, Value):
+        return 1
+    items = args.values() if isinstance(args, Mapping) else args if isinstance(args, list | tuple) else ()
+    return sum(map(_tensors, items))
+
+
+_CHANGES: dict[str, Callable[[float, Any], float]] = {
+    "neg": lambda value, _: -value,
+    "add": lambda value, number: value + number,
+    "sub": lambda value, number: value - number,
+    "rsub": lambda value, number: number - value,
+    "mul": lambda value, number: value * number,
+    "div": lambda value, number: value / number if number else math.nan,
+    "exp": lambda value, _: math.exp(min(value, 700.0)) if value < math.inf else value,
+    "log": lambda value, _: math.log(value) if 0 < value < math.inf else -math.inf if value == 0 else math.nan,
+}
+"""Monotone in each tensor or number they are given, so that the extremes lie at the ends."""

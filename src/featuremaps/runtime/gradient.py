@@ -1,0 +1,29 @@
+"""Gradients of values with respect to tensors of a run, and what is said where a model does not let them through."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from featuremaps.errors import ModelError
+
+
+def sent_back(
+    values: Tensor, leaves: Sequence[Tensor], start: Tensor | None = None, *, retain_graph: bool = False
+) -> tuple[Tensor | None, ...]:
+    """What `start`, by default 1 for each of `values`, sends back to each leaf; None where nothing arrives.
+
+    `ModelError` for a model that checkpoints a part of itself in a way that gradients or rules cannot go through.
+    """
+    start = torch.ones_like(values) if start is None else start
+    try:
+        return torch.autograd.grad(values, leaves, start, retain_graph=retain_graph, allow_unused=True)
+    except RuntimeError as error:
+        if "torch.utils.checkpoint" not in str(error):
+            raise
+        raise ModelError(
+            "the model runs a part of itself through torch.utils.checkpoint, which lets nothing through here, and only "
+            "saves memory in training: switch it off (use_checkpoint=False, model.set_grad_checkpointing(False), "
+            "model.gradient_checkpointing_disable()). With use_reentrant=False methods of gradients run; methods "
+            "without gradients run as it is."
+        ) from error

@@ -1,0 +1,96 @@
+"""Models whose answer depends on more than the picture, and outputs whose first axis does not count the pictures."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import featuremaps as fm
+from featuremaps.errors import TargetError
+
+PICTURES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+class Net(nn.Module):
+    """A convolution and four scores of `maps`, by a step of one's own between them."""
+
+    def __init__(self, step: Callable[["Net", Tensor], Tensor], end: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.conv, self.head, self.norm = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.BatchNorm2d(4)
+        self.step, self.end, self.count, self.average = step, end, 0, torch.zeros(4, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 4)"""
+        return self.end(self.head(self.step(self, self.conv(x)).mean((2, 3))))
+
+
+def counts(model: Net, maps: Tensor) -> Tensor:
+    """Another answer each time."""
+    model.count += 1
+    return maps * model.count
+
+
+def averages(model: Net, maps: Tensor) -> Tensor:
+    """A running mean of what it saw."""
+    model.average = 0.5 * model.average + 0.5 * maps.detach().mean((0, 2, 3))[:, None, None]
+    return maps - model.average
+
+
+UNSTEADY: dict[str, Callable[[Net, Tensor], Tensor]] = {
+    "dropout that stays on": lambda model, maps: F.dropout(maps, 0.5, training=True),
+    "noise": lambda model, maps: maps + torch.randn_like(maps),
+    "a counter": counts,
+    "a running mean": averages,
+    "statistics of the batch": lambda model, maps: F.batch_norm(maps, None, None, training=True) + maps,
+    "the batch's largest": lambda model, maps: maps / maps.amax(),
+}
+
+
+@pytest.mark.parametrize("name", UNSTEADY)
+@pytest.mark.parametrize("method", ["grad_cam", "saliency"])
+def test_an_answer_that_depends_on_more_than_the_picture_is_a_doubt(name: str, method: str) -> None:
+    """With every method, and in every call."""
+    model = Net(UNSTEADY[name]).eval()
+    scope = fm.Scope(model)
+    for _ in range(2):
+        heat = scope.explain(PICTURES[:2], method, target=1)
+        assert all("gave other scores" in warnings[-1] for warnings in heat.warnings)
+
+
+@pytest.mark.parametrize("step", [lambda model, maps: maps, lambda model, maps: model.norm(maps)])
+def test_nothing_is_said_of_a_steady_model(step: Callable[[Net, Tensor], Tensor]) -> None:
+    """Batch norms use what they learned."""
+    for dtype in (torch.float32, torch.bfloat16):
+        heat = fm.Scope(Net(step).eval().to(dtype)).explain(PICTURES.to(dtype), "saliency", target=1)
+        assert heat.warnings == ((),) * 4
+
+
+class OnePicture(nn.Module):
+    """Takes one picture at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, 4)"""
+        return self.conv(x).reshape(1, 4, -1).mean(2)
+
+
+def test_models_of_single_pictures_are_left_alone() -> None:
+    """They cannot be asked about two."""
+    heat = fm.Scope(OnePicture()).explain(PICTURES[:1], layer="conv", target=1)
+    assert heat.warnings == ((),)
+
+
+@pytest.mark.parametrize("pictures", [2, 4])
+def test_classes_before_pictures_are_refused_also_where_they_are_equally_many(pictures: int) -> None:
+    """(classes, batch) is never read as (batch, classes)."""
+    scope = fm.Scope(Net(lambda model, maps: maps, lambda scores: scores.T).eval())
+    with pytest.raises(TargetError, match=r"first axis does not|axis 1 counts the pictures"):
+        scope.explain(PICTURES[:pictures], layer="conv", target=1)
+    with pytest.raises(TargetError, match=r"first axis does not|axis 1 counts the pictures"):
+        scope.predict(PICTURES[:pictures])
