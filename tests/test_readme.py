@@ -24,6 +24,16 @@ def test_readme_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     fm.METHODS.remove("strongest_channel")
 
 
+def test_bring_your_own_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
+    cases = re.findall(r"^## (\d+)\. .*?```python\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    assert [int(number) for number, _ in cases] == list(range(1, 16))
+    names: dict[str, object] = {"__name__": "own_model"}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "your-own-model.md", "exec"), names)
+
+
 def test_every_method_has_its_row() -> None:
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert page.strip() == markdown(fm.METHODS.values()).strip(), (

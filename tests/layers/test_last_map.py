@@ -208,3 +208,16 @@ def test_the_main_tensor_of_any_output():
     assert main_tensor({"loss": None, "logits": two}) is two
     assert main_tensor([{"boxes": two}]) is two
     assert main_tensor("text") is None
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 1), (2, 2)])
+def test_a_class_map_of_any_size_is_passed_over(strides):
+    def block(of, to, stride):
+        return nn.Sequential(nn.Conv2d(of, to, 3, stride, 1), nn.BatchNorm2d(to), nn.ReLU())
+
+    body = [block(3, 8, strides[0]), block(8, 16, strides[1])]
+    pictures = torch.rand(1, 3, 32, 48)
+    assert walk(nn.Sequential(*body, nn.Conv2d(16, 4, 1)), pictures).last == "1"
+    assert walk(nn.Sequential(*body, nn.Conv2d(16, 4, 1), nn.Upsample(size=(32, 48))), pictures).last == "1"
+    assert walk(nn.Sequential(*body), pictures).last == "1"
+    assert walk(nn.Sequential(*body, nn.Conv2d(16, 16, 3, 1, 1)), pictures).last == "2"

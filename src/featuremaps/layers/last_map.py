@@ -132,8 +132,9 @@ def _is_classifier(output: object, result: Tensor | None, picture: Sequence[int]
 
 
 def _gives_classes(output: object, result: Tensor, picture: Sequence[int]) -> bool:
-    """Whether dimension 1 of the output is the classes, for each picture or each of its pixels."""
-    segmentation = result.ndim > 2 and tuple(result.shape[2:]) == tuple(picture[2:])
+    """Whether dimension 1 of the output is the classes, for each picture or each place of a map of it."""
+    shared = {side / into for side, into in zip(picture[2:], result.shape[2:], strict=False)}
+    segmentation = result.ndim == len(picture) and len(shared) == 1 and result.shape[0] == picture[0]
     return segmentation or _is_classifier(output, result, picture)
 
 

@@ -60,7 +60,7 @@ class Box:
     alternatives; without names `outputs="logits"` or `"multi_label"` of the scope says which.
     """
 
-    box: tuple[float, float, float, float]
+    box: tuple[int | float, int | float, int | float, int | float]
     label: int | str | None = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
@@ -125,25 +126,22 @@ class Mask:
     It has the output's size, or the picture's: it is then averaged over what each of the output's pixels covers.
     """
 
-    mask: Tensor
+    mask: Tensor | NDArray[Any]
     which: Which = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mask", torch.as_tensor(self.mask))
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        dense = classes.logits(outputs)
+        dense, mask = classes.logits(outputs), torch.as_tensor(self.mask)
         if dense is None or dense.ndim != 4:
             given = "no scores" if dense is None else f"shape {tuple(dense.shape)}"
             raise TargetError(
                 f"Mask needs a model with class scores per pixel (batch, class, height, width), got {given}."
             )
-        if self.mask.ndim not in (2, 3) or (self.mask.ndim == 3 and len(self.mask) not in (1, batch)):
+        if mask.ndim not in (2, 3) or (mask.ndim == 3 and len(mask) not in (1, batch)):
             raise TargetError(
-                f"a mask is (height, width), or one for each of {batch} pictures; got shape {tuple(self.mask.shape)}."
+                f"a mask is (height, width), or one for each of {batch} pictures; got shape {tuple(mask.shape)}."
             )
-        mask = self.mask.to(dense.device, torch.float32).expand(batch, -1, -1)
+        mask = mask.to(dense.device, torch.float32).expand(batch, -1, -1)
         sides = list(zip(mask.shape[1:], dense.shape[2:], strict=True))
         if all(side % into == 0 for side, into in sides) and len({side // into for side, into in sides}) == 1:
             mask = torch.nn.functional.adaptive_avg_pool2d(mask, (dense.shape[2], dense.shape[3]))
@@ -171,15 +169,13 @@ class Mask:
 class Similarity:
     """How alike the model's output is to a reference embedding, (features,) or one per picture: cosine similarity."""
 
-    reference: Tensor
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reference", torch.as_tensor(self.reference))
+    reference: Tensor | NDArray[Any] | Sequence[float]
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        embedding = _embedding(outputs, self.reference.shape[-1])
-        reference = self.reference.to(embedding.device, torch.float32).expand(batch, -1)
+        given = torch.as_tensor(self.reference)
+        embedding = _embedding(outputs, given.shape[-1])
+        reference = given.to(embedding.device, torch.float32).expand(batch, -1)
         if reference.shape != embedding.shape:
             raise TargetError(
                 f"the reference has {reference.shape[1]} features and the model's output {embedding.shape[1]}."
