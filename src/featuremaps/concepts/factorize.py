@@ -45,14 +45,13 @@ def find_concepts(
     with studied.session() as session:
         maps, layouts = _recorded(session, pictures, names[0], batch_size)
         factors = factorize(maps, generator, concepts=concepts, negative=negative)
-        scores = _scores(
-            session, pictures[0], names[0], layouts[names[0]], factors.vectors, (maps.shape[2], maps.shape[3])
-        )
+        layout = layouts[names[0]]
+        scores = _scores(session, pictures[0], names[0], layout, factors.vectors, (maps.shape[2], maps.shape[3]))
     warnings = [CLIPPED] if negative == "clip" and bool((maps < 0).any()) else []
     if not factors.converged:
         warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
     return Concepts(
-        factors.maps,
+        factors.maps.reshape(*factors.maps.shape[:2], *layout.grid),
         factors.vectors,
         names[0],
         tuple(pictures),

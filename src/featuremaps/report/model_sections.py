@@ -17,7 +17,6 @@ from featuremaps.maps.layer_summary import WalkRow, walk_through
 from featuremaps.maps.read import read_maps
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.project import project
-from featuremaps.projection.projections import Projection
 from featuremaps.report.channels import BrowsedLayer, ChannelsSection
 from featuremaps.report.data import LayeredPicture, Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
@@ -29,6 +28,8 @@ MOST_PICTURES = 4
 MOST_FILTERS = 96
 MOST_REAL = 6
 RESPONSE = 32
+BROWSED = 64
+"""The longest side of a volume's maps in the browser of channels, its slices beside each other."""
 
 
 def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ...]:
@@ -69,7 +70,10 @@ def channels_section(studied: StudiedModel, known: Layers, pictures: Sequence[Se
         LayeredPicture(
             seen.picture.name,
             seen.image,
-            tuple(BrowsedLayer(name, maps.maps[i], known[name].type) for name, maps in layers.items()),
+            tuple(
+                BrowsedLayer(name, seen.sheet.small(maps.maps[i], BROWSED), known[name].type)
+                for name, maps in layers.items()
+            ),
         )
         for i, seen in enumerate(pictures)
     ]
@@ -89,18 +93,13 @@ def patterns_section(
     for row in project(studied, pictures, units, "gradient", MOST_REAL, 32).units:
         unit, drawing = row[0].unit, drawn.get(row[0].unit)
         real = [
-            Shown(best.seen.picture.name, best.seen.image, best.value, None if _sees_all(best) else best.patch)
+            Shown(best.seen.picture.name, best.seen.image, best.value, None if best.whole else best.patch)
             for best in row
             if best.value > 0
         ]
         image, words, notes = (None, "", ()) if drawing is None else (drawing.over(), drawing.words, drawing.notes)
         patterns.append(Pattern(unit, real, image, words, notes, remarks.get(unit, "")))
     return PatternsSection(tuple(patterns), caption=_patterns_caption(len(pictures), bool(drawings)))
-
-
-def _sees_all(projection: Projection) -> bool:
-    """Whether the unit's receptive field covers the whole input."""
-    return projection.box == (0, 0, *reversed(projection.seen.size))
 
 
 def _patterns_caption(count: int, drawn: bool) -> str:

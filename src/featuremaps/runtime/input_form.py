@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.memory_format import misfit
 from featuremaps.session import preserved, unwrapped, warnings_ignored
 
+Spatial = Literal[1, 2, 3]
 COLOURS = (7, 3, 64, 64)
 """The pictures of the trial; seven, as a 3-D convolution takes a batch for channels."""
 
@@ -38,6 +39,12 @@ def form_of(model: nn.Module) -> InputForm:
     return InputForm(
         axes=first.weight.ndim - 1, grey=flat and channels == 1, bands=channels if flat and channels > 1 else None
     )
+
+
+def form_with(model: nn.Module, spatial: Spatial) -> InputForm:
+    """The form of one input with so many axes beside the channels, whatever the first layer says."""
+    form = form_of(model)
+    return form if form.axes == spatial + 1 else InputForm(axes=spatial + 1)
 
 
 def _refuses_colours(model: nn.Module) -> bool:
