@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from PIL import Image
+from torch import Tensor
 
 from featuremaps.draw import Drawing
 from featuremaps.errors import FeatureMapsError
@@ -71,13 +72,21 @@ def channels_section(studied: StudiedModel, known: Layers, pictures: Sequence[Se
             seen.picture.name,
             seen.image,
             tuple(
-                BrowsedLayer(name, seen.sheet.small(maps.maps[i], BROWSED), known[name].type)
+                BrowsedLayer(name, maps.maps[i], known[name].type, shown=_laid(seen, maps.maps[i]))
                 for name, maps in layers.items()
             ),
         )
         for i, seen in enumerate(pictures)
     ]
     return ChannelsSection(tuple(browsed))
+
+
+def _laid(seen: Seen, maps: Tensor) -> Tensor | None:
+    """Maps of a signal as bands, of a volume as its sheet has them; None for those of a picture."""
+    if len(seen.space) == 2:
+        return None
+    small = seen.sheet.small(maps, BROWSED)
+    return small if len(seen.space) == 3 else small.expand(-1, max(1, small.shape[2] // 4), -1)
 
 
 def patterns_section(
@@ -148,12 +157,12 @@ def filters_section(filters: Filters) -> FiltersSection:
 
 
 def _layer(row: WalkRow, known: Layers) -> WalkedLayer:
-    field = receptive_field_of(known[row.layer])
+    field, unit = receptive_field_of(known[row.layer]), "samples" if len(row.size) == 1 else "px"
     return WalkedLayer(
         row.layer,
         row.type,
         (row.channels, *row.size),
-        f"{field} px" if field and field[0].isdigit() and "gate" not in field else field,
+        f"{field} {unit}" if field and field[0].isdigit() and "gate" not in field else field,
         row.zeros,
         row.silent,
         row.mean,
