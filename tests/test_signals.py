@@ -1,6 +1,7 @@
 """Signals, volumes and videos through every verb: what is planted in them is found, and what does not work says so."""
 
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,11 @@ def test_a_long_signal_keeps_its_peak() -> None:
     bright = np.asarray(heat.pictures[0].image.convert("L"))[:20].max(0) > 100
     assert bright.any()
     assert np.flatnonzero(bright).mean() == pytest.approx(31_234 / 50_001 * 640, abs=2)
+    sharp = replace(heat, maps=(-signal[0, 0],), scaling="signed")
+    band = np.asarray(sharp.figure().axes[1].images[0].get_array())[0]
+    assert (band.min(), band.argmin()) == (-1.0, 31_234 * len(band) // 50_001)
+    laid = heat.pictures[0].looked_at(-signal[0, 0], "signed")[0]
+    assert (float(laid.min()), int(laid.argmin())) == (-1.0, 31_234 * 640 // 50_001)
 
 
 def test_a_volumes_figure_has_its_strongest_slices() -> None:

@@ -55,7 +55,7 @@ class Sheet:
         """Maps of however few places, enlarged to the sheet; `OptionError` for maps of other axes than the input."""
         height, width = self.size
         if len(self.space) == 1:
-            return enlarged(maps, (width,))[:, None].expand(-1, height, -1)
+            return enlarged(strongest(maps, width), (width,))[:, None].expand(-1, height, -1)
         if len(self.space) == 2:
             return enlarged(maps, self.space)
         return self.abutted(enlarged(maps, (self.space[0], *self.slice_size)))
@@ -132,6 +132,14 @@ def envelope(values: Float[Tensor, "channel time"], width: int) -> Float[Tensor,
         return values
     ends = [-adaptive_max_pool1d(-values, width), adaptive_max_pool1d(values, width)]
     return torch.stack(ends, 2).flatten(1)
+
+
+def strongest(maps: Float[Tensor, "batch *grid"], width: int) -> Float[Tensor, "batch *_shorter"]:
+    """Long maps (time,) as the value of largest magnitude in each of so many parts, so that no peak is lost."""
+    if maps.ndim != 2 or maps.shape[1] <= width:
+        return maps
+    low, high = -adaptive_max_pool1d(-maps, width), adaptive_max_pool1d(maps, width)
+    return torch.where(high.abs() >= low.abs(), high, low)
 
 
 def lanes(values: Float[Tensor, "channel time"]) -> Float[Tensor, "channel time"]:

@@ -13,7 +13,7 @@ from featuremaps.plotting.class_colours import INK, bare
 from featuremaps.plotting.contact_sheet import blank_figure, inches
 from featuremaps.plotting.panels import Bar, bar_beside
 from featuremaps.plotting.paper import wrapped
-from featuremaps.plotting.sheets import envelope, lanes
+from featuremaps.plotting.sheets import envelope, lanes, strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LEFT, WIDE, RIGHT, TOP = 0.75, 6.6, 0.95, 0.5
 HEADING, LANE, FURTHER, BAND, FOOT = 0.24, 1.0, 0.36, 0.14, 0.5
 """Inches: of a heading, the first line of a signal, each further one, a row of the band, and the axis below."""
-FINEST = 2400
-"""A longer signal is drawn as its lowest and highest values of so many parts."""
+FINEST, BARS = 2400, 660
+"""A longer signal is drawn as its lowest and highest values of so many parts, a longer map as so many bars."""
 STRONG, FOR, AGAINST, SHADE = (0.93, 0.42, 0.06), (0.70, 0.09, 0.17), (0.13, 0.40, 0.67), 0.5
 
 
@@ -62,14 +62,14 @@ def signal_figure(panels: Sequence[SignalPanel], title: str) -> "Figure":
 
 
 def _draw(figure: "Figure", panel: SignalPanel, top: float) -> None:
-    (lines, band), bar = panel.heights, panel.bar
+    (lines, band), bar, shown = panel.heights, panel.bar, strongest(panel.map, BARS)
     above = inches(figure, LEFT, top + HEADING, WIDE, lines)
     below = inches(figure, LEFT, top + HEADING + lines + 0.03, WIDE, band)
     above.set_title(panel.title, fontsize=8, loc="left", pad=4)
-    _draw_lines(above, panel)
+    _draw_lines(above, panel, shown)
     edges = (-0.5, panel.map.shape[1] - 0.5)
     look: dict[str, Any] = {"cmap": bar.colormap, "vmin": bar.low, "vmax": bar.high, "interpolation": "nearest"}
-    below.imshow(panel.map.numpy(), extent=(*edges, 0, 1), aspect="auto", **look)
+    below.imshow(shown.numpy(), extent=(*edges, 0, 1), aspect="auto", **look)
     for axes in (above, below):
         axes.set_xlim(edges)
         bare(axes, *(("left",) if axes is above else ()))
@@ -80,7 +80,7 @@ def _draw(figure: "Figure", panel: SignalPanel, top: float) -> None:
     below.xaxis.label.set_color("#b3261e" if notes else "#555555")
 
 
-def _draw_lines(axes: "Axes", panel: SignalPanel) -> None:
+def _draw_lines(axes: "Axes", panel: SignalPanel, map: Float[Tensor, "_bands _shorter"]) -> None:
     """A single channel in its own units; several below each other on one scale, by number."""
     count, length = panel.values.shape
     drawn = envelope(panel.values, FINEST)
@@ -94,7 +94,7 @@ def _draw_lines(axes: "Axes", panel: SignalPanel) -> None:
         ends = (0.0, float(count))
         axes.set_yticks(np.arange(count) + 0.5, [str(number) for number in reversed(range(count))])
     axes.imshow(
-        _shade(panel.map, panel.bar.low < 0), extent=(-0.5, length - 0.5, *ends), aspect="auto", interpolation="nearest"
+        _shade(map, panel.bar.low < 0), extent=(-0.5, length - 0.5, *ends), aspect="auto", interpolation="nearest"
     )
     for row in rows:
         axes.plot(across, row, color=INK, linewidth=0.9 if count < 6 else 0.7)

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
 
 from featuremaps.draw import Drawing
 from featuremaps.errors import FeatureMapsError
@@ -30,7 +31,7 @@ MOST_FILTERS = 96
 MOST_REAL = 6
 RESPONSE = 32
 BROWSED = 64
-"""The longest side of a volume's maps in the browser of channels, its slices beside each other."""
+"""The longest side of a signal's and a volume's maps in the browser of channels, slices beside each other."""
 
 
 def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ...]:
@@ -85,8 +86,10 @@ def _laid(seen: Seen, maps: Tensor) -> Tensor | None:
     """Maps of a signal as bands, of a volume as its sheet has them; None for those of a picture."""
     if len(seen.space) == 2:
         return None
-    small = seen.sheet.small(maps, BROWSED)
-    return small if len(seen.space) == 3 else small.expand(-1, max(1, small.shape[2] // 4), -1)
+    if len(seen.space) == 3:
+        return seen.sheet.small(maps, BROWSED)
+    short = adaptive_avg_pool1d(maps, min(BROWSED, maps.shape[1]))
+    return short[:, None].expand(-1, max(1, short.shape[1] // 4), -1)
 
 
 def patterns_section(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SpatialPanel = SignalPanel | VolumePanel
 MOVING = (".gif", ".webp")
 FRAME = 288
-"""Slices of an animation are enlarged to about so many pixels a side."""
+"""Slices of an animation are enlarged, by a whole number, to at most so many pixels a side."""
 
 
 def spatial_panel(
@@ -59,8 +59,9 @@ def animate(
     if not fps > 0:
         raise OptionError(f"fps is how many slices are shown a second, above 0; got {fps}.")
     laid, _ = _slices(seen, map, bar, scaling, alpha)
+    smallest = min(laid[0].size) * max(1, FRAME // max(laid[0].size))
     last = len(laid) - 1
-    frames = [captioned(blocks(slice, FRAME), f"slice {number} of 0–{last}") for number, slice in enumerate(laid)]
+    frames = [captioned(blocks(slice, smallest), f"slice {number} of 0 to {last}") for number, slice in enumerate(laid)]
     path.parent.mkdir(parents=True, exist_ok=True)
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0)
     return path
