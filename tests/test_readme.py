@@ -34,6 +34,18 @@ def test_bring_your_own_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exec(compile(block, "your-own-model.md", "exec"), names)
 
 
+def test_the_page_on_signals_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "signals.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+    for written in ("ecg.png", "volume.png", "volume.gif"):
+        assert (tmp_path / written).stat().st_size > 5_000
+    assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
 def test_every_method_has_its_row() -> None:
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert page.strip() == markdown(fm.METHODS.values()).strip(), (

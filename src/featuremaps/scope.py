@@ -33,13 +33,14 @@ from featuremaps.options import made
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, SeenPictures, see
+from featuremaps.pictures.signals import KINDS
 from featuremaps.plotting.colour_scales import MapScaling
 from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projections
 from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.class_outputs import OutputKind
-from featuremaps.runtime.input_form import form_of, recorded_transform
+from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studiable import studiable
@@ -73,6 +74,9 @@ class Scope:
     maps (batch, channel, height, width); verbs that look into layers take another one for a single call.
     `outputs` says what the class scores are: "logits", "probabilities", "log_probabilities", or "multi_label" (logits
     of classes that are no alternatives); without it that is told from their values and the model's last operation.
+    `spatial` is how many axes an input has beside the channels: 1 for signals (channel, time), 2 for pictures, 3 for
+    volumes and videos (channel, depth, height, width); without it the model's first layer tells. Signals and volumes
+    are given as tensors or arrays, already preprocessed.
     """
 
     model: nn.Module
@@ -82,6 +86,7 @@ class Scope:
     layout: LayoutLike | None = None
     outputs: OutputKind | None = None
     shown: Sequence[int] | None = None
+    spatial: Spatial | None = None
     preprocessing: Preprocessing = field(init=False, repr=False)
     _studied: StudiedModel = field(init=False, repr=False)
 
@@ -93,11 +98,13 @@ class Scope:
             raise OptionError("classes is a list of names, one per output, not a single text.")
         if self.outputs is not None:
             check_choice("outputs", self.outputs, get_args(OutputKind))
+        if self.spatial is not None:
+            check_choice("spatial", self.spatial, get_args(Spatial))
         names = None if self.classes is None else tuple(self.classes)
         object.__setattr__(self, "classes", names)
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
         shown = None if self.shown is None else tuple(self.shown)
-        object.__setattr__(self, "preprocessing", _preprocessing(self.transform, self.model, shown))
+        object.__setattr__(self, "preprocessing", _preprocessing(self.transform, self.model, shown, self.spatial))
         object.__setattr__(self, "_studied", self._study(self.layout))
 
     def _study(self, layout: LayoutLike | None) -> StudiedModel:
@@ -628,7 +635,17 @@ class Scope:
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
 
 
-def _preprocessing(transform: Any, model: nn.Module, shown: tuple[int, ...] | None) -> Preprocessing:
+def _preprocessing(
+    transform: Any, model: nn.Module, shown: tuple[int, ...] | None, spatial: Spatial | None
+) -> Preprocessing:
+    form = form_of(model) if spatial is None else form_with(model, spatial)
+    if form.axes in KINDS:
+        if transform is not None:
+            raise OptionError(
+                f"transform= makes a model's input of a picture, and this model takes {KINDS[form.axes]}. Give those "
+                "as tensors that are already preprocessed, without a transform."
+            )
+        return Preprocessing(form=form, shown=shown)
     recorded = None if transform is not None else recorded_transform(model)
     assumed = transform is None and (recorded is None or (isinstance(model, KerasModel) and model.range is None))
-    return Preprocessing(transform or recorded, form_of(model), shown, assumed)
+    return Preprocessing(transform or recorded, form, shown, assumed)

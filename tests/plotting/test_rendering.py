@@ -43,5 +43,5 @@ def test_a_caption_stands_below_and_is_never_cut() -> None:
 
 def test_maps_of_different_sizes_cannot_be_stacked() -> None:
     assert stacked([torch.zeros(2, 3, 4)] * 2).shape == (2, 2, 3, 4)
-    with pytest.raises(OptionError, match=r"different sizes \(3×4, 3×5\)"):
+    with pytest.raises(OptionError, match=r"different sizes \(2×3×4, 2×3×5\)"):
         stacked([torch.zeros(2, 3, 5), torch.zeros(2, 3, 4)])

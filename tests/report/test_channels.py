@@ -33,6 +33,17 @@ def test_means_and_maxima_are_those_of_the_full_maps():
     assert layer["means"] == pytest.approx(noise(3, 100, 100).mean((1, 2)).tolist(), rel=1e-5)
     assert layer["maxima"] == pytest.approx(noise(3, 100, 100).amax((1, 2)).tolist(), rel=1e-5)
     assert (layer["height"], layer["sprite"]["height"]) == (100, 32)
+    assert layer["size"] == [100, 100]
+
+
+def test_a_volumes_maps_keep_their_numbers_beside_the_pictures_of_them():
+    volume = noise(3, 40, 16).reshape(3, 5, 8, 16)
+    content = channels_section(browsed("a", BrowsedLayer("conv", volume, shown=noise(3, 20, 24)))).to_json()
+    layer = content["pictures"][0]["layers"][0]
+    assert layer["size"] == [5, 8, 16]
+    assert layer["means"] == pytest.approx(volume.mean((1, 2, 3)).tolist(), rel=1e-5)
+    assert layer["maxima"] == pytest.approx(volume.amax((1, 2, 3)).tolist(), rel=1e-5)
+    assert (layer["sprite"]["height"], layer["sprite"]["width"]) == (20, 24)
 
 
 def test_statistics_leave_out_what_is_not_finite():

@@ -139,3 +139,34 @@ def test_what_does_not_fit_is_one_sentence(kind: str) -> None:
     model, given, error, message = REFUSED[kind]
     with pytest.raises(error, match=message):
         Scope(model()).explain(given, "saliency")
+
+
+class Video(nn.Module):
+    """Takes the axes of its input apart itself, as Swin3D does, before any layer could refuse a picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = volumes(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, depth, _, _ = x.shape
+        return self.net(x[:batch, :, :depth])
+
+
+def test_a_model_of_videos_whatever_it_says_of_pictures() -> None:
+    assert form_of(Video().eval()).axes == 4
+    assert form_of(Large().eval()).axes == 3
+
+
+class Large(nn.Module):
+    """Takes large pictures only, and has a convolution over its channels that stands before those over the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.stem = nn.Conv1d(1, 1, 3, padding=1), nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] < 224:
+            raise ValueError("too small")
+        features = self.stem(x).mean((2, 3))
+        return features * self.gate(features[:, None])[:, 0]

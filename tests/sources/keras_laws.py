@@ -195,7 +195,7 @@ def test_grey_any_size_and_pictures_without_an_axis_of_colours() -> None:
 def test_signals_and_volumes() -> None:
     signal = fm.Scope(of(L.Conv1D(4, 3), L.GlobalAveragePooling1D(), L.Dense(2), shape=(50, 2)))
     assert signal.layers().last == "layers.conv1d"
-    assert signal.maps(torch.rand(2, 50)).tensor.shape == (1, 4, 1, 48)
+    assert signal.maps(torch.rand(2, 50)).tensor.shape == (1, 4, 48)
     volume = fm.Scope(of(L.Conv3D(4, 3), L.GlobalAveragePooling3D(), L.Dense(2), shape=(8, 9, 10, 1)))
     assert volume.layers()["layers.conv3d"].size == (6, 7, 8)
 

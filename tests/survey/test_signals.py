@@ -36,8 +36,16 @@ def test_a_survey_of_what_is_no_picture(kind: str, form: str, tmp_path: Path) ->
     expected = model.features(inputs).flatten(2).mean(2).detach()
     torch.testing.assert_close(torch.from_numpy(survey.vectors("features")).float(), expected, rtol=2e-3, atol=2e-3)
     assert survey.pictures.labels.tolist() == ([-1] * 6 if form == "a tensor" else [0, 1] * 3)
-    with pytest.raises(ImageError, match="was given already preprocessed, so there is no picture to show"):
-        fm.Scope(model).open_survey(tmp_path / "s", dataset).picture(0)
+    again = fm.Scope(model).open_survey(tmp_path / "s", dataset)
+    seen = fm.Scope(model).see(inputs).seen
+    assert again.picture(3).tobytes() == seen[3].image.tobytes()
+    best = again.top_pictures("features:2", 1, maps=True)[0]
+    assert best.map is not None
+    assert best.map.shape == model.features(inputs).shape[2:]
+    row, column = best.place or (0, 0)
+    assert float(best.map.reshape(-1, best.map.shape[-1])[row, column]) == pytest.approx(best.value, rel=1e-3)
+    with pytest.raises(ImageError, match="no picture to show without the model"):
+        fm.open_survey(tmp_path / "s", dataset).picture(0)
     if form != "a tensor":
         assert survey.detector(1, [0]).detect(inputs).shape == (6,)
 

@@ -44,8 +44,11 @@ def test_pictures_without_files(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="picture 2 has no file of its own. Open the survey with the dataset"):
         open_survey(tmp_path / "out").picture(2)
     tensors = survey_of(torch.rand(4, 3, 16, 16), tmp_path / "tensors")
-    with pytest.raises(ImageError, match="picture 1 was given already preprocessed"):
-        tensors.picture(1)
+    assert tensors.picture(1).size == (16, 16)  # what the model saw
+    with pytest.raises(
+        ImageError, match=r"picture 1 was given already preprocessed.*scope\.open_survey\(path, dataset"
+    ):
+        open_survey(tmp_path / "tensors", torch.rand(4, 3, 16, 16)).picture(1)
 
 
 @pytest.mark.parametrize(

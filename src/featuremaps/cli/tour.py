@@ -12,7 +12,6 @@ from featuremaps.demo.surveys import one_thread, survey_world
 from featuremaps.demo.world import Scene
 from featuremaps.explain.comparison import Comparison
 from featuremaps.pictures.load import Pictures
-from featuremaps.plotting.rendering import looked_at
 from featuremaps.report.data import Provenance, ReportData, Section
 from featuremaps.report.explanation_report import explained_picture, provenance_of
 from featuremaps.report.explanations import Explanations
@@ -81,7 +80,7 @@ def energy_inside(heat: Heatmaps, masks: Sequence[NDArray[np.bool_]]) -> list[fl
     """For each picture the share of the positive map that lies inside the object's mask."""
     shares = []
     for map, seen, mask in zip(heat.maps, heat.pictures, masks, strict=True):
-        shown = looked_at(map, seen.size, "max").numpy()
+        shown = seen.looked_at(map, "max").numpy()
         shares.append(float(shown[np.asarray(mask)].sum() / max(shown.sum(), 1e-9)))
     return shares
 

@@ -13,7 +13,8 @@ from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
 from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
-from featuremaps.plotting.rendering import enlarged
+from featuremaps.plotting.rendering import places
+from featuremaps.plotting.sheets import Sheet, plainly
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.outputs import class_label
 
@@ -46,7 +47,7 @@ class Concepts:
     class scores of the concept alone, `errors` the relative error of the factorisation after every iteration.
     """
 
-    maps: Float[Tensor, "batch concept height width"]
+    maps: Float[Tensor, "batch concept *space"]
     vectors: Float[Tensor, "concept channel"]
     layer: str
     pictures: tuple[Seen, ...]
@@ -60,7 +61,7 @@ class Concepts:
             raise FeatureMapsError(f"{len(self.maps)} pictures have maps, and {len(self.pictures)} pictures are given.")
 
     @property
-    def tensor(self) -> Float[Tensor, "batch concept height width"]:
+    def tensor(self) -> Float[Tensor, "batch concept *space"]:
         """All maps in one tensor."""
         return self.maps
 
@@ -89,7 +90,7 @@ class Concepts:
         colours = np.array([_rgb(j) for j in range(len(self))], dtype=np.float32)
         pictures = []
         for seen, maps in zip(self.pictures, self.maps, strict=True):
-            strength, strongest = enlarged(maps.detach().float().cpu(), seen.size).max(0)
+            strength, strongest = seen.sheet.lay(maps.detach().float().cpu()).max(0)
             base = _paler(seen.image)
             opacity = alpha * (1.6 * strength).clamp(0, 1).numpy()[..., None]
             mixed = base * (1 - opacity) + colours[strongest.numpy()] * opacity
@@ -116,7 +117,7 @@ class Concepts:
             above.imshow(seen.image)
             above.set_title(short(seen.picture.name, 26), fontsize=8)
             below.imshow(overlaid)
-            _number(below, maps, seen.size)
+            _number(below, maps.detach().float().cpu(), seen.sheet)
         rest = f" (first {most} of {len(self.pictures)} pictures)" if len(self.pictures) > most else ""
         panels.suptitle(f"{len(self)} concepts of {self.layer}{rest}", fontsize=10)
         self._legend(foot.subplots(), lines)
@@ -130,11 +131,11 @@ class Concepts:
         return write_files(folder, [*zip(stems, self.overlay(alpha), strict=True), *values])
 
     def __repr__(self) -> str:
-        batch, _, height, width = self.maps.shape
+        batch, _, *size = self.maps.shape
         plural = "s" if batch != 1 else ""
         told = f"{100 * (1 - float(self.errors[-1]) ** 2):.0f} % of the layer's energy"
         doubt = f", {len(self.warnings)} warnings" if self.warnings else ""
-        return f"<Concepts: {len(self)} of {self.layer}, {batch} picture{plural}, {height}×{width}, {told}{doubt}>"
+        return f"<Concepts: {len(self)} of {self.layer}, {batch} picture{plural}, {places(size)}, {told}{doubt}>"
 
     def _repr_png_(self) -> bytes:
         return png_of(self.figure())
@@ -151,14 +152,15 @@ class Concepts:
             axes.text(column + 0.075, line + 0.5, named or f"concept {j + 1}", fontsize=8, va="center")
 
 
-def _number(axes: "Axes", maps: Float[Tensor, "concept height width"], size: tuple[int, int]) -> None:
+def _number(axes: "Axes", maps: Float[Tensor, "concept *space"], sheet: Sheet) -> None:
     """Each concept's number at its strongest place, where it reaches a third of its maximum."""
-    height, width = maps.shape[1:]
-    values, places = maps.detach().flatten(1).max(1)
-    for j, (value, place) in enumerate(zip(values.tolist(), places.tolist(), strict=True)):
+    flat = sheet.lay(maps) if maps.ndim == 4 else plainly(maps)
+    height, width = flat.shape[1:]
+    strongest = zip(maps.flatten(1).amax(1).tolist(), flat.flatten(1).argmax(1).tolist(), strict=True)
+    for j, (value, place) in enumerate(strongest):
         if value >= 1 / 3:
             down, across = divmod(place, width)
-            _badge(axes, (across + 0.5) * size[1] / width - 0.5, (down + 0.5) * size[0] / height - 0.5, j)
+            _badge(axes, (across + 0.5) * sheet.size[1] / width - 0.5, (down + 0.5) * sheet.size[0] / height - 0.5, j)
 
 
 def _badge(axes: "Axes", x: float, y: float, concept: int) -> None:

@@ -50,7 +50,7 @@ def find_concepts(
     if not factors.converged:
         warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
     return Concepts(
-        factors.maps,
+        factors.maps.reshape(*factors.maps.shape[:2], *layouts[names[0]].grid),
         factors.vectors,
         names[0],
         tuple(pictures),

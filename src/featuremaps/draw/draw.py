@@ -7,7 +7,7 @@ from dataclasses import replace
 from featuremaps.draw.best_real import Known
 from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.objective import Channel, Objective
-from featuremaps.draw.options import DrawOptions, Size, pair
+from featuremaps.draw.options import DrawOptions, Size, check_takes_pictures, pair
 from featuremaps.draw.parse_objective import as_objective
 from featuremaps.draw.run import DrawingRun
 from featuremaps.errors import OptionError
@@ -24,6 +24,7 @@ def draw(
     `LayerNotFoundError`, `TargetError`, `LayoutError` and `OptionError` before anything is drawn, and `ModelError`
     for a model without a gradient, or pictures too small for it.
     """
+    check_takes_pictures(studied)
     blank = studied.blank(pair(options.size))
     layers = studied.walk(blank)
     objectives = [as_objective(each, layers, studied.classes) for each in wanted]
@@ -45,6 +46,7 @@ def first_channels(studied: StudiedModel, layer: str, top: int, size: Size = Non
     """The first `top` channels of a layer, or as many as it has, in pictures of this size."""
     if top < 1:
         raise OptionError(f"top is how many channels of a layer are drawn, 1 or more; got {top}.")
+    check_takes_pictures(studied)
     layers = studied.walk(studied.blank(pair(size)))
     return [
         Channel(name, channel)

@@ -18,7 +18,7 @@ from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.model_view import ModelView, Responses
 from featuremaps.draw.multistage import in_stages
-from featuremaps.draw.options import STEPS, PictureOptions
+from featuremaps.draw.options import STEPS, PictureOptions, check_takes_pictures
 from featuremaps.draw.pixels import PixelCanvas
 from featuremaps.draw.start_picture import begun, rounded, sized, whole
 from featuremaps.errors import OptionError
@@ -98,6 +98,7 @@ def dream(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], option
     of 8 bits keeps it. Raises `LayerNotFoundError`, `LayoutError` for a layer that gives no map, `ModelError` where the
     model does not take the picture's own size or that of the smallest octave.
     """
+    check_takes_pictures(studied)
     wanted = _wanted(studied, seen, layers)
     begin = whole(seen)
     original = begin.picture[None].to(device_of(studied.model))

@@ -17,7 +17,7 @@ from featuremaps.draw.canvas_registry import find_canvas
 from featuremaps.draw.drawing import Drawings
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
-from featuremaps.draw.options import OPTIMIZER, RATE, SIZE, STEPS, PictureOptions, Size, pair
+from featuremaps.draw.options import OPTIMIZER, RATE, SIZE, STEPS, PictureOptions, Size, check_takes_pictures, pair
 from featuremaps.draw.priors import alpha_norm, total_variation
 from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
 from featuremaps.errors import ModelError, OptionError
@@ -101,6 +101,7 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
     picture as a file of 8 bits keeps it, its curve is what was minimised. Raises `LayerNotFoundError`, `LayoutError`
     for a layer that gives no map, `ModelError` for one that is silent or a size the model cannot take.
     """
+    check_takes_pictures(studied)
     addresses = _layers(studied, seen, layers)
     canvas, prior, climb, size = options.on, options.prior or Prior(), options.climb, pair(options.size)
     begin = as_received(seen) if size is None else as_received(seen).resized(size)

@@ -13,6 +13,8 @@ from featuremaps.draw.multiscale import Multiscale
 from featuremaps.errors import OptionError
 from featuremaps.methods.passes import Precision
 from featuremaps.options import Help, check
+from featuremaps.pictures.signals import KINDS
+from featuremaps.runtime.studied_model import StudiedModel
 
 Size = int | tuple[int, int] | None
 
@@ -105,8 +107,6 @@ class DrawOptions(PictureOptions):
     def shape(self, blank: Tensor) -> Shape:
         """Channels, height and width of the pictures, for a model that takes inputs like `blank`."""
         channels, *sides = blank.shape[1:]
-        if len(sides) != 2:
-            raise OptionError(f"pictures are drawn with a height and a width; this model takes {tuple(sides)}.")
         height, width = pair(self.size) or sides
         return channels, height, width
 
@@ -116,3 +116,13 @@ class DrawOptions(PictureOptions):
         if isinstance(self.canvas, Multiscale):
             return self.canvas
         return Multiscale(frames=self.frames) if self.canvas == "multiscale" else None
+
+
+def check_takes_pictures(studied: StudiedModel) -> None:
+    """`OptionError` for a model of signals or volumes: nothing is drawn for those."""
+    axes = studied.preprocessing.form.axes
+    if axes in KINDS:
+        raise OptionError(
+            f"what is drawn are pictures, and {studied.name or 'the model'} takes {KINDS[axes]}. What a unit looks for "
+            "is in its strongest examples: survey.top_pictures(unit), or scope.maps(examples, layer).top()."
+        )

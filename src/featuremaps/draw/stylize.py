@@ -12,7 +12,7 @@ from featuremaps.draw.canvas import Shape
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
-from featuremaps.draw.options import OPTIMIZER, SIZE, STEPS, PictureOptions, Size, pair
+from featuremaps.draw.options import OPTIMIZER, SIZE, STEPS, PictureOptions, Size, check_takes_pictures, pair
 from featuremaps.draw.start_picture import Beginning, as_waves, begun, rounded, sized, whole
 from featuremaps.draw.style import Features, Weights, Wish
 from featuremaps.errors import OptionError, did_you_mean
@@ -95,6 +95,7 @@ class _Task:
 
 
 def _task(studied: StudiedModel, content: Seen | None, style: Seen | None, options: StylizeOptions) -> _Task:
+    check_takes_pictures(studied)
     size = pair(options.size)
     given, start = _checked(content, style, size, options.start)
     scene, texture = whole(content) if content else None, whole(style) if style else None

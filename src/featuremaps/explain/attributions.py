@@ -12,10 +12,11 @@ from torch import Tensor
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
-from featuremaps.plotting.rendering import Collapse, around_grey, clipped, collapsed, stacked
+from featuremaps.plotting.rendering import Collapse, clipped, collapsed, places, stacked
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 class Attributions(Explained):
     """One method's values of every pixel and colour for one target, a tensor per picture.
 
-    `values[i]` is (colour, height, width), raw and signed as the formula returned it; one colour where the method
-    cannot tell colours apart. `layer` is "input", or the layer that the method looked at as well. `collapse` is how
-    the method's authors make a map of the colours. `remarks[name][i]` are numbers the formula left for picture i, such
-    as how far the values are from adding up to the score. `answers` and `reading` as for `Heatmaps`.
+    `values[i]` is (colour, height, width), or (channel, *space) of a signal or a volume, raw and signed as the formula
+    returned it; one colour where the method cannot tell colours apart. `layer` is "input", or the layer that the method
+    looked at as well. `collapse` is how the method's authors make a map of the colours. `remarks[name][i]` are numbers
+    the formula left for picture i, such as how far the values are from adding up to the score. `answers` and `reading`
+    as for `Heatmaps`.
     """
 
-    values: tuple[Float[Tensor, "_colour _height _width"], ...]
+    values: tuple[Float[Tensor, "_colour *_space"], ...]
     method: str
     layer: str
     targets: tuple[str, ...]
@@ -44,7 +46,7 @@ class Attributions(Explained):
     by_picture = ("values", "targets", "pictures", "warnings", "answers")
 
     @property
-    def tensor(self) -> Float[Tensor, "batch colour height width"]:
+    def tensor(self) -> Float[Tensor, "batch colour *space"]:
         """All values in one tensor; `OptionError` where the pictures have different sizes."""
         return stacked(self.values, "values")
 
@@ -78,19 +80,29 @@ class Attributions(Explained):
 
     def colour(self) -> list[Image.Image]:
         """Each picture's values as colours around mid-grey, the way guided backprop is usually printed."""
-        return [around_grey(values) for values in self.values]
+        return [seen.grey(values) for seen, values in zip(self.pictures, self.values, strict=True)]
 
     def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> "Figure":
         """Each picture beside its values as colours and its map, titled with the target; the first `most` of them."""
         heat = self.shown(collapse)
+        rest = f" (first {most} of {len(self)})" if len(self) > most else ""
+        if len(self.pictures[0].space) != 2:
+            panels = self[:most].spatial_panels(collapse, **look)
+            return spatial_figure(panels, f"{self.method}, cut at the 99th percentile{rest}")
         columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.titles, self.warnings, strict=True)
         rows = [
             [Panel(seen.image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
             for seen, colour, overlay, title, notes in list(columns)[:most]
         ]
-        rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         title = f"{self.method}, {collapse or self.collapse} over the colours, cut at the 99th percentile{rest}"
         return matrix_figure(rows, look, title=title, scaling=heat.scaling)
+
+    def spatial_panels(self, collapse: Collapse | None = None, **look: Any) -> list[SpatialPanel]:
+        """How a figure shows each signal, with a band for every channel, or volume; `look` as in `Heatmaps.overlay`."""
+        heat = self.shown(collapse)
+        kept = [clipped(values if heat.scaling == "signed" else values.abs()) for values in self.values]
+        scaling = look.get("scaling") or heat.scaling or "max"
+        return [by_channel(*pair, scaling) for pair in zip(heat.spatial_panels(**look), kept, strict=True)]
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write an overlay and the colours (PNG) and the raw values (`.npy`) per picture, as `Heatmaps.save` does."""
@@ -112,7 +124,7 @@ class Attributions(Explained):
         return replace(super().__getitem__(index), remarks=remarks)
 
     def __repr__(self) -> str:
-        sizes = sorted({"×".join(map(str, values.shape)) for values in self.values})
+        sizes = sorted({places(values.shape) for values in self.values})
         doubtful = sum(bool(notes) for notes in self.warnings)
         doubt = f", {doubtful} with warnings" if doubtful else ""
         remarks = "".join(

@@ -1,6 +1,5 @@
 """Explaining pictures: one record per chunk of pictures, and every method asked for as a formula on it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -156,7 +155,7 @@ def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) 
 def _maps(
     session: Session, inputs: Tensor, request: Request, targets: Sequence[Target | Bound], failures: dict[Key, str]
 ) -> tuple[Record, Parts]:
-    """One record, and from it a map (batch, height, width) or values (batch, colour, height, width) per key."""
+    """One record, and from it a map (batch, *space) or values (batch, colour, *space) per key."""
     need = together(name for method in request.methods for name in method.needs)
     layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
 
@@ -204,9 +203,8 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
         got = f"shape {shape}" if shape else f"a {type(map).__name__}"
         raise MethodError(f"method {method.name!r} must return a map {wanted} {axes}; it gave {got}.")
     map = map.detach().float()
-    if method.level == "pixel":
-        *stack, width = map.shape[2:]
-        map = map.reshape(*map.shape[:2], math.prod(stack), width)
+    if method.level == "layer":
+        map = map.reshape(len(map), *given.record.grid(given.layer))
     doubt = (
         "The scores that this map is made of differ by hardly more than their rounding "
         f"({str(given.rounded_to).removeprefix('torch.')}): take another target or method, or a higher precision."

@@ -1,7 +1,7 @@
 """Several explanations of the same pictures side by side: methods × layers × targets, all from one record."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.results.spatial_figures import spatial_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +51,13 @@ class Comparison(Mapping[Key, Explanation], Shown):
         return len(self.heatmaps)
 
     def figure(self, picture: int = 0, **look: Any) -> "Figure":
-        """One picture's overlays as a matrix: a row for each layer and target, a column for each method."""
+        """One picture's overlays as a matrix: a row for each layer and target, a column for each method.
+
+        Of a signal, whose lines are wide, all below each other.
+        """
+        first_heat = next(iter(self.values()))
+        if len(first_heat.pictures[picture].space) == 1:
+            return self._of_signal(picture, look)
         methods = list(dict.fromkeys(key[0] for key in self))
         rows: list[list[Panel]] = []
         for layer, target in dict.fromkeys(key[1:] for key in self):
@@ -67,6 +74,13 @@ class Comparison(Mapping[Key, Explanation], Shown):
                 )
             rows.append(row)
         return matrix_figure(rows, look)
+
+    def _of_signal(self, picture: int, look: Mapping[str, Any]) -> "Figure":
+        panels = []
+        for (method, layer, _), heat in self.items():
+            (panel,) = heat[picture].spatial_panels(**look)
+            panels.append(replace(panel, title=f"{method} of {layer}   {heat.titles[picture]}"))
+        return spatial_figure(panels, next(iter(self.values())).pictures[picture].picture.name)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Save every heatmap, see `Heatmaps.save`; several targets get a folder each."""

@@ -17,7 +17,7 @@ ALIKE = 4
 
 
 def map_warnings(
-    map: Float[Tensor, "batch height width"], record: Record, layer: str, target: int, by_gradient: bool
+    map: Float[Tensor, "batch *space"], record: Record, layer: str, target: int, by_gradient: bool
 ) -> tuple[tuple[str, ...], ...]:
     """For each picture why its map should not be trusted, if so: not finite, empty, or the same everywhere."""
     doubts = _misplaced(record, layer)
@@ -86,7 +86,7 @@ def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: boo
 
 
 def pixel_warnings(
-    values: Float[Tensor, "batch colour height width"], record: Record, target: int
+    values: Float[Tensor, "batch colour *space"], record: Record, target: int
 ) -> tuple[tuple[str, ...], ...]:
     """For each picture why its values should not be trusted, if so: not finite, or zero everywhere."""
     flat = values.flatten(1)

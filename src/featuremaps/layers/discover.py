@@ -257,7 +257,7 @@ def _geometry(layout: Layout | None, placed: Field | None, picture: Sequence[int
     reach = tuple(
         float(length) if axis.whole else axis.width for axis, length in zip(placed.reach, lengths, strict=True)
     )
-    if layout is None:
+    if layout is None or len(layout.grid) != len(lengths):  # a function reads maps (height, width) of a signal too
         return None, reach, None
     steps = [placed.step(axis) for axis in range(len(lengths))]
     if None not in steps:

@@ -58,7 +58,7 @@ class Layout:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the maps."""
-        return (math.prod(self.grid[:-1]), self.grid[-1])
+        return folded(self.grid)
 
     def to_maps(self, output: Shaped[Tensor, "..."]) -> Shaped[Tensor, "batch channel height width"]:
         """The output as maps; a view where possible, differentiable always."""
@@ -109,6 +109,11 @@ class Layout:
             return tokens
         kept = template.repeat_interleave(maps.shape[0] // template.shape[0], dim=0).to(tokens.dtype)
         return torch.cat([kept[:, : self.prefix], tokens, kept[:, kept.shape[1] - self.suffix :]], dim=1)
+
+
+def folded(grid: Sequence[int]) -> tuple[int, int]:
+    """Height and width of maps of so many places: a volume's slices are below each other, a signal has height 1."""
+    return math.prod(grid[:-1]), grid[-1]
 
 
 def of_function(read: Callable[[Tensor], Tensor], output: Tensor) -> Layout:

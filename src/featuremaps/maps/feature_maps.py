@@ -1,6 +1,5 @@
 """Feature maps: what a layer, or some of its channels, turns pictures into. Raw values, and how to look at them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
 from featuremaps.plotting.files import write_files
 from featuremaps.plotting.panels import Panel, counted, number, panels_figure, short_unit
-from featuremaps.plotting.rendering import captioned, coloured, stacked, tiled
+from featuremaps.plotting.rendering import bars, blocks, captioned, coloured, places, stacked, tiled
+from featuremaps.plotting.sheets import plainly
 from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
 
@@ -26,19 +26,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 By = Literal["mean", "max"]
-SMALLEST_TILE = 32
+SMALLEST_TILE, SMALLEST_BARS = 32, (512, 14)
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps(ByPicture):
     """Channels of one layer, or single units, over pictures.
 
-    `maps[i]` is (channel, height, width) for picture i, raw, on the model's device; `units` names the channels.
+    `maps[i]` is (channel, height, width) for picture i, (channel, *space) of a signal or a volume, raw, on the model's
+    device; `units` names the channels.
     `ranges` are the lowest and highest value of each layer over all its channels and pictures. `whole` says that the
     channels are all those of one layer. `scaling` is how they are looked at: `"map"`, `"layer"` or limits (low, high).
     """
 
-    maps: tuple[Float[Tensor, "channel _height _width"], ...]
+    maps: tuple[Float[Tensor, "channel *_space"], ...]
     units: tuple[str, ...]
     layer: str
     pictures: tuple[Seen, ...]
@@ -50,7 +51,7 @@ class FeatureMaps(ByPicture):
     by_picture = ("maps", "pictures")
 
     @property
-    def tensor(self) -> Float[Tensor, "batch channel height width"]:
+    def tensor(self) -> Float[Tensor, "batch channel *space"]:
         """All maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
         return stacked(self.maps)
 
@@ -60,7 +61,7 @@ class FeatureMaps(ByPicture):
             raise OptionError(
                 f"by={by!r} is not known; choose 'mean' or 'max'.{did_you_mean(str(by), ('mean', 'max'))}"
             )
-        return torch.stack([map.mean((1, 2)) if by == "mean" else map.amax((1, 2)) for map in self.maps])
+        return torch.stack([map.flatten(1).mean(1) if by == "mean" else map.flatten(1).amax(1) for map in self.maps])
 
     def top(self, n: int = 16, by: By = "mean") -> TopMaps:
         """The `n` channels that respond most to each picture, strongest first; equal ones in order of channel.
@@ -105,14 +106,15 @@ class FeatureMaps(ByPicture):
         scale = self._scale(scaling)
         sheets = []
         for maps in self.maps:
-            height, width = maps.shape[1:]
-            factor = math.ceil(SMALLEST_TILE / min(height, width))
             tiles = [
-                coloured(drawing(map, (height, width), scale, top), colormap or scale.colormap, scale.signed)
+                coloured(drawing(map, plainly, scale, top), colormap or scale.colormap, scale.signed)
                 for map, top in zip(maps, self._of_layers(), strict=True)
             ]
-            blocks = [tile.resize((width * factor, height * factor), Image.Resampling.NEAREST) for tile in tiles]
-            sheets.append(captioned(tiled(blocks, columns), f"{self.layer}: {self._caption(scale)}"))
+            if maps.ndim == 2:  # signals below each other, time along time
+                sheet = tiled([bars(tile, *SMALLEST_BARS) for tile in tiles], columns or 1)
+            else:
+                sheet = tiled([blocks(tile, SMALLEST_TILE) for tile in tiles], columns)
+            sheets.append(captioned(sheet, f"{self.layer}: {self._caption(scale)}"))
         return sheets
 
     def overlay(
@@ -162,7 +164,7 @@ class FeatureMaps(ByPicture):
         return write_files(folder, [*raw, *self._images(look)])
 
     def __repr__(self) -> str:
-        sizes = ", ".join(sorted({f"{map.shape[1]}×{map.shape[2]}" for map in self.maps}))
+        sizes = ", ".join(sorted({places(map.shape[1:]) for map in self.maps}))
         counts = f"{counted(len(self.units), 'channel')}, {counted(len(self), 'picture')}"
         return f"<FeatureMaps: {self.layer}, {counts}, {sizes}, scaling {self.scaling}>"
 

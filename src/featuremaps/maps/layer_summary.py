@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d
 
 from featuremaps.errors import ModelError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.info import aligned
 from featuremaps.layers.known import reading_of
+from featuremaps.layers.layout import folded
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
 from featuremaps.plotting.panels import counted, number
+from featuremaps.plotting.rendering import places
 from featuremaps.results.by_picture import Shown
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
@@ -48,13 +51,13 @@ class WalkRow:
     `zeros` is the share of activations that are exactly 0, `silent` the share of channels that are 0 everywhere in a
     picture, `mean` the mean activation (these three averaged over the pictures), `min` and `max` the lowest and largest
     of all. `size` is that of the first picture's maps. `tops[i]` are the channels with the highest mean over picture i;
-    their maps are at most 96 wide or high.
+    their maps are pictures at most 96 wide or high, of a volume the slice in which the channel is strongest.
     """
 
     layer: str
     type: str
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     zeros: float
     silent: float
     mean: float
@@ -127,7 +130,7 @@ class LayerWalk(Shown):
             writer.writerow(NUMBERS)
             for order, row in enumerate(self.rows):
                 numbers = (row.zeros, row.silent, row.mean, row.min, row.max)
-                writer.writerow((order, row.layer, row.type, row.channels, *row.size, *numbers))
+                writer.writerow((order, row.layer, row.type, row.channels, *folded(row.size), *numbers))
         return [*written, table]
 
     def __str__(self) -> str:
@@ -172,7 +175,9 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
         tensor = first_tensor(output)
         here = None if info is None else reading.infos.get(info.name)
         if info is not None and here is not None and here.layout is not None and tensor is not None:
-            maps = reading.layout(info.name, module, tensor).to_maps(tensor.detach())
+            layout = reading.layout(info.name, module, tensor)
+            maps = layout.to_maps(tensor.detach()).unflatten(2, layout.grid[:-1] or (1,))
+            maps = maps if len(layout.grid) > 1 else maps.squeeze(2)
             for row, measured in zip(rows, _measured(info, maps), strict=True):
                 row[info.name] = measured
 
@@ -183,12 +188,12 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     return rows
 
 
-def _measured(info: LayerInfo, maps: Float[Tensor, "batch channel height width"]) -> list[WalkRow]:
+def _measured(info: LayerInfo, maps: Float[Tensor, "batch channel *space"]) -> list[WalkRow]:
     """A layer's numbers and its strongest channels, for each picture; no copy of all its maps is made."""
-    size = (maps.shape[2], maps.shape[3])
-    counts = maps.count_nonzero((2, 3)).float() / (size[0] * size[1])
-    means = maps.mean((2, 3), dtype=torch.float32)
-    ends = [maps.amin((1, 2, 3)).float(), maps.amax((1, 2, 3)).float()]
+    size, axes = tuple(maps.shape[2:]), tuple(range(2, maps.ndim))
+    counts = maps.count_nonzero(axes).float() / math.prod(size)
+    means = maps.mean(axes, dtype=torch.float32)
+    ends = [maps.amin((1, *axes)).float(), maps.amax((1, *axes)).float()]
     order = means.argsort(dim=1, descending=True, stable=True)[:, :KEPT]
     numbers = torch.stack([1 - counts.mean(1), (counts == 0).float().mean(1), means.mean(1), *ends], 1).tolist()
     values, channels = means.gather(1, order).tolist(), order.tolist()
@@ -204,12 +209,17 @@ def _measured(info: LayerInfo, maps: Float[Tensor, "batch channel height width"]
     return rows
 
 
-def _thumbnails(maps: Float[Tensor, "count height width"]) -> Float[Tensor, "count new_height new_width"]:
-    """Maps averaged down to at most 96 × 96, on the CPU."""
+def _thumbnails(maps: Float[Tensor, "count *space"]) -> Float[Tensor, "count new_height new_width"]:
+    """Maps averaged down to at most 96 × 96, on the CPU: a signal's as a band, of a volume's the strongest slice."""
+    if maps.ndim == 2:
+        short = adaptive_avg_pool1d(maps.float(), min(THUMBNAIL, maps.shape[1])).cpu()[:, None]
+        return short.expand(-1, max(1, short.shape[2] // 4), -1)
+    if maps.ndim == 4:
+        maps = maps[torch.arange(len(maps)), maps.abs().flatten(2).amax(2).argmax(1)]
     height, width = maps.shape[1:]
     shrink = min(1.0, THUMBNAIL / max(height, width))
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
-    return torch.nn.functional.adaptive_avg_pool2d(maps.float(), size).cpu()
+    return adaptive_avg_pool2d(maps.float(), size).cpu()
 
 
 def _check_finite(model: nn.Module, infos: Sequence[LayerInfo], row: Mapping[str, WalkRow], picture: str) -> None:
@@ -236,6 +246,6 @@ def _row(measured: Sequence[WalkRow]) -> WalkRow:
 
 def _cells(row: WalkRow) -> tuple[str, ...]:
     best = ", ".join(channel.unit.rpartition(":")[2] for channel in row.tops[0])
-    size = f"{row.size[0]}×{row.size[1]}"
+    size = places(row.size)
     shares = (f"{row.zeros:.0%}", f"{row.silent:.0%}", number(row.mean), number(row.max))
     return (row.layer, row.type, str(row.channels), size, *shares, best)

@@ -12,7 +12,7 @@ from torch import Tensor
 from featuremaps.plotting.colour_scales import Scale
 from featuremaps.plotting.contact_sheet import PITCH, Tile, blank_figure, draw_sheet, inches, pixels_of, sheet_height
 from featuremaps.plotting.panels import short_unit
-from featuremaps.plotting.rendering import coloured
+from featuremaps.plotting.rendering import coloured, places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ class LayerRow:
 
     layer: str
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     zeros: float
     silent: float
     signed: bool
@@ -79,7 +79,7 @@ def _tiles(row: LayerRow) -> list[Tile]:
 
 
 def _side(row: LayerRow) -> str:
-    return f"{short_unit(row.layer, 36)}\n{row.channels} × {row.size[0]}×{row.size[1]}"
+    return f"{short_unit(row.layer, 36)}\n{row.channels} × {places(row.size)}"
 
 
 def _draw_curve(axes: "Axes", rows: Sequence[LayerRow], shown: Sequence[int], limits: tuple[float, float]) -> None:
@@ -109,7 +109,8 @@ def _caption(rows: Sequence[LayerRow]) -> str:
     signed = any(row.signed for row in rows)
     negative = "; red above 0, blue below, where a layer has both" if signed else ""
     faint = " (faint: layers with negative values, such as those before a ReLU)" if signed else ""
+    slices = ", of a volume its strongest slice" if len(rows[0].size) == 3 else ""
     return (
-        "left: the channels with the highest mean, each map on its own scale from 0 to its largest value"
+        f"left: the channels with the highest mean{slices}, each map on its own scale from 0 to its largest value"
         f"{negative}\nright: share of activations that are 0, and of channels that are 0 everywhere{faint}"
     )

@@ -15,7 +15,7 @@ from featuremaps.methods.channel_weights import leading_components
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import write_files
 from featuremaps.plotting.panels import Panel, counted, panels_figure
-from featuremaps.plotting.rendering import enlarged, stacked
+from featuremaps.plotting.rendering import places, stacked
 from featuremaps.results.by_picture import ByPicture
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ LOW, HIGH = 0.01, 0.99
 class ColourMaps(ByPicture):
     """One colour picture per picture.
 
-    `maps[i]` is (3, height, width): each position's projections on the first three components of the channels, signed,
-    each with the sign that correlates with the mean over the channels. `shares[i]` are their shares of the variance.
-    `limits[i]` (3, 2) are the values drawn as black and as full colour: the 1st and 99th percentile.
+    `maps[i]` is (3, height, width), or (3, *space): each position's projections on the first three components of the
+    channels, signed, each with the sign that correlates with the mean over the channels. `shares[i]` are their shares
+    of the variance. `limits[i]` (3, 2) are the values drawn as black and as full colour: the 1st and 99th percentile.
     """
 
-    maps: tuple[Float[Tensor, "3 _height _width"], ...]
+    maps: tuple[Float[Tensor, "3 *_space"], ...]
     shares: tuple[tuple[float, float, float], ...]
     limits: tuple[Float[Tensor, "3 2"], ...]
     layer: str
@@ -43,7 +43,7 @@ class ColourMaps(ByPicture):
     by_picture = ("maps", "shares", "limits", "pictures")
 
     @property
-    def tensor(self) -> Float[Tensor, "batch 3 height width"]:
+    def tensor(self) -> Float[Tensor, "batch 3 *space"]:
         """All projections in one tensor; `OptionError` where the maps have different sizes."""
         return stacked(self.maps)
 
@@ -51,9 +51,9 @@ class ColourMaps(ByPicture):
         """The colour pictures, enlarged to what the model saw."""
         pictures = []
         for map, limits, seen in zip(self.maps, self.limits, self.pictures, strict=True):
-            low, high = limits.cpu()[:, :, None, None].unbind(1)
+            low, high = limits.cpu().reshape(3, 2, *[1] * (map.ndim - 1)).unbind(1)
             shares = ((map.float().cpu() - low) / (high - low)).nan_to_num(0.5, 0.5, 0.5).clamp(0, 1)
-            levels = (enlarged(shares, seen.size) * 255).round().byte().permute(1, 2, 0)
+            levels = (seen.sheet.lay(shares) * 255).round().byte().permute(1, 2, 0)
             pictures.append(Image.fromarray(levels.numpy()))
         return pictures
 
@@ -73,12 +73,12 @@ class ColourMaps(ByPicture):
         return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def __repr__(self) -> str:
-        sizes = ", ".join(sorted({f"{map.shape[1]}×{map.shape[2]}" for map in self.maps}))
+        sizes = ", ".join(sorted({places(map.shape[1:]) for map in self.maps}))
         return f"<ColourMaps: {self.layer}, {counted(len(self), 'picture')}, {sizes}>"
 
 
 def colour_maps(
-    maps: Sequence[Float[Tensor, "channel _height _width"]], layer: str, pictures: tuple[Seen, ...], over: Over
+    maps: Sequence[Float[Tensor, "channel *_space"]], layer: str, pictures: tuple[Seen, ...], over: Over
 ) -> ColourMaps:
     """The three leading components of each picture's channels, or of all pictures' together."""
     if over not in ("picture", "all"):

@@ -110,7 +110,7 @@ def _read(
             with batch:
                 record = take(session, batch.inputs, list(wanted), gradients=False, stop_early=True)
                 for name, channels in wanted.items():
-                    activations = record.activations[name]
+                    activations = record.spatial(name)
                     _check_finite(studied.model, name, activations, [pictures[row].picture.name for row in batch.rows])
                     low, high = activations.aminmax()
                     kept = activations if channels is None else activations[:, channels]
@@ -143,7 +143,7 @@ def _of_units(
     maps, enlarging = [], False
     for i in range(len(pictures)):
         rows = [readings[unit.name].maps[i][(wanted[unit.name] or []).index(unit.channel or 0)] for unit in units]
-        size = (max(row.shape[0] for row in rows), max(row.shape[1] for row in rows))
+        size = tuple(map(max, zip(*(row.shape for row in rows), strict=True)))
         enlarging |= any(tuple(row.shape) != size for row in rows)
         maps.append(torch.stack([row if tuple(row.shape) == size else enlarged(row[None], size)[0] for row in rows]))
     names = tuple(map(str, units))

@@ -1,6 +1,6 @@
 """The channels that respond most to a picture, as a person studies them: over the picture, by rank, with values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,7 +15,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, number, panels_figure, short_unit
-from featuremaps.plotting.rendering import enlarged, overlay
+from featuremaps.plotting.rendering import overlay
 from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
 
@@ -33,7 +33,7 @@ class RankedMap:
     value: float
     rank: int
     highlighted: bool
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*space"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def largest(ranges: Mapping[str, Range], unit: str) -> float:
 
 def over_picture(
     seen: Seen,
-    maps: Sequence[Float[Tensor, "height width"]],
+    maps: Sequence[Float[Tensor, "*_grid"]],
     of_layers: Sequence[float],
     scale: Scale,
     alpha: float,
@@ -136,17 +136,19 @@ def over_picture(
     image = seen.image if on == "seen" else None
     overlays = []
     for map, of_layer in zip(maps, of_layers, strict=True):
-        drawn = drawing(map, seen.size, scale, of_layer)
+        drawn = drawing(map, seen.sheet.lay, scale, of_layer)
         canvas, drawn = seen.original(drawn) if image is None else (image, drawn)
         look: dict[str, Any] = {"colormap": colormap or scale.colormap, "signed": scale.signed}
         overlays.append(overlay(canvas, drawn, alpha=alpha, **look))
     return overlays
 
 
-def drawing(map: Float[Tensor, "height width"], size: tuple[int, int], scale: Scale, of_layer: float) -> Tensor:
-    """One raw map enlarged to `size` and scaled for drawing, on the CPU."""
+def drawing(
+    map: Float[Tensor, "*grid"], lay: Callable[[Tensor], Tensor], scale: Scale, of_layer: float
+) -> Float[Tensor, "height width"]:
+    """One raw map laid out on a sheet and scaled for drawing, on the CPU."""
     map = map.detach().float().cpu()
-    return scale(enlarged(map[None], size)[0], float(map.abs().max()), of_layer)
+    return scale(lay(map[None])[0], float(map.abs().max()), of_layer)
 
 
 def bar_of(scale: Scale, of_layer: float | None, colormap: str | None) -> Bar:

@@ -4,15 +4,15 @@ import torch
 
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Pictures, Propagate, Remark, Score
+from featuremaps.methods.shapes import Inputs, Propagate, Remark, Score
 from featuremaps.rules.baseline_pairs import interleaved
 from featuremaps.rules.deeplift import Rescale
 
 
 @method(paper="Shrikumar et al. 2017, DeepLIFT, eq. 1-3 and section 3.5.1 (the rescale rule)", level="pixel")
 def deep_lift(
-    inputs: Pictures, propagate: Propagate, score: Score, remark: Remark, *, baseline: Baseline = "zero"
-) -> Pictures:
+    inputs: Inputs, propagate: Propagate, score: Score, remark: Remark, *, baseline: Baseline = "zero"
+) -> Inputs:
     """What each value of the picture adds to the score, compared with a `baseline` that shows nothing.
 
     (picture − baseline) times DeepLIFT's multipliers, signed. The contributions add up to the score minus the

@@ -3,11 +3,11 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from featuremaps.methods.channel_weights import divided
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Pictures, PixelMap, Propagate, Remark, Score
+from featuremaps.methods.shapes import Inputs, PixelMap, Propagate, Remark, Score
+from featuremaps.plotting.rendering import enlarged
 from featuremaps.rules.biases import Biases
 
 
@@ -15,7 +15,7 @@ from featuremaps.rules.biases import Biases
     paper="Srinivas & Fleuret 2019, Full-gradient representation, eq. 5-8, rescaled as in the authors' code",
     level="pixel",
 )
-def full_grad(inputs: Pictures, propagate: Propagate, score: Score, remark: Remark) -> PixelMap:
+def full_grad(inputs: Inputs, propagate: Propagate, score: Score, remark: Remark) -> PixelMap:
     """Where the picture and the biases of all layers make the score: input times gradient plus bias times gradient.
 
     The absolute value of each layer's term is scaled to 0..1 per picture, enlarged and added up, so the map is not
@@ -28,13 +28,13 @@ def full_grad(inputs: Pictures, propagate: Propagate, score: Score, remark: Rema
         expected = score(inputs)
     remark("completeness error", product.flatten(1).sum(1) + rule.totals() - expected)
     total = _rescaled(product)
-    for term in rule.maps():
-        total = total + interpolate(_rescaled(term), inputs.shape[2:], mode="bilinear", align_corners=False)
-    return total
+    for term in rule.maps(inputs.ndim):
+        total = total + enlarged(_rescaled(term), tuple(inputs.shape[2:]))
+    return total[:, None]
 
 
-def _rescaled(term: Float[Tensor, "batch channel rows columns"]) -> Float[Tensor, "batch 1 rows columns"]:
+def _rescaled(term: Float[Tensor, "batch channel *grid"]) -> Float[Tensor, "batch *grid"]:
     """The absolute value, scaled to 0..1 over each picture's channels and positions, summed over the channels."""
-    strength = term.abs()
-    above = strength - strength.amin((1, 2, 3), keepdim=True)
-    return divided(above, above.amax((1, 2, 3), keepdim=True)).sum(1, keepdim=True)
+    strength, every = term.abs(), tuple(range(1, term.ndim))
+    above = strength - strength.amin(every, keepdim=True)
+    return divided(above, above.amax(every, keepdim=True)).sum(1)

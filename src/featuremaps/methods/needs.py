@@ -15,7 +15,7 @@ from torch import Tensor
 
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import BoxScoring
-from featuremaps.errors import TargetError
+from featuremaps.errors import MethodError, TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
 from featuremaps.methods.passes import Pass, autocast, run_tail, scoring
@@ -93,6 +93,11 @@ def gradients(given: Pass) -> Maps:
 @need(deeper=True)
 def deeper_activations(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_ width_"], ...]:
     """The outputs of the last layer of every coarser map size after this one."""
+    if given.record.inputs.ndim == 5:
+        raise MethodError(
+            "this method lays maps of several layers over each other, which it can for pictures and signals, and the "
+            f"model's input has shape {tuple(given.record.inputs.shape)}. Use grad_cam_pp or layer_cam on each layer."
+        )
     return tuple(given.record.activations[layer] for layer in given.deeper)
 
 

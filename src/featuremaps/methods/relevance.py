@@ -7,7 +7,7 @@ from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Pictures, Propagate
+from featuremaps.methods.shapes import Inputs, Propagate
 from featuremaps.rules.composites import COMPOSITES, Bound, CompositeName, LrpSettings, winning
 from featuremaps.rules.lrp import Excitation, Relevance
 
@@ -23,7 +23,7 @@ def lrp(
     gamma: float = 0.25,
     low: Limit = None,
     high: Limit = None,
-) -> Pictures:
+) -> Inputs:
     """Layer-wise relevance propagation: the score, shared out among the pixels by what each layer's inputs contribute.
 
     The sum over the pixels is the score, less what biases and `epsilon` take. `composite` says which rule a layer
@@ -41,7 +41,7 @@ def lrp(
 
 
 @method(paper="Zhang et al. 2018, Top-down neural attention by excitation backprop, eq. 8, section 3.4", level="pixel")
-def excitation_backprop(propagate: Propagate, *, contrastive: bool = False) -> Pictures:
+def excitation_backprop(propagate: Propagate, *, contrastive: bool = False) -> Inputs:
     """Excitation backprop: the probability that each pixel wins when winners are drawn from the score downwards.
 
     From an output to its inputs in proportion to input times positive weight, biases left out; negative inputs count

@@ -299,7 +299,8 @@ def _from_tensor(tensor: Tensor) -> Iterator[Picture]:
     if tensor.ndim not in (3, 4) or 0 in tensor.shape:
         raise ImageError(
             f"a tensor of shape {tuple(tensor.shape)}; a preprocessed picture is (channel, height, width), "
-            "several are (batch, channel, height, width)."
+            "several are (batch, channel, height, width). A model of signals or volumes is given with Scope(model, "
+            "spatial=1) or spatial=3."
         )
     if not torch.isfinite(tensor).all():
         raise ImageError("the tensor holds NaN or infinite values.")

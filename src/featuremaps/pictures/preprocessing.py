@@ -25,6 +25,7 @@ from featuremaps.pictures.probe_transform import (
     find_placement,
     shape_of,
 )
+from featuremaps.pictures.signals import KINDS
 
 Transform = Callable[[Image.Image], Any]
 
@@ -161,6 +162,8 @@ class Preprocessing:
 
     def describe(self) -> str:
         """The transform as it prints itself, and what was found by running it, in one line."""
+        if self.form.axes in KINDS:
+            return f"{KINDS[self.form.axes]}, as they are given"
         plain = f"{'grey' if self.form.grey else 'RGB'} in 0..1, not resized"
         name = plain if self.transform is None else _printed(self.transform)
         facts = []

@@ -3,7 +3,6 @@
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
@@ -14,6 +13,8 @@ from featuremaps.pictures.bands import Prepared
 from featuremaps.pictures.load import Picture, Pictures, Rejected, gather
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.signals import inputs_of
+from featuremaps.plotting.rendering import Scaling, around_grey, looked_at
+from featuremaps.plotting.sheets import Sheet, curves
 from featuremaps.session import random_state
 
 
@@ -27,14 +28,43 @@ class Seen:
 
     @property
     def image(self) -> Image.Image:
-        """What the model saw, as a picture of the input's size."""
-        return self.preprocessing.seen(self.input.detach().float().cpu())
+        """What the model saw: a picture of the input's size, a signal's curves, a volume's slices side by side."""
+        values = self.input.detach().float().cpu()
+        if len(self.space) == 1:
+            return curves(values, self.sheet)
+        return self.preprocessing.seen(values) if len(self.space) == 2 else self.sheet.tiled(self.slices)
+
+    @property
+    def slices(self) -> list[Image.Image]:
+        """A volume's slices as the model saw them."""
+        column = self.preprocessing.seen(self.input.detach().float().cpu())
+        count, high = self.space[:2]
+        return [column.crop((0, i * high, column.width, (i + 1) * high)) for i in range(count)]
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The input's shape without the channels: (height, width), (time,) or (depth, height, width)."""
+        return tuple(self.input.shape[1:])
+
+    @property
+    def sheet(self) -> Sheet:
+        """Where the input's places lie in `image`."""
+        return Sheet(self.space, len(self.input))
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the model's input; a line of samples has height 1, a volume is a stack of slices."""
-        *stack, width = self.input.shape[1:]
-        return int(np.prod(stack)), int(width)
+        """Height and width of `image`."""
+        return self.sheet.size
+
+    def looked_at(self, map: Float[Tensor, "*grid"], scaling: Scaling) -> Float[Tensor, "height width"]:
+        """One raw map as it is drawn over `image`."""
+        return looked_at(map, self.sheet.lay, scaling)
+
+    def grey(self, values: Float[Tensor, "channel *space"]) -> Image.Image:
+        """Signed values of the input's places as colours around mid-grey; a signal's channels are bands."""
+        if len(self.space) == 1:
+            return around_grey(self.sheet.bands(values.detach().float().cpu())[None])
+        return around_grey(values if len(self.space) == 2 else self.sheet.lay(values.detach().float().cpu()))
 
     def original(self, map: Float[Tensor, "height width"]) -> tuple[Image.Image, Tensor]:
         """The whole original picture, and a map of the input's size put back where the input was cut from."""

@@ -1,6 +1,6 @@
 """Signals and volumes: tensors and arrays with another number of axes than pictures have, gathered as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,15 +35,20 @@ def input_of(item: Any, axes: int) -> Picture:
 def _each(given: Any, axes: int) -> Iterator[Picture]:
     if isinstance(given, Picture):
         yield given
+    elif isinstance(given, Mapping):
+        content, label = parts_of(given)
+        yield from (replace(picture, label=understood(label)) for picture in _each(content, axes))
     elif isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
         yield from _each(torch.from_numpy(given.astype(np.float32)), axes)
     elif isinstance(given, Tensor):
-        if given.ndim not in (axes, axes + 1) or 0 in given.shape or not bool(given.isfinite().all()):
+        if given.ndim not in (axes, axes + 1) or 0 in given.shape:
             raise _refused(f"a tensor of shape {tuple(given.shape)}", axes)
+        if not bool(given.isfinite().all()):
+            raise ImageError("the tensor holds NaN or infinite values.")
         yield from (Picture("", tensor=part.float()) for part in (given if given.ndim > axes else given[None]))
-    elif is_labelled(given):
+    elif is_labelled(given) or (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str | None)):
         yield from (replace(picture, label=understood(given[1])) for picture in _each(given[0], axes))
-    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | bytes | dict):
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | bytes):
         for index in range(len(given)):
             yield from _each(given[index], axes)
     else:
@@ -52,6 +57,7 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
 
 def _refused(what: str, axes: int) -> ImageError:
     return ImageError(
-        f"the model's first layer takes {KINDS[axes]}, and {what} was given. Pass finite tensors or arrays of one or "
-        "several of them, or a dataset of (tensor, label)."
+        f"the model takes {KINDS[axes]}, and {what} was given. Pass tensors or arrays of one or several of them, or a "
+        "dataset of (tensor, label); if it takes something else, say Scope(model, spatial=…): 1 for signals, 2 for "
+        "pictures, 3 for volumes."
     )

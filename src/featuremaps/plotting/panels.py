@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from featuremaps.plotting.contact_sheet import blank_figure
+from featuremaps.plotting.contact_sheet import blank_figure, inches
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Inches = int | float
 TALLEST_BAR = 5.0  # inches
+FLAT = 0.6
+"""Of pictures no higher than so many of their widths, such as signals, rows are lower."""
 
 SCALE_LABELS = {
     "max": "speaks for the target (share of the strongest)",
@@ -47,18 +50,25 @@ class Bar:
     label: str
 
 
+def bar_for(look: Mapping[str, Any], scaling: str | None) -> Bar:
+    """The colour bar of heatmaps that are looked at this way."""
+    kind = look.get("scaling") or scaling or "max"
+    colours = look.get("colormap") or (DIVERGING if kind == "signed" else SEQUENTIAL)
+    return Bar(colours, -1.0 if kind == "signed" else 0.0, 1.0, SCALE_LABELS[kind])
+
+
 def matrix_figure(
     rows: Sequence[Sequence[Panel]], look: Mapping[str, Any], *, title: str = "", scaling: str | None = None
 ) -> "Figure":
     """Panels in rows and columns, with a colour bar that says what the colours mean."""
-    kind = look.get("scaling") or scaling or "max"
-    colours = look.get("colormap") or (DIVERGING if kind == "signed" else SEQUENTIAL)
-    return panels_figure(rows, Bar(colours, -1.0 if kind == "signed" else 0.0, 1.0, SCALE_LABELS[kind]), title=title)
+    return panels_figure(rows, bar_for(look, scaling), title=title)
 
 
 def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> "Figure":
     """Panels in rows and columns, a title above, a caption below, and a colour bar if there is one."""
-    figure = blank_figure(2.3 * len(rows[0]) + 0.9, 2.3 * len(rows) + 0.45, layout="constrained")
+    ratio = max((panel.image.height / panel.image.width for row in rows for panel in row if panel.image), default=1)
+    tall = 2.3 if ratio > FLAT else 2.3 * ratio + 0.6
+    figure = blank_figure(2.3 * len(rows[0]) + 0.9, tall * len(rows) + 0.45, layout="constrained")
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False).tolist()
     for row, places in zip(rows, axes, strict=True):
         for panel, place in zip(row, places, strict=True):
@@ -92,6 +102,17 @@ def add_bar(figure: "Figure", axes: "Sequence[Axes]", bar: Bar) -> None:
     drawn = figure.colorbar(colours, ax=axes, fraction=0.035, pad=0.02, shrink=shrink)
     drawn.set_label(bar.label, fontsize=7)
     drawn.ax.tick_params(labelsize=7)
+
+
+def bar_beside(figure: "Figure", bar: Bar, left: Inches, top: Inches, height: Inches) -> None:
+    """A colour bar at this place, in inches from the upper left corner of the figure."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    axes = inches(figure, left, top, 0.11, height)
+    figure.colorbar(ScalarMappable(Normalize(bar.low, bar.high), bar.colormap), cax=axes)
+    axes.set_ylabel(bar.label if len(bar.label) < 20 * height else bar.label.replace(" (", "\n("), fontsize=7)
+    axes.tick_params(labelsize=7)
 
 
 def _draw(axes: "Axes", panel: Panel) -> None:

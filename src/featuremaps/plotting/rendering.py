@@ -1,7 +1,7 @@
 """How maps become pictures: enlarging, scaling to 0..1, colouring, and laying over a photograph."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,15 +14,23 @@ from featuremaps.errors import OptionError, did_you_mean
 
 Scaling = Literal["max", "minmax", "signed"]
 Collapse = Literal["sum", "max_abs", "norm"]
-Map = Float[Tensor, "height width"]
+Map = Float[Tensor, "*space"]
+"""Of a picture (height, width), of a signal (time,), of a volume (depth, height, width)."""
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 
 
-def enlarged(
-    maps: Float[Tensor, "batch height width"], size: tuple[int, int]
-) -> Float[Tensor, "batch new_height new_width"]:
-    """Maps enlarged to `size` (height, width): bilinear, pixel centres aligned, so that nothing overshoots."""
-    return torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+def enlarged(maps: Float[Tensor, "batch *grid"], size: tuple[int, ...]) -> Float[Tensor, "batch *size"]:
+    """Maps enlarged to `size`: linear along each axis, the middles of places aligned, so that nothing overshoots.
+
+    `OptionError` for maps of another number of axes.
+    """
+    if len(size) != maps.ndim - 1:
+        raise OptionError(
+            f"a map of {places(maps.shape[1:])} places has other axes than the model's input, {places(size)}, and "
+            "cannot be drawn over it. Its values are in .maps; choose a layer whose places lie as the input's do."
+        )
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(size)]
+    return torch.nn.functional.interpolate(maps[:, None], size, mode=mode, align_corners=False)[:, 0]
 
 
 def scaled(map: Map, scaling: Scaling) -> Map:
@@ -41,13 +49,13 @@ def scaled(map: Map, scaling: Scaling) -> Map:
     raise OptionError(f"scaling {scaling!r} is not known; choose 'max', 'minmax' or 'signed'.")
 
 
-def looked_at(map: Map, size: tuple[int, int], scaling: Scaling) -> Float[Tensor, "new_height new_width"]:
+def looked_at(map: Map, enlarge: Callable[[Tensor], Tensor], scaling: Scaling) -> Float[Tensor, "*size"]:
     """One raw map as it is drawn over a picture: ReLU where the scaling asks for it, enlarged, then scaled."""
     map = map.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
-    return scaled(enlarged((map.relu() if scaling == "max" else map)[None], size)[0], scaling)
+    return scaled(enlarge((map.relu() if scaling == "max" else map)[None])[0], scaling)
 
 
-def collapsed(values: Float[Tensor, "colour height width"], collapse: Collapse) -> Map:
+def collapsed(values: Float[Tensor, "colour *space"], collapse: Collapse) -> Map:
     """The colours of a pixel as one number: their sum, their largest magnitude or their Euclidean length."""
     if collapse == "sum":
         return values.sum(0)
@@ -115,6 +123,17 @@ def tiled(tiles: Sequence[Image.Image], columns: int | None = None, gap: int = 2
     return sheet
 
 
+def blocks(image: Image.Image, smallest: int) -> Image.Image:
+    """A picture whose pixels are squares, so large that neither side is below `smallest` pixels."""
+    factor = math.ceil(smallest / min(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def bars(image: Image.Image, width: int, height: int) -> Image.Image:
+    """A row of pixels as upright bars, at least so wide together."""
+    return image.resize((image.width * math.ceil(width / image.width), height), Image.Resampling.NEAREST)
+
+
 def captioned(image: Image.Image, text: str) -> Image.Image:
     """The picture with a line of text below it, as wide as both need."""
     from PIL import ImageDraw, ImageFont
@@ -127,15 +146,20 @@ def captioned(image: Image.Image, text: str) -> Image.Image:
     return sheet
 
 
-def stacked(maps: Sequence[Float[Tensor, "*channels _height _width"]], field: str = "maps") -> Tensor:
+def stacked(maps: Sequence[Tensor], field: str = "maps") -> Tensor:
     """Maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
-    sizes = {tuple(map.shape[-2:]) for map in maps}
+    sizes = {tuple(map.shape) for map in maps}
     if len(sizes) > 1:
         raise OptionError(
-            f"the maps have different sizes ({', '.join(f'{h}×{w}' for h, w in sorted(sizes))}), because the pictures "
+            f"the maps have different sizes ({', '.join(map(places, sorted(sizes)))}), because the pictures "
             f"have; take .{field}, a tuple of tensors, or give a transform that resizes the pictures alike."
         )
     return torch.stack(list(maps))
+
+
+def places(size: Sequence[int]) -> str:
+    """ "7×7": how many places a map has along each axis."""
+    return "×".join(map(str, size))
 
 
 def _colours(name: str):  # type: ignore[no-untyped-def]

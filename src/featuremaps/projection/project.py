@@ -1,11 +1,11 @@
 """Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.layers.addresses import Address
+from featuremaps.layers.layout import folded
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.projections import PixelBox, Projection, Projections
 from featuremaps.rules import RELU_RULES, ReluRule
@@ -108,18 +108,18 @@ def _peaks(
 
 
 def receptive_box(layer: Sees, place: tuple[int, int], size: tuple[int, ...]) -> PixelBox:
-    """What one unit sees of an input of `size` (height, width), in its pixels, clipped at the border.
+    """What one unit sees of an input of `size` (height, width) or (time,), in its pixels, clipped at the border.
 
-    The whole input where every unit sees all of it, or where the receptive field is not known.
+    The whole input where every unit sees all of it, where the receptive field is not known, and of a volume.
     """
-    if layer.whole or not (layer.receptive_field and layer.start and layer.stride) or len(size) != 2:
-        *stack, width = size
-        return PixelBox(0, 0, width, math.prod(stack))
+    if layer.whole or not (layer.receptive_field and layer.start and layer.stride) or len(size) > 2:
+        height, width = folded(size)
+        return PixelBox(0, 0, width, height)
     edges = []
     for field, start, stride, index, extent in zip(
-        layer.receptive_field, layer.start, layer.stride, place, size, strict=True
+        layer.receptive_field, layer.start, layer.stride, place[-len(size) :], size, strict=True
     ):
         low = start + index * stride - field / 2
         edges.append((max(0, round(low)), min(extent, round(low + field))))
-    (top, bottom), (left, right) = edges
+    (top, bottom), (left, right) = edges if len(edges) == 2 else [(0, 1), *edges]
     return PixelBox(left, top, right, bottom)

@@ -5,7 +5,7 @@ The figure of Zeiler & Fergus (2014, figure 2): projections in one block, the pa
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,11 +13,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from featuremaps.layers.layout import folded
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure
 from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
-from featuremaps.plotting.rendering import around_grey
 from featuremaps.rules import ReluRule
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Projection:
     """One unit in one picture.
 
     `value` is its activation at its strongest `place` (row, column), `box` what it sees from there, in pixels of the
-    model's input, and `signal` (colour, height, width) what came back to the whole input.
+    model's input (samples of a signal; all of a volume), and `signal` (colour, *space) what came back to all of it.
     """
 
     unit: str
@@ -49,14 +49,28 @@ class Projection:
     value: float
     place: tuple[int, int]
     box: PixelBox
-    signal: Float[Tensor, "colour height width"]
+    signal: Float[Tensor, "colour *space"]
 
     @property
-    def crop(self) -> Float[Tensor, "colour crop_height crop_width"]:
+    def crop(self) -> Float[Tensor, "colour *crop"]:
         """The signal within the receptive field."""
+        return self._cut(self.signal)
+
+    @property
+    def part(self) -> Seen:
+        """What the model saw within the receptive field."""
+        return replace(self.seen, input=self._cut(self.seen.input))
+
+    def _cut(self, values: Tensor) -> Tensor:
         left, top, right, bottom = self.box
-        colour = self.signal.shape[0]
-        return self.signal.reshape(colour, *self.seen.size)[:, top:bottom, left:right]
+        if values.ndim == 2:
+            return values[:, left:right]
+        return values[:, top:bottom, left:right] if values.ndim == 3 else values
+
+    @property
+    def whole(self) -> bool:
+        """Whether the unit sees the whole input from its place."""
+        return self.box == (0, 0, *reversed(folded(self.seen.space)))
 
     @property
     def original_box(self) -> PixelBox | None:
@@ -68,7 +82,7 @@ class Projection:
     def patch(self) -> Image.Image:
         """The picture within the receptive field: the original where the place is known, else what the model saw."""
         box, image = self.original_box, self.seen.picture.image
-        return self.seen.image.crop(self.box) if box is None or image is None else image.crop(box)
+        return self.part.image if box is None or image is None else image.crop(box)
 
     @property
     def warning(self) -> str | None:
@@ -104,7 +118,7 @@ class Projections:
             names = unique_names([projection.seen.picture.name for projection in row])
             for rank, (projection, name) in enumerate(zip(row, names, strict=True), 1):
                 stem = file_name(projection.unit, self.rule, f"{rank:02d}", name)
-                contents += [(stem, around_grey(projection.crop)), (f"{stem}__picture", projection.patch)]
+                contents += [(stem, projection.part.grey(projection.crop)), (f"{stem}__picture", projection.patch)]
                 contents.append((stem, projection.crop))
         return write_files(folder, contents)
 
@@ -124,7 +138,7 @@ class Projections:
         values = f"{row[0].value:.3g}" if len(row) == 1 else f"{row[0].value:.3g} … {row[-1].value:.3g}"
         return (
             f"{row[0].unit} ({values})",
-            _block([around_grey(projection.crop) for projection in row]),
+            _block([projection.part.grey(projection.crop) for projection in row]),
             _block([projection.patch for projection in row]),
         )
 

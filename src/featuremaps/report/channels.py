@@ -31,19 +31,26 @@ BYTES_PER_CELL = 0.85
 class BrowsedLayer:
     """All channels of one layer for one picture: raw signed `maps`, or a `failure` that says why there are none.
 
-    Raises `OptionError` unless exactly one of the two is given.
+    `shown` are those of signals and volumes as they lie on the picture. Raises `OptionError` unless exactly one of
+    `maps` and `failure` is given.
     """
 
     layer: str
-    maps: Float[Tensor, "channel height width"] | None = None
+    maps: Float[Tensor, "channel *space"] | None = None
     type: str = ""
     failure: str | None = None
+    shown: Float[Tensor, "channel height width"] | None = None
 
     def __post_init__(self) -> None:
         check_either(f"BrowsedLayer({self.layer!r})", "a stack of maps", self.maps, self.failure)
 
+    @property
+    def drawn(self) -> Float[Tensor, "channel height width"] | None:
+        """The maps as pictures."""
+        return self.maps if self.shown is None else self.shown
 
-def statistics(maps: Float[Tensor, "channel height width"]) -> tuple[list[float | None], list[float | None]]:
+
+def statistics(maps: Float[Tensor, "channel *space"]) -> tuple[list[float | None], list[float | None]]:
     """Mean and maximum of each map over its finite values, with six digits; None where none is finite."""
     values = maps.detach().cpu().double().flatten(1)
     finite = values.isfinite()
@@ -82,7 +89,8 @@ class ChannelsSection:
     @property
     def cells(self) -> int:
         """The longest side of a map as it is shown: the largest with which all of them take `megabytes` or less."""
-        shapes = [layer.maps.shape for picture in self.pictures for layer in picture.layers if layer.maps is not None]
+        drawn = [layer.drawn for picture in self.pictures for layer in picture.layers]
+        shapes = [maps.shape for maps in drawn if maps is not None]
         for cells in SIZES:
             total = sum(count * prod(reduced(height, width, cells)) for count, height, width in shapes)
             if total * BYTES_PER_CELL <= self.megabytes * 1e6:
@@ -109,9 +117,9 @@ def _picture_json(picture: LayeredPicture[BrowsedLayer], cells: int) -> Json:
 def _layer_json(layer: BrowsedLayer, cells: int) -> Json:
     """The sprite of a layer's maps at no more than `cells` a side, with the mean and maximum of each full map."""
     names: Json = {"layer": layer.layer, "type": layer.type, "failure": layer.failure}
-    if layer.maps is None:
+    if layer.maps is None or layer.drawn is None:
         return names
     means, maxima = statistics(layer.maps)
-    _, height, width = layer.maps.shape
-    small = sprite(layer.maps, cells)
-    return {**names, "height": height, "width": width, "sprite": small, "means": means, "maxima": maxima}
+    _, height, width = layer.drawn.shape
+    size, small = list(layer.maps.shape[1:]), sprite(layer.drawn, cells)
+    return {**names, "height": height, "width": width, "size": size, "sprite": small, "means": means, "maxima": maxima}

@@ -21,6 +21,8 @@ from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.survey import Survey
 
 TOP_CLASSES = 5
+LONGEST = 256
+"""The longest side of a volume's map, its slices beside each other."""
 
 
 def explanation_report(
@@ -144,7 +146,8 @@ def _panel(key: tuple[str, str, object], found: Explanation, index: int) -> Heat
     heat = found if isinstance(found, Heatmaps) else found.shown()
     label = heat.targets[index] or "any class"
     shown = f"top: {label}" if target is None and heat.targets[index] else label
-    return HeatmapData(method, layer, shown, heat.maps[index], heat.warnings[index])
+    map = heat.pictures[index].sheet.small(heat.maps[index][None], LONGEST)[0]
+    return HeatmapData(method, layer, shown, map, heat.warnings[index])
 
 
 def _count(number: int, noun: str) -> str:

@@ -27,7 +27,7 @@ class TopMap:
 
 @dataclass(frozen=True, eq=False)
 class WalkedLayer:
-    """One layer for one picture: `shape` is (channel, height, width); `zeros` and `silent` are shares of 0 to 1.
+    """One layer for one picture: `shape` is (channel, *space); `zeros` and `silent` are shares of 0 to 1.
 
     `zeros` counts values that are exactly zero, `silent` the channels that are zero everywhere; None is unknown.
     Raises `OptionError` unless exactly one of `shape` and `failure` is given.
@@ -35,7 +35,7 @@ class WalkedLayer:
 
     layer: str
     type: str = ""
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[int, ...] | None = None
     receptive_field: str = ""
     zeros: float | None = None
     silent: float | None = None

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from PIL import Image
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
 
 from featuremaps.draw import Drawing
 from featuremaps.errors import FeatureMapsError
@@ -17,7 +19,6 @@ from featuremaps.maps.layer_summary import WalkRow, walk_through
 from featuremaps.maps.read import read_maps
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.project import project
-from featuremaps.projection.projections import Projection
 from featuremaps.report.channels import BrowsedLayer, ChannelsSection
 from featuremaps.report.data import LayeredPicture, Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
@@ -29,6 +30,8 @@ MOST_PICTURES = 4
 MOST_FILTERS = 96
 MOST_REAL = 6
 RESPONSE = 32
+BROWSED = 64
+"""The longest side of a signal's and a volume's maps in the browser of channels, slices beside each other."""
 
 
 def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ...]:
@@ -69,11 +72,24 @@ def channels_section(studied: StudiedModel, known: Layers, pictures: Sequence[Se
         LayeredPicture(
             seen.picture.name,
             seen.image,
-            tuple(BrowsedLayer(name, maps.maps[i], known[name].type) for name, maps in layers.items()),
+            tuple(
+                BrowsedLayer(name, maps.maps[i], known[name].type, shown=_laid(seen, maps.maps[i]))
+                for name, maps in layers.items()
+            ),
         )
         for i, seen in enumerate(pictures)
     ]
     return ChannelsSection(tuple(browsed))
+
+
+def _laid(seen: Seen, maps: Tensor) -> Tensor | None:
+    """Maps of a signal as bands, of a volume as its sheet has them; None for those of a picture."""
+    if len(seen.space) == 2:
+        return None
+    if len(seen.space) == 3:
+        return seen.sheet.small(maps, BROWSED)
+    short = adaptive_avg_pool1d(maps, min(BROWSED, maps.shape[1]))
+    return short[:, None].expand(-1, max(1, short.shape[1] // 4), -1)
 
 
 def patterns_section(
@@ -89,18 +105,13 @@ def patterns_section(
     for row in project(studied, pictures, units, "gradient", MOST_REAL, 32).units:
         unit, drawing = row[0].unit, drawn.get(row[0].unit)
         real = [
-            Shown(best.seen.picture.name, best.seen.image, best.value, None if _sees_all(best) else best.patch)
+            Shown(best.seen.picture.name, best.seen.image, best.value, None if best.whole else best.patch)
             for best in row
             if best.value > 0
         ]
         image, words, notes = (None, "", ()) if drawing is None else (drawing.over(), drawing.words, drawing.notes)
         patterns.append(Pattern(unit, real, image, words, notes, remarks.get(unit, "")))
     return PatternsSection(tuple(patterns), caption=_patterns_caption(len(pictures), bool(drawings)))
-
-
-def _sees_all(projection: Projection) -> bool:
-    """Whether the unit's receptive field covers the whole input."""
-    return projection.box == (0, 0, *reversed(projection.seen.size))
 
 
 def _patterns_caption(count: int, drawn: bool) -> str:
@@ -149,12 +160,12 @@ def filters_section(filters: Filters) -> FiltersSection:
 
 
 def _layer(row: WalkRow, known: Layers) -> WalkedLayer:
-    field = receptive_field_of(known[row.layer])
+    field, unit = receptive_field_of(known[row.layer]), "samples" if len(row.size) == 1 else "px"
     return WalkedLayer(
         row.layer,
         row.type,
         (row.channels, *row.size),
-        f"{field} px" if field and field[0].isdigit() and "gate" not in field else field,
+        f"{field} {unit}" if field and field[0].isdigit() and "gate" not in field else field,
         row.zeros,
         row.silent,
         row.mean,

@@ -47,7 +47,8 @@ def pictured(top: TopPicture) -> SurveyPicture:
     frame = top.frame
     part = None if frame is None else top.crop
     if top.map is not None and top.seen is not None:
-        return SurveyPicture(top.name, top.seen.image, top.value, top.label, part, None, top.map)
+        small = top.seen.sheet.small(top.map[None], LONGEST)[0]
+        return SurveyPicture(top.name, top.seen.image, top.value, top.label, part, None, small)
     width, height = top.image.size
     box = frame and (frame.left / width, frame.top / height, frame.right / width, frame.bottom / height)
     return SurveyPicture(top.name, top.image, top.value, top.label, part, box)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from featuremaps.errors import OptionError
+from featuremaps.layers.layout import folded
 from featuremaps.projection.project import receptive_box
 from featuremaps.report.encode import Json, picture_file, plain
 from featuremaps.report.html import page_parts
@@ -154,7 +155,10 @@ class _LayerPages:
         if studied is not None:
             wanted = [[c for c in channels if row in self.tops["row"][c]] for row in rows]
             unit_maps = maps_of_units(studied, self.name, seen, wanted)
-            maps = {(rows[place], channel): mask_uri(map) for (place, channel), map in unit_maps.items()}
+            maps = {
+                (rows[place], channel): mask_uri(seen[place].sheet.small(map[None], LONGEST)[0])
+                for (place, channel), map in unit_maps.items()
+            }
         shown: dict[int, Json] = {}
         for place, row in enumerate(rows):
             image = seen[place].image if seen else survey.picture(row)
@@ -172,7 +176,7 @@ class _LayerPages:
         """One picture of a unit: how strong, and where in what the model sees."""
         row, value, *place = (self.tops[name][channel, i].item() for name in ("row", "value", "y", "x"))
         info = self.survey.layers[self.name]
-        height, width = info.input_size
+        height, width = folded(info.input_size)
         sides = None
         if maps:
             box = receptive_box(info, (place[0], place[1]), info.input_size)

@@ -1,7 +1,8 @@
 """Heatmaps: where a picture speaks for a target. Raw values at the layer's own resolution, and how to look at them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,10 +14,21 @@ from torch import Tensor
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import LABEL, labelled_stems, write_files
-from featuremaps.plotting.panels import Panel, counted, matrix_figure
-from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, Scaling, enlarged, looked_at, overlay, scaled, stacked
+from featuremaps.plotting.panels import Panel, bar_for, counted, matrix_figure
+from featuremaps.plotting.rendering import (
+    DIVERGING,
+    SEQUENTIAL,
+    Scaling,
+    enlarged,
+    looked_at,
+    overlay,
+    places,
+    scaled,
+    stacked,
+)
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
+from featuremaps.results.spatial_figures import MOVING, SpatialPanel, animate, spatial_figure, spatial_panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,12 +40,13 @@ Canvas = Literal["seen", "original"]
 class Heatmaps(Explained):
     """One method's maps of one layer for one target, a map per picture.
 
-    `maps[i]` is (height, width): raw and signed as the formula returned it, on the model's device. `targets[i]`
-    names what is explained in picture i, and `answers[i]` is this class as the model answers it, where it is a class.
-    `warnings[i]` says why a map should not be trusted, if so, and `reading` how the model was read, for all pictures.
+    `maps[i]` is (height, width), of a signal (time,), of a volume (depth, height, width): raw and signed as the formula
+    returned it, on the model's device. `targets[i]` names what is explained in picture i, and `answers[i]` is this
+    class as the model answers it, where it is a class. `warnings[i]` says why a map should not be trusted, if so, and
+    `reading` how the model was read, for all pictures.
     """
 
-    maps: tuple[Float[Tensor, "_height _width"], ...]
+    maps: tuple[Float[Tensor, "*_space"], ...]
     method: str
     layer: str
     targets: tuple[str, ...]
@@ -45,14 +58,14 @@ class Heatmaps(Explained):
     by_picture = ("maps", "targets", "pictures", "warnings", "answers")
 
     @property
-    def tensor(self) -> Float[Tensor, "batch height width"]:
+    def tensor(self) -> Float[Tensor, "batch *space"]:
         """All maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
         return stacked(self.maps)
 
-    def upsample(self, size: tuple[int, int] | None = None) -> "Heatmaps":
-        """The maps enlarged to the model's input, or to `size` (height, width): bilinear, nothing overshoots."""
+    def upsample(self, size: tuple[int, ...] | None = None) -> "Heatmaps":
+        """The maps enlarged to the model's input, or to `size`: linear along each axis, nothing overshoots."""
         pairs = zip(self.maps, self.pictures, strict=True)
-        return replace(self, maps=tuple(enlarged(map[None], size or seen.size)[0] for map, seen in pairs))
+        return replace(self, maps=tuple(enlarged(map[None], size or seen.space)[0] for map, seen in pairs))
 
     def normalize(self, scaling: Scaling = "max") -> "Heatmaps":
         """The maps scaled for looking at.
@@ -77,7 +90,7 @@ class Heatmaps(Explained):
         chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
         pictures = []
         for map, seen, target in zip(self.maps, self.pictures, self.targets, strict=True):
-            shown, image = looked_at(map, seen.size, scaling), seen.image
+            shown, image = seen.looked_at(map, scaling), seen.image
             if on == "original":
                 image, shown = seen.original(shown)
             pictures.append(overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed))
@@ -87,30 +100,65 @@ class Heatmaps(Explained):
     def figure(self, *, most: int = 16, **look: Any) -> "Figure":
         """Each picture beside its overlay, titled with the target; the first `most` of them.
 
-        `look` goes to `overlay`.
+        A signal is drawn as lines over time with the map as a band, a volume as the slices in which the map is
+        strongest and a strip through all of it. `look` goes to `overlay`.
         """
         shown = self[:most]
+        if len(self.pictures[0].space) != 2:
+            return spatial_figure(shown.spatial_panels(**look), self._title(most))
         rows = [
             [Panel(seen.image, seen.picture.name), Panel(picture, title, notes)]
             for seen, picture, title, notes in zip(
                 shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
         ]
-        rest = f" (first {most} of {len(self)})" if len(self) > most else ""
-        return matrix_figure(rows, look, title=f"{self.method} of {self.layer}{rest}", scaling=self.scaling)
+        return matrix_figure(rows, look, title=self._title(most), scaling=self.scaling)
+
+    def animate(self, path: str | Path, *, fps: int | float = 6, **look: Any) -> Path:
+        """Write a volume's slices with the map over them, one after the other, as a moving picture (GIF or WebP).
+
+        `look` goes to `overlay`. `OptionError` for anything but a single volume.
+        """
+        if len(self) != 1 or len(self.pictures[0].space) != 3:
+            raise OptionError(
+                f"animate moves through one volume, and this is {counted(len(self), 'map')} of "
+                f"{places(self.maps[0].shape)} places. Take one of several, heat[0]; save() writes still pictures."
+            )
+        bar = bar_for(look, self.scaling)
+        return animate(self.pictures[0], self.maps[0], bar, Path(path), fps, **self._seen(look))
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write an overlay (PNG) and the raw map (`.npy`, float32) per picture; returns the files written.
 
-        One picture may have a file, such as "cat.png". Where a folder has the same picture explained for another
-        label, this label is added to the name.
+        One picture may have a file, such as "cat.png", and one volume an animation, "heart.gif". Where a folder has the
+        same picture explained for another label, this label is added to the name.
         """
+        if Path(folder).suffix.lower() in MOVING and len(self) == 1 and len(self.pictures[0].space) == 3:
+            return [self.animate(folder, **look)]
         stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
         parts = zip(stems, self.overlay(**look), self.maps, strict=True)
         return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
+    def spatial_panels(self, **look: Any) -> list[SpatialPanel]:
+        """How a figure shows each signal or volume with its map; `look` as in `overlay`."""
+        bar, seen_as = bar_for(look, self.scaling), self._seen(look)
+        return [
+            spatial_panel(seen, map, f"{seen.picture.name}   {title}".rstrip(), notes, bar, **seen_as)
+            for seen, map, title, notes in zip(self.pictures, self.maps, self.titles, self.warnings, strict=True)
+        ]
+
+    def _seen(self, look: Mapping[str, Any]) -> dict[str, Any]:
+        """How a signal or a volume is looked at; `OptionError` where that is asked for on the original."""
+        if look.get("on", "seen") != "seen":
+            raise OptionError("on='original' is for pictures; signals and volumes are drawn as the model saw them.")
+        return {"scaling": look.get("scaling") or self.scaling or "max", "alpha": look.get("alpha", 0.7)}
+
+    def _title(self, most: int) -> str:
+        rest = f" (first {most} of {len(self)})" if len(self) > most else ""
+        return f"{self.method} of {self.layer}{rest}"
+
     def __repr__(self) -> str:
-        sizes = sorted({f"{map.shape[0]}×{map.shape[1]}" for map in self.maps})
+        sizes = sorted({places(map.shape) for map in self.maps})
         doubtful = sum(map(bool, self.warnings))
         doubt = f", {doubtful} with warnings" if doubtful else ""
         pictures = counted(len(self), "picture")
@@ -127,7 +175,10 @@ def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:
         raise FeatureMapsError("fuse needs one or more Heatmaps of the same pictures.")
     first = heatmaps[0]
     parts = [
-        [torch.tanh(gamma * looked_at(m, s.size, "max")) for m, s in zip(h.maps, h.pictures, strict=True)]
+        [
+            torch.tanh(gamma * looked_at(m, partial(enlarged, size=s.space), "max"))
+            for m, s in zip(h.maps, h.pictures, strict=True)
+        ]
         for h in heatmaps
     ]
     fused = tuple(torch.stack(layers).amax(0) for layers in zip(*parts, strict=True))

@@ -74,10 +74,10 @@ class Biases(Rule):
                 total = total + placed.flatten(1).sum(1)
         return total
 
-    def maps(self) -> Iterator[Float[Tensor, "batch channel height width"]]:
-        """The bias terms that have positions, layer by layer, after the backward pass."""
+    def maps(self, axes: int = 4) -> Iterator[Float[Tensor, "batch channel *space"]]:
+        """The bias terms that have positions, so many axes in all, layer by layer, after the backward pass."""
         for term, kind in self._terms():
-            if term.ndim == 4 and len(term) == self.rows:
+            if term.ndim == axes and len(term) == self.rows:
                 yield term.movedim(-1, 1) if kind in _CHANNELS_LAST else term
 
     def _terms(self) -> Iterator[tuple[Tensor, str]]:

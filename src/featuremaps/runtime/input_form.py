@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.memory_format import misfit
 from featuremaps.session import preserved, unwrapped, warnings_ignored
 
+Spatial = Literal[1, 2, 3]
 COLOURS = (7, 3, 64, 64)
 """The pictures of the trial; seven, as a 3-D convolution takes a batch for channels."""
 
@@ -33,20 +34,30 @@ def form_of(model: nn.Module) -> InputForm:
         return InputForm(values=None if dense is None else dense.in_features)
     channels, flat = first.in_channels, isinstance(first, nn.Conv2d)
     unusual = channels not in (0, 3) or (channels and not flat)
-    if not unusual or not _refuses_colours(model):
+    pictures = any(isinstance(part, nn.Conv2d) for part in model.modules())
+    if not unusual or not _refuses_colours(model, pictures):
         return InputForm()
     return InputForm(
         axes=first.weight.ndim - 1, grey=flat and channels == 1, bands=channels if flat and channels > 1 else None
     )
 
 
-def _refuses_colours(model: nn.Module) -> bool:
-    """Whether a model's layers say that pictures in colours have too many channels or axes."""
+def form_with(model: nn.Module, spatial: Spatial) -> InputForm:
+    """The form of one input with so many axes beside the channels, whatever the first layer says."""
+    form = form_of(model)
+    return form if form.axes == spatial + 1 else InputForm(axes=spatial + 1)
+
+
+def _refuses_colours(model: nn.Module, pictures: bool) -> bool:
+    """Whether a model's layers say that pictures in colours have too many channels or axes.
+
+    Of a model that has no layers of `pictures` any error says so: it may take the axes of its input apart itself.
+    """
     with preserved(model), torch.no_grad(), warnings_ignored(), suppress(Exception):
         try:
             model(to_model(model, torch.zeros(COLOURS, device="cpu", dtype=torch.float32)))
-        except RuntimeError as error:
-            return misfit(error) is not None
+        except Exception as error:
+            return not pictures or (isinstance(error, RuntimeError) and misfit(error) is not None)
     return False
 
 

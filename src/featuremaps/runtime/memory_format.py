@@ -17,8 +17,10 @@ LARGEST_KEPT = 32 * 2**20 - 2**13
 
 MISFITS = {
     "channels, but got": "its layers take another number of channels; the transform should give as many",
-    "input to conv": "it takes other axes: pictures are (channel, height, width), signals (channel, time), volumes "
-    "(channel, depth, height, width)",
+    "input to conv|expected input to be 2d or 3d": "it takes other axes: pictures are (channel, height, width), "
+    "signals (channel, time), volumes (channel, depth, height, width); where its first layer does not tell, "
+    "Scope(model, spatial=1, 2 or 3) does",
+    "must be equal to input_size": "its layers take another number of channels",
 }
 WRONG_SIZE = {
     "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
@@ -79,7 +81,7 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
     except TypeError as error:
         _check_takes_pictures_only(model, error)
         raise
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if len(inputs) == 1 and out_of_memory(error):
             raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
         meaning = misfit(error) or _meaning(error, WRONG_SIZE)
@@ -96,12 +98,12 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def misfit(error: RuntimeError) -> str | None:
+def misfit(error: RuntimeError | ValueError) -> str | None:
     """What it means where a layer refused its input's channels or axes."""
     return _meaning(error, MISFITS)
 
 
-def _meaning(error: RuntimeError, known: Mapping[str, str]) -> str | None:
+def _meaning(error: RuntimeError | ValueError, known: Mapping[str, str]) -> str | None:
     return next((meaning for words, meaning in known.items() if re.search(words, str(error), re.IGNORECASE)), None)
 
 

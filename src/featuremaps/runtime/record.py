@@ -62,6 +62,16 @@ class Record:
         """What came back to the inputs from the first target's score, for each way asked for."""
         return self.input_gradients_by_target[0] if self.input_gradients_by_target else {}
 
+    def spatial(self, layer: str) -> Float[Tensor, "batch channel *space"]:
+        """A layer's maps with the axes of its places: (time,) of a signal, (depth, height, width) of a volume."""
+        maps = self.activations[layer]
+        return maps.reshape(*maps.shape[:2], *self.grid(layer))
+
+    def grid(self, layer: str) -> tuple[int, ...]:
+        """How many places a layer has along each axis; a function given as layout= reads a signal as one row."""
+        grid = self.layouts[layer].grid
+        return grid[1:] if self.inputs.ndim == 3 and len(grid) == 2 and grid[0] == 1 else grid
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {tuple(maps.shape)}" for name, maps in self.activations.items())
         wanted = ", ".join(dict.fromkeys(label for target in self.targets for label in target.labels))

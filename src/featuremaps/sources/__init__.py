@@ -6,6 +6,7 @@ from typing import Any
 
 from featuremaps.layers.given import LayoutLike
 from featuremaps.runtime.class_outputs import OutputKind
+from featuremaps.runtime.input_form import Spatial, form_of
 from featuremaps.scope import Scope
 from featuremaps.sources.checkpoint import TRUSTED
 from featuremaps.sources.loaded import Loaded
@@ -23,6 +24,7 @@ def load(
     device: str | None = None,
     layout: LayoutLike | None = None,
     outputs: OutputKind | None = None,
+    spatial: Spatial | None = None,
     trust: bool = False,
 ) -> Scope:
     """A model under study by name, with its preprocessing and class names.
@@ -30,7 +32,7 @@ def load(
     `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"`, `"package.module:factory"` or
     `"file.py:factory"`.
     `weights` is a file with a state dict (safetensors, or PyTorch's format read without running code); `transform`
-    and `classes` replace those of the source; `layout` and `outputs` are those of `Scope`.
+    and `classes` replace those of the source; `layout`, `outputs` and `spatial` are those of `Scope`.
     `trust=True` lets files run the code that is in them, with your rights on this machine: then `"model.pt"`, a whole
     model by `torch.save(model)` or `torch.export.save`, loads, and checkpoints that hold more than tensors do. Raises
     `SourceError`.
@@ -41,5 +43,7 @@ def load(
     finally:
         TRUSTED.reset(trusted)
     module = loaded.model if device is None else loaded.model.to(device)
-    how: dict[str, Any] = {"name": model, "layout": layout, "outputs": outputs or loaded.outputs}
-    return Scope(module, transform or loaded.transform, classes or loaded.classes, **how)
+    how: dict[str, Any] = {"name": model, "layout": layout, "spatial": spatial, "outputs": outputs or loaded.outputs}
+    pictures = (spatial or form_of(module).axes - 1) == 2
+    recorded = loaded.transform if pictures else None  # those of videos take no pictures
+    return Scope(module, transform or recorded, classes or loaded.classes, **how)

@@ -79,7 +79,7 @@ function series(kind, layers, { x, y }) {
 }
 
 function drawing(layers, place, groupOf) {
-  const sizeOf = ({ shape }) => (shape ? `${shape[1]}\u00d7${shape[2]}` : null);
+  const sizeOf = ({ shape }) => (shape ? shape.slice(1).join("\u00d7") : null);
   const [top, bottom] = [FRAME.top - 4, FRAME.height - FRAME.bottom];
   return s("svg", { class: "curve-drawing", viewBox: `0 0 ${place.width} ${FRAME.height}`, "aria-hidden": "true" },
     stretches(layers, place, sizeOf, 16, [top - 18, bottom]),

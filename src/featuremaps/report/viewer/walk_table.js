@@ -32,11 +32,12 @@ function rowOf(layer, board) {
     const box = h("div", { class: "failure" }, h("strong", {}, "Failed"), h("p", {}, layer.failure));
     return { layer, tiles: [], name, row: h("tr", { role: "row" }, name, h("td", { role: "cell", colspan: COLUMNS.length - 1, class: "walk-failed" }, box)) };
   }
-  const [channels, height, width] = layer.shape;
+  const [channels, ...size] = layer.shape;
+  const [height, width] = size.length === 2 || !layer.sprite ? size.slice(-2) : [layer.sprite.height, layer.sprite.width];
   const tiles = topMaps(layer, board);
   const strip = h("div", { class: "walk-tiles", style: { "--ratio": width / height } }, tiles.map(({ button }) => button));
   const row = h("tr", { role: "row" }, name,
-    h("td", { role: "cell", "data-name": "Maps" }, plural(channels, "channel"), h("span", { class: "walk-under" }, `${height} \u00d7 ${width}`)),
+    h("td", { role: "cell", "data-name": "Maps" }, plural(channels, "channel"), h("span", { class: "walk-under" }, size.join(" \u00d7 "))),
     h("td", { role: "cell", "data-name": "Sees" }, layer.field || "\u2013"),
     share(layer.zeros, "Zeros"), share(layer.silent, "Silent"),
     h("td", { role: "cell", class: "walk-number", "data-name": "Mean" }, number(layer.mean ?? NaN)),

@@ -1,12 +1,13 @@
 """A survey's pictures as the model sees them, and the maps of units over them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.pictures.load import Picture, Pictures
+from featuremaps.pictures.load import Pictures
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
 from featuremaps.runtime.batches import batches
@@ -17,19 +18,19 @@ from featuremaps.survey.storage.reader import StoredSurvey
 
 def seen_pictures(survey: StoredSurvey, preprocessing: Preprocessing, rows: Sequence[int]) -> tuple[Seen, ...]:
     """What the model sees of some of a survey's pictures."""
-    pictures = (Picture(survey.pictures.names[row], survey.picture(row)) for row in rows)
+    pictures = (replace(survey.example(row), name=survey.pictures.names[row]) for row in rows)
     return see(Pictures(tuple(pictures)), preprocessing).seen
 
 
 def maps_of_units(
     studied: StudiedModel, layer: str, seen: Sequence[Seen], wanted: Sequence[Sequence[int]]
-) -> dict[tuple[int, int], Float[Tensor, "height width"]]:
+) -> dict[tuple[int, int], Float[Tensor, "*_space"]]:
     """The maps of the `wanted` channels of each picture, by (picture, channel): each picture runs once."""
     unit_maps: dict[tuple[int, int], Tensor] = {}
     with studied.session() as session:
         for batch in batches([picture.input for picture in seen], 16, f"maps of {layer}"):
             with batch:
-                maps = take(session, batch.inputs, [layer], gradients=False, stop_early=True).activations[layer]
+                maps = take(session, batch.inputs, [layer], gradients=False, stop_early=True).spatial(layer)
                 for picture, of_picture in zip(batch.rows, maps, strict=True):
                     channels = torch.tensor(list(wanted[picture]), device=maps.device)
                     chosen = of_picture[channels].float().cpu()

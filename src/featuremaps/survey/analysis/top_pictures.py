@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.layers.layout import folded
 from featuremaps.maps.top_channels import bar_of, over_picture
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
@@ -41,8 +42,8 @@ class TopPicture:
     """One picture of a unit.
 
     `value` is the unit's largest activation there, at its `place` (row, column of the map). `box` is what the unit sees
-    from there, in pixels of `image`, the original; None where that is not known. `seen` and `map` are what the model
-    saw and the unit's map over it, where a model was given.
+    from there, in pixels of `image`, the original or, of a tensor, what the model saw; None where that is not known.
+    `seen` and `map` are what the model saw and the unit's map over it, where a model was given.
     """
 
     row: int
@@ -53,7 +54,7 @@ class TopPicture:
     place: tuple[int, int] | None = None
     box: PixelBox | None = None
     seen: Seen | None = None
-    map: Float[Tensor, "height width"] | None = None
+    map: Float[Tensor, "*_space"] | None = None
 
     @property
     def frame(self) -> PixelBox | None:
@@ -255,8 +256,9 @@ def _chosen(
     return rows[order[:n]], values[order[:n]], places
 
 
-def _peak(map: Float[Tensor, "height width"]) -> tuple[int, int]:
-    row, column = divmod(int(torch.argmax(map)), map.shape[1])
+def _peak(map: Float[Tensor, "*_space"]) -> tuple[int, int]:
+    """Row and column, a volume's slices below each other."""
+    row, column = divmod(int(torch.argmax(map)), map.shape[-1])
     return row, column
 
 
@@ -268,4 +270,8 @@ def _box(
         place = place or (0, 0)
     if place is None or preprocessing is None:
         return None
-    return original_box(receptive_box(layer, place, layer.input_size), image.size, preprocessing)
+    box = receptive_box(layer, place, layer.input_size)
+    if len(layer.input_size) == 2:
+        return original_box(box, image.size, preprocessing)
+    sides = [pixels / length for pixels, length in zip(image.size, reversed(folded(layer.input_size)), strict=True)]
+    return PixelBox(*(round(edge * side) for edge, side in zip(box, sides * 2, strict=True)))

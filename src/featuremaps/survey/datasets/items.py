@@ -112,7 +112,7 @@ def with_axes(examples: Examples, axes: int) -> Examples:
         return examples
     if not isinstance(examples, Items):
         raise SurveyError(
-            f"the model's first layer takes {KINDS[axes]}, and this dataset is made of picture files. Pass a list, "
+            f"the model takes {KINDS[axes]}, and this dataset is made of picture files. Pass a list, "
             "tensor or Dataset of them, with (tensor, label) as its items."
         )
     return replace(examples, prepare=partial(input_of, axes=axes))

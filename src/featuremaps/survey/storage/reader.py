@@ -14,7 +14,8 @@ from PIL import Image
 
 from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, SurveyError, check_choice, did_you_mean
 from featuremaps.layers import parse
-from featuremaps.pictures.load import read
+from featuremaps.pictures.load import Picture, read
+from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.examples import Examples
@@ -24,51 +25,7 @@ from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
 from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
 from featuremaps.survey.storage.shard_files import labels_in, read_vectors, reading, values_of, vectors_file
-
-
-@dataclass(frozen=True)
-class BadPicture:
-    """A picture that does not count, and why."""
-
-    number: int
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class PictureTable:
-    """The pictures that count, in order; `numbers` are their positions in the dataset, a label of -1 is none."""
-
-    names: tuple[str, ...]
-    paths: tuple[str | None, ...]
-    labels: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    sha256: tuple[str | None, ...]
-    bad: tuple[BadPicture, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """The model's own answers, a row per picture: its best class and probability, and the best five of both."""
-
-    indices: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-    top_classes: NDArray[np.int64]
-    top_probabilities: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A picture among a channel's strongest or weakest: its row, the value, and where its map is highest (y, x)."""
-
-    rank: int
-    value: float
-    row: int
-    y: int
-    x: int
+from featuremaps.survey.storage.stored_rows import BadPicture, PictureTable, Predictions, Ranked
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -219,14 +176,30 @@ class StoredSurvey:
         return {name: values_of(rows[name]) for name in rows.column_names}
 
     def picture(self, row: int) -> Image.Image:
-        """A picture itself, from its file or the dataset; `ImageError` where it is gone, or another is in its place."""
+        """A picture itself, from its file or the dataset; `ImageError` where it is gone, or another is in its place.
+
+        Of a tensor what the model saw; `ImageError` without the model.
+        """
+        example = self.example(row)
+        if example.image is not None:
+            return example.image
+        if self.studied is None:
+            raise ImageError(
+                f"{self.pictures.names[row]} was given already preprocessed, so there is no picture to show without "
+                "the model, which knows what it saw: scope.open_survey(path, dataset)."
+            )
+        preprocessing = self.studied.preprocessing
+        return Seen(example, preprocessing(example), preprocessing).image
+
+    def example(self, row: int) -> Picture:
+        """A picture or tensor as it was surveyed; `ImageError` where it is gone, or another is in its place."""
         number, path = int(self.pictures.numbers[row]), self.pictures.paths[row]
         known, now = self.pictures.sha256[row], None
         if self.dataset is not None:
             now = self._examples.sha256(number)
-            image = self._examples.read(number).image
+            example = self._examples.read(number)
         elif path is not None:
-            image = read(path).image
+            example = read(path)
             now = sha256_of(Path(path))
         else:
             raise ImageError(
@@ -235,11 +208,7 @@ class StoredSurvey:
             )
         if None not in (known, now) and known != now:
             raise ImageError(f"{path or self.pictures.names[row]} was replaced since it was surveyed.")
-        if image is None:
-            raise ImageError(
-                f"{self.pictures.names[row]} was given already preprocessed, so there is no picture to show."
-            )
-        return image
+        return example
 
     @cached_property
     def _examples(self) -> Examples:

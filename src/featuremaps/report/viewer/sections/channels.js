@@ -10,7 +10,7 @@ import { createBoard } from "featuremaps/tiles.js";
 
 const SORTS = { mean: "mean, highest first", max: "maximum, highest first", name: "channel number" };
 const SCALINGS = { map: "each map by itself", layer: "all maps of the layer alike" };
-const size = (height, width) => `${height} \u00d7 ${width}`;
+const size = (sides) => sides.join(" \u00d7 ");
 
 // A value that is not known sorts after all others.
 function order({ means, maxima }, sort) {
@@ -20,13 +20,17 @@ function order({ means, maxima }, sort) {
   return channels.sort((a, b) => (values[a] === values[b] ? a - b : values[b] - values[a]));
 }
 
+// Maps of signals and volumes are shown as pictures, so in other numbers of values than they have.
+function isSmaller({ sprite, size: [height, width, ...more] }) {
+  return more.length > 0 || sprite.height !== height || sprite.width !== width;
+}
+
 function captionOf(layer, { sort, scale, across }) {
-  const { sprite, height, width } = layer;
-  const smaller = sprite.height !== height || sprite.width !== width;
+  const { sprite } = layer;
   return h("p", { class: "caption" },
     h("strong", {}, `${plural(sprite.count, "channel")} of ${layer.layer}`), layer.type && ` (${layer.type})`,
-    `, ${size(height, width)} values each`,
-    smaller && `, shown as ${size(sprite.height, sprite.width)} averages (means and maxima are those of the full maps)`,
+    `, ${size(layer.size)} values each`,
+    isSmaller(layer) && `, shown as ${size([sprite.height, sprite.width])} averages (means and maxima are those of the full maps)`,
     `. Sorted by ${SORTS[sort]}. Colours: ${across === "layer" ? SCALES[scale].saysAll : SCALES[scale].says}`,
     across === "map" && ", so that brightness cannot be compared between maps",
     sprite.missing !== null && "; grey cells hold a value that is not finite", ".");
@@ -34,7 +38,6 @@ function captionOf(layer, { sort, scale, across }) {
 
 function mapOf(layer, index, sprite) {
   let grid = null;
-  const smaller = layer.sprite.height !== layer.height || layer.sprite.width !== layer.width;
   return {
     method: `channel ${index}`,
     layer: layer.layer,
@@ -46,7 +49,7 @@ function mapOf(layer, index, sprite) {
       ["Address", `${layer.layer}:${index}`],
       ["Mean", number(layer.means[index] ?? NaN)],
       ["Maximum", number(layer.maxima[index] ?? NaN)],
-      ["Cells", smaller && `averages of ${size(layer.height, layer.width)} values`],
+      ["Cells", isSmaller(layer) && `averages of ${size(layer.size)} values`],
     ],
   };
 }
@@ -87,7 +90,7 @@ function layerChoice(choose) {
   const holder = h("div", { class: "layer-choice" });
   const draw = (layers, at) => {
     const names = layers.map((layer, index) => {
-      const what = layer.failure === null ? `${layer.sprite.count} \u00d7 ${size(layer.height, layer.width)}` : "failed";
+      const what = layer.failure === null ? `${layer.sprite.count} \u00d7 ${size(layer.size)}` : "failed";
       return [String(index), `${layer.layer} \u00b7 ${what}`];
     });
     const step = (by, sign, label) =>
