@@ -61,9 +61,14 @@ def test_plain_types_and_the_fields_of_a_dataclass() -> None:
         first: Float[Tensor, " size"]
         second: Float[Tensor, " size"]
 
+    @checked
+    class Alike(Pair):
+        """Makes nothing of its own."""
+
     assert number(3) == 3
+    assert Alike.__init__ is Pair.__init__
     Pair(torch.ones(2), torch.ones(2))
-    for wrong in [lambda: number("3"), lambda: Pair(torch.ones(2), torch.ones(3))]:
+    for wrong in [lambda: number("3"), lambda: Pair(torch.ones(2), torch.ones(3)), lambda: Alike(1, 2)]:
         with pytest.raises(BeartypeCallHintViolation):
             wrong()
 

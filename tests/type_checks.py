@@ -23,8 +23,10 @@ def jaxtyped(function: Any = None, *, typechecker: Any) -> Any:
     """In the place of `jaxtyping.jaxtyped`: the decorator that the import hook writes over every function and class."""
     if function is None:
         return partial(jaxtyped, typechecker=typechecker)
-    if is_dataclass(function):
-        function.__init__ = jaxtyped(function.__init__, typechecker=typechecker)
+    if isinstance(function, type):
+        made = vars(function).get("__init__")  # by a dataclass, unless it was written, and so is checked already
+        if is_dataclass(function) and made is not None and not hasattr(made, "__wrapped__"):
+            function.__init__ = jaxtyped(made, typechecker=typechecker)  # type: ignore[misc]
         return function
     shapes = _shapes(function) if isinstance(function, FunctionType) else None
     if shapes is None or "{" in "".join(shapes):  # sizes that are computed from the arguments
