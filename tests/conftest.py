@@ -1,6 +1,8 @@
 """What every test shares: shapes checked by beartype, and the real models and pictures beside the project."""
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,9 @@ import pytest
 import type_checks
 
 type_checks.install()
+# Compiled once, also where Python is set to keep nothing compiled: the processes that tests start read it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -70,6 +71,7 @@ def traced(lines: Lines) -> Iterator[None]:
         sys.settrace(None)
 
 
+@cache
 def lines_of(name: str) -> dict[tuple[str, int], int]:
     """The lines that a call on a fresh model runs, so that tracing it is among them, and how often."""
     lines = Lines()

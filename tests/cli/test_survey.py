@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import tarfile
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,9 @@ def test_survey_again_changes_nothing_and_goes_on_where_shards_are_gone(
 
 
 def test_units_writes_a_page_for_every_unit_or_those_named(
-    survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fm.Scope, "draw", partialmethod(fm.Scope.draw, steps=8, size=48))
     assert run("units", survey, "-n", "2", "-o", tmp_path / "all") == 0
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "all" / "unit.html")]
     units = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "all" / "data").glob("*.js"))

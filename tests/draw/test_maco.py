@@ -17,12 +17,12 @@ SIZES = [*SHAPES, (3, 224, 224), (1, 97, 60)]
 
 @cache
 def slow_amplitudes(height: int, width: int) -> torch.Tensor:
-    found = torch.zeros(height, width, dtype=torch.float64)
+    lengths = torch.zeros(height, width, dtype=torch.float64)
     for row in range(height):
         for column in range(width):
             down, across = min(row, height - row) / height, min(column, width - column) / width
-            length = torch.tensor(max(math.hypot(down, across), 1 / max(height, width)), dtype=torch.float64)
-            found[row, column] = natural_amplitude(length)
+            lengths[row, column] = max(math.hypot(down, across), 1 / max(height, width))
+    found = natural_amplitude(lengths)
     return found / found.square().mean().sqrt()
 
 

@@ -19,10 +19,10 @@ def gradient(model: nn.Module, picture: Tensor, target: int) -> Tensor:
 
 def midpoint_path(model: nn.Module, picture: Tensor, baseline: Tensor, target: int, steps: int = 400) -> Tensor:
     """Equation 3 of the paper, with the middle of each step."""
-    total = torch.zeros_like(picture)
-    for step in range(steps):
-        total += gradient(model, baseline + (step + 0.5) / steps * (picture - baseline), target)
-    return (picture - baseline) * total / steps
+    places = (torch.arange(steps) + 0.5) / steps
+    path = torch.stack([baseline + place * (picture - baseline) for place in places]).requires_grad_()
+    gradients = torch.autograd.grad(model(path)[:, target].sum(), path)[0]  # of each picture its own
+    return (picture - baseline) * gradients.mean(0)
 
 
 @pytest.mark.parametrize("baseline", ["zero", "blur"])

@@ -108,6 +108,7 @@ def cluster() -> Iterator[None]:
         warnings.simplefilter("ignore")
         source = Path(featuremaps.__file__).parents[1]
         patch.setenv("PYTHONPATH", os.pathsep.join([str(source), str(Path(__file__).parents[1])]))
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's 15 leaves actors nothing where other tests run beside them
         options = {"include_dashboard": False, "log_to_driver": False, "object_store_memory": 2**28}
         ray.init(num_cpus=2, num_gpus=0, **options)
         yield
