@@ -13,7 +13,7 @@ from featuremaps.pictures.seen import Seen
 
 def seen(name: str = "cat.jpg", size: tuple[int, int] = (40, 30)) -> Seen:
     """A grey picture of this size (width, height) as a model without a transform sees it."""
-    picture = Picture(name, image=Image.fromarray(np.full((size[1], size[0], 3), 90, np.uint8)))
+    picture = Picture(name, kept=Image.fromarray(np.full((size[1], size[0], 3), 90, np.uint8)))
     return fm.Scope(nn.Conv2d(3, 2, 3)).see([picture]).seen[0]
 
 

@@ -58,7 +58,7 @@ def real_scope(shared: Path) -> fm.Scope:
 def chelsea() -> Picture:
     import skimage.data
 
-    return Picture("chelsea.png", image=Image.fromarray(skimage.data.chelsea()))
+    return Picture("chelsea.png", kept=Image.fromarray(skimage.data.chelsea()))
 
 
 def pictures(*sizes: tuple[int, int], seed: int = 0) -> list[Image.Image]:

@@ -138,7 +138,7 @@ class Scope:
         The pictures must have one size after preprocessing. Raises `LayerNotFoundError`, `TargetError`, `ImageError`.
         """
         seen = self.see(pictures).seen
-        shapes = {tuple(one.input.shape) for one in seen}
+        shapes = {one.shape for one in seen}
         if len(shapes) > 1:
             raise ImageError(
                 f"the pictures have {len(shapes)} different sizes after preprocessing, and a record holds one batch. "

@@ -23,7 +23,7 @@ def means(batch: Tensor) -> Tensor:
 def grey(*levels: int, sizes: tuple[int, ...] = (8,)) -> tuple[Seen, ...]:
     """Pictures whose red has these levels, whose green the opposite; in turn of these sizes."""
     images = [
-        Picture(f"p{i}.png", image=Image.new("RGB", (sizes[i % len(sizes)],) * 2, (level, 255 - level, 0)))
+        Picture(f"p{i}.png", kept=Image.new("RGB", (sizes[i % len(sizes)],) * 2, (level, 255 - level, 0)))
         for i, level in enumerate(levels)
     ]
     return fm.Scope(Little()).see(images).seen

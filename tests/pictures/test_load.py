@@ -150,7 +150,7 @@ def test_a_picture_holds_one_thing():
     with pytest.raises(ImageError, match="a: a Picture holds an image or a tensor, and neither was given"):
         Picture("a")
     with pytest.raises(ImageError, match="both was given"):
-        Picture("a", image=Image.new("RGB", (2, 2)), tensor=torch.zeros(3, 2, 2))
+        Picture("a", kept=Image.new("RGB", (2, 2)), tensor=torch.zeros(3, 2, 2))
 
 
 def test_a_pil_image_is_neither_changed_nor_shared(tmp_path):

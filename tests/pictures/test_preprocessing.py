@@ -40,7 +40,7 @@ def _one_thread():
 def test_seen_undoes_the_normalisation(name):
     preprocessing = Preprocessing(NORMALIZED[name][0])
     image = noise()
-    seen = preprocessing.seen(preprocessing(Picture("a", image=image)))
+    seen = preprocessing.seen(preprocessing(Picture("a", kept=image)))
     if name == "imagenet":
         crop = CROPPED["preset"][0]
         image = v1.CenterCrop(crop.crop_size)(v1.Resize(crop.resize_size)(image))
@@ -51,7 +51,7 @@ def test_seen_of_grey_inputs():
     image = noise()
     for name in ("grey", "grey thrice"):
         preprocessing = Preprocessing(NORMALIZED[name][0])
-        seen = preprocessing.seen(preprocessing(Picture("a", image=image)))
+        seen = preprocessing.seen(preprocessing(Picture("a", kept=image)))
         assert seen.mode == "L"
         np.testing.assert_allclose(np.asarray(seen).astype(int), np.asarray(image.convert("L")).astype(int), atol=2)
 
@@ -74,7 +74,7 @@ def test_seen_where_the_normalisation_does_not_explain_the_values():
 
 def test_without_a_transform_a_picture_is_its_values():
     image = noise()
-    tensor = Preprocessing()(Picture("a", image=image))
+    tensor = Preprocessing()(Picture("a", kept=image))
     torch.testing.assert_close(tensor, to_tensor(image))
     assert tensor.is_contiguous()
 
@@ -102,7 +102,7 @@ RETURNED = {
 
 @pytest.mark.parametrize("name", RETURNED)
 def test_what_transforms_return(name):
-    tensor = Preprocessing(RETURNED[name])(Picture("a", image=noise()))
+    tensor = Preprocessing(RETURNED[name])(Picture("a", kept=noise()))
     assert type(tensor) is torch.Tensor
     assert tensor.dtype == torch.float32
     assert not tensor.requires_grad
@@ -132,7 +132,7 @@ REFUSED = {
 def test_a_transform_that_goes_wrong_names_the_picture(name):
     transform, reason = REFUSED[name]
     with pytest.raises(ImageError, match=f"^cat.jpg: the transform .*{reason}") as caught:
-        Preprocessing(transform)(Picture("cat.jpg", image=noise()))
+        Preprocessing(transform)(Picture("cat.jpg", kept=noise()))
     assert isinstance(caught.value.__cause__, ZeroDivisionError) == (name == "raises")
 
 
@@ -142,7 +142,7 @@ def test_a_transform_may_write_on_its_picture():
         return to_tensor(image)
 
     image = noise()
-    Preprocessing(scribble)(Picture("a", image=image))
+    Preprocessing(scribble)(Picture("a", kept=image))
     assert image == noise()
 
 

@@ -181,7 +181,7 @@ def test_a_transform_for_one_size_only():
     assert fixed.normalization((32, 32)).shown == (0, 1, 2)
     assert fixed.placement((32, 32)).box == pytest.approx((0, 0, 32, 32), abs=0.05)
     image = Image.new("RGB", (32, 32), (10, 20, 30))
-    assert fixed.seen(fixed(Picture("a", image=image))).getpixel((5, 5)) == (10, 20, 30)
+    assert fixed.seen(fixed(Picture("a", kept=image))).getpixel((5, 5)) == (10, 20, 30)
 
 
 def test_normalization_undo_by_hand():
@@ -307,7 +307,7 @@ def test_what_is_pasted_lies_where_it_was(name):
     preprocessing = Preprocessing(BOXES[name][0])
     width, height = LANDSCAPE
     ramp = Image.fromarray(np.tile(np.linspace(20, 230, width).astype(np.uint8), (height, 1))).convert("RGB")
-    saw = preprocessing(Picture("ramp", image=ramp))[0] * 255
+    saw = preprocessing(Picture("ramp", kept=ramp))[0] * 255
     pasted = preprocessing.placement(LANDSCAPE).paste(saw, LANDSCAPE)
     away = pasted - torch.from_numpy(np.array(ramp)[..., 0].astype(np.float32))
     inside = away[5:-5, 5:-5]

@@ -4,9 +4,15 @@ import pytest
 import torch
 
 from featuremaps.errors import ModelError, OptionError
+from featuremaps.pictures.load import Picture
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches, out_of_memory
 
-INPUTS = [torch.full((1, 2 + i % 2, 2), float(i)) for i in range(7)]
+INPUTS = [
+    Seen.of(Picture("", tensor=tensor), tensor, Preprocessing())
+    for tensor in (torch.full((1, 2 + i % 2, 2), float(i)) for i in range(7))
+]
 
 
 def test_pictures_of_one_size_run_together() -> None:

@@ -33,7 +33,7 @@ def find_concepts(
 
     Raises `ImageError` for pictures of different sizes, `MethodError` for negative values unless they are clipped.
     """
-    if len({tuple(seen.input.shape) for seen in pictures}) > 1:
+    if len({seen.shape for seen in pictures}) > 1:
         raise ImageError(
             "the pictures have different sizes after preprocessing, and concepts are looked for in maps of one size. "
             "Give a transform that resizes them alike."
@@ -67,7 +67,7 @@ def _recorded(
     """The layer's maps of all pictures, in their order."""
     maps: dict[int, Tensor] = {}
     layouts: Mapping[str, Layout] = {}
-    for batch in batches([seen.input for seen in pictures], batch_size, "reading the layer's maps"):
+    for batch in batches(pictures, batch_size, "reading the layer's maps"):
         with batch:
             record = take(session, batch.inputs, [layer], gradients=False, stop_early=True)
             maps |= zip(batch.rows, record.activations[layer], strict=True)

@@ -68,7 +68,7 @@ def pictures() -> list[Scene]:
 
 def images() -> Pictures:
     """The bundled pictures, to be passed to any verb; each carries its name and label."""
-    return Pictures(tuple(Picture(name_of(scene), image=scene.picture, label=scene.label) for scene in pictures()))
+    return Pictures(tuple(Picture(name_of(scene), kept=scene.picture, label=scene.label) for scene in pictures()))
 
 
 def name_of(scene: Scene) -> str:

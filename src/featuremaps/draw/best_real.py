@@ -29,7 +29,7 @@ def best_real(
         raise ImageError("real pictures to compare with were asked for, and there are none.")
     by_row: dict[int, Tensor] = {}
     with torch.no_grad():
-        for batch in batches([seen.input for seen in pictures], batch_size, "looking at real pictures"):
+        for batch in batches(pictures, batch_size, "looking at real pictures"):
             with batch:
                 by_row |= zip(batch.rows, values(batch.inputs).detach().float().cpu(), strict=True)
     table = torch.stack([by_row[row] for row in range(len(pictures))])

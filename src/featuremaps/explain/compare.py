@@ -77,7 +77,7 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     """
     explained: dict[int, tuple[_Chunk, int]] = {}
     with preserved(model, request.layout) as session:
-        for batch in batches([seen.input for seen in pictures], request.options.batch_size, "explaining pictures"):
+        for batch in batches(pictures, request.options.batch_size, "explaining pictures"):
             with batch:
                 chunk = _explain(session, batch.inputs, request.of(batch.rows, len(pictures)))
                 explained |= {index: (chunk, row) for row, index in enumerate(batch.rows)}

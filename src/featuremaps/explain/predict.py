@@ -23,7 +23,7 @@ def predict(
         raise OptionError(f"top is how many classes are given, 1 or more; got {top}.")
     best: dict[int, tuple[Answer, ...]] = {}
     with studied.session() as session:
-        for batch in batches([picture.input for picture in pictures], batch_size, "asking the model"):
+        for batch in batches(pictures, batch_size, "asking the model"):
             with batch:
                 record = take(session, batch.inputs, classes=studied.class_outputs, gradients=False)
                 answers = answers_of(_scores(record), record.outputs)

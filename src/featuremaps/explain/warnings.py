@@ -104,7 +104,7 @@ def pixel_warnings(
 
 def scale_doubts(pictures: Sequence[Seen], answers: Sequence[Answers | None]) -> Iterator[str]:
     """Whether pictures without a preprocessing look as if they had the wrong scale: all get the same answer."""
-    assumed = all(seen.preprocessing.transform is None and seen.picture.image is not None for seen in pictures)
+    assumed = all(seen.preprocessing.transform is None and seen.picture.tensor is None for seen in pictures)
     best = {answer.top(1)[0].label if answer is not None else "" for answer in answers}
     if assumed and len(pictures) >= ALIKE and len(best) == 1 and "" not in best:
         yield (

@@ -150,7 +150,7 @@ def walk_through(studied: StudiedModel, known: Layers, pictures: Sequence[Seen],
     infos = [known[name] for name in known.resolve("all")]
     by_picture: dict[int, dict[str, WalkRow]] = {}
     with studied.session() as session:
-        for batch in batches([seen.input for seen in pictures], batch_size, "walking through layers"):
+        for batch in batches(pictures, batch_size, "walking through layers"):
             with batch:
                 for row, measured in zip(batch.rows, _measure(session, infos, batch.inputs), strict=True):
                     _check_finite(studied.model, infos, measured, pictures[row].picture.name)

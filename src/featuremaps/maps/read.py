@@ -106,7 +106,7 @@ def _read(
     maps: dict[str, dict[int, Tensor]] = {name: {} for name in wanted}
     ends: dict[str, list[Range]] = {name: [] for name in wanted}
     with studied.session() as session:
-        for batch in batches([seen.input for seen in pictures], batch_size, "reading feature maps"):
+        for batch in batches(pictures, batch_size, "reading feature maps"):
             with batch:
                 record = take(session, batch.inputs, list(wanted), gradients=False, stop_early=True)
                 for name, channels in wanted.items():

@@ -22,24 +22,38 @@ from featuremaps.errors import ImageError
 from featuremaps.pictures.decode import SUFFIXES, decoded, decoded_bytes, rgb_pictures, upright_rgb
 from featuremaps.pictures.labels import Label, is_labelled, label_of, parts_of, understood
 
+KEPT = 2**28
+"""Bytes of pictures, and of what a model is given, that are kept; the rest is read again from its file when needed."""
 _WAYS = "Pass a path, a list of paths, a folder, a glob, a PIL image, a NumPy array, a torch Dataset or a tensor."
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture: either `image`, upright RGB, or `tensor`, already preprocessed (channel, height, width);
-    of a signal (channel, time), of a volume (channel, depth, height, width)."""
+    """One picture: either an `image`, upright RGB, or a `tensor`, already preprocessed (channel, height, width);
+    of a signal (channel, time), of a volume (channel, depth, height, width).
+
+    The image is `kept`, or read again from its file each time it is asked for.
+    """
 
     name: str
-    image: Image.Image | None = None
+    kept: Image.Image | None = field(default=None, repr=False)
     tensor: Shaped[Tensor, "channel *space"] | None = field(default=None, repr=False)
     path: Path | None = None
     label: Label = None
 
     def __post_init__(self) -> None:
-        if (self.image is None) == (self.tensor is None):
-            given = "neither" if self.image is None else "both"
+        if (self.kept is None and self.path is None) == (self.tensor is None):
+            given = "both" if self.kept is not None else "neither"
             raise ImageError(f"{self.name}: a Picture holds an image or a tensor, and {given} was given.")
+
+    @property
+    def image(self) -> Image.Image | None:
+        """The picture, upright RGB; None where a tensor was given."""
+        return decoded(self.path) if self.kept is None and self.path is not None else self.kept
+
+    def let_go(self) -> "Picture":
+        """The same without the image, where a file has it."""
+        return self if self.path is None or self.tensor is not None else replace(self, kept=None)
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     """
     place = _home(os.fsdecode(path))
     try:
-        return Picture(place.name, image=decoded(place), path=place)
+        return Picture(place.name, kept=decoded(place), path=place)
     except ImageError as error:
         raise ImageError(f"{place}: {error}") from error.__cause__
 
@@ -93,7 +107,7 @@ def gather(pictures: object) -> Pictures:
 
     Raises `ImageError` with the reasons where nothing could be read.
     """
-    items = list(_attempt(pictures))
+    items = list(_within_memory(_attempt(pictures)))
     bad = [item for item in items if isinstance(item, Rejected)]
     if len(bad) == len(items):
         reasons = [f"{item.path or item.name}: {item.reason}".removeprefix(": ") for item in bad]
@@ -106,6 +120,15 @@ def gather(pictures: object) -> Pictures:
         tuple(item for item in named if isinstance(item, Picture)),
         tuple(item for item in named if isinstance(item, Rejected)),
     )
+
+
+def _within_memory(items: Iterable[Picture | Rejected]) -> Iterator[Picture | Rejected]:
+    """The same, of which only the first keep their images."""
+    held = 0
+    for item in items:
+        image = item.kept if isinstance(item, Picture) else None
+        held += 3 * image.width * image.height if image is not None else 0
+        yield item.let_go() if isinstance(item, Picture) and held > KEPT else item
 
 
 def _named(items: list[Picture | Rejected]) -> list[Picture | Rejected]:
@@ -139,11 +162,11 @@ def _each(given: object) -> Iterator[Picture | Rejected]:
     elif isinstance(given, str | os.PathLike):
         yield from _from_path(os.fsdecode(given))
     elif isinstance(given, Image.Image):
-        yield Picture(Path(str(getattr(given, "filename", ""))).name, image=upright_rgb(given))
+        yield Picture(Path(str(getattr(given, "filename", ""))).name, kept=upright_rgb(given))
     elif isinstance(given, Tensor):
         yield from _from_tensor(given)
     elif isinstance(given, np.ndarray):
-        yield from (Picture("", image=image) for image in rgb_pictures(given))
+        yield from (Picture("", kept=image) for image in rgb_pictures(given))
     elif isinstance(given, Mapping) and "bytes" in given:
         yield _encoded(given["bytes"], given.get("path"))
     elif isinstance(given, Mapping):
@@ -248,7 +271,7 @@ def _natural(path: Path) -> list[list[str | int]]:
 
 def _attempt_file(path: Path, name: str) -> Picture | Rejected:
     try:
-        return Picture(name, image=decoded(path), path=path)
+        return Picture(name, kept=decoded(path), path=path)
     except ImageError as error:
         return Rejected(name, str(error), path)
 
@@ -256,7 +279,7 @@ def _attempt_file(path: Path, name: str) -> Picture | Rejected:
 def _encoded(content: bytes | None, path: str | None) -> Picture:
     """A picture as Hugging Face keeps it undecoded: the bytes of its file, or where that is."""
     place = Path(path or "")
-    return Picture(place.name, image=decoded(place) if content is None else decoded_bytes(content, place.suffix))
+    return Picture(place.name, kept=decoded(place) if content is None else decoded_bytes(content, place.suffix))
 
 
 def _from_dataset(dataset: Any) -> Iterator[Picture | Rejected]:
@@ -294,7 +317,7 @@ def picture_of(item: object) -> Picture:
 
 def _from_tensor(tensor: Tensor) -> Iterator[Picture]:
     if not tensor.is_floating_point():
-        yield from (Picture("", image=image) for image in rgb_pictures(tensor.cpu().numpy()))
+        yield from (Picture("", kept=image) for image in rgb_pictures(tensor.cpu().numpy()))
         return
     if tensor.ndim not in (3, 4) or 0 in tensor.shape:
         raise ImageError(

@@ -75,11 +75,11 @@ class Preprocessing:
 
     def __call__(self, picture: Picture) -> Float[Tensor, "channel *space"]:
         """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
-        if picture.image is None:
+        if (image := picture.image) is None:
             assert picture.tensor is not None
             return picture.tensor.detach().to(torch.float32)
         try:
-            result = self._run(picture.image)
+            result = self._run(image)
         except ImageError as error:
             raise ImageError(f"{picture.name}: {error}") from error.__cause__
         if not torch.isfinite(result).all():

@@ -1,7 +1,8 @@
 """Pictures as the model receives them, and the way back to what a person gave."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 from PIL import Image
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 
 from featuremaps.errors import FeatureMapsWarning, OptionError
 from featuremaps.pictures.bands import Prepared
-from featuremaps.pictures.load import Picture, Pictures, Rejected, gather
+from featuremaps.pictures.load import KEPT, Picture, Pictures, Rejected, gather
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.signals import inputs_of
 from featuremaps.plotting.rendering import Scaling, around_grey, looked_at
@@ -20,11 +21,25 @@ from featuremaps.session import random_state
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One picture as the model received it: `input` is (channel, height, width), preprocessed, or (channel, *space)."""
+    """One picture as the model received it: its input of `shape` (channel, height, width), or (channel, *space).
+
+    The input is `kept`, or made again each time it is asked for.
+    """
 
     picture: Picture
-    input: Tensor
+    shape: tuple[int, ...]
     preprocessing: Preprocessing
+    kept: Tensor | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, picture: Picture, input: Tensor, preprocessing: Preprocessing) -> "Seen":
+        """With an input that is kept."""
+        return cls(picture, tuple(input.shape), preprocessing, input)
+
+    @property
+    def input(self) -> Tensor:
+        """What the model is given, preprocessed."""
+        return self.preprocessing(self.picture) if self.kept is None else self.kept
 
     @property
     def image(self) -> Image.Image:
@@ -44,12 +59,12 @@ class Seen:
     @property
     def space(self) -> tuple[int, ...]:
         """The input's shape without the channels: (height, width), (time,) or (depth, height, width)."""
-        return tuple(self.input.shape[1:])
+        return self.shape[1:]
 
     @property
     def sheet(self) -> Sheet:
         """Where the input's places lie in `image`."""
-        return Sheet(self.space, len(self.input))
+        return Sheet(self.space, self.shape[0])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -107,8 +122,17 @@ def see(pictures: object, preprocessing: Preprocessing) -> SeenPictures:
             FeatureMapsWarning,
             stacklevel=4,
         )
-    if preprocessing.assumed and axes == 3 and any(picture.image is not None for picture in gathered):
+    if preprocessing.assumed and axes == 3 and any(picture.tensor is None for picture in gathered):
         preprocessing.say_that_it_was_assumed()
     with random_state():
-        seen = tuple(Seen(picture, preprocessing(picture), preprocessing) for picture in gathered)
-    return SeenPictures(seen, gathered.rejected)
+        return SeenPictures(tuple(_seen(gathered, preprocessing)), gathered.rejected)
+
+
+def _seen(pictures: Iterable[Picture], preprocessing: Preprocessing) -> Iterator[Seen]:
+    """Each picture as the model sees it; of many that can be made again only the first keep their inputs."""
+    held, again = 0, not preprocessing.random
+    for picture in pictures:
+        made = preprocessing(picture)
+        held += made.nbytes
+        seen = Seen.of(picture, made, preprocessing)
+        yield replace(seen, kept=None) if again and held > KEPT and picture.tensor is None else seen

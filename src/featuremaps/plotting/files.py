@@ -92,8 +92,9 @@ def write_files(folder: str | Path, contents: Iterable[tuple[str, Image.Image | 
     Where `folder` is a picture's file, such as "cat.png", the first picture is written there and the rest beside it.
     Returns the files written; `OptionError` for one file and pictures of several names.
     """
-    folder, suffix, every = Path(folder), ".png", list(contents)
+    folder, suffix, every = Path(folder), ".png", contents
     if is_picture_file(folder):
+        every = list(contents)
         base = next(stem for stem, content in every if not isinstance(content, Tensor))
         other = [stem for stem, content in every if not isinstance(content, Tensor) and not stem.startswith(base)]
         folder_for(folder, len({base, *other}), "pictures")

@@ -79,7 +79,7 @@ def _projected(
     """One unit in some of the pictures, in their order."""
     assert unit.channel is not None
     projections: dict[int, Projection] = {}
-    for batch in batches([pictures[number].input for number in chosen], batch_size, "projecting units"):
+    for batch in batches([pictures[number] for number in chosen], batch_size, "projecting units"):
         with batch:
             layer, size = studied.walk(batch.inputs[:1])[unit.name], tuple(batch.inputs.shape[2:])
             values, places, signals = send_back_unit(session, batch.inputs, unit.name, unit.channel, way)
@@ -96,7 +96,7 @@ def _peaks(
     """Every unit's highest value in every picture, by its number, from one pass that stops at the deepest layer."""
     layers = list(dict.fromkeys(unit.name for unit in units))
     peaks: dict[str, dict[int, float]] = {str(unit): {} for unit in units}
-    for batch in batches([seen.input for seen in pictures], batch_size, "looking for the strongest pictures"):
+    for batch in batches(pictures, batch_size, "looking for the strongest pictures"):
         with batch:
             activations = take(session, batch.inputs, layers, gradients=False, stop_early=True).activations
             for unit in units:

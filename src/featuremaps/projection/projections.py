@@ -5,7 +5,7 @@ The figure of Zeiler & Fergus (2014, figure 2): projections in one block, the pa
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,7 +59,7 @@ class Projection:
     @property
     def part(self) -> Seen:
         """What the model saw within the receptive field."""
-        return replace(self.seen, input=self._cut(self.seen.input))
+        return Seen.of(self.seen.picture, self._cut(self.seen.input), self.seen.preprocessing)
 
     def _cut(self, values: Tensor) -> Tensor:
         left, top, right, bottom = self.box

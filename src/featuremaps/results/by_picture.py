@@ -79,7 +79,7 @@ class Explained(ByPicture):
         preprocessing = dict.fromkeys(seen.preprocessing.describe() for seen in self.pictures)
         lines = [f"{self.method} of {self.layer}", *self.reading, *(f"pictures: {text}" for text in preprocessing)]
         for seen, caption in zip(self.pictures, self.captions, strict=True):
-            size = "" if seen.picture.image is None else "{} × {} pixels, ".format(*seen.picture.image.size)
+            size = "" if (image := seen.picture.image) is None else "{} × {} pixels, ".format(*image.size)
             given = " × ".join(map(str, seen.input.shape))
             lines.append(f"{seen.picture.name}: {size}given to the model as {given}; explained: {caption}")
         return "\n".join(lines)

@@ -1,6 +1,6 @@
 """Heatmaps: where a picture speaks for a target. Raw values at the layer's own resolution, and how to look at them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -83,19 +83,23 @@ class Heatmaps(Explained):
         `alpha` is the opacity where the map is strongest. The colour map is perceptually uniform ("inferno") unless
         another is named; a diverging one for `scaling="signed"`.
         """
+        return list(self._overlays(alpha, colormap, scaling, on))
+
+    def _overlays(
+        self, alpha: float = 0.7, colormap: str | None = None, scaling: Scaling | None = None, on: Canvas = "seen"
+    ) -> Iterator[Image.Image]:
         if on not in get_args(Canvas):
             raise OptionError(f"on={on!r} is not known; choose 'seen' or 'original'.")
         scaling = scaling or self.scaling or "max"
         signed = scaling == "signed"
         chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
-        pictures = []
         for map, seen, target in zip(self.maps, self.pictures, self.targets, strict=True):
             shown, image = seen.looked_at(map, scaling), seen.image
             if on == "original":
                 image, shown = seen.original(shown)
-            pictures.append(overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed))
-            pictures[-1].info[LABEL] = target
-        return pictures
+            laid_over = overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed)
+            laid_over.info[LABEL] = target
+            yield laid_over
 
     def figure(self, *, most: int = 16, **look: Any) -> "Figure":
         """Each picture beside its overlay, titled with the target; the first `most` of them.
@@ -136,7 +140,7 @@ class Heatmaps(Explained):
         if Path(folder).suffix.lower() in MOVING and len(self) == 1 and len(self.pictures[0].space) == 3:
             return [self.animate(folder, **look)]
         stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
-        parts = zip(stems, self.overlay(**look), self.maps, strict=True)
+        parts = zip(stems, self._overlays(**look), self.maps, strict=True)
         return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def spatial_panels(self, **look: Any) -> list[SpatialPanel]:

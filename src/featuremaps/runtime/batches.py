@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import ModelError, OptionError
+from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
 from featuremaps.runtime.memory_format import out_of_memory
 
@@ -37,18 +38,21 @@ class Batch:
         return True
 
 
-def batches(inputs: Sequence[Tensor], most: int, doing: str) -> Iterator[Batch]:
-    """Pictures of equal shape together, at most `most` at a time; `doing` names the progress bar."""
+def batches(pictures: Sequence[Seen], most: int, doing: str) -> Iterator[Batch]:
+    """Pictures of equal shape together, at most `most` at a time; `doing` names the progress bar.
+
+    Their inputs are asked for batch by batch.
+    """
     if most < 1:
         raise OptionError(f"batch_size is how many pictures run together, 1 or more; got {most}.")
     by_shape: dict[tuple[int, ...], list[int]] = {}
-    for row, tensor in enumerate(inputs):
-        by_shape.setdefault(tuple(tensor.shape), []).append(row)
+    for row, picture in enumerate(pictures):
+        by_shape.setdefault(tuple(picture.shape), []).append(row)
     planned = [rows[start : start + most] for rows in by_shape.values() for start in range(0, len(rows), most)]
     for chunk in track(planned, doing):
         pending = [chunk]
         while pending:
-            batch = Batch(torch.stack([inputs[row] for row in pending[0]]), pending.pop(0))
+            batch = Batch(torch.stack([pictures[row].input for row in pending[0]]), pending.pop(0))
             yield batch
             if batch.too_large:
                 half = len(batch.rows) // 2

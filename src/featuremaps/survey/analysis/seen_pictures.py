@@ -28,7 +28,7 @@ def maps_of_units(
     """The maps of the `wanted` channels of each picture, by (picture, channel): each picture runs once."""
     unit_maps: dict[tuple[int, int], Tensor] = {}
     with studied.session() as session:
-        for batch in batches([picture.input for picture in seen], 16, f"maps of {layer}"):
+        for batch in batches(seen, 16, f"maps of {layer}"):
             with batch:
                 maps = take(session, batch.inputs, [layer], gradients=False, stop_early=True).spatial(layer)
                 for picture, of_picture in zip(batch.rows, maps, strict=True):

@@ -32,7 +32,7 @@ class Files:
     def read(self, number: int) -> Picture:
         """The picture in the file."""
         path = self.paths[number]
-        return Picture(self.names[number], image=decoded(path), path=path, label=self.labels[number])
+        return Picture(self.names[number], kept=decoded(path), path=path, label=self.labels[number])
 
     def sha256(self, number: int) -> str | None:
         """Of the file's content; None where that cannot be read."""

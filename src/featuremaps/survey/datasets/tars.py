@@ -54,7 +54,7 @@ class Tars:
         member, content = self.members[number], self._content(number)
         if len(content) < member.size:
             raise ImageError(f"{self.tars[member.tar].name} ends inside this picture: the tar file is cut short.")
-        return Picture(member.name, image=decoded_bytes(content, member.suffix), label=self.labels[number])
+        return Picture(member.name, kept=decoded_bytes(content, member.suffix), label=self.labels[number])
 
     def sha256(self, number: int) -> str | None:
         """Of the picture's bytes; None where they cannot be read."""

@@ -56,7 +56,7 @@ def preprocessing_digest(preprocessing: Preprocessing) -> str:
         try:
             with random_state():
                 torch.default_generator.manual_seed(0)
-                made = preprocessing(Picture("noise", image=Image.fromarray(noise)))
+                made = preprocessing(Picture("noise", kept=Image.fromarray(noise)))
             levels = (made * 1000).round().to(torch.int64).numpy()
             parts += [str(tuple(made.shape)), hashlib.sha256(levels.tobytes()).hexdigest()]
         except ImageError as error:

@@ -81,7 +81,7 @@ class StoredSurvey:
         surveyed = self._checked(layer, pool)
         wanted = range(surveyed.channels) if channels is None else [_channel(surveyed, number) for number in channels]
         vectors = np.empty((len(self.pictures), len(wanted)), np.float32)
-        for rows, shard in self._shards():
+        for rows, shard in self._shards() if wanted else ():
             vectors[rows] = self._vectors(surveyed, pool, shard, wanted)
         return vectors
 
@@ -181,15 +181,15 @@ class StoredSurvey:
         Of a tensor what the model saw; `ImageError` without the model.
         """
         example = self.example(row)
-        if example.image is not None:
-            return example.image
+        if (image := example.image) is not None:
+            return image
         if self.studied is None:
             raise ImageError(
                 f"{self.pictures.names[row]} was given already preprocessed, so there is no picture to show without "
                 "the model, which knows what it saw: scope.open_survey(path, dataset)."
             )
         preprocessing = self.studied.preprocessing
-        return Seen(example, preprocessing(example), preprocessing).image
+        return Seen.of(example, preprocessing(example), preprocessing).image
 
     def example(self, row: int) -> Picture:
         """A picture or tensor as it was surveyed; `ImageError` where it is gone, or another is in its place."""
