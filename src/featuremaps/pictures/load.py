@@ -48,8 +48,8 @@ class Picture:
 
     @property
     def image(self) -> Image.Image | None:
-        """The picture, upright RGB; None where a tensor was given."""
-        return decoded(self.path) if self.kept is None and self.path is not None else self.kept
+        """The picture, upright RGB; None where a tensor was given. `ImageError` where its file is gone since."""
+        return _decoded(self.path) if self.kept is None and self.path is not None else self.kept
 
     def let_go(self) -> "Picture":
         """The same without the image, where a file has it."""
@@ -90,10 +90,14 @@ def read(path: str | os.PathLike[str]) -> Picture:
     of an animation or a multi-page file the first frame is taken.
     """
     place = _home(os.fsdecode(path))
+    return Picture(place.name, kept=_decoded(place), path=place)
+
+
+def _decoded(path: Path) -> Image.Image:
     try:
-        return Picture(place.name, kept=decoded(place), path=place)
+        return decoded(path)
     except ImageError as error:
-        raise ImageError(f"{place}: {error}") from error.__cause__
+        raise ImageError(f"{path}: {error}") from error.__cause__
 
 
 def gather(pictures: object) -> Pictures:
