@@ -20,6 +20,7 @@ from torch.utils.data import IterableDataset
 
 from featuremaps.errors import ImageError
 from featuremaps.pictures.decode import SUFFIXES, decoded, decoded_bytes, rgb_pictures, upright_rgb
+from featuremaps.pictures.folders import files_below, home, is_folder, natural
 from featuremaps.pictures.labels import Label, is_labelled, label_of, parts_of, understood
 
 KEPT = 2**28
@@ -89,7 +90,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     Transparency is laid on white, EXIF orientation and colour profiles are applied, 16-bit values are scaled, and
     of an animation or a multi-page file the first frame is taken.
     """
-    place = _home(os.fsdecode(path))
+    place = home(os.fsdecode(path))
     return Picture(place.name, kept=_decoded(place), path=place)
 
 
@@ -191,13 +192,13 @@ def _from_path(text: str) -> Iterator[Picture | Rejected]:
     if not text or re.match(r"(https?|ftp|s3|gs|data):", text):
         what = f"{text[:80]!r} is an address, and nothing is fetched here" if text else "the path is empty"
         raise ImageError(f"{what}. Pass a file on this machine.")
-    path = _home(text)
-    if _is_folder(path):
+    path = home(text)
+    if is_folder(path):
         yield from _from_folder(path)
     elif any(sign in text for sign in "*?[") and not os.path.lexists(path):
-        matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)  # noqa: PTH207
-        files = [match for match in matches if not _is_folder(match) and match.suffix.lower() in SUFFIXES]
-        folders = [match for match in matches if _is_folder(match) and "**" not in text]
+        matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural)  # noqa: PTH207
+        files = [match for match in matches if not is_folder(match) and match.suffix.lower() in SUFFIXES]
+        folders = [match for match in matches if is_folder(match) and "**" not in text]
         if not files and not folders:
             raise ImageError(f"{text}: this pattern matches no picture. Put it in quotes, and check the folder.")
         for match in files:
@@ -216,61 +217,6 @@ def _from_folder(folder: Path) -> Iterator[Picture | Rejected]:
         raise ImageError(f"{folder}: there is no picture in this folder or below it ({listing.others} other files).")
     for file in listing.files:
         yield _attempt_file(file, file.relative_to(folder).as_posix())
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The pictures' files below a folder in natural order, folders that cannot be read, and how many other files."""
-
-    files: tuple[Path, ...]
-    denied: tuple[tuple[Path, str], ...]
-    others: int
-
-
-def files_below(folder: Path) -> Listing:
-    """The files below a folder that are called like pictures; hidden ones are left out, links are followed."""
-    files: list[Path] = []
-    others = 0
-    denied: list[OSError] = []
-    visited: set[str] = set()
-    for root, folders, names in os.walk(folder, onerror=denied.append, followlinks=True):
-        real = os.path.realpath(root)
-        if real in visited:  # a link may lead back to a folder above it
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        shown = [Path(root, name) for name in names if not name.startswith(".")]
-        pictures = [path for path in shown if path.suffix.lower() in SUFFIXES]
-        files += pictures
-        others += len(shown) - len(pictures)
-    return Listing(
-        tuple(sorted(files, key=lambda file: _natural(file.relative_to(folder)))),
-        tuple((Path(error.filename), f"it cannot be opened ({error.strerror}).") for error in denied),
-        others,
-    )
-
-
-def _home(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise ImageError(f"{text}: {error}") from error
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def _natural(path: Path) -> list[list[str | int]]:
-    """A key that sorts 2 before 10."""
-    return [
-        [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part.casefold())]
-        for part in path.parts
-    ]
 
 
 def _attempt_file(path: Path, name: str) -> Picture | Rejected:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from featuremaps.errors import SurveyError
 from featuremaps.pictures.decode import SUFFIXES, decoded
-from featuremaps.pictures.load import Picture, files_below
+from featuremaps.pictures.folders import files_below
+from featuremaps.pictures.load import Picture
 from featuremaps.survey.datasets.examples import Example, digest, numbered
 
 
