@@ -374,3 +374,16 @@ def test_where_nothing_comes_back_the_map_is_zero_and_says_so(how: str, method: 
     heat = fm.Scope(Frozen(how).eval()).explain(noise(2), method, layer="features", target=1)
     assert not heat.tensor.any()
     assert all("zero" in notes[0] for notes in heat.warnings)
+
+
+def test_mirrored_copies_are_not_explained_for_a_place() -> None:
+    """A mask stays where it is; what a function means only its author knows; a signal has no mirror image."""
+    model = torch.nn.Conv2d(3, 2, 3, padding=1)
+    scope, pictures = fm.Scope(model), torch.rand(1, 3, 8, 8)
+    mask = torch.zeros(8, 8)
+    mask[:, :4] = 1
+    with pytest.raises(OptionError, match=r"a target with a place \(Mask, Box\) is not mirrored"):
+        scope.explain(pictures, "saliency", target=fm.Mask(mask, 1), smooth="augment")
+    heat = scope.explain(pictures, "saliency", target=lambda maps: maps[:, 1].mean((1, 2)), smooth="augment")
+    assert "Mirrored copies" in heat.warnings[0][0]
+    assert scope.explain(pictures, "saliency", target=1, smooth="augment").warnings == ((),)

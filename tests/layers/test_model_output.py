@@ -1,7 +1,9 @@
 """Models whose answer depends on more than the picture, and outputs whose first axis does not count the pictures."""
 
+import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,6 +45,10 @@ UNSTEADY: dict[str, Callable[[Net, Tensor], Tensor]] = {
     "dropout that stays on": lambda model, maps: F.dropout(maps, 0.5, training=True),
     "noise": lambda model, maps: maps + torch.randn_like(maps),
     "a counter": counts,
+    "a counter in a buffer": lambda model, maps: maps * float(model.norm.num_batches_tracked.add_(1)),
+    "one random number": lambda model, maps: maps * torch.rand(()),
+    "NumPy's numbers": lambda model, maps: maps * float(np.random.rand()),
+    "Python's numbers": lambda model, maps: maps.flip(3) * (1 + random.random()),
     "a running mean": averages,
     "statistics of the batch": lambda model, maps: F.batch_norm(maps, None, None, training=True) + maps,
     "the batch's largest": lambda model, maps: maps / maps.amax(),

@@ -47,6 +47,9 @@ SQUASHED: dict[str, tuple[End, str]] = {
 LOGITS: dict[str, End] = {
     "as they are": lambda scores: scores,
     "negative": lambda scores: -(scores**2),
+    "distances": lambda scores: -(scores**2).clamp(min=0),
+    "sharpened": lambda scores: scores.log_softmax(1) * 3,
+    "two together": lambda scores: scores.log_softmax(1) + (2 * scores).log_softmax(1),
     "positive": lambda scores: scores.abs(),
     "a gate": lambda scores: scores * scores.sigmoid(),
     "by an unknown": lambda scores: scores.sigmoid() * torch.tensor([3.0, 1.0, 2.0, 4.0]),
@@ -79,7 +82,7 @@ ENDS = SHARES | LOGARITHMS | {name: end for name, (end, _) in SQUASHED.items()} 
 def test_no_value_lies_outside_its_range(name: str) -> None:
     """Whatever the scores are, also great ones."""
     model = Ends(ENDS[name]).eval()
-    low, high = known_layers(model, PICTURES).outputs[WHOLE].range
+    low, high, _ = known_layers(model, PICTURES).outputs[WHOLE].range
     for scale in (1.0, 30.0):
         values = model.end(scale * torch.randn(64, 4, generator=torch.Generator().manual_seed(2)))
         assert low - 1e-9 <= float(values.min()) <= float(values.max()) <= high + 1e-9
@@ -122,6 +125,8 @@ def test_what_can_be_no_logits_is_said(name: str) -> None:
 def test_nothing_is_claimed_of_logits(name: str) -> None:
     """Not even of those that happen to have one sign."""
     model = Ends(LOGITS[name]).eval()
-    assert known_layers(model, PICTURES).outputs[WHOLE].range == (-math.inf, math.inf)
+    known = known_layers(model, PICTURES).outputs[WHOLE].range
+    assert known.low == -math.inf
+    assert not known.logarithm
     if name != "of a table":
         assert "made probabilities by a softmax (assumed)" in fm.Scope(model).explain(PICTURES, layer="conv").how()

@@ -341,3 +341,33 @@ def test_without_biases_the_epsilon_rule_is_input_times_gradient() -> None:
         found = propagator(model, pictures, 2)(relevance(epsilon=1e-12))
         expected = pictures * gradient(model, pictures, 2)
         assert (found - expected).norm() < 1e-4 * expected.norm()
+
+
+@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus", "epsilon_alpha2_beta1"])
+def test_the_opposite_of_one_score_is_a_score_of_its_own(composite: str) -> None:
+    """Relevance goes through a minus sign as it is: one logit for two names equals two logits."""
+
+    class Scores(nn.Module):
+        def __init__(self, head: nn.Linear) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.head = nn.Conv2d(3, 6, 3), head
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.conv(x).relu().mean((2, 3)))
+
+    single, both = nn.Linear(6, 1), nn.Linear(6, 2)
+    both.load_state_dict({name: torch.cat([-value, value]) for name, value in single.state_dict().items()})
+    pictures = torch.rand(2, 3, 12, 12)
+    for target in ("healthy", "ill"):
+        made = [
+            fm.Scope(Scores(head).eval(), classes=["healthy", "ill"]).explain(
+                pictures, "lrp", target=target, composite=composite
+            )
+            for head in (single, both)
+        ]
+        torch.testing.assert_close(made[0].tensor, made[1].tensor)
+    heat = fm.Scope(Scores(single).eval(), classes=["healthy", "ill"]).explain(
+        pictures, "excitation_backprop", target="healthy"
+    )
+    assert "1 neg" in heat.warnings[0][0]

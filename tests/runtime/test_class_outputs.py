@@ -193,3 +193,17 @@ def test_how_scores_are_read_in_words() -> None:
 def test_scores_that_cannot_be_what_they_are_said_to_be(kind: Any) -> None:
     with pytest.raises(TargetError, match=f"the model's scores go from .* so they are no {kind}"):
         fm.Scope(Ends().eval(), outputs=kind).predict(INPUTS)
+
+
+def test_several_labels_of_a_model_that_has_its_sigmoid_are_not_squashed_again() -> None:
+    model = Ends(torch.sigmoid).eval()
+    answers = fm.Scope(model, outputs="multi_label").predict(INPUTS, top=4)
+    for answer, shares in zip(answers, model(INPUTS).tolist(), strict=True):
+        assert [part.probability for part in answer] == pytest.approx(sorted(shares, reverse=True))
+
+
+def test_answers_are_ranked_by_their_scores() -> None:
+    from featuremaps.results.answer import Answers
+
+    answers = Answers(torch.tensor([20.0, 25.0, 30.0, -1.0]), torch.tensor([1.0, 1.0, 1.0, 0.2]))
+    assert [(answer.index, answer.rank) for answer in answers.top(4)] == [(2, 1), (1, 2), (0, 3), (3, 4)]

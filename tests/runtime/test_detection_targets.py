@@ -3,13 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import TargetError
-from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
 from method_samples import noise
 
 NAMES = ("cat", "dog", "cup")
@@ -102,3 +103,14 @@ def test_score_cam_and_occlusion_of_a_box() -> None:
     scope = fm.Scope(Queries().eval(), classes=NAMES)
     for method in ("score_cam", "ablation_cam", "occlusion"):
         assert scope.explain(noise(2), method, layer="features", target=fm.Box(BOX, "cat")).tensor.any()
+
+
+def test_a_query_of_boxes_and_scores_in_a_tuple() -> None:
+    """Names tell which of the two has the scores; a box may be a tensor, its label any whole number."""
+    boxes, scores = torch.rand(2, 5, 4), torch.randn(2, 5, 3)
+    classes = as_followed(ClassOutputs(("a", "b", "c")), (boxes, scores), 2, lambda: pytest.fail("asked"))
+    bound = fm.Query(2, "b").bind((boxes, scores), classes, 2)
+    torch.testing.assert_close(bound.scores((boxes, scores)), scores[:, 2, 1])
+    outputs = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "scores": torch.tensor([0.5]), "labels": torch.tensor([1])}]
+    box = fm.Box(torch.tensor([0.0, 0, 10, 10]), np.int64(1)).bind(outputs, ClassOutputs(), 1)
+    assert box.scores(outputs).tolist() == [0.5]

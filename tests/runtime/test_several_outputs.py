@@ -50,6 +50,13 @@ SEVERAL: dict[str, Callable[..., Any]] = {
     "two heads": lambda scores, embedding, maps: (embedding[:, :3] * 2, scores),
     "two heads, one of shares": lambda scores, embedding, maps: (embedding[:, :3].sigmoid(), scores),
     "with the picture's own": lambda scores, embedding, maps: (embedding + 1, scores),
+    "a confidence": lambda scores, embedding, maps: (scores, scores.softmax(1).amax(1)),
+    "their entropy": lambda scores, embedding, maps: {"pred": scores, "entropy": scores.logsumexp(1, keepdim=True)},
+    "a picture made of them": lambda scores, embedding, maps: (
+        scores,
+        scores[:, :3, None, None].expand(-1, -1, 16, 16) * 1,
+    ),
+    "named otherwise": lambda scores, embedding, maps: (scores, embedding * 2),
     "two heads in a dict": lambda scores, embedding, maps: {"a": embedding[:, :3] * 2, "b": scores},
 }
 PLAIN: dict[str, Callable[..., Any]] = {
@@ -61,7 +68,7 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "a dict": lambda scores, embedding, maps: {"features": embedding, "answer": scores},
     "a loss too": lambda scores, embedding, maps: (scores.sum(), embedding, scores),
     "a loss": lambda scores, embedding, maps: (scores.sum(), scores),
-    "a helping head": lambda scores, embedding, maps: (scores, -scores),
+    "a helping head": lambda scores, embedding, maps: (scores, embedding[:, :4] * 2),
     "tokens": lambda scores, embedding, maps: (maps.flatten(2), scores),
     "by its name": lambda scores, embedding, maps: {"features": embedding, "logits": scores},
 }
@@ -115,6 +122,28 @@ def test_without_names_it_is_refused_with_the_shapes(name: str) -> None:
     assert scope.explain(PICTURES, layer="conv", method="eigen_cam").answers == (None, None)
     with pytest.raises(TargetError, match="which of them is its class scores"):
         scope.draw(1, steps=2, size=16)
+
+
+def test_equally_many_are_told_by_what_went_into_what() -> None:
+    """With names for both, or without any; the part is named."""
+    model = Net(lambda scores, embedding, maps: (embedding, scores))
+    model.head = nn.Linear(8, 8)
+    for names in (None, [f"class {number}" for number in range(8)]):
+        scope = fm.Scope(model, classes=names)
+        shares = model(PICTURES)[1].softmax(1)
+        assert [answer[0].index for answer in scope.predict(PICTURES)] == shares.argmax(1).tolist()
+        assert "8 class scores in part 1 of what the model returns" in scope.explain(PICTURES, layer="conv").how()
+
+
+def test_two_names_are_two_scores_before_they_are_one() -> None:
+    """One score is of two names only where no part has two."""
+    model = Net(lambda scores, embedding, maps: (embedding[:, :1] * 2, scores[:, :2]))
+    expected = model(PICTURES)[1].argmax(1).tolist()
+    answers = fm.Scope(model, classes=["m", "f"]).predict(PICTURES)
+    assert [answer[0].index for answer in answers] == expected
+    apart = Net(lambda scores, embedding, maps: scores[:, :2].unbind(1))
+    with pytest.raises(TargetError, match="which of them is its class scores"):
+        fm.Scope(apart, classes=["neg", "pos"]).explain(PICTURES, layer="conv", target=0)
 
 
 def test_every_way_to_the_scores_reads_the_same_tensor() -> None:

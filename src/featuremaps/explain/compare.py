@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import MethodError
+from featuremaps.errors import MethodError, OptionError
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.comparison import Comparison, Explanation, Key
 from featuremaps.explain.predict import answers_of, scores_if_any
@@ -28,6 +28,7 @@ from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
 
 BRIGHTNESS = (0.9, 1.0, 1.1)
+MIRRORED = "Mirrored copies were explained by the same function: right only where it means no place in the picture."
 OUTPUTS = "outputs"
 """The key of how outputs were read, beside the layers."""
 
@@ -226,6 +227,11 @@ def _augmented(
     session: Session, inputs: Tensor, request: Request, record: Record, made: Parts, failures: dict[Key, str]
 ) -> Parts:
     """The mean over flipped and brightened copies, for the targets found on the picture itself."""
+    if inputs.ndim != 4 or any(bound.mirrored == "no" for bound in record.targets):
+        what = "signals and volumes are not" if inputs.ndim != 4 else "a target with a place (Mask, Box) is not"
+        raise OptionError(f"smooth='augment' explains mirrored copies, and {what} mirrored: leave it out.")
+    if any(bound.mirrored == "perhaps" for bound in record.targets):
+        made = {key: replace(part, notes=(*part.notes, MIRRORED)) for key, part in made.items()}
     variants = [(flip, factor) for flip in (False, True) for factor in BRIGHTNESS if flip or factor != 1.0]
     targets: list[Target | Bound] = list(record.targets or request.targets.values())
     total = {key: part.maps for key, part in made.items()}

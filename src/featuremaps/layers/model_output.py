@@ -24,13 +24,13 @@ class FollowedOutput(NamedTuple):
     """What is known about a tensor that a model returns.
 
     Its values lie in `range`; `places` says of each of its axes whether it walks along the picture, () where nobody
-    knows; `last`: all other tensors that may be class scores went into it. `picture_axis` counts the pictures, None
+    knows; `after` names the other tensors that went into it. `picture_axis` counts the pictures, None
     where that cannot be told, and beside another picture the scores of one change by a share `change` of the largest.
     """
 
     range: Range = UNBOUNDED
     places: tuple[bool, ...] = ()
-    last: bool = False
+    after: frozenset[Key] = frozenset()
     picture_axis: int | None = None
     change: float = 0.0
 
@@ -61,7 +61,7 @@ def likely_scores(output: object) -> dict[Key, Tensor]:
 def followed(output: object, flow: Dataflow, beside: Mapping[Key, Tensor]) -> Mapping[Key, FollowedOutput]:
     """What is known about each tensor that a model returned; `beside`: what it gave for another picture as well."""
     likely = likely_scores(output)
-    steps = {trace.step for tensor in likely.values() if (trace := flow.trace(tensor)) is not None}
+    steps = {key: trace.step for key, tensor in likely.items() if (trace := flow.trace(tensor)) is not None}
     known = {key: _followed(tensor, flow, steps) for key, tensor in likely.items()}
     for key, together in beside.items():
         if key in known:
@@ -70,13 +70,15 @@ def followed(output: object, flow: Dataflow, beside: Mapping[Key, Tensor]) -> Ma
     return known
 
 
-def _followed(tensor: Tensor, flow: Dataflow, steps: set[int]) -> FollowedOutput:
+def _followed(tensor: Tensor, flow: Dataflow, steps: Mapping[Key, int]) -> FollowedOutput:
     trace = flow.trace(tensor)
     if trace is None:
         return FollowedOutput()
     field: Any = trace.field
     places = () if field is None or field.lost or field.moved else tuple(bool(dim.axes) for dim in field.dims)
-    return FollowedOutput(flow.steps[trace.step].range, places, steps <= flow.ancestors(trace.step))
+    before = flow.ancestors(trace.step) - {trace.step}
+    after = frozenset(other for other, step in steps.items() if step in before)
+    return FollowedOutput(flow.steps[trace.step].range, places, after)
 
 
 def _picture_axis(alone: Tensor, together: Tensor) -> int | None:
@@ -104,6 +106,8 @@ def given_beside(model: nn.Module, arguments: Sequence[Any]) -> Mapping[Key, Ten
     if any(isinstance(item, Tensor) and len(item) != 1 for item in arguments):
         return {}
     try:
+        # First as it is, so that counters and random numbers are others than where it ran alone.
+        model(*(item.clone() if isinstance(item, Tensor) else item for item in arguments))
         return likely_scores(model(*map(_beside_another, arguments)))
     except Exception:  # a model of single pictures, short memory: nothing is learned, and the model's run went well
         return {}

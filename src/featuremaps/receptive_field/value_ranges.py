@@ -10,10 +10,11 @@ from featuremaps.receptive_field.op_rules import MOVING
 
 
 class Range(NamedTuple):
-    """From `low` to `high`, both included."""
+    """From `low` to `high`, both included; of numbers that are the `logarithm` of shares."""
 
     low: float = -math.inf
     high: float = math.inf
+    logarithm: bool = False
 
 
 UNBOUNDED = Range()
@@ -23,8 +24,8 @@ BOUNDED = {
     "hardsigmoid": SHARES,
     "_softmax": SHARES,
     "_safe_softmax": SHARES,
-    "_log_softmax": Range(high=0.0),
-    "log_sigmoid_forward": Range(high=0.0),
+    "_log_softmax": Range(high=0.0, logarithm=True),
+    "log_sigmoid_forward": Range(high=0.0, logarithm=True),
     "tanh": Range(-1.0, 1.0),
 }
 """Whatever they are given."""
@@ -33,6 +34,7 @@ AMONG = MOVING | CHOOSING | {"select", "slice", "split", "unbind", "topk", "cat"
 AMONG |= {"mean", "median", "max", "min", "amax", "amin", "maximum", "minimum", "max_pool2d_with_indices"}
 AMONG |= {"avg_pool2d", "_adaptive_avg_pool2d", "native_dropout"}
 """Some of the values given, or means of them."""
+MEANS = frozenset({"mean", "avg_pool2d", "_adaptive_avg_pool2d"})
 OF_SHARES = frozenset({"mul", "prod", "cumprod", "sqrt", "square"})
 """What they make of numbers from 0 to 1 is such a number again."""
 
@@ -47,16 +49,21 @@ def value_range(op: str, args: Mapping[str, Any], given: Sequence[Range]) -> Ran
     if not given or _tensors(args) != len(given):
         return UNBOUNDED
     if op in AMONG:
-        return Range(min(each.low for each in given), max(each.high for each in given))
+        every = all(each.logarithm for each in given) and op not in MEANS
+        return Range(min(each.low for each in given), max(each.high for each in given), every)
     if op in ("clamp", "clamp_min", "clamp_max"):
         return _clamped(given[0], args)
     number = args.get("other")
+    if op == "log" and given[0].low >= 0 and given[0].high <= 1:
+        return BOUNDED["_log_softmax"]
     if op in OF_SHARES and not isinstance(number, int | float):
         return SHARES if all(each.low >= 0 and each.high <= 1 for each in given) else UNBOUNDED
     if op not in _CHANGES or args.get("alpha", 1) != 1 or (op == "div" and not isinstance(number, int | float)):
         return UNBOUNDED
-    pairs: Iterable[tuple[Any, ...]] = product(*given) if len(given) > 1 else product(given[0], [number])
-    ends = [_CHANGES[op](*pair) for pair in pairs]
+    pairs: Iterable[tuple[Any, ...]] = (
+        product(*(each[:2] for each in given)) if len(given) > 1 else product(given[0][:2], [number])
+    )
+    ends = [_CHANGES[op](*pair[:2]) for pair in pairs]
     return UNBOUNDED if any(map(math.isnan, ends)) else Range(min(ends) + 0.0, max(ends) + 0.0)
 
 

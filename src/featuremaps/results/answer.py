@@ -49,12 +49,12 @@ class Answers:
     def of(self, index: int) -> Answer:
         """The answer of this number."""
         share = self.probabilities[index]
-        rank = 1 + int((self.probabilities > share).sum())
+        rank = 1 + int((self.scores > self.scores[index]).sum())
         return Answer(class_label(index, self.names), index, float(share), float(self.scores[index]), rank)
 
     def top(self, most: int) -> tuple[Answer, ...]:
         """The most probable ones, most probable first."""
-        best = self.probabilities.topk(min(most, len(self.probabilities))).indices
+        best = self.scores.argsort(descending=True, stable=True)[:most]
         return tuple(self.of(index) for index in best.tolist())
 
 

@@ -17,7 +17,7 @@ from featuremaps.rules.lrp_linear import LinearRule, shared, stabilised
 from featuremaps.rules.operations import ACTIVATIONS, POINTWISE, Operation
 from featuremaps.rules.rule import Rule, counted
 
-_PASSED = ACTIVATIONS | {"batch_norm", "layer_norm", "group_norm", "instance_norm"}
+_PASSED = ACTIVATIONS | {"neg", "batch_norm", "layer_norm", "group_norm", "instance_norm"}
 _AVERAGED = {"mean", "sum", "avg_pool", "adaptive_avg_pool"}
 _BINARY = {"add", "sub", "mul", "div"}
 _WITHOUT_RULE = {"softmax", "log_softmax", "attention", "multi_head_attention", "matmul", "einsum", "normalize"}
@@ -225,3 +225,10 @@ class Excitation(Relevance):
 
     title = "excitation backprop"
     start = "one"
+
+    def act(self, operation: Operation) -> Tensor | None:
+        """As relevance; what is made negative has no positive weights, and is counted."""
+        if operation.kind == "neg" and depends_on_input(operation.input):
+            self.kept["neg"] += 1
+            return None
+        return super().act(operation)

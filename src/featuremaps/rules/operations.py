@@ -49,6 +49,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "normalize": ("normalize",),
     "add": ("add", "add_", "__add__", "__iadd__", "__radd__"),
     "sub": ("sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__", "__rsub__"),
+    "neg": ("neg", "neg_", "negative", "negative_", "__neg__"),
     "mul": ("mul", "mul_", "multiply", "multiply_", "__mul__", "__imul__", "__rmul__"),
     "div": ("div", "div_", "divide", "divide_", "true_divide", "true_divide_", "__truediv__", "__itruediv__"),
     "cat": ("cat", "concat", "concatenate"),

@@ -12,11 +12,21 @@ from torch import Tensor
 from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.listing import Layers
-from featuremaps.layers.model_output import FollowedOutput, Key, likely_scores
+from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key
 from featuremaps.receptive_field import Range
-from featuremaps.runtime.outputs import are_probabilities, logits_of, needs_logits, scores_of, scores_part
+from featuremaps.runtime.outputs import (
+    are_probabilities,
+    candidates,
+    last_of,
+    logits_of,
+    needs_logits,
+    scores_of,
+    scores_part,
+)
 from featuremaps.session import Session
 
+ReadOutputs = Callable[[Any, int], Tensor]
+"""What is read from a model's outputs, so many of which in a row belong to one picture."""
 OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label"]
 """What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own."""
 
@@ -87,8 +97,8 @@ class ClassOutputs:
         """The same for a model whose operations keep its scores between these values."""
         if by.low >= 0 and by.high <= 1:
             return replace(self, kind="probabilities", told="the model keeps them between 0 and 1")
-        if by.high <= 0:
-            return replace(self, kind="log_probabilities", told="the model keeps them below 0")
+        if by.high <= 0 and by.logarithm:
+            return replace(self, kind="log_probabilities", told="the model gives logarithms")
         if by.low >= 0:
             between = f"between {by.low:g} and {by.high:g}" if by.high < math.inf else f"above {by.low:g}"
             return replace(self, squashed=f"the model keeps its scores {between}, as no logits are")
@@ -110,6 +120,7 @@ class ClassOutputs:
         assumed = f"assumed, but {self.squashed}" if self.squashed else "assumed"
         why = self.told if self.kind else "by their values" if kind == "probabilities" else assumed
         count = f"{scores.shape[1]} class score{'s' if scores.shape[1] > 1 else ''}"
+        count += f" in part {self.part!r} of what the model returns" if self.part not in (None, WHOLE) else ""
         return f"{count}, {made} ({why}); {'names were given' if self.names else 'their names are not known'}"
 
 
@@ -123,9 +134,10 @@ def seen_outputs(session: Session, inputs: Tensor, outputs: object, classes: Cla
 
 def as_followed(classes: ClassOutputs, outputs: object, pictures: int, known: Callable[[], Layers]) -> ClassOutputs:
     """See `seen_outputs`; the layers are asked for where they are needed."""
-    part = scores_part(outputs, classes.count)
-    if part is None and len(likely_scores(outputs)) > 1:
-        part = next((key for key, followed in known().outputs.items() if followed.last), None)
+    part, possible = scores_part(outputs, classes.count), candidates(outputs, classes.count)
+    if len(possible) > 1:
+        last = last_of(possible, {key: followed.after for key, followed in known().outputs.items()})
+        part = part if last is None else last
     classes = replace(classes, part=part)
     given = classes.given_if_any(outputs, pictures)
     if part is None or given is None:
@@ -133,9 +145,14 @@ def as_followed(classes: ClassOutputs, outputs: object, pictures: int, known: Ca
     shape = tuple(needs_logits(outputs, part=part).shape)
     if (len(shape) > 3 or shape == (pictures, pictures) != (1, 1)) and (unread := _unread(shape, _known(known, part))):
         return replace(classes, unread=unread)
-    if classes.kind or are_probabilities(given) or (bool((given < 0).any()) and bool((given > 0).any())):
+    if (
+        classes.kind not in (None, "multi_label")
+        or are_probabilities(given)
+        or (bool((given < 0).any()) and bool((given > 0).any()))
+    ):
         return classes
-    return classes.bounded(_known(known, part).range)
+    bounds = _known(known, part).range
+    return classes.bounded(bounds) if classes.kind is None or 0 <= bounds.low <= bounds.high <= 1 else classes
 
 
 def _known(known: Callable[[], Layers], part: Key) -> FollowedOutput:
@@ -182,13 +199,13 @@ class ClassScores:
         """The probabilities, which are not squashed again where the model gives them."""
         return self.classes.probabilities(outputs, self._batch * repeats)
 
-    def of(self, indices: Tensor) -> dict[str, Callable[[Any, int], Tensor]]:
+    def of(self, indices: Tensor) -> tuple[ReadOutputs, ReadOutputs, ReadOutputs]:
         """The rules of a `Bound` target for the score and the probability of these classes, and for all scores."""
-        return {
-            "rule": lambda new, repeats: picked(self.read(new, repeats), indices, repeats),
-            "probability": lambda new, repeats: picked(self.probabilities(new, repeats), indices, repeats),
-            "every_class": self.read,
-        }
+        return (
+            lambda new, repeats: picked(self.read(new, repeats), indices, repeats),
+            lambda new, repeats: picked(self.probabilities(new, repeats), indices, repeats),
+            self.read,
+        )
 
 
 def _check_kind(kind: OutputKind | None, scores: Tensor) -> None:

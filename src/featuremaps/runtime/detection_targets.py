@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
@@ -30,7 +32,7 @@ class Query:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        given = needs_logits(outputs)
+        given = needs_logits(outputs, part=classes.part)
         if given.ndim != 3 or not 0 <= self.query < given.shape[1]:
             raise TargetError(
                 f"Query({self.query}, …) needs scores (batch, queries, classes) with more queries than {self.query}; "
@@ -43,10 +45,11 @@ class Query:
 
         def of_query(read: Callable[[Any, int], Tensor] | None) -> Callable[[Any, int], Tensor]:
             assert read is not None
-            return lambda new, repeats: read(needs_logits(new)[:, self.query], repeats)
+            return lambda new, repeats: read(needs_logits(new, part=classes.part)[:, self.query], repeats)
 
-        rules = (inner.rule, inner.probability, inner.every_class)
-        return Bound(labels, inner.indices, *map(of_query, rules))
+        return Bound(
+            labels, inner.indices, of_query(inner.rule), of_query(inner.probability), of_query(inner.every_class)
+        )
 
 
 @dataclass(frozen=True)
@@ -60,30 +63,30 @@ class Box:
     alternatives; without names `outputs="logits"` or `"multi_label"` of the scope says which.
     """
 
-    box: tuple[int | float, int | float, int | float, int | float]
-    label: int | str | None = None
+    box: Sequence[int | float] | Tensor | NDArray[Any]
+    label: int | str | np.integer[Any] | None = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        if _queries(outputs) is not None and max(self.box) > 1:
+        box = [float(edge) for edge in self.box]
+        if _queries(outputs) is not None and max(box) > 1:
             raise TargetError(
-                f"{self.box} looks like pixels, and this model gives boxes in shares of the picture: give the box in "
+                f"{tuple(box)} looks like pixels, and this model gives boxes in shares of the picture: give the box in "
                 "numbers from 0 to 1, left and right divided by its width, top and bottom by its height."
             )
-        label = self.label if isinstance(self.label, int | None) else class_named(self.label, 0, classes.names)
+        label = class_named(self.label, 0, classes.names) if isinstance(self.label, str) else self.label
+        label = None if label is None else int(label)
         name = "object" if label is None else class_label(label, classes.names)
-        edges = tuple(round(edge, 2 if max(self.box) <= 1 else None) for edge in self.box)
+        edges = tuple(round(edge, 2 if max(box) <= 1 else None) for edge in box)
 
         def rule(new: object, _: int) -> Tensor:
             from torchvision.ops import box_iou
 
-            found = [
-                (box_iou(boxes.new_tensor([self.box]), boxes)[0], sure) for boxes, sure in _found(new, label, classes)
-            ]
+            found = [(box_iou(boxes.new_tensor([box]), boxes)[0], sure) for boxes, sure in _found(new, label, classes)]
             return torch.stack([(overlap * sure).sum() for overlap, sure in found])
 
         rule(outputs, 1)  # raises what does not fit
-        return Bound((f"{name} at {edges}",) * batch, None, rule)
+        return Bound((f"{name} at {edges}",) * batch, None, rule, mirrored="no")
 
 
 def _found(outputs: object, label: int | None, classes: ClassOutputs) -> Sequence[Finding]:

@@ -84,6 +84,11 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         if len(inputs) == 1 and out_of_memory(error):
             raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
+        if "cannot register a hook on a tensor that doesn't require gradient" in str(error):
+            raise ModelError(
+                f"a hook on {type(model).__name__} registers a backward hook on a layer's output, and this pass has no "
+                "gradients: remove the hook (handle.remove()); featuremaps takes gradients itself."
+            ) from error
         meaning = misfit(error) or _meaning(error, WRONG_SIZE)
         if meaning is None:
             raise

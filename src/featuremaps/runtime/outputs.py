@@ -4,7 +4,7 @@ Classifiers return a tensor, alone or with a loss, an embedding or attention bes
 with `.logits`; segmentation a dict with `out`; detectors lists of boxes, in which there are no class scores to find.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -47,21 +47,50 @@ def class_labels(indices: Int[Tensor, " batch"], classes: Classes) -> tuple[str,
     return tuple(class_label(index, classes) for index in indices.tolist())
 
 
-def scores_part(outputs: object, classes: int | None = None) -> Key | None:
-    """Which part of whatever a model returns has the class scores; None where nobody can tell.
+def candidates(outputs: object, classes: int | None = None) -> dict[Key, Tensor]:
+    """The parts of whatever a model returns that may have the class scores.
 
-    Detectors return boxes, backbones several maps. Of several tensors it is the first of those that give as many scores
-    as there are `classes`. Without such it is known in a tuple where all of them give equally many.
+    Those that give as many scores as there are `classes`, or one for two; else what models call their scores; else all.
     """
     if isinstance(outputs, Tensor):
-        return WHOLE
-    parts, likely = parts_of(outputs), likely_scores(outputs)
-    fitting = [key for key, tensor in likely.items() if classes in _counts(tensor)]
-    named = [key for key in NAMES if isinstance(parts.get(key), Tensor)]
-    if named or fitting or not isinstance(outputs, tuple | list):
-        return next(iter([*named, *fitting]), None)
-    maps = {tensor.shape[2:] for tensor in likely.values() if tensor.ndim == 4}
-    return next(iter(likely)) if len(set(map(_counts, likely.values()))) == 1 and len(maps) < 2 else None
+        return {WHOLE: outputs}
+    likely = likely_scores(outputs)
+    fitting: dict[Key, Tensor] = {}
+    for count in () if classes is None else (classes, 1):  # one score is of two alternatives
+        if not fitting and (count == classes or classes == 2):
+            fitting = {key: tensor for key, tensor in likely.items() if _count(tensor) == count}
+    if not fitting and classes is not None:  # queries may have "no object" beside them
+        fitting = {key: part for key, part in likely.items() if part.ndim == 3 and _count(part) == classes + 1}
+    named = {name: part for name in NAMES if isinstance(part := parts_of(outputs).get(name), Tensor)}
+    chosen = {name: part for name, part in named.items() if not fitting or name in fitting}
+    return dict([*chosen.items()][:1]) or fitting or likely
+
+
+def scores_part(outputs: object, classes: int | None = None) -> Key | None:
+    """Which part has the class scores, as far as that can be told without the model's graph; None where it cannot.
+
+    Detectors return boxes, backbones several maps. Of several in a tuple that give equally many it is the first.
+    """
+    possible = candidates(outputs, classes)
+    counts = [_count(tensor) for tensor in possible.values()]
+    if not counts:
+        return None
+    told = isinstance(outputs, Tensor | tuple | list) or counts[0] == classes or any(name in possible for name in NAMES)
+    maps = {tensor.shape[2:] for tensor in possible.values() if tensor.ndim == 4}
+    alike = len(set(counts)) == 1 and len(maps) < 2 and (len(counts) == 1 or counts[0] > 1)
+    return next(iter(possible)) if told and alike else None
+
+
+def last_of(possible: Mapping[Key, Tensor], after: Mapping[Key, Collection[Key]]) -> Key | None:
+    """The part that all other possible ones went into, `after` them.
+
+    None where there is none, or one that is hardly class scores: a single number beside more, a map beside rows.
+    """
+    last = next((key for key in possible if {*possible} - {key} <= {*after.get(key, ())}), None)
+    if last is None:
+        return None
+    single = _count(possible[last]) == 1 < max(map(_count, possible.values()))
+    return None if single or possible[last].ndim > min(tensor.ndim for tensor in possible.values()) else last
 
 
 def logits_of(outputs: object, classes: int | None = None, part: Key | None = None) -> Tensor | None:
@@ -123,10 +152,9 @@ def mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     return value
 
 
-def _counts(tensor: Tensor) -> tuple[int, ...]:
-    """How many classes a tensor may have scores of: one score is of two alternatives also."""
-    count = tensor.shape[1] if tensor.ndim > 1 else 1
-    return (1, 2) if count == 1 else (count,)
+def _count(tensor: Tensor) -> int:
+    """How many scores a tensor has for each picture, place or query."""
+    return tensor.shape[2] if tensor.ndim == 3 else tensor.shape[1] if tensor.ndim > 1 else 1
 
 
 def needs_logits(outputs: object, classes: int | None = None, part: Key | None = None) -> Tensor:

@@ -6,7 +6,7 @@ same pictures, as the masked and edited copies of Score-CAM and Ablation-CAM nee
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -31,7 +31,8 @@ class Bound:
     """A target for a batch whose outputs are known.
 
     `labels` names the target for each picture, `indices` is its class (batch,) where it has one, `probability` the rule
-    for that class's probability, and `every_class` the one for the scores of all classes, (batch, classes).
+    for that class's probability, and `every_class` the one for the scores of all classes, (batch, classes). `mirrored`:
+    whether it means the same in a mirrored picture, "perhaps" where only its author knows.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +40,7 @@ class Bound:
     rule: Callable[[Any, int], Tensor]
     probability: Callable[[Any, int], Tensor] | None = None
     every_class: Callable[[Any, int], Tensor] | None = None
+    mirrored: Literal["yes", "perhaps", "no"] = "yes"
 
     def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:
         """The score of each output, float32; `repeats` outputs in a row belong to the same picture."""
@@ -67,7 +69,7 @@ class Logit:
         """See `Target`."""
         scores = ClassScores(outputs, classes, batch)
         indices = class_indices(self.which, scores.given, classes.names, batch)
-        return Bound(class_labels(indices, classes.names), indices, **scores.of(indices))
+        return Bound(class_labels(indices, classes.names), indices, *scores.of(indices))
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class Probability:
         scores = ClassScores(outputs, classes, batch)
         indices = class_indices(self.which, scores.given, classes.names, batch)
         labels = tuple(f"probability of {label}" for label in class_labels(indices, classes.names))
-        rules = scores.of(indices)
-        return Bound(labels, indices, **rules | {"rule": rules["probability"]})
+        _, share, every_class = scores.of(indices)
+        return Bound(labels, indices, share, share, every_class)
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Margin:
             return picked(new_scores, first, repeats) - picked(new_scores, second, repeats)
 
         labels = tuple(f"{a} rather than {b}" for a, b in pairs)
-        return Bound(labels, first, **read.of(first) | {"rule": rule})
+        return Bound(labels, first, rule, *read.of(first)[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,17 +154,18 @@ class Mask:
             )
         if bool((mask.flatten(1).sum(1) == 0).any()):
             raise TargetError("the mask is empty for at least one picture: nothing to explain.")
-        inside = _inside(dense, mask)
-        indices = class_indices(self.which, inside, classes.names, batch)
 
         def every_class(new: object, repeats: int) -> Tensor:
-            return _inside(needs_logits(new, part=classes.part), mask.repeat_interleave(repeats, 0))
+            inside = _inside(needs_logits(new, part=classes.part), mask.repeat_interleave(repeats, 0))
+            return classes.scores(inside)
+
+        indices = class_indices(self.which, every_class(outputs, 1), classes.names, batch)
 
         def rule(new: object, repeats: int) -> Tensor:
             return picked(every_class(new, repeats), indices, repeats)
 
         labels = tuple(f"{label} in mask" for label in class_labels(indices, classes.names))
-        return Bound(labels, indices, rule, every_class=every_class)
+        return Bound(labels, indices, rule, every_class=every_class, mirrored="no")
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +209,7 @@ class Score:
                 raise TargetError(f"target {name!r} must return one score per picture, ({expected},); it gave {given}.")
             return scores.reshape(expected)
 
-        return Bound((name,) * batch, None, rule)
+        return Bound((name,) * batch, None, rule, mirrored="perhaps")
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ class Each:
             torch.cat(indices) if len(indices) == batch else None,
             of_each([part.scores for part in bound]),
             every_class=of_each(every) if len(every) == batch else None,
+            mirrored=min((part.mirrored for part in bound), default="yes"),
         )
 
 
@@ -272,6 +276,8 @@ def select(target: Target, indices: Sequence[int], total: int) -> Target:
     chosen: dict[str, object] = {}
     for name, single in {"which": 0, "a": 0, "b": 0, "mask": 2, "reference": 1, "targets": 0}.items():
         value = getattr(target, name, None)
+        if single and value is not None:
+            value = torch.as_tensor(value)
         if isinstance(value, Tensor | np.ndarray) and value.ndim == single + 1:
             check_length(len(value), total)
             chosen[name] = value[list(indices)]
