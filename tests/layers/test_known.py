@@ -152,16 +152,16 @@ def test_pictures_one_by_one() -> None:
 
 
 def test_a_model_that_was_changed_is_looked_at_again() -> None:
-    class Flagged(Tokens):
-        whole = True
+    whole = [True]  # where nobody sees it
 
+    class Flagged(Tokens):
         def forward(self, x: Tensor) -> Tensor:
             tokens = self.patches(x).flatten(2).transpose(1, 2)
-            return self.head(self.block(tokens if self.whole else tokens[:, 4:]).mean(1))
+            return self.head(self.block(tokens if whole[0] else tokens[:, 4:]).mean(1))
 
     model, inputs = Flagged().eval(), noise(1, (16, 16))
     assert fm.Scope(model).maps(inputs, "block").tensor.shape == (1, 8, 4, 4)
-    model.whole = False
+    whole[0] = False
     with pytest.raises(LayoutError, match=r"'block' gives shape \(1, 12, 8\), and gave another form"):
         fm.Scope(model).maps(inputs, "block")
     expected = hooked(model, "patches", inputs)

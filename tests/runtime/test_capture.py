@@ -59,18 +59,18 @@ def test_gradients_through_what_is_captured_are_those_of_autograd() -> None:
 
 
 def test_stopping_early_runs_nothing_more() -> None:
-    class Ends(Little):
-        known = False
+    known: list[bool] = []  # where nobody sees that the way is another
 
+    class Ends(Little):
         def forward(self, x: Tensor) -> Tensor:
-            if not self.known:
+            if not known:
                 return super().forward(x)
             self.features(x)
             raise AssertionError("ran on")
 
     model = Ends()
     known_layers(model, noise(1))
-    model.known = True
+    known.append(True)
     capture, outputs = captured(model, noise(1), ["features.conv1", "features"], stop_early=True)
     assert outputs is None
     assert set(capture.taken) == {"features.conv1", "features"}

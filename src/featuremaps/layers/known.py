@@ -14,11 +14,11 @@ from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.layers.listing import Layers
+from featuremaps.layers.settings import settings_of
 from featuremaps.session import Beside, in_turn, unwrapped
 
 MOST = 16
 """Sizes that are remembered for a model."""
-SETTINGS = (bool, int, float, str, tuple)
 Walked = tuple[GivenLayout | None, tuple[int, ...]]
 """What a walk is remembered by: how the user says that layers lie, and the inputs' size."""
 
@@ -29,7 +29,7 @@ class Walks(dict[Walked, Layers]):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._modules = [ref(module) for module in model.modules()]
-        self._settings = _settings(model)
+        self._settings = settings_of(model)
 
     def are_of(self, model: nn.Module) -> bool:
         """Whether the model still consists of these modules, set as they were."""
@@ -37,16 +37,7 @@ class Walks(dict[Walked, Layers]):
         same = len(modules) == len(self._modules) and all(
             known() is module for known, module in zip(self._modules, modules, strict=True)
         )
-        return same and self._settings == _settings(model)
-
-
-def _settings(model: nn.Module) -> list[dict[str, object]]:
-    """The flags, numbers and texts on which a model's way may depend, of modules that are not torch's own."""
-    modules = [module for module in model.modules() if not type(module).__module__.startswith("torch.nn.")]
-    return [
-        {name: value for name, value in vars(module).items() if name != "training" and isinstance(value, SETTINGS)}
-        for module in modules
-    ]
+        return same and self._settings == settings_of(model)
 
 
 _WALKS: Beside[Walks] = Beside()

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import ModelError
+from featuremaps.layers.settings import settings_of
 from featuremaps.session import Beside
 from featuremaps.tail.export_trace import exported
 from featuremaps.tail.fx_trace import Trace, leaves_around, traced
@@ -21,7 +22,6 @@ from featuremaps.tail.replace_output import Visit, run_replaced
 from featuremaps.tail.split import Plan, Split, plan
 
 GraphWay = Literal["fx", "export"]
-_PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +87,10 @@ def _known(model: nn.Module) -> _Known:
 
 def _signature(model: nn.Module) -> Any:
     """All that a graph of the model may have taken for granted: its modules, their settings, where its weights are."""
-    modules = tuple((name, id(module), type(module), _settings(module)) for name, module in model.named_modules())
+    names = [name for name, _ in model.named_modules()]
     weights = (*model.named_parameters(), *model.named_buffers())
-    return modules, tuple((name, weight.shape, weight.dtype, weight.device) for name, weight in weights)
-
-
-def _settings(module: nn.Module) -> tuple[tuple[str, Any], ...]:
-    def plain(value: Any) -> bool:
-        return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(map(plain, value)))
-
-    own = vars(module)
-    replaced = (("forward", id(own["forward"])),) if "forward" in own else ()
-    return (*((key, value) for key, value in own.items() if plain(value)), *replaced)
+    sizes = tuple((name, weight.shape, weight.dtype, weight.device) for name, weight in weights)
+    return names, settings_of(model), sizes
 
 
 def _hooks(model: nn.Module) -> tuple[int, ...]:
