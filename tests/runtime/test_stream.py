@@ -48,18 +48,18 @@ def test_maps_are_the_models_own_memory() -> None:
 
 
 def test_it_stops_after_the_deepest_layer() -> None:
-    class Ends(Little):
-        known = False
+    known: list[bool] = []  # where nobody sees that the way is another
 
+    class Ends(Little):
         def forward(self, x: Tensor) -> Tensor:
-            if not self.known:
+            if not known:
                 return super().forward(x)
             self.features(x)
             raise AssertionError("ran on")
 
     model = Ends()
     known_layers(model, noise(1))
-    model.known = True
+    known.append(True)
     seen, outputs = streamed(model, ["features.conv1", "features"], stop=True)
     assert [name for name, _ in seen] == ["features.conv1", "features"]
     assert outputs is None
