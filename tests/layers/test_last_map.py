@@ -1,5 +1,7 @@
 """The last map a person would name, over the families in use, with random weights."""
 
+from dataclasses import dataclass
+
 import pytest
 import timm
 import torch
@@ -221,3 +223,38 @@ def test_a_class_map_of_any_size_is_passed_over(strides):
     assert walk(nn.Sequential(*body, nn.Conv2d(16, 4, 1), nn.Upsample(size=(32, 48))), pictures).last == "1"
     assert walk(nn.Sequential(*body), pictures).last == "1"
     assert walk(nn.Sequential(*body, nn.Conv2d(16, 16, 3, 1, 1)), pictures).last == "2"
+
+
+@dataclass
+class Returned:
+    """A class map, packed."""
+
+    loss: Tensor
+    map: Tensor
+
+
+@pytest.mark.parametrize(
+    ("pack", "last"),
+    [
+        (lambda a, b, c: (a, b, c), "third"),
+        (lambda a, b, c: {"feature_maps": (a, b, c)}, "third"),
+        (lambda a, b, c: ([a, b, c],), "third"),
+        (lambda a, b, c: (a, b, c, c.mean((2, 3))), "third"),
+        (lambda a, b, c: (a, c.mean((2, 3))), "third"),
+        (lambda a, b, c: (c.mean((2, 3)), a), "third"),
+        (lambda a, b, c: (b.mean(), b), "second"),
+        (lambda a, b, c: Returned(b.mean(), b), "second"),
+    ],
+)
+def test_backbones_however_they_pack_their_maps(pack, last):
+    class Backbone(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.third = (nn.Conv2d(i, 4, 3, 2, 1) for i in (3, 4, 4))
+
+        def forward(self, x):
+            a = self.first(x)
+            b = self.second(a)
+            return pack(a, b, self.third(b))
+
+    assert walk(Backbone(), torch.rand(1, 3, 32, 32)).last == last

@@ -5,12 +5,13 @@ goes by the outermost name whose output it is.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 
 from torch import Tensor
 
 from featuremaps.layers.info import LayerInfo
+from featuremaps.layers.model_output import parts_of
 from featuremaps.receptive_field import Dataflow, Step
 from featuremaps.receptive_field.op_rules import PRODUCTS
 
@@ -72,12 +73,20 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
 
 
 def _ends(output: object, flow: Dataflow, main: int) -> set[int]:
-    """The steps that gave the model's outputs: all of its maps, where it returns several; else the main one."""
-    values = output.values() if isinstance(output, dict) and not {"out", "logits"} & set(output) else output
-    tensors = list(values) if isinstance(values, Iterable) and not isinstance(values, Tensor) else []
-    if not all(isinstance(tensor, Tensor) and tensor.ndim > 2 for tensor in tensors):
+    """The steps that gave the model's outputs: all of them, where it returns several and the first is a map."""
+    tensors = list(_tensors(output))
+    if (isinstance(output, Mapping) and {"out", "logits"} & set(output)) or tensors[0].ndim < 3:
         return {main}
     return {main, *(trace.step for tensor in tensors if (trace := flow.trace(tensor)) is not None)}
+
+
+def _tensors(output: object) -> Iterator[Tensor]:
+    """All tensors that a model or layer returns, however they are packed; a single number is a loss."""
+    if isinstance(output, Tensor):
+        yield from (output,) if output.ndim else ()
+    elif isinstance(output, Mapping | list | tuple) or is_dataclass(output):
+        for part in parts_of(output).values():
+            yield from _tensors(part)
 
 
 def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
@@ -115,14 +124,10 @@ def _unless_empty(maps: list[Map], keep: Callable[[Map], bool]) -> list[Map]:
 
 def main_tensor(output: object) -> Tensor | None:
     """The tensor itself, or the first one inside a tuple, list or dict (in "out" or "logits" where there are)."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, dict):
+    if isinstance(output, Mapping):
         named = [output[key] for key in ("out", "logits") if key in output]
-        return main_tensor([*named, *output.values()])
-    if isinstance(output, list | tuple):
-        return next((found for item in output if (found := main_tensor(item)) is not None), None)
-    return None
+        return next(_tensors([*named, *output.values()]), None)
+    return output if isinstance(output, Tensor) else next(_tensors(output), None)
 
 
 def _is_classifier(output: object, result: Tensor | None, picture: Sequence[int]) -> bool:
