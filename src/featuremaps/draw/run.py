@@ -26,7 +26,7 @@ from featuremaps.draw.start_picture import begun, rounded
 from featuremaps.layers.addresses import parse
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
-from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.class_outputs import seen_outputs
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.studied_model import StudiedModel
@@ -56,7 +56,9 @@ class DrawingRun:
         """The objectives, checked against what the model makes of a grey picture of the size to be drawn."""
         grey = torch.full((1, *self.shape), 0.5, device=self.device, dtype=torch.float32)
         looked = self._view(objectives)(grey)
-        classes = seen_outputs(self.session, self.blank, looked.outputs, self.studied.class_outputs)
+        classes = seen_outputs(
+            self.session, to_model(self.session.model, self.blank), looked.outputs, self.studied.class_outputs
+        )
         ground = Ground(looked, classes, self._view_of_inputs(objectives))
         return [each.grounded(ground) for each in objectives]
 

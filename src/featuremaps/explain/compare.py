@@ -124,7 +124,7 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
     parts = {key: _judged(key, part, methods[key[0]], record, numbers[key[2]]) for key, part in made.items()}
-    known = known_layers(session.model, inputs, session.layout)
+    known = known_layers(session.model, record.inputs, session.layout)
     share = max((part.change for part in known.outputs.values()), default=0.0)
     if share:
         parts = {key: part.doubted(unsteady(share)) for key, part in parts.items()}

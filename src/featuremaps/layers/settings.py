@@ -43,7 +43,7 @@ def _frozen(value: Any, known: dict[int, Any], depth: int) -> Any:
 
 def _opened(value: Any, known: dict[int, Any], depth: int) -> Any:
     if isinstance(value, tuple | list | set | frozenset | Mapping) and len(value) > MOST:
-        return type(value), len(value)
+        return type(value)
     if isinstance(value, Mapping):
         return [(name, _frozen(item, known, depth)) for name, item in value.items()]
     if isinstance(value, tuple | list):

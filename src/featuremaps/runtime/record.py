@@ -97,7 +97,7 @@ def take(
     layers: Sequence[str] = (),
     targets: Sequence[Target | Bound] = (),
     *,
-    classes: ClassOutputs = ClassOutputs(),  # noqa: B008
+    classes: ClassOutputs | None = None,
     gradients: bool = True,
     input_gradients: Sequence[ReluRule] = (),
     stop_early: bool = False,
@@ -108,8 +108,9 @@ def take(
     For each target one backward pass gives the gradients of its score, summed over the batch, with respect to the
     recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
     come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. `layout` is how
-    the inputs lie in memory. Raises `TargetError` for a target that does not fit, has no gradient, or whose score is
-    not finite; `LayoutError` for a layer without maps; `ModelError` for one that never ran.
+    the inputs lie in memory, `classes` what is known of the class scores. Raises `TargetError` for a target that does
+    not fit, has no gradient, or whose score is not finite; `LayoutError` for a layer without maps; `ModelError` for one
+    that never ran.
     """
     addresses = tuple(parse(layer) for layer in layers)
     backward = bool(targets) and (gradients or bool(input_gradients))
@@ -119,9 +120,10 @@ def take(
         leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
         graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rule": rule}
         tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, **graph)
-        if not targets or not all(isinstance(target, Bound) for target in targets):
-            classes = seen_outputs(session, inputs, outputs, classes)
-        bound = tuple(_bind(target, outputs, classes, len(inputs)) for target in targets)
+        read = ClassOutputs()
+        if classes is not None or not all(isinstance(target, Bound) for target in targets):
+            read = seen_outputs(session, inputs, outputs, classes or read)
+        bound = tuple(_bind(target, outputs, read, len(inputs)) for target in targets)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
         if not backward or with_graph or all(score.requires_grad for score in scores):
             break  # else the model left the graph out itself (its own no_grad): once more, with a graph all the way
@@ -136,7 +138,7 @@ def take(
         layouts=dict(tap.layouts),
         targets=bound,
         scores=tuple(score.detach() for score in scores),
-        classes=classes,
+        classes=read,
         **record,
     )
 
