@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import TargetError
+from featuremaps.errors import ModelError, TargetError
 
 PICTURES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -90,6 +90,19 @@ def test_models_of_single_pictures_are_left_alone() -> None:
     """They cannot be asked about two."""
     heat = fm.Scope(OnePicture()).explain(PICTURES[:1], layer="conv", target=1)
     assert heat.warnings == ((),)
+
+
+def test_models_that_reshape_to_one_picture_say_what_to_do() -> None:
+    """In a sentence, not in torch's words."""
+
+    class Fixed(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.conv(x).mean((2, 3)).view(1, 4))
+
+    scope = fm.Scope(Fixed(lambda model, maps: maps).eval())
+    with pytest.raises(ModelError, match="batch_size=1 if it takes one at a time"):
+        scope.explain(PICTURES, layer="conv", target=1)
+    assert len(scope.explain(PICTURES, layer="conv", target=1, batch_size=1)) == 4
 
 
 @pytest.mark.parametrize("pictures", [2, 4])
