@@ -75,7 +75,8 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
 def _ends(output: object, flow: Dataflow, main: int) -> set[int]:
     """The steps that gave the model's outputs: all of them, where it returns several and the first is a map."""
     tensors = list(_tensors(output))
-    if (isinstance(output, Mapping) and {"out", "logits"} & set(output)) or tensors[0].ndim < 3:
+    rows = not tensors or tensors[0].ndim < 3
+    if rows or (isinstance(output, Mapping) and {"out", "logits"} & set(output)):
         return {main}
     return {main, *(trace.step for tensor in tensors if (trace := flow.trace(tensor)) is not None)}
 
