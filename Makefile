@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo check test bench lint clean
+.PHONY: demo check test bench coverage-table lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,10 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.surveys
+
+# Every answer tried on some two hundred architectures; goes on where it stopped, and writes docs/coverage.md.
+coverage-table: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.coverage.run
 
 clean:
 	rm -rf $(VENV) build dist featuremaps-demo

@@ -1,0 +1,255 @@
+"""What is tried on each architecture, one function for each column of the table.
+
+A cell is "yes", "–" where it does not apply, or the reason for which it failed. What a person would pick as the last
+layer stands in `last.txt`, with how its output lies: "maps", "last" (channels last) or "tokens+N" (N of them before the
+patches).
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import featuremaps as fm
+from benchmarks.coverage.zoo import Entry
+from featuremaps.errors import FeatureMapsError
+from featuremaps.tail import Tail
+
+YES, NOT = "yes", "–"
+COLUMNS = (
+    "loads",
+    "last",
+    "grad_cam",
+    "ablation_cam",
+    "tail",
+    "guided_backprop",
+    "lrp",
+    "maps",
+    "draw",
+    "survey",
+    "unchanged",
+)
+PICKED = Path(__file__).with_name("last.txt")
+
+
+def picked() -> dict[str, tuple[str, str]]:
+    """What a person would pick for each architecture, and how it lies."""
+    lines = [line.rsplit(None, 2) for line in PICKED.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return {name: (layer, lies) for name, layer, lies in lines}
+
+
+class Trial:
+    """One architecture with everything that is tried on it."""
+
+    def __init__(self, entry: Entry) -> None:
+        torch.manual_seed(0)
+        self.entry = entry
+        built = entry.build()
+        if isinstance(built, nn.Module):
+            calibrate(built.eval(), entry.shape)
+        self.scope = fm.Scope(built, **entry.options)
+        self.model: nn.Module = self.scope.model
+        self.pictures = torch.rand(2, *entry.shape)
+        self.before = snapshot(self.model)
+        self.target: Any = None if entry.kind in ("classifier", "segmentation") else total
+
+    def loads(self) -> str:
+        """The model runs."""
+        with torch.no_grad():
+            self.scope.record(self.pictures, gradients=False)
+        return YES
+
+    def last(self) -> str:
+        """The layer that a person would pick."""
+        expected = picked().get(self.entry.name)
+        given = self.layer
+        if expected is None:
+            return f"picked {given}, and nobody has said what is right"
+        return YES if given == expected[0] else f"picked {given}, a person {expected[0]}"
+
+    @property
+    def layer(self) -> str:
+        """What "last" is."""
+        return self.scope.layers(self.pictures[:1]).last
+
+    def grad_cam(self) -> str:
+        """The map of the last layer against a hook's."""
+        layer, lies = picked().get(self.entry.name, (self.layer, "maps"))
+        heat = self.scope.explain(self.pictures, layer=layer, target=self.target)
+        expected = by_hook(self, layer, lies, heat).reshape(heat.tensor.shape)
+        error = float((heat.tensor - expected).abs().max() / expected.abs().max().clamp_min(1e-30))
+        return YES if error < 1e-3 else f"differs from a hook's by {error:.1e} of the largest value"
+
+    def ablation_cam(self) -> str:
+        """Finite, for all channels."""
+        return finite(self.scope.explain(self.pictures[:1], "ablation_cam", target=self.target).tensor)
+
+    def tail(self) -> str:
+        """What follows the layer, run alone, against the whole model with that layer replaced; and by which way."""
+        name, _, call = self.layer.partition("#")
+        tail = Tail(self.model, name, self.pictures[:1], call=int(call) if call else None)
+        edited = tail.output.detach() * torch.rand(tail.output.shape)
+        calls = 0
+
+        def replace(module: nn.Module, args: object, output: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if call and calls != int(call) + 1:
+                return None
+            return edited if isinstance(output, Tensor) else type(output)([edited, *list(output)[1:]])
+
+        hook = self.model.get_submodule(name).register_forward_hook(replace)
+        with torch.no_grad():
+            expected = self.model(self.pictures[:1])
+        hook.remove()
+        with torch.no_grad():
+            given = tail(edited)
+        error = float((total(given) - total(expected)).abs().max() / total(expected).abs().max().clamp_min(1e-30))
+        return f"{YES} ({tail.way})" if error < 1e-3 else f"{tail.way}: differs by {error:.1e}"
+
+    def guided_backprop(self) -> str:
+        """Finite, and what was replaced."""
+        values = self.scope.explain(self.pictures, "guided_backprop", target=self.target)
+        words = next((text for text in values.warnings[0] if "acted on" in text or "nothing" in text), "")
+        return f"{finite(values.tensor)}{f' ({words})' if words else ''}"
+
+    def lrp(self) -> str:
+        """Finite, and not zero."""
+        values = self.scope.explain(self.pictures, "lrp", target=self.target).tensor
+        return finite(values) if bool(values.any()) else "zero everywhere"
+
+    def maps(self) -> str:
+        """Every layer's maps are read or told why not."""
+        maps = self.scope.maps(self.pictures[:1], "last")
+        return YES if len(maps) else "no maps"
+
+    def draw(self) -> str:
+        """Four steps for one channel."""
+        shape = self.entry.shape
+        if len(shape) != 3:
+            return NOT
+        drawing = self.scope.draw(f"{self.layer}:1", steps=4, size=(shape[1], shape[2]))[0]
+        return YES if math.isfinite(drawing.value) else "not finite"
+
+    def survey(self) -> str:
+        """Eight pictures."""
+        pictures = list(torch.rand(8, *self.entry.shape))
+        with tempfile.TemporaryDirectory() as folder:
+            survey = self.scope.survey(pictures, "last", out=Path(folder) / "survey", workers=0)
+            return YES if len(survey.pictures) == 8 else f"{len(survey.pictures)} pictures of 8"
+
+    def unchanged(self) -> str:
+        """Weights, flags and hooks are as they were."""
+        return YES if snapshot(self.model) == self.before else "the model was changed"
+
+
+def tried(entry: Entry) -> Mapping[str, str]:
+    """Every cell of one architecture."""
+    cells: dict[str, str] = {}
+    trial: list[Trial] = []
+
+    def attempt(column: str, call: Callable[[], str]) -> None:
+        try:
+            cells[column] = call()
+        except FeatureMapsError as error:
+            cells[column] = f"refused: {error}"
+        except Exception as error:  # what is being looked for
+            cells[column] = f"{type(error).__name__}: {error}".partition("\n")[0]
+
+    def loads() -> str:
+        trial.append(Trial(entry))
+        return trial[0].loads()
+
+    attempt("loads", loads)
+    if not trial:
+        return cells
+    for column in COLUMNS[1:]:
+        attempt(column, getattr(trial[0], column))
+    return cells
+
+
+def calibrate(model: nn.Module, shape: tuple[int, ...]) -> None:
+    """Batch norms take the statistics of random pictures, as those of a trained model would fit its own.
+
+    Heads that begin as zeros begin as small numbers.
+    """
+    for linear in (module for module in model.modules() if isinstance(module, nn.Linear)):
+        if not bool(linear.weight.any()):
+            nn.init.normal_(linear.weight, std=0.02)
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum, norm.training = None, True
+    with torch.no_grad():
+        model(torch.rand(4, *shape))
+    model.eval()
+
+
+def snapshot(model: nn.Module) -> list[Any]:
+    """Everything of a model that must not change."""
+    sums = [(name, hash(value.detach().cpu().float().numpy().tobytes())) for name, value in model.state_dict().items()]
+    flags = [(module.training, len(module._forward_hooks), len(module._backward_hooks)) for module in model.modules()]
+    gradients = [parameter.grad is None and parameter.requires_grad for parameter in model.parameters()]
+    return [sums, flags, gradients]
+
+
+def finite(values: Tensor) -> str:
+    """ "yes" where all numbers are."""
+    return YES if bool(values.isfinite().all()) else f"{int((~values.isfinite()).sum())} values are not finite"
+
+
+def total(outputs: Any) -> Tensor:
+    """The sum of everything that a model gives for a picture, (batch,)."""
+    if isinstance(outputs, list | tuple) and outputs and isinstance(outputs[0], Mapping):
+        return torch.stack([each["scores"].sum() for each in outputs])
+    if isinstance(outputs, Tensor):
+        return outputs.reshape(len(outputs), -1).sum(1)
+    values = outputs.values() if isinstance(outputs, Mapping) else outputs
+    return torch.stack(
+        [total(value) for value in values if isinstance(value, Tensor) and value.is_floating_point()]
+    ).sum(0)
+
+
+def by_hook(trial: Trial, layer: str, lies: str, heat: fm.Heatmaps) -> Tensor:
+    """Grad-CAM with a plain hook: the answers' classes are those that the heatmap says."""
+    taken: list[Tensor] = []
+    name, _, call = layer.partition("#")
+
+    def keep(module: nn.Module, args: object, output: Any) -> Any:
+        parts = output.values() if isinstance(output, Mapping) else output
+        taken.append(output if isinstance(output, Tensor) else next(iter(parts)))
+        return output.clone() if isinstance(output, Tensor) else None  # what follows may work in place
+
+    hook = trial.model.get_submodule(name).register_forward_hook(keep)
+    outputs = trial.model(trial.pictures.clone().requires_grad_())
+    hook.remove()
+    out = taken[int(call) if call else -1]
+    score = total(outputs) if trial.target is not None else of_classes(outputs, trial.entry.scores, heat)
+    gradient = torch.autograd.grad(score.sum(), out)[0]
+    values, gradient = (as_maps(each, lies, heat) for each in (out.detach(), gradient))
+    return (gradient.flatten(2).mean(2)[(...,) + (None,) * (values.ndim - 2)] * values).sum(1)
+
+
+def of_classes(outputs: Any, part: int | str | None, heat: fm.Heatmaps) -> Tensor:
+    """The score of each picture's class, dense ones averaged."""
+    if part is not None:
+        outputs = outputs[part]
+    elif not isinstance(outputs, Tensor):
+        outputs = next(outputs[key] for key in ("logits", "out") if key in outputs)
+    scores = outputs[:, None] if outputs.ndim == 1 else outputs
+    scores = scores.flatten(2).mean(2) if scores.ndim > 2 else scores
+    chosen = torch.tensor([answer.index for answer in heat.answers if answer is not None])
+    return scores.gather(1, chosen[:, None])[:, 0]
+
+
+def as_maps(values: Tensor, lies: str, heat: fm.Heatmaps) -> Tensor:
+    """A layer's output as (batch, channel, *places)."""
+    if lies == "maps":
+        return values
+    if lies == "last":
+        return values.movedim(-1, 1)
+    prefix = int(lies.partition("+")[2] or 0)
+    return values[:, prefix:].transpose(1, 2).unflatten(2, tuple(heat.tensor.shape[1:]))

@@ -1,0 +1,70 @@
+"""The coverage page of the documentation, from what was tried."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.coverage.cells import COLUMNS, NOT, YES
+from benchmarks.coverage.zoo import Entry, zoo
+
+PAGE = Path("docs/coverage.md")
+HEAD = """# Which architectures work
+
+{tried} of {all} architectures so far: `make coverage-table` goes on where it stopped. Each is randomly initialised, its
+batch norms calibrated, and given small random pictures in a process of its own (torch {torch}, torchvision
+{torchvision}, timm {timm}, transformers {transformers}, keras {keras}; Python {python}, CPU). A cell is a tick where it
+holds, a dash where it does not apply, and a number that leads to the reason where it fails.
+
+- **loads**: the model is built and runs in a `Scope`. **last**: `"last"` is the layer that a person would pick.
+- **grad_cam**: the map of that layer equals that of a hand-written hook to a thousandth of its largest value.
+- **ablation_cam**: finite for all channels. **tail**: what follows the layer, run alone, equals the whole model with
+  the layer replaced (by fx, export or replacing).
+- **guided_backprop**, **lrp**: finite; LRP not zero. **maps**, **draw** (4 steps), **survey** (8 pictures) run.
+- **unchanged**: weights, flags, gradients and hooks are as they were.
+"""
+
+
+def write_page(results: Mapping[Entry, Mapping[str, str]]) -> None:
+    """Writes `docs/coverage.md`."""
+    packages = ("torch", "torchvision", "timm", "transformers", "keras")
+    text = [
+        HEAD.format(
+            tried=len(results),
+            all=len(zoo()),
+            python=platform.python_version(),
+            **{name: version(name) for name in packages},
+        )
+    ]
+    text += [_summary(results), ""]
+    reasons: list[str] = []
+    for group in dict.fromkeys(entry.group for entry in results):
+        text += [f"## {group}", "", f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+        for entry, cells in results.items():
+            if entry.group == group:
+                row = [_cell(entry, column, cells.get(column, "was not reached"), reasons) for column in COLUMNS]
+                text.append(f"| {entry.name} | {' | '.join(row)} |")
+        text.append("")
+    text += ["## Why", "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))]
+    PAGE.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def _cell(entry: Entry, column: str, cell: str, reasons: list[str]) -> str:
+    if cell.startswith(YES):
+        way = cell.removeprefix(YES).strip(" ()") if column == "tail" else ""
+        return f"✓ {way}".strip()
+    if cell == NOT:
+        return NOT
+    reasons.append(f"**{entry.name}, {column}**: {cell}".replace("|", "\\|"))
+    return f"[{len(reasons)}](#why)"
+
+
+def _summary(results: Mapping[Entry, Mapping[str, str]]) -> str:
+    lines = ["| | architectures | cells that apply | hold |", "|---|---|---|---|"]
+    for group in [*dict.fromkeys(entry.group for entry in results), ""]:
+        rows = [cells for entry, cells in results.items() if group in ("", entry.group)]
+        cells = [cell for row in rows for column in COLUMNS if (cell := row.get(column, "was not reached")) != NOT]
+        good = sum(cell.startswith(YES) for cell in cells)
+        share = f"{good / len(cells):.1%}" if good < len(cells) else "all"
+        lines.append(f"| {group or '**all**'} | {len(rows)} | {len(cells)} | {share} |")
+    return "\n".join(lines)

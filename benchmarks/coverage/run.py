@@ -1,0 +1,69 @@
+"""Tries every architecture, one process for each with a time limit; goes on where it stopped; writes the page.
+
+`python -m benchmarks.coverage.run [--only TEXT] [--fresh] [--page]`
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from benchmarks.coverage.cells import NOT, YES, tried
+from benchmarks.coverage.page import write_page
+from benchmarks.coverage.zoo import Entry, zoo
+
+RESULTS = Path(__file__).with_name("results.json")
+LIMIT = 300.0
+"""Seconds for one architecture."""
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="architectures whose group or name has this text")
+    parser.add_argument("--fresh", action="store_true", help="try again what was tried before")
+    parser.add_argument("--page", action="store_true", help="only write the page from what was tried")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    entries = [entry for entry in zoo() if options.only in f"{entry.group} {entry.name}"]
+    results = known_results()
+    for entry in [] if options.page else entries:
+        if options.fresh or entry.key not in results:
+            started = time.perf_counter()
+            cells = results[entry.key] = in_process(entry)
+            RESULTS.write_text(json.dumps(results, ensure_ascii=False, indent=0), encoding="utf-8")
+            bad = {column: cell for column, cell in cells.items() if not cell.startswith((YES, NOT))}
+            print(f"{entry.group:26} {entry.name:44} {time.perf_counter() - started:5.0f} s", bad or "", flush=True)
+    write_page({entry: results[entry.key] for entry in zoo() if entry.key in results})
+
+
+def known_results() -> dict[str, Mapping[str, str]]:
+    """The cells of what was tried before."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+
+
+def in_process(entry: Entry) -> Mapping[str, str]:
+    """The cells, found in a process of their own; what ran out of time says so."""
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sending.send(dict(tried(entry))))
+    process.start()
+    sending.close()
+    try:
+        cells: dict[str, str] = (
+            receiving.recv() if receiving.poll(LIMIT) else {"loads": f"took more than {LIMIT:.0f} s"}
+        )
+    except EOFError:
+        cells = {"loads": "the process was killed (memory)"}
+    process.kill()
+    process.join()
+    return cells
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Models as people write them, others of the coverage table every day: every cell holds."""
+
+from datetime import UTC, datetime
+
+import pytest
+import torch
+from benchmarks.coverage.cells import NOT, YES, picked, tried
+from benchmarks.coverage.homemade import homemade
+from benchmarks.coverage.run import known_results
+from benchmarks.coverage.zoo import Entry, zoo
+
+
+def of_today(count: int = 4) -> list[Entry]:
+    entries, day = list(homemade()), datetime.now(UTC).date().toordinal()
+    return [entries[(count * day + number) % len(entries)] for number in range(count)]
+
+
+@pytest.mark.parametrize("entry", of_today(), ids=lambda entry: entry.name)
+def test_every_cell_holds(entry: Entry) -> None:
+    with torch.random.fork_rng():
+        cells = tried(entry)
+    assert not {column: cell for column, cell in cells.items() if not cell.startswith((YES, NOT))}
+
+
+def test_what_is_published_is_of_the_zoo_and_somebody_said_what_its_last_layer_is() -> None:
+    entries, results = {entry.key: entry for entry in zoo()}, known_results()
+    assert len(entries) == len(zoo())
+    assert set(results) <= set(entries)
+    assert {entries[key].name for key in results} <= set(picked())
