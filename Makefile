@@ -38,7 +38,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.surveys
 
-# Every answer tried on some two hundred architectures; goes on where it stopped, and writes docs/coverage.md.
+# Every answer tried on some 280 architectures; goes on where it stopped, and writes docs/coverage.md.
 coverage-table: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.coverage.run
 

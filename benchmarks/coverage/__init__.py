@@ -1,1 +1,1 @@
-"""What works on which architecture: every kind of answer tried on some two hundred models (`make coverage-table`)."""
+"""What works on which architecture: every kind of answer tried on some 280 models (`make coverage-table`)."""
