@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import ModelError
+from featuremaps.errors import FeatureMapsError, ModelError
 from featuremaps.session import Beside, Session
 
 LARGEST_KEPT = 32 * 2**20 - 2**13
@@ -82,6 +82,8 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         yield
     except TypeError as error:
         _check_takes_pictures_only(model, error)
+        raise
+    except FeatureMapsError:
         raise
     except (RuntimeError, ValueError) as error:
         if len(inputs) == 1 and out_of_memory(error):
