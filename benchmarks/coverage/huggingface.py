@@ -7,6 +7,8 @@ from torch import nn
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
 VIT = SMALL | {"image_size": 64, "patch_size": 8}
 STAGES = {"depths": [1, 1, 2, 1], "hidden_sizes": [16, 32, 48, 64]}
+WINDOWS = {"image_size": 64, "patch_size": 4, "window_size": 4}
+SWIN = WINDOWS | {"depths": [1, 1, 2], "num_heads": [2, 2, 4], "embed_dim": 16}
 FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "ViTForImageClassification": ("classifier", 64, VIT),
     "DeiTForImageClassification": ("classifier", 64, VIT),
@@ -16,30 +18,8 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "Dinov2WithRegistersForImageClassification": ("classifier", 64, VIT),
     "ViTMSNForImageClassification": ("classifier", 64, VIT),
     "IJepaForImageClassification": ("classifier", 64, VIT),
-    "SwinForImageClassification": (
-        "classifier",
-        64,
-        {
-            "image_size": 64,
-            "patch_size": 4,
-            "embed_dim": 16,
-            "depths": [1, 1, 2],
-            "num_heads": [2, 2, 4],
-            "window_size": 4,
-        },
-    ),
-    "Swinv2ForImageClassification": (
-        "classifier",
-        64,
-        {
-            "image_size": 64,
-            "patch_size": 4,
-            "embed_dim": 16,
-            "depths": [1, 1, 2],
-            "num_heads": [2, 2, 4],
-            "window_size": 4,
-        },
-    ),
+    "SwinForImageClassification": ("classifier", 64, SWIN),
+    "Swinv2ForImageClassification": ("classifier", 64, SWIN),
     "ConvNextForImageClassification": ("classifier", 64, STAGES),
     "ConvNextV2ForImageClassification": ("classifier", 64, STAGES),
     "ResNetForImageClassification": ("classifier", 64, STAGES | {"embedding_size": 16, "layer_type": "basic"}),

@@ -382,7 +382,7 @@ def test_mirrored_copies_are_not_explained_for_a_place() -> None:
     scope, pictures = fm.Scope(model), torch.rand(1, 3, 8, 8)
     mask = torch.zeros(8, 8)
     mask[:, :4] = 1
-    with pytest.raises(OptionError, match=r"a target with a place \(Mask, Box\) is not mirrored"):
+    with pytest.raises(OptionError, match=r"a target with a place \(Mask, Box, Query\) is not mirrored"):
         scope.explain(pictures, "saliency", target=fm.Mask(mask, 1), smooth="augment")
     heat = scope.explain(pictures, "saliency", target=lambda maps: maps[:, 1].mean((1, 2)), smooth="augment")
     assert "Mirrored copies" in heat.warnings[0][0]

@@ -45,6 +45,12 @@ SQUASHED: dict[str, tuple[End, str]] = {
     "twice": (lambda scores: scores.sigmoid() + scores.sigmoid(), "between 0 and 2"),
 }
 LOGITS: dict[str, End] = {
+    "clamped by a tensor of its own": lambda scores: scores.sigmoid().clamp(min=scores.tanh() * 9),
+    "between two": lambda scores: scores.clamp(scores.tanh() - 3, scores.sigmoid() + 5),
+    "at least another": lambda scores: torch.clamp_min(scores.tanh(), scores),
+    "twice another": lambda scores: torch.add(scores.sigmoid(), scores.sigmoid(), alpha=2),
+    "whole parts": lambda scores: torch.div(scores.tanh(), 3, rounding_mode="floor"),
+    "one by another": lambda scores: scores.tanh() / scores.tanh(),
     "as they are": lambda scores: scores,
     "negative": lambda scores: -(scores**2),
     "distances": lambda scores: -(scores**2).clamp(min=0),

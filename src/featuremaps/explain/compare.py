@@ -228,7 +228,7 @@ def _augmented(
 ) -> Parts:
     """The mean over flipped and brightened copies, for the targets found on the picture itself."""
     if inputs.ndim != 4 or any(bound.mirrored == "no" for bound in record.targets):
-        what = "signals and volumes are not" if inputs.ndim != 4 else "a target with a place (Mask, Box) is not"
+        what = "signals and volumes are not" if inputs.ndim != 4 else "a target with a place (Mask, Box, Query) is not"
         raise OptionError(f"smooth='augment' explains mirrored copies, and {what} mirrored: leave it out.")
     if any(bound.mirrored == "perhaps" for bound in record.targets):
         made = {key: replace(part, notes=(*part.notes, MIRRORED)) for key, part in made.items()}

@@ -131,9 +131,9 @@ class Dataflow(TorchDispatchMode):
             return
         fields: list[Field | None] = [None] * len(results)
         mixings = max(self.steps[trace.step].mixings for trace in traces) + op_rules.mixes(op)
-        bounds = value_range(op, args, [self.steps[trace.step].range for trace in traces])
-        step = Step(op, _unique(traces), mixings, pointwise=torch.Tag.pointwise in func.tags, range=bounds)
+        step = Step(op, _unique(traces), mixings, pointwise=torch.Tag.pointwise in func.tags)
         try:
+            step = step._replace(range=value_range(op, args, [self.steps[trace.step].range for trace in traces]))
             shapes = tuple(tuple(result.shape) for result in results)
             call = Call(op, args, shapes, step.pointwise)
             if all(trace.field is not None for trace in traces):

@@ -1,7 +1,8 @@
 """Between which values an operation's results lie, where its kind alone tells: what class scores can be."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -51,20 +52,28 @@ def value_range(op: str, args: Mapping[str, Any], given: Sequence[Range]) -> Ran
     if op in AMONG:
         every = all(each.logarithm for each in given) and op not in MEANS
         return Range(min(each.low for each in given), max(each.high for each in given), every)
-    if op in ("clamp", "clamp_min", "clamp_max"):
+    if op == "exp":
+        return SHARES if given[0].high <= 0 else Range(low=0.0)
+    if op == "neg":
+        return Range(-given[0].high + 0.0, -given[0].low + 0.0)
+    shares = all(each.low >= 0 and each.high <= 1 for each in given)
+    if op == "log":
+        return BOUNDED["_log_softmax"] if shares else UNBOUNDED
+    numbers = [value for name in ("other", "min", "max") if isinstance(value := args.get(name), int | float)]
+    if op in OF_SHARES and shares and not numbers:
+        return SHARES
+    if op.startswith("clamp") and len(given) == 1:
         return _clamped(given[0], args)
-    number = args.get("other")
-    if op == "log" and given[0].low >= 0 and given[0].high <= 1:
-        return BOUNDED["_log_softmax"]
-    if op in OF_SHARES and not isinstance(number, int | float):
-        return SHARES if all(each.low >= 0 and each.high <= 1 for each in given) else UNBOUNDED
-    if op not in _CHANGES or args.get("alpha", 1) != 1 or (op == "div" and not isinstance(number, int | float)):
+    return _combined(op, [*(each[:2] for each in given), *((number,) for number in numbers)], args)
+
+
+def _combined(op: str, ends: Sequence[Sequence[int | float]], args: Mapping[str, Any]) -> Range:
+    """Of two tensors, or a tensor and a number, whose extremes lie where those of both do."""
+    divided = op == "div" and (len(ends[-1]) > 1 or 0 in ends[-1] or args.get("rounding_mode") is not None)
+    if op not in _COMBINING or len(ends) != 2 or args.get("alpha", 1) != 1 or divided:
         return UNBOUNDED
-    pairs: Iterable[tuple[Any, ...]] = (
-        product(*(each[:2] for each in given)) if len(given) > 1 else product(given[0][:2], [number])
-    )
-    ends = [_CHANGES[op](*pair[:2]) for pair in pairs]
-    return UNBOUNDED if any(map(math.isnan, ends)) else Range(min(ends) + 0.0, max(ends) + 0.0)
+    values = [_COMBINING[op](first, second) for first, second in product(*ends)]
+    return UNBOUNDED if any(map(math.isnan, values)) else Range(min(values) + 0.0, max(values) + 0.0)
 
 
 def _clamped(given: Range, args: Mapping[str, Any]) -> Range:
@@ -81,14 +90,10 @@ def _tensors(args: object) -> int:
     return sum(map(_tensors, items))
 
 
-_CHANGES: dict[str, Callable[[float, Any], float]] = {
-    "neg": lambda value, _: -value,
-    "add": lambda value, number: value + number,
-    "sub": lambda value, number: value - number,
+_COMBINING: dict[str, Callable[[float, float], float]] = {
+    "add": operator.add,
+    "sub": operator.sub,
     "rsub": lambda value, number: number - value,
-    "mul": lambda value, number: value * number,
-    "div": lambda value, number: value / number if number else math.nan,
-    "exp": lambda value, _: math.exp(min(value, 700.0)) if value < math.inf else value,
-    "log": lambda value, _: math.log(value) if 0 < value < math.inf else -math.inf if value == 0 else math.nan,
+    "mul": operator.mul,
+    "div": operator.truediv,
 }
-"""Monotone in each tensor or number they are given, so that the extremes lie at the ends."""

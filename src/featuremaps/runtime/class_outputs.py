@@ -185,7 +185,7 @@ class ClassScores:
     def __init__(self, outputs: object, classes: ClassOutputs, batch: int) -> None:
         given = classes.given(outputs, batch)
         self.classes, self.reading = replace(classes, kind=classes.known_for(given)), classes.describe(given)
-        _check_kind(self.classes.kind, given.detach())
+        _check_kind(self.classes, given.detach())
         doubts = self.classes.kind == "logits" and classes.kind is None and classes.squashed
         self.doubt = f"{classes.squashed}: say what its scores are, outputs=…, or wrap the model." if doubts else ""
         self._batch = batch
@@ -208,14 +208,15 @@ class ClassScores:
         )
 
 
-def _check_kind(kind: OutputKind | None, scores: Tensor) -> None:
+def _check_kind(classes: ClassOutputs, scores: Tensor) -> None:
     """`TargetError` where scores cannot be what they are said to be."""
+    kind = classes.kind
     low, high, slack = float(scores.min()), float(scores.max()), 16 * torch.finfo(scores.dtype).eps
     shares = kind != "probabilities" or (low >= -slack and high <= 1 + slack)
     if not shares or (kind == "log_probabilities" and high > slack):
         raise TargetError(
-            f"the model's scores go from {low:.3g} to {high:.3g}, so they are no {kind}: give outputs= what they are, "
-            "or leave it out."
+            f"the model's scores go from {low:.3g} to {high:.3g}, so they are no {kind} ({classes.told}): "
+            "give outputs= what they are."
         )
 
 

@@ -48,7 +48,12 @@ class Query:
             return lambda new, repeats: read(needs_logits(new, part=classes.part)[:, self.query], repeats)
 
         return Bound(
-            labels, inner.indices, of_query(inner.rule), of_query(inner.probability), of_query(inner.every_class)
+            labels,
+            inner.indices,
+            of_query(inner.rule),
+            of_query(inner.probability),
+            of_query(inner.every_class),
+            mirrored="no",
         )
 
 

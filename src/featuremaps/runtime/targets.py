@@ -237,7 +237,7 @@ class Each:
             torch.cat(indices) if len(indices) == batch else None,
             of_each([part.scores for part in bound]),
             every_class=of_each(every) if len(every) == batch else None,
-            mirrored=min((part.mirrored for part in bound), default="yes"),
+            mirrored=next((word for word in ("no", "perhaps") if any(part.mirrored == word for part in bound)), "yes"),
         )
 
 
@@ -276,7 +276,7 @@ def select(target: Target, indices: Sequence[int], total: int) -> Target:
     chosen: dict[str, object] = {}
     for name, single in {"which": 0, "a": 0, "b": 0, "mask": 2, "reference": 1, "targets": 0}.items():
         value = getattr(target, name, None)
-        if single and value is not None:
+        if single and isinstance(value, list | tuple):
             value = torch.as_tensor(value)
         if isinstance(value, Tensor | np.ndarray) and value.ndim == single + 1:
             check_length(len(value), total)
