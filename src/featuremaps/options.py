@@ -4,7 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import torch
 
 from featuremaps.errors import OptionError, check_choice, did_you_mean
 
@@ -16,8 +18,8 @@ class Help:
     """What the command line says of a field, and which numbers the field takes.
 
     They are `least` or more, and larger than `above`; `what` says what they are ("the size of a step"). `flag` is the
-    option's name on the command line where it is not the field's. `read` makes a value of its text, or raises a
-    `ValueError` that says how to write it. An option without a value of its own stands for the value `on`.
+    option's name on the command line where it is not the field's, with a short one after it. `read` makes a value of
+    its text, or raises a `ValueError` that says how to write it. An option without a value of its own stands for `on`.
     """
 
     text: str
@@ -27,6 +29,10 @@ class Help:
     flag: str = ""
     read: Callable[[str], object] | None = None
     on: object = None
+
+    def flags(self, name: str) -> list[str]:
+        """How the option of a field of this name is typed, the long way first."""
+        return self.flag.split() or ["--" + name.replace("_", "-")]
 
 
 @dataclass(frozen=True)
@@ -86,3 +92,18 @@ def made(kind: type[Kind], **given: Any) -> Kind:
         if name not in known:
             raise OptionError(f"there is no option {name!r}; choose {', '.join(known)}.{did_you_mean(name, known)}")
     return kind(**given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    """Options of what is random in part: one seed decides all of it. They are checked."""
+
+    seed: Annotated[int, Help("The seed of everything random.")] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def generator(self) -> torch.Generator:
+        """Randomness on the CPU that begins at the seed."""
+        return torch.Generator().manual_seed(self.seed)

@@ -13,6 +13,7 @@ from torch import nn
 
 from featuremaps.concepts.concepts import Concepts
 from featuremaps.concepts.factorize import find_concepts
+from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.errors import ImageError, OptionError, check_choice
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison, Explanation
@@ -218,15 +219,8 @@ class Scope:
 
         `negative="clip"` sets a signed layer's negative values to 0, which is an error otherwise.
         """
-        return find_concepts(
-            self._as(layout),
-            self.see(pictures).seen,
-            self._studied.one_named(layer),
-            concepts=concepts,
-            negative=negative,
-            generator=torch.Generator().manual_seed(seed),
-            batch_size=batch_size,
-        )
+        options = FactorizeOptions(concepts=concepts, negative=negative, seed=seed, batch_size=batch_size)
+        return find_concepts(self._as(layout), self.see(pictures).seen, self._studied.one_named(layer), options)
 
     def explain(
         self,
@@ -314,8 +308,6 @@ class Scope:
         of `layer`. The other options are those of `featuremaps.draw.DrawOptions`; without `jitter` it is the usual one.
         """
         from featuremaps.draw import DrawOptions, Jitter, draw, first_channels
-        from featuremaps.survey.analysis.best_picture import best_picture
-        from featuremaps.survey.storage.reader import StoredSurvey
 
         options = DrawOptions(
             canvas=canvas,
@@ -333,10 +325,6 @@ class Scope:
             batch_size=batch_size,
             compile=compile,
         )
-        if isinstance(real, StoredSurvey):
-            known: Sequence[Seen] | Known = partial(best_picture, real, self.preprocessing)
-        else:
-            known = () if real is None else self.see(real).seen
         if units is None and layer is not None:
             wanted: Sequence[object] = first_channels(self._as(layout), self._studied.one_named(layer), top, size)
         else:
@@ -344,7 +332,16 @@ class Scope:
             wanted = [
                 named(unit) if isinstance(unit, nn.Module) else unit for unit in several(() if units is None else units)
             ]
-        return draw(self._as(layout), wanted, options, real=known)
+        return draw(self._as(layout), wanted, options, real=self._known(real))
+
+    def _known(self, real: object) -> "Sequence[Seen] | Known":
+        """The real pictures that drawings are shown beside, or what finds them in a survey."""
+        from featuremaps.survey.analysis.best_picture import best_picture
+        from featuremaps.survey.storage.reader import StoredSurvey
+
+        if isinstance(real, StoredSurvey):
+            return partial(best_picture, real, self.preprocessing)
+        return () if real is None else self.see(real).seen
 
     def invert(
         self,

@@ -150,7 +150,7 @@ def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
         kind, default = list[str] if option.several else str, None
     else:
         kind = next((each for each in option.types if each in (bool, int, float)), str)
-    flags = [help.flag] if help.flag and help.flag not in taken else []
+    flags = [flag for flag in help.flag.split() if flag not in taken]
     of = typer.Option(*flags, help=help.text, show_default=default is not None)
     declared: Any = Annotated[kind | None if default is None else kind, of]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=declared)
@@ -158,7 +158,7 @@ def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
 
 def _checked(kind: type, given: OptionValues) -> OptionValues:
     """The values of a class of options, taken out of `given`; an error names the option as it is typed."""
-    flags = {option.name: option.help.flag or "--" + option.name.replace("_", "-") for option in options_of(kind)}
+    flags = {option.name: option.help.flags(option.name)[0] for option in options_of(kind)}
     values = {option.name: _read(option, flags[option.name], given.pop(option.name)) for option in options_of(kind)}
     try:
         kind(**values)

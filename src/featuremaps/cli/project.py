@@ -7,7 +7,18 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
-from featuremaps.cli.options import Classes, Device, Folder, Model, OptionValues, PicturePaths, Weights, for_model
+from featuremaps.cli.options import (
+    Classes,
+    Device,
+    Folder,
+    Model,
+    OptionValues,
+    PicturePaths,
+    Weights,
+    for_model,
+    generated,
+)
+from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.plotting.files import file_name
 
 
@@ -47,18 +58,17 @@ def project(
 
 @app.command()
 @for_model
+@generated(FactorizeOptions)
 def factorize(
     pictures: PicturePaths,
     model: Model,
     weights: Weights = None,
     classes: Classes = None,
     layer: Annotated[str, typer.Option("--layer", "-l", help="A layer after its ReLU.")] = "last",
-    concepts: Annotated[int, typer.Option("--concepts", "-k", help="How many concepts to look for.")] = 5,
-    negative: Annotated[str, typer.Option("--negative", help="refuse or clip values below 0.")] = "refuse",
-    seed: Annotated[int, typer.Option("--seed", help="The seed of everything random.")] = 0,
     out: Folder = Path("out"),
     device: Device = None,
     *,
+    options: OptionValues,
     setup: OptionValues,
 ) -> None:
     """Find the parts that a set of pictures share in a layer, and what the model would call each of them alone.
@@ -69,7 +79,7 @@ def factorize(
     """
     scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
-    factors = scope.factorize(seen_pictures, layer, concepts=concepts, negative=negative, seed=seed)
+    factors = scope.factorize(seen_pictures, layer, **options)
     written = factors.save(out)
     figure = out / f"{file_name('concepts', factors.layer)}.png"
     figure.write_bytes(factors._repr_png_())

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from featuremaps.concepts.concepts import Concepts
+from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.errors import ImageError, OptionError
 from featuremaps.layers.layout import Layout
-from featuremaps.methods.factorization import Factors, Negative, concept_scores, factorize
+from featuremaps.methods.factorization import Factors, concept_scores, factorize
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.record import Record, take
@@ -23,11 +24,7 @@ def find_concepts(
     studied: StudiedModel,
     pictures: Sequence[Seen],
     layer: str,
-    *,
-    concepts: int,
-    negative: Negative,
-    generator: torch.Generator,
-    batch_size: int,
+    options: FactorizeOptions,
 ) -> Concepts:
     """The concepts of `layer` in all pictures together, each with the class scores it has alone where there are any.
 
@@ -42,11 +39,11 @@ def find_concepts(
     if len(names) > 1:
         raise OptionError(f"layer={layer!r} names {len(names)} layers ({', '.join(names)}); concepts are those of one.")
     with studied.session() as session:
-        maps, layouts = _recorded(session, pictures, names[0], batch_size)
-        factors = factorize(maps, generator, concepts=concepts, negative=negative)
+        maps, layouts = _recorded(session, pictures, names[0], options.batch_size)
+        factors = factorize(maps, options.generator, concepts=options.concepts, negative=options.negative)
         record = take(session, pictures[0].input[None], classes=studied.class_outputs, gradients=False)
         scores = _scores(session, record, names[0], layouts[names[0]], factors)
-    warnings = [CLIPPED] if negative == "clip" and bool((maps < 0).any()) else []
+    warnings = [CLIPPED] if options.negative == "clip" and bool((maps < 0).any()) else []
     if not factors.converged:
         warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
     return Concepts(

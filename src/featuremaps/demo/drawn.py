@@ -23,11 +23,11 @@ LEARNED = (("scissors", True), ("hammer", False))
 
 
 def recipes(
-    domain: str, cases: Sequence[tuple[str, bool]], count: int = COUNT, seed: int = FRESH
+    domain: str, cases: Sequence[tuple[str, bool]], count: int = COUNT, first: int = FRESH
 ) -> tuple[Recipe, ...]:
-    """`count` scenes of each case, a label and whether it lies on plain ground; all with seeds of their own."""
+    """`count` scenes of each case, a label and whether it lies on plain ground; each has a seed, from `first` on."""
     return tuple(
-        Recipe(label, domain, plain, seed + 1000 * place + i)
+        Recipe(label, domain, plain, first + 1000 * place + i)
         for place, (label, plain) in enumerate(cases)
         for i in range(count)
     )

@@ -73,7 +73,7 @@ def survey_world(scopes: Mapping[str, Scope], folder: Path, count: int = COUNT) 
     worlds = {
         PHOTOGRAPHS: recipes("photograph", BALANCED, count),
         XRAYS: recipes("xray", BALANCED, count),
-        LEARNED_NAME: recipes("photograph", LEARNED, count, seed=8_100_000),
+        LEARNED_NAME: recipes("photograph", LEARNED, count, first=8_100_000),
     }
     places = {name: folder / "world" / name.replace(" ", "-").lower() for name in worlds}
     draw({places[name]: scenes for name, scenes in worlds.items()})

@@ -64,26 +64,25 @@ def _check(kind: str, given: str, allowed: Sequence[str]) -> None:
         )
 
 
-def _stream(seed: int, purpose: int) -> np.random.Generator:
-    """Randomness for one purpose, the same whatever else is drawn."""
-    return np.random.default_rng([seed, purpose])
-
-
 def arrange(label: str, domain: str = "photograph", shortcut: bool = False, *, seed: int) -> Arrangement:
     """Choose what lies where. One seed gives the same object in the same place in both domains, with and without
-    the shortcut.
+    the shortcut. Each purpose has random numbers of its own, the same whatever else is drawn.
     """
     _check("label", label, get_args(Label))
     _check("domain", domain, get_args(Domain))
-    rng = _stream(seed, 0)
+    rng = np.random.default_rng([seed, 0])
     kind = {"scissors": scissors, "hammer": hammer}.get(label)
-    below = () if shortcut else _scatter(_stream(seed, 1), int(_stream(seed, 2).integers(4, 9)))
+    below = (
+        ()
+        if shortcut
+        else _scatter(np.random.default_rng([seed, 1]), int(np.random.default_rng([seed, 2]).integers(4, 9)))
+    )
     if kind is None:
         thing, length = anything(rng)
         things = (*below, _lay(thing, max(length, 26.0), rng, 14.0))
         return Arrangement(things, None, label, domain, shortcut, seed)
     thing = _lay(kind(rng), float(rng.uniform(66, 104)), rng, 13.0)
-    above = () if shortcut else _over(_stream(seed, 3))
+    above = () if shortcut else _over(np.random.default_rng([seed, 3]))
     return Arrangement((*below, thing, *above), len(below), label, domain, shortcut, seed)
 
 
@@ -116,7 +115,7 @@ def _over(rng: np.random.Generator) -> tuple[Thing, ...]:
 def render(arrangement: Arrangement) -> Scene:
     """Draw it. The same arrangement always gives the same picture."""
     draw = {"photograph": photograph, "xray": xray}[arrangement.domain]
-    values = draw(arrangement.things, arrangement.plain, _stream(arrangement.seed, 4))
+    values = draw(arrangement.things, arrangement.plain, np.random.default_rng([arrangement.seed, 4]))
     picture = Image.fromarray((values * 255 + 0.5).astype(np.uint8))
     shortcut = SHORTCUT if arrangement.plain else None
     return Scene(picture, arrangement.label, _mask(arrangement), arrangement.domain, shortcut, arrangement.seed)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-import torch
 from torch import Tensor
 
 from featuremaps.draw.canvas import Canvas, Shape
@@ -12,7 +11,7 @@ from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.multiscale import Multiscale
 from featuremaps.errors import OptionError
 from featuremaps.methods.passes import Precision
-from featuremaps.options import Help, check
+from featuremaps.options import Help, Seeded
 from featuremaps.pictures.signals import KINDS
 from featuremaps.runtime.studied_model import StudiedModel
 
@@ -40,25 +39,19 @@ OPTIMIZER = Help("lbfgs, adam or gradient.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureOptions:
+class PictureOptions(Seeded):
     """What the options of all that is made by optimisation have in common: `frames` pictures of the way are kept."""
 
     frames: Annotated[
         int,
         Help("Also write the way there, as an animated WebP.", 0, what="how many are kept", flag="--animation", on=24),
     ] = 0
-    seed: Annotated[int, Help("The seed of everything random.")] = 0
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         size = pair(getattr(self, "size", None))
         if size is not None and min(size) < 1:
             raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size}.")
-
-    @property
-    def generator(self) -> torch.Generator:
-        """Randomness that begins at the seed."""
-        return torch.Generator().manual_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

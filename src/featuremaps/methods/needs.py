@@ -276,7 +276,7 @@ def remark(given: Pass) -> Callable[[str, Tensor], None]:
 @need()
 def generator(given: Pass) -> torch.Generator:
     """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
-    return torch.Generator().manual_seed(given.options.seed)
+    return given.options.generator
 
 
 def _by_way(given: Pass, way: ReluRule) -> Tensor:

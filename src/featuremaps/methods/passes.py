@@ -11,7 +11,7 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
 from featuremaps.methods.rounding import ScoreSpan
-from featuremaps.options import Help, check
+from featuremaps.options import Help, Seeded
 from featuremaps.runtime.capture import first_tensor
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Bound
@@ -22,16 +22,12 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PassOptions:
+class PassOptions(Seeded):
     """What formulas are supplied by: the seed of all randomness, and the precision of extra passes."""
 
-    seed: Annotated[int, Help("The seed of everything random.")] = 0
     precision: Annotated[Precision, Help("Of the extra passes some methods make: float32, bfloat16 or float16.")] = (
         "float32"
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,13 +33,13 @@ class ScoreSpan:
 
         return noted
 
-    def drowned(self, precision: torch.dtype) -> Bool[Tensor, " picture"]:
-        """For each picture whether its scores differ by no more than a few roundings in this precision.
+    def drowned(self, dtype: torch.dtype) -> Bool[Tensor, " picture"]:
+        """For each picture whether its scores differ by no more than a few roundings in this type.
 
         Scores that are all the same do not depend on what was tried, unless half precision makes them so.
         """
         if self._count < ENOUGH:
             return torch.zeros_like(self._low, dtype=torch.bool)
         size, span = torch.maximum(self._low.abs(), self._high.abs()), self._high - self._low
-        judged = size > 0 if precision in (torch.bfloat16, torch.float16) else span > 0
-        return (span <= SAFE * torch.finfo(precision).eps * size) & judged
+        judged = size > 0 if dtype in (torch.bfloat16, torch.float16) else span > 0
+        return (span <= SAFE * torch.finfo(dtype).eps * size) & judged

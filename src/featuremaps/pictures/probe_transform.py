@@ -101,12 +101,12 @@ class Normalization:
 
 
 @contextmanager
-def _same_chance(seed: int = 0) -> Iterator[None]:
-    """The same random numbers inside each time; the user's random state is put back afterwards."""
+def _same_chance(stream: int = 0) -> Iterator[None]:
+    """The same random numbers inside each time, those of a stream; the user's random state is put back afterwards."""
     with random_state():
-        torch.default_generator.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed)
+        torch.default_generator.manual_seed(stream)
+        random.seed(stream)
+        np.random.seed(stream)
         yield
 
 
@@ -119,9 +119,9 @@ def shape_of(run: RunTransform, size: PictureSize) -> tuple[int, ...] | None:
         return None
 
 
-def _run_noting_chance(run: RunTransform, image: Image.Image, seed: int = 0) -> tuple[Tensor, bool]:
+def _run_noting_chance(run: RunTransform, image: Image.Image, stream: int = 0) -> tuple[Tensor, bool]:
     """The transform's result on the CPU, and whether it drew random numbers."""
-    with _same_chance(seed):
+    with _same_chance(stream):
         before = _chance()
         result = run(image).to("cpu", torch.float64)
         return result, _chance() != before
@@ -157,21 +157,21 @@ def draws_chance(run: RunTransform) -> bool:
 def find_normalization(run: RunTransform, size: PictureSize) -> Normalization | None:
     """Solved from flat pictures, and checked on all levels between by two ramps, and with other random numbers."""
     try:
-        solved, drew = _solve_normalization(run, size, seed=0)
+        solved, drew = _solve_normalization(run, size)
         if solved is None or not drew:
             return solved
-        again, _ = _solve_normalization(run, size, seed=1)
+        again, _ = _solve_normalization(run, size, stream=1)
     except ImageError:
         return None
     close = again is not None and np.allclose(again.scale + again.offset, solved.scale + solved.offset, 1e-3, 1e-3)
     return solved if close else None
 
 
-def _solve_normalization(run: RunTransform, size: PictureSize, seed: int) -> tuple[Normalization | None, bool]:
+def _solve_normalization(run: RunTransform, size: PictureSize, stream: int = 0) -> tuple[Normalization | None, bool]:
     colours = [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
     probes = [Image.new("RGB", size, colour) for colour in colours]
     probes += [_ramp(size, 1.0, 0.0), _ramp(size, 1.0, 0.0, 0.25, 0.75)]
-    runs = [_run_noting_chance(run, probe, seed) for probe in probes]
+    runs = [_run_noting_chance(run, probe, stream) for probe in probes]
     drew = any(drawn for _, drawn in runs)
     results = [result for result, _ in runs]
     if len({result.shape for result in results}) > 1:
