@@ -1,7 +1,7 @@
 """Curves: the target's probability while places are taken out of a picture, from the ones its heatmap names first."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
