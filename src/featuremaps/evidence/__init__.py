@@ -1,0 +1,1 @@
+"""Evidence: which explanation deserves belief, on this model and these pictures."""

@@ -1,0 +1,100 @@
+"""Curves: the target's probability while places are taken out of a picture, from the ones its heatmap names first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from featuremaps.evidence.fills import Fill, Filling
+from featuremaps.evidence.measured import Measured
+from featuremaps.evidence.ordering import CONSTANT, NOT_FINITE, finite, ordered, ranks
+
+Order = Literal["most", "least"]
+"""Whether the places that a heatmap names as most relevant are taken out first (MoRF), or the least (LeRF)."""
+CHUNK = 32
+"""So many masked copies run together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Probabilities (batch, steps + 1) at `shares` (steps + 1,) of the places taken out, from none to all.
+
+    `usable` is undefined for the pictures whose map gives no order.
+    """
+
+    shares: Float[Tensor, " point"]
+    probabilities: Float[Tensor, "batch point"]
+    usable: Measured
+
+    def area(self) -> Measured:
+        """The mean height of each curve: the area below it, by trapezia."""
+        return self.usable.of(torch.trapezoid(self.probabilities, self.shares, dim=1))
+
+
+class Curves:
+    """The curves of one heatmap after another over the same pictures, each masked copy scored once.
+
+    `probability` maps new inputs (batch·k, colour, *space), picture by picture, to (batch·k,). What was scored is
+    remembered: the whole pictures and the empty ones for every curve, and curves that take out the same places.
+    """
+
+    def __init__(
+        self,
+        inputs: Float[Tensor, "batch colour *space"],
+        probability: Callable[[Tensor], Tensor],
+        *,
+        seed: int = 0,
+        chunk: int = CHUNK,
+    ) -> None:
+        self._inputs, self._probability = inputs, probability
+        self._filling = Filling(inputs, seed)
+        self._of_each = max(1, chunk // len(inputs))
+        self._known: dict[object, Tensor] = {}
+
+    def of(self, heatmap: Float[Tensor, "batch *space"]) -> Callable[[Order, Fill, int], Curve]:
+        """The curves of this heatmap, as a measure takes them: a function of order, fill and steps."""
+        places = ranks(heatmap)
+        usable = Measured(heatmap.new_zeros(len(heatmap))).where(finite(heatmap), NOT_FINITE)
+        usable = usable.where(ordered(heatmap), CONSTANT)
+
+        def curve(order: Order, fill: Fill, steps: int) -> Curve:
+            probabilities = self._curve(removal_times(places, order, steps), fill, steps)
+            return Curve(torch.linspace(0, 1, steps + 1).to(probabilities), probabilities, usable)
+
+        return curve
+
+    def _curve(self, times: Int[Tensor, "batch *space"], fill: Fill, steps: int) -> Float[Tensor, "batch point"]:
+        key = fill, steps, sha256(times.cpu().numpy().tobytes()).digest()
+        if key not in self._known:
+            between = torch.arange(1, steps, device=times.device)
+            parts = [self._scores(_removed(times, part), fill) for part in between.split(self._of_each)]
+            self._known[key] = torch.cat([self._end(None), *parts, self._end(fill)], 1)
+        return self._known[key]
+
+    def _end(self, fill: Fill | None) -> Float[Tensor, "batch 1"]:
+        """The probability of the whole picture, or of one with everything taken out."""
+        if fill not in self._known:
+            removed = torch.full_like(self._inputs[:, :1], fill is not None, dtype=torch.bool)
+            self._known[fill] = self._scores(removed, fill or "zero")
+        return self._known[fill]
+
+    def _scores(self, removed: Bool[Tensor, "batch copy *space"], fill: Fill) -> Float[Tensor, "batch copy"]:
+        with torch.no_grad():
+            copies = self._filling(removed, fill).flatten(0, 1)
+            return self._probability(copies).float().reshape(len(self._inputs), -1)
+
+
+def removal_times(places: Int[Tensor, "batch *space"], order: Order, steps: int) -> Int[Tensor, "batch *space"]:
+    """The step, from 1 to `steps`, at which each place is taken out; after step s it is a share s / steps of all."""
+    count = places[0].numel()
+    first = places if order == "most" else count - 1 - places
+    return (first + 1).mul(steps).add(count - 1).div(count, rounding_mode="floor").to(torch.int32)
+
+
+def _removed(times: Int[Tensor, "batch *space"], steps: Int[Tensor, " copy"]) -> Bool[Tensor, "batch copy *space"]:
+    """Which places are gone after each of these steps."""
+    return times[:, None] <= steps.reshape(1, -1, *[1] * (times.ndim - 1))

@@ -1,0 +1,44 @@
+"""What a measure says of each picture: a number, or that there is none, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A number for each picture; `undefined[i]` says why picture i has none, and `values[i]` is then not a number."""
+
+    values: Float[Tensor, " batch"]
+    undefined: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.undefined:
+            object.__setattr__(self, "undefined", ("",) * len(self.values))
+
+    @property
+    def defined(self) -> Bool[Tensor, " batch"]:
+        """The pictures that have a number."""
+        return torch.tensor([not reason for reason in self.undefined], device=self.values.device)
+
+    def where(self, defined: Bool[Tensor, " batch"], reason: str) -> "Measured":
+        """The same, undefined for this reason where `defined` is false, unless there was a reason before."""
+        reasons = [
+            known or ("" if holds else reason) for known, holds in zip(self.undefined, defined.tolist(), strict=True)
+        ]
+        return Measured(self.values.masked_fill(~defined, torch.nan), tuple(reasons))
+
+    def of(self, values: Float[Tensor, " batch"]) -> "Measured":
+        """Other numbers, undefined where these are."""
+        return Measured(values.masked_fill(~self.defined, torch.nan), self.undefined)
+
+
+def together(parts: Sequence[Measured], values: Float[Tensor, " batch"]) -> Measured:
+    """A number made of several measures: undefined, for the first reason, where one of them is."""
+    reasons = zip(*(part.undefined for part in parts), strict=True)
+    return Measured(values, tuple(next(filter(None, each), "") for each in reasons)).where(
+        torch.stack([part.defined for part in parts]).all(0), "undefined"
+    )
