@@ -15,13 +15,15 @@ from featuremaps.registry import Registry
 
 Formula = TypeVar("Formula", bound=Callable[..., Any])
 Better = Literal["lower", "higher"]
+Family = Literal["faithfulness", "robustness", "localisation", "sanity", "complexity"]
 
 
 @dataclass(frozen=True, eq=False)
 class Measure:
     """A formula and what its signature says: `needs` (positional parameters) and `options` (keyword-only).
 
-    `better` is the end at which an explanation is the better one, `unit` what the numbers are, and `limit` the number
+    `better` is the end at which an explanation is the better one, `unit` what the numbers are, `family` what they speak
+    of, and `limit` the number
     from which on a sanity check is passed, for measures that are one.
     """
 
@@ -32,6 +34,7 @@ class Measure:
     paper: str
     better: Better
     unit: str
+    family: Family
     limit: float | None = None
 
     @property
@@ -50,7 +53,9 @@ MEASURES: Registry[Measure] = Registry("measure", "featuremaps.evidence.measures
 """Every formula of that folder, and those that users register."""
 
 
-def measure(*, paper: str, better: Better, unit: str, limit: float | None = None) -> Callable[[Formula], Formula]:
+def measure(
+    *, paper: str, better: Better, unit: str, family: Family, limit: float | None = None
+) -> Callable[[Formula], Formula]:
     """Register a formula under its own name; `paper` is the source, with the equation.
 
     Raises `OptionError` when the name is taken, a positional parameter is not a known need, or there is no docstring.
@@ -70,7 +75,7 @@ def measure(*, paper: str, better: Better, unit: str, limit: float | None = None
         without = [option for option, p in options.items() if p.default is p.empty]
         if without:
             raise OptionError(f"option {without[0]!r} of measure {name!r} needs a default value.")
-        entry = Measure(name, formula, needs, MappingProxyType(options), paper, better, unit, limit)
+        entry = Measure(name, formula, needs, MappingProxyType(options), paper, better, unit, family, limit)
         MEASURES.add(name, entry, formula)
         return formula
 

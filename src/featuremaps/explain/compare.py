@@ -34,7 +34,7 @@ OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class Part:
     """One key's maps for one chunk of pictures: with the notes on what the formula was given, the remarks it left.
 
     `drowned` has a doubt where scores are mostly rounding, one text for each picture. The labels and classes of its
@@ -49,7 +49,7 @@ class _Part:
     drowned: tuple[str, ...] = ()
     warnings: tuple[tuple[str, ...], ...] = ()
 
-    def doubted(self, doubt: str) -> "_Part":
+    def doubted(self, doubt: str) -> "Part":
         """The same with one more warning for every picture."""
         return replace(self, warnings=tuple((*some, doubt) for some in self.warnings))
 
@@ -67,7 +67,7 @@ class _Chunk:
     reading: Mapping[str, str]
 
 
-Parts = dict[Key, _Part]
+Parts = dict[Key, Part]
 
 
 def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Comparison:
@@ -118,7 +118,7 @@ def _explanation(
 
 def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     failures: dict[Key, str] = {}
-    record, made = _maps(session, inputs, request, list(request.targets.values()), failures)
+    record, made = maps_of(session, inputs, request, list(request.targets.values()), failures)
     if "augment" in request.options.smoothings:
         made = _augmented(session, inputs, request, record, made, failures)
     methods = {method.name: method for method in request.methods}
@@ -138,7 +138,7 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     return _Chunk(parts, failures, answers_of(scores, record.outputs), reading)
 
 
-def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) -> _Part:
+def _judged(key: Key, part: Part, method: Method, record: Record, number: int) -> Part:
     """The part with its labels, classes and warnings."""
     target = record.targets[number] if record.targets and together(method.needs).target else None
     if method.level == "pixel":
@@ -153,10 +153,13 @@ def _judged(key: Key, part: _Part, method: Method, record: Record, number: int) 
     return replace(part, labels=target.labels, indices=indices, warnings=notes)
 
 
-def _maps(
+def maps_of(
     session: Session, inputs: Tensor, request: Request, targets: Sequence[Target | Bound], failures: dict[Key, str]
 ) -> tuple[Record, Parts]:
-    """One record, and from it a map (batch, *space) or values (batch, colour, *space) per key."""
+    """One record, and from it a map (batch, *space) or values (batch, colour, *space) per key.
+
+    Messages of methods that fail are left in `failures`, where the request allows that.
+    """
     need = together(name for method in request.methods for name in method.needs)
     layers = dict.fromkeys([*request.layers, *(d for layer in request.layers for d in request.deeper.get(layer, ()))])
 
@@ -190,7 +193,7 @@ def _maps(
     return record, made
 
 
-def _map(method: Method, given: Pass, request: Request) -> _Part:
+def _map(method: Method, given: Pass, request: Request) -> Part:
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
@@ -211,7 +214,7 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
         f"({str(given.rounded_to).removeprefix('torch.')}): take another target or method, or a higher precision."
     )
     doubts = tuple(doubt if row else "" for row in given.span.drowned(given.rounded_to).tolist())
-    return _Part(map, tuple(given.notes), dict(given.remarks), drowned=doubts)
+    return Part(map, tuple(given.notes), dict(given.remarks), drowned=doubts)
 
 
 def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
@@ -236,7 +239,7 @@ def _augmented(
     targets: list[Target | Bound] = list(record.targets or request.targets.values())
     total = {key: part.maps for key, part in made.items()}
     for flip, factor in track(variants, "explaining augmented copies"):
-        _, again = _maps(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
+        _, again = maps_of(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
         maps = {key: part.maps.flip(-1) if flip else part.maps for key, part in again.items()}
         total = {key: total[key] + map for key, map in maps.items() if key in total}
     return {key: replace(made[key], maps=maps / (len(variants) + 1)) for key, maps in total.items()}

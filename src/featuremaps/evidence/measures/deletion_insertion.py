@@ -8,13 +8,15 @@ from featuremaps.evidence.shapes import CurveOf
 STEPS = 20
 
 
-@measure(paper="Petsiuk et al. 2018, RISE, section 4.1", better="lower", unit="mean probability")
+@measure(paper="Petsiuk et al. 2018, RISE, section 4.1", better="lower", unit="mean probability", family="faithfulness")
 def deletion(curve: CurveOf, *, fill: Fill = "zero", steps: int = STEPS) -> Measured:
     """The mean probability of the class while the most relevant places are taken out first."""
     return curve("most", fill, steps).area()
 
 
-@measure(paper="Petsiuk et al. 2018, RISE, section 4.1", better="higher", unit="mean probability")
+@measure(
+    paper="Petsiuk et al. 2018, RISE, section 4.1", better="higher", unit="mean probability", family="faithfulness"
+)
 def insertion(curve: CurveOf, *, fill: Fill = "blur", steps: int = STEPS) -> Measured:
     """The mean probability of the class while the most relevant places are put in first, into a blurred picture.
 
@@ -23,7 +25,12 @@ def insertion(curve: CurveOf, *, fill: Fill = "blur", steps: int = STEPS) -> Mea
     return curve("least", fill, steps).area()
 
 
-@measure(paper="Petsiuk et al. 2018, RISE, section 4.1; the difference", better="higher", unit="probability")
+@measure(
+    paper="Petsiuk et al. 2018, RISE, section 4.1; the difference",
+    better="higher",
+    unit="probability",
+    family="faithfulness",
+)
 def insertion_minus_deletion(
     curve: CurveOf, *, fill_in: Fill = "blur", fill_out: Fill = "zero", steps: int = STEPS
 ) -> Measured:

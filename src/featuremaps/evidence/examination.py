@@ -1,0 +1,171 @@
+"""One chunk of pictures, all explanations of it and the references: every measure of each of them."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featuremaps.evidence.curves import Curve, Curves, Order
+from featuremaps.evidence.explainer import Explainer, Key
+from featuremaps.evidence.fills import Fill
+from featuremaps.evidence.greedy import greedy_map
+from featuremaps.evidence.measured import Measured
+from featuremaps.evidence.options import TrialOptions
+from featuremaps.evidence.ordering import ranks
+from featuremaps.evidence.references import REFERENCE, Reference, references
+from featuremaps.evidence.registry import MEASURES, Measure
+from featuremaps.evidence.scores import CountedScores
+from featuremaps.evidence.shapes import Heatmap, Inputs, Masks
+from featuremaps.explain.comparison import Comparison, Explanation
+from featuremaps.explain.request import Request
+from featuremaps.methods.needs import NEEDS
+from featuremaps.methods.passes import Pass
+from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.runtime.memory_format import out_of_memory
+from featuremaps.runtime.record import take
+from featuremaps.runtime.targets import Target
+from featuremaps.session import Session
+
+INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)
+INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)
+"""The mean order of all methods upside down, and the best map that a measure lets be built."""
+WITHOUT = {
+    "masks": "where the object is was not given",
+    "target": "what is explained is no class",
+    "classes": "what is explained is no class",
+}
+NO_MAP = "no map was made: "
+NOT_BY_A_METHOD = "this is no method's map, and nothing explains anew"
+BY_THE_MAP = {"heatmap", "curve", "inputs", "score", "probability", "masks", "target", "classes", "generator"}
+"""What a measure may name that is there for any map, whoever made it."""
+Needs = dict[str, Any]
+
+
+class Examination:
+    """A chunk of pictures: the maps of all methods and the references, and what measures are supplied with.
+
+    `rows` are the numbers of the pictures, `masks` where their objects are, if that is known. `comparison` has the maps
+    of the methods, and `curves` the probabilities (batch, point) of all the curves that were asked for.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        inputs: Inputs,
+        rows: Sequence[int],
+        request: Request,
+        comparison: Comparison,
+        options: TrialOptions,
+        masks: Masks | None = None,
+    ) -> None:
+        target: Target = next(iter(request.targets.values()))
+        record = take(session, inputs, (), [target], classes=request.classes, gradients=False)
+        given = Pass(session, record, "input", options=options)
+        (bound,) = record.targets
+        self._inputs, self._rows, self._options = record.inputs.float(), rows, options
+        self._score, self._probability = (CountedScores(NEEDS[name].supply(given)) for name in ("score", "probability"))
+        self._explainer = Explainer(session, self._inputs, request, bound)
+        self._heatmaps = {key[:2]: heatmaps_of(explained) for key, explained in comparison.items()}
+        self._failures = {key[:2]: reason for key, reason in comparison.failures.items()}
+        self._curves = Curves(self._inputs, self._probability, seed=options.seed)
+        self.curves: dict[tuple[Key, Order, Fill], Tensor] = {}
+        self._asked: set[tuple[Order, Fill]] = set()
+        self._greedy: dict[tuple[Order, Fill], Heatmap] = {}
+        self._shared: Needs = {
+            "inputs": self._inputs,
+            "score": self._score.remembered,
+            "probability": self._probability.remembered,
+        }
+        if masks is not None:
+            self._shared["masks"] = masks.to(self._inputs.device)
+        if bound.indices is not None and bound.every_class is not None:
+            self._shared["target"] = bound.indices
+            self._shared["classes"] = int(bound.every_class(record.outputs, 1).shape[1])
+
+    @property
+    def passes(self) -> int:
+        """How many pictures went through the model so far."""
+        return 2 * len(self._inputs) + self._score.passes + self._probability.passes + self._explainer.passes
+
+    def measurements(self, names: Sequence[str]) -> Iterator[tuple[Key, str, Measured]]:
+        """Every measure of every method's maps, and of the references: a key, the measure's name, and what it says."""
+        drawn = references(self._rows, self._options.seed)
+        maps = {(name, REFERENCE): make(self._inputs) for name, make in drawn.items()}
+        upside_down = -torch.stack([ranks(-heatmap) for heatmap in self._heatmaps.values()]).sum(0).to(self._inputs)
+        for name in names:
+            measure = MEASURES.find(name)
+            self._asked.clear()
+            for key in self._heatmaps:
+                yield key, name, self._measured(measure, self._of_method(key))
+            for key, reason in self._failures.items():
+                yield key, name, undefined(len(self._inputs), f"{NO_MAP}{reason}")
+            for key, heatmap in maps.items():
+                needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
+                yield key, name, self._measured(measure, self._of_map(heatmap, key) | needs)
+            if BY_THE_MAP.issuperset(measure.needs):
+                yield INVERTED, name, self._measured(measure, self._of_map(upside_down, INVERTED))
+            if self._asked:
+                best = self._best_map(max(self._asked))  # of several curves that of the most relevant places
+                yield GREEDY, name, self._measured(measure, self._of_map(best, GREEDY))
+            self._explainer.forget()
+
+    def _of_map(self, heatmap: Heatmap, key: Key | None = None) -> Needs:
+        """What a measure may name of a map, whoever made it; the curves that it asks for are kept under `key`."""
+        curve = self._curves.of(heatmap)
+
+        def kept(order: Order, fill: Fill, steps: int) -> Curve:
+            made = curve(order, fill, steps)
+            self._asked.add((order, fill))
+            if key is not None:
+                self.curves[key, order, fill] = made.probabilities.cpu()
+            return made
+
+        return self._shared | {"heatmap": heatmap, "curve": kept}
+
+    def _of_method(self, key: Key) -> Needs:
+        return self._of_map(self._heatmaps[key], key) | {
+            "explain_again": partial(self._explainer.again, key),
+            "explain_seeded": partial(self._explainer.seeded, key),
+            "explain_class": partial(self._explainer.of_class, key),
+            "explain_randomised": partial(self._explainer.randomised, key),
+        }
+
+    def _measured(self, measure: Measure, needs: Needs) -> Measured:
+        """What a measure says; undefined, with the reason, where it fails or something that it needs is not there."""
+        supplied = needs | {"generator": self._options.generator}
+        missing = [name for name in measure.needs if name not in supplied]
+        if missing:
+            return undefined(len(self._inputs), WITHOUT.get(missing[0], NOT_BY_A_METHOD))
+        options = self._options.of_measures.get(measure.name, {})
+        try:
+            with torch.no_grad():
+                measured: Measured = measure.formula(*(supplied[name] for name in measure.needs), **options)
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            return undefined(len(self._inputs), f"{type(error).__name__}: {error}")
+        return measured
+
+    def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
+        if curve not in self._greedy:
+            self._greedy[curve] = greedy_map(self._inputs, self._probability, *curve, seed=self._options.seed)
+        return self._greedy[curve]
+
+
+def heatmaps_of(explained: Explanation) -> Heatmap:
+    """Raw maps (batch, *space) of the inputs' size: a method's own, enlarged, or its values with colours collapsed."""
+    heat = explained if isinstance(explained, Heatmaps) else explained.map()
+    return heat.upsample().tensor
+
+
+def undefined(pictures: int, reason: str) -> Measured:
+    """No number for any of so many pictures, and why."""
+    return Measured(torch.full((pictures,), torch.nan), (reason,) * pictures)
+
+
+def _again(make: Reference, inputs: Inputs, new: Inputs) -> Heatmap:
+    """A reference's maps of new inputs, picture by picture."""
+    copies = new.reshape(len(inputs), -1, *new.shape[1:])
+    return torch.stack([make(copies[:, k]) for k in range(copies.shape[1])], 1).flatten(0, 1)

@@ -1,0 +1,127 @@
+"""Heatmaps of all methods of a trial, whatever is asked: for other inputs, another seed, class, or random weights."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.evidence.shapes import Heatmap, Inputs, Randomisation
+from featuremaps.explain.compare import maps_of
+from featuremaps.explain.request import Request
+from featuremaps.methods import Method
+from featuremaps.plotting.rendering import collapsed, enlarged
+from featuremaps.runtime.targets import Bound, Logit, Target
+from featuremaps.session import Session, preserved
+
+STAGES = 5
+"""So many parts of a model are given random weights, one after the other."""
+Key = tuple[str, str]
+"""A method and the layer it looks at."""
+Explained = dict[Key, Heatmap]
+
+
+class Explainer:
+    """One chunk of pictures explained in every way that measures ask for; each way once, for all methods together.
+
+    `passes` counts the pictures that went through the model for that. What was explained is remembered until `forget`.
+    """
+
+    def __init__(self, session: Session, inputs: Inputs, request: Request, bound: Bound) -> None:
+        self.passes = 0
+        self._session, self._inputs, self._request, self._bound = session, inputs, request, bound
+        self._known: dict[object, Any] = {}
+
+    def forget(self) -> None:
+        """Free the memory of all that was explained."""
+        self._known.clear()
+
+    def again(self, key: Key, new: Inputs) -> Heatmap:
+        """One method's heatmaps of new inputs (batch·k, …), picture by picture, for the same target."""
+        copies = new.reshape(len(self._inputs), -1, *new.shape[1:])
+        maps = [self._of(copies[:, k].contiguous())[key] for k in range(copies.shape[1])]
+        return torch.stack(maps, 1).flatten(0, 1)
+
+    def seeded(self, key: Key, seed: int) -> Heatmap:
+        """One method's heatmaps with other random numbers."""
+        options = replace(self._request.options, seed=seed)
+        return self._once(("seed", seed), lambda: self._run(replace(self._request, options=options), self._bound))[key]
+
+    def of_class(self, key: Key, indices: Tensor) -> Heatmap:
+        """One method's heatmaps of a class for each picture."""
+        target = Logit(indices.tolist())
+        return self._once(("class", *indices.tolist()), lambda: self._run(self._request, target))[key]
+
+    def randomised(self, key: Key, order: Randomisation) -> Iterator[tuple[str, Heatmap]]:
+        """One method's heatmaps of the model with random weights, part by part from its end, and each part's name."""
+        stages: list[tuple[str, Explained]] = self._once(("random", order), lambda: list(self._randomised(order)))
+        return ((name, maps[key]) for name, maps in stages)
+
+    def _of(self, new: Inputs) -> Explained:
+        name = sha256(new.cpu().numpy().tobytes()).digest()
+        return self._once(name, lambda: self._run(self._request, self._bound, new))
+
+    def _once(self, name: object, explain: Callable[[], Any]) -> Any:
+        if name not in self._known:
+            self._known[name] = explain()
+        return self._known[name]
+
+    def _run(
+        self, request: Request, target: Target | Bound, inputs: Inputs | None = None, session: Session | None = None
+    ) -> Explained:
+        inputs = self._inputs if inputs is None else inputs
+        self.passes += len(inputs)
+        _, parts = maps_of(session or self._session, inputs, request, [target], {})
+        methods = {method.name: method for method in request.methods}
+        return {key[:2]: heatmap_of(methods[key[0]], part.maps, inputs) for key, part in parts.items()}
+
+    def _randomised(self, order: Randomisation) -> Iterator[tuple[str, Explained]]:
+        model = deepcopy(self._session.model)
+        kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        generator = torch.Generator().manual_seed(self._request.options.seed)
+        for name, modules in stages_of(model):
+            if order == "single":
+                model.load_state_dict(kept)
+            for module in modules:
+                randomise(module, generator)
+            with preserved(model, self._request.layout) as session:
+                yield name, self._run(self._request, self._bound, session=session)
+
+
+def heatmap_of(method: Method, maps: Tensor, inputs: Inputs) -> Heatmap:
+    """A method's maps (batch, *grid), or values (batch, colour, *space), as heatmaps of the inputs' size."""
+    if method.level == "pixel":
+        return torch.stack([collapsed(values, method.collapse) for values in maps])
+    return enlarged(maps, tuple(inputs.shape[2:]))
+
+
+def stages_of(model: nn.Module) -> list[tuple[str, list[nn.Module]]]:
+    """The modules with weights of their own in parts of about the same number, the last of the model first.
+
+    Each part is called by its last module.
+    """
+    own = [(name, module) for name, module in model.named_modules() if any(True for _ in module.parameters(False))]
+    own.reverse()
+    count = min(STAGES, len(own))
+    bounds = [round(i * len(own) / count) for i in range(count + 1)] if own else []
+    parts = [own[low:high] for low, high in pairwise(bounds)]
+    return [(part[-1][0] or type(model).__name__, [module for _, module in part]) for part in parts]
+
+
+@torch.no_grad()
+def randomise(module: nn.Module, generator: torch.Generator) -> None:
+    """Give a module's own parameters random values: normal ones around the same mean, as spread as they were.
+
+    A parameter whose values are all alike gets a spread of its size, so that no batch norm stays what it was.
+    """
+    for parameter in module.parameters(False):
+        if not parameter.is_floating_point():
+            continue
+        mean, spread = parameter.float().mean(), parameter.float().std(correction=0)
+        spread = torch.where(spread > 0, spread, mean.abs())
+        noise = torch.randn(parameter.shape, generator=generator, device="cpu", dtype=torch.float32)
+        parameter.copy_((mean + spread * noise.to(parameter.device)).to(parameter.dtype))

@@ -1,0 +1,167 @@
+"""How every explanation did by every measure, how sure that is, and which of them deserves belief here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from featuremaps.errors import OptionError
+from featuremaps.evidence.agreement import Values, interval, kendall, ranked, resampled
+from featuremaps.evidence.curves import Order
+from featuremaps.evidence.explainer import Key
+from featuremaps.evidence.fills import Fill
+from featuremaps.evidence.references import REFERENCE
+from featuremaps.evidence.registry import MEASURES
+
+SURE = 0.975
+"""In so many of the resampled sets of pictures one must be ahead to be better beyond chance."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `of` pictures with its 95 % interval; NaN where it is undefined, `why` then says the reason."""
+
+    mean: float
+    low: float
+    high: float
+    of: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        if not self.of:
+            return f"undefined ({self.why})"
+        return f"{self.mean:.3g}" if self.of < 2 else f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Standings:
+    """Explanations, keyed (method, layer), and references, keyed (name, "reference"), by measures over pictures.
+
+    `values` is (row, measure, picture), NaN where undefined, and `undefined` has the reasons. `weights` says how much
+    each measure counts in the consensus. `curves` are mean probabilities while places are taken out, by row, order and
+    fill. `passes` pictures went through the model; `left_out` ones were not tried for want of them.
+    """
+
+    rows: tuple[Key, ...]
+    measures: tuple[str, ...]
+    values: Values
+    undefined: Mapping[tuple[Key, str], str]
+    pictures: tuple[str, ...]
+    weights: Mapping[str, float]
+    curves: Mapping[tuple[Key, Order, Fill], Float[np.ndarray, " point"]] = field(default_factory=dict)
+    passes: int = 0
+    left_out: int = 0
+    seed: int = 0
+
+    @property
+    def explanations(self) -> tuple[Key, ...]:
+        """The rows that methods made."""
+        return tuple(row for row in self.rows if row[1] != REFERENCE)
+
+    @property
+    def references(self) -> tuple[Key, ...]:
+        """The rows that stand for chance, for the picture alone, and for the best that can be had."""
+        return tuple(row for row in self.rows if row[1] == REFERENCE)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The measures that count in the consensus."""
+        return tuple(name for name in self.measures if self.weights.get(name))
+
+    def estimate(self, row: Key, measure: str) -> Estimate:
+        """What a measure says of a row: the mean over the pictures, and the interval it lies in."""
+        at = self.rows.index(row), self.measures.index(measure)
+        known = np.isfinite(self.values[at])
+        if not known.any():
+            return Estimate(np.nan, np.nan, np.nan, 0, self.undefined.get((row, measure), "no picture has a number"))
+        low, high = interval(self._sampled[(slice(None), *at)])
+        return Estimate(float(self.means[at]), float(low), float(high), int(known.sum()))
+
+    def beats(self, row: Key, other: Key, measure: str) -> bool:
+        """Whether a row is better than another beyond chance, by the same pictures of both."""
+        column = self.measures.index(measure)
+        first, second = (self._sampled[:, self.rows.index(each), column] for each in (row, other))
+        ahead = first > second if MEASURES[measure].better == "higher" else first < second
+        return bool(ahead.mean() >= SURE) and len(self.pictures) > 1
+
+    def not_better_than(self, row: Key, reference: str) -> tuple[str, ...]:
+        """The counted measures by which a row does not beat a reference beyond chance."""
+        other = (reference, REFERENCE)
+        known = [name for name in self.counted if self.estimate(other, name).of and self.estimate(row, name).of]
+        return tuple(name for name in known if not self.beats(row, other, name))
+
+    def failed(self, row: Key) -> tuple[str, ...]:
+        """The sanity checks that a row does not pass."""
+        passed = {name: MEASURES[name].passed(self.estimate(row, name).mean) for name in self.measures}
+        return tuple(name for name, holds in passed.items() if holds is False and self.estimate(row, name).of)
+
+    @cached_property
+    def order(self) -> tuple[Key, ...]:
+        """The explanations, best first by their mean rank over the counted measures."""
+        return tuple(self.explanations[place] for place in np.argsort(self._mean_ranks(self.means), kind="stable"))
+
+    def rank(self, row: Key) -> Estimate:
+        """An explanation's mean rank over the counted measures, with its interval; 1 is the best."""
+        place = self.explanations.index(row)
+        low, high = interval(self._sampled_ranks)
+        mean = float(self._mean_ranks(self.means)[place])
+        return Estimate(mean, float(low[place]), float(high[place]), len(self.pictures))
+
+    @property
+    def best(self) -> Key:
+        """The method and layer that deserve most belief here: first by rank of those that pass the sanity checks.
+
+        Raises `OptionError` where no explanation was measured.
+        """
+        if not self.explanations or not self.counted:
+            raise OptionError("this trial has no measure that counts, or no method that made a map: nothing is best.")
+        return next((row for row in self.order if not self.failed(row)), self.order[0])
+
+    @property
+    def as_good(self) -> tuple[Key, ...]:
+        """The explanations that the best one is not better than beyond chance, by their mean ranks."""
+        ranks = self._sampled_ranks
+        first = ranks[:, self.explanations.index(self.best)]
+        ahead = {row: (first < ranks[:, place]).mean() for place, row in enumerate(self.explanations)}
+        alone = len(self.pictures) > 1
+        return tuple(row for row in self.order if row != self.best and not (ahead[row] >= SURE and alone))
+
+    def agreement(self, first: str, second: str) -> Estimate:
+        """Kendall's τ between the orders in which two measures put the explanations, with its interval."""
+        orders = [self._ranks(means, name) for name in (first, second) for means in (self.means[None], self._sampled)]
+        tau, sampled = kendall(orders[0], orders[2])[0], kendall(orders[1], orders[3])
+        if not np.isfinite(tau):
+            return Estimate(np.nan, np.nan, np.nan, 0, "one of them puts all explanations level")
+        low, high = interval(sampled)
+        return Estimate(float(tau), float(low), float(high), len(self.pictures))
+
+    @cached_property
+    def means(self) -> Float[np.ndarray, "row measure"]:
+        """The mean of every row and measure over the pictures that have a number; NaN where none has."""
+        known = np.isfinite(self.values)
+        with np.errstate(invalid="ignore"):
+            means: Float[np.ndarray, "row measure"] = np.where(known, self.values, 0.0).sum(2) / known.sum(2)
+        return means
+
+    @cached_property
+    def _sampled(self) -> Float[np.ndarray, "round row measure"]:
+        return resampled(self.values, self.seed)
+
+    @cached_property
+    def _sampled_ranks(self) -> Float[np.ndarray, "round explanation"]:
+        return self._mean_ranks(self._sampled)
+
+    def _mean_ranks(self, means: Float[np.ndarray, "*rest row measure"]) -> Float[np.ndarray, "*rest explanation"]:
+        weights = np.array([self.weights[name] for name in self.counted])
+        ranks = np.stack([self._ranks(means, name) for name in self.counted], -1)
+        mean: Float[np.ndarray, "*rest explanation"] = ranks @ weights / weights.sum()
+        return mean
+
+    def _ranks(self, means: Float[np.ndarray, "*rest row measure"], measure: str) -> NDArray[np.floating]:
+        """The ranks of the explanations by one measure."""
+        places = [self.rows.index(row) for row in self.explanations]
+        column = means[..., self.measures.index(measure)]
+        return ranked(column[..., places], MEASURES[measure].better == "higher")

@@ -1,0 +1,97 @@
+"""A trial in words: its table as text, and what follows from it, for somebody who has read no paper."""
+
+from collections.abc import Sequence
+
+from featuremaps.evidence.explainer import Key
+from featuremaps.evidence.references import REFERENCE
+from featuremaps.evidence.registry import MEASURES
+from featuremaps.evidence.standings import Standings
+from featuremaps.plotting.panels import counted
+
+INPUT = "input"
+CHANCE, EDGES = "random", "edges"
+LITTLE = 0.3
+"""Below this τ two measures hardly agree on an order."""
+
+
+def label(row: Key) -> str:
+    """A row as it is called: a method and its layer, or a reference."""
+    return row[0] if row[1] in (INPUT, REFERENCE) else f"{row[0]} of {row[1]}"
+
+
+def conclusion(standings: Standings) -> list[str]:
+    """What follows, a sentence each: what to believe, what is as good, what to leave alone, how far measures agree."""
+    pictures, best = counted(len(standings.pictures), "picture"), standings.best
+    lines = []
+    if len(standings.pictures) < 2:
+        lines.append(f"One picture says little: {label(best)} comes first, and chance may have put it there.")
+    elif len(standings.as_good) == len(standings.explanations) - 1 and standings.as_good:
+        lines.append(
+            f"On {pictures} no explanation is better than all others beyond chance; {label(best)} comes first."
+        )
+    else:
+        rank = standings.rank(best)
+        lines.append(
+            f"On {pictures}, {label(best)} shows best what this model uses: its mean rank is {rank.mean:.1f} of "
+            f"{len(standings.explanations)} (95 % interval {rank.low:.1f} to {rank.high:.1f})."
+        )
+        if standings.as_good:
+            lines.append(f"Not to be told apart from it beyond chance: {listed(standings.as_good)}.")
+    lines += _doubts(standings)
+    agreements = [
+        standings.agreement(first, second).mean
+        for place, first in enumerate(standings.counted)
+        for second in standings.counted[place + 1 :]
+    ]
+    if agreements and min(agreements) < LITTLE:
+        lines.append(
+            f"The measures disagree on the order (the least Kendall τ is {min(agreements):.2f}): read them one by one."
+        )
+    if standings.left_out:
+        lines.append(f"The budget was spent before {counted(standings.left_out, 'more picture')} could be tried.")
+    return lines
+
+
+def _doubts(standings: Standings) -> list[str]:
+    """The explanations that fail a sanity check, or do not beat chance or the edges by any measure that counts."""
+    lines = []
+    for name in standings.measures:
+        failing = [row for row in standings.explanations if name in standings.failed(row)]
+        if failing:
+            reason = MEASURES[name].summary
+            lines.append(f"Not passed by {listed(failing)}: {name}. {reason}")
+    for reference, words in ((CHANCE, "a random map"), (EDGES, "the picture's own edges")):
+        level = [
+            row
+            for row in standings.explanations
+            if standings.counted and set(standings.not_better_than(row, reference)) == set(standings.counted)
+        ]
+        if level:
+            lines.append(f"By no measure better than {words}, beyond chance: {listed(level)}.")
+    return lines
+
+
+def listed(rows: Sequence[Key]) -> str:
+    """Rows in a sentence."""
+    return ", ".join(map(label, rows))
+
+
+def table(standings: Standings) -> str:
+    """Every row by every measure, best first, references below: mean and 95 % interval."""
+    head = ["", "rank", *(f"{name} {'↑' if MEASURES[name].better == 'higher' else '↓'}" for name in standings.measures)]
+    lines = [head]
+    for row in (*standings.order, *standings.references):
+        rank = f"{standings.rank(row).mean:.1f}" if row in standings.explanations else "–"
+        lines.append([label(row), rank, *(_cell(standings, row, name) for name in standings.measures)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _cell(standings: Standings, row: Key, measure: str) -> str:
+    estimate = standings.estimate(row, measure)
+    if not estimate.of:
+        return "undefined"
+    passed = MEASURES[measure].passed(estimate.mean)
+    return str(estimate) + ("" if passed is None else " passed" if passed else " failed")
