@@ -29,7 +29,6 @@ from featuremaps.runtime.targets import Target
 from featuremaps.session import Session
 
 INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)
-INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)
 """The mean order of all methods upside down, and the best map that a measure lets be built."""
 WITHOUT = {
     "masks": "where the object is was not given",
