@@ -85,7 +85,8 @@ class Curves:
     def _scores(self, removed: Bool[Tensor, "batch copy *space"], fill: Fill) -> Float[Tensor, "batch copy"]:
         with torch.no_grad():
             copies = self._filling(removed, fill).flatten(0, 1)
-            return self._probability(copies).float().reshape(len(self._inputs), -1)
+            scores = self._probability(copies).reshape(len(self._inputs), -1)
+            return scores if scores.dtype == torch.float64 else scores.float()
 
 
 def removal_times(places: Int[Tensor, "batch *space"], order: Order, steps: int) -> Int[Tensor, "batch *space"]:
