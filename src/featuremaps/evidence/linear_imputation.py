@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-Planes = Float[Tensor, "copy colour height width"]
+Planes = Tensor
+"""Values (copy, colour, height, width)."""
 Scale = tuple[Tensor, Tensor]
 """Where the holes are, (copy, 1, height, width), and the weights inside the picture, (1, 1, height, width)."""
 SWEEPS, DAMPING = 2, 0.8
@@ -19,6 +20,8 @@ SWEEPS, DAMPING = 2, 0.8
 CLOSE = {torch.float32: 3e-5, torch.float64: 1e-11}
 """The error at which a system is solved, as a share of the picture's contrast; the noise of ROAD is some 3e-3 of it."""
 LIMIT = 500
+TOGETHER = 2**18
+"""So many places of copies are solved at once: what the cache of a processor holds."""
 
 
 def impute(
@@ -26,15 +29,18 @@ def impute(
 ) -> Float[Tensor, "batch copy colour height width"]:
     """A copy of each picture for each set of removed places, these filled linearly; its mean colour if all are."""
     exact = inputs if inputs.dtype == torch.float64 else inputs.float()
-    filled = [_filled(*each) for each in zip(exact, removed.to(exact.dtype), strict=True)]
-    return torch.stack(filled).to(inputs.dtype)
+    pictures = exact[:, None].expand(-1, removed.shape[1], -1, -1, -1).flatten(0, 1)
+    holes = removed.flatten(0, 1)[:, None].to(exact.dtype)
+    size = max(1, TOGETHER // holes[0].numel())
+    filled = [_filled(*part) for part in zip(pictures.split(size), holes.split(size), strict=True)]
+    return torch.cat(filled).unflatten(0, removed.shape[:2]).to(inputs.dtype)
 
 
-def _filled(picture: Float[Tensor, "colour height width"], holes: Float[Tensor, "copy height width"]) -> Planes:
-    mean = picture.mean((1, 2), keepdim=True)
-    close = CLOSE[picture.dtype] * (picture - mean).abs().amax((1, 2), keepdim=True)
-    scales = _scales(holes[:, None])
-    start = torch.lerp(picture, mean, holes[:, None])
+def _filled(pictures: Planes, holes: Planes) -> Planes:
+    mean = pictures.mean((2, 3), keepdim=True)
+    close = CLOSE[pictures.dtype] * (pictures - mean).abs().amax((2, 3), keepdim=True)
+    scales = _scales(holes)
+    start = torch.lerp(pictures, mean, holes)
     return start + _solve(_left(torch.zeros_like(start), start, *scales[0]), scales, close)
 
 
@@ -83,7 +89,7 @@ def _cycle(wanted: Planes, scales: list[Scale]) -> Planes:
         correction = _cycle(summed * coarser[0][0], coarser)
         enlarged = functional.interpolate(correction, scale_factor=2)
         values.addcmul_(holes, enlarged[:, :, : values.shape[2], : values.shape[3]])
-    for _ in range(SWEEPS if coarser else 8 * SWEEPS):
+    for _ in range(SWEEPS if coarser else 2 * SWEEPS):
         values.addcmul_(step, _left(wanted, values, holes, total))
     return values
 
