@@ -22,6 +22,8 @@ HOUSE = {
     "survey.storage": "tables, shards, manifest, the reader",
     "survey.datasets": "whatever a dataset comes as",
     "survey.measures": "AUC, ROC, proportions and their intervals",
+    "evidence.measures": "formulas that judge a heatmap, a file per family",
+    "evidence": "which explanation deserves belief",
     "explain": "methods × layers × targets on one record",
     "maps": "what every layer and channel makes of a picture",
     "concepts": "what channels do together",

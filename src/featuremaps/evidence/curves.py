@@ -9,21 +9,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from featuremaps.evidence.fills import Fill, Filling
+from featuremaps.evidence.copies import CHUNK, of_each
+from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
 from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import CONSTANT, NOT_FINITE, finite, ordered, ranks
+from featuremaps.evidence.ordering import ranks, usable
 
 Order = Literal["most", "least"]
 """Whether the places that a heatmap names as most relevant are taken out first (MoRF), or the least (LeRF)."""
-CHUNK = 32
-"""So many masked copies run together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Probabilities (batch, steps + 1) at `shares` (steps + 1,) of the places taken out, from none to all.
 
-    `usable` is undefined for the pictures whose map gives no order.
+    `usable` is undefined for the pictures whose map gives no order, and for those that the fill leaves as they are.
     """
 
     shares: Float[Tensor, " point"]
@@ -52,18 +51,17 @@ class Curves:
     ) -> None:
         self._inputs, self._probability = inputs, probability
         self._filling = Filling(inputs, seed)
-        self._of_each = max(1, chunk // len(inputs))
+        self._of_each = of_each(len(inputs), chunk)
         self._known: dict[object, Tensor] = {}
 
     def of(self, heatmap: Float[Tensor, "batch *space"]) -> Callable[[Order, Fill, int], Curve]:
         """The curves of this heatmap, as a measure takes them: a function of order, fill and steps."""
-        places = ranks(heatmap)
-        usable = Measured(heatmap.new_zeros(len(heatmap))).where(finite(heatmap), NOT_FINITE)
-        usable = usable.where(ordered(heatmap), CONSTANT)
+        places, judged = ranks(heatmap), usable(heatmap)
 
         def curve(order: Order, fill: Fill, steps: int) -> Curve:
             probabilities = self._curve(removal_times(places, order, steps), fill, steps)
-            return Curve(torch.linspace(0, 1, steps + 1).to(probabilities), probabilities, usable)
+            changed = judged.where(self._filling.changes(fill), UNCHANGED)
+            return Curve(torch.linspace(0, 1, steps + 1).to(probabilities), probabilities, changed)
 
         return curve
 
@@ -85,7 +83,8 @@ class Curves:
     def _scores(self, removed: Bool[Tensor, "batch copy *space"], fill: Fill) -> Float[Tensor, "batch copy"]:
         with torch.no_grad():
             copies = self._filling(removed, fill).flatten(0, 1)
-            return self._probability(copies).float().reshape(len(self._inputs), -1)
+            scores = self._probability(copies).reshape(len(self._inputs), -1)
+            return scores if scores.dtype == torch.float64 else scores.float()
 
 
 def removal_times(places: Int[Tensor, "batch *space"], order: Order, steps: int) -> Int[Tensor, "batch *space"]:

@@ -42,3 +42,12 @@ def together(parts: Sequence[Measured], values: Float[Tensor, " batch"]) -> Meas
     return Measured(values, tuple(next(filter(None, each), "") for each in reasons)).where(
         torch.stack([part.defined for part in parts]).all(0), "undefined"
     )
+
+
+def mean_of(parts: Sequence[Measured], *, where_defined: bool = False) -> Measured:
+    """The mean of several measures; undefined where one of them is, or only where all are."""
+    values = torch.stack([part.values for part in parts])
+    if not where_defined:
+        return together(parts, values.mean(0))
+    reasons = zip(*(part.undefined for part in parts), strict=True)
+    return Measured(values.nanmean(0), tuple(min(each) and each[0] for each in reasons))

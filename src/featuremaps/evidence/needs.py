@@ -12,6 +12,10 @@ NEEDS: dict[str, str] = {
     "explain_class": "A function from a class index for each picture (batch,) to the heatmaps of those classes.",
     "explain_randomised": "A function from 'cascading' or 'single' to pairs of a layer and the heatmaps of the model "
     "with random weights from its output down to this layer, or in this layer alone.",
+    "random_label_heatmap": "Heatmaps (batch, *space) of the same pictures and classes by a model of the same "
+    "architecture that was trained on shuffled labels.",
+    "mosaic": "Heatmaps (batch, *space) of mosaics of pictures, each for the class of the picture in one cell.",
+    "cells": "The cell of each mosaic that holds this picture: (batch, *space), true inside.",
     "target": "The class index being explained, per picture (batch,).",
     "classes": "How many classes the model has.",
     "generator": "Seeded randomness on the CPU, the same for every picture, whatever the batch.",

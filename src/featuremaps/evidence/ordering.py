@@ -1,8 +1,10 @@
-"""The order in which a heatmap names the places of a picture."""
+"""What a heatmap must be to be judged, and the order in which it names the places of a picture."""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from featuremaps.evidence.measured import Measured
 
 CONSTANT = "the map is the same everywhere, and gives no order of places"
 NOT_FINITE = "the map has values that are not finite"
@@ -24,3 +26,9 @@ def ordered(heatmap: Float[Tensor, "batch *space"]) -> Bool[Tensor, " batch"]:
 def finite(heatmap: Float[Tensor, "batch *space"]) -> Bool[Tensor, " batch"]:
     """The maps whose values are all finite."""
     return heatmap.flatten(1).isfinite().all(1)
+
+
+def usable(heatmap: Float[Tensor, "batch *space"]) -> Measured:
+    """0 for every map that a measure can judge, undefined for those that are not finite or the same everywhere."""
+    nothing = heatmap.new_zeros(len(heatmap), dtype=torch.float64 if heatmap.dtype == torch.float64 else torch.float32)
+    return Measured(nothing).where(finite(heatmap), NOT_FINITE).where(ordered(heatmap), CONSTANT)

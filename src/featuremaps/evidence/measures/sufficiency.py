@@ -1,0 +1,47 @@
+"""Sufficiency and comprehensiveness: do the most relevant places do alone, and does the model need them?"""
+
+from featuremaps.errors import OptionError
+from featuremaps.evidence.fills import Fill
+from featuremaps.evidence.measured import Measured
+from featuremaps.evidence.registry import measure
+from featuremaps.evidence.shapes import CurveOf
+
+STEPS = 20
+SHARES = (0.05, 0.1, 0.2, 0.5)
+"""The shares of the paper but for 1 %: those which lie on the curves of 20 steps, whose passes are made anyway."""
+
+
+@measure(paper="DeYoung et al. 2020, ERASER, eq. 1", better="higher", unit="probability")
+def comprehensiveness(
+    curve: CurveOf, *, fill: Fill = "zero", shares: tuple[float, ...] = SHARES, steps: int = STEPS
+) -> Measured:
+    """How much probability goes with the most relevant 5, 10, 20 and 50 % of the places, on average.
+
+    Undefined for a map that is constant or not finite, and for a picture that equals the fill.
+    """
+    points = curve("most", fill, steps)
+    at = [_step(share, steps) for share in shares]
+    return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
+
+
+@measure(paper="DeYoung et al. 2020, ERASER, eq. 2", better="lower", unit="probability")
+def sufficiency(
+    curve: CurveOf, *, fill: Fill = "zero", shares: tuple[float, ...] = SHARES, steps: int = STEPS
+) -> Measured:
+    """How much probability is missing when only the most relevant 5, 10, 20 or 50 % of the places are left, on average.
+
+    Undefined where `comprehensiveness` is.
+    """
+    points = curve("least", fill, steps)
+    at = [steps - _step(share, steps) for share in shares]
+    return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
+
+
+def _step(share: float, steps: int) -> int:
+    step = round(share * steps)
+    if not 0 < step < steps or abs(step - share * steps) > 1e-6:
+        raise OptionError(
+            f"option 'shares' has {share:g}, which is not among the {steps} steps of the curve; give a multiple of "
+            f"{1 / steps:g} between 0 and 1, or more steps."
+        )
+    return step
