@@ -55,10 +55,23 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.dream import Octaves
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
+    from featuremaps.evidence.trial import Trial
     from featuremaps.report.data import Section
     from featuremaps.survey.survey import Survey
 
 REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
+TRIAL_METHODS = (
+    "grad_cam",
+    "grad_cam_pp",
+    "layer_cam",
+    "hires_cam",
+    "ablation_cam",
+    "guided_backprop",
+    "integrated_gradients",
+    "smooth_grad",
+    "lrp",
+    "occlusion",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,13 +247,17 @@ class Scope:
         precision: Precision = "float32",
         batch_size: int = 32,
         layout: LayoutLike | None = None,
+        trial: "Trial | None" = None,
         **options: object,
     ) -> Explanation:
         """Where each picture speaks for `target`: one method on one layer, or down to the pixel.
 
         `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
-        not used by a method that looks at no layer. `options` are the method's own. See `compare`.
+        not used by a method that looks at no layer. `method="best"` and `layer="best"` are those that came first in a
+        `trial`. `options` are the method's own. See `compare`.
         """
+        if "best" in (method, layer):
+            method, layer = _chosen(trial, method, layer)
         chosen = one_method(method)
         how = ExplainOptions(
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods={chosen.name: options}
@@ -277,6 +294,39 @@ class Scope:
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods=options or {}
         )
         return self._compare(pictures, methods, layers, targets, how, layout=layout)
+
+    def trial(
+        self,
+        pictures: object,
+        methods: MethodLike | Sequence[MethodLike] = TRIAL_METHODS,
+        layers: LayerLike | Sequence[LayerLike] = "last",
+        targets: object = None,
+        *,
+        masks: object = None,
+        measures: str | Sequence[str] = "usual",
+        weights: Mapping[str, float] | None = None,
+        budget: int | None = None,
+        seed: int = 0,
+        batch_size: int = 8,
+        options: Mapping[str, Mapping[str, object]] | None = None,
+        layout: LayoutLike | None = None,
+    ) -> "Trial":
+        """Which explanation to believe: every method on every layer, measured on every picture beside chance.
+
+        `targets` is one target, or a list with one for each picture. `masks` say where the object is: for each picture
+        an array, tensor or file of its size, or a box (left, top, right, bottom). `measures` are names out of
+        `featuremaps.evidence.MEASURES`, `weights` what each counts in the consensus (by default those of faithfulness
+        alike), `budget` the passes through the model after which no further picture is tried. `options` are per method
+        or measure name.
+        """
+        from featuremaps.evidence.options import TrialOptions
+        from featuremaps.evidence.run import run_trial
+
+        how = TrialOptions(
+            measures=measures, weights=weights, budget=budget, seed=seed, batch_size=batch_size, of_names=options or {}
+        )
+        seen, names = self.see(pictures).seen, self._studied.named(layers)
+        return run_trial(self._as(layout), seen, methods, names, targets, masks, how)
 
     def draw(
         self,
@@ -630,6 +680,13 @@ class Scope:
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
+
+
+def _chosen(trial: "Trial | None", method: MethodLike, layer: LayerLike) -> tuple[MethodLike, LayerLike]:
+    """The method and layer that came first in a trial, of those that are named."""
+    if trial is None:
+        raise OptionError("'best' is what came first in a trial: give trial=scope.trial(pictures).")
+    return trial.choose(method, layer)
 
 
 def _preprocessing(

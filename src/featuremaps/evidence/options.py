@@ -1,6 +1,6 @@
 """How a trial is made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -20,23 +20,29 @@ class TrialOptions(PassOptions):
     `measures` are those of `USUAL`, and of `WITH_MASKS` where masks are given, unless named. `weights` says how much
     each counts in the consensus: by default all measures of faithfulness alike, the others not. `budget` ends the trial
     at so many passes through the model: pictures that would go beyond it are left out, and said. Pictures of one size
-    run together, up to `batch_size` at a time. `of_methods` and `of_measures` are the options of single methods and
-    measures, by their names. Raises `OptionError`.
+    run together, up to `batch_size` at a time. `of_names` are the options of single methods and measures, by
+    their names. Raises `OptionError`.
     """
 
-    measures: str | tuple[str, ...] = "usual"
+    measures: str | Sequence[str] = "usual"
     weights: Mapping[str, float] | None = None
     budget: Annotated[
         int | None, Help("Passes through the model after which no further picture is tried.", least=1)
     ] = None
     batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 8
-    of_methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    of_measures: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    of_names: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in self.weights or {}:
-            MEASURES.find(name)
+        for name, weight in (self.weights or {}).items():
+            if name not in self.named(masks=True):
+                raise OptionError(
+                    f"weights names {name!r}, which is not among the measures: {', '.join(self.named(masks=True))}."
+                )
+            if not 0 <= weight < float("inf"):
+                raise OptionError(f"a weight is how much a measure counts, 0 or more; got {weight} for {name!r}.")
+        if self.weights is not None and not sum(self.weights.values()):
+            raise OptionError("weights has no measure that counts: give at least one a weight above 0.")
         for name, options in self.of_measures.items():
             known = MEASURES.find(name).options
             for option in options:
@@ -45,6 +51,16 @@ class TrialOptions(PassOptions):
                         f"measure {name!r} has no option {option!r}; it takes {', '.join(known) or 'none'}."
                         f"{did_you_mean(option, known)}"
                     )
+
+    @property
+    def of_methods(self) -> dict[str, Mapping[str, object]]:
+        """The options of methods."""
+        return {name: options for name, options in self.of_names.items() if name not in MEASURES}
+
+    @property
+    def of_measures(self) -> dict[str, Mapping[str, object]]:
+        """The options of measures."""
+        return {name: options for name, options in self.of_names.items() if name in MEASURES}
 
     def named(self, masks: bool) -> tuple[str, ...]:
         """The measures by name; `masks` whether the place of the object is known."""

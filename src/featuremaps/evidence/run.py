@@ -11,6 +11,7 @@ from featuremaps.evidence.curves import Order
 from featuremaps.evidence.examination import Examination
 from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.fills import Fill
+from featuremaps.evidence.masks import masks_of
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.evidence.trial import Trial
@@ -22,18 +23,6 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.studied_model import StudiedModel
 
-METHODS = (
-    "grad_cam",
-    "grad_cam_pp",
-    "layer_cam",
-    "hires_cam",
-    "ablation_cam",
-    "guided_backprop",
-    "integrated_gradients",
-    "smooth_grad",
-    "lrp",
-    "occlusion",
-)
 SHOWN = 4
 """Of so many pictures, of the first that run together, the maps are kept to be shown."""
 
@@ -66,7 +55,7 @@ def run_trial(
     methods: MethodLike | Sequence[MethodLike],
     layers: str | Sequence[str],
     target: object,
-    masks: Sequence[Tensor] | None,
+    masks: object,
     options: TrialOptions,
 ) -> Trial:
     """Every method on every layer by every measure on every picture; see `Scope.trial`."""
@@ -75,13 +64,14 @@ def run_trial(
     )
     request = request_for(studied, pictures[0].input[None], methods, layers, [target], how, keep_failures=True)
     names = options.named(masks is not None)
+    objects = None if masks is None else masks_of(masks, pictures)
     chunks: list[Chunk] = []
     with studied.session() as session:
         for batch in batches(pictures, options.batch_size, "trying explanations"):
             if options.budget is not None and chunks and _spent(chunks, len(batch.rows)) > options.budget:
                 continue
             with batch:
-                inside = None if masks is None else torch.stack([masks[row] for row in batch.rows])
+                inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
                 asked = request.of(batch.rows, len(pictures))
                 comparison = compare(studied.model, [pictures[row] for row in batch.rows], asked)
                 examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)

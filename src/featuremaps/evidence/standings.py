@@ -120,6 +120,19 @@ class Standings:
             raise OptionError("this trial has no measure that counts, or no method that made a map: nothing is best.")
         return next((row for row in self.order if not self.failed(row)), self.order[0])
 
+    def choose(self, method: object = "best", layer: object = "best") -> tuple[str, str]:
+        """The best explanation by this method, or of this layer, where they are not "best" as well.
+
+        Raises `OptionError` where the trial has no such explanation.
+        """
+        if method == "best" and layer in ("best", "last"):
+            return self.best
+        ranked = [self.best, *self.order]
+        suitable = [row for row in ranked if method in ("best", row[0]) and layer in ("best", row[1])]
+        if not suitable:
+            raise OptionError(f"this trial has no {method} of {layer}; it tried {', '.join(map(str, self.order))}.")
+        return suitable[0]
+
     @property
     def as_good(self) -> tuple[Key, ...]:
         """The explanations that the best one is not better than beyond chance, by their mean ranks."""

@@ -8,7 +8,12 @@ from featuremaps.evidence.shapes import CurveOf
 STEPS = 20
 
 
-@measure(paper="Blücher et al. 2024, Decoupling pixel flipping, SRG", better="higher", unit="probability")
+@measure(
+    paper="Blücher et al. 2024, Decoupling pixel flipping, SRG",
+    better="higher",
+    unit="probability",
+    family="faithfulness",
+)
 def ab_pc(curve: CurveOf, *, fill: Fill = "zero", steps: int = STEPS) -> Measured:
     """The area between the curves: the probability kept by the most relevant places, less that kept without them.
 

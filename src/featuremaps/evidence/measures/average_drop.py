@@ -12,7 +12,12 @@ NO_PROBABILITY = "the probability of the class is not positive"
 AGAIN = "the map of the picture seen through its map has no positive value, or is the same everywhere, or not finite"
 
 
-@measure(paper="Chattopadhay et al. 2018, Grad-CAM++, section 5; Poppi et al. 2021", better="lower", unit="share")
+@measure(
+    paper="Chattopadhay et al. 2018, Grad-CAM++, section 5; Poppi et al. 2021",
+    better="lower",
+    unit="share",
+    family="faithfulness",
+)
 def average_drop(heatmap: Heatmap, inputs: Inputs, probability: Score) -> Measured:
     """The share of the class's probability that is lost when the picture is multiplied by its map.
 
@@ -23,7 +28,12 @@ def average_drop(heatmap: Heatmap, inputs: Inputs, probability: Score) -> Measur
     return together([whole, seen], (whole.values - seen.values).clamp(min=0) / whole.values)
 
 
-@measure(paper="Chattopadhay et al. 2018, Grad-CAM++, section 5", better="higher", unit="share of pictures")
+@measure(
+    paper="Chattopadhay et al. 2018, Grad-CAM++, section 5",
+    better="higher",
+    unit="share of pictures",
+    family="faithfulness",
+)
 def average_increase(heatmap: Heatmap, inputs: Inputs, probability: Score) -> Measured:
     """1 where the class is more probable in the picture multiplied by its map than in the picture, 0 otherwise.
 
@@ -33,7 +43,12 @@ def average_increase(heatmap: Heatmap, inputs: Inputs, probability: Score) -> Me
     return together([whole, seen], (seen.values > whole.values).to(whole.values))
 
 
-@measure(paper="Poppi et al. 2021, Revisiting the evaluation of CAMs, coherency", better="higher", unit="share")
+@measure(
+    paper="Poppi et al. 2021, Revisiting the evaluation of CAMs, coherency",
+    better="higher",
+    unit="share",
+    family="faithfulness",
+)
 def coherency(heatmap: Heatmap, inputs: Inputs, explain_again: ExplainAgain) -> Measured:
     """How alike the map and that of the picture multiplied by it are: their correlation, moved from −1…1 to 0…1.
 
@@ -46,7 +61,12 @@ def coherency(heatmap: Heatmap, inputs: Inputs, explain_again: ExplainAgain) -> 
     return judged.of((1 + alike.values.to(judged.values.dtype)) / 2)
 
 
-@measure(paper="Poppi et al. 2021, Revisiting the evaluation of CAMs, complexity", better="lower", unit="share")
+@measure(
+    paper="Poppi et al. 2021, Revisiting the evaluation of CAMs, complexity",
+    better="lower",
+    unit="share",
+    family="complexity",
+)
 def complexity(heatmap: Heatmap) -> Measured:
     """The mean of the map's positive part, scaled from 0 to 1: how much of the picture it shows.
 
@@ -56,7 +76,12 @@ def complexity(heatmap: Heatmap) -> Measured:
     return judged.of(_scaled(heatmap).flatten(1).mean(1).to(judged.values.dtype))
 
 
-@measure(paper="Poppi et al. 2021, Revisiting the evaluation of CAMs, ADCC", better="higher", unit="share")
+@measure(
+    paper="Poppi et al. 2021, Revisiting the evaluation of CAMs, ADCC",
+    better="higher",
+    unit="share",
+    family="faithfulness",
+)
 def adcc(heatmap: Heatmap, inputs: Inputs, probability: Score, explain_again: ExplainAgain) -> Measured:
     """The harmonic mean of coherency, 1 − complexity and 1 − average drop; 0 where one of them is.
 

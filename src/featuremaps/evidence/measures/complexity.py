@@ -10,7 +10,12 @@ from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap
 
 
-@measure(paper="Chalasani et al. 2020, Concise explanations; Hurley & Rickard 2009", better="higher", unit="index")
+@measure(
+    paper="Chalasani et al. 2020, Concise explanations; Hurley & Rickard 2009",
+    better="higher",
+    unit="index",
+    family="complexity",
+)
 def gini(heatmap: Heatmap) -> Measured:
     """The Gini index of the absolute values, 0 for all alike, near 1 for a single place.
 
@@ -23,7 +28,12 @@ def gini(heatmap: Heatmap) -> Measured:
     return judged.of((1 - 2 * (share * weights).sum(1)).to(judged.values.dtype))
 
 
-@measure(paper="Bhatt et al. 2020, Evaluating and aggregating explanations, section 3", better="lower", unit="nats")
+@measure(
+    paper="Bhatt et al. 2020, Evaluating and aggregating explanations, section 3",
+    better="lower",
+    unit="nats",
+    family="complexity",
+)
 def entropy(heatmap: Heatmap) -> Measured:
     """The entropy of the shares that the places have of the sum of absolute values.
 
@@ -34,7 +44,9 @@ def entropy(heatmap: Heatmap) -> Measured:
     return judged.of(torch.special.entr(_shares(heatmap)).sum(1).to(judged.values.dtype))
 
 
-@measure(paper="Hill 1973, Diversity and evenness, the number of order 2", better="lower", unit="places")
+@measure(
+    paper="Hill 1973, Diversity and evenness, the number of order 2", better="lower", unit="places", family="complexity"
+)
 def effective_places(heatmap: Heatmap) -> Measured:
     """How many places, if all were equally strong, would be as concentrated as the map is.
 

@@ -19,7 +19,12 @@ Change = Literal["square", "gaussian"]
 STILL = "no change of the picture changed the score"
 
 
-@measure(paper="Yeh et al. 2019, On the (in)fidelity of explanations, definition 2.1", better="lower", unit="score²")
+@measure(
+    paper="Yeh et al. 2019, On the (in)fidelity of explanations, definition 2.1",
+    better="lower",
+    unit="score²",
+    family="faithfulness",
+)
 def infidelity(
     heatmap: Heatmap,
     inputs: Inputs,

@@ -14,7 +14,12 @@ FULL_MASK = "the mask covers the whole picture"
 POSITIVE = "the map has no positive value"
 
 
-@measure(paper="Zhang et al. 2018, Excitation backprop, section 4.1", better="higher", unit="share of peaks")
+@measure(
+    paper="Zhang et al. 2018, Excitation backprop, section 4.1",
+    better="higher",
+    unit="share of peaks",
+    family="localisation",
+)
 def pointing_game(heatmap: Heatmap, masks: Masks, *, tolerance: float = 15 / 224) -> Measured:
     """1 where the map's peak lies within the mask or close to it, 0 otherwise.
 
@@ -29,7 +34,12 @@ def pointing_game(heatmap: Heatmap, masks: Masks, *, tolerance: float = 15 / 224
     return judged.of(((near & peaks).sum(1) / peaks.sum(1)).to(judged.values.dtype))
 
 
-@measure(paper="Wang et al. 2020, Score-CAM, section 4.3, energy-based pointing game", better="higher", unit="share")
+@measure(
+    paper="Wang et al. 2020, Score-CAM, section 4.3, energy-based pointing game",
+    better="higher",
+    unit="share",
+    family="localisation",
+)
 def energy_inside(heatmap: Heatmap, masks: Masks) -> Measured:
     """The share of the map's positive values that lies inside the mask.
 
@@ -38,7 +48,12 @@ def energy_inside(heatmap: Heatmap, masks: Masks) -> Measured:
     return _inside(heatmap, masks)
 
 
-@measure(paper="Everingham et al. 2010, PASCAL VOC, eq. 4; the best of all thresholds", better="higher", unit="share")
+@measure(
+    paper="Everingham et al. 2010, PASCAL VOC, eq. 4; the best of all thresholds",
+    better="higher",
+    unit="share",
+    family="localisation",
+)
 def best_iou(heatmap: Heatmap, masks: Masks) -> Measured:
     """Intersection over union of the mask and the places above a threshold, for the threshold that suits best.
 
@@ -54,7 +69,12 @@ def best_iou(heatmap: Heatmap, masks: Masks) -> Measured:
     return judged.of(overlap.masked_fill(~last, 0).amax(1))
 
 
-@measure(paper="Böhle et al. 2021, Convolutional dynamic alignment networks, section 4", better="higher", unit="share")
+@measure(
+    paper="Böhle et al. 2021, Convolutional dynamic alignment networks, section 4",
+    better="higher",
+    unit="share",
+    family="localisation",
+)
 def grid_pointing_game(mosaic: Heatmap, cells: Masks) -> Measured:
     """The share of a mosaic's positive map that lies in the cell whose picture shows the class explained.
 

@@ -9,7 +9,9 @@ from featuremaps.evidence.shapes import CurveOf
 STEPS = 10
 
 
-@measure(paper="Rong et al. 2022, ROAD, section 5, MoRF", better="lower", unit="mean probability")
+@measure(
+    paper="Rong et al. 2022, ROAD, section 5, MoRF", better="lower", unit="mean probability", family="faithfulness"
+)
 def road_morf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> Measured:
     """The mean probability of the class with 10, 20, … 90 % of the places removed, the most relevant ones first.
 
@@ -19,7 +21,9 @@ def road_morf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> M
     return _mean_inside(curve, "most", fill, steps)
 
 
-@measure(paper="Rong et al. 2022, ROAD, section 5, LeRF", better="higher", unit="mean probability")
+@measure(
+    paper="Rong et al. 2022, ROAD, section 5, LeRF", better="higher", unit="mean probability", family="faithfulness"
+)
 def road_lerf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> Measured:
     """The mean probability of the class with 10, 20, … 90 % of the places removed, the least relevant ones first.
 
@@ -28,7 +32,9 @@ def road_lerf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> M
     return _mean_inside(curve, "least", fill, steps)
 
 
-@measure(paper="Rong et al. 2022, ROAD, section 5, MoRF and LeRF", better="higher", unit="probability")
+@measure(
+    paper="Rong et al. 2022, ROAD, section 5, MoRF and LeRF", better="higher", unit="probability", family="faithfulness"
+)
 def road(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> Measured:
     """Half of what `road_lerf` is above `road_morf`.
 

@@ -20,7 +20,12 @@ AGAIN = "the map of a slightly changed picture has values that are not finite"
 RADIUS, SAMPLES = 0.02, 10
 
 
-@measure(paper="Yeh et al. 2019, On the (in)fidelity of explanations, definition 3.1", better="lower", unit="ratio")
+@measure(
+    paper="Yeh et al. 2019, On the (in)fidelity of explanations, definition 3.1",
+    better="lower",
+    unit="ratio",
+    family="robustness",
+)
 def max_sensitivity(
     heatmap: Heatmap,
     inputs: Inputs,
@@ -40,7 +45,12 @@ def max_sensitivity(
     return usable(heatmap).where(changes.isfinite().all(1), AGAIN).of(changes.amax(1))
 
 
-@measure(paper="Bhatt et al. 2020, Evaluating and aggregating explanations, section 3", better="lower", unit="ratio")
+@measure(
+    paper="Bhatt et al. 2020, Evaluating and aggregating explanations, section 3",
+    better="lower",
+    unit="ratio",
+    family="robustness",
+)
 def average_sensitivity(
     heatmap: Heatmap,
     inputs: Inputs,
@@ -59,7 +69,9 @@ def average_sensitivity(
     return usable(heatmap).where(changes.isfinite().all(1), AGAIN).of(changes.mean(1))
 
 
-@measure(paper="Crabbé & van der Schaar 2023, equivariance", better="higher", unit="rank correlation")
+@measure(
+    paper="Crabbé & van der Schaar 2023, equivariance", better="higher", unit="rank correlation", family="robustness"
+)
 def flip_agreement(heatmap: Heatmap, inputs: Inputs, explain_again: ExplainAgain) -> Measured:
     """Spearman's correlation between the map and that of the mirrored picture, mirrored back.
 
@@ -73,7 +85,9 @@ def flip_agreement(heatmap: Heatmap, inputs: Inputs, explain_again: ExplainAgain
     return rank_correlation(heatmap, explain_again(inputs.flip(-1)).detach().flip(-1))
 
 
-@measure(paper="Crabbé & van der Schaar 2023, equivariance", better="higher", unit="rank correlation")
+@measure(
+    paper="Crabbé & van der Schaar 2023, equivariance", better="higher", unit="rank correlation", family="robustness"
+)
 def shift_agreement(
     heatmap: Heatmap, inputs: Inputs, explain_again: ExplainAgain, *, shift: float = 1 / 32, chunk: int = CHUNK
 ) -> Measured:
@@ -90,7 +104,7 @@ def shift_agreement(
     return mean_of([_shared(heatmap, moved, *move) for moved, move in zip(maps, moves, strict=True)])
 
 
-@measure(paper="none; what a user sees who asks twice", better="higher", unit="rank correlation")
+@measure(paper="none; what a user sees who asks twice", better="higher", unit="rank correlation", family="robustness")
 def seed_stability(explain_seeded: ExplainSeeded, *, seeds: int = 3) -> Measured:
     """The mean Spearman's correlation between every two of the maps made with so many seeds.
 

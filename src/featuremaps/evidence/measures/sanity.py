@@ -19,7 +19,13 @@ ONE_BIN = "the map's values all lie in one bin of the histogram"
 NO_LAYER = "the model has no layer whose weights could be made random"
 
 
-@measure(paper="Adebayo et al. 2018, Sanity checks, section 3", better="lower", unit="rank correlation", limit=ALIKE)
+@measure(
+    paper="Adebayo et al. 2018, Sanity checks, section 3",
+    better="lower",
+    unit="rank correlation",
+    family="sanity",
+    limit=ALIKE,
+)
 def parameter_randomisation(
     heatmap: Heatmap, explain_randomised: ExplainRandomised, *, order: Randomisation = "cascading"
 ) -> Measured:
@@ -33,7 +39,13 @@ def parameter_randomisation(
     return _mean_similarity(heatmap, explain_randomised, order, by_rank=True)
 
 
-@measure(paper="Adebayo et al. 2018, Sanity checks, section 3, SSIM", better="lower", unit="SSIM", limit=ALIKE)
+@measure(
+    paper="Adebayo et al. 2018, Sanity checks, section 3, SSIM",
+    better="lower",
+    unit="SSIM",
+    family="sanity",
+    limit=ALIKE,
+)
 def parameter_randomisation_ssim(
     heatmap: Heatmap, explain_randomised: ExplainRandomised, *, order: Randomisation = "cascading"
 ) -> Measured:
@@ -44,7 +56,13 @@ def parameter_randomisation_ssim(
     return _mean_similarity(heatmap, explain_randomised, order, by_rank=False)
 
 
-@measure(paper="Hedström et al. 2024, A fresh look at sanity checks, eMPRT", better="higher", unit="ratio", limit=0.0)
+@measure(
+    paper="Hedström et al. 2024, A fresh look at sanity checks, eMPRT",
+    better="higher",
+    unit="ratio",
+    family="sanity",
+    limit=0.0,
+)
 def emprt(heatmap: Heatmap, explain_randomised: ExplainRandomised) -> Measured:
     """How much more complex the map gets when all weights are random, as a share of its complexity.
 
@@ -64,6 +82,7 @@ def emprt(heatmap: Heatmap, explain_randomised: ExplainRandomised) -> Measured:
     paper="Sixt et al. 2020, When explanations lie, random logit test",
     better="lower",
     unit="rank correlation",
+    family="sanity",
     limit=SAME_CLASS,
 )
 def random_target(
@@ -84,7 +103,13 @@ def random_target(
     return rank_correlation(heatmap, explain_class((target + step) % classes).detach())
 
 
-@measure(paper="Adebayo et al. 2018, Sanity checks, section 4", better="lower", unit="rank correlation", limit=ALIKE)
+@measure(
+    paper="Adebayo et al. 2018, Sanity checks, section 4",
+    better="lower",
+    unit="rank correlation",
+    family="sanity",
+    limit=ALIKE,
+)
 def random_labels(heatmap: Heatmap, random_label_heatmap: Heatmap) -> Measured:
     """Spearman's correlation between the map and that of the same architecture trained on shuffled labels.
 

@@ -22,6 +22,7 @@ SAME_SCORES = "the score is the same whichever patch is missing"
     paper="Hesse et al. 2024, Benchmarking the attribution quality, section 3 (arXiv 2407.11910)",
     better="higher",
     unit="rank correlation",
+    family="faithfulness",
 )
 def single_deletion(
     heatmap: Heatmap, inputs: Inputs, score: Score, *, grid: int = 4, fill: Fill = "zero", chunk: int = CHUNK

@@ -11,7 +11,7 @@ SHARES = (0.05, 0.1, 0.2, 0.5)
 """The shares of the paper but for 1 %: those which lie on the curves of 20 steps, whose passes are made anyway."""
 
 
-@measure(paper="DeYoung et al. 2020, ERASER, eq. 1", better="higher", unit="probability")
+@measure(paper="DeYoung et al. 2020, ERASER, eq. 1", better="higher", unit="probability", family="faithfulness")
 def comprehensiveness(
     curve: CurveOf, *, fill: Fill = "zero", shares: tuple[float, ...] = SHARES, steps: int = STEPS
 ) -> Measured:
@@ -24,7 +24,7 @@ def comprehensiveness(
     return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
 
 
-@measure(paper="DeYoung et al. 2020, ERASER, eq. 2", better="lower", unit="probability")
+@measure(paper="DeYoung et al. 2020, ERASER, eq. 2", better="lower", unit="probability", family="faithfulness")
 def sufficiency(
     curve: CurveOf, *, fill: Fill = "zero", shares: tuple[float, ...] = SHARES, steps: int = STEPS
 ) -> Measured:

@@ -1,0 +1,87 @@
+"""Where the object is, as a user gives it, on what the model saw."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from PIL import Image
+from torch import Tensor
+
+from featuremaps.errors import OptionError
+from featuremaps.pictures.seen import Seen
+
+Mask = Bool[Tensor, "*_space"]
+
+
+def masks_of(masks: object, pictures: Sequence[Seen]) -> tuple[Mask, ...]:
+    """A mask for each picture, of the size of the model's input.
+
+    Each is an array, a tensor or a picture (a file's path too), true or bright inside, of the original's size or the
+    input's, or a box (left, top, right, bottom) in pixels of the original. Raises `OptionError`.
+    """
+    if isinstance(masks, str | Path | Image.Image):
+        given: list[object] = [masks]
+    else:
+        given = list(masks)  # type: ignore[call-overload]
+        if len(pictures) == 1 and len(given) == 4 and all(isinstance(side, int | float) for side in given):
+            given = [tuple(given)]
+    if len(given) != len(pictures):
+        raise OptionError(f"masks has one mask for each picture; got {len(given)} for {len(pictures)}.")
+    return tuple(_mask(mask, seen) for mask, seen in zip(given, pictures, strict=True))
+
+
+def _mask(mask: object, seen: Seen) -> Mask:
+    image = seen.picture.image
+    inside = _box(mask, seen) if isinstance(mask, tuple) else _array(mask)
+    if tuple(inside.shape) == seen.space:
+        return inside
+    if image is None or tuple(inside.shape) != (image.height, image.width):
+        original = "" if image is None else f" or the original's, {image.height} × {image.width}"
+        raise OptionError(
+            f"the mask of {seen.picture.name!r} has shape {tuple(inside.shape)}; it takes the size of the model's input, "
+            f"{' × '.join(map(str, seen.space))}{original}."
+        )
+    return _cut(inside, seen, image)
+
+
+def _cut(inside: Mask, seen: Seen, image: Image.Image) -> Mask:
+    """A mask of the original at the middle of each of the input's pixels; false where that lies outside."""
+    placement = seen.preprocessing.placement(image.size)
+    if placement is None:
+        raise OptionError(
+            f"where the model's input lies in the original of {seen.picture.name!r} is not known; give its mask in the "
+            f"input's size, {' × '.join(map(str, seen.space))}."
+        )
+    for axis, (scale, offset, count) in enumerate(
+        [
+            (placement.scale_y, placement.offset_y, placement.height),
+            (placement.scale_x, placement.offset_x, placement.width),
+        ]
+    ):
+        places = (scale * (torch.arange(count) + 0.5) + offset).floor().long()
+        known = (places >= 0) & (places < inside.shape[axis])
+        inside = inside.index_select(axis, places.clamp(0, inside.shape[axis] - 1))
+        inside = inside & (known[:, None] if axis == 0 else known)
+    return inside
+
+
+def _box(box: tuple[object, ...], seen: Seen) -> Mask:
+    image = seen.picture.image
+    if image is None or len(box) != 4 or not all(isinstance(side, int | float) for side in box):
+        raise OptionError(f"a box is (left, top, right, bottom) in pixels of an original picture; got {box!r}.")
+    left, top, right, bottom = (round(float(side)) for side in box)  # type: ignore[arg-type]
+    inside = torch.zeros(image.height, image.width, dtype=torch.bool)
+    inside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+    return inside
+
+
+def _array(mask: object) -> Mask:
+    if isinstance(mask, str | Path):
+        with Image.open(mask) as opened:
+            mask = opened.convert("L")
+    if isinstance(mask, Image.Image):
+        mask = np.asarray(mask.convert("L")) > 127
+    values = torch.as_tensor(mask)
+    return values if values.dtype == torch.bool else values > 0
