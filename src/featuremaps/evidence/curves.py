@@ -61,7 +61,8 @@ class Curves:
         def curve(order: Order, fill: Fill, steps: int) -> Curve:
             probabilities = self._curve(removal_times(places, order, steps), fill, steps)
             changed = judged.where(self._filling.changes(fill), UNCHANGED)
-            return Curve(torch.linspace(0, 1, steps + 1).to(probabilities), probabilities, changed)
+            shares = torch.arange(steps + 1).to(probabilities) / steps
+            return Curve(shares, probabilities, changed)
 
         return curve
 
