@@ -7,7 +7,6 @@ from torch import Tensor
 
 from evidence_oracles import Linear
 from evidence_samples import examined, measured, random
-from featuremaps.errors import OptionError
 from featuremaps.methods.random_numbers import uniform
 
 
@@ -126,11 +125,3 @@ def test_a_broken_map_on_the_way_is_undefined() -> None:
         assert result.undefined[0] == result.undefined[2] == ""
         assert "not finite" in result.undefined[1]
         assert result.values.isnan().tolist() == [False, True, False]
-
-
-def test_options_that_mean_nothing_are_refused() -> None:
-    needs = examined(random(1, 2, 5, 4))
-    with pytest.raises(OptionError, match=r"'shift' is the share of each side .* got 1\.5"):
-        measured("shift_agreement", needs, shift=1.5)
-    with pytest.raises(OptionError, match=r"'seeds' is how many seeds .* got 1\."):
-        measured("seed_stability", needs, seeds=1)

@@ -40,8 +40,10 @@ def test_closed_form_on_a_linear_model() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.03, 1.0, 1.2])
 def test_shares_off_the_curve_are_refused(share: float) -> None:
     for name in ("sufficiency", "comprehensiveness"):
-        with pytest.raises(OptionError, match=rf"'shares' has {share:g}, .* multiple of 0.05 between 0 and 1"):
+        with pytest.raises(OptionError, match=rf"'shares' has {share:g}, .* multiples of 0.05 between 0 and 1"):
             measured(name, examined(random(1, 2, 5, 4)), shares=(0.5, share))
+        with pytest.raises(OptionError, match="'shares' has none"):
+            measured(name, examined(random(1, 2, 5, 4)), shares=())
 
 
 def test_no_pass_is_made_that_deletion_did_not_make() -> None:
