@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evidence_samples import BROKEN, CONSTANT, examined, measured, random
-from featuremaps.errors import MethodError
+from featuremaps.errors import MethodError, OptionError
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.registry import MEASURES
 
@@ -121,6 +121,19 @@ def test_signals_and_volumes_are_measured_or_refused(name: str, space: tuple[int
             measured(name, needs)
     else:
         undefined_alone(measured(name, needs))
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [(name, "steps", 0) for name in NAMES if "curve" in MEASURES[name].needs and "shares" not in MEASURES[name].options]
+    + [(name, "steps", 1) for name in ("road", "road_morf", "road_lerf")]
+    + [(name, "samples", 0) for name in ("infidelity", "max_sensitivity", "average_sensitivity")]
+    + [("infidelity", "size", 1.5), ("shift_agreement", "shift", 0.6), ("seed_stability", "seeds", 1)]
+    + [("single_deletion", "grid", 1), ("pointing_game", "tolerance", -0.1)],
+)
+def test_options_that_mean_nothing_are_refused(name: str, option: str, value: float) -> None:
+    with pytest.raises(OptionError, match=rf"option '{option}' is .*; got {value}\."):
+        measured(name, examined(pictures(1)), **{option: value})
 
 
 @every_measure

@@ -13,6 +13,7 @@ from featuremaps.evidence.copies import CHUNK, of_each
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.ordering import ranks, usable
+from featuremaps.methods.chunking import checked
 
 Order = Literal["most", "least"]
 """Whether the places that a heatmap names as most relevant are taken out first (MoRF), or the least (LeRF)."""
@@ -59,9 +60,11 @@ class Curves:
         places, judged = ranks(heatmap), usable(heatmap)
 
         def curve(order: Order, fill: Fill, steps: int) -> Curve:
+            checked("steps", steps, "how many equal steps a curve has", least=1)
             probabilities = self._curve(removal_times(places, order, steps), fill, steps)
             changed = judged.where(self._filling.changes(fill), UNCHANGED)
-            return Curve(torch.linspace(0, 1, steps + 1).to(probabilities), probabilities, changed)
+            shares = torch.arange(steps + 1).to(probabilities) / steps
+            return Curve(shares, probabilities, changed)
 
         return curve
 
@@ -69,7 +72,7 @@ class Curves:
         key = fill, steps, sha256(times.cpu().numpy().tobytes()).digest()
         if key not in self._known:
             between = torch.arange(1, steps, device=times.device)
-            parts = [self._scores(_removed(times, part), fill) for part in between.split(self._of_each)]
+            parts = [self._scores(_removed(times, part), fill) for part in between.split(self._of_each) if steps > 1]
             self._known[key] = torch.cat([self._end(None), *parts, self._end(fill)], 1)
         return self._known[key]
 

@@ -33,7 +33,7 @@ def impute(
     holes = removed.flatten(0, 1)[:, None].to(exact.dtype)
     size = max(1, TOGETHER // holes[0].numel())
     filled = [_filled(*part) for part in zip(pictures.split(size), holes.split(size), strict=True)]
-    return torch.cat(filled).unflatten(0, removed.shape[:2]).to(inputs.dtype)
+    return torch.cat(filled).reshape(*removed.shape[:2], *inputs.shape[1:]).to(inputs.dtype)
 
 
 def _filled(pictures: Planes, holes: Planes) -> Planes:

@@ -34,7 +34,7 @@ def similar_structure(first: Values, second: Values) -> Measured:
     window = min(WINDOW, *(size - 1 + size % 2 for size in first.shape[1:]))
     options = {"data_range": 2, "win_size": window, "use_sample_covariance": False}
     values = [float(structural_similarity(one, other, **options)) for one, other in pairs]
-    return _compared(first, second, torch.tensor(values, device=first.device))
+    return _compared(first, second, torch.tensor(values, dtype=torch.float64, device=first.device))
 
 
 def _compared(first: Values, second: Values, values: Float[Tensor, " batch"]) -> Measured:

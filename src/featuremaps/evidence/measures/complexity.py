@@ -23,7 +23,7 @@ def gini(heatmap: Heatmap) -> Measured:
     """
     judged, size = usable(heatmap), heatmap.flatten(1).abs().sort(dim=1).values.double()
     count = size.shape[1]
-    weights = (count - torch.arange(1, count + 1, device=size.device) + 0.5) / count
+    weights = (count - torch.arange(1, count + 1).to(size) + 0.5) / count
     share = size / size.sum(1, keepdim=True)
     return judged.of((1 - 2 * (share * weights).sum(1)).to(judged.values.dtype))
 

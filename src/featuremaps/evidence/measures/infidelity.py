@@ -12,6 +12,7 @@ from featuremaps.evidence.ordering import usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap, Inputs, Score
 from featuremaps.methods.baselines import Baseline, baseline_of
+from featuremaps.methods.chunking import checked
 from featuremaps.methods.random_numbers import normal, uniform
 
 Change = Literal["square", "gaussian"]
@@ -46,6 +47,8 @@ def infidelity(
     upside down cannot fit. 0 for input × gradient of a linear model. Undefined for a map that is constant or not
     finite, and where no change matters.
     """
+    checked("samples", samples, "how many changes are made", least=1)
+    checked("size", size, "the side of the squares as a share of the shorter side", least=0, most=1)
     changes = torch.stack(list(_changes(tuple(heatmap.shape[1:]), generator, change, samples, size, deviation)))
     changes = changes.to(inputs)
     difference = inputs - baseline_of(inputs, baseline)

@@ -8,6 +8,7 @@ from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.ordering import usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap, Masks
+from featuremaps.methods.chunking import checked
 
 EMPTY_MASK = "the mask is empty"
 FULL_MASK = "the mask covers the whole picture"
@@ -26,6 +27,7 @@ def pointing_game(heatmap: Heatmap, masks: Masks, *, tolerance: float = 15 / 224
     Close is `tolerance` of the shorter side; the paper takes 15 pixels. Of several equal peaks, the share that does.
     Undefined for a map that is constant or not finite, and for an empty or full mask.
     """
+    checked("tolerance", tolerance, "how far from the mask a peak may lie, as a share of the shorter side", least=0)
     judged = _judged(heatmap, masks)
     reach = round(tolerance * min(heatmap.shape[1:]))
     distance = torch.stack([torch.from_numpy(distance_transform_edt(mask)) for mask in ~masks.cpu()])

@@ -5,6 +5,7 @@ from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.measured import Measured, together
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import CurveOf
+from featuremaps.methods.chunking import checked
 
 STEPS = 10
 
@@ -47,5 +48,6 @@ def road(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> Measur
 
 def _mean_inside(curve: CurveOf, order: Order, fill: Fill, steps: int) -> Measured:
     """The mean of a curve without its ends, which are the same for every map."""
+    checked("steps", steps, "how many equal steps a curve has, both ends apart", least=2)
     points = curve(order, fill, steps)
     return points.usable.of(points.probabilities[:, 1:-1].mean(1))

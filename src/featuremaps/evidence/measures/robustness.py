@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.errors import MethodError, OptionError
+from featuremaps.errors import MethodError
 from featuremaps.evidence.copies import CHUNK, in_chunks
 from featuremaps.evidence.measured import Measured, mean_of
 from featuremaps.evidence.ordering import usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import ExplainAgain, ExplainSeeded, Heatmap, Inputs
 from featuremaps.evidence.similarity import rank_correlation
+from featuremaps.methods.chunking import checked
 from featuremaps.methods.random_numbers import uniform
 
 AGAIN = "the map of a slightly changed picture has values that are not finite"
@@ -96,8 +97,7 @@ def shift_agreement(
     The picture moves by `shift` of each side, at least one place, forth and back along each axis, and its border is
     repeated. Undefined where a map is constant or not finite.
     """
-    if not 0 < shift < 1:
-        raise OptionError(f"option 'shift' is the share of each side by which pictures move, 0 to 1; got {shift}.")
+    checked("shift", shift, "the share of each side by which pictures move", least=0, most=0.5)
     steps = {axis: max(1, round(shift * inputs.shape[axis])) for axis in range(2, inputs.ndim)}
     moves = [(axis, by) for axis, step in steps.items() for by in (step, -step) if step < inputs.shape[axis]]
     maps = torch.cat(list(in_chunks((_moved(inputs, *move) for move in moves), explain_again, chunk)), 1).unbind(1)
@@ -110,8 +110,7 @@ def seed_stability(explain_seeded: ExplainSeeded, *, seeds: int = 3) -> Measured
 
     1 for a method without randomness. Undefined where a map is constant or not finite.
     """
-    if seeds < 2:
-        raise OptionError(f"option 'seeds' is how many seeds the map is made with, 2 or more; got {seeds}.")
+    checked("seeds", seeds, "how many seeds the map is made with", least=2)
     maps = [explain_seeded(seed).detach() for seed in range(seeds)]
     return mean_of([rank_correlation(*pair) for pair in combinations(maps, 2)])
 
@@ -126,6 +125,7 @@ def _changes(
     chunk: int,
 ) -> Float[Tensor, "batch sample"]:
     """How far the map of each slightly changed picture is from the map, as a share of the map's length."""
+    checked("samples", samples, "how many changed pictures are explained", least=1)
 
     def noisy() -> Iterator[Tensor]:
         for _ in range(samples):

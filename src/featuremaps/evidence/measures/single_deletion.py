@@ -13,6 +13,7 @@ from featuremaps.evidence.ordering import usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap, Inputs, Score
 from featuremaps.evidence.similarity import rank_correlation
+from featuremaps.methods.chunking import checked
 
 SAME_SUMS = "the map is the same in every patch"
 SAME_SCORES = "the score is the same whichever patch is missing"
@@ -33,6 +34,7 @@ def single_deletion(
     Undefined for a map that is constant, alike in all patches or not finite, for a picture that equals the fill, and
     where the score does not depend on the patch.
     """
+    checked("grid", grid, "how many patches there are along each axis", least=2)
     patches = _patches(tuple(heatmap.shape[1:]), grid).to(heatmap.device)
     filling, count = Filling(inputs), int(patches.max()) + 1
     gone = ((patches == patch).expand_as(heatmap)[:, None] for patch in range(count))

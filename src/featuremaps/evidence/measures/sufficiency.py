@@ -20,7 +20,7 @@ def comprehensiveness(
     Undefined for a map that is constant or not finite, and for a picture that equals the fill.
     """
     points = curve("most", fill, steps)
-    at = [_step(share, steps) for share in shares]
+    at = _steps(shares, steps)
     return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
 
 
@@ -33,15 +33,17 @@ def sufficiency(
     Undefined where `comprehensiveness` is.
     """
     points = curve("least", fill, steps)
-    at = [steps - _step(share, steps) for share in shares]
+    at = [steps - step for step in _steps(shares, steps)]
     return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
 
 
-def _step(share: float, steps: int) -> int:
-    step = round(share * steps)
-    if not 0 < step < steps or abs(step - share * steps) > 1e-6:
+def _steps(shares: tuple[float, ...], steps: int) -> list[int]:
+    """The steps of the curve at which these shares are gone."""
+    at = {share: round(share * steps) for share in shares}
+    off = [f"{share:g}" for share, step in at.items() if not 0 < step < steps or abs(share * steps - step) > 1e-6]
+    if off or not shares:
         raise OptionError(
-            f"option 'shares' has {share:g}, which is not among the {steps} steps of the curve; give a multiple of "
+            f"option 'shares' has {', '.join(off) or 'none'}, and the curve has {steps} steps; give multiples of "
             f"{1 / steps:g} between 0 and 1, or more steps."
         )
-    return step
+    return list(at.values())
