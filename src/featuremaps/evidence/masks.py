@@ -40,7 +40,7 @@ def _mask(mask: object, seen: Seen) -> Mask:
     if image is None or tuple(inside.shape) != (image.height, image.width):
         original = "" if image is None else f" or the original's, {image.height} × {image.width}"
         raise OptionError(
-            f"the mask of {seen.picture.name!r} has shape {tuple(inside.shape)}; it takes the size of the model's input, "
+            f"the mask of {seen.picture.name!r} has shape {tuple(inside.shape)}; it takes the size of the input, "
             f"{' × '.join(map(str, seen.space))}{original}."
         )
     return _cut(inside, seen, image)

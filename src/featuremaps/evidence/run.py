@@ -1,52 +1,30 @@
 """Running a trial: chunk by chunk, all methods and measures on the same passes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from featuremaps.evidence.curves import Order
+from featuremaps.evidence.chunks import Chunk, Measurement, gathered
 from featuremaps.evidence.examination import Examination
-from featuremaps.evidence.explainer import Key
-from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.masks import masks_of
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
+from featuremaps.evidence.storage import TrialFolder, digest_of
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison
 from featuremaps.explain.options import ExplainOptions
-from featuremaps.explain.request import MethodLike, request_for
+from featuremaps.explain.request import MethodLike, Request, request_for
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.storage.fingerprint import model_digest, preprocessing_digest
 
 SHOWN = 4
-"""Of so many pictures, of the first that run together, the maps are kept to be shown."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What a measure says of one picture's explanation, or why it says nothing."""
-
-    row: Key
-    measure: str
-    picture: int
-    value: float
-    undefined: str
-
-
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """What came of one chunk of pictures, at the places `rows`."""
-
-    rows: tuple[int, ...]
-    measurements: tuple[Measurement, ...]
-    curves: dict[tuple[Key, Order, Fill], Tensor]
-    passes: int
-    shown: Comparison | None = None
+"""Of so many pictures the maps are kept, to be shown."""
 
 
 def run_trial(
@@ -57,79 +35,94 @@ def run_trial(
     target: object,
     masks: object,
     options: TrialOptions,
+    out: Path | None = None,
 ) -> Trial:
     """Every method on every layer by every measure on every picture; see `Scope.trial`."""
     how = ExplainOptions(
         seed=options.seed, precision=options.precision, batch_size=options.batch_size, of_methods=options.of_methods
     )
     request = request_for(studied, pictures[0].input[None], methods, layers, [target], how, keep_failures=True)
-    names = options.named(masks is not None)
+    measures = options.named(masks is not None)
     objects = None if masks is None else masks_of(masks, pictures)
+    manifest = _manifest(pictures, request, measures, options)
+    folder = None if out is None else TrialFolder(out)
+    if folder is not None:
+        digests = model_digest(studied.model), preprocessing_digest(studied.preprocessing)
+        folder.begin(manifest | {"model": digests[0], "preprocessing": digests[1]})
     chunks: list[Chunk] = []
+    shown: Comparison | None = None
     with studied.session() as session:
         for batch in batches(pictures, options.batch_size, "trying explanations"):
-            if options.budget is not None and chunks and _spent(chunks, len(batch.rows)) > options.budget:
+            seen = digest_of(batch.inputs.cpu().numpy())
+            done = None if folder is None else folder.chunk(batch.rows, seen)
+            if done is None and options.budget is not None and _with(chunks, len(batch.rows)) > options.budget:
                 continue
             with batch:
-                inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
-                asked = request.of(batch.rows, len(pictures))
-                comparison = compare(studied.model, [pictures[row] for row in batch.rows], asked)
-                examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
-                chunks.append(_chunk(examination, comparison, batch.rows, names))
-    return gathered(chunks, names, [seen.picture.name for seen in pictures], options)
+                if done is None or shown is None:
+                    asked = request.of(batch.rows, len(pictures))
+                    comparison = compare(studied.model, [pictures[row] for row in batch.rows], asked)
+                    shown = shown or comparison
+                if done is None:
+                    inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
+                    examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
+                    done = _chunk(examination, batch.rows, measures, seen)
+                    if folder is not None:
+                        folder.write(done)
+                chunks.append(done)
+    return _trial(chunks, manifest, shown)
 
 
-def _spent(chunks: Sequence[Chunk], pictures: int) -> float:
-    """How many passes there will be after as many more pictures, by what those before took."""
-    passes, done = sum(chunk.passes for chunk in chunks), sum(len(chunk.rows) for chunk in chunks)
-    return passes * (1 + pictures / done)
+def open_trial(path: str | Path) -> Trial:
+    """A trial that was made with `out=`, or saved; without maps to show. Raises `OptionError`."""
+    folder = TrialFolder(Path(path))
+    return _trial(list(folder.chunks()), folder.manifest(), None)
 
 
-def _chunk(examination: Examination, comparison: Comparison, rows: Sequence[int], names: Sequence[str]) -> Chunk:
-    measurements = [
-        Measurement(key, name, row, value, reason)
-        for key, name, measured in examination.measurements(names)
-        for row, value, reason in zip(rows, measured.values.tolist(), measured.undefined, strict=True)
-    ]
-    shown = replace(comparison, heatmaps={key: heat[:SHOWN] for key, heat in comparison.items()})
-    return Chunk(tuple(rows), tuple(measurements), examination.curves, examination.passes, shown)
-
-
-def gathered(
-    chunks: Sequence[Chunk],
-    names: Sequence[str],
-    pictures: Sequence[str],
-    options: TrialOptions,
-) -> Trial:
-    """All chunks as one trial."""
-    tried = sorted(row for chunk in chunks for row in chunk.rows)
-    place = {row: number for number, row in enumerate(tried)}
-    keys = tuple(dict.fromkeys(each.row for chunk in chunks for each in chunk.measurements))
-    values = np.full((len(keys), len(names), len(tried)), np.nan)
-    undefined: dict[tuple[Key, str], str] = {}
-    for each in (each for chunk in chunks for each in chunk.measurements):
-        values[keys.index(each.row), names.index(each.measure), place[each.picture]] = each.value
-        if each.undefined:
-            undefined.setdefault((each.row, each.measure), each.undefined)
-    curves = {
-        key: torch.cat([chunk.curves[key] for chunk in chunks if key in chunk.curves]).mean(0).numpy()
-        for key in dict.fromkeys(key for chunk in chunks for key in chunk.curves)
-    }
+def _trial(chunks: Sequence[Chunk], manifest: Mapping[str, Any], shown: Comparison | None) -> Trial:
+    parts = gathered(chunks, manifest["measures"], manifest["pictures"])
+    if shown is not None:
+        shown = replace(shown, heatmaps={key: heat[:SHOWN] for key, heat in shown.items()})
     return Trial(
-        rows=keys,
-        measures=tuple(names),
-        values=values,
-        undefined=undefined,
-        pictures=tuple(pictures[row] for row in tried),
-        weights=options.weights or usual_weights(names),
-        curves=curves,
-        passes=sum(chunk.passes for chunk in chunks),
-        left_out=len(pictures) - len(tried),
-        seed=options.seed,
-        comparison=chunks[0].shown,
+        **parts,
+        weights=manifest["weights"],
+        seed=manifest["seed"],
+        chunks=tuple(chunks),
+        manifest=manifest,
+        comparison=shown,
     )
 
 
-def usual_weights(names: Sequence[str]) -> dict[str, float]:
-    """All measures of faithfulness alike; the others are shown and do not count."""
-    return {name: float(MEASURES[name].family == "faithfulness") for name in names}
+def _with(chunks: Sequence[Chunk], pictures: int) -> float:
+    """How many passes there will be after as many more pictures, by what those before took."""
+    passes, done = sum(chunk.passes for chunk in chunks), sum(len(chunk.rows) for chunk in chunks)
+    return passes * (1 + pictures / done) if done else 0.0
+
+
+def _chunk(examination: Examination, rows: Sequence[int], measures: Sequence[str], seen: str) -> Chunk:
+    measurements = tuple(
+        Measurement(key, name, row, value, reason)
+        for key, name, measured in examination.measurements(measures)
+        for row, value, reason in zip(rows, measured.values.tolist(), measured.undefined, strict=True)
+    )
+    curves = {key: probabilities.float().numpy() for key, probabilities in examination.curves.items()}
+    return Chunk(tuple(rows), measurements, curves, examination.passes, seen)
+
+
+def _manifest(
+    pictures: Sequence[Seen], request: Request, measures: Sequence[str], options: TrialOptions
+) -> dict[str, Any]:
+    """What is tried, and how: what must not change between two runs of one trial."""
+    weights = options.weights or {name: float(MEASURES[name].family == "faithfulness") for name in measures}
+    return {
+        "methods": [method.name for method in request.methods],
+        "layers": list(request.layers),
+        "target": [repr(target) for target in request.targets],
+        "measures": list(measures),
+        "weights": {name: float(weights.get(name, 0)) for name in measures},
+        "seed": options.seed,
+        "precision": options.precision,
+        "options": {
+            name: {option: repr(value) for option, value in of.items()} for name, of in options.of_names.items()
+        },
+        "pictures": [seen.picture.name for seen in pictures],
+    }

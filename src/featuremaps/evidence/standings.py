@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from featuremaps.errors import OptionError
 from featuremaps.evidence.agreement import Values, interval, kendall, ranked, resampled
 from featuremaps.evidence.curves import Order
+from featuremaps.evidence.estimate import Estimate
 from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.references import REFERENCE
@@ -18,22 +19,6 @@ from featuremaps.evidence.registry import MEASURES
 
 SURE = 0.975
 """In so many of the resampled sets of pictures one must be ahead to be better beyond chance."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over `of` pictures with its 95 % interval; NaN where it is undefined, `why` then says the reason."""
-
-    mean: float
-    low: float
-    high: float
-    of: int
-    why: str = ""
-
-    def __str__(self) -> str:
-        if not self.of:
-            return f"undefined ({self.why})"
-        return f"{self.mean:.3g}" if self.of < 2 else f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,21 +1,35 @@
 """A trial: which explanation to believe, on this model and these pictures; shown, saved and opened again."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
+from featuremaps.evidence.chunks import Chunk
+from featuremaps.evidence.explainer import Key
+from featuremaps.evidence.figure import FigureRow, MeasureColumn, trial_figure
+from featuremaps.evidence.registry import MEASURES
 from featuremaps.evidence.standings import Standings
-from featuremaps.evidence.words import conclusion, table
+from featuremaps.evidence.storage import TrialFolder
+from featuremaps.evidence.words import conclusion, label, table
 from featuremaps.explain.comparison import Comparison
 from featuremaps.results.by_picture import Shown
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trial(Standings, Shown):
-    """Standings with the maps of the first pictures, `comparison`, where the model was there to make them."""
+    """Standings with what they were made of, to be stored.
 
+    `comparison` has the maps of the first pictures, where the model was there to make them.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
     comparison: Comparison | None = None
 
     @property
@@ -26,6 +40,40 @@ class Trial(Standings, Shown):
     def table(self) -> str:
         """Every explanation and reference by every measure, as text."""
         return table(self)
+
+    def figure(self, picture: int = 0) -> "Figure":
+        """Each explanation, best first: its map of one picture, its rank, and every measure, with intervals.
+
+        A band behind a measure's estimates reaches from chance to the best map that the measure lets be built.
+        """
+        overlays = self._overlays(picture)
+        rows = [
+            FigureRow(
+                label(row),
+                overlays.get(row),
+                self.rank(row) if row in self.explanations else None,
+                tuple(self.estimate(row, name) for name in self.measures),
+                bool(row in self.explanations and (self.failed(row))),
+            )
+            for row in (*self.order, *self.references)
+        ]
+        columns = [MeasureColumn(name, MEASURES[name].better, MEASURES[name].unit) for name in self.measures]
+        return trial_figure(rows, columns, self.conclusion)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write it into a folder, where `open_trial` finds it again: a manifest, Parquet tables, and the figure."""
+        stored = TrialFolder(Path(folder))
+        stored.begin(self.manifest)
+        for chunk in self.chunks:
+            stored.write(chunk)
+        (stored.path / "trial.png").write_bytes(self._repr_png_())
+        (stored.path / "trial.txt").write_text(f"{self}\n")
+        return stored.path
+
+    def _overlays(self, picture: int) -> dict[Key, Image.Image]:
+        if self.comparison is None:
+            return {}
+        return {key[:2]: heat[picture].overlay()[0] for key, heat in self.comparison.items()}
 
     def __str__(self) -> str:
         return "\n".join([self.table(), "", *self.conclusion])
