@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from featuremaps.evidence.estimate import Estimate
-from featuremaps.plotting.class_colours import GREY, INK, PALETTE, bare, plain_figure
+from featuremaps.plotting.class_colours import GREY, INK, PALETTE, bare, on_square, plain_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 BLUE, RED = PALETTE[0], PALETTE[1]
 BAND = "#e8eef4"
-ROW, COLUMN, NAMES = 0.42, 1.25, 2.0  # inches
+ROW, COLUMN, NAMES = 0.46, 1.25, 2.0  # inches
+THUMB = 192  # pixels
 CHANCE, BEST = "random", "greedy"
 
 
@@ -50,7 +51,7 @@ def trial_figure(rows: Sequence[FigureRow], columns: Sequence[MeasureColumn], co
     words = "\n".join(fill(line, round(width * 15)) for line in conclusion)
     figure = plain_figure(width, ROW * len(rows) + 1.0 + 0.17 * (words.count("\n") + 1))
     figure.suptitle(words, fontsize=9, ha="left", x=0.01, color=INK)
-    axes = figure.subplots(1, len(columns) + 2, squeeze=False, width_ratios=[0.6, *[COLUMN] * (len(columns) + 1)])[0]
+    axes = figure.subplots(1, len(columns) + 2, squeeze=False, width_ratios=[ROW, *[COLUMN] * (len(columns) + 1)])[0]
     _pictures(axes[0], rows)
     ranks = [row.rank or Estimate(np.nan, np.nan, np.nan, 0) for row in rows]
     _dots(axes[1], rows, ranks, "mean rank", "1 is best")
@@ -67,7 +68,7 @@ def _pictures(axes: "Axes", rows: Sequence[FigureRow]) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for place, row in enumerate(rows):
         if row.overlay is not None:
-            axes.imshow(row.overlay, extent=(0, 1, place + 0.46, place - 0.46), aspect="auto")
+            axes.imshow(on_square(row.overlay, THUMB), extent=(0, 1, place + 0.46, place - 0.46), aspect="auto")
     axes.set_xticks([])
     axes.set_yticks(range(len(rows)), [f"{row.label}{' ✗' if row.doubted else ''}" for row in rows], fontsize=8)
     axes.tick_params(axis="y", length=0)
@@ -79,7 +80,9 @@ def _dots(axes: "Axes", rows: Sequence[FigureRow], estimates: Sequence[Estimate]
     bare(axes, "bottom")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
-    axes.set_title(title, fontsize=8, color=INK, loc="left")
+    axes.set_title(fill(title, 16), fontsize=8, color=INK, loc="left")
+    explained = sum(row.rank is not None for row in rows)
+    axes.axhline(explained - 0.5, color=GREY, linewidth=0.5)
     axes.set_xlabel(unit, fontsize=7, color=GREY, loc="left")
     by_label = {row.label: estimate.mean for row, estimate in zip(rows, estimates, strict=True)}
     chance, best = by_label.get(CHANCE, np.nan), by_label.get(BEST, np.nan)

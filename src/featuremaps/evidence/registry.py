@@ -24,7 +24,7 @@ class Measure:
 
     `better` is the end at which an explanation is the better one, `unit` what the numbers are, `family` what they speak
     of, and `limit` the number
-    from which on a sanity check is passed, for measures that are one.
+    from which on a sanity check is passed, for measures that are one; `failure` is what it means where it is not.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Measure:
     unit: str
     family: Family
     limit: float | None = None
+    failure: str = ""
 
     @property
     def summary(self) -> str:
@@ -54,7 +55,7 @@ MEASURES: Registry[Measure] = Registry("measure", "featuremaps.evidence.measures
 
 
 def measure(
-    *, paper: str, better: Better, unit: str, family: Family, limit: float | None = None
+    *, paper: str, better: Better, unit: str, family: Family, limit: float | None = None, failure: str = ""
 ) -> Callable[[Formula], Formula]:
     """Register a formula under its own name; `paper` is the source, with the equation.
 
@@ -75,7 +76,7 @@ def measure(
         without = [option for option, p in options.items() if p.default is p.empty]
         if without:
             raise OptionError(f"option {without[0]!r} of measure {name!r} needs a default value.")
-        entry = Measure(name, formula, needs, MappingProxyType(options), paper, better, unit, family, limit)
+        entry = Measure(name, formula, needs, MappingProxyType(options), paper, better, unit, family, limit, failure)
         MEASURES.add(name, entry, formula)
         return formula
 

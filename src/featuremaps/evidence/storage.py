@@ -58,8 +58,8 @@ class TrialFolder:
         different = [name for name in manifest if there.get(name) != json.loads(json.dumps(manifest[name]))]
         if different:
             raise OptionError(
-                f"{self.path} holds a trial that differs from the one asked for in {', '.join(different)}; it cannot be "
-                "gone on with. Give another out= for a new trial, or ask for what is there."
+                f"{self.path} holds a trial that differs from the one asked for, in {', '.join(different)}. "
+                "Give another out= for a new trial, or ask for what is there."
             )
 
     def manifest(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class TrialFolder:
     def _write(self, name: str, write: Any) -> None:
         temporary = self.path / f".{name}.{os.getpid()}"
         write(temporary)
-        os.replace(temporary, self.path / name)
+        temporary.replace(self.path / name)
 
 
 def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema, about: Mapping[str, str]) -> pa.Table:

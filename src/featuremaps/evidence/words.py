@@ -58,8 +58,7 @@ def _doubts(standings: Standings) -> list[str]:
     for name in standings.measures:
         failing = [row for row in standings.explanations if name in standings.failed(row)]
         if failing:
-            reason = MEASURES[name].summary
-            lines.append(f"Not passed by {listed(failing)}: {name}. {reason}")
+            lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.")
     for reference, words in ((CHANCE, "a random map"), (EDGES, "the picture's own edges")):
         level = [
             row

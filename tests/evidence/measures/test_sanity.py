@@ -101,10 +101,18 @@ def randomised(*maps: Tensor) -> dict[str, object]:
 
 
 def test_a_map_that_does_not_change_fails_and_one_that_does_passes() -> None:
-    for name in ("parameter_randomisation", "parameter_randomisation_ssim"):
-        for maps, passed in ((random(2, 9, 8), False), (random(2, 9, 8, seed=1), True)):
-            values = measured(name, randomised(maps, 3 * maps)).values
-            assert [MEASURES[name].passed(value) for value in values.tolist()] == [passed, passed]
+    measure = MEASURES["parameter_randomisation"]
+    for maps, passed in ((random(2, 9, 8), False), (random(2, 9, 8, seed=1), True)):
+        values = measured(measure.name, randomised(maps, 3 * maps)).values
+        assert [measure.passed(value) for value in values.tolist()] == [passed, passed]
+        similar = measured("parameter_randomisation_ssim", randomised(maps, 3 * maps)).values
+        assert (similar > 0.9).tolist() == [not passed, not passed]
+        assert [MEASURES["random_labels"].passed(value) for value in values.tolist()] == [passed, passed]
+
+
+def test_similarities_that_sparse_maps_share_give_no_verdict() -> None:
+    for name in ("parameter_randomisation_ssim", "emprt"):
+        assert MEASURES[name].passed(1.0) is None
 
 
 def test_layers_without_a_map_are_left_out() -> None:
