@@ -21,12 +21,16 @@ from featuremaps.scope import Scope
 from featuremaps.sources import Loaded, load, source
 
 if TYPE_CHECKING:
+    from featuremaps.evidence.registry import MEASURES, measure
+    from featuremaps.evidence.run import open_trial
+    from featuremaps.evidence.trial import Trial
     from featuremaps.survey.analysis.detector import Detector
     from featuremaps.survey.analysis.model_comparison import compare_models
     from featuremaps.survey.survey import Survey, open_survey
 
 __version__ = version("featuremaps")
 __all__ = [
+    "MEASURES",
     "METHODS",
     "Attributions",
     "Box",
@@ -49,20 +53,27 @@ __all__ = [
     "Scope",
     "Similarity",
     "Survey",
+    "Trial",
     "compare_models",
     "fuse",
     "load",
+    "measure",
     "method",
     "open_survey",
+    "open_trial",
     "preprocess",
     "source",
 ]
 
 _WHEN_USED = {
+    "MEASURES": "featuremaps.evidence.registry",
     "Detector": "featuremaps.survey.analysis.detector",
     "Survey": "featuremaps.survey.survey",
+    "Trial": "featuremaps.evidence.trial",
     "compare_models": "featuremaps.survey.analysis.model_comparison",
+    "measure": "featuremaps.evidence.registry",
     "open_survey": "featuremaps.survey.survey",
+    "open_trial": "featuremaps.evidence.run",
 }
 """What brings the libraries for tables with it, which are loaded by those who ask for them."""
 

@@ -6,13 +6,14 @@ Other packages add theirs by an entry point in a group called like it, such as `
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from threading import RLock
-from types import ModuleType
-from typing import Generic, TypeVar
+from types import MappingProxyType, ModuleType
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from featuremaps.errors import FeatureMapsWarning, OptionError, did_you_mean
 
@@ -91,6 +92,76 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
                     FeatureMapsWarning,
                     stacklevel=2,
                 )
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A pure function, and what its signature says: `needs` (positional parameters) and `options` (keyword-only).
+
+    `kind` is what it is registered as ("method").
+    """
+
+    kind: str
+    name: str
+    formula: Callable[..., Any]
+    needs: tuple[str, ...]
+    options: Mapping[str, inspect.Parameter]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the formula's docstring."""
+        return (inspect.getdoc(self.formula) or "").split("\n")[0]
+
+    def checked(self, options: Mapping[str, object]) -> dict[str, object]:
+        """The options, converted to the types the formula declares; `OptionError` where they do not fit."""
+        for name in options:
+            if name not in self.options:
+                takes = ", ".join(self.options) or "none"
+                near = did_you_mean(name, self.options)
+                raise OptionError(f"{self.kind} {self.name!r} has no option {name!r}; it takes {takes}.{near}")
+        return {name: self._converted(self.options[name], value) for name, value in options.items()}
+
+    def _converted(self, parameter: inspect.Parameter, value: object) -> object:
+        """A value as the option's declared type; text from the command line is read as that type."""
+        declared = parameter.annotation
+        type_of = type(parameter.default) if declared is parameter.empty else declared
+        choices = get_args(type_of) if get_origin(type_of) is Literal else ()
+        if not choices and type_of not in (bool, int, float, str):
+            return value
+        try:
+            if choices:
+                return choices[choices.index(value)]
+            if type_of is bool:
+                return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
+            if not isinstance(value, int | float | str) or isinstance(value, bool):
+                raise ValueError
+            if type_of is int and float(value) != int(value):
+                raise ValueError
+            return type_of(value)
+        except (ValueError, KeyError, OverflowError) as error:
+            wanted = " or ".join(map(repr, choices)) if choices else f"of type {type_of.__name__}"
+            raise OptionError(
+                f"option {parameter.name!r} of {self.kind} {self.name!r} must be {wanted}; got {value!r}."
+            ) from error
+
+
+def formula_of(
+    kind: str, function: Callable[..., Any], supplied: Mapping[str, object], error: type[Exception] = OptionError
+) -> Formula:
+    """What a function's signature says, of a `kind`; raises `error` for a need that is not among those `supplied`."""
+    name, parameters = function.__name__, inspect.signature(function).parameters.values()
+    needs = tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)
+    options = {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
+    unknown = [need for need in needs if need not in supplied]
+    if unknown:
+        raise error(
+            f"{kind} {name!r} names {unknown[0]!r}, which nobody supplies.{did_you_mean(unknown[0], supplied)} "
+            f"A formula may name {', '.join(supplied)}; options come after a *."
+        )
+    without = [option for option, each in options.items() if each.default is each.empty]
+    if without:
+        raise error(f"option {without[0]!r} of {kind} {name!r} needs a default value.")
+    return Formula(kind, name, function, needs, MappingProxyType(options))
 
 
 def import_all(package: ModuleType) -> None:

@@ -304,11 +304,12 @@ class Scope:
         *,
         masks: object = None,
         measures: str | Sequence[str] = "usual",
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, int | float] | None = None,
         budget: int | None = None,
         seed: int = 0,
         batch_size: int = 8,
         options: Mapping[str, Mapping[str, object]] | None = None,
+        out: str | Path | None = None,
         layout: LayoutLike | None = None,
     ) -> "Trial":
         """Which explanation to believe: every method on every layer, measured on every picture beside chance.
@@ -317,7 +318,7 @@ class Scope:
         an array, tensor or file of its size, or a box (left, top, right, bottom). `measures` are names out of
         `featuremaps.evidence.MEASURES`, `weights` what each counts in the consensus (by default those of faithfulness
         alike), `budget` the passes through the model after which no further picture is tried. `options` are per method
-        or measure name.
+        or measure name. With `out` it is kept in this folder, and goes on there if it was stopped.
         """
         from featuremaps.evidence.options import TrialOptions
         from featuremaps.evidence.run import run_trial
@@ -326,7 +327,8 @@ class Scope:
             measures=measures, weights=weights, budget=budget, seed=seed, batch_size=batch_size, of_names=options or {}
         )
         seen, names = self.see(pictures).seen, self._studied.named(layers)
-        return run_trial(self._as(layout), seen, methods, names, targets, masks, how)
+        folder = None if out is None else Path(out)
+        return run_trial(self._as(layout), seen, methods, names, targets, masks, how, folder)
 
     def draw(
         self,

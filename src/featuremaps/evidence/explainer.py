@@ -5,7 +5,6 @@ from copy import deepcopy
 from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +33,13 @@ class Explainer:
     def __init__(self, session: Session, inputs: Inputs, request: Request, bound: Bound) -> None:
         self.passes = 0
         self._session, self._inputs, self._request, self._bound = session, inputs, request, bound
-        self._known: dict[object, Any] = {}
+        self._known: dict[object, Explained] = {}
+        self._stages: dict[Randomisation, list[tuple[str, Explained]]] = {}
 
     def forget(self) -> None:
         """Free the memory of all that was explained."""
         self._known.clear()
+        self._stages.clear()
 
     def again(self, key: Key, new: Inputs) -> Heatmap:
         """One method's heatmaps of new inputs (batch·k, …), picture by picture, for the same target."""
@@ -49,23 +50,25 @@ class Explainer:
     def seeded(self, key: Key, seed: int) -> Heatmap:
         """One method's heatmaps with other random numbers."""
         options = replace(self._request.options, seed=seed)
-        return self._once(("seed", seed), lambda: self._run(replace(self._request, options=options), self._bound))[key]
+        request = replace(self._request, options=options)
+        return self._explained(("seed", seed), lambda: self._run(request, self._bound))[key]
 
     def of_class(self, key: Key, indices: Tensor) -> Heatmap:
         """One method's heatmaps of a class for each picture."""
         target = Logit(indices.tolist())
-        return self._once(("class", *indices.tolist()), lambda: self._run(self._request, target))[key]
+        return self._explained(("class", *indices.tolist()), lambda: self._run(self._request, target))[key]
 
     def randomised(self, key: Key, order: Randomisation) -> Iterator[tuple[str, Heatmap]]:
         """One method's heatmaps of the model with random weights, part by part from its end, and each part's name."""
-        stages: list[tuple[str, Explained]] = self._once(("random", order), lambda: list(self._randomised(order)))
-        return ((name, maps[key]) for name, maps in stages)
+        if order not in self._stages:
+            self._stages[order] = list(self._randomised(order))
+        return ((name, maps[key]) for name, maps in self._stages[order])
 
     def _of(self, new: Inputs) -> Explained:
         name = sha256(new.cpu().numpy().tobytes()).digest()
-        return self._once(name, lambda: self._run(self._request, self._bound, new))
+        return self._explained(name, lambda: self._run(self._request, self._bound, new))
 
-    def _once(self, name: object, explain: Callable[[], Any]) -> Any:
+    def _explained(self, name: object, explain: Callable[[], Explained]) -> Explained:
         if name not in self._known:
             self._known[name] = explain()
         return self._known[name]

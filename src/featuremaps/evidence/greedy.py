@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from featuremaps.evidence.curves import CHUNK, Order
+from featuremaps.evidence.copies import CHUNK, of_each
+from featuremaps.evidence.curves import Order
 from featuremaps.evidence.fills import Fill, Filling
 from featuremaps.evidence.shapes import Heatmap, Inputs, Score
 
@@ -23,12 +24,12 @@ def greedy_map(
     cells = cells_of(tuple(inputs.shape[2:]), CELLS).to(inputs.device)
     count = int(cells.max()) + 1
     each_round = -(-count // ROUNDS)
-    filling, of_each = Filling(inputs, seed), max(1, chunk // len(inputs))
+    filling, together = Filling(inputs, seed), of_each(len(inputs), chunk)
     taken = torch.zeros(len(inputs), count, dtype=torch.bool, device=inputs.device)
     values = torch.zeros(len(inputs), count, device=inputs.device)
     rank = 0
     while rank < count:
-        scores = _tried(taken, cells, filling, fill, probability, of_each)
+        scores = _tried(taken, cells, filling, fill, probability, together)
         scores = (scores if order == "most" else -scores).masked_fill(taken, torch.inf)
         chosen = scores.sort(dim=1, stable=True).indices[:, : min(each_round, count - rank)]
         for place, cell in enumerate(chosen.unbind(1)):
@@ -45,13 +46,13 @@ def _tried(
     filling: Filling,
     fill: Fill,
     probability: Score,
-    of_each: int,
+    together: int,
 ) -> Float[Tensor, "batch cell"]:
     """The probability with each cell gone beside those that are; infinite for these themselves, which are not run."""
     left = int((~taken[0]).sum())
     tried = (~taken).to(torch.int8).sort(dim=1, descending=True, stable=True).indices[:, :left]
     scores = torch.full(taken.shape, torch.inf, device=taken.device)
-    for part in tried.split(of_each, 1):
+    for part in tried.split(together, 1):
         gone = taken[:, None].expand(-1, part.shape[1], -1).scatter(2, part[:, :, None], True)
         removed = gone[:, :, cells.flatten()].reshape(*gone.shape[:2], *cells.shape)
         with torch.no_grad():

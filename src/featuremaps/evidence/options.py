@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.errors import OptionError
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.methods.passes import PassOptions
 from featuremaps.options import Help
@@ -25,7 +25,7 @@ class TrialOptions(PassOptions):
     """
 
     measures: str | Sequence[str] = "usual"
-    weights: Mapping[str, float] | None = None
+    weights: Mapping[str, int | float] | None = None
     budget: Annotated[
         int | None, Help("Passes through the model after which no further picture is tried.", least=1)
     ] = None
@@ -44,13 +44,7 @@ class TrialOptions(PassOptions):
         if self.weights is not None and not sum(self.weights.values()):
             raise OptionError("weights has no measure that counts: give at least one a weight above 0.")
         for name, options in self.of_measures.items():
-            known = MEASURES.find(name).options
-            for option in options:
-                if option not in known:
-                    raise OptionError(
-                        f"measure {name!r} has no option {option!r}; it takes {', '.join(known) or 'none'}."
-                        f"{did_you_mean(option, known)}"
-                    )
+            MEASURES[name].checked(options)
 
     @property
     def of_methods(self) -> dict[str, Mapping[str, object]]:
@@ -58,9 +52,9 @@ class TrialOptions(PassOptions):
         return {name: options for name, options in self.of_names.items() if name not in MEASURES}
 
     @property
-    def of_measures(self) -> dict[str, Mapping[str, object]]:
+    def of_measures(self) -> dict[str, dict[str, object]]:
         """The options of measures."""
-        return {name: options for name, options in self.of_names.items() if name in MEASURES}
+        return {name: MEASURES[name].checked(options) for name, options in self.of_names.items() if name in MEASURES}
 
     def named(self, masks: bool) -> tuple[str, ...]:
         """The measures by name; `masks` whether the place of the object is known."""

@@ -3,45 +3,33 @@
 A measure is a pure function. Its positional parameters are needs, its keyword-only parameters are options.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.evidence.needs import NEEDS
-from featuremaps.registry import Registry
+from featuremaps.registry import Formula, Registry, formula_of
 
-Formula = TypeVar("Formula", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 Better = Literal["lower", "higher"]
 Family = Literal["faithfulness", "robustness", "localisation", "sanity", "complexity"]
 
 
 @dataclass(frozen=True, eq=False)
-class Measure:
-    """A formula and what its signature says: `needs` (positional parameters) and `options` (keyword-only).
+class Measure(Formula):
+    """A formula that judges a heatmap, and its source.
 
     `better` is the end at which an explanation is the better one, `unit` what the numbers are, `family` what they speak
-    of, and `limit` the number
-    from which on a sanity check is passed, for measures that are one; `failure` is what it means where it is not.
+    of, and `limit` the number from which on a sanity check is passed, for measures that are one; `failure` is what it
+    means where it is not.
     """
 
-    name: str
-    formula: Callable[..., Any]
-    needs: tuple[str, ...]
-    options: Mapping[str, inspect.Parameter]
     paper: str
     better: Better
     unit: str
     family: Family
-    limit: float | None = None
+    limit: int | float | None = None
     failure: str = ""
-
-    @property
-    def summary(self) -> str:
-        """The first line of the formula's docstring."""
-        return (inspect.getdoc(self.formula) or "").split("\n")[0]
 
     def passed(self, value: float) -> bool | None:
         """Whether a sanity check is passed; None for a measure that is none."""
@@ -55,29 +43,19 @@ MEASURES: Registry[Measure] = Registry("measure", "featuremaps.evidence.measures
 
 
 def measure(
-    *, paper: str, better: Better, unit: str, family: Family, limit: float | None = None, failure: str = ""
-) -> Callable[[Formula], Formula]:
+    *, paper: str, better: Better, unit: str, family: Family, limit: int | float | None = None, failure: str = ""
+) -> Callable[[Function], Function]:
     """Register a formula under its own name; `paper` is the source, with the equation.
 
     Raises `OptionError` when the name is taken, a positional parameter is not a known need, or there is no docstring.
     """
 
-    def register(formula: Formula) -> Formula:
-        name = formula.__name__
-        parameters = inspect.signature(formula).parameters.values()
-        needs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-        options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
-        unknown = [need for need in needs if need not in NEEDS]
-        if unknown:
-            raise OptionError(
-                f"measure {name!r} names {unknown[0]!r}, which nobody supplies.{did_you_mean(unknown[0], NEEDS)} "
-                f"A measure may name {', '.join(NEEDS)}; options come after a *."
-            )
-        without = [option for option, p in options.items() if p.default is p.empty]
-        if without:
-            raise OptionError(f"option {without[0]!r} of measure {name!r} needs a default value.")
-        entry = Measure(name, formula, needs, MappingProxyType(options), paper, better, unit, family, limit, failure)
-        MEASURES.add(name, entry, formula)
-        return formula
+    def register(function: Function) -> Function:
+        formula = formula_of("measure", function, NEEDS)
+        entry = Measure(
+            **vars(formula), paper=paper, better=better, unit=unit, family=family, limit=limit, failure=failure
+        )
+        MEASURES.add(formula.name, entry, function)
+        return function
 
     return register

@@ -15,6 +15,7 @@ from featuremaps.evidence.standings import Standings
 from featuremaps.evidence.storage import TrialFolder
 from featuremaps.evidence.words import conclusion, label, table
 from featuremaps.explain.comparison import Comparison
+from featuremaps.plotting.files import png_of
 from featuremaps.results.by_picture import Shown
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Trial(Standings, Shown):
         stored.begin(self.manifest)
         for chunk in self.chunks:
             stored.write(chunk)
-        (stored.path / "trial.png").write_bytes(self._repr_png_())
+        (stored.path / "trial.png").write_bytes(png_of(self.figure()))
         (stored.path / "trial.txt").write_text(f"{self}\n")
         return stored.path
 
