@@ -66,6 +66,17 @@ def test_adcc_is_0_where_everything_is_lost() -> None:
     assert float(result.values) == 0
 
 
+def test_a_picture_that_its_map_does_not_change_neither_drops_nor_increases() -> None:
+    pictures = torch.zeros(1, 1, 4, 4).double()
+    pictures[0, 0, 1:3] = 2
+    heatmap = (pictures[:, 0] > 0).double()
+    needs = {"heatmap": heatmap, "inputs": pictures, "probability": lambda x: x.flatten(1).mean(1)}
+    for name in ("average_drop", "average_increase"):
+        result = measured(name, needs)
+        assert result.undefined == ("",)
+        assert float(result.values) == 0
+
+
 def test_reasons() -> None:
     pictures, heatmap = random(3, 1, 4, 4), random(3, 4, 4, seed=1)
     heatmap[0] = -heatmap[0].abs() - 1

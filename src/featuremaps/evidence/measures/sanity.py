@@ -36,9 +36,9 @@ def parameter_randomisation(
     """The mean Spearman's correlation between the map and those of the model with random weights.
 
     Cascading makes layer after layer random from the output down; single makes one at a time. Passed up to 0.5, where a
-    quarter of the variance of ranks is the same (.5²): on `demo-fixed` guided backprop has .59 and methods that know
-    the weights at most .36, for the picture itself makes some places strong. Undefined for a map that is constant or
-    not finite; random layers whose map is are left out.
+    quarter of the variance of ranks is the same (.5²): the picture itself makes some places strong, and on `demo-fixed`
+    guided backprop has .59, Eigen-CAM of layer3 .50 and twelve others at most .36. Undefined for a map that is constant
+    or not finite; random layers whose map is are left out.
     """
     return _mean_similarity(heatmap, explain_randomised, order, by_rank=True)
 
