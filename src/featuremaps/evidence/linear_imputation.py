@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from featuremaps.evidence.copies import precise
+
 Planes = Tensor
 """Values (copy, colour, height, width)."""
 Scale = tuple[Tensor, Tensor]
@@ -27,7 +29,7 @@ def impute(
     inputs: Float[Tensor, "batch colour height width"], removed: Bool[Tensor, "batch copy height width"]
 ) -> Float[Tensor, "batch copy colour height width"]:
     """A copy of each picture for each set of removed places, these filled linearly; its mean colour if all are."""
-    exact = inputs if inputs.dtype == torch.float64 else inputs.float()
+    exact = precise(inputs)
     pictures = exact[:, None].expand(-1, removed.shape[1], -1, -1, -1).flatten(0, 1)
     holes = removed.flatten(0, 1)[:, None].to(exact.dtype)
     size = max(1, TOGETHER // holes[0].numel())
