@@ -103,6 +103,22 @@ def examined(
     }
 
 
+def lowered(needs: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+    """The same in this precision: the model still computes in double, and takes and gives what is lowered."""
+
+    def cast(value: Any, to: torch.dtype = dtype) -> Any:
+        return value.to(to) if torch.is_tensor(value) and value.is_floating_point() else value
+
+    def through(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: cast(function(*(cast(value, torch.float64) for value in given)))
+
+    changed = {name: through(value) if callable(value) else cast(value) for name, value in needs.items()}
+    changed["curve"] = Curves(changed["inputs"], changed["probability"]).of(changed["heatmap"])
+    randomised = needs["explain_randomised"]
+    changed["explain_randomised"] = lambda order: ((name, cast(maps)) for name, maps in randomised(order))
+    return changed
+
+
 def half(heatmap: Tensor) -> Tensor:
     """The first half of the first axis, the same for every picture."""
     masks = torch.zeros_like(heatmap, dtype=torch.bool)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evidence_oracles import Linear
 from evidence_samples import random
 from featuremaps.evidence.curves import Curves
 from featuremaps.evidence.fills import UNCHANGED
@@ -74,3 +75,15 @@ def test_a_picture_of_one_colour_has_no_curve(fill: str) -> None:
     curve = Curves(pictures, Counting()).of(random(3, 12, 11, seed=1))("most", fill, 4)  # type: ignore[arg-type]
     assert curve.usable.undefined == ("", UNCHANGED, "")
     assert curve.area().values.isnan().tolist() == [False, True, False]
+
+
+def test_what_a_linear_model_loses_is_the_sum_of_its_contributions() -> None:
+    """Completeness: from the whole picture to none, in whatever order, and after each step what was taken out."""
+    pictures, model = random(3, 2, 6, 5), Linear(2, 6, 5)
+    contributions, heatmap = model.contributions(pictures), random(3, 6, 5, seed=1)
+    order = heatmap.flatten(1).argsort(dim=1, descending=True)
+    taken = contributions.flatten(1).gather(1, order).cumsum(1)
+    curve = Curves(pictures, model.score).of(heatmap)("most", "zero", 30)
+    lost = curve.probabilities[:, :1] - curve.probabilities[:, 1:]
+    torch.testing.assert_close(lost, taken, rtol=0, atol=1e-10)
+    torch.testing.assert_close(lost[:, -1], contributions.flatten(1).sum(1), rtol=0, atol=1e-10)

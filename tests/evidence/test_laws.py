@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evidence_samples import BROKEN, CONSTANT, examined, measured, random
+from evidence_samples import BROKEN, CONSTANT, examined, lowered, measured, random
 from featuremaps.errors import MethodError, OptionError
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.registry import MEASURES
@@ -76,6 +76,18 @@ def chunks(name: str, chunk: int) -> dict[str, int]:
 @every_measure
 def test_scale_of_the_map_does_not_matter(name: str) -> None:
     same(measured(name, examined(pictures(), scale=4)), measured(name, examined(pictures())))
+
+
+@every_measure
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_half_precision_is_measured_in_single(name: str, dtype: torch.dtype) -> None:
+    result = measured(name, lowered(examined(pictures()), dtype))
+    undefined_alone(result)
+    assert result.values.dtype == torch.float32
+    expected = measured(name, examined(pictures())).values
+    torch.testing.assert_close(
+        result.values.double(), expected, rtol=0.05, atol=1e-5 if dtype == torch.float32 else 0.1
+    )
 
 
 @pytest.mark.parametrize("name", ON_MAPS)

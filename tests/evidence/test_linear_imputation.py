@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import MethodError
+from featuremaps.evidence import linear_imputation
 from featuremaps.evidence.fills import Filling
 from featuremaps.evidence.linear_imputation import impute
 
@@ -118,3 +119,30 @@ def test_signals_and_volumes_are_refused(fill: str) -> None:
     for size in ((30,), (4, 5, 6)):
         with pytest.raises(MethodError, match=rf"fill='{fill}' is for pictures .*Use fill='zero' or 'mean'\."):
             Filling(noise(2, 3, *size))(torch.zeros(2, 1, *size, dtype=torch.bool), fill)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(1, 90), (90, 2), (3, 60), (33, 31)])
+def test_holes_from_end_to_end_of_any_shape(size: tuple[int, int]) -> None:
+    removed = torch.ones(size, dtype=torch.bool)
+    removed[0, 0] = removed[-1, -1] = False
+    picture = noise(1, 2, *size)
+    torch.testing.assert_close(
+        impute(picture, removed[None, None])[0, 0], dense(picture[0], removed), rtol=0, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 2000), (3, 700), (129, 127), (128, 128)])
+def test_wide_holes_cost_little_more_than_narrow_ones(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    cycles, cycle = [], linear_imputation._cycle
+
+    def counted(wanted: Tensor, scales: list[linear_imputation.Scale]) -> Tensor:
+        cycles.append(tuple(wanted.shape[2:]) == size)
+        return cycle(wanted, scales)
+
+    monkeypatch.setattr(linear_imputation, "_cycle", counted)
+    ends = torch.ones(size, dtype=torch.bool)
+    ends[0, 0] = ends[-1, -1] = False
+    for removed in (ends, scattered(*size, share=0.5), scattered(*size, share=0.95)):
+        cycles.clear()
+        impute(noise(1, 1, *size), removed[None, None])
+        assert sum(cycles) <= 28

@@ -34,9 +34,14 @@ def in_chunks(
 def scores_of(
     copies: Iterable[Float[Tensor, "batch colour *space"]], score: Callable[[Tensor], Tensor], chunk: int
 ) -> Float[Tensor, "batch copy"]:
-    """The score of each copy of every picture, in the order of `copies`."""
+    """The score of each copy of every picture, in the order of `copies`, in single precision or double."""
     with torch.no_grad():
-        return torch.cat(list(in_chunks(copies, score, chunk)), 1)
+        return precise(torch.cat(list(in_chunks(copies, score, chunk)), 1))
+
+
+def precise(values: Float[Tensor, "*size"]) -> Float[Tensor, "*size"]:
+    """Values of half precision in single, others as they are."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def rounded(scores: Float[Tensor, "batch copy"]) -> Float[Tensor, "batch copy"]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from featuremaps.evidence.copies import CHUNK, of_each
+from featuremaps.evidence.copies import CHUNK, of_each, precise
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.ordering import ranks, usable
@@ -86,8 +86,7 @@ class Curves:
     def _scores(self, removed: Bool[Tensor, "batch copy *space"], fill: Fill) -> Float[Tensor, "batch copy"]:
         with torch.no_grad():
             copies = self._filling(removed, fill).flatten(0, 1)
-            scores = self._probability(copies).reshape(len(self._inputs), -1)
-            return scores if scores.dtype == torch.float64 else scores.float()
+            return precise(self._probability(copies).reshape(len(self._inputs), -1))
 
 
 def removal_times(places: Int[Tensor, "batch *space"], order: Order, steps: int) -> Int[Tensor, "batch *space"]:

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from featuremaps.evidence.copies import precise
+
 Planes = Tensor
 """Values (copy, colour, height, width)."""
 Scale = tuple[Tensor, Tensor]
@@ -19,7 +21,6 @@ SWEEPS, DAMPING = 2, 0.8
 """Steps of the smoother on each scale of the cycle, before the coarser one and after it, and how far each goes."""
 CLOSE = {torch.float32: 3e-5, torch.float64: 1e-11}
 """The error at which a system is solved, as a share of the picture's contrast; the noise of ROAD is some 3e-3 of it."""
-LIMIT = 500
 TOGETHER = 2**18
 """So many places of copies are solved at once: what the cache of a processor holds."""
 
@@ -28,7 +29,7 @@ def impute(
     inputs: Float[Tensor, "batch colour height width"], removed: Bool[Tensor, "batch copy height width"]
 ) -> Float[Tensor, "batch copy colour height width"]:
     """A copy of each picture for each set of removed places, these filled linearly; its mean colour if all are."""
-    exact = inputs if inputs.dtype == torch.float64 else inputs.float()
+    exact = precise(inputs)
     pictures = exact[:, None].expand(-1, removed.shape[1], -1, -1, -1).flatten(0, 1)
     holes = removed.flatten(0, 1)[:, None].to(exact.dtype)
     size = max(1, TOGETHER // holes[0].numel())
@@ -63,18 +64,25 @@ def _left(wanted: Planes, values: Planes, holes: Tensor, total: Tensor) -> Plane
 def _scales(holes: Planes) -> list[Scale]:
     """The holes on each scale, finest first, and the weights that `_block` has inside the picture.
 
-    A coarse place is part of a hole if all four finer ones are.
+    A coarse place is part of a hole if all finer ones are that it covers: four, or fewer at the border.
     """
     scales = [(holes, _block(torch.ones_like(holes[:1])))]
-    while min(holes.shape[2:]) > 2 and holes.any():
-        holes = 1 - functional.max_pool2d(1 - _even(holes), 2)
+    while max(holes.shape[2:]) > 2 and holes.any():
+        holes = 1 - functional.max_pool2d(1 - holes, _finer(holes), ceil_mode=True)
         scales.append((holes, _block(torch.ones_like(holes[:1]))))
     return scales
 
 
-def _even(values: Planes) -> Tensor:
-    height, width = values.shape[2:]
-    return functional.pad(values, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else values
+def _finer(values: Planes) -> list[int]:
+    """How many places along each axis one of the next coarser scale covers."""
+    return [min(2, size) for size in values.shape[2:]]
+
+
+def _coarser(values: Planes) -> Planes:
+    """Sums over the places that each of the next coarser scale covers; along a line, where half as many are, twice."""
+    height, width = (size % 2 if size > 1 else 0 for size in values.shape[2:])
+    whole = functional.pad(values, (0, width, 0, height)) if height or width else values
+    return 4 * functional.avg_pool2d(whole, _finer(values))
 
 
 def _cycle(wanted: Planes, scales: list[Scale]) -> Planes:
@@ -85,9 +93,9 @@ def _cycle(wanted: Planes, scales: list[Scale]) -> Planes:
     for _ in range(SWEEPS - 1):
         values.addcmul_(step, _left(wanted, values, holes, total))
     if coarser:
-        summed = 4 * functional.avg_pool2d(_even(_left(wanted, values, holes, total)), 2)
+        summed = _coarser(_left(wanted, values, holes, total))
         correction = _cycle(summed * coarser[0][0], coarser)
-        enlarged = functional.interpolate(correction, scale_factor=2)
+        enlarged = functional.interpolate(correction, scale_factor=[float(times) for times in _finer(values)])
         values.addcmul_(holes, enlarged[:, :, : values.shape[2], : values.shape[3]])
     for _ in range(SWEEPS if coarser else 2 * SWEEPS):
         values.addcmul_(step, _left(wanted, values, holes, total))
@@ -98,7 +106,7 @@ def _solve(wanted: Planes, scales: list[Scale], close: Tensor) -> Planes:
     """The values inside the holes that leave nothing of what is wanted, for each set and colour on its own."""
     values, direction = torch.zeros_like(wanted), torch.zeros_like(wanted)
     nothing, before = torch.zeros_like(wanted), torch.ones_like(wanted[..., :1, :1])
-    for _ in range(LIMIT):
+    for _ in range(100 + wanted[0, 0].numel()):  # exact arithmetic needs no more than there are places
         error = _cycle(wanted, scales)
         unsolved = error.abs().amax((2, 3), keepdim=True) > close
         if not unsolved.any():

@@ -2,8 +2,6 @@
 
 import torch
 from jaxtyping import Float
-from scipy.stats import rankdata
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from featuremaps.evidence.measured import Measured
@@ -30,6 +28,8 @@ def rank_correlation(first: Values, second: Values) -> Measured:
 
 def similar_structure(first: Values, second: Values) -> Measured:
     """Structural similarity (SSIM) of the maps, each divided by its largest absolute value, -1 to 1 (the same)."""
+    from skimage.metrics import structural_similarity
+
     pairs = zip(*(_by_peak(values).cpu().numpy() for values in (first, second)), strict=True)
     window = min(WINDOW, *(size - 1 + size % 2 for size in first.shape[1:]))
     options = {"data_range": 2, "win_size": window, "use_sample_covariance": False}
@@ -48,6 +48,8 @@ def _centred(values: Float[Tensor, "batch place"]) -> Float[Tensor, "batch place
 
 
 def _mean_ranks(values: Values) -> Float[Tensor, "batch place"]:
+    from scipy.stats import rankdata
+
     return torch.from_numpy(rankdata(values.detach().flatten(1).double().cpu().numpy(), axis=1))
 
 

@@ -1,7 +1,6 @@
 """Localisation: is the map where the object is? Says how far model and method together find it, not why it decided."""
 
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from featuremaps.evidence.measured import Measured
@@ -27,6 +26,8 @@ def pointing_game(heatmap: Heatmap, masks: Masks, *, tolerance: float = 15 / 224
     Close is `tolerance` of the shorter side; the paper takes 15 pixels. Of several equal peaks, the share that does.
     Undefined for a map that is constant or not finite, and for an empty or full mask.
     """
+    from scipy.ndimage import distance_transform_edt
+
     checked("tolerance", tolerance, "how far from the mask a peak may lie, as a share of the shorter side", least=0)
     judged = _judged(heatmap, masks)
     reach = round(tolerance * min(heatmap.shape[1:]))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
-from featuremaps.evidence.copies import CHUNK, in_chunks
+from featuremaps.evidence.copies import CHUNK, in_chunks, precise
 from featuremaps.evidence.measured import Measured, mean_of
 from featuremaps.evidence.ordering import usable
 from featuremaps.evidence.registry import measure
@@ -131,9 +131,10 @@ def _changes(
         for _ in range(samples):
             yield inputs + radius * (2 * uniform(inputs.shape[1:], generator).to(inputs) - 1)
 
-    norm = torch.linalg.vector_norm
-    changes = [norm((maps - heatmap[:, None]).flatten(2), dim=2) for maps in in_chunks(noisy(), explain_again, chunk)]
-    return torch.cat(changes, 1).div(norm(heatmap.flatten(1), dim=1, keepdim=True))
+    norm, first = torch.linalg.vector_norm, precise(heatmap)
+    maps = (precise(part) for part in in_chunks(noisy(), explain_again, chunk))
+    changes = torch.cat([norm((part - first[:, None]).flatten(2), dim=2) for part in maps], 1)
+    return changes.div(norm(first.flatten(1), dim=1, keepdim=True))
 
 
 def _moved(inputs: Inputs, axis: int, by: int) -> Inputs:

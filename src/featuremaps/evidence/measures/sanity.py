@@ -2,7 +2,6 @@
 
 import torch
 from jaxtyping import Float
-from scipy.stats import entropy as entropy_of
 from torch import Tensor
 
 from featuremaps.evidence.measured import Measured, mean_of
@@ -134,5 +133,6 @@ def _nothing(heatmap: Heatmap, reason: str) -> Measured:
 
 def _histogram_entropy(heatmap: Heatmap) -> Float[Tensor, " batch"]:
     maps = heatmap.detach().flatten(1).double().nan_to_num(0, 0, 0).cpu()
-    counts = torch.stack([torch.histc(values, BINS) for values in maps])
-    return usable(heatmap).values.new_tensor(entropy_of(counts.numpy(), axis=1))
+    shares = torch.stack([torch.histc(values, BINS) for values in maps]) / maps.shape[1]
+    entropies: Tensor = torch.special.entr(shares).sum(1)
+    return entropies.to(usable(heatmap).values)

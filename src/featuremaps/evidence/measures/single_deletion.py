@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from featuremaps.evidence.copies import CHUNK, rounded, scores_of
+from featuremaps.evidence.copies import CHUNK, precise, rounded, scores_of
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.ordering import usable
@@ -39,7 +39,7 @@ def single_deletion(
     filling, count = Filling(inputs), int(patches.max()) + 1
     gone = ((patches == patch).expand_as(heatmap)[:, None] for patch in range(count))
     without = rounded(scores_of((filling(places, fill)[:, 0] for places in gone), score, chunk))
-    sums = torch.stack([heatmap[:, patches == patch].sum(1) for patch in range(count)], 1)
+    sums = torch.stack([precise(heatmap)[:, patches == patch].sum(1) for patch in range(count)], 1)
     agreement = rank_correlation(sums, -without)
     judged = usable(heatmap).where(filling.changes(fill), UNCHANGED)
     judged = judged.where(usable(sums).defined, SAME_SUMS).where(usable(without).defined, SAME_SCORES)
