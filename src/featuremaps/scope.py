@@ -307,7 +307,7 @@ class Scope:
         weights: Mapping[str, int | float] | None = None,
         budget: int | None = None,
         seed: int = 0,
-        batch_size: int = 8,
+        batch_size: int = 4,
         options: Mapping[str, Mapping[str, object]] | None = None,
         out: str | Path | None = None,
         layout: LayoutLike | None = None,

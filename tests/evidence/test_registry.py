@@ -18,7 +18,7 @@ def _forgotten() -> Iterator[None]:
 
 
 def named(**given: object):  # type: ignore[no-untyped-def]
-    return measure(paper="none", better="higher", unit="share", **given)  # type: ignore[arg-type]
+    return measure(paper="none", better="higher", unit="share", family="complexity", **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("_forgotten")

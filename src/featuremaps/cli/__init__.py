@@ -1,6 +1,18 @@
 """The command line: parse, call one verb, print or save. A file per group of commands; importing it registers them."""
 
-from featuremaps.cli import explain, inspect, project, draw, survey, survey_questions, detect, methods  # isort: skip
+from featuremaps.cli import explain, trial, inspect, project, draw, survey, survey_questions, detect, methods  # isort: skip
 from featuremaps.cli.app import app, main
 
-__all__ = ["app", "detect", "draw", "explain", "inspect", "main", "methods", "project", "survey", "survey_questions"]
+__all__ = [
+    "app",
+    "detect",
+    "draw",
+    "explain",
+    "inspect",
+    "main",
+    "methods",
+    "project",
+    "survey",
+    "survey_questions",
+    "trial",
+]

@@ -22,6 +22,7 @@ from featuremaps.cli.options import (
     Weights,
     for_model,
     generated,
+    settings_of,
 )
 from featuremaps.cli.survey_common import named
 from featuremaps.errors import FeatureMapsError
@@ -64,7 +65,7 @@ def explain(
 
     featuremaps explain cat.jpg -m torchvision:resnet50 --method integrated_gradients --method lrp --method occlusion
     """
-    settings = _settings(option)
+    settings = settings_of(option)
     scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     comparison = scope.compare(seen_pictures, method, layer or "last", target or None, options=settings, **options)
@@ -123,7 +124,7 @@ def report(
 
     featuremaps report --survey survey/ --carry x-rays=survey-xray/ -m torchvision:resnet50
     """
-    settings, surveyed = _settings(option), _surveyed(survey, carry)
+    settings, surveyed = settings_of(option), _surveyed(survey, carry)
     if not pictures:
         options = {"title": title, "command": command_line(), "path": out, **surveyed}
         typer.echo(str(_survey_report(model, weights, classes, device, layer, options, setup)))
@@ -189,17 +190,3 @@ def _tell(comparison: Any) -> None:
         for seen, caption, notes in zip(heat.pictures, heat.captions, heat.warnings, strict=True):
             doubt = f"  — {notes[0]}" if notes else ""
             typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {caption}{doubt}")
-
-
-def _settings(options: list[str] | None) -> dict[str, dict[str, object]]:
-    """`["score_cam.chunk=16"]` as `{"score_cam": {"chunk": "16"}}`."""
-    settings: dict[str, dict[str, object]] = {}
-    for text in options or []:
-        address, equals, value = text.partition("=")
-        method, dot, name = address.partition(".")
-        if not (equals and dot):
-            raise FeatureMapsError(
-                f"--option {text!r} is not understood; write method.name=value, e.g. score_cam.chunk=16."
-            )
-        settings.setdefault(method, {})[name] = value
-    return settings

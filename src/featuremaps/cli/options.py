@@ -117,6 +117,20 @@ class ModelOptions:
     ] = False
 
 
+def settings_of(options: list[str] | None) -> dict[str, dict[str, object]]:
+    """`["score_cam.chunk=16"]` as `{"score_cam": {"chunk": "16"}}`."""
+    settings: dict[str, dict[str, object]] = {}
+    for text in options or []:
+        address, equals, value = text.partition("=")
+        method, dot, name = address.partition(".")
+        if not (equals and dot):
+            raise FeatureMapsError(
+                f"--option {text!r} is not understood; write method.name=value, e.g. score_cam.chunk=16."
+            )
+        settings.setdefault(method, {})[name] = value
+    return settings
+
+
 def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each field with `Help` of these classes, and their values, checked, as `options`.
 

@@ -21,7 +21,7 @@ from featuremaps.evidence.shapes import Heatmap, Inputs, Masks
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.request import Request
 from featuremaps.methods.needs import NEEDS
-from featuremaps.methods.passes import Pass
+from featuremaps.methods.passes import Pass, PassOptions
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import take
@@ -61,7 +61,7 @@ class Examination:
     ) -> None:
         target: Target = next(iter(request.targets.values()))
         record = take(session, inputs, (), [target], classes=request.classes, gradients=False)
-        given = Pass(session, record, "input", options=options)
+        given = Pass(session, record, "input", options=PassOptions(seed=options.seed))
         (bound,) = record.targets
         self._inputs, self._rows, self._options = record.inputs.float(), rows, options
         self._score, self._probability = (CountedScores(NEEDS[name].supply(given)) for name in ("score", "probability"))

@@ -6,15 +6,14 @@ from typing import Annotated
 
 from featuremaps.errors import OptionError
 from featuremaps.evidence.registry import MEASURES
-from featuremaps.methods.passes import PassOptions
-from featuremaps.options import Help
+from featuremaps.options import Help, Seeded
 
 USUAL = ("deletion", "insertion")
 WITH_MASKS = ("pointing_game", "energy_inside")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialOptions(PassOptions):
+class TrialOptions(Seeded):
     """The options of a trial.
 
     `measures` are those of `USUAL`, and of `WITH_MASKS` where masks are given, unless named. `weights` says how much
@@ -29,7 +28,7 @@ class TrialOptions(PassOptions):
     budget: Annotated[
         int | None, Help("Passes through the model after which no further picture is tried.", least=1)
     ] = None
-    batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 8
+    batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 4
     of_names: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -38,9 +38,7 @@ def run_trial(
     out: Path | None = None,
 ) -> Trial:
     """Every method on every layer by every measure on every picture; see `Scope.trial`."""
-    how = ExplainOptions(
-        seed=options.seed, precision=options.precision, batch_size=options.batch_size, of_methods=options.of_methods
-    )
+    how = ExplainOptions(seed=options.seed, batch_size=options.batch_size, of_methods=options.of_methods)
     request = request_for(studied, pictures[0].input[None], methods, layers, [target], how, keep_failures=True)
     measures = options.named(masks is not None)
     objects = None if masks is None else masks_of(masks, pictures)
@@ -120,7 +118,6 @@ def _manifest(
         "measures": list(measures),
         "weights": {name: float(weights.get(name, 0)) for name in measures},
         "seed": options.seed,
-        "precision": options.precision,
         "options": {
             name: {option: repr(value) for option, value in of.items()} for name, of in options.of_names.items()
         },

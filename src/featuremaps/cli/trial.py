@@ -1,0 +1,109 @@
+"""`featuremaps trial`: which explanation to believe, on this model and these pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import gathered, model_under_study, tell_refusals
+from featuremaps.cli.options import (
+    Classes,
+    Device,
+    LayerNames,
+    MethodOptions,
+    Methods,
+    Model,
+    OptionValues,
+    PicturePaths,
+    Targets,
+    Weights,
+    for_model,
+    generated,
+    settings_of,
+)
+from featuremaps.errors import FeatureMapsError
+from featuremaps.evidence.options import TrialOptions
+from featuremaps.pictures.seen import SeenPictures
+from featuremaps.plotting.files import is_picture_file
+from featuremaps.scope import TRIAL_METHODS
+
+
+@app.command()
+@for_model
+@generated(TrialOptions)
+def trial(
+    pictures: PicturePaths,
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    method: Methods = list(TRIAL_METHODS),  # noqa: B006
+    layer: LayerNames = None,
+    target: Targets = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", help="A measure; several times for several. See `featuremaps measures`."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option("--masks", help="A folder of masks, bright where the object is, named as the pictures are."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to; a trial there goes on.")] = Path(
+        "trial"
+    ),
+    option: MethodOptions = None,
+    device: Device = None,
+    *,
+    options: OptionValues,
+    setup: OptionValues,
+) -> None:
+    """Which explanation deserves belief here: methods and layers measured on your pictures, beside chance.
+
+    **Examples**
+
+    featuremaps trial photos/ --model torchvision:resnet50
+
+    featuremaps trial photos/ -m torchvision:resnet50 --method grad_cam --method lrp -l layer3 -l layer4 --masks masks/
+    """
+    scope = model_under_study(model, weights, classes, device, setup)
+    seen_pictures = scope.see(gathered(pictures))
+    if target is not None and len(target) > 1:
+        raise FeatureMapsError(f"a trial explains one class for all pictures; got --target {len(target)} times.")
+    result = scope.trial(
+        seen_pictures,
+        method,
+        layer or "last",
+        target[0] if target else None,
+        masks=None if masks is None else _masks(masks, seen_pictures),
+        measures=measure or "usual",
+        options=settings_of(option),
+        out=out,
+        **options,
+    )
+    typer.echo(str(result))
+    tell_refusals(seen_pictures)
+    typer.echo(f"\n{result.save(out) / 'trial.png'}")
+
+
+def _masks(folder: Path, seen_pictures: SeenPictures) -> list[Path]:
+    """The mask of each picture: the file in this folder that is named as it is, whatever the ending."""
+    if not folder.is_dir():
+        raise FeatureMapsError(f"--masks {folder} is no folder.")
+    files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture_file(path)}
+    stems = [Path(seen.picture.name).stem for seen in seen_pictures.seen]
+    missing = [stem for stem in stems if stem not in files]
+    if missing:
+        raise FeatureMapsError(
+            f"--masks {folder} has no mask for {missing[0]!r} ({len(missing)} of {len(stems)} pictures have none); "
+            "a mask is a picture file named as the picture, with any ending."
+        )
+    return [files[stem] for stem in stems]
+
+
+@app.command()
+def measures() -> None:
+    """The measures of a trial by what they speak of, with the end that is better, and their sources."""
+    from featuremaps.evidence.documentation import listed
+    from featuremaps.evidence.registry import MEASURES
+
+    typer.echo(listed(MEASURES.values()))
