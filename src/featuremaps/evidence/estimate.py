@@ -21,4 +21,5 @@ class Estimate:
 
 
 def _short(number: float) -> str:
-    return f"{number:.2f}" if 0.095 <= abs(number) < 100 else f"{number:.2g}"
+    text = f"{number:.2f}" if 0.095 <= abs(number) < 100 else f"{number:.2g}"
+    return text.replace("-", "−")

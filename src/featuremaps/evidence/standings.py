@@ -85,8 +85,12 @@ class Standings:
 
     @cached_property
     def order(self) -> tuple[Key, ...]:
-        """The explanations, best first by their mean rank over the counted measures."""
-        return tuple(self.explanations[place] for place in np.argsort(self._mean_ranks(self.means), kind="stable"))
+        """The explanations, best first by their mean rank over the counted measures; what fails a sanity check last."""
+        ranks = self._mean_ranks(self.means)
+        places = sorted(
+            range(len(ranks)), key=lambda place: (bool(self.failed(self.explanations[place])), ranks[place])
+        )
+        return tuple(self.explanations[place] for place in places)
 
     def rank(self, row: Key) -> Estimate:
         """An explanation's mean rank over the counted measures, with its interval; 1 is the best."""
@@ -103,7 +107,7 @@ class Standings:
         """
         if not self.explanations or not self.counted:
             raise OptionError("this trial has no measure that counts, or no method that made a map: nothing is best.")
-        return next((row for row in self.order if not self.failed(row)), self.order[0])
+        return self.order[0]
 
     def choose(self, method: object = "best", layer: object = "best") -> tuple[str, str]:
         """The best explanation by this method, or of this layer, where they are not "best" as well.
