@@ -92,7 +92,7 @@ class Examination:
         """Every measure of every method's maps, and of the references: a key, the measure's name, and what it says."""
         drawn = references(self._rows, self._options.seed)
         maps = {(name, REFERENCE): make(self._inputs) for name, make in drawn.items()}
-        upside_down = -torch.stack([ranks(-heatmap) for heatmap in self._heatmaps.values()]).sum(0).to(self._inputs)
+        upright = [ranks(-heatmap) for heatmap in self._heatmaps.values()]
         for name in names:
             measure = MEASURES.find(name)
             self._asked.clear()
@@ -103,7 +103,8 @@ class Examination:
             for key, heatmap in maps.items():
                 needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
                 yield key, name, self._measured(measure, self._of_map(heatmap, key) | needs)
-            if BY_THE_MAP.issuperset(measure.needs):
+            if upright and BY_THE_MAP.issuperset(measure.needs):
+                upside_down = -torch.stack(upright).sum(0).to(self._inputs)
                 yield INVERTED, name, self._measured(measure, self._of_map(upside_down, INVERTED))
             if self._asked:
                 best = self._best_map(max(self._asked))  # of several curves that of the most relevant places

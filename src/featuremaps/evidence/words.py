@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from featuremaps.evidence.estimate import short
 from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.references import REFERENCE
 from featuremaps.evidence.registry import MEASURES
@@ -46,7 +47,7 @@ def conclusion(standings: Standings) -> list[str]:
     ]
     if agreements and min(agreements) < LITTLE:
         lines.append(
-            f"The measures disagree on the order (the least Kendall τ is {min(agreements):.2f}): read them one by one."
+            f"The measures disagree on the order (the least Kendall τ is {short(min(agreements))}): read them one by one."
         )
     if standings.left_out:
         lines.append(f"The budget was spent before {counted(standings.left_out, 'more picture')} could be tried.")
