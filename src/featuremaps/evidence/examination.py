@@ -97,7 +97,7 @@ class Examination:
             measure = MEASURES.find(name)
             self._asked.clear()
             for key in self._heatmaps:
-                yield key, name, self._measured(measure, self._of_method(key))
+                yield key, name, self._measured(measure, self.needs_of(key))
             for key, reason in self._failures.items():
                 yield key, name, undefined(len(self._inputs), f"{NO_MAP}{reason}")
             for key, heatmap in maps.items():
@@ -124,7 +124,8 @@ class Examination:
 
         return self._shared | {"heatmap": heatmap, "curve": kept}
 
-    def _of_method(self, key: Key) -> Needs:
+    def needs_of(self, key: Key) -> Needs:
+        """All that a measure may name of one method's maps."""
         return self._of_map(self._heatmaps[key], key) | {
             "explain_again": partial(self._explainer.again, key),
             "explain_seeded": partial(self._explainer.seeded, key),
