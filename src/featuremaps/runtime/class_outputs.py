@@ -75,7 +75,9 @@ class ClassOutputs:
         One score with two names is that of the second; the first, its opposite, has the negative score.
         """
         given = self.given(outputs, pictures)
-        return self._with_opposite(given, 1 - given if self.known_for(given) == "probabilities" else -given)
+        if not self._has_opposite(given):
+            return given
+        return torch.cat([1 - given if self.known_for(given) == "probabilities" else -given, given], 1)
 
     def probabilities(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
         """The classes' probabilities, float32, which are not squashed again where the model gives them.
@@ -88,10 +90,10 @@ class ClassOutputs:
             shares = shares.sigmoid()
         elif kind != "probabilities":
             shares = shares.exp() if kind == "log_probabilities" else shares.softmax(1)
-        return self._with_opposite(shares, 1 - shares)
+        return torch.cat([1 - shares, shares], 1) if self._has_opposite(given) else shares
 
-    def _with_opposite(self, given: Tensor, opposite: Tensor) -> Tensor:
-        return torch.cat([opposite, given], 1) if given.shape[1] == 1 and self.count == 2 else given
+    def _has_opposite(self, given: Tensor) -> bool:
+        return given.shape[1] == 1 and self.count == 2
 
     def bounded(self, by: Range) -> "ClassOutputs":
         """The same for a model whose operations keep its scores between these values."""
