@@ -14,7 +14,7 @@ from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.layers.listing import Layers
-from featuremaps.layers.settings import settings_of
+from featuremaps.layers.settings import hooks_of, settings_of
 from featuremaps.session import Beside, in_turn, unwrapped
 
 MOST = 16
@@ -24,12 +24,12 @@ Walked = tuple[GivenLayout | None, tuple[int, ...]]
 
 
 class Walks(dict[Walked, Layers]):
-    """The walks through a model as it is, while its modules and their settings stay the very same."""
+    """The walks through a model as it is, while its modules, their settings and hooks stay the very same."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._modules = [ref(module) for module in model.modules()]
-        self._settings = settings_of(model)
+        self._settings = settings_of(model), hooks_of(model)
 
     def are_of(self, model: nn.Module) -> bool:
         """Whether the model still consists of these modules, set as they were."""
@@ -37,7 +37,7 @@ class Walks(dict[Walked, Layers]):
         same = len(modules) == len(self._modules) and all(
             known() is module for known, module in zip(self._modules, modules, strict=True)
         )
-        return same and self._settings == settings_of(model)
+        return same and self._settings == (settings_of(model), hooks_of(model))
 
 
 _WALKS: Beside[Walks] = Beside()
