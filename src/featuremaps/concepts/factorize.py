@@ -11,6 +11,7 @@ from featuremaps.layers.layout import Layout
 from featuremaps.methods.factorization import Factors, Negative, concept_scores, factorize
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
+from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
@@ -46,6 +47,7 @@ def find_concepts(
         factors = factorize(maps, generator, concepts=concepts, negative=negative)
         record = take(session, pictures[0].input[None], classes=studied.class_outputs, gradients=False)
         scores = _scores(session, record, names[0], layouts[names[0]], factors)
+        doubts = (*unsteady(session, record.inputs), *misplaced(layouts[names[0]]))
     warnings = [CLIPPED] if negative == "clip" and bool((maps < 0).any()) else []
     if not factors.converged:
         warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
@@ -57,7 +59,7 @@ def find_concepts(
         factors.errors,
         scores,
         record.classes,
-        tuple(warnings),
+        (*warnings, *doubts),
     )
 
 
