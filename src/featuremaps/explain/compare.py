@@ -193,8 +193,7 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
-    # Not in the caller's autocast: scores are compared with each other, and half precision loses small differences.
-    with torch.no_grad(), torch.autocast(given.record.inputs.device.type, enabled=False):
+    with torch.no_grad():
         map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
     if shape not in _expected(method, given):
