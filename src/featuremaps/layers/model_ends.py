@@ -38,7 +38,7 @@ def ends_of(output: object, flow: Dataflow) -> list[End]:
 
 
 def _end(tensor: Tensor, number: int, picture: Sequence[int], boxes: bool) -> End:
-    if boxes or len(tensor) != picture[0]:
+    if boxes or not tensor.ndim or len(tensor) != picture[0]:
         return End(number)
     if tensor.ndim == 2:
         return End(number, classes=tensor.shape[1])

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from featuremaps.receptive_field import UNBOUNDED, Dataflow, Range
 
 Key = str | int
-"""The name or number of a part of what a model returns; `WHOLE` where it returns one tensor."""
+"""The name or number of a part of what a model returns, "head.logits" inside a dict; `WHOLE` where it is one tensor."""
 WHOLE: Key = ""
-NAMES = ("logits", "out", "pred_logits", "last_hidden_state")
+NAMES = ("logits", "out", "pred_logits", "image_embeds", "last_hidden_state")
 """What models call their scores where they name what they return."""
 
 
@@ -36,7 +36,28 @@ class FollowedOutput(NamedTuple):
 
 
 def parts_of(output: object) -> Mapping[Key, object]:
-    """What a model returns together, by name or number."""
+    """What a model returns together, by name or number; dicts inside, and tuples of one, are taken apart too."""
+    parts = _direct_parts(output)
+    packed = {key for key, part in parts.items() if _is_packed(part, alone=len(parts) == 1)}
+    if not packed or all(isinstance(part, Mapping) and "boxes" in part for part in parts.values()):  # of a detector
+        return parts
+    opened: dict[Key, object] = {}
+    for key, part in parts.items():
+        inner = parts_of(part) if key in packed else {WHOLE: part}
+        opened |= {key if name == WHOLE else f"{key}.{name}": value for name, value in inner.items()}
+    return opened
+
+
+def _is_packed(part: object, alone: bool) -> bool:
+    return isinstance(part, Mapping) or (isinstance(part, tuple | list) and (alone or len(part) == 1))
+
+
+def is_named(key: Key, name: str) -> bool:
+    """Whether a part has this name, wherever it lies."""
+    return str(key).rpartition(".")[2] == name
+
+
+def _direct_parts(output: object) -> Mapping[Key, object]:
     if isinstance(output, Tensor):
         return {WHOLE: output}
     if isinstance(output, Mapping):
