@@ -179,6 +179,7 @@ def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
             session.before_undoing(tensors.restore)
             session.before_undoing(_training_flags(session.modules))
             _enter_modes(session)
+            _uncompile(session)
             _replace_inference_tensors(session.modules)
             _set_training(session.modules, [False] * len(session.modules))
             yield session
@@ -274,6 +275,18 @@ def _replace_inference_tensors(modules: Iterable[nn.Module]) -> None:
                 if tensor is not None and tensor.is_inference():
                     copy = tensor.clone()
                     held[name] = nn.Parameter(copy, False) if isinstance(tensor, nn.Parameter) else copy  # type: ignore[assignment]
+
+
+def _uncompile(session: Session) -> None:
+    """Run modules that were compiled in place as they were written: the compiled code calls no hooks inside."""
+    for module in session.modules:
+        own = vars(module)
+        compiled = {"_compiled_call_impl": None} if own.get("_compiled_call_impl") is not None else {}
+        if hasattr(own.get("forward"), "_torchdynamo_orig_callable"):
+            compiled["forward"] = own["forward"]._torchdynamo_orig_callable
+        if compiled:
+            session.before_undoing(partial(own.update, {name: own[name] for name in compiled}))
+            own.update(compiled)
 
 
 def _enter_modes(session: Session) -> None:

@@ -1,5 +1,6 @@
 """Models that keep gradients from going through: torch's checkpoints."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,3 +56,18 @@ def test_a_checkpoint_gives_the_same_or_says_how_to_switch_it_off() -> None:
     assert all("a checkpoint with use_reentrant=True" in warnings[0] for warnings in heat.warnings)
     with pytest.raises(ModelError, match="use_reentrant=True"):
         fm.Scope(reentrant).draw("inner:1", steps=1, size=12)
+
+
+@pytest.mark.parametrize("gives", [torch.sigmoid, torch.tanh, torch.exp])
+def test_what_a_model_writes_over_though_its_gradient_needs_it_is_said(gives: Callable[[Tensor], Tensor]) -> None:
+    class Written(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            maps = gives(self.conv(x))
+            maps *= 2
+            return self.head(maps.mean((2, 3)))
+
+    scope = fm.Scope(Written())
+    for method in ("grad_cam", "saliency", "integrated_gradients"):
+        with pytest.raises(ModelError, match=f"writes over what {gives.__name__.title()} gave.*ablation_cam"):
+            scope.explain(PICTURES, method, layer="conv", target=1)
+    assert bool(scope.explain(PICTURES, "ablation_cam", layer="conv", target=1).tensor.any())

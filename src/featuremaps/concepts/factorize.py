@@ -9,6 +9,7 @@ from featuremaps.concepts.concepts import Concepts
 from featuremaps.errors import ImageError, OptionError
 from featuremaps.layers.layout import Layout
 from featuremaps.methods.factorization import Factors, Negative, concept_scores, factorize
+from featuremaps.methods.passes import Copied
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.doubts import misplaced, unsteady
@@ -85,6 +86,8 @@ def _scores(session: Session, record: Record, layer: str, layout: Layout, factor
     tail = Tail(session.model, name, record.inputs, call=int(call) if call else None)
 
     def read(maps: Tensor) -> Tensor:
-        return record.classes.given(tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))).float()
+        outputs = tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))
+        return record.classes.given(outputs, len(maps)).float()
 
-    return concept_scores(factors.vectors, (factors.maps.shape[2], factors.maps.shape[3]), read)
+    size = factors.maps.shape[2], factors.maps.shape[3]
+    return concept_scores(factors.vectors, size, Copied(read, len(record.inputs)))

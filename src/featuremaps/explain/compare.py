@@ -22,7 +22,7 @@ from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.doubts import unsteady
-from featuremaps.runtime.memory_format import out_of_memory, quickest
+from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
@@ -193,7 +193,7 @@ def _map(method: Method, given: Pass, request: Request) -> _Part:
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
-    with torch.no_grad():
+    with torch.no_grad(), run_on(given.session.model, given.record.inputs):
         map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
     if shape not in _expected(method, given):

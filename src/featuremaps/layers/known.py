@@ -59,8 +59,18 @@ def known_layers(model: nn.Module, inputs: Tensor, given: GivenLayout | None = N
         if key not in walks:
             if len(walks) >= MOST:
                 walks.clear()
-            walks[key] = walk(model, inputs[:1], given)
+            walks[key] = _walked(model, inputs, given)
         return walks[key]
+
+
+def _walked(model: nn.Module, inputs: Tensor, given: GivenLayout | None) -> Layers:
+    """The layers as they run on the first picture; on all of them in a model that takes only as many as these."""
+    try:
+        return walk(model, inputs[:1], given)
+    except Exception:
+        if len(inputs) == 1:
+            raise
+    return walk(model, inputs, given)
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,6 +87,11 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         raise
     except FeatureMapsError:
         raise
+    except AssertionError as error:
+        raise ModelError(
+            f"{type(model).__name__} asserts what does not hold for an input of shape {tuple(inputs.shape)}: "
+            f"{error or 'it does not say what'}"
+        ) from error
     except (RuntimeError, ValueError) as error:
         if len(inputs) == 1 and out_of_memory(error):
             raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
