@@ -71,3 +71,15 @@ def test_what_a_model_writes_over_though_its_gradient_needs_it_is_said(gives: Ca
         with pytest.raises(ModelError, match=f"writes over what {gives.__name__.title()} gave.*ablation_cam"):
             scope.explain(PICTURES, method, layer="conv", target=1)
     assert bool(scope.explain(PICTURES, "ablation_cam", layer="conv", target=1).tensor.any())
+
+
+def test_a_hook_that_cuts_the_gradient_off_is_said() -> None:
+    model = Net()
+    model.conv.register_forward_hook(lambda module, args, output: output.detach())
+    scope = fm.Scope(model)
+    for method, layer in (("grad_cam", {"layer": "conv"}), ("saliency", {}), ("lrp", {})):
+        heat = scope.explain(PICTURES, method, target=1, **layer)
+        assert bool(heat.warnings[0]) == (method != "grad_cam"), "what the hook gives has a gradient"
+        assert all("a hook" in text for text in heat.warnings[0])
+    with pytest.raises(ModelError, match=r"conv:1 back to the picture.*hook"):
+        scope.project(PICTURES, "conv:1")

@@ -361,7 +361,7 @@ def test_a_layer_the_score_does_not_depend_on_is_named() -> None:
     heat = fm.Scope(Aside()).compare(noise(1), "grad_cam", ["aside", "features"], 0)["grad_cam", "aside", 0]
     assert heat.warnings[0] == (
         "The map is zero everywhere: no gradient reaches the layer: the target's score does not depend on "
-        "it, or the model cuts the gradient off (no_grad, a checkpoint with use_reentrant=True).",
+        "it, or the model cuts the gradient off (detach, no_grad, a hook, a checkpoint with use_reentrant=True).",
     )
 
 

@@ -49,7 +49,7 @@ def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: boo
     if by_gradient and layer in record.unreached:
         return (
             "no gradient reaches the layer: the target's score does not depend on it, or the model cuts the gradient "
-            "off (no_grad, a checkpoint with use_reentrant=True)."
+            "off (detach, no_grad, a hook, a checkpoint with use_reentrant=True)."
         )
     if by_gradient and not bool(record.gradients_by_target[target][layer][i].any()):
         return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
@@ -69,7 +69,10 @@ def pixel_warnings(
         if not finite[i]:
             return (_not_finite(flat[i]),)
         score = f" ({float(record.scores[target][i]):.3g})" if record.scores else ""
-        lost = f"Every value is zero: nothing of the score{score} comes back to the picture this way."
+        lost = (
+            f"Every value is zero: nothing of the score{score} comes back to the picture this way. It is cut off "
+            "(detach, no_grad, a hook), or every path is dead."
+        )
         return (lost,) if empty[i] else ()
 
     return tuple(notes(i) for i in range(len(flat)))
