@@ -182,7 +182,11 @@ def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
             _uncompile(session)
             _replace_inference_tensors(session.modules)
             _set_training(session.modules, [False] * len(session.modules))
-            yield session
+            try:
+                yield session
+            except BaseException:
+                tensors.distrust_versions()
+                raise
         tensors.check_unwritten()
 
 
@@ -200,6 +204,10 @@ class _Tensors:
         ]
         buffers = [*_distinct(own for _, _, own in self._homes), *filter(_is_counter, parameters)]
         self._buffers = [(buffer, _version(buffer), buffer.detach().clone()) for buffer in buffers]
+
+    def distrust_versions(self) -> None:
+        """Have all buffers written back: under a dispatch mode an operation that is interrupted has not counted yet."""
+        self._buffers = [(buffer, None, copy) for buffer, _, copy in self._buffers]
 
     def restore(self) -> None:
         """Put back what differs; values written to parameters stay."""

@@ -112,10 +112,10 @@ def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: Gi
     exporting it is not run at all.
     """
     wanted, key = list(names), (given, tuple(inputs.shape[1:]))
-    if not wanted:
-        return Reading(model, inputs, {})
     with in_turn(model) as turn:
-        walks = _walks(unwrapped(model), turn)
+        walks = _walks(unwrapped(model), turn)  # also for no layer: it is looked at before the model is run
+        if not wanted:
+            return Reading(model, inputs, {})
         layers = _of_any_size(walks, wanted, key)
         if torch.compiler.is_exporting():
             layers = walks.get(key, layers)
