@@ -1,6 +1,7 @@
 """A trial in words: its table as text, and what follows from it, for somebody who has read no paper."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from featuremaps.evidence.estimate import short
 from featuremaps.evidence.explainer import Key
@@ -45,9 +46,10 @@ def conclusion(standings: Standings) -> list[str]:
         for place, first in enumerate(standings.counted)
         for second in standings.counted[place + 1 :]
     ]
-    if agreements and min(agreements) < LITTLE:
+    least = min(filter(isfinite, agreements), default=1.0)
+    if least < LITTLE:
         lines.append(
-            f"The measures disagree on the order (the least Kendall τ is {short(min(agreements))}): read them one by one."
+            f"The measures disagree on the order (the least Kendall τ is {short(least)}): read them one by one."
         )
     if standings.left_out:
         lines.append(f"The budget was spent before {counted(standings.left_out, 'more picture')} could be tried.")
