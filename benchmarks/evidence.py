@@ -2,8 +2,8 @@
 
     python -m benchmarks.evidence [--part measures|trial] [--repeats N]
 
-Measures: ResNet-18 with seeded random weights, 224², 8 pictures, equal steps; contestants take turns, and the processor's
-seconds are compared, which a busy machine leaves alone.
+Measures: ResNet-18 with seeded random weights, 224², 8 pictures, equal steps. Contestants take turns, and the seconds of
+the processor are compared, which a busy machine leaves alone.
 """
 
 import argparse
