@@ -6,62 +6,59 @@ from typing import Any
 
 import numpy as np
 
-from featuremaps.evidence.agreement import kendall, ranked
-from featuremaps.evidence.registry import MEASURES
+from featuremaps.evidence.agreement import kendall
 
 FIRST = 3
-ALIKE = 1e-3
-"""Explanations whose truth differs by less are equally good."""
-CHANCE = "random reference"
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What was tried of one world: the explanations, the means of every measure with that of a random map last, and the
-    truth about the explanations."""
+    """One world: the mean ranks of the explanations by every measure, those of a random map, and the truth.
+
+    `as_good` are the explanations that the pictures do not show, beyond chance, to be worse than the best.
+    """
 
     rows: tuple[str, ...]
-    means: Mapping[str, np.ndarray]
+    ranks: Mapping[str, np.ndarray]
+    chance: Mapping[str, float]
     truth: np.ndarray
+    as_good: tuple[str, ...]
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> "Tried":
         """From a result of `run.py`."""
-        places = [result["rows"].index(row) for row in (*result["truth"], CHANCE)]
-        means = {name: np.array(values, float)[places] for name, values in result["means"].items()}
-        truth = np.array(list(result["truth"].values()))
-        return cls(tuple(result["truth"]), means, np.round(truth / ALIKE) * ALIKE)
+        rows, chance = tuple(result["truth"]), result["rows"].index("random chance")
+        places = [result["rows"].index(row) for row in rows]
+        ranks = {name: np.array(values)[places] for name, values in result["ranks"].items()}
+        by_chance = {name: values[chance] for name, values in result["ranks"].items()}
+        truth = np.array(list(result["truth"].values())).round(3)  # equal maps are equal but for rounding
+        return cls(rows, ranks, by_chance, truth, tuple(result["as good"]))
 
-    def ranks(self, measures: Sequence[str]) -> np.ndarray:
-        """The mean rank by these measures of every explanation, and of the random map, 1 for the best."""
-        each = [ranked(self._level(name), MEASURES[name].better == "higher") for name in measures]
-        mean: np.ndarray = np.mean(each, 0)
-        return mean
-
-    def _level(self, name: str) -> np.ndarray:
-        """The means of a measure to a millionth of their range: maps that differ by rounding are level."""
-        means = self.means[name]
-        unit = 1e-6 * (np.nanmax(means) - np.nanmin(means)) if np.isfinite(means).any() else 0.0
-        return np.round(means / unit) * unit if unit else means
-
-    def defined(self, name: str) -> bool:
-        """Whether the measure says something of explanations here."""
-        return name in self.means and bool(np.isfinite(self.means[name][:-1]).any())
+    def consensus(self, measures: Sequence[str]) -> np.ndarray:
+        """The mean rank of every explanation by these measures."""
+        mean: np.ndarray = np.mean([self.ranks[name] for name in measures], 0)
+        return mean.round(4)
 
     def tau(self, measures: Sequence[str]) -> float:
         """Kendall's τ between the order by these measures and the true one; 0 where it puts all level."""
-        tau = float(kendall(-self.ranks(measures)[:-1], self.truth))
-        return tau if np.isfinite(tau) else 0.0
+        tau = kendall(-self.consensus(measures)[None], self.truth[None])[0]
+        return float(tau) if np.isfinite(tau) else 0.0
+
+    def first(self, measures: Sequence[str]) -> tuple[str, ...]:
+        """The first three by these measures."""
+        return tuple(self.rows[place] for place in np.argsort(self.consensus(measures), kind="stable")[:FIRST])
 
     def best_among_first(self, measures: Sequence[str]) -> bool:
-        """Whether a truly best explanation is among the first three (in the order of the trial, which is stable)."""
-        first = np.argsort(self.ranks(measures)[:-1], kind="stable")[:FIRST]
-        return bool(self.truth[first].max() == self.truth.max())
+        """Whether a truly best explanation is among the first three."""
+        return any(self.truth[self.rows.index(row)] == self.truth.max() for row in self.first(measures))
+
+    def as_good_among_first(self, measures: Sequence[str]) -> bool:
+        """Whether one that cannot be told from the best is among the first three."""
+        return any(row in self.as_good for row in self.first(measures))
 
     def random_wins(self, measures: Sequence[str]) -> bool:
         """Whether the random map would come first, or share the first place."""
-        ranks = self.ranks(measures)
-        return bool(ranks[-1] <= ranks[:-1].min())
+        return bool(np.mean([self.chance[name] for name in measures]) <= self.consensus(measures).min())
 
 
 def mean_and_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:

@@ -7,15 +7,17 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import featuremaps as fm
 from benchmarks.evidence_truth.page import write_page
 from benchmarks.evidence_truth.worlds import KINDS, WITHIN, World
+from featuremaps.evidence.agreement import resampled
+from featuremaps.evidence.standings import SURE
 
 RESULTS = Path(__file__).with_name("results.json")
 TRIALS = Path("build/evidence_truth")
@@ -28,12 +30,28 @@ COSTLY = (
     "road_morf", "road_lerf", "road", "coherency", "adcc", "flip_agreement", "max_sensitivity", "random_target",
     "parameter_randomisation",
 )  # fmt: skip
-PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4)}
+FINER = ("single_deletion", "infidelity")
+PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "finer": (FINER, 8), "filled": (FINER, 8)}
 """Measures, and how many pictures of each world they are tried on."""
-WORLDS = {"photograph cheap": 10, "linear cheap": 5, "planted cheap": 5, "cue cheap": 3, "photograph costly": 4,
-    "xray cheap": 4, "planted costly": 3, "cue costly": 3}  # fmt: skip
+VARIANTS: dict[str, dict[str, Any]] = {
+    "finer": {"single_deletion": {"grid": 8}, "infidelity": {"size": 0.125, "samples": 64}},
+    "filled": {"single_deletion": {"fill": "mean"}, "infidelity": {"baseline": "mean"}},
+}
+"""Other options of measures."""
+WORLDS = {
+    "photograph finer": 5,
+    "photograph cheap": 10,
+    "planted cheap": 4,
+    "linear cheap": 4,
+    "cue cheap": 3,
+    "photograph filled": 5,
+    "photograph costly": 3,
+    "xray cheap": 3,
+    "planted costly": 2,
+    "cue costly": 2,
+}
 """What is tried, in this order, and how many worlds of each kind."""
-SEEDS = 5
+RANDOM = ("random", "reference")
 SHARES = (0.1, 0.2, 0.5)
 OPTIONS: dict[str, dict[str, Any]] = {
     **{name: {"steps": 10} for name in ("deletion", "insertion", "insertion_minus_deletion", "ab_pc")},
@@ -68,27 +86,37 @@ def known_results() -> dict[str, Any]:
 
 
 def tried(world: World, part: str, name: str) -> dict[str, Any]:
-    """The mean of every measure of every explanation and reference, and the truth about the explanations."""
+    """The ranks of every explanation, and of a random map, by every measure; and how good the explanations truly are.
+
+    `best` are those that are truly best, or of which this set of pictures does not tell, beyond chance, that they are
+    not.
+    """
     measures, count = PARTS[part]
     measures = (*(() if world.masks is None else MASKS), *measures)
     options = {measure: OPTIONS[measure] for measure in measures if measure in OPTIONS}
-    trial = world.trial(measures, count, options=options, out=TRIALS / name)
+    trial = world.trial(measures, count, options=options | VARIANTS.get(part, {}), out=TRIALS / name)
     truth = world.truth(world, trial)
+    chance = replace(trial, rows=tuple((row[0], "chance") if row == RANDOM else row for row in trial.rows))
+    by_picture = np.stack(list(truth.values()))
+    sampled = resampled(by_picture[:, None], 0)[:, :, 0]
+    best = sampled[:, np.nanmean(by_picture, 1).argmax(), None]
     return {
         "pictures": len(trial.pictures),
-        "rows": [" ".join(row) for row in trial.rows],
-        "means": {measure: rounded(trial.means[:, i]) for i, measure in enumerate(trial.measures)},
-        "truth": {" ".join(row): float(f"{value:.6g}") for row, value in truth.items()},
+        "passes": trial.passes,
+        "rows": [" ".join(row) for row in chance.explanations],
+        "ranks": {measure: digits(chance.mean_ranks[:, i]) for i, measure in enumerate(trial.measures)},
+        "truth": dict(zip(map(" ".join, truth), digits(np.nanmean(by_picture, 1)), strict=True)),
+        "as good": [
+            " ".join(row) for row, worse in zip(truth, (best > sampled).mean(0) >= SURE, strict=True) if not worse
+        ],
         "about": dict(world.about),
     }
 
 
-def rounded(values: np.ndarray) -> list[float | None]:
-    """Six digits of each number; None where there is none."""
-    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+def digits(values: np.ndarray) -> list[float]:
+    """Five digits of each number."""
+    return [float(f"{value:.5g}") for value in values]
 
-
-__all__ = ["SEEDS", "fm"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float
 
 import featuremaps as fm
 from benchmarks.evidence_truth.nets import SIDE, Linear, Quarter, cue_net, cue_pictures, cue_used
@@ -29,9 +31,12 @@ WITHIN = 4 / 128
 """How far from the object a peak may lie, as a share of the side: 4 pixels of a scene."""
 
 
+Truth = Float[np.ndarray, " picture"]
+
+
 @dataclass(frozen=True)
 class World:
-    """What a trial is made of, and `truth`: how good each explanation is, from its own maps or its trial."""
+    """What a trial is made of, and `truth`: how good each explanation of each picture is."""
 
     scope: fm.Scope
     pictures: Any
@@ -39,7 +44,7 @@ class World:
     masks: Sequence[Any] | None
     methods: Sequence[str] = TRIAL_METHODS
     layers: Sequence[str] = ("layer3", "last")
-    truth: Callable[["World", fm.Trial], Mapping[Key, float]] = field(default=lambda world, trial: by_masks(trial))
+    truth: Callable[["World", fm.Trial], Mapping[Key, Truth]] = field(default=lambda world, trial: by_masks(trial))
     about: Mapping[str, float] = field(default_factory=dict)
 
     def trial(self, measures: Sequence[str], count: int, **options: Any) -> fm.Trial:
@@ -50,30 +55,28 @@ class World:
         return self.scope.trial(pictures, self.methods, list(self.layers), targets, **how)
 
 
-def by_masks(trial: fm.Trial) -> dict[Key, float]:
+def by_masks(trial: fm.Trial, names: Sequence[str] = ("pointing_game", "energy_inside")) -> dict[Key, Truth]:
     """The mean of the pointing game and of the energy inside."""
-    return {
-        row: (trial.estimate(row, "pointing_game").mean + trial.estimate(row, "energy_inside").mean) / 2
-        for row in trial.explanations
-    }
+    columns = [trial.measures.index(name) for name in names]
+    return {row: trial.values[trial.rows.index(row), columns].mean(0) for row in trial.explanations}
 
 
-def by_energy(world: World, trial: fm.Trial) -> dict[Key, float]:
+def by_energy(world: World, trial: fm.Trial) -> dict[Key, Truth]:
     """The energy inside alone, where what decides is a region without a middle."""
-    return {row: trial.estimate(row, "energy_inside").mean for row in trial.explanations}
+    return by_masks(trial, ["energy_inside"])
 
 
-def by_contributions(world: World, trial: fm.Trial) -> dict[Key, float]:
-    """The mean correlation of the maps with the exact contributions."""
+def by_contributions(world: World, trial: fm.Trial) -> dict[Key, Truth]:
+    """The correlation of the maps with the exact contributions."""
     pictures = world.pictures[: len(trial.pictures)]
     exact = world.scope.model.contributions(pictures).flatten(1)  # type: ignore[operator, union-attr]
     comparison = world.scope.compare(pictures, world.methods, list(world.layers), targets=world.targets)
-    means = {}
+    alike = {}
     for (method, layer, _), explained in comparison.items():
         heat = explained if hasattr(explained, "upsample") else explained.map()
-        pairs = zip(exact, heat.upsample().tensor.flatten(1), strict=True)
-        means[method, layer] = float(torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in pairs]).mean())
-    return means
+        pairs = zip(exact.numpy(), heat.upsample().tensor.flatten(1).numpy(), strict=True)
+        alike[method, layer] = np.array([np.corrcoef(*pair)[0, 1] for pair in pairs])
+    return alike
 
 
 def linear(number: int) -> World:
