@@ -8,6 +8,7 @@ import typer
 
 import featuremaps as fm
 from featuremaps.cli import app
+from featuremaps.evidence.documentation import markdown as table_of_measures
 from featuremaps.methods.documentation import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,28 @@ def test_every_method_has_its_row() -> None:
         assert f"| `{name}` |" in page
 
 
+def test_every_measure_has_its_row() -> None:
+    page = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    assert page.strip() == table_of_measures(fm.MEASURES.values()).strip(), (
+        "docs/measures.md is stale: python -m featuremaps.evidence.documentation > docs/measures.md"
+    )
+
+
+def test_the_page_on_evidence_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "evidence.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    try:
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            exec(compile(block, page.name, "exec"), names)
+    finally:
+        if "upper_half" in fm.MEASURES:
+            fm.MEASURES.remove("upper_half")
+    assert (tmp_path / "trial" / "trial.png").stat().st_size > 5_000
+    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
 def test_links_and_pictures_in_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if not t.startswith("http")]
@@ -82,4 +105,4 @@ def test_the_guide_to_surveys_shows_what_exists() -> None:
 def test_every_public_name_is_documented() -> None:
     for name in fm.__all__:
         thing = getattr(fm, name)
-        assert name == "METHODS" or thing.__doc__, name
+        assert name in ("MEASURES", "METHODS") or thing.__doc__, name

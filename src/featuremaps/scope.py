@@ -550,6 +550,7 @@ class Scope:
         draw: str | Sequence[str] = (),
         survey: "Survey | None" = None,
         carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
+        trial: "Trial | None" = None,
         command: str = "",
         options: Mapping[str, Mapping[str, object]] | None = None,
         layout: LayoutLike | None = None,
@@ -559,9 +560,9 @@ class Scope:
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
         rest is written. `studied` adds the walk through the layers, their channels and the first filters, `draw` the
-        strongest pictures and drawings of these units, `survey` what a whole dataset says, and `carry_to` how well its
-        detectors do in others. `command` repeats it. `options` are per method name, and `explaining` the other options
-        of `compare`: smooth, seed, precision, batch_size.
+        strongest pictures and drawings of these units, `survey` what a whole dataset says, `carry_to` how well its
+        detectors do in others, and `trial` which explanation to believe. `command` repeats it. `options` are per method
+        name, and `explaining` the other options of `compare`: smooth, seed, precision, batch_size.
         """
         from featuremaps.draw import DrawOptions
         from featuremaps.report.explanation_report import further_sections
@@ -573,7 +574,7 @@ class Scope:
         units = [draw] if isinstance(draw, str) else list(draw)
         drawn = DrawOptions(seed=how.seed)
         more = further_sections(
-            self._as(layout), seen_pictures.seen, units, survey, carry_to, inside=anatomy, options=drawn
+            self._as(layout), seen_pictures.seen, units, survey, carry_to, trial, inside=anatomy, options=drawn
         )
         return self.write_report(
             comparison, seen_pictures, path, title=title, findings=findings, more=more, command=command

@@ -86,6 +86,9 @@ Drawn = Annotated[
 SurveyOfReport = Annotated[
     Path | None, typer.Option("--survey", help="The folder of a survey to report on, with or without pictures.")
 ]
+TrialOfReport = Annotated[
+    Path | None, typer.Option("--trial", help="The folder of a trial: which explanation to believe is shown.")
+]
 Carry = Annotated[
     list[str] | None,
     typer.Option("--carry", help="Another survey of the same model, NAME=FOLDER, to try detectors on; several."),
@@ -108,6 +111,7 @@ def report(
     draw: Drawn = None,
     survey: SurveyOfReport = None,
     carry: Carry = None,
+    trial: TrialOfReport = None,
     option: MethodOptions = None,
     device: Device = None,
     *,
@@ -124,9 +128,9 @@ def report(
 
     featuremaps report --survey survey/ --carry x-rays=survey-xray/ -m torchvision:resnet50
     """
-    settings, surveyed = settings_of(option), _surveyed(survey, carry)
+    settings, opened = settings_of(option), _opened(survey, carry, trial)
     if not pictures:
-        options = {"title": title, "command": command_line(), "path": out, **surveyed}
+        options = {"title": title, "command": command_line(), "path": out, **opened}
         typer.echo(str(_survey_report(model, weights, classes, device, layer, options, setup)))
         return
     if model is None:
@@ -144,14 +148,18 @@ def report(
         command=command_line(),
         options=settings,
         **options,
-        **surveyed,
+        **opened,
     )
     tell_refusals(seen_pictures)
     typer.echo(str(path))
 
 
-def _surveyed(survey: Path | None, carry: list[str] | None) -> dict[str, Any]:
-    """The survey and those that its detectors are carried to, by name, opened."""
+def _opened(survey: Path | None, carry: list[str] | None, trial: Path | None) -> dict[str, Any]:
+    """The trial, the survey, and those that its detectors are carried to, by name, as far as they are given."""
+    if trial is not None:
+        from featuremaps.evidence.run import open_trial
+
+        return {"trial": open_trial(trial), **_opened(survey, carry, None)}
     if survey is None:
         if carry:
             raise FeatureMapsError("--carry tries what was found in one survey on another: give the first, --survey.")
@@ -172,6 +180,8 @@ def _survey_report(
     setup: OptionValues,
 ) -> Path:
     """A report of a survey alone; with a model, pictures show where each channel fires."""
+    if "trial" in options:
+        raise FeatureMapsError("--trial is shown beside explained pictures: give some, and --model.")
     if "survey" not in options:
         raise FeatureMapsError("there is nothing to report: give pictures and --model, or --survey, or both.")
     if layer and len(layer) > 1:

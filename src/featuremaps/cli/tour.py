@@ -10,12 +10,14 @@ from featuremaps import demo
 from featuremaps.demo.survey_findings import survey_findings, survey_parts
 from featuremaps.demo.surveys import one_thread, survey_world
 from featuremaps.demo.world import Scene
+from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison
 from featuremaps.pictures.load import Pictures
 from featuremaps.report.data import Provenance, ReportData, Section
 from featuremaps.report.explanation_report import explained_picture, provenance_of
 from featuremaps.report.explanations import Explanations
 from featuremaps.report.html import write
+from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.scope import Scope
@@ -23,6 +25,7 @@ from featuremaps.sources import load
 
 MODELS = ("demo", "demo-fixed")
 METHODS = ("grad_cam", "layer_cam", "ablation_cam", "guided_backprop", "integrated_gradients", "lrp", "occlusion")
+TRIED = ("grad_cam", "layer_cam", "lrp", "guided_backprop")
 SEED = 0
 PATTERNS = 2
 DRAWING_STEPS = 96
@@ -39,7 +42,8 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
     scopes = {name: load(name) for name in MODELS}
     comparisons = {name: _compared(scope, pictures) for name, scope in scopes.items()}
     world = survey_world(scopes, folder)
-    findings = (*_findings(scopes, comparisons, scenes), *survey_findings(world))
+    trial = _tried(scopes["demo-fixed"], pictures)
+    findings = (*_findings(scopes, comparisons, scenes), *survey_findings(world), *_belief("demo-fixed", trial))
     sections = tuple(
         Explanations(
             tuple(
@@ -56,12 +60,26 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
         findings=findings,
         sections=(
             *sections,
+            TrialSection(trial, "Which explanation of demo-fixed to believe"),
             *survey_parts(world),
             _patterns(scopes["demo"], pictures),
             *scopes["demo"].inside(pictures),
         ),
     )
     return findings, write(report, folder / "report.html")
+
+
+def _tried(scope: Scope, pictures: Pictures) -> Trial:
+    """Four methods on trial, on curves of few steps."""
+    steps = {"deletion": {"steps": 10}, "insertion": {"steps": 10}}
+    return scope.trial(pictures, TRIED, measures=(*steps, "parameter_randomisation"), options=steps, seed=SEED)
+
+
+def _belief(name: str, trial: Trial) -> tuple[str, ...]:
+    """Which explanation to believe, and which not, in two sentences at most."""
+    first, *rest = trial.conclusion
+    doubts = [sentence for sentence in rest if sentence.startswith("Sanity")]
+    return (" ".join([f"Which explanation of {name} to believe:", first, *doubts]),)
 
 
 def _patterns(scope: Scope, pictures: Pictures) -> Section:

@@ -16,4 +16,10 @@ class Estimate:
     def __str__(self) -> str:
         if not self.of:
             return f"undefined ({self.why})"
-        return f"{self.mean:.3g}" if self.of < 2 else f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
+        mean, low, high = map(_short, (self.mean, self.low, self.high))
+        return mean if self.of < 2 else f"{mean} ({low} to {high})"
+
+
+def _short(number: float) -> str:
+    text = f"{number:.2f}" if 0.095 <= abs(number) < 100 else f"{number:.2g}"
+    return text.replace("-", "−")

@@ -84,8 +84,15 @@ class Standings:
 
     @cached_property
     def order(self) -> tuple[Key, ...]:
-        """The explanations, best first by their mean rank over the pictures and the counted measures."""
-        return tuple(self.explanations[place] for place in np.argsort(self._consensus(self.mean_ranks), kind="stable"))
+        """The explanations, best first by their mean rank over the pictures and the counted measures.
+
+        What fails a sanity check comes last.
+        """
+        ranks = self._consensus(self.mean_ranks)
+        places = sorted(
+            range(len(ranks)), key=lambda place: (bool(self.failed(self.explanations[place])), ranks[place])
+        )
+        return tuple(self.explanations[place] for place in places)
 
     def rank(self, row: Key) -> Estimate:
         """An explanation's mean rank over the pictures and the counted measures, with its interval; 1 is the best."""
@@ -102,7 +109,7 @@ class Standings:
         """
         if not self.explanations or not self.counted:
             raise OptionError("this trial has no measure that counts, or no method that made a map: nothing is best.")
-        return next((row for row in self.order if not self.failed(row)), self.order[0])
+        return self.order[0]
 
     def choose(self, method: object = "best", layer: object = "best") -> tuple[str, str]:
         """The best explanation by this method, or of this layer, where they are not "best" as well.

@@ -47,7 +47,7 @@ class Trial(Standings, Shown):
 
         A band behind a measure's estimates reaches from chance to the best map that the measure lets be built.
         """
-        overlays = self._overlays(picture)
+        overlays = self.overlays(picture)
         rows = [
             FigureRow(
                 label(row),
@@ -71,7 +71,13 @@ class Trial(Standings, Shown):
         (stored.path / "trial.txt").write_text(f"{self}\n")
         return stored.path
 
-    def _overlays(self, picture: int) -> dict[Key, Image.Image]:
+    @property
+    def shown(self) -> int:
+        """Of how many pictures there are maps to show."""
+        return 0 if self.comparison is None else min(map(len, self.comparison.values()), default=0)
+
+    def overlays(self, picture: int) -> dict[Key, Image.Image]:
+        """Each explanation's map over one of the first pictures; none where the maps are not there."""
         if self.comparison is None:
             return {}
         return {key[:2]: heat[picture].overlay()[0] for key, heat in self.comparison.items()}

@@ -9,7 +9,8 @@ from featuremaps.evidence.standings import Standings
 from featuremaps.plotting.panels import counted
 
 INPUT = "input"
-CHANCE, EDGES = "random", "edges"
+FLOORS = {"random": "a random map", "centre": "a spot in the middle", "edges": "the picture's own edges"}
+"""The references that an explanation of the model must beat, in words."""
 LITTLE = 0.3
 """Below this τ two measures hardly agree on an order."""
 
@@ -53,13 +54,13 @@ def conclusion(standings: Standings) -> list[str]:
 
 
 def _doubts(standings: Standings) -> list[str]:
-    """The explanations that fail a sanity check, or do not beat chance or the edges by any measure that counts."""
+    """The explanations that fail a sanity check, or do not beat a reference by any measure that counts."""
     lines = []
     for name in standings.measures:
         failing = [row for row in standings.explanations if name in standings.failed(row)]
         if failing:
             lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.")
-    for reference, words in ((CHANCE, "a random map"), (EDGES, "the picture's own edges")):
+    for reference, words in FLOORS.items():
         level = [
             row
             for row in standings.explanations

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 
 from featuremaps.draw import DrawOptions, draw
+from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
@@ -14,6 +15,7 @@ from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportDat
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.model_sections import patterns_section
 from featuremaps.report.survey_sections import survey_sections
+from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.outputs import Classes, class_label
@@ -54,12 +56,13 @@ def further_sections(
     units: Sequence[str] = (),
     survey: Survey | None = None,
     carry_to: Mapping[str, Survey] = MappingProxyType({}),
+    trial: Trial | None = None,
     *,
     inside: bool = True,
     options: DrawOptions | None = None,
 ) -> list[Section]:
-    """What stands below the explanations: drawings of `units`, what a survey says, and what is inside the model."""
-    sections: list[Section] = []
+    """What stands below the explanations: a trial, drawings of `units`, a survey, and what is inside the model."""
+    sections: list[Section] = [] if trial is None else [TrialSection(trial)]
     if units:
         drawings = draw(studied, list(units), options or DrawOptions(), real=pictures)
         sections.append(patterns_section(studied, pictures, units, drawings))
