@@ -171,6 +171,34 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
     assert trial.order[-1] == ("occlusion", "input")
 
 
+def test_measures_that_say_nothing_of_faithfulness_order_where_no_others_are_asked_for() -> None:
+    scope = fm.Scope(Quadrant(), spatial=2)
+    trial = scope.trial(planted(2), ["grad_cam", "hires_cam"], "features", 1, measures="gini")
+    assert trial.order[0] == max(trial.explanations, key=lambda row: trial.estimate(row, "gini").mean)
+    assert "shows best what this model uses" in str(trial)
+
+
+class Counting(Quadrant):
+    """A model that counts the pictures it was given."""
+
+    seen = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += len(x)
+        return super().forward(x)
+
+
+def test_a_measure_that_shows_each_method_another_picture_does_not_ask_all_of_them_each_time() -> None:
+    methods = ["hires_cam", "saliency", "input_x_gradient", "occlusion"]
+    counts = []
+    for measures in ("gini", ("gini", "coherency"), ("gini", "flip_agreement")):
+        model = Counting()
+        fm.Scope(model, spatial=2).trial(planted(1), methods, "features", 1, measures=measures)
+        counts.append(model.seen)
+    assert counts[1] < 2.1 * counts[0]  # each method once more, on the picture seen through its own map
+    assert counts[2] < 2.1 * counts[0]  # all once more, on the mirrored picture
+
+
 def test_the_model_is_not_changed() -> None:
     model = network()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 Values = Float[np.ndarray, "row measure picture"]
 ROUNDS = 1000
-LEVEL = 0.95
+LEVEL, SAME = 0.95, 1e-6
 
 
 def resampled(values: Values, seed: int, rounds: int = ROUNDS) -> Float[np.ndarray, "round row measure"]:
@@ -33,11 +33,17 @@ def interval(samples: Float[np.ndarray, "round *rest"]) -> tuple[NDArray[np.floa
     return low, high
 
 
-def ranked(means: Float[np.ndarray, "*rest row"], higher: bool) -> Float[np.ndarray, "*rest row"]:
-    """Ranks from 1 for the best, ties sharing the middle of theirs; what has no number shares the last ones."""
+def ranked(values: Float[np.ndarray, "*rest row"], higher: bool) -> Float[np.ndarray, "*rest row"]:
+    """Ranks from 1 for the best, ties sharing the middle of theirs; what has no number shares the last ones.
+
+    Values that differ by about a millionth of the largest are ties: rounding puts nothing before another.
+    """
     from scipy.stats import rankdata
 
-    worth = np.where(np.isfinite(means), means if higher else -means, -np.inf)
+    known = np.isfinite(values)
+    unit = SAME * np.where(known, np.abs(values), 0).max(-1, keepdims=True)
+    level = np.round(np.where(known, values, 0) / np.where(unit > 0, unit, 1))
+    worth = np.where(known, level if higher else -level, -np.inf)
     ranks: Float[np.ndarray, "*rest row"] = rankdata(-worth, axis=-1)
     return ranks
 

@@ -44,7 +44,7 @@ class Explainer:
     def again(self, key: Key, new: Inputs) -> Heatmap:
         """One method's heatmaps of new inputs (batch·k, …), picture by picture, for the same target."""
         copies = new.reshape(len(self._inputs), -1, *new.shape[1:])
-        maps = [self._of(copies[:, k].contiguous())[key] for k in range(copies.shape[1])]
+        maps = [self._of(key, copies[:, k].contiguous()) for k in range(copies.shape[1])]
         return torch.stack(maps, 1).flatten(0, 1)
 
     def seeded(self, key: Key, seed: int) -> Heatmap:
@@ -64,9 +64,18 @@ class Explainer:
             self._stages[order] = list(self._randomised(order))
         return ((name, maps[key]) for name, maps in self._stages[order])
 
-    def _of(self, new: Inputs) -> Explained:
-        name = sha256(new.cpu().numpy().tobytes()).digest()
-        return self._explained(name, lambda: self._run(self._request, self._bound, new))
+    def _of(self, key: Key, new: Inputs) -> Heatmap:
+        """One method's heatmaps of new inputs. The others' are made with the next one's that asks for these inputs.
+
+        Some measures show each method the picture through its own map, which no other method is asked about.
+        """
+        known = self._known.setdefault(sha256(new.cpu().numpy().tobytes()).digest(), {})
+        if key not in known:
+            done = {method for method, _ in known}
+            methods = [method for method in self._request.methods if method.name not in done]
+            chosen = tuple(method for method in methods if done or method.name == key[0])
+            known.update(self._run(replace(self._request, methods=chosen), self._bound, new))
+        return known[key]
 
     def _explained(self, name: object, explain: Callable[[], Explained]) -> Explained:
         if name not in self._known:

@@ -17,10 +17,10 @@ class TrialOptions(Seeded):
     """The options of a trial.
 
     `measures` are those of `USUAL`, and of `WITH_MASKS` where masks are given, unless named. `weights` says how much
-    each counts in the consensus: by default all measures of faithfulness alike, the others not. `budget` ends the trial
-    at so many passes through the model: pictures that would go beyond it are left out, and said. Pictures of one size
-    run together, up to `batch_size` at a time. `of_names` are the options of single methods and measures, by
-    their names. Raises `OptionError`.
+    each counts in the consensus: by default all measures of faithfulness alike, the others only where none of these is
+    named. `budget` ends the trial at so many passes through the model: pictures that would go beyond it are left out,
+    and said. Pictures of one size run together, up to `batch_size` at a time. `of_names` are the options of single
+    methods and measures, by their names. Raises `OptionError`.
     """
 
     measures: str | Sequence[str] = "usual"

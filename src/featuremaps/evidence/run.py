@@ -110,7 +110,8 @@ def _manifest(
     pictures: Sequence[Seen], request: Request, measures: Sequence[str], options: TrialOptions
 ) -> dict[str, Any]:
     """What is tried, and how: what must not change between two runs of one trial."""
-    weights = options.weights or {name: float(MEASURES[name].family == "faithfulness") for name in measures}
+    counted = [name for name in measures if MEASURES[name].family == "faithfulness"] or measures
+    weights = options.weights or dict.fromkeys(counted, 1)
     return {
         "methods": [method.name for method in request.methods],
         "layers": list(request.layers),

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from featuremaps.errors import OptionError
 from featuremaps.evidence.agreement import Values, interval, kendall, ranked, resampled
@@ -85,18 +84,21 @@ class Standings:
 
     @cached_property
     def order(self) -> tuple[Key, ...]:
-        """The explanations, best first by their mean rank over the counted measures; what fails a sanity check last."""
-        ranks = self._mean_ranks(self.means)
+        """The explanations, best first by their mean rank over the pictures and the counted measures.
+
+        What fails a sanity check comes last.
+        """
+        ranks = self._consensus(self.mean_ranks)
         places = sorted(
             range(len(ranks)), key=lambda place: (bool(self.failed(self.explanations[place])), ranks[place])
         )
         return tuple(self.explanations[place] for place in places)
 
     def rank(self, row: Key) -> Estimate:
-        """An explanation's mean rank over the counted measures, with its interval; 1 is the best."""
+        """An explanation's mean rank over the pictures and the counted measures, with its interval; 1 is the best."""
         place = self.explanations.index(row)
-        low, high = interval(self._sampled_ranks)
-        mean = float(self._mean_ranks(self.means)[place])
+        low, high = interval(self._consensus(self._sampled_ranks))
+        mean = float(self._consensus(self.mean_ranks)[place])
         return Estimate(mean, float(low[place]), float(high[place]), len(self.pictures))
 
     @property
@@ -125,7 +127,7 @@ class Standings:
     @property
     def as_good(self) -> tuple[Key, ...]:
         """The explanations that the best one is not better than beyond chance, by their mean ranks."""
-        ranks = self._sampled_ranks
+        ranks = self._consensus(self._sampled_ranks)
         first = ranks[:, self.explanations.index(self.best)]
         ahead = {row: (first < ranks[:, place]).mean() for place, row in enumerate(self.explanations)}
         alone = len(self.pictures) > 1
@@ -133,8 +135,9 @@ class Standings:
 
     def agreement(self, first: str, second: str) -> Estimate:
         """Kendall's τ between the orders in which two measures put the explanations, with its interval."""
-        orders = [self._ranks(means, name) for name in (first, second) for means in (self.means[None], self._sampled)]
-        tau, sampled = kendall(orders[0], orders[2])[0], kendall(orders[1], orders[3])
+        columns = [self.measures.index(name) for name in (first, second)]
+        tau = kendall(*(self.mean_ranks[None, :, column] for column in columns))[0]
+        sampled = kendall(*(self._sampled_ranks[..., column] for column in columns))
         if not np.isfinite(tau):
             return Estimate(np.nan, np.nan, np.nan, 0, "one of them puts all explanations level")
         low, high = interval(sampled)
@@ -153,17 +156,28 @@ class Standings:
         return resampled(self.values, self.seed)
 
     @cached_property
-    def _sampled_ranks(self) -> Float[np.ndarray, "round explanation"]:
-        return self._mean_ranks(self._sampled)
+    def mean_ranks(self) -> Float[np.ndarray, "explanation measure"]:
+        """The mean rank over the pictures of every explanation by every measure; 1 is the best.
 
-    def _mean_ranks(self, means: Float[np.ndarray, "*rest row measure"]) -> Float[np.ndarray, "*rest explanation"]:
-        weights = np.array([self.weights[name] for name in self.counted])
-        ranks = np.stack([self._ranks(means, name) for name in self.counted], -1)
+        Explanations are ranked picture by picture: in a mean of numbers the few pictures where they are large decide.
+        """
+        means: Float[np.ndarray, "explanation measure"] = self._ranks.mean(2)
+        return means
+
+    @cached_property
+    def _ranks(self) -> Float[np.ndarray, "explanation measure picture"]:
+        values = self.values[[self.rows.index(row) for row in self.explanations]]
+        higher = [MEASURES[name].better == "higher" for name in self.measures]
+        return np.stack([ranked(values[:, column].T, better).T for column, better in enumerate(higher)], 1)
+
+    @cached_property
+    def _sampled_ranks(self) -> Float[np.ndarray, "round explanation measure"]:
+        return resampled(self._ranks, self.seed)
+
+    def _consensus(
+        self, ranks: Float[np.ndarray, "*rest explanation measure"]
+    ) -> Float[np.ndarray, "*rest explanation"]:
+        """The mean over the counted measures, by their weights."""
+        weights = np.array([self.weights.get(name, 0) for name in self.measures], float)
         mean: Float[np.ndarray, "*rest explanation"] = ranks @ weights / weights.sum()
         return mean
-
-    def _ranks(self, means: Float[np.ndarray, "*rest row measure"], measure: str) -> NDArray[np.floating]:
-        """The ranks of the explanations by one measure."""
-        places = [self.rows.index(row) for row in self.explanations]
-        column = means[..., self.measures.index(measure)]
-        return ranked(column[..., places], MEASURES[measure].better == "higher")

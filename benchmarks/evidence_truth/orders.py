@@ -1,0 +1,69 @@
+"""How near an order of explanations is to the true one: of each measure, and of the consensus of several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featuremaps.evidence.agreement import kendall
+
+FIRST = 3
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One world: the mean ranks of the explanations by every measure, those of a random map, and the truth.
+
+    `as_good` are the explanations that the pictures do not show, beyond chance, to be worse than the best.
+    """
+
+    rows: tuple[str, ...]
+    ranks: Mapping[str, np.ndarray]
+    chance: Mapping[str, float]
+    truth: np.ndarray
+    as_good: tuple[str, ...]
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> "Tried":
+        """From a result of `run.py`."""
+        rows, chance = tuple(result["truth"]), result["rows"].index("random chance")
+        places = [result["rows"].index(row) for row in rows]
+        ranks = {name: np.array(values)[places] for name, values in result["ranks"].items()}
+        by_chance = {name: values[chance] for name, values in result["ranks"].items()}
+        truth = np.array(list(result["truth"].values())).round(3)  # equal maps are equal but for rounding
+        return cls(rows, ranks, by_chance, truth, tuple(result["as good"]))
+
+    def consensus(self, measures: Sequence[str]) -> np.ndarray:
+        """The mean rank of every explanation by these measures."""
+        mean: np.ndarray = np.mean([self.ranks[name] for name in measures], 0)
+        return mean.round(4)
+
+    def tau(self, measures: Sequence[str]) -> float:
+        """Kendall's τ between the order by these measures and the true one; 0 where it puts all level."""
+        tau = kendall(-self.consensus(measures)[None], self.truth[None])[0]
+        return float(tau) if np.isfinite(tau) else 0.0
+
+    def first(self, measures: Sequence[str]) -> tuple[str, ...]:
+        """The first three by these measures."""
+        return tuple(self.rows[place] for place in np.argsort(self.consensus(measures), kind="stable")[:FIRST])
+
+    def best_among_first(self, measures: Sequence[str]) -> bool:
+        """Whether a truly best explanation is among the first three."""
+        return any(self.truth[self.rows.index(row)] == self.truth.max() for row in self.first(measures))
+
+    def as_good_among_first(self, measures: Sequence[str]) -> bool:
+        """Whether one that cannot be told from the best is among the first three."""
+        return any(row in self.as_good for row in self.first(measures))
+
+    def random_wins(self, measures: Sequence[str]) -> bool:
+        """Whether the random map would come first, or share the first place."""
+        return bool(np.mean([self.chance[name] for name in measures]) <= self.consensus(measures).min())
+
+
+def mean_and_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """The mean over worlds, and between which limits 95 % of the means of resampled worlds lie."""
+    numbers, random = np.array(values, float), np.random.default_rng(seed)
+    means = numbers[random.integers(len(numbers), size=(2000, len(numbers)))].mean(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(numbers.mean()), float(low), float(high)

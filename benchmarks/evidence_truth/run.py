@@ -1,0 +1,122 @@
+"""Tries the trial on worlds with known truth; goes on where it stopped; writes the page.
+
+`python -m benchmarks.evidence_truth.run [--only TEXT] [--page]`
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.evidence_truth.page import write_page
+from benchmarks.evidence_truth.worlds import KINDS, WITHIN, World
+from featuremaps.evidence.agreement import resampled
+from featuremaps.evidence.standings import SURE
+
+RESULTS = Path(__file__).with_name("results.json")
+TRIALS = Path("build/evidence_truth")
+MASKS = ("pointing_game", "energy_inside")
+CHEAP = (
+    "deletion", "insertion", "insertion_minus_deletion", "ab_pc", "comprehensiveness", "sufficiency", "single_deletion",
+    "infidelity", "average_drop", "average_increase", "complexity", "gini", "entropy", "effective_places",
+)  # fmt: skip
+COSTLY = (
+    "road_morf", "road_lerf", "road", "coherency", "adcc", "flip_agreement", "max_sensitivity", "random_target",
+    "parameter_randomisation",
+)  # fmt: skip
+FINER = ("single_deletion", "infidelity")
+PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "finer": (FINER, 8), "filled": (FINER, 8)}
+"""Measures, and how many pictures of each world they are tried on."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "finer": {"single_deletion": {"grid": 8}, "infidelity": {"size": 0.125, "samples": 64}},
+    "filled": {"single_deletion": {"fill": "mean"}, "infidelity": {"baseline": "mean"}},
+}
+"""Other options of measures."""
+WORLDS = {
+    "photograph finer": 5,
+    "photograph cheap": 10,
+    "planted cheap": 4,
+    "linear cheap": 4,
+    "cue cheap": 3,
+    "photograph filled": 5,
+    "photograph costly": 3,
+    "xray cheap": 3,
+    "planted costly": 2,
+    "cue costly": 2,
+}
+"""What is tried, in this order, and how many worlds of each kind."""
+RANDOM = ("random", "reference")
+SHARES = (0.1, 0.2, 0.5)
+OPTIONS: dict[str, dict[str, Any]] = {
+    **{name: {"steps": 10} for name in ("deletion", "insertion", "insertion_minus_deletion", "ab_pc")},
+    **{name: {"steps": 10, "shares": SHARES} for name in ("comprehensiveness", "sufficiency")},
+    **{name: {"steps": 4} for name in ("road_morf", "road_lerf", "road")},
+    "max_sensitivity": {"samples": 2},
+    "pointing_game": {"tolerance": WITHIN},
+}
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="worlds and parts whose name has this text")
+    parser.add_argument("--page", action="store_true", help="only write the page from what was tried")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    results = known_results()
+    names = [f"{what} {number}" for what, count in WORLDS.items() for number in range(count)]
+    for name in [] if options.page else [name for name in names if options.only in name and name not in results]:
+        kind, part, number = name.split()
+        started = time.perf_counter()
+        results[name] = tried(KINDS[kind](int(number)), part, name.replace(" ", "-"))
+        RESULTS.write_text(json.dumps(results, indent=0), encoding="utf-8")
+        print(f"{name:24} {time.perf_counter() - started:5.0f} s", flush=True)
+    write_page(results)
+
+
+def known_results() -> dict[str, Any]:
+    """What was tried before."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+
+
+def tried(world: World, part: str, name: str) -> dict[str, Any]:
+    """The ranks of every explanation, and of a random map, by every measure; and how good the explanations truly are.
+
+    `best` are those that are truly best, or of which this set of pictures does not tell, beyond chance, that they are
+    not.
+    """
+    measures, count = PARTS[part]
+    measures = (*(() if world.masks is None else MASKS), *measures)
+    options = {measure: OPTIONS[measure] for measure in measures if measure in OPTIONS}
+    trial = world.trial(measures, count, options=options | VARIANTS.get(part, {}), out=TRIALS / name)
+    truth = world.truth(world, trial)
+    chance = replace(trial, rows=tuple((row[0], "chance") if row == RANDOM else row for row in trial.rows))
+    by_picture = np.stack(list(truth.values()))
+    sampled = resampled(by_picture[:, None], 0)[:, :, 0]
+    best = sampled[:, np.nanmean(by_picture, 1).argmax(), None]
+    return {
+        "pictures": len(trial.pictures),
+        "passes": trial.passes,
+        "rows": [" ".join(row) for row in chance.explanations],
+        "ranks": {measure: digits(chance.mean_ranks[:, i]) for i, measure in enumerate(trial.measures)},
+        "truth": dict(zip(map(" ".join, truth), digits(np.nanmean(by_picture, 1)), strict=True)),
+        "as good": [
+            " ".join(row) for row, worse in zip(truth, (best > sampled).mean(0) >= SURE, strict=True) if not worse
+        ],
+        "about": dict(world.about),
+    }
+
+
+def digits(values: np.ndarray) -> list[float]:
+    """Five digits of each number."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
