@@ -2,7 +2,7 @@
 
     python -m benchmarks.evidence [--part measures|trial] [--repeats N]
 
-Measures: ResNet-18 with seeded random weights, 224², 8 pictures, equal steps. Contestants take turns, and the seconds of
+Measures: ResNet-18 with seeded random weights, 224², 8 pictures, equal steps. Contestants take turns, and seconds of
 the processor are compared, which a busy machine leaves alone.
 """
 

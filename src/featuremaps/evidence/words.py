@@ -24,6 +24,8 @@ def label(row: Key) -> str:
 
 def conclusion(standings: Standings) -> list[str]:
     """What follows, a sentence each: what to believe, what is as good, what to leave alone, how far measures agree."""
+    if not any(map(standings.measured, standings.explanations)):
+        return ["No explanation could be measured.", *dict.fromkeys(standings.undefined.values())]
     pictures, best = counted(len(standings.pictures), "picture"), standings.best
     lines = []
     if len(standings.pictures) < 2:

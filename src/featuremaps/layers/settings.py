@@ -1,6 +1,6 @@
 """What a model's way may depend on besides its weights: the settings of its modules, as they are now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -17,10 +17,21 @@ MOST = 64
 """So many entries of a list or dict are looked at; a longer one holds data."""
 
 
+class StandIn:
+    """A `forward` that is put in a module's place for some runs: no setting of the model, which stays what it is."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self._forward = forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module is to give."""
+        return self._forward(*args, **kwargs)
+
+
 def settings_of(model: nn.Module) -> list[tuple[Any, ...]]:
     """The attributes of every module, to be compared with later: flags, numbers, functions, and what is inside lists,
-    dicts and configurations. Of tensors those of one number that are not trained, wherever they are kept; others, and
-    what torch keeps of its own, are left out."""
+    dicts and configurations. Of tensors those of one number that are not trained, wherever they are kept; others,
+    stand-ins, and what torch keeps of its own, are left out."""
     known: dict[int, Any] = {}
     return [
         (id(module), type(module).forward, _attributes(module, known), list(_numbers(module)))
@@ -40,6 +51,7 @@ def _attributes(module: nn.Module, known: dict[int, Any]) -> list[Any]:
     return [
         (name, value if type(value := own[name]) in PLAIN else _frozen(value, known, 3))
         for name in own.keys() - INTERNAL
+        if not isinstance(own[name], StandIn)
     ]
 
 
