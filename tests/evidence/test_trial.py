@@ -169,6 +169,13 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
     assert said.of == 0
     assert said.why.startswith("no map was made: ")
     assert trial.order[-1] == ("occlusion", "input")
+    alone = fm.Scope(Quadrant(), spatial=2).trial(
+        planted(2), "occlusion", "features", 1, measures="deletion", options={"occlusion": {"window": 99}}
+    )
+    assert alone.conclusion == ["No explanation could be measured.", said.why]
+    assert "occlusion      –     undefined" in str(alone)
+    with pytest.raises(OptionError, match="no explanation of this trial was measured.*no map was made"):
+        _ = alone.best
 
 
 def test_measures_that_say_nothing_of_faithfulness_order_where_no_others_are_asked_for() -> None:

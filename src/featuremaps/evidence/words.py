@@ -86,7 +86,8 @@ def table(standings: Standings) -> str:
     head = ["", "rank", *(f"{name} {'↑' if MEASURES[name].better == 'higher' else '↓'}" for name in standings.measures)]
     lines = [head]
     for row in (*standings.order, *standings.references):
-        rank = f"{standings.rank(row).mean:.1f}" if row in standings.explanations else "–"
+        ranked = row in standings.explanations and standings.measured(row)
+        rank = f"{standings.rank(row).mean:.1f}" if ranked else "–"
         lines.append([label(row), rank, *(_cell(standings, row, name) for name in standings.measures)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
