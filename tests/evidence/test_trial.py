@@ -228,6 +228,8 @@ def test_the_model_is_not_changed() -> None:
         ({"options": {"lrp": {"epsilon": 1}}}, "options were given for 'lrp', which is not among the methods"),
         ({"budget": 0}, "budget"),
         ({"masks": [torch.ones(SIDE, SIDE)]}, "one mask for each picture; got 1 for 2"),
+        ({"measures": []}, "at least one measure"),
+        ({"out": Path(__file__)}, "is a file"),
         ({"masks": [torch.ones(5, 5)] * 2}, r"has shape \(5, 5\)"),
     ],
 )
@@ -235,6 +237,22 @@ def test_what_does_not_fit_is_said_before_anything_runs(options: dict[str, objec
     how = {"methods": "saliency", "layers": "features"} | options
     with pytest.raises(OptionError, match=message):
         fm.Scope(Quadrant(), spatial=2).trial(planted(2), **how)  # type: ignore[arg-type]
+
+
+class Dropping(Quadrant):
+    """Random also in evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.nn.functional.dropout(x, 0.5, training=True))
+
+
+def test_what_all_maps_are_doubted_for_is_said_and_kept(tmp_path: Path) -> None:
+    scope = fm.Scope(Dropping(), spatial=2)
+    trial = scope.trial(planted(2), ["hires_cam", "saliency"], "features", 1, measures="gini", out=tmp_path / "out")
+    (said,) = [line for line in trial.conclusion if line.startswith("All maps carry a warning")]
+    assert "the model gave other scores" in said
+    assert said in fm.open_trial(tmp_path / "out").conclusion
+    assert not fm.Scope(Quadrant(), spatial=2).trial(planted(2), "saliency", "features", 1, measures="gini").doubts
 
 
 def test_the_manifest_is_readable(trial: fm.Trial, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class TrialOptions(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.named(masks=True)
         for name, weight in (self.weights or {}).items():
             if name not in self.named(masks=True):
                 raise OptionError(
@@ -60,6 +61,8 @@ class TrialOptions(Seeded):
         if self.measures == "usual":
             return USUAL + (WITH_MASKS if masks else ())
         names = (self.measures,) if isinstance(self.measures, str) else tuple(self.measures)
+        if not names:
+            raise OptionError(f"a trial takes at least one measure, of {', '.join(MEASURES)}.")
         for name in names:
             MEASURES.find(name)
         return tuple(dict.fromkeys(names))

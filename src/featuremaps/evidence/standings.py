@@ -26,7 +26,8 @@ class Standings:
 
     `values` is (row, measure, picture), NaN where undefined, and `undefined` has the reasons. `weights` says how much
     each measure counts in the consensus. `curves` are mean probabilities while places are taken out, by row, order and
-    fill. `passes` pictures went through the model; `left_out` ones were not tried for want of them.
+    fill. `passes` pictures went through the model; `left_out` ones were not tried for want of them. `doubts` are the
+    warnings that all maps carry.
     """
 
     rows: tuple[Key, ...]
@@ -39,6 +40,7 @@ class Standings:
     passes: int = 0
     left_out: int = 0
     seed: int = 0
+    doubts: tuple[str, ...] = ()
 
     @property
     def explanations(self) -> tuple[Key, ...]:

@@ -53,6 +53,7 @@ def conclusion(standings: Standings) -> list[str]:
         lines.append(
             f"The measures disagree on the order (the least Kendall τ is {short(least)}): read them one by one."
         )
+    lines += [f"All maps carry a warning: {doubt}" for doubt in standings.doubts]
     if standings.left_out:
         lines.append(f"The budget was spent before {counted(standings.left_out, 'more picture')} could be tried.")
     return lines
