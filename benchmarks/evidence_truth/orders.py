@@ -34,6 +34,16 @@ class Tried:
         truth = np.array(list(result["truth"].values())).round(3)  # equal maps are equal but for rounding
         return cls(rows, ranks, by_chance, truth, tuple(result["as good"]))
 
+    @classmethod
+    def together(cls, worlds: Sequence["Tried"]) -> "Tried":
+        """Several worlds of as many pictures each as one."""
+        ranks, chance = (
+            {name: np.mean([getattr(world, field)[name] for world in worlds], 0) for name in worlds[0].ranks}
+            for field in ("ranks", "chance")
+        )
+        truth = np.mean([world.truth for world in worlds], 0).round(3)
+        return cls(worlds[0].rows, ranks, chance, truth, tuple(np.array(worlds[0].rows)[truth == truth.max()]))
+
     def consensus(self, measures: Sequence[str]) -> np.ndarray:
         """The mean rank of every explanation by these measures."""
         mean: np.ndarray = np.mean([self.ranks[name] for name in measures], 0)
