@@ -31,20 +31,22 @@ COSTLY = (
     "road_morf", "road_lerf", "road", "coherency", "adcc", "flip_agreement", "max_sensitivity", "random_target",
     "parameter_randomisation",
 )  # fmt: skip
-PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4)}
+FRESH = ("deletion", "insertion", "sufficiency", "single_deletion", "infidelity")
+PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "fresh": (FRESH, 20)}
 """Measures, and how many pictures of each world they are tried on."""
 WORLDS = {
-    "photograph cheap": 10,
-    "planted cheap": 3,
-    "linear cheap": 3,
-    "cue cheap": 2,
-    "photograph seeds": 1,
-    "photograph costly": 3,
-    "xray cheap": 3,
-    "planted costly": 2,
-    "cue costly": 2,
+    "planted cheap": range(3),
+    "linear cheap": range(3),
+    "photograph fresh": range(10, 13),
+    "cue cheap": range(2),
+    "photograph cheap": range(10),
+    "photograph seeds": range(1),
+    "photograph costly": range(2),
+    "xray cheap": range(2),
+    "cue costly": range(1),
+    "planted costly": range(1),
 }
-"""What is tried, in this order, and how many worlds of each kind."""
+"""What is tried, in this order, and which worlds of each kind."""
 SEEDS = 5
 RANDOM = ("random", "reference")
 SHARES = (0.1, 0.2, 0.5)
@@ -65,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = known_results()
-    names = [f"{what} {number}" for what, count in WORLDS.items() for number in range(count)]
+    names = [f"{what} {number}" for what, numbers in WORLDS.items() for number in numbers]
     for name in [] if options.page else [name for name in names if options.only in name and name not in results]:
         kind, part, number = name.split()
         started = time.perf_counter()

@@ -71,8 +71,8 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
 
 def _tried(scope: Scope, pictures: Pictures) -> Trial:
     """Four methods on trial, on curves of few steps."""
-    steps = {"deletion": {"steps": 10}, "insertion": {"steps": 10}}
-    return scope.trial(pictures, TRIED, measures=(*steps, "parameter_randomisation"), options=steps, seed=SEED)
+    measures = ("insertion", "infidelity", "parameter_randomisation")
+    return scope.trial(pictures, TRIED, measures=measures, options={"insertion": {"steps": 10}}, seed=SEED)
 
 
 def _belief(name: str, trial: Trial) -> tuple[str, ...]:
