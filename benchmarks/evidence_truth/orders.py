@@ -60,9 +60,9 @@ class Tried:
         """Whether a truly best explanation is among the first three."""
         return any(self.truth[self.rows.index(row)] == self.truth.max() for row in self.first(measures))
 
-    def as_good_among_first(self, measures: Sequence[str]) -> bool:
-        """Whether one that cannot be told from the best is among the first three."""
-        return any(row in self.as_good for row in self.first(measures))
+    def first_as_good(self, measures: Sequence[str]) -> bool:
+        """Whether the first is truly best, or cannot be told from the best."""
+        return self.first(measures)[0] in self.as_good
 
     def random_wins(self, measures: Sequence[str]) -> bool:
         """Whether the random map would come first, or share the first place."""

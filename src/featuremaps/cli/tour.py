@@ -71,8 +71,9 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
 
 def _tried(scope: Scope, pictures: Pictures) -> Trial:
     """Four methods on trial, on curves of few steps."""
-    measures = ("insertion", "infidelity", "parameter_randomisation")
-    return scope.trial(pictures, TRIED, measures=measures, options={"insertion": {"steps": 10}}, seed=SEED)
+    options = {"insertion": {"steps": 10}, "sufficiency": {"steps": 10, "shares": (0.1, 0.2, 0.5)}}
+    measures = (*options, "parameter_randomisation")
+    return scope.trial(pictures, TRIED, measures=measures, options=options, seed=SEED)
 
 
 def _belief(name: str, trial: Trial) -> tuple[str, ...]:
