@@ -37,14 +37,14 @@ PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "fresh": (FRESH, 20)}
 WORLDS = {
     "planted cheap": range(3),
     "linear cheap": range(3),
-    "photograph fresh": range(10, 13),
     "cue cheap": range(2),
     "photograph cheap": range(10),
+    "photograph fresh": range(10, 13),
     "photograph seeds": range(1),
-    "photograph costly": range(2),
-    "xray cheap": range(2),
     "cue costly": range(1),
     "planted costly": range(1),
+    "photograph costly": range(1),
+    "xray cheap": range(2),
 }
 """What is tried, in this order, and which worlds of each kind."""
 SEEDS = 5
