@@ -53,9 +53,9 @@ FOLLOWS = """## What follows
   all. Their τ with the order of one world is below the demanded .5, and above it with the order of all ten together:
   of 8 or 20 pictures the masks themselves put 15 explanations in an order that repeats little better (below), as many
   are nearly equally good.
-- **A higher τ is not a better winner.** With infidelity in their place the order is nearer to the true one, but it
-  puts occlusion first in every world of photographs, where it is 8th of 15 on average: it takes out squares, as
-  occlusion does. A measure favours the method that is made as it is, so it does not count unless you ask for it.
+- **A higher τ is not a better winner.** Infidelity makes the order truer, but it puts occlusion first in every world
+  of photographs, where it is 8th of 15 on average: it takes out squares, as occlusion does. A measure favours the
+  method that is made as it is, so it does not count unless you ask for it.
 - **Deletion into grey says next to nothing on photographs**, and much in the other worlds. Holes are no pictures: the
   network answers to them. What keeps the class (insertion, sufficiency) says more than what destroys it.
 - **Average drop and increase are worse than chance** on trained networks: they like broad maps, random ones too.

@@ -71,7 +71,10 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
 
 def _tried(scope: Scope, pictures: Pictures) -> Trial:
     """Four methods on trial, on curves of few steps."""
-    options = {"insertion": {"steps": 10}, "sufficiency": {"steps": 10, "shares": (0.1, 0.2, 0.5)}}
+    options: dict[str, dict[str, object]] = {
+        "insertion": {"steps": 10},
+        "sufficiency": {"steps": 10, "shares": (0.1, 0.2, 0.5)},
+    }
     measures = (*options, "parameter_randomisation")
     return scope.trial(pictures, TRIED, measures=measures, options=options, seed=SEED)
 
