@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo check test bench coverage-table lint clean
+.PHONY: demo check test bench coverage-table evidence-truth lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,10 @@ bench: $(VENV)/.installed-test
 # Every answer tried on some 280 architectures; goes on where it stopped, and writes docs/coverage.md.
 coverage-table: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.coverage.run
+
+# Which measures put explanations in the true order, where it is known; goes on where it stopped, writes docs/evidence-truth.md.
+evidence-truth: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.evidence_truth.run
 
 clean:
 	rm -rf $(VENV) build dist featuremaps-demo

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from featuremaps.evidence.agreement import kendall
-
 FIRST = 3
 
 
@@ -34,15 +32,25 @@ class Tried:
         truth = np.array(list(result["truth"].values())).round(3)  # equal maps are equal but for rounding
         return cls(rows, ranks, by_chance, truth, tuple(result["as good"]))
 
+    @classmethod
+    def together(cls, worlds: Sequence["Tried"]) -> "Tried":
+        """Several worlds of as many pictures each as one."""
+        ranks, chance = (
+            {name: np.mean([getattr(world, field)[name] for world in worlds], 0) for name in worlds[0].ranks}
+            for field in ("ranks", "chance")
+        )
+        truth = np.mean([world.truth for world in worlds], 0).round(3)
+        return cls(worlds[0].rows, ranks, chance, truth, tuple(np.array(worlds[0].rows)[truth == truth.max()]))
+
     def consensus(self, measures: Sequence[str]) -> np.ndarray:
         """The mean rank of every explanation by these measures."""
         mean: np.ndarray = np.mean([self.ranks[name] for name in measures], 0)
         return mean.round(4)
 
     def tau(self, measures: Sequence[str]) -> float:
-        """Kendall's τ between the order by these measures and the true one; 0 where it puts all level."""
-        tau = kendall(-self.consensus(measures)[None], self.truth[None])[0]
-        return float(tau) if np.isfinite(tau) else 0.0
+        """Kendall's τ of the order by these measures and the true one, over the pairs that the truth tells apart."""
+        apart, order = (np.sign(values[:, None] - values) for values in (self.truth, -self.consensus(measures)))
+        return float((apart * order).sum() / np.abs(apart).sum())
 
     def first(self, measures: Sequence[str]) -> tuple[str, ...]:
         """The first three by these measures."""
@@ -52,9 +60,9 @@ class Tried:
         """Whether a truly best explanation is among the first three."""
         return any(self.truth[self.rows.index(row)] == self.truth.max() for row in self.first(measures))
 
-    def as_good_among_first(self, measures: Sequence[str]) -> bool:
-        """Whether one that cannot be told from the best is among the first three."""
-        return any(row in self.as_good for row in self.first(measures))
+    def first_as_good(self, measures: Sequence[str]) -> bool:
+        """Whether the first is truly best, or cannot be told from the best."""
+        return self.first(measures)[0] in self.as_good
 
     def random_wins(self, measures: Sequence[str]) -> bool:
         """Whether the random map would come first, or share the first place."""

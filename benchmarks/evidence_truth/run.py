@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 
 from benchmarks.evidence_truth.page import write_page
 from benchmarks.evidence_truth.worlds import KINDS, WITHIN, World
-from featuremaps.evidence.agreement import resampled
+from featuremaps.evidence.agreement import kendall, resampled
 from featuremaps.evidence.standings import SURE
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -30,27 +31,23 @@ COSTLY = (
     "road_morf", "road_lerf", "road", "coherency", "adcc", "flip_agreement", "max_sensitivity", "random_target",
     "parameter_randomisation",
 )  # fmt: skip
-FINER = ("single_deletion", "infidelity")
-PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "finer": (FINER, 8), "filled": (FINER, 8)}
+FRESH = ("deletion", "insertion", "sufficiency", "single_deletion", "infidelity")
+PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "fresh": (FRESH, 20)}
 """Measures, and how many pictures of each world they are tried on."""
-VARIANTS: dict[str, dict[str, Any]] = {
-    "finer": {"single_deletion": {"grid": 8}, "infidelity": {"size": 0.125, "samples": 64}},
-    "filled": {"single_deletion": {"fill": "mean"}, "infidelity": {"baseline": "mean"}},
-}
-"""Other options of measures."""
 WORLDS = {
-    "photograph finer": 5,
-    "photograph cheap": 10,
-    "planted cheap": 4,
-    "linear cheap": 4,
-    "cue cheap": 3,
-    "photograph filled": 5,
-    "photograph costly": 3,
-    "xray cheap": 3,
-    "planted costly": 2,
-    "cue costly": 2,
+    "planted cheap": range(3),
+    "linear cheap": range(3),
+    "cue cheap": range(2),
+    "photograph cheap": range(10),
+    "photograph fresh": range(10, 13),
+    "photograph seeds": range(1),
+    "cue costly": range(1),
+    "planted costly": range(1),
+    "photograph costly": range(1),
+    "xray cheap": range(2),
 }
-"""What is tried, in this order, and how many worlds of each kind."""
+"""What is tried, in this order, and which worlds of each kind."""
+SEEDS = 5
 RANDOM = ("random", "reference")
 SHARES = (0.1, 0.2, 0.5)
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -70,11 +67,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = known_results()
-    names = [f"{what} {number}" for what, count in WORLDS.items() for number in range(count)]
+    names = [f"{what} {number}" for what, numbers in WORLDS.items() for number in numbers]
     for name in [] if options.page else [name for name in names if options.only in name and name not in results]:
         kind, part, number = name.split()
         started = time.perf_counter()
-        results[name] = tried(KINDS[kind](int(number)), part, name.replace(" ", "-"))
+        world = KINDS[kind](int(number))
+        results[name] = repeated(world, 4) if part == "seeds" else tried(world, part, name.replace(" ", "-"))
         RESULTS.write_text(json.dumps(results, indent=0), encoding="utf-8")
         print(f"{name:24} {time.perf_counter() - started:5.0f} s", flush=True)
     write_page(results)
@@ -94,7 +92,7 @@ def tried(world: World, part: str, name: str) -> dict[str, Any]:
     measures, count = PARTS[part]
     measures = (*(() if world.masks is None else MASKS), *measures)
     options = {measure: OPTIONS[measure] for measure in measures if measure in OPTIONS}
-    trial = world.trial(measures, count, options=options | VARIANTS.get(part, {}), out=TRIALS / name)
+    trial = world.trial(measures, count, options=options, out=TRIALS / name)
     truth = world.truth(world, trial)
     chance = replace(trial, rows=tuple((row[0], "chance") if row == RANDOM else row for row in trial.rows))
     by_picture = np.stack(list(truth.values()))
@@ -109,8 +107,21 @@ def tried(world: World, part: str, name: str) -> dict[str, Any]:
         "as good": [
             " ".join(row) for row, worse in zip(truth, (best > sampled).mean(0) >= SURE, strict=True) if not worse
         ],
+        "failed": [" ".join(row) for row in trial.explanations if trial.failed(row)],
         "about": dict(world.about),
     }
+
+
+def repeated(world: World, count: int) -> dict[str, Any]:
+    """Kendall's τ between the orders of every two of five seeds, by the usual measures."""
+    orders = []
+    for seed in range(SEEDS):
+        trial = world.scope.trial(
+            world.pictures[:count], world.methods, list(world.layers), world.targets[:count], seed=seed
+        )
+        orders.append([trial.rank(row).mean for row in trial.explanations])
+    taus = [float(kendall(*np.array([pair]).swapaxes(0, 1))[0]) for pair in combinations(orders, 2)]
+    return {"taus": digits(np.array(taus))}
 
 
 def digits(values: np.ndarray) -> list[float]:

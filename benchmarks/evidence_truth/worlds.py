@@ -91,7 +91,8 @@ def planted(number: int) -> World:
     """Noise before a model that sees one quarter of it."""
     pictures = torch.rand(20, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(200 + number)) + 0.2
     model = Quarter(number)
-    return World(fm.Scope(model, spatial=2), pictures, 1, [model.inside] * 20, SIMPLE_METHODS, ("features",), by_energy)
+    seen = torch.nn.functional.max_pool2d(model.inside[None].float(), 3, 1, 1)[0] > 0  # what its 3 × 3 windows reach
+    return World(fm.Scope(model, spatial=2), pictures, 1, [seen] * 20, SIMPLE_METHODS, ("features",), by_energy)
 
 
 def cue(number: int) -> World:

@@ -71,8 +71,12 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
 
 def _tried(scope: Scope, pictures: Pictures) -> Trial:
     """Four methods on trial, on curves of few steps."""
-    steps = {"deletion": {"steps": 10}, "insertion": {"steps": 10}}
-    return scope.trial(pictures, TRIED, measures=(*steps, "parameter_randomisation"), options=steps, seed=SEED)
+    options: dict[str, dict[str, object]] = {
+        "insertion": {"steps": 10},
+        "sufficiency": {"steps": 10, "shares": (0.1, 0.2, 0.5)},
+    }
+    measures = (*options, "parameter_randomisation")
+    return scope.trial(pictures, TRIED, measures=measures, options=options, seed=SEED)
 
 
 def _belief(name: str, trial: Trial) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from featuremaps.errors import OptionError
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.options import Help, Seeded
 
-USUAL = ("deletion", "insertion")
+USUAL = ("insertion", "sufficiency")
+"""Of few measures those that put first what is truly best, where that is known (docs/evidence-truth.md)."""
 WITH_MASKS = ("pointing_game", "energy_inside")
 
 
