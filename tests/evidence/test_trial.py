@@ -178,6 +178,13 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
         _ = alone.best
 
 
+def test_sanity_is_checked_on_the_pictures_that_run_first() -> None:
+    measures = ("deletion", "parameter_randomisation")
+    trial = fm.Scope(network()).trial(pictures(count=5), ["grad_cam", "saliency"], measures=measures, batch_size=2)
+    assert {trial.estimate(row, "deletion").of for row in trial.explanations} == {5}
+    assert {trial.estimate(row, "parameter_randomisation").of for row in trial.explanations} == {2}
+
+
 def test_measures_that_say_nothing_of_faithfulness_order_where_no_others_are_asked_for() -> None:
     scope = fm.Scope(Quadrant(), spatial=2)
     trial = scope.trial(planted(2), ["grad_cam", "hires_cam"], "features", 1, measures="gini")

@@ -63,7 +63,8 @@ def run_trial(
                 if done is None:
                     inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
                     examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
-                    done = _chunk(examination, comparison, batch.rows, measures, seen)
+                    made = [name for name in measures if 0 in batch.rows or MEASURES[name].family != "sanity"]
+                    done = _chunk(examination, comparison, batch.rows, made, seen)
                     if folder is not None:
                         folder.write(done)
                 chunks.append(done)
