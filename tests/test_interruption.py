@@ -109,7 +109,7 @@ def test_an_exception_at_every_line_of_entering_leaving_and_undoing(name: str) -
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one that fell into a weak reference
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers that interrupt are a matter of POSIX")
-def test_a_thousand_interrupts_by_a_timer() -> None:
+def test_two_thousand_interrupts_by_a_timer() -> None:
     model, inputs = network(), pictures()
     scope = fm.Scope(model)
     calls: list[Callable[[fm.Scope, torch.Tensor], torch.Tensor]] = [CALLS["grad_cam"], CALLS["lrp"], CALLS["detector"]]
@@ -126,7 +126,7 @@ def test_a_thousand_interrupts_by_a_timer() -> None:
 
     handler = signal.signal(signal.SIGALRM, interrupt)
     try:
-        for number in range(1000):
+        for number in range(2000):
             try:
                 signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 1.1 * lengths[number % 3]))
                 calls[number % 3](scope, inputs)
