@@ -166,7 +166,7 @@ def _truths(groups: Groups) -> list[str]:
 
 
 def _checks(results: Mapping[str, Any], groups: Groups) -> list[str]:
-    worlds = [world for kind, tried in groups.items() if kind.endswith("cheap") for world in tried]
+    worlds = [world for kind, tried in groups.items() if kind.endswith(("cheap", "fresh")) for world in tried]
     wins = sum(world.random_wins(USUAL) for world in worlds)
     single = [name for world in worlds for name in world.ranks if world.random_wins([name])]
     every = sum(len(world.ranks) for world in worlds)
@@ -194,8 +194,8 @@ def _checks(results: Mapping[str, Any], groups: Groups) -> list[str]:
     if used:
         right, changed = (min(each[what] for each in used) for what in ("right", "cue used"))
         lines.append(
-            f"- The networks with a planted cue are right in {right:.1%} of fresh pictures or more, and answer "
-            f"otherwise in {changed:.1%} or more once the cue alone has the other class's colour."
+            f"- The networks with a planted cue are right in at least {right:.0%} of fresh pictures, and answer "
+            f"otherwise in at least {changed:.0%} once the cue alone has the other class's colour."
         )
     return [*lines, ""]
 
