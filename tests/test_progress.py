@@ -32,18 +32,30 @@ class Terminal(io.StringIO):
         return True
 
 progress.PATIENCE = -1.0
-sys.stderr, before = Terminal(), sys.stderr
+sys.stderr = bar = Terminal()
 for _ in progress.track(range(4), "ablating channels"):
     time.sleep(0.2)  # long enough for the bar's own thread to draw
-print(sys.stderr.getvalue())
+sys.stderr = metered = Terminal()
+with progress.meter(8, "surveying pictures", 4) as advance:
+    for item in map(advance, range(4)):
+        time.sleep(0.2)
+print(bar.getvalue(), metered.getvalue(), sep="MARK")
 """
+MARK = "between the two"
 
 
-def test_a_bar_appears_and_says_what_is_done() -> None:
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True, env=environment)
-    assert "ablating channels" in done.stdout
-    assert "/4" in done.stdout
+@pytest.fixture(scope="module")
+def watched() -> list[str]:
+    """What `track` and `meter` draw on a terminal, in a process of its own."""
+    program = [sys.executable, "-c", WATCHED.replace("MARK", MARK)]
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    done = subprocess.run(program, capture_output=True, text=True, check=True, env=env)
+    return done.stdout.split(MARK)
+
+
+def test_a_bar_appears_and_says_what_is_done(watched: list[str]) -> None:
+    assert "ablating channels" in watched[0]
+    assert "/4" in watched[0]
 
 
 def test_quick_work_shows_nothing(terminal: Terminal) -> None:
@@ -82,29 +94,10 @@ def test_nothing_is_written_where_nobody_watches(monkeypatch: pytest.MonkeyPatch
     assert screen.getvalue() == ""
 
 
-METERED = """
-import io, sys, time
-from featuremaps import progress
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-progress.PATIENCE = -1.0
-sys.stderr, before = Terminal(), sys.stderr
-with progress.meter(8, "surveying pictures", 4) as advance:
-    for item in map(advance, range(4)):
-        time.sleep(0.2)
-print(sys.stderr.getvalue())
-"""
-
-
-def test_a_meter_shows_the_rate_and_what_was_there_before() -> None:
-    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
-    done = subprocess.run([sys.executable, "-c", METERED], capture_output=True, text=True, check=True, env=env)
-    assert "surveying pictures" in done.stdout
-    assert "8/8" in done.stdout
-    assert "/s" in done.stdout
+def test_a_meter_shows_the_rate_and_what_was_there_before(watched: list[str]) -> None:
+    assert "surveying pictures" in watched[1]
+    assert "8/8" in watched[1]
+    assert "/s" in watched[1]
 
 
 def test_a_meter_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,10 +44,13 @@ def undone(undo: Undo) -> Iterator[None]:
 
 
 class Turn:
-    """A lock that its thread may take again, and that is given back whatever interrupts."""
+    """A lock that its thread may take again, and that is given back whatever interrupts.
+
+    `number` is another one each time that it is taken.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._thread = RLock(), 0
+        self._lock, self._thread, self.number = RLock(), 0, 0
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -58,6 +61,7 @@ class Turn:
         with undone(self._give_back):
             self._lock.acquire()
             self._thread = get_ident()
+            self.number += 1
             yield
 
     def _give_back(self) -> None:
@@ -147,11 +151,15 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def in_turn(model: nn.Module) -> Iterator[None]:
-    """While no other thread is in here with this model: the hooks of one would hear the pass of another."""
+def in_turn(model: nn.Module) -> Iterator[int]:
+    """While no other thread is in here with this model: the hooks of one would hear the pass of another.
+
+    Gives the number of the turn, the same for all that is in here within it.
+    """
     module = unwrapped(model)
-    with _TURNS.get(getattr(module, "keras_model", module), Turn).taken():  # scopes of one Keras model take turns too
-        yield
+    turn = _TURNS.get(getattr(module, "keras_model", module), Turn)  # scopes of one Keras model take turns too
+    with turn.taken():
+        yield turn.number
 
 
 @contextmanager
@@ -162,7 +170,8 @@ def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
     which parameter and buffer objects the modules hold, the random state (torch, CUDA, NumPy, Python) and torch's
     modes. A parameter written to inside a forward pass cannot be restored without copying the model, so it raises
     `ModelError` instead of passing silently. Gradients can be taken inside, also where the caller is under `no_grad`
-    or `inference_mode`. Threads take turns with a model; within one, sessions nest.
+    or `inference_mode`. The caller's autocast is off: a model runs in its own precision. Threads take turns with a
+    model; within one, sessions nest.
     """
     with in_turn(model), _random_state_kept():
         session, tensors = Session(model, layout), _Tensors(model)
@@ -170,9 +179,14 @@ def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
             session.before_undoing(tensors.restore)
             session.before_undoing(_training_flags(session.modules))
             _enter_modes(session)
+            _uncompile(session)
             _replace_inference_tensors(session.modules)
             _set_training(session.modules, [False] * len(session.modules))
-            yield session
+            try:
+                yield session
+            except BaseException:
+                tensors.distrust_versions()
+                raise
         tensors.check_unwritten()
 
 
@@ -190,6 +204,10 @@ class _Tensors:
         ]
         buffers = [*_distinct(own for _, _, own in self._homes), *filter(_is_counter, parameters)]
         self._buffers = [(buffer, _version(buffer), buffer.detach().clone()) for buffer in buffers]
+
+    def distrust_versions(self) -> None:
+        """Have all buffers written back: under a dispatch mode an operation that is interrupted has not counted yet."""
+        self._buffers = [(buffer, None, copy) for buffer, _, copy in self._buffers]
 
     def restore(self) -> None:
         """Put back what differs; values written to parameters stay."""
@@ -267,8 +285,20 @@ def _replace_inference_tensors(modules: Iterable[nn.Module]) -> None:
                     held[name] = nn.Parameter(copy, False) if isinstance(tensor, nn.Parameter) else copy  # type: ignore[assignment]
 
 
+def _uncompile(session: Session) -> None:
+    """Run modules that were compiled in place as they were written: the compiled code calls no hooks inside."""
+    for module in session.modules:
+        own = vars(module)
+        compiled = {"_compiled_call_impl": None} if own.get("_compiled_call_impl") is not None else {}
+        if hasattr(own.get("forward"), "_torchdynamo_orig_callable"):
+            compiled["forward"] = own["forward"]._torchdynamo_orig_callable
+        if compiled:
+            session.before_undoing(partial(own.update, {name: own[name] for name in compiled}))
+            own.update(compiled)
+
+
 def _enter_modes(session: Session) -> None:
-    """Let gradients be taken, and note torch's modes, so that none outlives the session that an interrupt left in."""
+    """Let gradients be taken, without autocast, and note torch's modes, so that none outlives the session."""
     gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
     without_inference = torch.inference_mode(False)
     functions, dispatch = torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()
@@ -291,6 +321,9 @@ def _enter_modes(session: Session) -> None:
     session.before_undoing(leave)
     if inference:
         without_inference.__enter__()
+    for kind, enabled, _ in lowered:
+        if enabled:
+            torch.set_autocast_enabled(kind, False)
     torch.set_grad_enabled(True)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 import featuremaps as fm
 from families import FAMILIES, calibrated
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
+from featuremaps.layers import known
+from featuremaps.layers.discover import walk
 from featuremaps.session import preserved
 from featuremaps.tail import Tail
 from nets import resnet20
@@ -502,3 +504,19 @@ def test_threads_get_what_one_alone_gets(models: int) -> None:
         found = list(threads.map(explained, range(8)))
     for one, other in zip(found, wanted, strict=True):
         assert all(map(torch.equal, one, other))
+
+
+@pytest.mark.parametrize("folded_first", [False, True])
+def test_layers_are_looked_at_once(monkeypatch: pytest.MonkeyPatch, folded_first: bool) -> None:
+    """Folded or not, a model's layers are the same, and looked at for the first of all runs only."""
+    walked = []
+    monkeypatch.setattr(known, "walk", lambda *given: walked.append(given) or walk(*given))
+    model, x = lively(torchvision.models.resnet18(num_classes=2)), torch.rand(1, 3, 40, 40)
+    with preserved(model) as session:
+        layers = []
+        for run in range(4):
+            with batch_norms_folded(session) if run % 2 != folded_first else nullcontext():
+                layers.append(known.known_layers(model, x))
+    assert list(layers[0]) == list(walk(model, x, None))
+    assert all(later is layers[0] for later in layers[1:])
+    assert len(walked) == 1

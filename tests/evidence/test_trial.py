@@ -169,6 +169,20 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
     assert said.of == 0
     assert said.why.startswith("no map was made: ")
     assert trial.order[-1] == ("occlusion", "input")
+    alone = fm.Scope(Quadrant(), spatial=2).trial(
+        planted(2), "occlusion", "features", 1, measures="deletion", options={"occlusion": {"window": 99}}
+    )
+    assert alone.conclusion == ["No explanation could be measured.", said.why]
+    assert "occlusion      –     undefined" in str(alone)
+    with pytest.raises(OptionError, match="no explanation of this trial was measured.*no map was made"):
+        _ = alone.best
+
+
+def test_sanity_is_checked_on_the_pictures_that_run_first() -> None:
+    measures = ("deletion", "parameter_randomisation")
+    trial = fm.Scope(network()).trial(pictures(count=5), ["grad_cam", "saliency"], measures=measures, batch_size=2)
+    assert {trial.estimate(row, "deletion").of for row in trial.explanations} == {5}
+    assert {trial.estimate(row, "parameter_randomisation").of for row in trial.explanations} == {2}
 
 
 def test_measures_that_say_nothing_of_faithfulness_order_where_no_others_are_asked_for() -> None:
@@ -221,6 +235,8 @@ def test_the_model_is_not_changed() -> None:
         ({"options": {"lrp": {"epsilon": 1}}}, "options were given for 'lrp', which is not among the methods"),
         ({"budget": 0}, "budget"),
         ({"masks": [torch.ones(SIDE, SIDE)]}, "one mask for each picture; got 1 for 2"),
+        ({"measures": []}, "at least one measure"),
+        ({"out": Path(__file__)}, "is a file"),
         ({"masks": [torch.ones(5, 5)] * 2}, r"has shape \(5, 5\)"),
     ],
 )
@@ -228,6 +244,22 @@ def test_what_does_not_fit_is_said_before_anything_runs(options: dict[str, objec
     how = {"methods": "saliency", "layers": "features"} | options
     with pytest.raises(OptionError, match=message):
         fm.Scope(Quadrant(), spatial=2).trial(planted(2), **how)  # type: ignore[arg-type]
+
+
+class Dropping(Quadrant):
+    """Random also in evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.nn.functional.dropout(x, 0.5, training=True))
+
+
+def test_what_all_maps_are_doubted_for_is_said_and_kept(tmp_path: Path) -> None:
+    scope = fm.Scope(Dropping(), spatial=2)
+    trial = scope.trial(planted(2), ["hires_cam", "saliency"], "features", 1, measures="gini", out=tmp_path / "out")
+    (said,) = [line for line in trial.conclusion if line.startswith("All maps carry a warning")]
+    assert "the model gave other scores" in said
+    assert said in fm.open_trial(tmp_path / "out").conclusion
+    assert not fm.Scope(Quadrant(), spatial=2).trial(planted(2), "saliency", "features", 1, measures="gini").doubts
 
 
 def test_the_manifest_is_readable(trial: fm.Trial, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from featuremaps.layers import walk
-from featuremaps.layers.last_map import main_tensor
+from featuremaps.layers.model_ends import main_tensor
 from nets import SqueezeExcite, TinyUNet, plain, resnet20
 
 models = torchvision.models

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import ModelError, TargetError
+from featuremaps.errors import FeatureMapsWarning, ModelError, TargetError
 
 PICTURES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -64,6 +64,28 @@ def test_an_answer_that_depends_on_more_than_the_picture_is_a_doubt(name: str, m
     for _ in range(2):
         heat = scope.explain(PICTURES[:2], method, target=1)
         assert all("gave other scores" in warnings[-1] for warnings in heat.warnings)
+
+
+@pytest.mark.parametrize("name", ["noise", "a counter", "the batch's largest"])
+def test_answers_and_concepts_carry_the_same_doubt(name: str) -> None:
+    scope = fm.Scope(Net(UNSTEADY[name]).eval())
+    with pytest.warns(FeatureMapsWarning, match="gave other scores"):
+        scope.predict(PICTURES[:2])
+    assert "gave other scores" in scope.factorize(PICTURES[:2], "conv", concepts=2, negative="clip").warnings[-1]
+
+
+@pytest.mark.parametrize("name", ["noise", "one random number", "the batch's largest"])
+def test_detectors_carry_it_too(name: str) -> None:
+    """They give a dict of boxes for each picture."""
+
+    def boxes(scores: Tensor) -> list[dict[str, Tensor]]:
+        return [{"boxes": row[:, None] * torch.ones(4), "scores": row.sigmoid()} for row in scores]
+
+    for step, doubted in ((UNSTEADY[name], True), (lambda model, maps: maps, False)):
+        scope = fm.Scope(Net(step, boxes).eval())
+        target = [lambda detections: detections[0]["scores"].sum()[None]]
+        heat = scope.explain(PICTURES[:1], "grad_cam", layer="conv", target=target)
+        assert any("gave other scores" in text for text in heat.warnings[0]) == doubted
 
 
 @pytest.mark.parametrize("step", [lambda model, maps: maps, lambda model, maps: model.norm(maps)])

@@ -1,6 +1,7 @@
 """What a model's way depends on is seen wherever it is kept: the layers and the tail are looked at anew."""
 
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,3 +91,76 @@ def test_what_holds_itself_and_long_lists_come_to_an_end() -> None:
     assert settings_of(net) == settings_of(net)
     model = torchvision.models.resnet18()
     assert settings_of(model) == settings_of(model)
+
+
+class Ways(nn.Module):
+    """Goes through `second` where a flag says so, kept as a number that is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, stride=2), nn.Linear(4, 4)
+        self.register_buffer("buffer", torch.tensor(False))
+        self.tensor, self.parameter = torch.tensor(0.0), nn.Parameter(torch.tensor(0.0), requires_grad=False)
+
+    def longer(self, x: Tensor) -> Tensor:
+        """(batch, 4)"""
+        return self.head(self.second(self.first(x)).mean((2, 3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 4)"""
+        flagged = self.buffer or self.tensor > 0 or self.parameter > 0
+        return self.longer(x) if flagged else self.head(self.first(x).mean((2, 3)))
+
+
+CHANGES: dict[str, Callable[[Ways], Any]] = {
+    "a buffer": lambda model: model.buffer.fill_(True),
+    "another tensor": lambda model: setattr(model, "tensor", torch.tensor(1.0)),
+    "a tensor written to": lambda model: model.tensor.data.fill_(1.0),
+    "a frozen parameter": lambda model: model.parameter.data.fill_(1.0),
+    "a patched forward": lambda model: setattr(model, "forward", partial(Ways.longer, model)),
+    "a patched class": lambda model: setattr(model, "__class__", type("Long", (Ways,), {"forward": Ways.longer})),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_way_is_seen(change: str) -> None:
+    model = Ways().eval()
+    scope = fm.Scope(model)
+    assert scope.layers(PICTURES).last == "first"
+    CHANGES[change](model)
+    assert scope.layers(PICTURES).last == "second"
+
+
+def test_other_functions_patched_in_one_after_the_other_are_others() -> None:
+    model = Ways().eval()
+    scope = fm.Scope(model)
+    for expected in ("second", "first") * 3:
+        model.forward = lambda x, way=expected: Ways.longer(model, x) if way == "second" else Ways.forward(model, x)
+        assert scope.layers(PICTURES).last == expected
+
+
+def test_hooks_put_on_and_taken_off_are_seen() -> None:
+    model = Ways().eval()
+    scope = fm.Scope(model)
+    handles = [
+        model.first.register_forward_pre_hook(lambda module, args: (args[0][:, :, ::2],)),
+        nn.modules.module.register_module_forward_hook(
+            lambda module, args, output: output[:, :, ::2] if module is model.first else None
+        ),
+    ]
+    try:
+        for handle, rows in zip(handles, (1, 3), strict=True):
+            assert scope.layers(PICTURES)["first"].size == (rows, 6)
+            handle.remove()
+    finally:
+        [handle.remove() for handle in handles]
+    assert scope.layers(PICTURES)["first"].size == (6, 6)
+
+
+def test_what_is_trained_is_no_setting() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.PReLU())
+    before = settings_of(model)
+    model(PICTURES).sum().backward()
+    torch.optim.SGD(model.parameters(), 0.1).step()
+    assert settings_of(model) == before

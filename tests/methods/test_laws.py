@@ -1,6 +1,7 @@
 """What holds for every method, whatever its formula: equal ways of asking give equal maps."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 import method_samples
+from featuremaps.errors import ModelError
 from method_samples import FEWER, Little, noise, photographs, principal, squeezenet
 
 ALL = sorted(set(fm.METHODS) - {"legrad"})  # which needs attention
@@ -204,16 +206,33 @@ def test_bfloat16_ranks_places_as_float32_does(
         assert spearman(one, other) > 0.9
 
 
-@pytest.mark.parametrize(
-    "method", ["lrp", "score_cam", "ablation_cam", "occlusion", "rise", "excitation_backprop", "deep_lift", "cam"]
-)
-def test_the_callers_autocast_changes_nothing_that_is_made_of_differences(method: str) -> None:
-    """Half precision rounds 3 digits off each score; what is left of a difference is noise."""
-    model, pictures = Little(), noise(2, (32, 32))
-    exact = explained(model, pictures, method, "features", target=1)
+AUTOCAST: dict[str, Callable[[fm.Scope, Tensor], Tensor]] = {
+    "record": lambda scope, pictures: scope.record(pictures, "features", target=1).gradients["features"],
+    "maps": lambda scope, pictures: torch.stack([*scope.maps(pictures, "features").maps]),
+    "predict": lambda scope, pictures: torch.tensor([[own.score for own in row] for row in scope.predict(pictures)]),
+    "factorize": lambda scope, pictures: scope.factorize(pictures, "features", concepts=2).maps,
+} | {
+    method: lambda scope, pictures, method=method: scope.explain(pictures, method, layer="features", target=1).tensor
+    for method in ("grad_cam", "saliency", "lrp", "score_cam", "ablation_cam", "occlusion", "rise", "deep_lift", "cam")
+}
+
+
+@pytest.mark.parametrize("ask", AUTOCAST)
+def test_the_callers_autocast_changes_nothing(ask: str) -> None:
+    """A model runs in its own precision, as each method says which it takes: one way for all."""
+    scope, pictures = fm.Scope(Little()), noise(2, (32, 32))
+    exact = AUTOCAST[ask](scope, pictures)
     with torch.autocast("cpu", torch.bfloat16):
-        found = explained(model, pictures, method, "features", target=1)
-    assert float((found - exact).abs().max()) < 0.03 * float(exact.abs().max())  # the layer's maps are the caller's
+        again = AUTOCAST[ask](scope, pictures)
+        assert torch.is_autocast_enabled("cpu")
+    torch.testing.assert_close(again, exact, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_that_needs_autocast_says_so() -> None:
+    model = Little()
+    model.head.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ModelError, match="several precisions"):
+        explained(model, noise(2, (32, 32)), "grad_cam", "features", target=1)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -343,9 +343,9 @@ def test_without_biases_the_epsilon_rule_is_input_times_gradient() -> None:
         assert (found - expected).norm() < 1e-4 * expected.norm()
 
 
-@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus", "epsilon_alpha2_beta1"])
+@pytest.mark.parametrize("composite", [*ALL, "excitation"])
 def test_the_opposite_of_one_score_is_a_score_of_its_own(composite: str) -> None:
-    """Relevance goes through a minus sign as it is: one logit for two names equals two logits."""
+    """A minus after a linear operation is that of the opposite weights: one logit for two names equals two logits."""
 
     class Scores(nn.Module):
         def __init__(self, head: nn.Linear) -> None:
@@ -359,15 +359,45 @@ def test_the_opposite_of_one_score_is_a_score_of_its_own(composite: str) -> None
     single, both = nn.Linear(6, 1), nn.Linear(6, 2)
     both.load_state_dict({name: torch.cat([-value, value]) for name, value in single.state_dict().items()})
     pictures = torch.rand(2, 3, 12, 12)
+    method, options = ("lrp", {"composite": composite}) if composite in ALL else ("excitation_backprop", {})
+    scopes = [fm.Scope(Scores(head).eval(), classes=["healthy", "ill"]) for head in (single, both)]
     for target in ("healthy", "ill"):
-        made = [
-            fm.Scope(Scores(head).eval(), classes=["healthy", "ill"]).explain(
-                pictures, "lrp", target=target, composite=composite
-            )
-            for head in (single, both)
-        ]
+        made = [scope.explain(pictures, method, target=target, **options) for scope in scopes]
         torch.testing.assert_close(made[0].tensor, made[1].tensor)
-    heat = fm.Scope(Scores(single).eval(), classes=["healthy", "ill"]).explain(
-        pictures, "excitation_backprop", target="healthy"
-    )
-    assert "1 neg" in heat.warnings[0][0]
+        assert not any(made[0].warnings)
+
+
+TURNED = (
+    torch.neg,
+    lambda y: y * -1,
+    lambda y: 0 - y,
+    lambda y: torch.rsub(y, 0),
+    lambda y: torch.add(torch.zeros(1), y, alpha=-1),
+    lambda y: y / -torch.ones(1),
+    lambda y: y.neg_(),
+)
+
+
+def signed_rules() -> list[Relevance]:
+    return [relevance("z_plus"), relevance("epsilon_alpha2_beta1"), Excitation(winning(contrastive=False))]
+
+
+@pytest.mark.parametrize("turn", TURNED)
+def test_a_minus_after_a_linear_operation_is_folded_into_it(turn) -> None:
+    conv, opposite, x = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), torch.rand(2, 3, 6, 6)
+    opposite.load_state_dict({name: -value for name, value in conv.state_dict().items()})
+    for rule, plain in zip(signed_rules(), signed_rules(), strict=True):
+        arriving = torch.rand(2, 4, 4, 4)
+        torch.testing.assert_close(back(lambda x: turn(conv(x)), x, arriving, rule), back(opposite, x, arriving, plain))
+        assert rule.warning() is None
+
+
+@pytest.mark.parametrize("turn", [torch.neg, lambda y: 1 - y, lambda y: y * torch.tensor([1.0, -1.0])])
+def test_a_minus_elsewhere_is_said_where_rules_ask_for_signs(turn) -> None:
+    conv, x = nn.Conv2d(3, 2, 3), torch.rand(1, 3, 6, 6)
+    for rule in (*signed_rules(), relevance("epsilon_plus")):
+        back(lambda x: turn(conv(x).relu().mean((2, 3))), x, rule=rule)
+        assert "turns it round 1 time" in rule.warning()
+    for rule in (relevance("epsilon"), relevance("epsilon_gamma_box")):
+        back(lambda x: turn(conv(x).relu().mean((2, 3))), x, rule=rule)
+        assert rule.warning() is None

@@ -108,7 +108,7 @@ def test_score_cam_and_occlusion_of_a_box() -> None:
 def test_a_query_of_boxes_and_scores_in_a_tuple() -> None:
     """Names tell which of the two has the scores; a box may be a tensor, its label any whole number."""
     boxes, scores = torch.rand(2, 5, 4), torch.randn(2, 5, 3)
-    classes = as_followed(ClassOutputs(("a", "b", "c")), (boxes, scores), 2, lambda: pytest.fail("asked"))
+    classes = as_followed(ClassOutputs(("a", "b", "c")), (boxes, scores), (2, 3, 8, 8), lambda: pytest.fail("asked"))
     bound = fm.Query(2, "b").bind((boxes, scores), classes, 2)
     torch.testing.assert_close(bound.scores((boxes, scores)), scores[:, 2, 1])
     outputs = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "scores": torch.tensor([0.5]), "labels": torch.tensor([1])}]

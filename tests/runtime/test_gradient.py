@@ -1,5 +1,6 @@
 """Models that keep gradients from going through: torch's checkpoints."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,3 +56,30 @@ def test_a_checkpoint_gives_the_same_or_says_how_to_switch_it_off() -> None:
     assert all("a checkpoint with use_reentrant=True" in warnings[0] for warnings in heat.warnings)
     with pytest.raises(ModelError, match="use_reentrant=True"):
         fm.Scope(reentrant).draw("inner:1", steps=1, size=12)
+
+
+@pytest.mark.parametrize("gives", [torch.sigmoid, torch.tanh, torch.exp])
+def test_what_a_model_writes_over_though_its_gradient_needs_it_is_said(gives: Callable[[Tensor], Tensor]) -> None:
+    class Written(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            maps = gives(self.conv(x))
+            maps *= 2
+            return self.head(maps.mean((2, 3)))
+
+    scope = fm.Scope(Written())
+    for method in ("grad_cam", "saliency", "integrated_gradients"):
+        with pytest.raises(ModelError, match=f"writes over what {gives.__name__.title()} gave.*ablation_cam"):
+            scope.explain(PICTURES, method, layer="conv", target=1)
+    assert bool(scope.explain(PICTURES, "ablation_cam", layer="conv", target=1).tensor.any())
+
+
+def test_a_hook_that_cuts_the_gradient_off_is_said() -> None:
+    model = Net()
+    model.conv.register_forward_hook(lambda module, args, output: output.detach())
+    scope = fm.Scope(model)
+    for method, layer in (("grad_cam", {"layer": "conv"}), ("saliency", {}), ("lrp", {})):
+        heat = scope.explain(PICTURES, method, target=1, **layer)
+        assert bool(heat.warnings[0]) == (method != "grad_cam"), "what the hook gives has a gradient"
+        assert all("a hook" in text for text in heat.warnings[0])
+    with pytest.raises(ModelError, match=r"conv:1 back to the picture.*hook"):
+        scope.project(PICTURES, "conv:1")

@@ -94,8 +94,9 @@ def test_each_further_target_costs_a_backward_and_no_forward() -> None:
 def test_nothing_runs_after_the_last_layer_and_nothing_backward_when_only_activations_are_wanted() -> None:
     model = Deep()
     scope = fm.Scope(model)
-    scope.layers(noise(1))  # names are looked up once
     calls = counted(model)
+    scope.layers(noise(1))  # names are looked up once
+    calls.clear()
     heat = scope.explain(noise(1), "eigen_cam", layer="layers.2")
     assert float(heat.tensor.abs().max()) > 0
     assert dict(calls) == {f"layers.{i}": 1 for i in range(3)} | {}
@@ -360,7 +361,7 @@ def test_a_layer_the_score_does_not_depend_on_is_named() -> None:
     heat = fm.Scope(Aside()).compare(noise(1), "grad_cam", ["aside", "features"], 0)["grad_cam", "aside", 0]
     assert heat.warnings[0] == (
         "The map is zero everywhere: no gradient reaches the layer: the target's score does not depend on "
-        "it, or the model cuts the gradient off (no_grad, a checkpoint with use_reentrant=True).",
+        "it, or the model cuts the gradient off (detach, no_grad, a hook, a checkpoint with use_reentrant=True).",
     )
 
 

@@ -70,6 +70,13 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "a loss": lambda scores, embedding, maps: (scores.sum(), scores),
     "a helping head": lambda scores, embedding, maps: (scores, embedding[:, :4] * 2),
     "tokens": lambda scores, embedding, maps: (maps.flatten(2), scores),
+    "a dict of one": lambda scores, embedding, maps: {"anything": scores},
+    "a dict of one and a loss": lambda scores, embedding, maps: {"anything": scores, "loss": scores.sum()},
+    "a dict in a dict": lambda scores, embedding, maps: {"head": {"logits": scores}, "features": maps},
+    "dicts without known names": lambda scores, embedding, maps: {"a": {"b": {"c": scores}}, "d": {"e": embedding}},
+    "a tuple in a tuple": lambda scores, embedding, maps: ((embedding, scores),),
+    "out is something else": lambda scores, embedding, maps: {"out": embedding, "scores": scores},
+    "out, and a helping head": lambda scores, embedding, maps: {"out": scores, "aux": embedding[:, :4] * 2},
     "by its name": lambda scores, embedding, maps: {"features": embedding, "logits": scores},
 }
 

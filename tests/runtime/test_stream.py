@@ -40,8 +40,9 @@ def test_layers_come_in_order_with_a_plain_hooks_values(relu: str) -> None:
 
 def test_maps_are_the_models_own_memory() -> None:
     model, places = Little(), []
-    known_layers(model, noise(1))
     model.features.register_forward_hook(lambda _, __, output: places.append(output.data_ptr()))
+    known_layers(model, noise(1))
+    places.clear()
     with preserved(model) as session, torch.no_grad():
         stream(session, noise(1), [parse("features")], lambda _, maps: places.append(maps.data_ptr()), stop=False)
     assert places[0] == places[1]

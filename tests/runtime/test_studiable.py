@@ -1,5 +1,6 @@
 """Models without layers to listen to are refused with what to give instead; ordinary ones in any wrapper are not."""
 
+import copy
 import warnings
 
 import pytest
@@ -64,3 +65,33 @@ def test_a_lazy_module_is_to_be_run_once_first() -> None:
         ModelError, match=r"layer '0' of Sequential has parameters without a size yet.*Run the model once"
     ):
         studiable(nn.Sequential(nn.LazyConv2d(4, 3)))
+
+
+def test_weights_without_values_are_to_be_loaded_first() -> None:
+    with torch.device("meta"):
+        model = plain()
+    with pytest.raises(ModelError, match=r"weights without values.*load_state_dict"):
+        studiable(model)
+
+
+def test_what_is_compiled_in_place_is_looked_into_and_stays_compiled() -> None:
+    """The whole, a part, or only its forward."""
+    x = torch.rand(2, 3, 16, 16)
+    model = plain()
+    expected = [Scope(model).explain(x, method, layer="0", target=0).tensor for method in ("grad_cam", "occlusion")]
+
+    def refuse(*_: object) -> object:
+        raise AssertionError("the compiled code ran")
+
+    whole, part, forward = (copy.deepcopy(model) for _ in range(3))
+    whole.compile(backend=refuse)
+    part[0].compile(backend=refuse)
+    forward.forward = torch.compile(forward.forward, backend=refuse)
+    for model in (whole, part, forward):
+        kept = [(vars(module).get("_compiled_call_impl"), vars(module).get("forward")) for module in model.modules()]
+        for method, map in zip(("grad_cam", "occlusion"), expected, strict=True):
+            torch.testing.assert_close(Scope(model).explain(x, method, layer="0", target=0).tensor, map)
+        again = [(vars(module).get("_compiled_call_impl"), vars(module).get("forward")) for module in model.modules()]
+        assert all(
+            before is after for pair in zip(kept, again, strict=True) for before, after in zip(*pair, strict=True)
+        )

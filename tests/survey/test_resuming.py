@@ -95,8 +95,9 @@ def test_ctrl_c_loses_one_shard_at_most(tmp_path: Path) -> None:
 def test_a_finished_survey_runs_nothing(tmp_path: Path) -> None:
     model, ran = small_model(), []
     write_pictures(tmp_path / "pictures", {"a": 9})
-    survey_of(tmp_path / "pictures", tmp_path / "out", model=model)
     model[0].register_forward_hook(lambda module, inputs, output: ran.append(len(inputs[0])))
+    survey_of(tmp_path / "pictures", tmp_path / "out", model=model)
+    ran.clear()
     before = contents(tmp_path / "out")
     survey_of(tmp_path / "pictures", tmp_path / "out", model=model)
     assert max(ran) == 1  # only the layers are looked up

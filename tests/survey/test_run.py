@@ -283,3 +283,13 @@ print("pandas" in sys.modules, found.pictures.labels.tolist())
     given = [sys.executable, "-c", program, str(tmp_path / "out")]
     done = subprocess.run(given, capture_output=True, text=True, check=True)
     assert done.stdout == "False [0, 0, 0, 1, 1]\n"
+
+
+def test_the_model_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the survey is made or gone on with; what opens it afterwards reads neither weights nor transform again."""
+    compared: list[object] = []
+    monkeypatch.setattr("featuremaps.survey.survey.check_made_with", lambda *given: compared.append(given))
+    write_pictures(tmp_path / "pictures", {"a": 3})
+    for _ in range(2):
+        assert survey_of(tmp_path / "pictures", tmp_path / "out").studied is not None
+    assert compared == []

@@ -260,7 +260,7 @@ def test_no_hooks_remain_when_the_model_fails(interruption: type[BaseException],
 def test_models_are_not_kept_alive() -> None:
     alive = []
     inputs = pictures(1, 16)
-    for _ in range(50):
+    for _ in range(8):
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4 * 14 * 14, 2)).eval()
         tail = Tail(model, "0", inputs)
         tail(tail.output)
@@ -281,7 +281,7 @@ def test_many_tails_of_one_model_take_no_more_memory() -> None:
 
     counts = []
     for _ in range(3):
-        for _ in range(17):
+        for _ in range(5):
             Tail(model, "layer2.0.conv1", inputs)(torch.zeros(1, 32, 16, 16))
         counts.append(tensors())
     assert counts[0] == counts[1] == counts[2]

@@ -16,6 +16,7 @@ from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from featuremaps.layers.addresses import find
+from featuremaps.layers.settings import StandIn
 from featuremaps.runtime.memory_format import keep_freed_memory
 from featuremaps.session import Beside, Session, random_state, undone, unwrapped
 from featuremaps.tail.fx_trace import ROOT, traced
@@ -37,7 +38,7 @@ def batch_norms_folded(session: Session, looked_at: Iterable[str] = ()) -> Itera
     forwards: list[tuple[nn.Module, Any]] = []
     for conv, norm, both in _FUSED.get(session, fused):
         if conv not in apart and _untouched(conv) and _untouched(norm):
-            forwards += [(conv, both.forward), (norm, nn.Identity().forward)]
+            forwards += [(conv, StandIn(both.forward)), (norm, StandIn(nn.Identity().forward))]
 
     def restore() -> None:
         for module, _ in forwards:

@@ -10,8 +10,10 @@ from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.errors import ImageError, OptionError
 from featuremaps.layers.layout import Layout
 from featuremaps.methods.factorization import Factors, concept_scores, factorize
+from featuremaps.methods.passes import Copied
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
+from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
@@ -43,6 +45,7 @@ def find_concepts(
         factors = factorize(maps, options.generator, concepts=options.concepts, negative=options.negative)
         record = take(session, pictures[0].input[None], classes=studied.class_outputs, gradients=False)
         scores = _scores(session, record, names[0], layouts[names[0]], factors)
+        doubts = (*unsteady(session, record.inputs), *misplaced(layouts[names[0]]))
     warnings = [CLIPPED] if options.negative == "clip" and bool((maps < 0).any()) else []
     if not factors.converged:
         warnings.append(f"the factorisation was still improving after {len(factors.errors) - 1} iterations.")
@@ -54,7 +57,7 @@ def find_concepts(
         factors.errors,
         scores,
         record.classes,
-        tuple(warnings),
+        (*warnings, *doubts),
     )
 
 
@@ -80,6 +83,8 @@ def _scores(session: Session, record: Record, layer: str, layout: Layout, factor
     tail = Tail(session.model, name, record.inputs, call=int(call) if call else None)
 
     def read(maps: Tensor) -> Tensor:
-        return record.classes.given(tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))).float()
+        outputs = tail(layout.from_maps(maps, tail.output).to(tail.output.dtype))
+        return record.classes.given(outputs, len(maps)).float()
 
-    return concept_scores(factors.vectors, (factors.maps.shape[2], factors.maps.shape[3]), read)
+    size = factors.maps.shape[2], factors.maps.shape[3]
+    return concept_scores(factors.vectors, size, Copied(read, len(record.inputs)))

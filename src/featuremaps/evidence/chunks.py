@@ -28,13 +28,17 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """The measurements and curves (picture, point) of the pictures `rows`; `seen` tells them from others."""
+    """The measurements and curves (picture, point) of the pictures `rows`; `seen` tells them from others.
+
+    `doubts` are the warnings that every map of them carries.
+    """
 
     rows: tuple[int, ...]
     measurements: tuple[Measurement, ...]
     curves: Mapping[CurveKey, Float[np.ndarray, "picture _point"]]
     passes: int
     seen: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def gathered(chunks: Sequence[Chunk], measures: Sequence[str], pictures: Sequence[str]) -> dict[str, Any]:
@@ -63,4 +67,5 @@ def gathered(chunks: Sequence[Chunk], measures: Sequence[str], pictures: Sequenc
         "curves": curves,
         "passes": sum(chunk.passes for chunk in chunks),
         "left_out": len(pictures) - len(tried),
+        "doubts": tuple(dict.fromkeys(doubt for chunk in chunks for doubt in chunk.doubts)),
     }

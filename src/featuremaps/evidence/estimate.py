@@ -16,10 +16,11 @@ class Estimate:
     def __str__(self) -> str:
         if not self.of:
             return f"undefined ({self.why})"
-        mean, low, high = map(_short, (self.mean, self.low, self.high))
+        mean, low, high = map(short, (self.mean, self.low, self.high))
         return mean if self.of < 2 else f"{mean} ({low} to {high})"
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
+    """A number in two or three digits."""
     text = f"{number:.2f}" if 0.095 <= abs(number) < 100 else f"{number:.2g}"
     return text.replace("-", "−")

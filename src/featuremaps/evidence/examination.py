@@ -92,18 +92,19 @@ class Examination:
         """Every measure of every method's maps, and of the references: a key, the measure's name, and what it says."""
         drawn = references(self._rows, self._options.seed)
         maps = {(name, REFERENCE): make(self._inputs) for name, make in drawn.items()}
-        upside_down = -torch.stack([ranks(-heatmap) for heatmap in self._heatmaps.values()]).sum(0).to(self._inputs)
+        upright = [ranks(-heatmap) for heatmap in self._heatmaps.values()]
         for name in names:
             measure = MEASURES.find(name)
             self._asked.clear()
             for key in self._heatmaps:
-                yield key, name, self._measured(measure, self._of_method(key))
+                yield key, name, self._measured(measure, self.needs_of(key))
             for key, reason in self._failures.items():
                 yield key, name, undefined(len(self._inputs), f"{NO_MAP}{reason}")
             for key, heatmap in maps.items():
                 needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
                 yield key, name, self._measured(measure, self._of_map(heatmap, key) | needs)
-            if BY_THE_MAP.issuperset(measure.needs):
+            if upright and BY_THE_MAP.issuperset(measure.needs):
+                upside_down = -torch.stack(upright).sum(0).to(self._inputs)
                 yield INVERTED, name, self._measured(measure, self._of_map(upside_down, INVERTED))
             if self._asked:
                 best = self._best_map(max(self._asked))  # of several curves that of the most relevant places
@@ -123,7 +124,8 @@ class Examination:
 
         return self._shared | {"heatmap": heatmap, "curve": kept}
 
-    def _of_method(self, key: Key) -> Needs:
+    def needs_of(self, key: Key) -> Needs:
+        """All that a measure may name of one method's maps."""
         return self._of_map(self._heatmaps[key], key) | {
             "explain_again": partial(self._explainer.again, key),
             "explain_seeded": partial(self._explainer.seeded, key),

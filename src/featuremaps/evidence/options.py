@@ -8,8 +8,8 @@ from featuremaps.errors import OptionError
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.options import Help, Seeded
 
-USUAL = ("insertion", "sufficiency")
-"""Of few measures those that put first what is truly best, where that is known (docs/evidence-truth.md)."""
+USUAL = ("insertion", "sufficiency", "parameter_randomisation")
+"""Of few measures those that put first what is truly best, where that is known (docs/evidence-truth.md); a check."""
 WITH_MASKS = ("pointing_game", "energy_inside")
 
 
@@ -19,9 +19,10 @@ class TrialOptions(Seeded):
 
     `measures` are those of `USUAL`, and of `WITH_MASKS` where masks are given, unless named. `weights` says how much
     each counts in the consensus: by default all measures of faithfulness alike, the others only where none of these is
-    named. `budget` ends the trial at so many passes through the model: pictures that would go beyond it are left out,
-    and said. Pictures of one size run together, up to `batch_size` at a time. `of_names` are the options of single
-    methods and measures, by their names. Raises `OptionError`.
+    named. Sanity checks, which make all maps anew several times, are made on the pictures that run first. `budget` ends
+    the trial at so many passes through the model: pictures that would go beyond it are left out, and said. Pictures of
+    one size run together, up to `batch_size` at a time. `of_names` are the options of single methods and measures, by
+    their names. Raises `OptionError`.
     """
 
     measures: str | Sequence[str] = "usual"
@@ -34,6 +35,7 @@ class TrialOptions(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.named(masks=True)
         for name, weight in (self.weights or {}).items():
             if name not in self.named(masks=True):
                 raise OptionError(
@@ -61,6 +63,8 @@ class TrialOptions(Seeded):
         if self.measures == "usual":
             return USUAL + (WITH_MASKS if masks else ())
         names = (self.measures,) if isinstance(self.measures, str) else tuple(self.measures)
+        if not names:
+            raise OptionError(f"a trial takes at least one measure, of {', '.join(MEASURES)}.")
         for name in names:
             MEASURES.find(name)
         return tuple(dict.fromkeys(names))

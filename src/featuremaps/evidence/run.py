@@ -63,7 +63,8 @@ def run_trial(
                 if done is None:
                     inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
                     examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
-                    done = _chunk(examination, batch.rows, measures, seen)
+                    made = [name for name in measures if 0 in batch.rows or MEASURES[name].family != "sanity"]
+                    done = _chunk(examination, comparison, batch.rows, made, seen)
                     if folder is not None:
                         folder.write(done)
                 chunks.append(done)
@@ -96,14 +97,18 @@ def _with(chunks: Sequence[Chunk], pictures: int) -> float:
     return passes * (1 + pictures / done) if done else 0.0
 
 
-def _chunk(examination: Examination, rows: Sequence[int], measures: Sequence[str], seen: str) -> Chunk:
+def _chunk(
+    examination: Examination, comparison: Comparison, rows: Sequence[int], measures: Sequence[str], seen: str
+) -> Chunk:
     measurements = tuple(
         Measurement(key, name, row, value, reason)
         for key, name, measured in examination.measurements(measures)
         for row, value, reason in zip(rows, measured.values.tolist(), measured.undefined, strict=True)
     )
     curves = {key: probabilities.float().numpy() for key, probabilities in examination.curves.items()}
-    return Chunk(tuple(rows), measurements, curves, examination.passes, seen)
+    warnings = [notes for heat in comparison.values() for notes in heat.warnings] or [()]
+    doubts = tuple(doubt for doubt in warnings[0] if all(doubt in notes for notes in warnings))
+    return Chunk(tuple(rows), measurements, curves, examination.passes, seen, doubts)
 
 
 def _manifest(

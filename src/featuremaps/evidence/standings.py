@@ -26,7 +26,8 @@ class Standings:
 
     `values` is (row, measure, picture), NaN where undefined, and `undefined` has the reasons. `weights` says how much
     each measure counts in the consensus. `curves` are mean probabilities while places are taken out, by row, order and
-    fill. `passes` pictures went through the model; `left_out` ones were not tried for want of them.
+    fill. `passes` pictures went through the model; `left_out` ones were not tried for want of them. `doubts` are the
+    warnings that all maps carry.
     """
 
     rows: tuple[Key, ...]
@@ -39,6 +40,7 @@ class Standings:
     passes: int = 0
     left_out: int = 0
     seed: int = 0
+    doubts: tuple[str, ...] = ()
 
     @property
     def explanations(self) -> tuple[Key, ...]:
@@ -86,13 +88,14 @@ class Standings:
     def order(self) -> tuple[Key, ...]:
         """The explanations, best first by their mean rank over the pictures and the counted measures.
 
-        What fails a sanity check comes last.
+        What fails a sanity check comes last, and after it what no counted measure has a number for.
         """
-        ranks = self._consensus(self.mean_ranks)
-        places = sorted(
-            range(len(ranks)), key=lambda place: (bool(self.failed(self.explanations[place])), ranks[place])
-        )
-        return tuple(self.explanations[place] for place in places)
+        ranks = dict(zip(self.explanations, self._consensus(self.mean_ranks), strict=True))
+        return tuple(sorted(ranks, key=lambda row: (not self.measured(row), bool(self.failed(row)), ranks[row])))
+
+    def measured(self, row: Key) -> bool:
+        """Whether one of the counted measures has a number for this row."""
+        return any(self.estimate(row, name).of for name in self.counted)
 
     def rank(self, row: Key) -> Estimate:
         """An explanation's mean rank over the pictures and the counted measures, with its interval; 1 is the best."""
@@ -107,8 +110,9 @@ class Standings:
 
         Raises `OptionError` where no explanation was measured.
         """
-        if not self.explanations or not self.counted:
-            raise OptionError("this trial has no measure that counts, or no method that made a map: nothing is best.")
+        if not self.explanations or not self.measured(self.order[0]):
+            reason = next(iter(self.undefined.values()), "no measure counts")
+            raise OptionError(f"no explanation of this trial was measured, so that none is best: {reason}")
         return self.order[0]
 
     def choose(self, method: object = "best", layer: object = "best") -> tuple[str, str]:
@@ -131,7 +135,8 @@ class Standings:
         first = ranks[:, self.explanations.index(self.best)]
         ahead = {row: (first < ranks[:, place]).mean() for place, row in enumerate(self.explanations)}
         alone = len(self.pictures) > 1
-        return tuple(row for row in self.order if row != self.best and not (ahead[row] >= SURE and alone))
+        others = [row for row in self.order if row != self.best and self.measured(row)]
+        return tuple(row for row in others if not (ahead[row] >= SURE and alone))
 
     def agreement(self, first: str, second: str) -> Estimate:
         """Kendall's τ between the orders in which two measures put the explanations, with its interval."""

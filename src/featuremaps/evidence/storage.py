@@ -51,6 +51,8 @@ class TrialFolder:
         """
         file = self.path / MANIFEST
         if not file.is_file():
+            if self.path.exists() and not self.path.is_dir():
+                raise OptionError(f"a trial is kept in a folder, and {self.path} is a file. Give another out=.")
             self.path.mkdir(parents=True, exist_ok=True)
             self._write(MANIFEST, lambda path: path.write_text(json.dumps({"schema": SCHEMA, **manifest}, indent=1)))
             return
@@ -96,7 +98,12 @@ class TrialFolder:
     def write(self, chunk: Chunk) -> None:
         """Write a chunk, whole or not at all."""
         number = chunk.rows[0]
-        about = {"rows": json.dumps(chunk.rows), "passes": str(chunk.passes), "seen": chunk.seen}
+        about = {
+            "rows": json.dumps(chunk.rows),
+            "passes": str(chunk.passes),
+            "seen": chunk.seen,
+            "doubts": json.dumps(chunk.doubts),
+        }
         rows = [
             (row, *key, order, fill, values.tolist())
             for (key, order, fill), curves in chunk.curves.items()
@@ -120,7 +127,8 @@ class TrialFolder:
             key = (row["method"], row["layer"]), row["order"], row["fill"]
             curves.setdefault(key, []).append(row["probabilities"])
         arrays = {key: np.asarray(values, np.float32) for key, values in curves.items()}
-        return Chunk(tuple(json.loads(about["rows"])), measurements, arrays, int(about["passes"]), about["seen"])
+        rows, doubts = (tuple(json.loads(about[name])) for name in ("rows", "doubts"))
+        return Chunk(rows, measurements, arrays, int(about["passes"]), about["seen"], doubts)
 
     def _write(self, name: str, write: Any) -> None:
         temporary = self.path / f".{name}.{os.getpid()}"

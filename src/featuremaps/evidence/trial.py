@@ -52,7 +52,7 @@ class Trial(Standings, Shown):
             FigureRow(
                 label(row),
                 overlays.get(row),
-                self.rank(row) if row in self.explanations else None,
+                self.rank(row) if row in self.explanations and self.measured(row) else None,
                 tuple(self.estimate(row, name) for name in self.measures),
                 bool(row in self.explanations and (self.failed(row))),
             )

@@ -1,7 +1,9 @@
 """A trial in words: its table as text, and what follows from it, for somebody who has read no paper."""
 
 from collections.abc import Sequence
+from math import isfinite
 
+from featuremaps.evidence.estimate import short
 from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.references import REFERENCE
 from featuremaps.evidence.registry import MEASURES
@@ -22,6 +24,8 @@ def label(row: Key) -> str:
 
 def conclusion(standings: Standings) -> list[str]:
     """What follows, a sentence each: what to believe, what is as good, what to leave alone, how far measures agree."""
+    if not any(map(standings.measured, standings.explanations)):
+        return ["No explanation could be measured.", *dict.fromkeys(standings.undefined.values())]
     pictures, best = counted(len(standings.pictures), "picture"), standings.best
     lines = []
     if len(standings.pictures) < 2:
@@ -44,10 +48,12 @@ def conclusion(standings: Standings) -> list[str]:
         for place, first in enumerate(standings.counted)
         for second in standings.counted[place + 1 :]
     ]
-    if agreements and min(agreements) < LITTLE:
+    least = min(filter(isfinite, agreements), default=1.0)
+    if least < LITTLE:
         lines.append(
-            f"The measures disagree on the order (the least Kendall τ is {min(agreements):.2f}): read them one by one."
+            f"The measures disagree on the order (the least Kendall τ is {short(least)}): read them one by one."
         )
+    lines += [f"All maps carry a warning: {doubt}" for doubt in standings.doubts]
     if standings.left_out:
         lines.append(f"The budget was spent before {counted(standings.left_out, 'more picture')} could be tried.")
     return lines
@@ -81,7 +87,8 @@ def table(standings: Standings) -> str:
     head = ["", "rank", *(f"{name} {'↑' if MEASURES[name].better == 'higher' else '↓'}" for name in standings.measures)]
     lines = [head]
     for row in (*standings.order, *standings.references):
-        rank = f"{standings.rank(row).mean:.1f}" if row in standings.explanations else "–"
+        ranked = row in standings.explanations and standings.measured(row)
+        rank = f"{standings.rank(row).mean:.1f}" if ranked else "–"
         lines.append([label(row), rank, *(_cell(standings, row, name) for name in standings.measures)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(

@@ -12,8 +12,7 @@ from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.comparison import Comparison, Explanation, Key
 from featuremaps.explain.predict import answers_of, scores_if_any
 from featuremaps.explain.request import Request
-from featuremaps.explain.warnings import map_warnings, pixel_warnings, scale_doubts, unsteady
-from featuremaps.layers.known import known_layers
+from featuremaps.explain.warnings import map_warnings, pixel_warnings, scale_doubts
 from featuremaps.methods import Method
 from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
@@ -22,7 +21,8 @@ from featuremaps.progress import track
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.memory_format import out_of_memory, quickest
+from featuremaps.runtime.doubts import unsteady
+from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
@@ -80,14 +80,15 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     with preserved(model, request.layout) as session:
         for batch in batches(pictures, request.options.batch_size, "explaining pictures"):
             with batch:
-                chunk = _explain(session, batch.inputs, request.of(batch.rows, len(pictures)))
+                chunk = _explain(session, batch.inputs, request.of(batch.rows, len(pictures), batch.inputs.ndim - 2))
                 explained |= {index: (chunk, row) for row, index in enumerate(batch.rows)}
     rows = [explained[index] for index in range(len(pictures))]
     failures = {key: text for chunk, _ in rows for key, text in chunk.failures.items()}
     answers = tuple(None if chunk.answers is None else chunk.answers[row] for chunk, row in rows)
     methods = {method.name: method for method in request.methods}
     kept = [key for key in request.keys if key not in failures]
-    doubts = tuple(scale_doubts(pictures, answers))
+    best = ["" if chunk.answers is None else chunk.answers[row].top(1)[0].label for chunk, row in rows]
+    doubts = tuple(scale_doubts(pictures, best))
     heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures, doubts) for key in kept}
     return Comparison(heatmaps, failures, answers, request.options)
 
@@ -124,10 +125,8 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     methods = {method.name: method for method in request.methods}
     numbers = {target: number for number, target in enumerate(request.targets)}
     parts = {key: _judged(key, part, methods[key[0]], record, numbers[key[2]]) for key, part in made.items()}
-    known = known_layers(session.model, record.inputs, session.layout)
-    share = max((part.change for part in known.outputs.values()), default=0.0)
-    if share:
-        parts = {key: part.doubted(unsteady(share)) for key, part in parts.items()}
+    for doubt in unsteady(session, record.inputs):
+        parts = {key: part.doubted(doubt) for key, part in parts.items()}
     reading = {name: layout.describe(name) for name, layout in record.layouts.items()}
     scores = scores_if_any(record)
     if scores is None:
@@ -197,8 +196,7 @@ def _map(method: Method, given: Pass, request: Request) -> Part:
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
-    # Not in the caller's autocast: scores are compared with each other, and half precision loses small differences.
-    with torch.no_grad(), torch.autocast(given.record.inputs.device.type, enabled=False):
+    with torch.no_grad(), run_on(given.session.model, given.record.inputs):
         map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
     if shape not in _expected(method, given):

@@ -1,12 +1,15 @@
 """What a model answers: its most probable classes for each picture."""
 
+import warnings
 from collections.abc import Sequence
 
-from featuremaps.errors import OptionError
+from featuremaps.errors import FeatureMapsWarning, OptionError
+from featuremaps.explain.warnings import scale_doubts
 from featuremaps.pictures.seen import Seen
 from featuremaps.results.answer import Answer, Answers
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.class_outputs import ClassScores
+from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.outputs import class_indices
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
@@ -17,18 +20,24 @@ def predict(
 ) -> tuple[tuple[Answer, ...], ...]:
     """For each picture the `top` most probable classes, or as many as there are, most probable first.
 
-    Raises `TargetError` for a model that gives no class scores.
+    Raises `TargetError` for a model that gives no class scores; a `FeatureMapsWarning` says why they may be doubted.
     """
     if top < 1:
         raise OptionError(f"top is how many classes are given, 1 or more; got {top}.")
     best: dict[int, tuple[Answer, ...]] = {}
+    doubts: dict[str, None] = {}
     with studied.session() as session:
         for batch in batches(pictures, batch_size, "asking the model"):
             with batch:
                 record = take(session, batch.inputs, classes=studied.class_outputs, gradients=False)
-                answers = answers_of(_scores(record), record.outputs)
+                scores = _scores(record)
+                answers = answers_of(scores, record.outputs)
                 best |= {row: answer.top(top) for row, answer in zip(batch.rows, answers, strict=True)}
-    return tuple(best[row] for row in range(len(pictures)))
+                doubts |= dict.fromkeys(filter(None, (*unsteady(session, record.inputs), scores.doubt)))
+    in_order = tuple(best[row] for row in range(len(pictures)))
+    for doubt in (*doubts, *scale_doubts(pictures, [answers[0].label for answers in in_order])):
+        warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
+    return in_order
 
 
 def scores_if_any(record: Record) -> ClassScores | None:

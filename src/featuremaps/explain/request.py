@@ -56,9 +56,11 @@ class Request:
         by_layer = [(layer, method) for layer in self.layers for method in self.methods if method.by_layer]
         return by_layer + [(INPUT, method) for method in self.methods if not method.by_layer]
 
-    def of(self, indices: Sequence[int], total: int) -> "Request":
-        """The same request for some of the pictures, where targets were given one per picture."""
-        return replace(self, targets={key: select(target, indices, total) for key, target in self.targets.items()})
+    def of(self, indices: Sequence[int], total: int, axes: int = 2) -> "Request":
+        """The same request for some of the pictures, of so many axes, where targets were given one per picture."""
+        return replace(
+            self, targets={key: select(target, indices, total, axes) for key, target in self.targets.items()}
+        )
 
 
 def methods_of(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:

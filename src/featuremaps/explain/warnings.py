@@ -1,15 +1,13 @@
 """Why an explanation should not be trusted: maps that are not finite, empty, or the same everywhere, and the reason."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.layers.layout import LIKELY, PARTLY
 from featuremaps.pictures.seen import Seen
-from featuremaps.results.answer import Answers
+from featuremaps.runtime.doubts import misplaced
 from featuremaps.runtime.record import Record
 
 ALIKE = 4
@@ -20,7 +18,7 @@ def map_warnings(
     map: Float[Tensor, "batch *space"], record: Record, layer: str, target: int, by_gradient: bool
 ) -> tuple[tuple[str, ...], ...]:
     """For each picture why its map should not be trusted, if so: not finite, empty, or the same everywhere."""
-    doubts = _misplaced(record, layer)
+    doubts = misplaced(record.layouts.get(layer))
     flat = map.flatten(1)
     finite = flat.isfinite().all(1)
     empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
@@ -41,31 +39,6 @@ def map_warnings(
     return tuple((*notes(i), *doubts) for i in range(len(map)))
 
 
-def unsteady(share: float) -> str:
-    """What is said of a model whose scores of a picture change by this share of the largest beside another one."""
-    return (
-        f"Asked again, beside another picture, the model gave other scores (by {share:.1%} of the largest): it is "
-        "random (dropout that stays on), keeps count, or reads the pictures of a batch together. What is made of "
-        "several passes has that in it."
-    )
-
-
-def _misplaced(record: Record, layer: str) -> tuple[str, ...]:
-    layout = record.layouts.get(layer)
-    known = "" if layout is None or math.prod(layout.grid) == 1 else layout.known
-    if known == LIKELY:
-        return (
-            "Where the layer's places lie in the picture could not be followed: the map is drawn as if they covered it "
-            "the way the picture lies.",
-        )
-    if known == PARTLY:
-        return (
-            "The model cuts, shifts or pads the picture inside, so the layer's places do not cover it evenly: drawn "
-            "over the whole picture, the map lies beside what it shows.",
-        )
-    return ()
-
-
 def _not_finite(values: Tensor) -> str:
     return f"{int((~values.isfinite()).sum())} of {len(values)} values are not finite."
 
@@ -76,7 +49,7 @@ def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: boo
     if by_gradient and layer in record.unreached:
         return (
             "no gradient reaches the layer: the target's score does not depend on it, or the model cuts the gradient "
-            "off (no_grad, a checkpoint with use_reentrant=True)."
+            "off (detach, no_grad, a hook, a checkpoint with use_reentrant=True)."
         )
     if by_gradient and not bool(record.gradients_by_target[target][layer][i].any()):
         return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
@@ -96,18 +69,20 @@ def pixel_warnings(
         if not finite[i]:
             return (_not_finite(flat[i]),)
         score = f" ({float(record.scores[target][i]):.3g})" if record.scores else ""
-        lost = f"Every value is zero: nothing of the score{score} comes back to the picture this way."
+        lost = (
+            f"Every value is zero: nothing of the score{score} comes back to the picture this way. It is cut off "
+            "(detach, no_grad, a hook), or every path is dead."
+        )
         return (lost,) if empty[i] else ()
 
     return tuple(notes(i) for i in range(len(flat)))
 
 
-def scale_doubts(pictures: Sequence[Seen], answers: Sequence[Answers | None]) -> Iterator[str]:
-    """Whether pictures without a preprocessing look as if they had the wrong scale: all get the same answer."""
+def scale_doubts(pictures: Sequence[Seen], best: Sequence[str]) -> Iterator[str]:
+    """Whether pictures without preprocessing seem to have the wrong scale: the `best` answers are all the same."""
     assumed = all(seen.preprocessing.transform is None and seen.picture.tensor is None for seen in pictures)
-    best = {answer.top(1)[0].label if answer is not None else "" for answer in answers}
-    if assumed and len(pictures) >= ALIKE and len(best) == 1 and "" not in best:
+    if assumed and len(pictures) >= ALIKE and len({*best}) == 1 and "" not in best:
         yield (
-            f"All {len(pictures)} pictures get the same answer, {best.pop()!r}, and no preprocessing was given: the "
+            f"All {len(pictures)} pictures get the same answer, {best[0]!r}, and no preprocessing was given: the "
             "model may expect other numbers than 0 to 1."
         )

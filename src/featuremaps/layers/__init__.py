@@ -3,7 +3,7 @@
 from featuremaps.layers.addresses import Address, find, is_layer, parse
 from featuremaps.layers.discover import walk
 from featuremaps.layers.info import LayerInfo
-from featuremaps.layers.last_map import main_tensor
 from featuremaps.layers.listing import Layers
+from featuremaps.layers.model_ends import main_tensor
 
 __all__ = ["Address", "LayerInfo", "Layers", "find", "is_layer", "main_tensor", "parse", "walk"]

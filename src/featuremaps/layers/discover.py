@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from featuremaps.errors import LayoutError, ModelError
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
-from featuremaps.layers.last_map import Candidate, choose, main_tensor
+from featuremaps.layers.last_map import Candidate, choose
 from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
 from featuremaps.layers.listing import Layers
+from featuremaps.layers.model_ends import main_tensor
 from featuremaps.layers.model_output import followed, given_beside
 from featuremaps.receptive_field import Dataflow, Field, Trace
 from featuremaps.session import preserved, unwrapped

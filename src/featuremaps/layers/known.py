@@ -14,7 +14,7 @@ from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.layers.listing import Layers
-from featuremaps.layers.settings import settings_of
+from featuremaps.layers.settings import hooks_of, settings_of
 from featuremaps.session import Beside, in_turn, unwrapped
 
 MOST = 16
@@ -24,20 +24,28 @@ Walked = tuple[GivenLayout | None, tuple[int, ...]]
 
 
 class Walks(dict[Walked, Layers]):
-    """The walks through a model as it is, while its modules and their settings stay the very same."""
+    """The walks through a model as it is, while its modules, their settings and hooks stay the very same.
 
-    def __init__(self, model: nn.Module) -> None:
+    That is looked at once in a turn: within one the model itself writes to what it keeps.
+    """
+
+    def __init__(self, model: nn.Module, turn: int = 0) -> None:
         super().__init__()
         self._modules = [ref(module) for module in model.modules()]
-        self._settings = settings_of(model)
+        self._settings = settings_of(model), hooks_of(model)
+        self._turn = turn
 
-    def are_of(self, model: nn.Module) -> bool:
-        """Whether the model still consists of these modules, set as they were."""
+    def are_of(self, model: nn.Module, turn: int) -> bool:
+        """Whether the model consisted of these modules, set as they were, when this turn began."""
+        if turn == self._turn:
+            return True
         modules = list(model.modules())
         same = len(modules) == len(self._modules) and all(
             known() is module for known, module in zip(self._modules, modules, strict=True)
         )
-        return same and self._settings == settings_of(model)
+        same = same and self._settings == (settings_of(model), hooks_of(model))
+        self._turn = turn if same else self._turn
+        return same
 
 
 _WALKS: Beside[Walks] = Beside()
@@ -46,13 +54,23 @@ _WALKS: Beside[Walks] = Beside()
 def known_layers(model: nn.Module, inputs: Tensor, given: GivenLayout | None = None) -> Layers:
     """The layers that run for pictures of this size, `inputs` on the model's device; the model is run if need be."""
     model, key = unwrapped(model), (given, tuple(inputs.shape[1:]))
-    with in_turn(model):
-        walks = _walks(model)
+    with in_turn(model) as turn:
+        walks = _walks(model, turn)
         if key not in walks:
             if len(walks) >= MOST:
                 walks.clear()
-            walks[key] = walk(model, inputs[:1], given)
+            walks[key] = _walked(model, inputs, given)
         return walks[key]
+
+
+def _walked(model: nn.Module, inputs: Tensor, given: GivenLayout | None) -> Layers:
+    """The layers as they run on the first picture; on all of them in a model that takes only as many as these."""
+    try:
+        return walk(model, inputs[:1], given)
+    except Exception:
+        if len(inputs) == 1:
+            raise
+    return walk(model, inputs, given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +112,10 @@ def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: Gi
     exporting it is not run at all.
     """
     wanted, key = list(names), (given, tuple(inputs.shape[1:]))
-    if not wanted:
-        return Reading(model, inputs, {})
-    with in_turn(model):
-        walks = _walks(unwrapped(model))
+    with in_turn(model) as turn:
+        walks = _walks(unwrapped(model), turn)  # also for no layer: it is looked at before the model is run
+        if not wanted:
+            return Reading(model, inputs, {})
         layers = _of_any_size(walks, wanted, key)
         if torch.compiler.is_exporting():
             layers = walks.get(key, layers)
@@ -107,10 +125,10 @@ def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: Gi
     return Reading(model, inputs, infos)
 
 
-def _walks(model: nn.Module) -> Walks:
-    walks = _WALKS.get(model, lambda: Walks(model))
-    if not walks.are_of(model):
-        walks = Walks(model)
+def _walks(model: nn.Module, turn: int) -> Walks:
+    walks = _WALKS.get(model, lambda: Walks(model, turn))
+    if not walks.are_of(model, turn):
+        walks = Walks(model, turn)
         _WALKS.set(model, walks)
     return walks
 

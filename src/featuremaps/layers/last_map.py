@@ -5,13 +5,11 @@ goes by the outermost name whose output it is.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
-
-from torch import Tensor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from featuremaps.layers.info import LayerInfo
-from featuremaps.layers.model_output import parts_of
+from featuremaps.layers.model_ends import ends_of, is_gate, is_prediction, upstream
 from featuremaps.receptive_field import Dataflow, Step
 from featuremaps.receptive_field.op_rules import PRODUCTS
 
@@ -55,39 +53,20 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     output.
     """
     maps = _maps(candidates, flow)
-    result = main_tensor(output)
-    trace = None if result is None else flow.trace(result)
-    if trace is not None:
-        upstream = set().union(*(flow.ancestors(number) for number in _ends(output, flow, trace.step)))
-        maps = _unless_empty(maps, lambda it: it.number is None or it.number in upstream)
-    maps = _unless_empty(maps, lambda it: it.step is None or not it.step.pooled)
-    if result is not None and trace is not None and _gives_classes(output, result, flow.picture):
-        count, mixings = result.shape[1], flow.steps[trace.step].mixings
-        maps = _unless_empty(maps, lambda it: not _is_class_map(it, count, mixings))
+    ends = ends_of(output, flow)
+    if ends:
+        used = upstream(ends, flow)
+        maps = _unless_empty(maps, lambda it: it.number is None or it.number in used)
+    maps = _unless_empty(maps, lambda it: it.step is None or not (it.step.pooled or "_pad" in it.step.op))
+    maps = _unless_empty(maps, lambda it: not is_prediction(it.number, it.info.channels, ends, flow))
+    while ends and len(maps) > 1 and is_gate(maps[-1].number, ends, flow):
+        maps = maps[:-1]
     if maps and _is_tokens(maps[-1]):
         maps = _among_tokens(maps, last_reaching)
     if not maps or _only_embedded(maps[-1], candidates):
         return Choice(None, ())
-    last = maps[-1] if _is_classifier(output, result, flow.picture) else _in_backbone(maps)
+    last = maps[-1] if any(end.classes for end in ends) else _in_backbone(maps)
     return Choice(last.info.name, _stages(maps, last))
-
-
-def _ends(output: object, flow: Dataflow, main: int) -> set[int]:
-    """The steps that gave the model's outputs: all of them, where it returns several and the first is a map."""
-    tensors = list(_tensors(output))
-    rows = not tensors or tensors[0].ndim < 3
-    if rows or (isinstance(output, Mapping) and {"out", "logits"} & set(output)):
-        return {main}
-    return {main, *(trace.step for tensor in tensors if (trace := flow.trace(tensor)) is not None)}
-
-
-def _tensors(output: object) -> Iterator[Tensor]:
-    """All tensors that a model or layer returns, however they are packed; a single number is a loss."""
-    if isinstance(output, Tensor):
-        yield from (output,) if output.ndim else ()
-    elif isinstance(output, Mapping | list | tuple) or is_dataclass(output):
-        for part in parts_of(output).values():
-            yield from _tensors(part)
 
 
 def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
@@ -95,12 +74,6 @@ def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
     after = [candidate.info for candidate in candidates if candidate.info.order > it.info.order]
     lost = [info for info in after if info.lost and info.shape is not None and len(info.shape) == 3]
     return it.step is not None and it.step.mixings <= 1 and len(lost) > len(after) / 2
-
-
-def _is_class_map(it: Map, classes: int, mixings: int) -> bool:
-    """A map per class, after which nothing computes new features any more; that of an embedding is none."""
-    step = it.step
-    return step is not None and step.classifies and it.info.channels == classes and step.mixings == mixings
 
 
 def _maps(candidates: Sequence[Candidate], flow: Dataflow) -> list[Map]:
@@ -121,27 +94,6 @@ def _maps(candidates: Sequence[Candidate], flow: Dataflow) -> list[Map]:
 
 def _unless_empty(maps: list[Map], keep: Callable[[Map], bool]) -> list[Map]:
     return [it for it in maps if keep(it)] or maps
-
-
-def main_tensor(output: object) -> Tensor | None:
-    """The tensor itself, or the first one inside a tuple, list or dict (in "out" or "logits" where there are)."""
-    if isinstance(output, Mapping):
-        named = [output[key] for key in ("out", "logits") if key in output]
-        return next(_tensors([*named, *output.values()]), None)
-    return output if isinstance(output, Tensor) else next(_tensors(output), None)
-
-
-def _is_classifier(output: object, result: Tensor | None, picture: Sequence[int]) -> bool:
-    """Whether the output is a row of class scores per picture."""
-    listed = isinstance(output, list) and any(isinstance(item, dict) for item in output)
-    return result is not None and not listed and result.ndim == 2 and result.shape[0] == picture[0]
-
-
-def _gives_classes(output: object, result: Tensor, picture: Sequence[int]) -> bool:
-    """Whether dimension 1 of the output is the classes, for each picture or each place of a map of it."""
-    shared = {side / into for side, into in zip(picture[2:], result.shape[2:], strict=False)}
-    segmentation = result.ndim == len(picture) and len(shared) == 1 and result.shape[0] == picture[0]
-    return segmentation or _is_classifier(output, result, picture)
 
 
 def _is_tokens(it: Map) -> bool:

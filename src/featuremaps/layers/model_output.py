@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from featuremaps.receptive_field import UNBOUNDED, Dataflow, Range
 
 Key = str | int
-"""The name or number of a part of what a model returns; `WHOLE` where it returns one tensor."""
+"""The name or number of a part of what a model returns, "head.logits" inside a dict; `WHOLE` where it is one tensor."""
 WHOLE: Key = ""
-NAMES = ("logits", "out", "pred_logits", "last_hidden_state")
+NAMES = ("logits", "out", "pred_logits", "image_embeds", "last_hidden_state")
 """What models call their scores where they name what they return."""
 
 
@@ -36,7 +36,28 @@ class FollowedOutput(NamedTuple):
 
 
 def parts_of(output: object) -> Mapping[Key, object]:
-    """What a model returns together, by name or number."""
+    """What a model returns together, by name or number; dicts inside, and tuples of one, are taken apart too."""
+    parts = _direct_parts(output)
+    packed = {key for key, part in parts.items() if _is_packed(part, alone=len(parts) == 1)}
+    if not packed or all(isinstance(part, Mapping) and "boxes" in part for part in parts.values()):  # of a detector
+        return parts
+    opened: dict[Key, object] = {}
+    for key, part in parts.items():
+        inner = parts_of(part) if key in packed else {WHOLE: part}
+        opened |= {key if name == WHOLE else f"{key}.{name}": value for name, value in inner.items()}
+    return opened
+
+
+def _is_packed(part: object, alone: bool) -> bool:
+    return isinstance(part, Mapping) or (isinstance(part, tuple | list) and (alone or len(part) == 1))
+
+
+def is_named(key: Key, name: str) -> bool:
+    """Whether a part has this name, wherever it lies."""
+    return str(key).rpartition(".")[2] == name
+
+
+def _direct_parts(output: object) -> Mapping[Key, object]:
     if isinstance(output, Tensor):
         return {WHOLE: output}
     if isinstance(output, Mapping):
@@ -60,14 +81,26 @@ def likely_scores(output: object) -> dict[Key, Tensor]:
 
 def followed(output: object, flow: Dataflow, beside: Mapping[Key, Tensor]) -> Mapping[Key, FollowedOutput]:
     """What is known about each tensor that a model returned; `beside`: what it gave for another picture as well."""
-    likely = likely_scores(output)
+    likely = _compared(output)
     steps = {key: trace.step for key, tensor in likely.items() if (trace := flow.trace(tensor)) is not None}
     known = {key: _followed(tensor, flow, steps) for key, tensor in likely.items()}
     for key, together in beside.items():
-        if key in known:
+        if key in known and _is_listed(output):
+            known[key] = known[key]._replace(change=_change_of_boxes(likely[key], together))
+        elif key in known:
             axis, share = _picture_axis(likely[key], together), _change(likely[key], together)
             known[key] = known[key]._replace(picture_axis=axis, change=share)
     return known
+
+
+def _is_listed(output: object) -> bool:
+    """Whether it is a list with a dict for each picture, as detectors give."""
+    return isinstance(output, list) and bool(output) and all(isinstance(item, Mapping) for item in output)
+
+
+def _compared(output: object) -> dict[Key, Tensor]:
+    """What of an output is compared with that for another picture: the likely scores, or the last picture's boxes."""
+    return likely_scores(output[-1] if _is_listed(output) else output)  # type: ignore[index]
 
 
 def _followed(tensor: Tensor, flow: Dataflow, steps: Mapping[Key, int]) -> FollowedOutput:
@@ -92,12 +125,18 @@ def _picture_axis(alone: Tensor, together: Tensor) -> int | None:
 def _change(alone: Tensor, together: Tensor) -> float:
     """By what share of the largest score those of the picture differ beside another one; 0 where that is rounding."""
     axis = _picture_axis(alone, together)
-    if axis is None:
-        return 0.0
-    count = alone.shape[axis]
-    again = together.detach().narrow(axis, count, count).double()
+    return 0.0 if axis is None else _difference(alone, together.narrow(axis, alone.shape[axis], alone.shape[axis]))
+
+
+def _change_of_boxes(alone: Tensor, again: Tensor) -> float:
+    """As `_change`, of as many boxes as were found both times."""
+    count = min(len(alone), len(again))
+    return _difference(alone[:count], again[:count]) if count and alone.shape[1:] == again.shape[1:] else 0.0
+
+
+def _difference(alone: Tensor, again: Tensor) -> float:
     largest = alone.detach().double().abs().max()
-    share = float((again - alone.detach().double()).abs().max() / largest) if largest else 0.0
+    share = float((again.detach().double() - alone.detach().double()).abs().max() / largest) if largest else 0.0
     return share if share > 3 * torch.finfo(alone.dtype).eps ** 0.5 else 0.0
 
 
@@ -108,7 +147,7 @@ def given_beside(model: nn.Module, arguments: Sequence[Any]) -> Mapping[Key, Ten
     try:
         # First as it is, so that counters and random numbers are others than where it ran alone.
         model(*(item.clone() if isinstance(item, Tensor) else item for item in arguments))
-        return likely_scores(model(*map(_beside_another, arguments)))
+        return _compared(model(*map(_beside_another, arguments)))
     except Exception:  # a model of single pictures, short memory: nothing is learned, and the model's run went well
         return {}
 

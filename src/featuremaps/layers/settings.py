@@ -1,22 +1,49 @@
 """What a model's way may depend on besides its weights: the settings of its modules, as they are now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakMethod, ref
 
 from torch import Tensor, nn
+from torch.nn.modules import module as torch_modules
 
 PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 INTERNAL = frozenset(vars(nn.Module())) | {"training"}
+COUNTERS = frozenset({"num_batches_tracked"})
+"""Tensors of one number that no way through a model depends on."""
 MOST = 64
 """So many entries of a list or dict are looked at; a longer one holds data."""
 
 
-def settings_of(model: nn.Module) -> list[tuple[int, list[Any]]]:
+class StandIn:
+    """A `forward` that is put in a module's place for some runs: no setting of the model, which stays what it is."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self._forward = forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module is to give."""
+        return self._forward(*args, **kwargs)
+
+
+def settings_of(model: nn.Module) -> list[tuple[Any, ...]]:
     """The attributes of every module, to be compared with later: flags, numbers, functions, and what is inside lists,
-    dicts and configurations. Tensors and what torch keeps of its own are left out."""
+    dicts and configurations. Of tensors those of one number that are not trained, wherever they are kept; others,
+    stand-ins, and what torch keeps of its own, are left out."""
     known: dict[int, Any] = {}
-    return [(id(module), _attributes(module, known)) for module in model.modules()]
+    return [
+        (id(module), type(module).forward, _attributes(module, known), list(_numbers(module)))
+        for module in model.modules()
+    ]
+
+
+def hooks_of(model: nn.Module) -> list[int]:
+    """The numbers of all hooks, which are never given twice: a hook may change what a model computes."""
+    everywhere = torch_modules._global_forward_hooks, torch_modules._global_forward_pre_hooks
+    of_modules = (hooks for module in model.modules() for hooks in (module._forward_hooks, module._forward_pre_hooks))
+    return [number for hooks in (*everywhere, *of_modules) for number in hooks]
 
 
 def _attributes(module: nn.Module, known: dict[int, Any]) -> list[Any]:
@@ -24,16 +51,35 @@ def _attributes(module: nn.Module, known: dict[int, Any]) -> list[Any]:
     return [
         (name, value if type(value := own[name]) in PLAIN else _frozen(value, known, 3))
         for name in own.keys() - INTERNAL
+        if not isinstance(own[name], StandIn)
     ]
+
+
+def _numbers(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The buffers and frozen parameters of one number, which may be flags."""
+    for name, tensor in (*module._buffers.items(), *module._parameters.items()):
+        if tensor is not None and tensor.numel() == 1 and name not in COUNTERS:
+            yield name, _number(tensor)
+
+
+def _number(tensor: Tensor) -> Any:
+    """A tensor's value, where it has a single one that is not trained; else its type."""
+    if tensor.numel() == 1 and not tensor.requires_grad and not tensor.is_meta:
+        return tensor.tolist()
+    return type(tensor)
 
 
 def _frozen(value: Any, known: dict[int, Any], depth: int) -> Any:
     """A value in a form that does not change with it; `known` has what was met before."""
     if type(value) in PLAIN or (type(value) is tuple and PLAIN.issuperset(map(type, value))):
         return value
-    if isinstance(value, nn.Module | FunctionType | MethodType | type):
-        return id(value)
-    if isinstance(value, Tensor) or not depth:
+    if isinstance(value, MethodType):
+        return WeakMethod(value)  # not the method itself, which may be the model's
+    if isinstance(value, nn.Module | FunctionType | type):
+        return ref(value)
+    if isinstance(value, Tensor):
+        return _number(value)
+    if not depth:
         return type(value)
     if id(value) not in known:
         known[id(value)] = type(value)  # what holds itself
@@ -46,6 +92,8 @@ def _opened(value: Any, known: dict[int, Any], depth: int) -> Any:
         return type(value)
     if isinstance(value, Mapping):
         return [(name, _frozen(item, known, depth)) for name, item in value.items()]
+    if isinstance(value, partial):
+        return [_frozen(item, known, depth) for item in (value.func, value.args, value.keywords)]
     if isinstance(value, tuple | list):
         return [_frozen(item, known, depth) for item in value]
     return type(value), [(name, _frozen(item, known, depth)) for name, item in getattr(value, "__dict__", {}).items()]

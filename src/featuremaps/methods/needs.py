@@ -18,7 +18,7 @@ from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import MethodError, TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
-from featuremaps.methods.passes import Pass, autocast, run_tail, scoring
+from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.backward import propagate as send_back
@@ -143,19 +143,19 @@ def _no_class(given: Pass) -> TargetError:
 @need(target=True)
 def score(given: Pass) -> Score:
     """A function from new inputs (batch·k, colour, height, width), picture by picture, to target scores (batch·k,)."""
-    return scoring(given, given.target.scores)
+    return copies(given, scoring(given, given.target.scores))
 
 
 @need(target=True)
 def box_score(given: Pass) -> Score:
     """Like `score`, for inputs that differ from the pictures in a small box each, which run little more than those."""
-    return BoxScoring(scoring(given, given.target.scores), given.record.inputs)
+    return copies(given, BoxScoring(scoring(given, given.target.scores), given.record.inputs))
 
 
 @need(target=True)
 def probability(given: Pass) -> Score:
     """Like `score`, but the probability of the target's class; the score itself where the target is not a class."""
-    return scoring(given, given.target.probability or given.target.scores)
+    return copies(given, scoring(given, given.target.probability or given.target.scores))
 
 
 @need(target=True, layer=True)
@@ -165,14 +165,14 @@ def tail(given: Pass) -> Score:
     It runs only what comes after the layer, and can be differentiated.
     """
     read = given.span.noting(given.target.scores)
-    return lambda edited: read(*run_tail(given, edited))
+    return copies(given, lambda edited: read(*run_tail(given, edited)))
 
 
 @need(target=True, layer=True)
 def tail_logits(given: Pass) -> Score:
     """Like `tail`, but all class scores, (batch·k, classes)."""
     read = _every_class(given)
-    return lambda edited: read(*run_tail(given, edited)).float()
+    return copies(given, lambda edited: read(*run_tail(given, edited)).float())
 
 
 @need(target=True, layer=True)
@@ -226,7 +226,7 @@ def gradients_at(given: Pass) -> Score:
             record = quickest(given.session, run) if new.ndim == 4 else run(torch.preserve_format)
         return record.input_gradients["gradient"]
 
-    return gradient
+    return copies(given, gradient)
 
 
 @need(target=True)

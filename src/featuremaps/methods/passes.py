@@ -1,5 +1,6 @@
 """One layer and one target of a record, and the extra passes from which a formula's needs are supplied."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from featuremaps.acceleration.box_scoring import ReadScores, Scoring
 from featuremaps.methods.rounding import ScoreSpan
 from featuremaps.options import Help, Seeded
 from featuremaps.runtime.capture import first_tensor
+from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Bound
 from featuremaps.session import Session
@@ -75,6 +77,41 @@ class Pass:
             with torch.no_grad():
                 self.tails[self.layer] = Tail(self.session.model, layer, self.record.inputs, call=number)
         return self.tails[self.layer]
+
+
+class Copied:
+    """A function of copies (batch·k, …), picture by picture, also for a model that takes only as many as the pictures.
+
+    Where it fails on all of them, one copy of each picture runs at a time, from then on.
+    """
+
+    def __init__(self, run: Callable[[Tensor], Tensor], pictures: int) -> None:
+        self._run, self._pictures, self._apart = run, pictures, False
+
+    def __call__(self, copies: Tensor) -> Tensor:
+        """What the function gives, (batch·k, …)."""
+        if self._apart:
+            return self._one_by_one(copies)
+        try:
+            return self._run(copies)
+        except Exception as error:
+            if len(copies) == self._pictures or out_of_memory(error):
+                raise
+            try:
+                given = self._one_by_one(copies)
+            except Exception:
+                raise error from None
+        self._apart = True
+        return given
+
+    def _one_by_one(self, copies: Tensor) -> Tensor:
+        apart = copies.unflatten(0, (self._pictures, -1))
+        return torch.stack([self._run(copy) for copy in apart.unbind(1)], 1).flatten(0, 1)
+
+
+def copies(given: Pass, run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """`run`, as it runs on copies of the pass's pictures; see `Copied`."""
+    return Copied(run, len(given.target.labels))
 
 
 def scoring(given: Pass, read: ReadScores) -> Scoring:

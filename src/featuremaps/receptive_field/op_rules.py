@@ -71,11 +71,13 @@ def is_spatial(call: Call) -> bool:
     return call.op == "convolution" and max(call.args["weight"].shape[2:]) > 1 and call.subject.positions > 1
 
 
-def classifies(call: Call, before: bool, normalised: bool) -> bool:
-    """Whether the values may be class scores: made by a pointwise mixing, with no normalised activation since."""
+def classifies(call: Call, before: bool, featured: bool) -> bool:
+    """Whether the values may be class scores or a picture: made by a pointwise mixing, or by a convolution to fewer
+    channels, and no features since, by an activation after a normalisation or a convolution that looks at neighbours.
+    """
     if call.op == "convolution":
-        return bool(max(call.args["weight"].shape[2:]) == 1)
-    return call.op in PRODUCTS or (before and not (normalised and call.op.rstrip("_") in ACTIVATIONS))
+        return bool(max(call.args["weight"].shape[2:]) == 1) or call.results[0][1] < call.args["input"].shape[1]
+    return call.op in PRODUCTS or (before and not (featured and call.op.rstrip("_") in ACTIVATIONS))
 
 
 def apply(call: Call) -> Field | list[Field]:

@@ -25,9 +25,9 @@ class Step(NamedTuple):
     """One computation: its operation, and the steps whose results went into it.
 
     `mixings` counts the convolutions, matrix products and attentions on the longest way here; `pooled`: nothing
-    but global or adaptive pooling gave these values their places. `classifies`: they may be class scores, made by a
-    pointwise mixing without a normalised activation after it. `pointwise`: each value comes from one at its own place.
-    `range`: between which values all of them lie, as far as the operations tell.
+    but global or adaptive pooling gave these values their places. `classifies`: they may be class scores or a
+    picture. `spatial`: a convolution that looks at neighbours made them. `pointwise`: each value comes from one at its
+    own place. `range`: between which values all of them lie, as far as the operations tell.
     """
 
     op: str
@@ -35,6 +35,7 @@ class Step(NamedTuple):
     mixings: int = 0
     pooled: bool = False
     classifies: bool = False
+    spatial: bool = False
     formula: str | None = None
     pointwise: bool = False
     range: Range = UNBOUNDED
@@ -152,12 +153,11 @@ class Dataflow(TorchDispatchMode):
     def _described(self, step: Step, call: Call, field: Field | None) -> Step:
         if field is None:
             return step
-        pooled = all(self.steps[parent].pooled for parent in step.parents) and not op_rules.is_spatial(call)
-        pooled = pooled or op_rules.pools(call, field)
-        parents = [self.steps[parent] for parent in step.parents]
-        normalised = any(parent.op in op_rules.NORMALISING for parent in parents)
-        classifies = op_rules.classifies(call, all(parent.classifies for parent in parents), normalised)
-        return step._replace(pooled=pooled, classifies=classifies, formula=window_rules.formula(call))
+        parents, spatial = [self.steps[parent] for parent in step.parents], op_rules.is_spatial(call)
+        pooled = (all(parent.pooled for parent in parents) and not spatial) or op_rules.pools(call, field)
+        featured = any(parent.spatial or parent.op in op_rules.NORMALISING for parent in parents)
+        classifies = op_rules.classifies(call, all(parent.classifies for parent in parents), featured)
+        return step._replace(pooled=pooled, classifies=classifies, spatial=spatial, formula=window_rules.formula(call))
 
     def _add(self, step: Step) -> int:
         self.steps.append(step)

@@ -128,7 +128,7 @@ def _joined_places(values: list[Value], placed: list[int], dim: int, shape: Shap
         return None
     before = sum(value.shape[dim] for value in values[: placed[0]])
     old = first.dims[dim]
-    if len(placed) == 1 and len(shape) == 3:
+    if len(placed) == 1 and (len(shape) == 3 or len(old.axes) > 1):  # other tokens beside patches
         after = shape[dim] - before - old.size
         return first.with_dim(dim, Dim(old.runs, before + old.lead, after + old.trail))
     if len(old.runs) != 1 or old.extra or not all(_continues(values, placed[0], index, dim) for index in placed[1:]):

@@ -56,7 +56,7 @@ class TrialSection:
         return {
             "label": label(row),
             "explained": explained,
-            "rank": _estimate(trial.rank(row)) if explained else None,
+            "rank": _estimate(trial.rank(row)) if explained and trial.measured(row) else None,
             "failed": [MEASURES[name].failure for name in trial.failed(row)] if explained else [],
             "maps": [picture_uri(on_square(image, SIDE), SIDE) for image in maps],
             "curves": [

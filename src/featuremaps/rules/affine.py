@@ -43,6 +43,11 @@ class Affine:
         scale, shift = self.scale.to(dtype), self.shift.to(dtype)
         return self._scaled(weight, scale), shift if bias is None else bias * scale + shift
 
+    def negated(self) -> "Affine":
+        """The operation that gives the opposite."""
+        bias, shift = (None if value is None else -value for value in (self.bias, self.shift))
+        return replace(self, weight=-self.weight, bias=bias, shift=shift)
+
     def transposed(self, y: Tensor, shape: torch.Size, weight: Tensor) -> Tensor:
         """Wᵀ·y, for an input of this shape."""
         if self.kind == "linear":

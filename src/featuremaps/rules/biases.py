@@ -123,7 +123,7 @@ def _constant_term(operation: Operation) -> Tensor | None:
     term = torch.as_tensor(operands[place], dtype=changing.dtype, device=changing.device).detach()
     signs = (1, 1)
     if operation.kind == "sub":
-        signs = (-1, 1) if operation.function.__name__ == "__rsub__" else (1, -1)
+        signs = (-1, 1) if operation.reversed else (1, -1)
     return term * signs[place] * (operation.kwargs.get("alpha", 1) if place == 1 else 1)
 
 

@@ -49,6 +49,11 @@ class Composite:
     sums: Part = same
     stabiliser: float = STABILISER
 
+    @property
+    def by_sign(self) -> bool:
+        """Whether a rule of inner operations asks for the sign of contributions."""
+        return self.convolution.by_sign or self.dense.by_sign
+
     def rule_for(self, kind: str, first: bool) -> LinearRule:
         """The rule for a linear operation of this kind."""
         if first and self.first is not None:

@@ -17,7 +17,7 @@ from featuremaps.rules.lrp_linear import LinearRule, shared, stabilised
 from featuremaps.rules.operations import ACTIVATIONS, POINTWISE, Operation
 from featuremaps.rules.rule import Rule, counted
 
-_PASSED = ACTIVATIONS | {"neg", "batch_norm", "layer_norm", "group_norm", "instance_norm"}
+_PASSED = ACTIVATIONS | {"batch_norm", "layer_norm", "group_norm", "instance_norm"}
 _AVERAGED = {"mean", "sum", "avg_pool", "adaptive_avg_pool"}
 _BINARY = {"add", "sub", "mul", "div"}
 _WITHOUT_RULE = {"softmax", "log_softmax", "attention", "multi_head_attention", "matmul", "einsum", "normalize"}
@@ -31,7 +31,8 @@ class Relevance(Rule):
     - Activations and norms pass it unchanged. A batch norm right after a linear operation is folded into it.
     - A sum, a mean or an average pooling shares it in proportion to its terms; constant terms take nothing.
     - A product with a constant passes it; of two factors that depend on the input each takes half. A quotient
-      passes it to what is divided.
+      passes it to what is divided. A minus right after a linear operation is folded into it; elsewhere it passes it as
+      well, and `warning` says so where rules ask for signs.
     - Max pooling, concatenation, padding and whatever only moves values keep their gradient, which passes it to
       where the values came from.
     - Softmax, attention and products of matrices that both depend on the input have no rule: they keep their
@@ -44,6 +45,7 @@ class Relevance(Rule):
     def __init__(self, composite: Composite) -> None:
         super().__init__()
         self.composite = composite
+        self.turned = 0
         self._descent = _Descent()
 
     def act(self, operation: Operation) -> Tensor | None:
@@ -53,6 +55,8 @@ class Relevance(Rule):
         if not depends_on_input(operation.input):
             self._count_kept(operation)
             return None
+        if operation.kind == "neg":
+            return self._turned(operation, operation.input)
         layer = affine_of(operation)
         if layer is not None:
             return self._linear(operation, layer)
@@ -69,12 +73,19 @@ class Relevance(Rule):
         """Which nonlinear operations had no rule, with counts; None where all had one."""
         if not self.replaced:
             return f"{self.title} found nothing to act on: this is the plain gradient times what was sent back."
-        if not self.kept:
-            return None
-        return (
-            f"{self.title} has no rule for {counted(self.kept)}, which kept their own gradient: "
-            "what arrives at the picture does not add up to what was sent back."
-        )
+        texts = []
+        if self.kept:
+            texts.append(
+                f"{self.title} has no rule for {counted(self.kept)}, which kept their own gradient: "
+                "what arrives at the picture does not add up to what was sent back."
+            )
+        if self.turned:
+            texts.append(
+                f"{self.title} asks here for the sign of contributions, and the model turns it round {self.turned} "
+                f"time{'s' if self.turned > 1 else ''} (a minus or a negative factor): what stands before that may be "
+                "shown for what it is against."
+            )
+        return " ".join(texts) or None
 
     def _count_kept(self, operation: Operation) -> None:
         if operation.kind in _WITHOUT_RULE and any(map(depends_on_input, tree_leaves(operation.args))):
@@ -100,12 +111,36 @@ class Relevance(Rule):
         dependent = [term for term in (first, second) if depends_on_input(term)]
         if not dependent:
             return None
+        if len(dependent) == 1 and _sign(operation, dependent[0]) < 1:
+            return self._turned(operation, dependent[0])
         if len(dependent) == 1 or operation.kind == "div":
             return _applied(_Pass, dependent[0], operation.apart)
         if operation.kind == "mul":
             return _applied(_Halve, first, second, operation.apart)
         scale = float(operation.argument("alpha", 2, 1)) * (1 if operation.kind == "add" else -1)
         return _applied(_Split, first, second, scale, operation.apart, self.composite)
+
+    def _turned(self, operation: Operation, x: Tensor) -> Tensor:
+        """The opposite of a linear operation's output goes back as that of one with the opposite weights."""
+        node = linear_node(x)
+        if node is not None and _sign(operation, x) < 0:
+            x = self._share(node.saved_tensors[0], lambda: -x, node.layer.negated(), node.rules[0])
+        else:
+            self.turned += self.composite.by_sign
+        return _applied(_Pass, x, operation.apart)
+
+
+def _sign(operation: Operation, x: Tensor) -> int:
+    """1 where an operation with a constant keeps the sign of a change of `x`, -1 where it turns it, 0 for both."""
+    first, second = operation.input, operation.argument("other", 1)
+    if operation.kind == "neg":
+        return -1
+    if operation.kind in ("add", "sub"):
+        scaled = x is first if operation.reversed else x is second
+        factor = operation.argument("alpha", 2, 1) if scaled else 1
+        return 1 if (factor > 0) != (scaled and operation.kind == "sub") else -1
+    negative = torch.as_tensor(second if x is first else first).detach() < 0
+    return 1 if not bool(negative.any()) else -1 if bool(negative.all()) else 0
 
 
 class _Descent:
@@ -225,10 +260,3 @@ class Excitation(Relevance):
 
     title = "excitation backprop"
     start = "one"
-
-    def act(self, operation: Operation) -> Tensor | None:
-        """As relevance; what is made negative has no positive weights, and is counted."""
-        if operation.kind == "neg" and depends_on_input(operation.input):
-            self.kept["neg"] += 1
-            return None
-        return super().act(operation)

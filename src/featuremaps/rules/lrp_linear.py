@@ -69,6 +69,13 @@ class LinearRule:
         """Whether the operation's own output has to be kept for the way back."""
         return any(share.where or any(term.plain for term in share.terms) for share in self.shares)
 
+    @property
+    def by_sign(self) -> bool:
+        """Whether contributions count by their own sign, so that the opposite of an operation shares otherwise."""
+        return any(
+            share.where is None and any(term.weight is not same for term in share.terms) for share in self.shares
+        )
+
 
 _PLUS = (Term(positive, positive, positive), Term(negative, negative, None))
 _MINUS = (Term(positive, negative, negative), Term(negative, positive, None))

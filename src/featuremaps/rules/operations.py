@@ -48,7 +48,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "instance_norm": ("instance_norm",),
     "normalize": ("normalize",),
     "add": ("add", "add_", "__add__", "__iadd__", "__radd__"),
-    "sub": ("sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__", "__rsub__"),
+    "sub": ("sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__", "__rsub__", "rsub"),
     "neg": ("neg", "neg_", "negative", "negative_", "__neg__"),
     "mul": ("mul", "mul_", "multiply", "multiply_", "__mul__", "__imul__", "__rmul__"),
     "div": ("div", "div_", "divide", "divide_", "true_divide", "true_divide_", "__truediv__", "__itruediv__"),
@@ -111,6 +111,11 @@ class Operation:
     def argument(self, name: str, position: int, default: Any = None) -> Any:
         """One of its arguments, however it was passed."""
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
+    @property
+    def reversed(self) -> bool:
+        """Whether its input is the second operand: what is subtracted, or what is divided by."""
+        return self.function.__name__.strip("_").startswith("r") and self.kind in ("sub", "div")
 
     def run(self) -> Any:
         """What it gives."""

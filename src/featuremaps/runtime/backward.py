@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.rules import Rectifiers, ReluRule, Rule
 from featuremaps.runtime.capture import run_capturing, to_model
@@ -45,6 +46,10 @@ def send_back_unit(
     values, places = own.flatten(1).max(1)
     rule.way = way
     (signal,) = sent_back(values, [leaf], values.detach())
-    assert signal is not None
+    if signal is None:
+        raise ModelError(
+            f"nothing leads from {layer}:{channel} back to the picture: the model, or a hook on it, cuts the gradient "
+            "off (detach, no_grad, a checkpoint with use_reentrant=True)."
+        )
     rows_and_columns = torch.stack([places // own.shape[2], places % own.shape[2]], 1)
     return values.detach().float(), rows_and_columns, signal.float()

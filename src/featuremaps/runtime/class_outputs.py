@@ -1,7 +1,7 @@
 """What a model's outputs are: the names of its classes, and whether their scores are logits or probabilities."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.listing import Layers
-from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key
+from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key, is_named
 from featuremaps.receptive_field import Range
 from featuremaps.runtime.outputs import (
     are_probabilities,
@@ -35,8 +35,9 @@ OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_labe
 class ClassOutputs:
     """The names of the outputs, in order, and what their scores are; None for what is not known.
 
-    `part` of what the model returns has the scores. `told` says how that is known, `unread` why the outputs hold no
-    class scores though they look as if they did, `squashed` why they are hardly what they are taken for.
+    `part` of what the model returns has the scores, (batch, classes, time) if they are of a `signal`. `told` says how
+    that is known, `unread` why the outputs hold no class scores though they look as if they did, `squashed` why they
+    are hardly what they are taken for.
     """
 
     names: tuple[str, ...] | None = None
@@ -45,6 +46,7 @@ class ClassOutputs:
     told: str = "as outputs= says"
     unread: str = ""
     squashed: str = ""
+    signal: bool = False
 
     @property
     def count(self) -> int | None:
@@ -55,7 +57,7 @@ class ClassOutputs:
         """The scores as the model gives them; `TargetError` where there are none."""
         if self.unread:
             raise TargetError(self.unread)
-        return scores_of(outputs, pictures, self.count, self.part)
+        return scores_of(outputs, pictures, self.count, self.part, signal=self.signal)
 
     def logits(self, outputs: object) -> Tensor | None:
         """The tensor of scores in whatever the model returns, if there is one."""
@@ -64,7 +66,7 @@ class ClassOutputs:
     def given_if_any(self, outputs: object, pictures: int) -> Float[Tensor, "batch outputs"] | None:
         """One score per class and picture where the model gives such; None where it gives something else."""
         logits = self.logits(outputs)
-        if logits is None or logits.ndim == 3 or not logits.is_floating_point():
+        if logits is None or (logits.ndim == 3 and not self.signal) or not logits.is_floating_point():
             return None
         counted = pictures == 1 or (logits.ndim > 0 and len(logits) == pictures)
         return self.given(outputs, pictures) if counted else None
@@ -75,7 +77,9 @@ class ClassOutputs:
         One score with two names is that of the second; the first, its opposite, has the negative score.
         """
         given = self.given(outputs, pictures)
-        return self._with_opposite(given, 1 - given if self.known_for(given) == "probabilities" else -given)
+        if not self._has_opposite(given):
+            return given
+        return torch.cat([1 - given if self.known_for(given) == "probabilities" else -given, given], 1)
 
     def probabilities(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
         """The classes' probabilities, float32, which are not squashed again where the model gives them.
@@ -88,10 +92,10 @@ class ClassOutputs:
             shares = shares.sigmoid()
         elif kind != "probabilities":
             shares = shares.exp() if kind == "log_probabilities" else shares.softmax(1)
-        return self._with_opposite(shares, 1 - shares)
+        return torch.cat([1 - shares, shares], 1) if self._has_opposite(given) else shares
 
-    def _with_opposite(self, given: Tensor, opposite: Tensor) -> Tensor:
-        return torch.cat([opposite, given], 1) if given.shape[1] == 1 and self.count == 2 else given
+    def _has_opposite(self, given: Tensor) -> bool:
+        return given.shape[1] == 1 and self.count == 2
 
     def bounded(self, by: Range) -> "ClassOutputs":
         """The same for a model whose operations keep its scores between these values."""
@@ -129,22 +133,34 @@ def seen_outputs(session: Session, inputs: Tensor, outputs: object, classes: Cla
 
     The model's graph is asked only where the outputs leave it open.
     """
-    return as_followed(classes, outputs, len(inputs), lambda: known_layers(session.model, inputs, session.layout))
+    return as_followed(classes, outputs, inputs.shape, lambda: known_layers(session.model, inputs, session.layout))
 
 
-def as_followed(classes: ClassOutputs, outputs: object, pictures: int, known: Callable[[], Layers]) -> ClassOutputs:
-    """See `seen_outputs`; the layers are asked for where they are needed."""
+def as_followed(
+    classes: ClassOutputs, outputs: object, inputs: Sequence[int], known: Callable[[], Layers]
+) -> ClassOutputs:
+    """See `seen_outputs`, for inputs of this shape; the layers are asked for where they are needed."""
+    pictures = inputs[0]
     part, possible = scores_part(outputs, classes.count), candidates(outputs, classes.count)
+    if part is not None and is_named(part, "out"):  # which may be of anything
+        possible = candidates(outputs, classes.count, named=False)
     if len(possible) > 1:
         last = last_of(possible, {key: followed.after for key, followed in known().outputs.items()})
         part = part if last is None else last
     classes = replace(classes, part=part)
+    if part is not None and len(inputs) == 3 and needs_logits(outputs, part=part).ndim == 3:
+        read = _known(known, part)
+        shape = tuple(needs_logits(outputs, part=part).shape)
+        classes = replace(classes, signal=read.places == (False, False, True), unread=_unread(shape, read, inputs))
     given = classes.given_if_any(outputs, pictures)
     if part is None or given is None:
         return classes
     shape = tuple(needs_logits(outputs, part=part).shape)
-    if (len(shape) > 3 or shape == (pictures, pictures) != (1, 1)) and (unread := _unread(shape, _known(known, part))):
-        return replace(classes, unread=unread)
+    if len(shape) > 3 or shape == (pictures, pictures) != (1, 1):
+        unread = _unread(shape, _known(known, part), inputs)
+        classes = replace(classes, unread=unread)
+    if classes.unread:
+        return classes
     if (
         classes.kind not in (None, "multi_label")
         or are_probabilities(given)
@@ -159,14 +175,14 @@ def _known(known: Callable[[], Layers], part: Key) -> FollowedOutput:
     return known().outputs.get(part, FollowedOutput())
 
 
-def _unread(shape: tuple[int, ...], known: FollowedOutput) -> str:
+def _unread(shape: tuple[int, ...], known: FollowedOutput, inputs: Sequence[int]) -> str:
     """Why scores do not lie as (batch, classes, …places), in words; "" where they do, or nobody knows."""
     if known.picture_axis:
         return (
             f"the model gives shape {shape}, in which axis {known.picture_axis} counts the pictures. Wrap it so that "
             "it returns (batch, classes), or give target= a function from its output to one score per picture."
         )
-    places = [axis for axis, walks in enumerate(known.places) if walks]
+    places = [axis for axis, walks in enumerate(known.places) if walks] or _likely_places(shape, inputs)
     if not places or places == list(range(2, len(shape))):
         return ""
     return (
@@ -174,6 +190,16 @@ def _unread(shape: tuple[int, ...], known: FollowedOutput) -> str:
         f"{', '.join(map(str, places))}, and class scores are read from (batch, classes, …places). Wrap the model so "
         "that it returns that, or give target= a function from its output to one score per picture."
     )
+
+
+def _likely_places(shape: tuple[int, ...], inputs: Sequence[int]) -> list[int]:
+    """The axes 1, 2, … where these alone have the picture's proportions, and not those that stand last."""
+    axes = len(inputs) - 2
+
+    def fits(sides: Sequence[int]) -> bool:
+        return len(sides) == axes and len({side / into for side, into in zip(inputs[2:], sides, strict=True)}) == 1
+
+    return list(range(1, axes + 1)) if fits(shape[1:-1]) and not fits(shape[2:]) else []
 
 
 class ClassScores:

@@ -1,5 +1,6 @@
 """Gradients of values with respect to tensors of a run, and what is said where a model does not let them through."""
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -13,12 +14,19 @@ def sent_back(
 ) -> tuple[Tensor | None, ...]:
     """What `start`, by default 1 for each of `values`, sends back to each leaf; None where nothing arrives.
 
-    `ModelError` for a model that checkpoints a part of itself in a way that gradients or rules cannot go through.
+    `ModelError` for a model that checkpoints a part of itself in a way that gradients or rules cannot go through, or
+    that overwrites values which they need.
     """
     start = torch.ones_like(values) if start is None else start
     try:
         return torch.autograd.grad(values, leaves, start, retain_graph=retain_graph, allow_unused=True)
     except RuntimeError as error:
+        if overwritten := re.search(r"modified by an inplace operation.*output \d+ of (\w+?)(Backward)?,", str(error)):
+            raise ModelError(
+                f"the model writes over what {overwritten[1]} gave, which the gradient needs: a later operation works "
+                "in place (x *= 2, x.mul_(2), inplace=True). Write it as x = x * 2, or choose a method without "
+                "gradients, such as 'ablation_cam', 'score_cam' or 'occlusion'."
+            ) from error
         if "torch.utils.checkpoint" not in str(error):
             raise
         raise ModelError(

@@ -21,6 +21,8 @@ MISFITS = {
     "signals (channel, time), volumes (channel, depth, height, width); where its first layer does not tell, "
     "Scope(model, spatial=1, 2 or 3) does",
     "must be equal to input_size": "its layers take another number of channels",
+    "must have the same dtype|type.*should be the same|expected scalar type|same dtype for": "its weights have several "
+    "precisions, and autocast is off here, so that a model runs in its own. Give it one: model.float()",
 }
 WRONG_SIZE = {
     "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
@@ -85,6 +87,11 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         raise
     except FeatureMapsError:
         raise
+    except AssertionError as error:
+        raise ModelError(
+            f"{type(model).__name__} asserts what does not hold for an input of shape {tuple(inputs.shape)}: "
+            f"{error or 'it does not say what'}"
+        ) from error
     except (RuntimeError, ValueError) as error:
         if len(inputs) == 1 and out_of_memory(error):
             raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error

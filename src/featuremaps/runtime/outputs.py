@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError, did_you_mean
-from featuremaps.layers.model_output import NAMES, WHOLE, Key, likely_scores, parts_of
+from featuremaps.layers.model_output import NAMES, WHOLE, Key, is_named, likely_scores, parts_of
 
 Classes = Sequence[str] | None
 Which = int | str | Tensor | NDArray[Any] | Sequence[int | str] | None
@@ -47,10 +47,11 @@ def class_labels(indices: Int[Tensor, " batch"], classes: Classes) -> tuple[str,
     return tuple(class_label(index, classes) for index in indices.tolist())
 
 
-def candidates(outputs: object, classes: int | None = None) -> dict[Key, Tensor]:
+def candidates(outputs: object, classes: int | None = None, *, named: bool = True) -> dict[Key, Tensor]:
     """The parts of whatever a model returns that may have the class scores.
 
-    Those that give as many scores as there are `classes`, or one for two; else what models call their scores; else all.
+    Those that give as many scores as there are `classes`, or one for two; else what models call their scores, unless
+    names are to count for nothing; else all.
     """
     if isinstance(outputs, Tensor):
         return {WHOLE: outputs}
@@ -61,8 +62,9 @@ def candidates(outputs: object, classes: int | None = None) -> dict[Key, Tensor]
             fitting = {key: tensor for key, tensor in likely.items() if _count(tensor) == count}
     if not fitting and classes is not None:  # queries may have "no object" beside them
         fitting = {key: part for key, part in likely.items() if part.ndim == 3 and _count(part) == classes + 1}
-    named = {name: part for name in NAMES if isinstance(part := parts_of(outputs).get(name), Tensor)}
-    chosen = {name: part for name, part in named.items() if not fitting or name in fitting}
+    tensors = {key: part for key, part in parts_of(outputs).items() if isinstance(part, Tensor)}
+    called = {key: part for name in NAMES for key, part in tensors.items() if named and is_named(key, name)}
+    chosen = {key: part for key, part in called.items() if not fitting or key in fitting}
     return dict([*chosen.items()][:1]) or fitting or likely
 
 
@@ -75,7 +77,8 @@ def scores_part(outputs: object, classes: int | None = None) -> Key | None:
     counts = [_count(tensor) for tensor in possible.values()]
     if not counts:
         return None
-    told = isinstance(outputs, Tensor | tuple | list) or counts[0] == classes or any(name in possible for name in NAMES)
+    single = len(possible) == 1 and not any(is_named(key, name) for key in possible for name in ("boxes", "pred_boxes"))
+    told = isinstance(outputs, Tensor | tuple | list) or counts[0] == classes or single
     maps = {tensor.shape[2:] for tensor in possible.values() if tensor.ndim == 4}
     alike = len(set(counts)) == 1 and len(maps) < 2 and (len(counts) == 1 or counts[0] > 1)
     return next(iter(possible)) if told and alike else None
@@ -101,9 +104,14 @@ def logits_of(outputs: object, classes: int | None = None, part: Key | None = No
 
 
 def scores_of(
-    outputs: object, pictures: int | None = None, classes: int | None = None, part: Key | None = None
+    outputs: object,
+    pictures: int | None = None,
+    classes: int | None = None,
+    part: Key | None = None,
+    *,
+    signal: bool = False,
 ) -> Float[Tensor, "batch classes"]:
-    """One score per class and picture; dense scores are averaged over the picture.
+    """One score per class and picture; dense scores are averaged over the picture, those of a `signal` over time.
 
     `TargetError` where the first axis does not count the `pictures`, or where there are scores of several things (of
     queries or tokens) for each.
@@ -118,7 +126,7 @@ def scores_of(
             "not count them. Give target= a function from the model's output to one score per picture, or wrap the "
             "model so that it returns (batch, classes)."
         )
-    if logits.ndim == 3:
+    if logits.ndim == 3 and not signal:
         raise TargetError(
             f"the model gives shape {shape}: scores of {shape[1]} queries or tokens for each picture, not of classes. "
             f"Say which one is meant: target=Query(0, class), or Similarity(…) to an embedding, or a function."

@@ -48,6 +48,11 @@ def _reason(part: nn.Module) -> str | None:
             "is TorchScript (scripted or traced), whose layers cannot be listened to. Build the module in Python and "
             "give it the weights: model.load_state_dict(scripted.state_dict())."
         )
+    if any(tensor is not None and tensor.is_meta for tensor in held):
+        return (
+            "has weights without values (on the meta device, or offloaded). Give it them: "
+            "model.to_empty(device='cpu'), then model.load_state_dict(…)."
+        )
     if kind.startswith("torch.") and ".quantized" in kind:
         return (
             "is quantised, and has no gradients. Give the model in floating point that it was made of: what it sees is "

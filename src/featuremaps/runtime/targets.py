@@ -121,11 +121,15 @@ class Margin:
         return Bound(labels, first, rule, *read.of(first)[1:])
 
 
+AXES = {1: "time,", 2: "height, width", 3: "depth, height, width"}
+
+
 @dataclass(frozen=True, eq=False)
 class Mask:
     """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
 
-    It has the output's size, or the picture's: it is then averaged over what each of the output's pixels covers.
+    It has the output's size, or the picture's: it is then averaged over what each of the output's pixels covers. For
+    volumes it is (depth, height, width), for signals (time,), or one for each of the batch.
     """
 
     mask: Tensor | NDArray[Any]
@@ -134,24 +138,12 @@ class Mask:
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         dense, mask = classes.logits(outputs), torch.as_tensor(self.mask)
-        if dense is None or dense.ndim != 4:
+        if dense is None or dense.ndim not in ((3, 4, 5) if classes.signal else (4, 5)):
             given = "no scores" if dense is None else f"shape {tuple(dense.shape)}"
             raise TargetError(
                 f"Mask needs a model with class scores per pixel (batch, class, height, width), got {given}."
             )
-        if mask.ndim not in (2, 3) or (mask.ndim == 3 and len(mask) not in (1, batch)):
-            raise TargetError(
-                f"a mask is (height, width), or one for each of {batch} pictures; got shape {tuple(mask.shape)}."
-            )
-        mask = mask.to(dense.device, torch.float32).expand(batch, -1, -1)
-        sides = list(zip(mask.shape[1:], dense.shape[2:], strict=True))
-        if all(side % into == 0 for side, into in sides) and len({side // into for side, into in sides}) == 1:
-            mask = torch.nn.functional.adaptive_avg_pool2d(mask, (dense.shape[2], dense.shape[3]))
-        if mask.shape[1:] != dense.shape[2:]:
-            raise TargetError(
-                f"the mask is {tuple(mask.shape[1:])} and the model's output {tuple(dense.shape[2:])} "
-                "(height, width); resize the mask to the output, or give it in the picture's size."
-            )
+        mask = _fitted(mask, dense, batch).to(dense.device)
         if bool((mask.flatten(1).sum(1) == 0).any()):
             raise TargetError("the mask is empty for at least one picture: nothing to explain.")
 
@@ -268,13 +260,13 @@ def as_target(value: object) -> Target:
     )
 
 
-def select(target: Target, indices: Sequence[int], total: int) -> Target:
-    """The target for some pictures of a set of `total`: what it gives one per picture is picked out.
+def select(target: Target, indices: Sequence[int], total: int, axes: int = 2) -> Target:
+    """The target for some of `total` pictures, of so many `axes`: what it gives one per picture is picked out.
 
     Raises `TargetError` where it was given for another number of pictures.
     """
     chosen: dict[str, object] = {}
-    for name, single in {"which": 0, "a": 0, "b": 0, "mask": 2, "reference": 1, "targets": 0}.items():
+    for name, single in {"which": 0, "a": 0, "b": 0, "mask": axes, "reference": 1, "targets": 0}.items():
         value = getattr(target, name, None)
         if single and isinstance(value, list | tuple):
             value = torch.as_tensor(value)
@@ -287,9 +279,27 @@ def select(target: Target, indices: Sequence[int], total: int) -> Target:
     return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
 
 
+def _fitted(mask: Tensor, dense: Tensor, batch: int) -> Tensor:
+    """A mask for each picture, in the size of the scores; `TargetError` where it is no multiple of it."""
+    grid = tuple(dense.shape[2:])
+    sides = AXES[len(grid)]
+    if mask.ndim - len(grid) not in (0, 1) or (mask.ndim > len(grid) and len(mask) not in (1, batch)):
+        raise TargetError(f"a mask is ({sides}), or one for each of {batch} pictures; got shape {tuple(mask.shape)}.")
+    mask = mask.float().expand(batch, *mask.shape[-len(grid) :])
+    shrinks = {divmod(side, into) for side, into in zip(mask.shape[1:], grid, strict=True)}
+    if len(shrinks) == 1 and next(iter(shrinks))[1] == 0:
+        mask = getattr(torch.nn.functional, f"adaptive_avg_pool{len(grid)}d")(mask[:, None], grid)[:, 0]
+    if mask.shape[1:] != grid:
+        raise TargetError(
+            f"the mask is {tuple(mask.shape[1:])} and the model's output {grid} "
+            f"({sides}); resize the mask to the output, or give it in the picture's size."
+        )
+    return mask
+
+
 def _inside(dense: Tensor, mask: Tensor) -> Tensor:
     """Mean of each class's scores inside the mask, (batch, class)."""
-    return (dense * mask[:, None]).sum((2, 3)) / mask.sum((1, 2))[:, None]
+    return (dense * mask[:, None]).flatten(2).sum(2) / mask.flatten(1).sum(1)[:, None]
 
 
 def _embedding(outputs: object, features: int) -> Float[Tensor, "batch features"]:
@@ -303,10 +313,26 @@ def _embedding(outputs: object, features: int) -> Float[Tensor, "batch features"
 
 def _part(outputs: object, start: int, length: int, total: int) -> object:
     """What the model gives for some of `total` pictures: whatever lists and tensors count them are cut."""
-    if isinstance(outputs, list) and len(outputs) == total and not all(isinstance(one, Tensor) for one in outputs):
+    if isinstance(outputs, list) and len(outputs) == total and _one_each(outputs):
         return outputs[start : start + length]
     return mapped(
         outputs,
         Tensor,
         lambda tensor: tensor[start : start + length] if tensor.ndim and len(tensor) == total else tensor,
     )
+
+
+def _one_each(outputs: Sequence[object]) -> bool:
+    """Whether a list, as long as there are pictures, holds something for each; `TargetError` where that is open."""
+    lengths = [len(part) if isinstance(part, Tensor) and part.ndim else 0 for part in outputs]
+    if (
+        len(outputs) > 1
+        and all(length == len(outputs) for length in lengths)
+        and all(isinstance(part, Tensor) and part.ndim == 1 for part in outputs)
+    ):
+        raise TargetError(
+            f"the model returns a list of {len(outputs)} tensors of {len(outputs)} numbers for as many pictures: "
+            "whether the list or the numbers count them cannot be told. Give another number of pictures, or "
+            f"batch_size={len(outputs) - 1}."
+        )
+    return len(outputs) not in lengths

@@ -51,7 +51,7 @@ def run_survey(
         job = prepared(studied, examples, layers, Path(out), options)
         if not job.store.manifest.complete:
             complete(job, run(job))
-    return open_survey(out, dataset=examples, studied=studied)
+    return replace(open_survey(out, dataset=examples), studied=studied)  # `prepared` saw that it is of this model
 
 
 def engine_named(name: str) -> Callable[[Job], BestSoFar]:

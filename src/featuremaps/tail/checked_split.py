@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import ModelError
-from featuremaps.layers.settings import settings_of
+from featuremaps.layers.settings import hooks_of, settings_of
 from featuremaps.session import Beside
 from featuremaps.tail.export_trace import exported
 from featuremaps.tail.fx_trace import Trace, leaves_around, traced
@@ -49,7 +49,7 @@ def checked_split(model: nn.Module, way: GraphWay, visit: Visit, inputs: Tensor)
     cut = _plan(known, model, way, visit, inputs)
     if isinstance(cut, str):
         return cut
-    key = (cut, inputs.shape, inputs.dtype, inputs.device, _hooks(model))
+    key = (cut, inputs.shape, inputs.dtype, inputs.device, tuple(hooks_of(model)))
     verdict = known.verdicts.get(key)
     if isinstance(verdict, str):
         return verdict
@@ -91,13 +91,6 @@ def _signature(model: nn.Module) -> Any:
     weights = (*model.named_parameters(), *model.named_buffers())
     sizes = tuple((name, weight.shape, weight.dtype, weight.device) for name, weight in weights)
     return names, settings_of(model), sizes
-
-
-def _hooks(model: nn.Module) -> tuple[int, ...]:
-    """The numbers of all hooks, which are never given twice: a hook may change what a model computes."""
-    return tuple(
-        number for module in model.modules() for number in (*module._forward_hooks, *module._forward_pre_hooks)
-    )
 
 
 def _plan(known: _Known, model: nn.Module, way: GraphWay, visit: Visit, inputs: Tensor) -> Plan | str:

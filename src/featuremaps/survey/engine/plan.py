@@ -127,7 +127,7 @@ def _answers(
     model, name = studied.model, type(studied.model).__name__
     with preserved(model), torch.no_grad(), run_on(model, first):
         outputs = model(to_model(model, first[None]))
-    classes = as_followed(studied.class_outputs, outputs, 1, lambda: known)
+    classes = as_followed(studied.class_outputs, outputs, (1, *first.shape), lambda: known)
     logits = classes.logits(outputs)
     if logits is None or logits.ndim > 2 or not logits.is_floating_point():
         if asked:

@@ -1,0 +1,38 @@
+"""Why what is made of a model should not be trusted: answers that depend on more than the picture, unknown places."""
+
+import math
+
+from torch import Tensor
+
+from featuremaps.layers.known import known_layers
+from featuremaps.layers.layout import LIKELY, PARTLY, Layout
+from featuremaps.session import Session
+
+
+def unsteady(session: Session, inputs: Tensor) -> tuple[str, ...]:
+    """What is said of a model whose answer to a picture changes beside another one; nothing of others."""
+    outputs = known_layers(session.model, inputs, session.layout).outputs
+    share = max((part.change for part in outputs.values()), default=0.0)
+    if not share:
+        return ()
+    return (
+        f"Asked again, beside another picture, the model gave other scores (by {share:.1%} of the largest): it is "
+        "random (dropout that stays on), keeps count, or reads the pictures of a batch together. What is made of "
+        "several passes has that in it.",
+    )
+
+
+def misplaced(layout: Layout | None) -> tuple[str, ...]:
+    """What is said of a layer whose places in the picture are not known well; nothing of others."""
+    known = "" if layout is None or math.prod(layout.grid) == 1 else layout.known
+    if known == LIKELY:
+        return (
+            "Where the layer's places lie in the picture could not be followed: the map is drawn as if they covered it "
+            "the way the picture lies.",
+        )
+    if known == PARTLY:
+        return (
+            "The model cuts, shifts or pads the picture inside, so the layer's places do not cover it evenly: drawn "
+            "over the whole picture, the map lies beside what it shows.",
+        )
+    return ()
