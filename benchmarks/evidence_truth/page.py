@@ -12,8 +12,10 @@ from featuremaps.evidence.options import USUAL
 from featuremaps.evidence.registry import MEASURES
 
 PAGE = Path("docs/evidence-truth.md")
+COUNTED = tuple(name for name in USUAL if MEASURES[name].family == "faithfulness")
+"""Those of the usual measures that count in the consensus."""
 SETS = {
-    "**usual**": USUAL,
+    "**usual**": COUNTED,
     "deletion, insertion": ("deletion", "insertion"),
     "insertion": ("insertion",),
     "infidelity": ("infidelity",),
@@ -167,7 +169,7 @@ def _truths(groups: Groups) -> list[str]:
 
 def _checks(results: Mapping[str, Any], groups: Groups) -> list[str]:
     worlds = [world for kind, tried in groups.items() if kind.endswith(("cheap", "fresh")) for world in tried]
-    wins = sum(world.random_wins(USUAL) for world in worlds)
+    wins = sum(world.random_wins(COUNTED) for world in worlds)
     single = [name for world in worlds for name in world.ranks if world.random_wins([name])]
     every = sum(len(world.ranks) for world in worlds)
     lines = [
