@@ -12,8 +12,10 @@ from featuremaps.evidence.options import USUAL
 from featuremaps.evidence.registry import MEASURES
 
 PAGE = Path("docs/evidence-truth.md")
+COUNTED = tuple(name for name in USUAL if MEASURES[name].family == "faithfulness")
+"""Those of the usual measures that count in the consensus."""
 SETS = {
-    "**usual**": USUAL,
+    "**usual**": COUNTED,
     "deletion, insertion": ("deletion", "insertion"),
     "insertion": ("insertion",),
     "infidelity": ("infidelity",),
@@ -46,21 +48,29 @@ the first three in 9 of 10 worlds. The usual measures were chosen on ten worlds 
 
 Made by `python -m benchmarks.evidence_truth.run` on 2 cores of an AMD EPYC without AVX-512, shared.
 """
+UNTRIED = "Not tried yet: {}; the command goes on with them."
 FOLLOWS = """## What follows
 
 - **The best is found, the whole order only in part.** Insertion and sufficiency put a truly best explanation of
-  photographs among the first three in 9 of 10 worlds, and first one that the pictures do not tell from the best in
-  all. Their τ with the order of one world is below the demanded .5, and above it with the order of all ten together:
-  of 8 or 20 pictures the masks themselves put 15 explanations in an order that repeats little better (below), as many
-  are nearly equally good.
+  photographs among the first three in 9 of the 10 worlds that they were chosen on and in both fresh ones, and first,
+  in all twelve, one that the pictures do not tell from the best. Their τ with the order of one world, .39 and .41, is
+  below the demanded .5; with that of the ten together it is .71, of the fresh together .75. Of 8 or 20 pictures the
+  masks themselves put 15 explanations in an order that hardly repeats better (below), as many are nearly equally
+  good.
 - **A higher τ is not a better winner.** Infidelity makes the order truer, but it puts occlusion first in every world
   of photographs, where it is 8th of 15 on average: it takes out squares, as occlusion does. A measure favours the
   method that is made as it is, so it does not count unless you ask for it.
 - **Deletion into grey says next to nothing on photographs**, and much in the other worlds. Holes are no pictures: the
   network answers to them. What keeps the class (insertion, sufficiency) says more than what destroys it.
-- **Average drop and increase are worse than chance** on trained networks: they like broad maps, random ones too.
+- **Average drop and increase are no better than chance, or worse,** on trained networks: they like broad maps, random
+  ones too.
 - **Complexity measures come near the truth only because what decides is small** in all these worlds. They know
   nothing of the model, and do not count.
+- **ROAD may be better than all of these**: .66 in the one world of photographs where it was tried, where insertion
+  has .55; but it takes longer than all others together, and is worse where pictures are noise.
+- **Guided backprop is caught by a narrow margin**: `parameter_randomisation` fails above .5, and guided backprop has
+  .49 on the four photographs here, .56 on the pictures of the demo; the next is Grad-CAM++ of layer3 with .35. Give
+  the check more pictures than four before you believe what passes barely.
 - Insertion into a blurred picture says little where pictures are noise (planted): the blur leaves the model what it
   sums.
 - Masks say where the object is, not what the model uses of it. The linear and planted worlds know what it uses.
@@ -77,12 +87,20 @@ def write_page(results: Mapping[str, Any]) -> None:
     chosen, fresh = groups.get("photograph cheap", []), groups.get("photograph fresh", [])
     kinds: Groups = {
         "photographs, chosen on": chosen,
-        "these as one": [Tried.together(chosen)] if chosen else [],
+        "the ten as one": [Tried.together(chosen)] if chosen else [],
         "photographs, fresh": fresh,
-        "these as one ": [Tried.together(fresh)] if fresh else [],
+        "the fresh as one": [Tried.together(fresh)] if fresh else [],
     } | {kind: groups.get(f"{kind} cheap", []) for kind in ("xray", "linear", "planted", "cue")}
     kinds = {kind: worlds for kind, worlds in kinds.items() if worlds}
-    text = [HEAD.strip(), "", *_consensus(kinds), FOLLOWS, *_measures(groups, kinds)]
+    missing = [f"worlds of {kind}s" for kind in ("xray", "cue", "planted", "linear") if f"{kind} cheap" not in groups]
+    text = [
+        HEAD.strip(),
+        "",
+        *((UNTRIED.format(", ".join(missing)), "") if missing else ()),
+        *_consensus(kinds),
+        FOLLOWS,
+        *_measures(groups, kinds),
+    ]
     text += [*_truths(groups), *_checks(results, groups)]
     PAGE.write_text("\n".join(text) + "\n", encoding="utf-8")
 
@@ -110,7 +128,7 @@ def _consensus(kinds: Groups) -> list[str]:
 
 
 def _measures(groups: Groups, kinds: Groups) -> list[str]:
-    columns = {kind: worlds for kind, worlds in kinds.items() if not kind.startswith(("photographs", "these"))}
+    columns = {kind: worlds for kind, worlds in kinds.items() if not kind.startswith(("photographs", "the "))}
     columns = {"photograph": groups["photograph cheap"]} | columns
     lines = [
         "## Each measure alone",
@@ -164,8 +182,8 @@ def _truths(groups: Groups) -> list[str]:
 
 
 def _checks(results: Mapping[str, Any], groups: Groups) -> list[str]:
-    worlds = [world for kind, tried in groups.items() if kind.endswith("cheap") for world in tried]
-    wins = sum(world.random_wins(USUAL) for world in worlds)
+    worlds = [world for kind, tried in groups.items() if kind.endswith(("cheap", "fresh")) for world in tried]
+    wins = sum(world.random_wins(COUNTED) for world in worlds)
     single = [name for world in worlds for name in world.ranks if world.random_wins([name])]
     every = sum(len(world.ranks) for world in worlds)
     lines = [
@@ -178,22 +196,22 @@ def _checks(results: Mapping[str, Any], groups: Groups) -> list[str]:
     costly = [result for name, result in results.items() if name.startswith(("photograph costly", "cue costly"))]
     failed = [row for result in costly for row in result["failed"]]
     lines.append(
-        f"- A sanity check (`parameter_randomisation`, `random_target`) is failed, in {len(costly)} worlds with "
-        f"trained networks, by: {_counted(failed)}."
+        f"- A sanity check (`parameter_randomisation`, `random_target`) is failed, in {len(costly)} of the worlds "
+        f"with trained networks, by: {_counted(failed)}."
     )
     for name, result in results.items():
         if "taus" in result:
             mean, least = np.mean(result["taus"]), min(result["taus"])
             lines.append(
-                f"- The order by the usual measures repeats over five seeds (the first world of {name.split()[0]}s, 4 "
+                f"- The order by the usual measures repeats over five seeds (a trained {name.split()[0]} network, 8 "
                 f"pictures): τ of every two is {mean:.2f} on average, {least:.2f} at least."
             )
     used = [result["about"] for result in results.values() if result.get("about")]
     if used:
         right, changed = (min(each[what] for each in used) for what in ("right", "cue used"))
         lines.append(
-            f"- The networks with a planted cue are right in {right:.1%} of fresh pictures or more, and answer "
-            f"otherwise in {changed:.1%} or more once the cue alone has the other class's colour."
+            f"- The networks with a planted cue are right in at least {right:.0%} of fresh pictures, and answer "
+            f"otherwise in at least {changed:.0%} once the cue alone has the other class's colour."
         )
     return [*lines, ""]
 
