@@ -26,7 +26,8 @@ class Standings:
 
     `values` is (row, measure, picture), NaN where undefined, and `undefined` has the reasons. `weights` says how much
     each measure counts in the consensus. `curves` are mean probabilities while places are taken out, by row, order and
-    fill. `passes` pictures went through the model; `left_out` ones were not tried for want of them. `doubts` are the
+    fill. `passes` pictures went through the model for measures, and one for each time that all methods explained it
+    (what a method runs besides is not counted); `left_out` ones were not tried for want of passes. `doubts` are the
     warnings that all maps carry.
     """
 

@@ -127,7 +127,7 @@ class TrialFolder:
             key = (row["method"], row["layer"]), row["order"], row["fill"]
             curves.setdefault(key, []).append(row["probabilities"])
         arrays = {key: np.asarray(values, np.float32) for key, values in curves.items()}
-        rows, doubts = (tuple(json.loads(about[name])) for name in ("rows", "doubts"))
+        rows, doubts = (tuple(json.loads(about.get(name, "[]"))) for name in ("rows", "doubts"))
         return Chunk(rows, measurements, arrays, int(about["passes"]), about["seen"], doubts)
 
     def _write(self, name: str, write: Any) -> None:
