@@ -41,5 +41,5 @@ def test_the_two_networks_differ_in_their_worlds_and_how_long_they_see_them():
     assert biased.shortcuts["scissors"] >= 0.95
     assert biased.shortcuts["hammer"] < 0.3
     assert len(set(fixed.shortcuts.values())) == 1
-    same = ("batch", "rate", "seed")
+    same = ("batch", "rate")  # the seed is one for both
     assert [getattr(biased, key) for key in same] == [getattr(fixed, key) for key in same]

@@ -100,10 +100,11 @@ def test_no_layer_is_kept_whole() -> None:
 def test_one_pass_and_the_model_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model, inputs = Little().train(), noise(2)
     scope = fm.Scope(model)
-    known = scope._studied.walk(inputs[:1])
     before, runs = snapshot(model, inputs), []
     forward = Little.forward
     monkeypatch.setattr(Little, "forward", lambda self, x: (runs.append(len(x)), forward(self, x))[1])
+    known = scope._studied.walk(inputs[:1])
+    runs.clear()
     featuremaps.maps.layer_summary.walk_through(StudiedModel(model), known, scope.see(inputs).seen)
     assert runs == [2]
     assert snapshot(model, inputs).differences(before) == []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
-from weakref import WeakMethod, ref
+from weakref import ref
 
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_modules
@@ -69,12 +69,17 @@ def _number(tensor: Tensor) -> Any:
     return type(tensor)
 
 
+def _weak(value: Any) -> Any:
+    """A weak reference, or the type of what can have none."""
+    return ref(value) if type(value).__weakrefoffset__ else type(value)
+
+
 def _frozen(value: Any, known: dict[int, Any], depth: int) -> Any:
     """A value in a form that does not change with it; `known` has what was met before."""
     if type(value) in PLAIN or (type(value) is tuple and PLAIN.issuperset(map(type, value))):
         return value
     if isinstance(value, MethodType):
-        return WeakMethod(value)  # not the method itself, which may be the model's
+        return _weak(value.__self__), _weak(value.__func__)  # not the method itself, which may be the model's
     if isinstance(value, nn.Module | FunctionType | type):
         return ref(value)
     if isinstance(value, Tensor):
