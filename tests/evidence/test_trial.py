@@ -135,8 +135,24 @@ def test_a_trial_that_was_stopped_goes_on(tmp_path: Path) -> None:
         other.features.weight[0, 0, 0, 0] += 1e-6
     with pytest.raises(OptionError, match="in model"):
         asked(other, stopped)
-    with pytest.raises(OptionError, match="pictures 0 to 1 .* are other ones now"):
+    with pytest.raises(OptionError, match="pictures 0 to 1 .* have other inputs or masks now"):
         asked(Quadrant(), stopped, planted(4).flip(-1))
+
+
+def test_other_masks_targets_and_readings_are_no_trial_to_go_on_with(tmp_path: Path) -> None:
+    def tried(mask: Tensor = inside(), target: object = 1, **scope: object) -> fm.Trial:  # noqa: B008
+        studied = fm.Scope(Quadrant(), spatial=2, **scope)  # type: ignore[arg-type]
+        how = {"masks": [mask] * 2, "measures": ("deletion", "energy_inside"), "out": tmp_path / "out"}
+        return studied.trial(planted(2), "hires_cam", "features", target, **how)  # type: ignore[arg-type]
+
+    first = tried()
+    np.testing.assert_array_equal(tried().values, first.values)
+    with pytest.raises(OptionError, match="pictures 0 to 1 .* have other inputs or masks now"):
+        tried(inside().flip(0))
+    with pytest.raises(OptionError, match="in target"):
+        tried(target=0)
+    with pytest.raises(OptionError, match="in reading"):
+        tried(outputs="multi_label")
 
 
 def test_a_budget_leaves_pictures_out_and_says_so() -> None:

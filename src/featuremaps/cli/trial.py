@@ -28,6 +28,16 @@ from featuremaps.pictures.seen import SeenPictures
 from featuremaps.plotting.files import is_picture_file
 from featuremaps.scope import TRIAL_METHODS
 
+MeasureNames = Annotated[
+    list[str] | None,
+    typer.Option("--measure", help="A measure; several times for several. See `featuremaps measures`."),
+]
+MasksFolder = Annotated[
+    Path | None,
+    typer.Option("--masks", help="A folder of masks, bright where the object is, named as the pictures are."),
+]
+TrialFolder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to; a trial there goes on.")]
+
 
 @app.command()
 @for_model
@@ -40,17 +50,9 @@ def trial(
     method: Methods = list(TRIAL_METHODS),  # noqa: B006
     layer: LayerNames = None,
     target: Targets = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option("--measure", help="A measure; several times for several. See `featuremaps measures`."),
-    ] = None,
-    masks: Annotated[
-        Path | None,
-        typer.Option("--masks", help="A folder of masks, bright where the object is, named as the pictures are."),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to; a trial there goes on.")] = Path(
-        "trial"
-    ),
+    measure: MeasureNames = None,
+    masks: MasksFolder = None,
+    out: TrialFolder = Path("trial"),
     option: MethodOptions = None,
     device: Device = None,
     *,

@@ -40,6 +40,7 @@ class Curves:
 
     `probability` maps new inputs (batch·k, colour, *space), picture by picture, to (batch·k,). What was scored is
     remembered: the whole pictures and the empty ones for every curve, and curves that take out the same places.
+    `filling` makes the copies.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Curves:
         chunk: int = CHUNK,
     ) -> None:
         self._inputs, self._probability = inputs, probability
-        self._filling = Filling(inputs, seed)
+        self.filling = Filling(inputs, seed)
         self._of_each = of_each(len(inputs), chunk)
         self._known: dict[object, Tensor] = {}
 
@@ -62,7 +63,7 @@ class Curves:
         def curve(order: Order, fill: Fill, steps: int) -> Curve:
             checked("steps", steps, "how many equal steps a curve has", least=1)
             probabilities = self._curve(removal_times(places, order, steps), fill, steps)
-            changed = judged.where(self._filling.changes(fill), UNCHANGED)
+            changed = judged.where(self.filling.changes(fill), UNCHANGED)
             shares = torch.arange(steps + 1).to(probabilities) / steps
             return Curve(shares, probabilities, changed)
 
@@ -85,7 +86,7 @@ class Curves:
 
     def _scores(self, removed: Bool[Tensor, "batch copy *space"], fill: Fill) -> Float[Tensor, "batch copy"]:
         with torch.no_grad():
-            copies = self._filling(removed, fill).flatten(0, 1)
+            copies = self.filling(removed, fill).flatten(0, 1)
             return precise(self._probability(copies).reshape(len(self._inputs), -1))
 
 

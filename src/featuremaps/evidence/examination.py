@@ -151,7 +151,7 @@ class Examination:
 
     def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
         if curve not in self._greedy:
-            self._greedy[curve] = greedy_map(self._inputs, self._probability, *curve, seed=self._options.seed)
+            self._greedy[curve] = greedy_map(self._inputs, self._curves.filling, self._probability, *curve)
         return self._greedy[curve]
 
 

@@ -13,7 +13,7 @@ CELLS, ROUNDS = 7, 4
 
 
 def greedy_map(
-    inputs: Inputs, probability: Score, order: Order, fill: Fill, *, seed: int = 0, chunk: int = CHUNK
+    inputs: Inputs, filling: Filling, probability: Score, order: Order, fill: Fill, *, chunk: int = CHUNK
 ) -> Heatmap:
     """A map of 7 cells along each side whose curve of `order` and `fill` is as good as a greedy search makes it.
 
@@ -24,7 +24,7 @@ def greedy_map(
     cells = cells_of(tuple(inputs.shape[2:]), CELLS).to(inputs.device)
     count = int(cells.max()) + 1
     each_round = -(-count // ROUNDS)
-    filling, together = Filling(inputs, seed), of_each(len(inputs), chunk)
+    together = of_each(len(inputs), chunk)
     taken = torch.zeros(len(inputs), count, dtype=torch.bool, device=inputs.device)
     values = torch.zeros(len(inputs), count, device=inputs.device)
     rank = 0

@@ -50,4 +50,4 @@ def mean_of(parts: Sequence[Measured], *, where_defined: bool = False) -> Measur
     if not where_defined:
         return together(parts, values.mean(0))
     reasons = zip(*(part.undefined for part in parts), strict=True)
-    return Measured(values.nanmean(0), tuple(min(each) and each[0] for each in reasons))
+    return Measured(values.nanmean(0), tuple(each[0] if all(each) else "" for each in reasons))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.evidence.shapes import Heatmap, Inputs
@@ -50,7 +49,7 @@ def centre(inputs: Inputs) -> Heatmap:
 
 def edges(inputs: Inputs) -> Heatmap:
     """Where the picture changes, whatever the model: the length of its brightness's gradient, smoothed."""
-    brightness: Float[Tensor, batch * space] = inputs.float().mean(1)
+    brightness = inputs.float().mean(1)
     axes = [axis for axis in range(1, brightness.ndim) if brightness.shape[axis] > 1]
     changes = torch.gradient(brightness, dim=axes) if axes else (torch.zeros_like(brightness),)
     length = torch.stack([change.square() for change in changes]).sum(0).sqrt()

@@ -12,7 +12,7 @@ from featuremaps.evidence.examination import Examination
 from featuremaps.evidence.masks import masks_of
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
-from featuremaps.evidence.storage import TrialFolder, digest_of
+from featuremaps.evidence.storage import TrialFolder, described, digest_of
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison
@@ -45,13 +45,15 @@ def run_trial(
     manifest = _manifest(pictures, request, measures, options)
     folder = None if out is None else TrialFolder(out)
     if folder is not None:
+        reading = [studied.outputs, list(studied.classes or ()), repr(studied.layout)]
         digests = model_digest(studied.model), preprocessing_digest(studied.preprocessing)
-        folder.begin(manifest | {"model": digests[0], "preprocessing": digests[1]})
+        folder.begin(manifest | {"model": digests[0], "preprocessing": digests[1], "reading": reading})
     chunks: list[Chunk] = []
     shown: Comparison | None = None
     with studied.session() as session:
         for batch in batches(pictures, options.batch_size, "trying explanations"):
-            seen = digest_of(batch.inputs.cpu().numpy())
+            inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
+            seen = digest_of(batch.inputs, inside)
             done = None if folder is None else folder.chunk(batch.rows, seen)
             if done is None and options.budget is not None and _with(chunks, len(batch.rows)) > options.budget:
                 continue
@@ -61,7 +63,6 @@ def run_trial(
                     comparison = compare(studied.model, [pictures[row] for row in batch.rows], asked)
                     shown = shown or comparison
                 if done is None:
-                    inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
                     examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
                     made = [name for name in measures if 0 in batch.rows or MEASURES[name].family != "sanity"]
                     done = _chunk(examination, comparison, batch.rows, made, seen)
@@ -120,7 +121,7 @@ def _manifest(
     return {
         "methods": [method.name for method in request.methods],
         "layers": list(request.layers),
-        "target": [repr(target) for target in request.targets],
+        "target": [described(target) for target in request.targets.values()],
         "measures": list(measures),
         "weights": {name: float(weights.get(name, 0)) for name in measures},
         "seed": options.seed,

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.evidence.chunks import Chunk, Measurement
@@ -85,7 +87,7 @@ class TrialFolder:
             return None
         if chunk.seen != seen:
             raise OptionError(
-                f"pictures {rows[0]} to {rows[-1]} of the trial in {self.path} are other ones now. "
+                f"pictures {rows[0]} to {rows[-1]} of the trial in {self.path} have other inputs or masks now. "
                 "Give another out= for a new trial."
             )
         return chunk
@@ -142,6 +144,18 @@ def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema, about: Mapping[st
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata(dict(about)))
 
 
-def digest_of(inputs: np.ndarray) -> str:
-    """What tells pictures from others: of their inputs, to the last bit."""
-    return sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()
+def digest_of(*tensors: Tensor | None) -> str:
+    """What tells pictures from others: of their inputs, and of their masks where they have any."""
+    sha = sha256()
+    for tensor in tensors:
+        sha.update(b"none" if tensor is None else tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def described(value: object) -> Any:
+    """A target as JSON, so that one that means something else differs; of arrays their digests."""
+    if isinstance(value, Tensor | np.ndarray):
+        return [list(value.shape), digest_of(torch.as_tensor(value))]
+    if is_dataclass(value):
+        return [type(value).__name__, *map(described, vars(value).values())]
+    return list(map(described, value)) if isinstance(value, list | tuple) else repr(value)

@@ -66,7 +66,8 @@ class Trial(Standings, Shown):
         stored = TrialFolder(Path(folder))
         stored.begin(self.manifest)
         for chunk in self.chunks:
-            stored.write(chunk)
+            if stored.chunk(chunk.rows, chunk.seen) is None:
+                stored.write(chunk)
         (stored.path / "trial.png").write_bytes(png_of(self.figure()))
         (stored.path / "trial.txt").write_text(f"{self}\n")
         return stored.path
