@@ -155,6 +155,26 @@ def test_other_masks_targets_and_readings_are_no_trial_to_go_on_with(tmp_path: P
         tried(outputs="multi_label")
 
 
+def test_what_a_trial_does_not_make_is_said() -> None:
+    measures = ("deletion", "random_labels", "grid_pointing_game", "pointing_game")
+    trial = fm.Scope(Quadrant(), spatial=2).trial(planted(2), "hires_cam", "features", 1, measures=measures)
+    said = [trial.estimate(("hires_cam", "features"), name).why for name in measures[1:]]
+    assert [why.partition(";")[0] for why in said] == [
+        "a trial trains no model on shuffled labels",
+        "a trial makes no mosaics",
+        "where the object is was not given",
+    ]
+
+
+def test_of_one_picture_nothing_is_said_to_be_chance() -> None:
+    trial = fm.Scope(Quadrant(), spatial=2).trial(
+        planted(1), ["grad_cam", "hires_cam"], "features", 1, measures="deletion"
+    )
+    assert trial.conclusion == [
+        "One picture says little: hires_cam of features comes first, and chance may have put it there."
+    ]
+
+
 def test_a_budget_leaves_pictures_out_and_says_so() -> None:
     scope = fm.Scope(Quadrant(), spatial=2)
     how = {"methods": "saliency", "layers": "features", "targets": 1, "measures": "deletion", "batch_size": 1}

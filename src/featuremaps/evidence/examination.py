@@ -34,6 +34,8 @@ WITHOUT = {
     "masks": "where the object is was not given",
     "target": "what is explained is no class",
     "classes": "what is explained is no class",
+    "random_label_heatmap": "a trial trains no model on shuffled labels; call the formula with the maps of one",
+    "mosaic": "a trial makes no mosaics; call the formula with maps of some",
 }
 NO_MAP = "no map was made: "
 NOT_BY_A_METHOD = "this is no method's map, and nothing explains anew"

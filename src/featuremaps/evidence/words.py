@@ -66,7 +66,7 @@ def _doubts(standings: Standings) -> list[str]:
         failing = [row for row in standings.explanations if name in standings.failed(row)]
         if failing:
             lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.")
-    for reference, words in FLOORS.items():
+    for reference, words in FLOORS.items() if len(standings.pictures) > 1 else ():
         level = [
             row
             for row in standings.explanations

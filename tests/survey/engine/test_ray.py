@@ -164,14 +164,23 @@ def same(one: Path, other: Path) -> None:
 
 
 @on_ray
-def test_an_actor_killed_and_the_disk_full_it_goes_on_with_either_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_actor_is_killed_and_the_tables_are_the_local_ones(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path / "pictures", {"a": 14, "b": 13})
     paths[9].write_bytes(b"not a picture")
+    marker = tmp_path / "killed"
     options: dict[str, Any] = {"classes": ["x", "y", "z"], "predictions": True}
-    plain, marker = Preprocessing(Troubled()), tmp_path / "killed"
-    survey_of(tmp_path / "pictures", tmp_path / "whole", preprocessing=plain, **options)
+    survey_of(tmp_path / "pictures", tmp_path / "local", preprocessing=Preprocessing(Troubled()), **options)
+    deadly = Preprocessing(Deadly(marker, after=12))
+    found = survey_of(tmp_path / "pictures", tmp_path / "ray", preprocessing=deadly, engine="ray", **options)
+    assert marker.exists()
+    assert [one.name for one in found.pictures.bad] == ["a/9.png"]
+    same(tmp_path / "ray", tmp_path / "local")
+
+
+@on_ray
+def test_stopped_it_goes_on_with_either_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pictures(tmp_path / "pictures", {"a": 14, "b": 13})
+    survey_of(tmp_path / "pictures", tmp_path / "whole")
     written: list[int] = []
 
     def full(store: Any, result: Any, best_so_far: Any) -> None:
@@ -180,19 +189,16 @@ def test_an_actor_killed_and_the_disk_full_it_goes_on_with_either_engine(
         written.append(result.number)
         write_shard(store, result, best_so_far)
 
-    deadly = Preprocessing(Deadly(marker, after=12))
     with monkeypatch.context() as patch:
         patch.setattr("featuremaps.survey.engine.ray.write_shard", full)
         with pytest.raises(SurveyError, match="the disk is full"):
-            survey_of(tmp_path / "pictures", tmp_path / "stopped", preprocessing=deadly, engine="ray", **options)
-    assert marker.exists()
+            survey_of(tmp_path / "pictures", tmp_path / "stopped", engine="ray")
     done = json.loads((tmp_path / "stopped" / "manifest.json").read_text())["shards"]
     assert [shard["number"] for shard in done] == sorted(written)
     for engine in ("ray", "local"):
-        out = shutil.copytree(tmp_path / "stopped", tmp_path / f"on_{engine}")
-        survey = survey_of(tmp_path / "pictures", out, preprocessing=plain, engine=engine, **options)
-        assert [picture.name for picture in survey.pictures.bad] == ["a/9.png"]
-        same(out, tmp_path / "whole")
+        shutil.copytree(tmp_path / "stopped", tmp_path / f"on_{engine}")
+        survey_of(tmp_path / "pictures", tmp_path / f"on_{engine}", engine=engine)
+        same(tmp_path / f"on_{engine}", tmp_path / "whole")
 
 
 @on_ray
