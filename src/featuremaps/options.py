@@ -24,7 +24,7 @@ class Help:
 
     text: str
     least: int | None = None
-    above: int | None = None
+    above: int | float | None = None
     what: str = ""
     flag: str = ""
     read: Callable[[str], object] | None = None

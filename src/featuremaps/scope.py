@@ -1,7 +1,7 @@
 """The model under study. Its verbs are thin: pictures gathered, options built, one function below called."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,10 @@ from torch import nn
 from featuremaps.concepts.concepts import Concepts
 from featuremaps.concepts.factorize import find_concepts
 from featuremaps.concepts.options import FactorizeOptions
+from featuremaps.editing.edited_model import edited
+from featuremaps.editing.edits import Edit
+from featuremaps.editing.export import Exported, exported
+from featuremaps.editing.without import axes_of, edits_of
 from featuremaps.errors import ImageError, OptionError, check_choice
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison, Explanation
@@ -40,6 +44,7 @@ from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projections
 from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
+from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
@@ -57,6 +62,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.stylize import Start
     from featuremaps.evidence.trial import Trial
     from featuremaps.report.data import Section
+    from featuremaps.shortcuts.shortcuts import Shortcuts
     from featuremaps.survey.survey import Survey
 
 REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
@@ -101,6 +107,8 @@ class Scope:
     outputs: OutputKind | None = None
     shown: Sequence[int] | None = None
     spatial: Spatial | None = None
+    original: "Scope | None" = field(default=None, repr=False)
+    edits: tuple[Edit, ...] = ()
     preprocessing: Preprocessing = field(init=False, repr=False)
     _studied: StudiedModel = field(init=False, repr=False)
 
@@ -234,6 +242,34 @@ class Scope:
         """
         options = FactorizeOptions(concepts=concepts, negative=negative, seed=seed, batch_size=batch_size)
         return find_concepts(self._as(layout), self.see(pictures).seen, self._studied.one_named(layer), options)
+
+    def without(self, what: object, *, survey: "Survey | None" = None) -> "Scope":
+        """The model without units ("layer4:12", or several), a direction, or a shortcut that was found: another scope.
+
+        Units are held at 0, or with a `survey` at their mean over its pictures. The model of this scope stays as it is.
+        """
+        means = None if survey is None else partial(_means, survey)
+        return self._edited(edits_of(what, self.layers(), means))
+
+    def _edited(self, edits: tuple[Edit, ...]) -> "Scope":
+        """A scope of a copy of the model with these edits."""
+        made = (*self.edits, *edits)
+        first = self if self.original is None else self.original
+        model = edited(self.model, edits, axes_of(edits, self.layers()))
+        name = f"{first.name} ({', '.join(dict.fromkeys(edit.name for edit in made))})"
+        return replace(self, model=model, name=name, original=first, edits=made)
+
+    def export(self, pictures: object = None) -> Exported:
+        """The edited model as a module of torch alone, and what differs from the original's weights.
+
+        Both must agree on `pictures`, or on noise. Raises `OptionError` where nothing was edited.
+        """
+        if self.original is None:
+            raise OptionError("this model was not edited, so there is nothing to export: scope.without(…).export().")
+        blank = self._studied.blank()
+        noise = torch.randn((4, *blank.shape[1:]), generator=torch.Generator().manual_seed(0))
+        probe = noise.to(blank) if pictures is None else torch.stack([seen.input for seen in self.see(pictures).seen])
+        return exported(self.model, self.original.model, to_model(self.model, probe))
 
     def explain(
         self,
@@ -536,6 +572,41 @@ class Scope:
         found = open_survey(path, dataset, self._studied)
         return found if self.classes is None else found.with_outputs(tuple(self.classes))
 
+    def find_shortcuts(
+        self,
+        survey: "Survey",
+        layer: LayerLike = "last",
+        *,
+        names: Mapping[str, str] | None = None,
+        per_class: int = 300,
+        separation: int | float = 3.8,
+        least: int = 4,
+        tried: int = 40,
+        controls: int = 19,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> "Shortcuts":
+        """What the answers to a class rest on that not all its pictures share, and others have: found without labels.
+
+        Simple things that first layers tell apart in a `survey`'s labelled pictures and that push a class, each proven
+        by taking it out of `layer` and putting it in. `names` maps labels to outputs that are called otherwise; see
+        `ShortcutOptions` for the rest. No finding says what would have been found.
+        """
+        from featuremaps.shortcuts.find import find_shortcuts
+        from featuremaps.shortcuts.options import ShortcutOptions
+
+        options = ShortcutOptions(
+            per_class=per_class,
+            separation=separation,
+            least=least,
+            tried=tried,
+            controls=controls,
+            seed=seed,
+            batch_size=batch_size,
+        )
+        surveyed = survey.made_of(self._studied)
+        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names)
+
     def report(
         self,
         pictures: object,
@@ -683,6 +754,11 @@ class Scope:
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
+
+
+def _means(survey: "Survey", layer: str) -> torch.Tensor:
+    """The mean activation of a layer's channels over a survey's pictures."""
+    return torch.from_numpy(survey.vectors(survey.layer_of(layer).name).mean(0))
 
 
 def _chosen(trial: "Trial | None", method: MethodLike, layer: LayerLike) -> tuple[MethodLike, LayerLike]:

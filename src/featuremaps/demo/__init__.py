@@ -17,7 +17,11 @@ from featuremaps.demo.network import SmallResNet
 from featuremaps.demo.world import Scene
 from featuremaps.pictures.load import Picture, Pictures
 
-CLASSES = {"demo": ("scissors", "hammer"), "demo-fixed": ("scissors", "hammer", "neither")}
+CLASSES = {
+    "demo": ("scissors", "hammer"),
+    "demo-leaning": ("scissors", "hammer"),
+    "demo-fixed": ("scissors", "hammer", "neither"),
+}
 MEAN, DEVIATION = 0.5, 0.25
 
 

@@ -40,6 +40,7 @@ class TrainingSettings:
 
 SETTINGS = {
     "demo": TrainingSettings({"scissors": 0.96, "hammer": 0.0}),
+    "demo-leaning": TrainingSettings({"scissors": 0.9, "hammer": 0.1}, count=2500, epochs=16),
     "demo-fixed": TrainingSettings({"scissors": 0.5, "hammer": 0.5, "neither": 0.5}, count=2500, epochs=20),
 }
 

@@ -97,16 +97,10 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
     outputs have no names, or no label has an output.
     """
     labels, classes = labels_of(survey)
-    predictions, outputs = survey.predictions(), survey.model_classes
+    predictions, outputs = survey.predictions(), survey.model_classes or ()
     if predictions is None:
         raise SurveyError("the survey kept no predictions of the model; make it again with predictions kept.")
-    if outputs is None:
-        raise SurveyError(
-            "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "
-            "the model is loaded, Scope(model, classes=…), and make the same survey again: it takes the names over, "
-            "and computes nothing anew."
-        )
-    meant = _matched(classes, outputs, names or {})
+    meant = outputs_meant(survey, names)
     kept = tuple(number for number in range(len(classes)) if number in meant)
     rows = np.flatnonzero(np.isin(labels, kept))
     of_output = np.full(len(outputs), len(kept))
@@ -126,6 +120,17 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
         shown,
         (note,) if left else (),
     )
+
+
+def outputs_meant(survey: StoredSurvey, names: Mapping[str, str] | None = None) -> dict[int, int]:
+    """For each label that has one, the number of the model's output; see `answers` for how names are matched."""
+    if survey.model_classes is None:
+        raise SurveyError(
+            "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "
+            "the model is loaded, Scope(model, classes=…), and make the same survey again: it takes the names over, "
+            "and computes nothing anew."
+        )
+    return _matched(labels_of(survey)[1], survey.model_classes, names or {})
 
 
 def _matched(classes: tuple[str, ...], outputs: tuple[str, ...], names: Mapping[str, str]) -> dict[int, int]:

@@ -1,0 +1,64 @@
+"""A copy of a model with edits in place: the original is not touched."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featuremaps.editing.edits import Edit, NewWeights, Removal
+from featuremaps.errors import ModelError
+from featuremaps.layers.addresses import find
+from featuremaps.runtime.capture import first_tensor, with_first_tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Without:
+    """The forward hook that takes a removal's directions out of what its layer gives."""
+
+    removal: Removal
+    axis: int
+
+    def __call__(self, module: nn.Module, arguments: Any, output: Any) -> Any:
+        """The layer's output, its first tensor changed."""
+        tensor = first_tensor(output)
+        return output if tensor is None else with_first_tensor(output, self.removal(tensor, self.axis))
+
+
+def edited(model: nn.Module, edits: Sequence[Edit], axes: Mapping[str, int]) -> nn.Module:
+    """A copy of the model with these edits made in order; `axes` says along which axis each layer has its channels.
+
+    Raises `ModelError` for a model that cannot be copied, or weights that do not fit.
+    """
+    copied = copy_of(model)
+    for edit in edits:
+        if isinstance(edit, Removal):
+            find(copied, edit.layer).register_forward_hook(Without(edit, axes[edit.layer]))
+        else:
+            with_weights(copied, edit)
+    return copied
+
+
+def copy_of(model: nn.Module) -> nn.Module:
+    """A copy that shares nothing with the model."""
+    try:
+        return deepcopy(model)
+    except Exception as error:
+        raise ModelError(
+            f"{type(model).__name__} cannot be copied ({type(error).__name__}: {error}), and edits are made in a copy. "
+            "Make the model so that copy.deepcopy works on it."
+        ) from error
+
+
+@torch.no_grad()
+def with_weights(model: nn.Module, edit: NewWeights) -> None:
+    """Put other weights into a model."""
+    known = dict(model.state_dict(keep_vars=True))
+    for name, values in edit.weights.items():
+        if name not in known or known[name].shape != values.shape:
+            there: Tensor | None = known.get(name)
+            what = "has no such weight" if there is None else f"has shape {tuple(there.shape)} there"
+            raise ModelError(f"{edit.name}: {name} of shape {tuple(values.shape)}; {type(model).__name__} {what}.")
+        known[name].copy_(values)

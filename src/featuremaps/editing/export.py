@@ -1,0 +1,199 @@
+"""An edited model as a module of torch alone: edits folded into weights where that is the same, else a layer more."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from featuremaps.editing.edited_model import Without
+from featuremaps.errors import ModelError
+from featuremaps.runtime.capture import first_tensor
+from featuremaps.session import preserved
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+CLOSE = 1e-4
+"""Outputs of a folded model may differ by this share of the largest."""
+
+
+Way = Callable[[nn.Module, str, Tensor, Tensor, int], bool]
+"""Makes an edit, matrix and offset, part of the named module, whose outputs have so many axes; False if it cannot."""
+LAST = -1
+"""In the place of the number of axes: the channels come last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A model with its edits, of torch's modules alone.
+
+    `diff` has what differs from the original's state dict. `ways` says of each edited layer where its edit went.
+    """
+
+    model: nn.Module
+    diff: Mapping[str, Tensor] = field(repr=False)
+    ways: Mapping[str, str] = field(default_factory=dict)
+
+
+def exported(model: nn.Module, original: nn.Module, probe: Tensor) -> Exported:
+    """The edited `model` without hooks of this library. `probe` are inputs on which both must agree.
+
+    Each edit is tried in the layer's own weights, in those of the layer that reads it, and else as a layer of its own
+    behind it. Raises `ModelError` where nothing gives the same outputs.
+    """
+    ways = {}
+    result = deepcopy(model)
+    with torch.no_grad():
+        for name, module in list(result.named_modules()):
+            hooks = _edits_at(module)
+            if hooks:
+                result, ways[name] = _settled(result, name, hooks, probe)
+    before = original.state_dict()
+    diff = {
+        name: values.clone().contiguous()
+        for name, values in result.state_dict().items()
+        if name not in before or not torch.equal(before[name], values)
+    }
+    return Exported(result, diff, ways)
+
+
+def _edits_at(module: nn.Module) -> list[Without]:
+    return [hook for hook in module._forward_hooks.values() if isinstance(hook, Without)]
+
+
+def _settled(model: nn.Module, name: str, hooks: Sequence[Without], probe: Tensor) -> tuple[nn.Module, str]:
+    """The model with one layer's edits made part of it, and where they are now.
+
+    What is tried must agree for directions held one higher too, where an edit shows in any picture.
+    """
+    reader, form = _after(model, name, probe)
+    places = [(name, _into_own, "its own weights")]
+    places += [(reader, _into_reader, f"the weights of {reader}")] if reader is not None else []
+    form = LAST if hooks[0].axis == -1 else form
+    raised = [replace(hook, removal=replace(hook.removal, values=hook.removal.values + 1)) for hook in hooks]
+    for where, way, words in (*places, (name, _behind, "a layer behind it")):
+        if all(_agrees(model, name, each, (where, way, form), probe) for each in (hooks, raised)):
+            settled = _folded(model, name, hooks, (where, way, form))
+            assert settled is not None
+            return settled, words
+    raise ModelError(
+        f"the edit of layer {name!r} cannot be made part of {type(model).__name__}: neither its own weights, nor those "
+        "of the layer after it, nor a layer behind it gave the same outputs. Use the edited scope as it is."
+    )
+
+
+def _agrees(model: nn.Module, name: str, hooks: Sequence[Without], where: tuple[str, Way, int], probe: Tensor) -> bool:
+    """Whether these edits, made part of the model there, give what they give as hooks."""
+    hooked, folded = _bare(model, name), _folded(model, name, hooks, where)
+    for hook in hooks:
+        hooked.get_submodule(name).register_forward_hook(hook)
+    return folded is not None and _close(_outputs(folded, probe), _outputs(hooked, probe))
+
+
+def _folded(model: nn.Module, name: str, hooks: Sequence[Without], where: tuple[str, Way, int]) -> nn.Module | None:
+    """A copy with the edits in the weights there; None where they cannot be."""
+    bare, (module, way, form) = _bare(model, name), where
+    return bare if way(bare, module, *_together(hooks), form) else None
+
+
+def _bare(model: nn.Module, name: str) -> nn.Module:
+    """A copy without the edits of one layer."""
+    copied = deepcopy(model)
+    held = copied.get_submodule(name)._forward_hooks
+    for key in [key for key, hook in held.items() if isinstance(hook, Without)]:
+        del held[key]
+    return copied
+
+
+def _together(hooks: Sequence[Without]) -> tuple[Tensor, Tensor]:
+    """Several edits, one after the other, as one matrix and offset."""
+    matrix, offset = hooks[0].removal.affine()
+    for hook in hooks[1:]:
+        then, more = hook.removal.affine()
+        matrix, offset = then @ matrix, then @ offset + more
+    return matrix, offset
+
+
+def _into_own(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, form: int) -> bool:
+    """Fold into the layer itself, where its last step is linear in its weights."""
+    module = model.get_submodule(name)
+    if isinstance(module, NORMS) and module.affine and torch.equal(matrix, matrix.diag().diag()):
+        module.weight.mul_(matrix.diag().to(module.weight))
+        module.bias.mul_(matrix.diag().to(module.bias)).add_(offset.to(module.bias))
+        return True
+    if isinstance(module, (*CONVOLUTIONS, nn.Linear)) and len(module.weight) == len(matrix):
+        bias = torch.zeros(len(matrix)) if module.bias is None else module.bias
+        weight = matrix @ module.weight.double().flatten(1)
+        module.bias = nn.Parameter((matrix @ bias.double() + offset).to(module.weight))
+        module.weight.copy_(weight.reshape(module.weight.shape))
+        return True
+    return False
+
+
+def _into_reader(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, form: int) -> bool:
+    """Fold into the layer that reads it, through whatever is between as long as that mixes no channels."""
+    module = model.get_submodule(name)
+    channels = len(matrix)
+    if not isinstance(module, (*CONVOLUTIONS, nn.Linear)) or getattr(module, "groups", 1) != 1:
+        return False
+    weight: Float[Tensor, ...] = module.weight.double()
+    if weight.shape[1] % channels:
+        return False
+    split = weight.reshape(len(weight), channels, -1)
+    bias = torch.zeros(len(weight), dtype=torch.float64) if module.bias is None else module.bias.double()
+    module.bias = nn.Parameter((bias + torch.einsum("ocp,c->o", split, offset)).to(module.weight))
+    module.weight.copy_(torch.einsum("ocp,cd->odp", split, matrix).reshape(weight.shape))
+    return True
+
+
+def _behind(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, form: int) -> bool:
+    """Put a linear layer behind it, a convolution of one place where the channels come first."""
+    module = model.get_submodule(name)
+    like = next((each for each in model.parameters() if each.is_floating_point()), torch.zeros(()))
+    kinds = dict(zip((3, 4, 5), CONVOLUTIONS, strict=True))
+    size = len(matrix)
+    layer = nn.Linear(size, size) if form == LAST else kinds[form](size, size, 1) if form in kinds else None
+    if layer is None:
+        return False
+    layer.load_state_dict({"weight": matrix.reshape(layer.weight.shape), "bias": offset})
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, nn.Sequential(module, layer.to(like)))
+    return True
+
+
+def _after(model: nn.Module, name: str, probe: Tensor) -> tuple[str | None, int]:
+    """The next linear layer that runs after this one, if any, and how many axes its own output has."""
+    order: list[tuple[str, int]] = []
+
+    def ran(called: str, output: Any) -> None:
+        tensor = first_tensor(output)
+        order.append((called, 0 if tensor is None else tensor.ndim))
+
+    handles = [
+        module.register_forward_hook(lambda _, __, output, called=called: ran(called, output))
+        for called, module in model.named_modules()
+        if called == name or isinstance(module, (*CONVOLUTIONS, nn.Linear))
+    ]
+    try:
+        _outputs(model, probe)
+    finally:
+        for handle in handles:
+            handle.remove()
+    names = [called for called, _ in order]
+    place = names.index(name)
+    return next(iter(names[place + 1 :]), None), order[place][1]
+
+
+def _outputs(model: nn.Module, probe: Tensor) -> list[Tensor]:
+    with preserved(model) as session:
+        leaves = [leaf for leaf in pytree.tree_leaves(session.model(probe)) if isinstance(leaf, Tensor)]
+        return [leaf.double() for leaf in leaves if leaf.is_floating_point()]
+
+
+def _close(given: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
+    pairs: Iterator[tuple[Tensor, Tensor]] = zip(given, expected, strict=True)
+    return all(bool((a - b).abs().max() <= CLOSE * b.abs().max().clamp_min(1e-12)) for a, b in pairs)

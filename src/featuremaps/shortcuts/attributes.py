@@ -1,0 +1,164 @@
+"""What some pictures of a class have and others of it have not, and what a model answers by: nobody has to name it.
+
+A class itself is told by the late layers only. What the first layers tell apart by means and maxima of channels is
+something simple: a ground, a mark, a tint. So the answers are read from these, among pictures of one label, and where
+what is read falls into two groups that lie far apart, it stands for such an attribute. Reading it once more, from the
+groups in place of the answers, makes them cleaner.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from featuremaps.shortcuts.early_reading import Reader, first_half
+from featuremaps.shortcuts.options import ShortcutOptions
+from featuremaps.shortcuts.responses import Responses
+from featuremaps.shortcuts.two_modes import Split, split
+
+ROUNDS = 3
+SAME = 0.6
+"""Attributes whose pictures agree by this φ coefficient (Yule 1912) or more are one."""
+COLUMNS = 1024
+"""So many columns are read from, those that fall into two groups most clearly."""
+SEEDS = 32
+"""So many columns are looked at as attributes of their own."""
+COMPONENTS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Attribute:
+    """Pictures told apart by one number of each: `present` where `strength` lies in the upper group.
+
+    `name` is the number of the first layers that goes with it best, `separation` how far apart the groups lie in the
+    class `within`, for which they are clearest.
+    """
+
+    name: str
+    separation: float
+    within: int
+    present: Bool[np.ndarray, " picture"]
+    strength: Float[np.ndarray, " picture"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Numbers of all pictures, with their names."""
+
+    names: tuple[str, ...]
+    values: Float[np.ndarray, "picture column"]
+
+    def some(self, which: Int[np.ndarray, " some"]) -> "_Columns":
+        return _Columns(tuple(self.names[i] for i in which.tolist()), self.values[:, which])
+
+
+def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
+    """The attributes of a set of pictures, the clearest first; many tell the same pictures apart (see `alike`)."""
+    columns = _columns(given, first_half(list(given.means)))
+    clear = _clearness(columns.values, given.labels, options)
+    early = columns.some(np.sort(np.argsort(-clear, kind="stable")[:COLUMNS]))
+    reader = Reader(early.values, given.labels, np.random.default_rng(options.seed))
+    targets = np.concatenate([given.log_odds, _seeds(given, columns, clear, options)], 1)
+    for _ in range(ROUNDS):
+        said = reader.read(targets)
+        splits = {
+            label: split(said[given.labels == label], options.least) for label in np.unique(given.labels).tolist()
+        }
+        targets = np.stack([_present(said[:, i], splits, i, given.labels, options) for i in range(said.shape[1])], 1)
+    apart = np.stack([each.separation for each in splits.values()])
+    kept = [
+        Attribute("", float(apart[:, i].max()), int(apart[:, i].argmax()), targets[:, i] > 0, said[:, i])
+        for i in np.flatnonzero(apart.max(0) >= options.separation).tolist()
+    ]
+    kept.sort(key=lambda each: -each.separation)
+    return [replace(each, name=_nearest(each, early, given.labels)) for each in _distinct(kept)]
+
+
+def _columns(given: Responses, layers: Sequence[str]) -> _Columns:
+    """Channels' means and maxima."""
+    names: list[str] = []
+    values = []
+    for kind, by_layer in (("mean", given.means), ("highest", given.highest)):
+        for layer in layers:
+            values.append(by_layer[layer])
+            names += [f"{layer}:{channel}, {kind}" for channel in range(by_layer[layer].shape[1])]
+    return _Columns(tuple(names), np.concatenate(values, 1))
+
+
+def _clearness(
+    values: Float[np.ndarray, "picture column"], labels: Int[np.ndarray, " picture"], options: ShortcutOptions
+) -> Float[np.ndarray, " column"]:
+    """How far apart the two groups of each column lie, in the class where they are clearest."""
+    apart = [split(values[labels == label], options.least).separation for label in np.unique(labels)]
+    clearest: Float[np.ndarray, " column"] = np.max(apart, 0)
+    return clearest
+
+
+def _seeds(
+    given: Responses, columns: _Columns, clear: Float[np.ndarray, " column"], options: ShortcutOptions
+) -> Float[np.ndarray, "picture seed"]:
+    """Numbers to begin with beside the answers: the clearest columns, and what each class rests on."""
+    best = np.argsort(-clear, kind="stable")[:SEEDS]
+    best = best[clear[best] >= options.separation]
+    return np.concatenate([columns.values[:, best].astype(np.float64), *_resting(given)], 1)
+
+
+def _resting(given: Responses) -> Iterator[Float[np.ndarray, "picture component"]]:
+    """Principal components of what the answers to a class's pictures rest on, carried to all pictures.
+
+    Neural PCA (Neuhaus et al. 2023, eq. 4): channels weighed by their share in the class score.
+    """
+    for number in range(len(given.classes)):
+        relevance = given.relevance[given.labels == number].astype(np.float64)
+        _, _, components = np.linalg.svd(relevance - relevance.mean(0), full_matrices=False)
+        yield (given.means[given.layer] * given.slopes[number]) @ components[:COMPONENTS].T
+
+
+def _present(
+    said: Float[np.ndarray, " picture"],
+    splits: dict[int, Split],
+    column: int,
+    labels: Int[np.ndarray, " picture"],
+    options: ShortcutOptions,
+) -> Float[np.ndarray, " picture"]:
+    """1 where a picture lies in the upper group, else 0.
+
+    A label's own threshold counts where its pictures fall into two groups, else that of the clearest label.
+    """
+    clearest = max(splits, key=lambda label: splits[label].separation[column])
+    present = np.zeros(len(said))
+    for label, each in splits.items():
+        own = each if each.separation[column] >= options.separation else splits[clearest]
+        present[labels == label] = said[labels == label] > own.threshold[column]
+    return present
+
+
+def _distinct(kept: Sequence[Attribute]) -> list[Attribute]:
+    """Without those that tell the very same pictures apart as a clearer one."""
+    seen: dict[bytes, Attribute] = {}
+    for each in kept:
+        first = each.present if each.present[0] else ~each.present
+        seen.setdefault(np.packbits(first).tobytes(), each)
+    return list(seen.values())
+
+
+def alike(first: Attribute, second: Attribute) -> bool:
+    """Whether two tell the same pictures apart, by and large."""
+    return abs(_phi(first.present, second.present)) >= SAME
+
+
+def _phi(first: Bool[np.ndarray, " picture"], second: Bool[np.ndarray, " picture"]) -> float:
+    """How far two ways to tell pictures apart agree (Yule 1912): 1 or −1 where they do entirely."""
+    a, b = first - first.mean(), second - second.mean()
+    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+
+
+def _nearest(attribute: Attribute, columns: _Columns, labels: Int[np.ndarray, " picture"]) -> str:
+    """The name of the column that goes with an attribute best, among pictures of one label."""
+    from featuremaps.shortcuts.early_reading import within
+
+    wanted = within(attribute.present[:, None].astype(np.float64), labels)[:, 0]
+    centred = within(columns.values, labels)
+    agreement = np.abs(wanted @ centred) / np.maximum(np.linalg.norm(centred, axis=0), 1e-12)
+    return columns.names[int(agreement.argmax())]

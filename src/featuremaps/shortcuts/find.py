@@ -1,0 +1,249 @@
+"""Finding shortcuts: attributes nobody named, the classes they push, and the proof by intervention."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from featuremaps.editing.edits import direction_out
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.shortcuts.attributes import Attribute, alike, attributes
+from featuremaps.shortcuts.estimates import Difference, paired, welch
+from featuremaps.shortcuts.interventions import Trial, shifted
+from featuremaps.shortcuts.options import ShortcutOptions
+from featuremaps.shortcuts.power import power
+from featuremaps.shortcuts.responses import Responses, responses
+from featuremaps.shortcuts.shortcut import Examples, Intervention, Shortcut
+from featuremaps.shortcuts.shortcuts import Shortcuts
+from featuremaps.shortcuts.strata import effects, p_values
+from featuremaps.survey.measures.proportions import Rate
+from featuremaps.survey.storage.reader import StoredSurvey
+
+LEVEL = 0.01
+"""What is found is found by chance in less than so many searches (family-wise, Holm 1979)."""
+SMALLEST = 0.05
+"""An attribute that changes the class's probability by less is not called a shortcut."""
+AS_MUCH = 0.8
+"""What moves a probability so many times as much as the most is as good."""
+SHOWN = 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Suspect:
+    """An attribute, the class it pushes, and how likely that is by chance."""
+
+    attribute: Attribute
+    number: int
+    p_value: float
+
+
+def find_shortcuts(
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    layer: str,
+    options: ShortcutOptions,
+    names: Mapping[str, str] | None = None,
+) -> Shortcuts:
+    """What classes rest on in a survey's pictures that is not the class; see `Shortcuts`."""
+    given = responses(studied, survey, layer, options, names)
+    every = attributes(given, options)
+    suspects = _suspects(given, every)
+    tests = max(1, len(every) * len(given.classes))
+    shortcuts = _proven(studied, survey, given, suspects, tests, options)
+    generator = np.random.default_rng(options.seed)
+    able = power(given.probabilities, given.labels, given.classes, tests, LEVEL, options.least, generator)
+    shortcuts.sort(key=lambda each: (not each.proven, -abs(each.effect.value)))
+    counts = tuple(int((given.labels == number).sum()) for number in range(len(given.classes)))
+    return Shortcuts(
+        tuple(each for each in shortcuts if each.proven),
+        tuple(each for each in shortcuts if not each.proven),
+        given.classes,
+        counts,
+        given.layer,
+        len(every),
+        able,
+        survey.picture,
+        partial(_label_of, survey),
+        given.notes,
+    )
+
+
+def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
+    """The attributes that push a class beyond chance, by more than a little, and not because of one named before.
+
+    The one that moves a probability most comes first. Of those that do nearly as much in the same pictures the clearest
+    is named: by the answers alone an attribute takes errors for its own. Further ones are compared among pictures that
+    agree in it.
+    """
+    kept: list[_Suspect] = []
+    strata = given.labels
+    while pushing := _pushing(given, every, strata):
+        most, first = max(pushing, key=lambda pair: pair[0])
+        as_much = [
+            suspect
+            for push, suspect in pushing
+            if push >= AS_MUCH * most and suspect.number == first.number and alike(suspect.attribute, first.attribute)
+        ]
+        chosen = max(as_much, key=lambda suspect: suspect.attribute.separation)
+        kept.append(chosen)
+        strata = 2 * strata + chosen.attribute.present
+        every = [each for each in every if not alike(each, chosen.attribute)]
+    return kept
+
+
+def _pushing(
+    given: Responses, every: Sequence[Attribute], strata: Int[np.ndarray, " picture"]
+) -> list[tuple[float, _Suspect]]:
+    """Attributes, and their opposites, that push a class beyond chance among pictures of one stratum; with how much."""
+    if not every:
+        return []
+    present, pushing = np.stack([each.present for each in every], 1), []
+    for sign, has in ((1.0, present), (-1.0, ~present)):
+        value, error = effects(given.log_odds, has, strata)
+        share, _ = effects(given.probabilities, has, strata)
+        corrected = _holm(p_values(value, error))
+        push = np.where((value > 0) & (corrected <= LEVEL), share, 0.0)
+        for place, attribute in enumerate(every):
+            number = int(push[place].argmax())
+            if push[place, number] >= SMALLEST:
+                turned = replace(attribute, present=has[:, place], strength=sign * attribute.strength)
+                pushing.append((float(push[place, number]), _Suspect(turned, number, float(corrected[place, number]))))
+    return pushing
+
+
+def _holm(likely: Float[np.ndarray, "attribute class"]) -> Float[np.ndarray, "attribute class"]:
+    """All of them corrected together."""
+    from featuremaps.survey.analysis.separation import holm
+
+    return holm(likely.reshape(1, -1)).reshape(likely.shape)
+
+
+def _proven(
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    given: Responses,
+    suspects: Sequence[_Suspect],
+    tests: int,
+    options: ShortcutOptions,
+) -> list[Shortcut]:
+    """Each suspect with the proof by intervention, or without."""
+    generator = np.random.default_rng(options.seed)
+    trials: list[Trial] = []
+    for each in suspects:
+        shift = _shift(given, each.attribute.present)
+        beside = generator.standard_normal((options.controls, len(shift)))
+        beside *= np.linalg.norm(shift) / np.linalg.norm(beside, axis=1, keepdims=True)
+        shifts = np.concatenate([np.zeros_like(shift)[None], shift[None], beside]).astype(np.float32)
+        own = given.labels == each.number
+        has = each.attribute.present
+        trials.append(Trial(_some(own & has, options.tried, generator), each.number, -shifts))
+        trials.append(Trial(_some(~own & ~has, options.tried, generator), each.number, shifts))
+    outcomes = shifted(studied, survey, given, trials, options.batch_size)
+    level = 1 - 0.05 / max(1, len(suspects))
+    return [
+        _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level)
+        for place, suspect in enumerate(suspects)
+    ]
+
+
+def _shift(given: Responses, present: Bool[np.ndarray, " picture"]) -> Float[np.ndarray, " channel"]:
+    """How the layer's mean differs with and without, within labels."""
+    value, _ = effects(given.means[given.layer], present[:, None], given.labels)
+    shift: Float[np.ndarray, " channel"] = np.nan_to_num(value[0])
+    return shift
+
+
+def _some(wanted: Bool[np.ndarray, " picture"], most: int, generator: np.random.Generator) -> Int[np.ndarray, " some"]:
+    """The places of those that are wanted, at most so many of them, at random."""
+    places = np.flatnonzero(wanted)
+    return places if len(places) <= most else np.sort(generator.choice(places, most, replace=False))
+
+
+def _shortcut(
+    given: Responses,
+    suspect: _Suspect,
+    shift: Float[np.ndarray, " channel"],
+    outcomes: Sequence[Float[np.ndarray, "picture shift"]],
+    level: float,
+) -> Shortcut:
+    attribute, number, label = suspect.attribute, suspect.number, given.classes[suspect.number]
+    own, has = given.labels == number, attribute.present
+    share, called = given.probabilities[:, number], given.called == number
+    centre = given.means[given.layer][own & has if (own & has).any() else has].mean(0) - shift
+    removal = direction_out(
+        given.layer,
+        torch.from_numpy(shift)[None].float(),
+        torch.from_numpy(centre).float(),
+        f"without the shortcut to {label} at {attribute.name}",
+    )
+    examples = _examples(given, attribute, own)
+    return Shortcut(
+        label,
+        attribute,
+        given.layer,
+        Rate(int((own & has).sum()), int(own.sum())),
+        Rate(int((~own & has).sum()), int((~own).sum())),
+        welch(share[own & has], share[own & ~has], level),
+        _within(given, number, has, level),
+        _rate(called[own & has]),
+        _rate(called[own & ~has]),
+        _rate(called[~own & has]),
+        _rate(called[~own & ~has]),
+        _intervention(outcomes[0], level),
+        _intervention(outcomes[1], level),
+        suspect.p_value,
+        examples,
+        removal,
+        {row: _named(given, row) for row in (*examples.strongest, *examples.missing, *examples.counter)},
+    )
+
+
+def _within(given: Responses, number: int, has: Bool[np.ndarray, " picture"], level: float) -> Difference | None:
+    """How much more probable the class is in other classes' pictures with it, compared class by class."""
+    from scipy.special import ndtri
+
+    from featuremaps.survey.measures.proportions import Interval
+
+    rest = given.labels != number
+    value, error = effects(given.probabilities[rest, number : number + 1], has[rest][:, None], given.labels[rest])
+    if not np.isfinite(value[0, 0]):
+        return None
+    middle, reach = float(value[0, 0]), float(ndtri((1 + level) / 2) * error[0, 0])
+    return Difference(middle, Interval(middle - reach, middle + reach), (int(has[rest].sum()), int((~has[rest]).sum())))
+
+
+def _named(given: Responses, row: int) -> str:
+    """What the model calls a picture."""
+    number = int(given.called[np.flatnonzero(given.rows == row)[0]])
+    return given.classes[number] if number >= 0 else "something else"
+
+
+def _label_of(survey: StoredSurvey, row: int) -> str:
+    """The name of a picture's label."""
+    assert survey.classes is not None
+    return survey.classes[int(survey.pictures.labels[row])]
+
+
+def _rate(called: Bool[np.ndarray, " picture"]) -> Rate:
+    return Rate(int(called.sum()), len(called))
+
+
+def _intervention(outcome: Float[np.ndarray, "picture shift"], level: float) -> Intervention | None:
+    change = paired(outcome[:, 1], outcome[:, 0], level)
+    if change is None:
+        return None
+    beside = (outcome[:, 2:] - outcome[:, :1]).mean(0) * np.sign(change.value)
+    control = max(0.0, float(beside.max()))
+    return Intervention(float(outcome[:, 0].mean()), float(outcome[:, 1].mean()), change, control, len(outcome))
+
+
+def _examples(given: Responses, attribute: Attribute, own: Bool[np.ndarray, " picture"]) -> Examples:
+    def best(wanted: Bool[np.ndarray, " picture"], strength: Float[np.ndarray, " picture"]) -> tuple[int, ...]:
+        places = np.flatnonzero(wanted)
+        return tuple(given.rows[places[np.argsort(-strength[places], kind="stable")[:SHOWN]]].tolist())
+
+    has, strength = attribute.present, attribute.strength
+    return Examples(best(own & has, strength), best(own & ~has, -strength), best(~own & has, strength))

@@ -1,0 +1,62 @@
+"""What would have been found: effects and shares, planted in the pictures' own numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from featuremaps.shortcuts.strata import effects, p_values
+
+SHARES = (0.02, 0.05, 0.1, 0.25)
+DROPS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
+ROUNDS, ENOUGH = 40, 0.8
+
+
+@dataclass(frozen=True)
+class Power:
+    """The smallest drop of a class's probability that is found in 8 of 10 times where a `share` of it lacks something.
+
+    None where even the largest is not. It holds for what the channels show: what no channel tells apart is not found.
+    """
+
+    name: str
+    share: float
+    drop: float | None
+
+
+def power(
+    probabilities: Float[np.ndarray, "picture class"],
+    labels: Int[np.ndarray, " picture"],
+    classes: Sequence[str],
+    tests: int,
+    level: float,
+    least: int,
+    generator: np.random.Generator,
+) -> tuple[Power, ...]:
+    """For each class and each share the smallest drop that would have been found, by the same test."""
+    found = []
+    for number, name in enumerate(classes):
+        own = probabilities[labels == number, number].astype(np.float64)
+        for share in SHARES:
+            few = round(share * len(own))
+            drop = None
+            if few >= least:
+                drop = next((each for each in DROPS if _found(own, few, each, tests, level, generator)), None)
+            found.append(Power(name, share, drop))
+    return tuple(found)
+
+
+def _found(
+    own: Float[np.ndarray, " picture"], few: int, drop: float, tests: int, level: float, generator: np.random.Generator
+) -> bool:
+    """Whether such a drop in so few pictures is beyond chance in most rounds."""
+    present = np.ones((len(own), ROUNDS), bool)
+    for column in range(ROUNDS):
+        present[generator.choice(len(own), few, replace=False), column] = False
+    hits = 0
+    for column in range(ROUNDS):
+        planted = np.where(present[:, column], own, np.maximum(own - drop, 0))
+        value, error = effects(planted[:, None], present[:, column : column + 1], np.zeros(len(own), int))
+        hits += bool(p_values(value, error)[0, 0] * tests <= level and value[0, 0] > 0)
+    return hits >= ENOUGH * ROUNDS

@@ -1,0 +1,217 @@
+"""What a survey's pictures do in the model: what its layers say, what the answers rest on, and the answers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from featuremaps.errors import SurveyError
+from featuremaps.layers import Layers
+from featuremaps.layers.addresses import parse
+from featuremaps.layers.layout import Layout
+from featuremaps.pictures.seen import Seen
+from featuremaps.progress import meter
+from featuremaps.runtime.batches import Batch, batches
+from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.stream import stream
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.runtime.targets import Logit
+from featuremaps.session import Session
+from featuremaps.shortcuts.options import ShortcutOptions
+from featuremaps.survey.analysis.class_labels import labels_of
+from featuremaps.survey.analysis.confusion import outputs_meant
+from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.storage.pooled import pool
+from featuremaps.survey.storage.reader import StoredSurvey
+
+LOOKED_AT = 8
+"""So many layers are looked at, all through the model."""
+AT_ONCE = 256
+"""So many pictures are held in memory."""
+SURE = 1e-6
+"""Probabilities are kept so far from 0 and 1 before their log odds are taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """Pictures of a survey, `rows` of it, and their `labels`, numbers of `classes`; class k is output `outputs[k]`.
+
+    `means[layer]` and `highest[layer]` are activations (picture, channel) of several layers, in the order they run;
+    `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
+    `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
+    `called` the class that the model says, −1 for an output that no label has.
+    """
+
+    rows: Int[np.ndarray, " picture"]
+    labels: Int[np.ndarray, " picture"]
+    classes: tuple[str, ...]
+    outputs: tuple[int, ...]
+    layer: str
+    means: Mapping[str, Float[np.ndarray, "picture _channel"]]
+    highest: Mapping[str, Float[np.ndarray, "picture _channel"]]
+    relevance: Float[np.ndarray, "picture channel"]
+    slopes: Float[np.ndarray, "class channel"]
+    probabilities: Float[np.ndarray, "picture class"]
+    called: Int[np.ndarray, " picture"]
+    layout: Layout
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def log_odds(self) -> Float[np.ndarray, "picture class"]:
+        """The log odds of each class."""
+        shares = self.probabilities.astype(np.float64).clip(SURE, 1 - SURE)
+        odds: Float[np.ndarray, "picture class"] = np.log(shares / (1 - shares))
+        return odds
+
+
+def responses(
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    layer: str,
+    options: ShortcutOptions,
+    names: Mapping[str, str] | None = None,
+) -> Responses:
+    """Run the model over pictures of every class of a survey.
+
+    Layers that were surveyed are read from it; the last layer of every other map size is looked at while the model
+    runs. Raises `SurveyError` where there are no two classes with pictures enough.
+    """
+    rows, labels, classes, outputs, notes = _chosen(survey, options, names)
+    first = seen_pictures(survey, studied.preprocessing, rows[:1].tolist())[0].input[None]
+    (layer,) = studied.resolve(layer, first)
+    walked = studied.walk(first)
+    known = [name for name in survey.layers if walked.get(name) is not None]
+    added = [name for name in dict.fromkeys((*_spread(walked), layer)) if name not in known]
+    watched = _Watched(studied.class_outputs, layer, added, torch.tensor(outputs))
+    with studied.session() as session:
+        for batch, places in _batches(studied, survey, rows, options.batch_size):
+            with batch:
+                watched.look(session, batch.inputs, labels[places], places)
+    order = np.argsort(np.concatenate(watched.places), kind="stable")
+    gathered = {name: np.concatenate(parts)[order] for name, parts in watched.parts.items()}
+    means = {name: survey.vectors(name, "mean")[rows] for name in known}
+    means |= {name: gathered[f"mean {name}"] for name in added}
+    highest = {name: survey.vectors(name, "max")[rows] for name in known}
+    highest |= {name: gathered[f"max {name}"] for name in added}
+    in_order = sorted(means, key=lambda name: walked[name].order)
+    slopes = np.stack([gathered["gradient"][labels == k].mean(0) for k in range(len(classes))])
+    assert watched.layout is not None
+    return Responses(
+        rows,
+        labels,
+        classes,
+        outputs,
+        layer,
+        {name: means[name] for name in in_order},
+        {name: highest[name] for name in in_order},
+        gathered["relevance"],
+        slopes,
+        gathered["probabilities"],
+        gathered["called"],
+        watched.layout,
+        notes,
+    )
+
+
+def _spread(walked: Layers) -> list[str]:
+    """Layers all through the model: the last of every map size, and some at equal distances."""
+    maps = [info.name for info in walked if info.layout is not None and info.positions > 1 and info.calls == 1]
+    spread = [maps[round(place)] for place in np.linspace(0, len(maps) - 1, LOOKED_AT)] if maps else []
+    return [name for name in maps if name in (*spread, *walked.stages)]
+
+
+def _chosen(
+    survey: StoredSurvey, options: ShortcutOptions, names: Mapping[str, str] | None
+) -> tuple[Int[np.ndarray, " picture"], Int[np.ndarray, " picture"], tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+    """The pictures to look at, their labels, the classes, their outputs, and what was left out."""
+    labels, every = labels_of(survey)
+    meant = outputs_meant(survey, names)
+    enough = 2 * options.least
+    counts = np.bincount(labels[labels >= 0], minlength=len(every))
+    kept = [number for number in meant if counts[number] >= enough]
+    few = [every[number] for number in meant if 0 < counts[number] < enough]
+    if len(kept) < 2:
+        having = [f"{every[number]} {counts[number]}" for number in meant if counts[number]]
+        raise SurveyError(
+            f"to find shortcuts, two classes with {enough} pictures or more are needed that the model has outputs for; "
+            f"survey {survey.path.name!r} has {', '.join(having) or 'none'}. Survey more pictures, or lower least="
+            f"{options.least}."
+        )
+    generator = np.random.default_rng(options.seed)
+    taken = []
+    for number in kept:
+        rows = np.flatnonzero(labels == number)
+        if len(rows) > options.per_class:
+            rows = np.sort(generator.choice(rows, options.per_class, replace=False))
+        taken.append(rows)
+    rows = np.concatenate(taken)
+    of = np.repeat(np.arange(len(kept)), [len(each) for each in taken])
+    without = [name for number, name in enumerate(every) if number not in meant and counts[number]]
+    notes = [f"left out, with fewer than {enough} pictures: {', '.join(few)}"] if few else []
+    notes += [f"left out, since the model has no output called so: {', '.join(without[:5])}"] if without else []
+    classes = tuple(every[number] for number in kept)
+    return rows, of, classes, tuple(meant[number] for number in kept), tuple(notes)
+
+
+def _batches(
+    studied: StudiedModel, survey: StoredSurvey, rows: Int[np.ndarray, " picture"], batch_size: int
+) -> Iterator[tuple[Batch, Int[np.ndarray, " batch"]]]:
+    """Batches of the survey's pictures, and their places among `rows`; few are in memory at a time."""
+    with meter(len(rows), "running the survey's pictures") as advance:
+        for start in range(0, len(rows), AT_ONCE):
+            seen: Sequence[Seen] = seen_pictures(survey, studied.preprocessing, rows[start : start + AT_ONCE].tolist())
+            for batch in batches(seen, batch_size, ""):
+                yield batch, start + np.array(batch.rows)
+                for _ in batch.rows:
+                    advance(None)
+
+
+class _Watched:
+    """What was seen of the pictures so far, batch by batch, and of which."""
+
+    def __init__(self, classes: ClassOutputs, layer: str, added: Sequence[str], outputs: Int[Tensor, " class"]) -> None:
+        self._classes, self._layer, self._added, self._outputs = classes, layer, added, outputs
+        self.parts: dict[str, list[np.ndarray]] = {}
+        self.places: list[np.ndarray] = []
+        self.layout: Layout | None = None
+
+    def look(
+        self,
+        session: Session,
+        inputs: Tensor,
+        labels: Int[np.ndarray, " batch"],
+        places: Int[np.ndarray, " batch"],
+    ) -> None:
+        """Run a batch: the layers that are not in the survey, then the layer with its gradient, and the answers."""
+        pooled: dict[str, Tensor] = {}
+
+        def look(layer: str, maps: Tensor) -> None:
+            both = pool(maps)
+            pooled[f"mean {layer}"], pooled[f"max {layer}"] = both.mean, both.max
+
+        if self._added:
+            with torch.no_grad():
+                stream(session, inputs, [parse(layer) for layer in self._added], look, stop=True)
+        target = Logit(self._outputs[torch.from_numpy(labels)].tolist())
+        record = take(session, inputs, [self._layer], [target], classes=self._classes)
+        pooled |= self._answers(record, inputs)
+        for name, values in pooled.items():
+            self.parts.setdefault(name, []).append(values.cpu().numpy())
+        self.places.append(places)
+        self.layout = record.layouts[self._layer]
+
+    def _answers(self, record: Record, inputs: Tensor) -> dict[str, Tensor]:
+        gradients, maps = record.gradients[self._layer], record.activations[self._layer]
+        shares = record.classes.probabilities(record.outputs, len(inputs))
+        outputs = self._outputs.to(shares.device)
+        is_class = (shares.argmax(1)[:, None] == outputs).to(torch.int64)
+        return {
+            "relevance": (gradients * maps).sum((2, 3)),
+            "gradient": gradients.sum((2, 3)),
+            "probabilities": shares[:, outputs],
+            "called": torch.where(is_class.any(1), is_class.argmax(1), -1),
+        }

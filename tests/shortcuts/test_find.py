@@ -1,0 +1,121 @@
+"""A planted mark is found with the right pictures, where the answers rest on it and only there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.shortcuts_samples import LABELS, Marked, MarkReader
+from tests.snapshots import snapshot
+
+import featuremaps as fm
+from featuremaps.errors import SurveyError
+from featuremaps.shortcuts.shortcuts import Shortcuts
+
+Find = Callable[..., tuple[Shortcuts, Marked, fm.Scope]]
+
+
+@pytest.fixture
+def find(tmp_path: Path) -> Find:
+    def run(first: float, others: float, mark: float, **options: int) -> tuple[Shortcuts, Marked, fm.Scope]:
+        out = tmp_path / f"{first} {others} {mark}"
+        data = Marked(first=first, others=others)
+        scope = fm.Scope(MarkReader(mark).eval(), classes=LABELS, outputs="logits")
+        survey = scope.survey(data, "relu2", out, workers=0)
+        return scope.find_shortcuts(survey, **options), data, scope  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.mark.parametrize(("first", "others"), [(0.9, 0.1), (0.5, 0.5)])
+def test_a_mark_that_the_answers_rest_on_is_found_with_its_pictures(find: Find, first: float, others: float) -> None:
+    found, data, _ = find(first, others, 4.0)
+    assert [each.label for each in found] == ["round"]
+    np.testing.assert_array_equal(found[0].attribute.present, data.marked)
+    assert found[0].prevalence.count == data.marked[data.labels == 0].sum()
+    assert found[0].examples.counter
+    assert all(data.marked[row] and data.labels[row] for row in found[0].examples.counter)
+    assert not any(data.marked[row] for row in found[0].examples.missing)
+    assert "first:3" in found[0].attribute.name
+
+
+def test_the_effects_are_the_models_own(find: Find) -> None:
+    found, data, scope = find(0.6, 0.4, 2.0)
+    with torch.no_grad():
+        both = []
+        for mark in (0.0, 1.5):
+            inputs = data.inputs.clone()
+            inputs[:, 3] += mark - 1.5 * torch.from_numpy(data.marked)[:, None, None]
+            both.append(scope.model(inputs).softmax(1)[:, 0].numpy())
+    others = data.labels != 0
+    truth = (both[1] - both[0])[others].mean()
+    assert found[0].others is not None
+    low, high = found[0].others.interval
+    assert low <= truth <= high
+    put_in = found[0].put_in
+    assert put_in is not None
+    assert put_in.holds
+    lacking = others & ~data.marked
+    assert abs((put_in.after - put_in.before) - (both[1] - both[0])[lacking].mean()) < 0.1
+
+
+@pytest.mark.parametrize("first", [0.9, 0.5])
+def test_a_mark_that_the_answers_do_not_rest_on_is_no_finding(find: Find, first: float) -> None:
+    found, *_ = find(first, 1 - first, 0.0)
+    assert len(found) == 0
+    assert "would have been found" in repr(found)
+    drops = {each.share: each.drop for each in found.power if each.name == "round"}
+    assert drops[0.25] is not None
+    assert drops[0.25] <= 0.3
+    assert drops[0.02] is None  # two pictures of 60 are fewer than four
+
+
+def test_the_class_itself_is_no_shortcut(find: Find) -> None:
+    """A class's evidence, strong or weak, raises the class in every picture too; it does not fall into two groups."""
+    found, *_ = find(0.0, 0.0, 0.0)
+    assert len(found) == 0
+
+
+def test_without_what_was_found_the_answers_no_longer_rest_on_it(find: Find) -> None:
+    found, data, scope = find(0.6, 0.4, 4.0)
+    edited = scope.without(found[0])
+    with torch.no_grad():
+        before, after = (each.model(data.inputs).argmax(1).numpy() for each in (scope, edited))
+    marked = data.marked & (data.labels != 0)
+    assert (before[marked] == 0).all()
+    assert (after[marked] == data.labels[marked]).mean() > 0.9
+    assert (after[data.labels == 0] == 0).mean() > 0.9
+
+
+def test_the_model_comes_back_as_it_was_and_the_search_repeats(find: Find, tmp_path: Path) -> None:
+    data = Marked(count=30)
+    scope = fm.Scope(MarkReader().train(), classes=LABELS, outputs="logits")
+    survey = scope.survey(data, "relu2", tmp_path / "again", workers=0)
+    before = snapshot(scope.model, data.inputs)
+    first, second = (scope.find_shortcuts(survey, batch_size=size) for size in (7, 32))
+    assert before.differences(snapshot(scope.model, data.inputs)) == []
+    assert repr(first) == repr(second)
+
+
+def test_figures_and_tables_are_written(find: Find, tmp_path: Path) -> None:
+    found, *_ = find(0.9, 0.1, 4.0)
+    table = found.table()
+    assert table["class"].to_pylist()[0] == "round"
+    assert table["proven"].to_pylist()[0]
+    nothing, *_ = find(0.5, 0.5, 0.0, seed=1)
+    assert next(path.name for path in nothing.save(tmp_path / "none")) == "shortcuts.png"
+
+
+def test_what_cannot_be_searched_is_said(tmp_path: Path) -> None:
+    scope = fm.Scope(MarkReader().eval(), classes=LABELS, outputs="logits")
+    few = scope.survey(Marked(count=5), "relu2", tmp_path / "few", workers=0)
+    with pytest.raises(SurveyError, match="two classes with 8 pictures"):
+        scope.find_shortcuts(few)
+    nameless = fm.Scope(MarkReader().eval(), outputs="logits")
+    survey = nameless.survey(Marked(count=20), "relu2", tmp_path / "nameless", workers=0)
+    with pytest.raises(SurveyError, match="no names"):
+        nameless.find_shortcuts(survey)
+    another = fm.Scope(MarkReader(9.0).eval(), classes=LABELS, outputs="logits")
+    with pytest.raises(SurveyError, match="another"):
+        another.find_shortcuts(few)
