@@ -16,6 +16,7 @@ HOUSE = {
     "report": "data and viewer, one HTML file",
     "evidence.measures": "formulas that judge a heatmap, a file per family",
     "evidence": "which explanation deserves belief",
+    "repair": "shortcuts taken out, by which way and at what cost",
     "shortcuts": "what answers rest on that is not the class, and its proof",
     "survey": "a dataset in one pass, and its result",
     "survey.engine": "the pass: plan, loader, shards, Ray",

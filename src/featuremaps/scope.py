@@ -61,7 +61,11 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
     from featuremaps.evidence.trial import Trial
+    from featuremaps.repair.before_after import BeforeAfter
+    from featuremaps.repair.options import How
+    from featuremaps.repair.repair import Repair
     from featuremaps.report.data import Section
+    from featuremaps.shortcuts.shortcut import Shortcut
     from featuremaps.shortcuts.shortcuts import Shortcuts
     from featuremaps.survey.survey import Survey
 
@@ -606,6 +610,51 @@ class Scope:
         )
         surveyed = survey.made_of(self._studied)
         return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names)
+
+    def repaired(
+        self,
+        shortcut: "Shortcut",
+        survey: "Survey",
+        how: "How" = "auto",
+        *,
+        groups: Sequence[bool] | None = None,
+        names: Mapping[str, str] | None = None,
+        per_class: int = 500,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> "Repair":
+        """The model without a shortcut that was found, by the way that helps the worst group most, or why it cannot be.
+
+        `repair.scope` is the repaired model's scope. `how` takes one way: "projection", "channels", "balanced_head",
+        "hard_head" (see `RepairOptions`). `groups` says of each of the survey's pictures whether it has the shortcut.
+        """
+        from featuremaps.repair.options import RepairOptions
+        from featuremaps.repair.repairing import repair
+
+        options = RepairOptions(how=how, per_class=per_class, seed=seed, batch_size=batch_size)
+        made = repair(self._studied, survey.made_of(self._studied), shortcut, options, groups, names)
+        return replace(made, attempt=self._edited((made.edit,)))
+
+    def before_after(
+        self,
+        edited: "Scope | Repair",
+        survey: "Survey",
+        *,
+        shortcut: "Shortcut | None" = None,
+        names: Mapping[str, str] | None = None,
+        per_class: int = 500,
+        seed: int = 0,
+        batch_size: int = 32,
+    ) -> "BeforeAfter":
+        """What an edit changed over a survey's labelled pictures: by class, and with a `shortcut` by group."""
+        from featuremaps.repair.before_after import before_after
+        from featuremaps.shortcuts.options import ShortcutOptions
+
+        other = edited if isinstance(edited, Scope) else edited.attempt
+        options = ShortcutOptions(per_class=per_class, seed=seed, batch_size=batch_size)
+        layer = self.layers().last if shortcut is None else shortcut.layer
+        surveyed = survey.made_of(self._studied)
+        return before_after(self._studied, other._studied, surveyed, layer, options, shortcut, names)
 
     def report(
         self,

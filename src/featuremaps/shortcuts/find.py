@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,18 +27,20 @@ LEVEL = 0.01
 """What is found is found by chance in less than so many searches (family-wise, Holm 1979)."""
 SMALLEST = 0.05
 """An attribute that changes the class's probability by less is not called a shortcut."""
-AS_MUCH = 0.8
-"""What moves a probability so many times as much as the most is as good."""
+AS_SURE = 0.8
+"""What is so many times as sure as the surest, in standard errors, is as good."""
 SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False)
 class _Suspect:
-    """An attribute, the class it pushes, and how likely that is by chance."""
+    """An attribute, the class it pushes, how likely that is by chance, how many errors and how far it moves."""
 
     attribute: Attribute
     number: int
     p_value: float
+    sure: float
+    push: float
 
 
 def find_shortcuts(
@@ -74,30 +77,27 @@ def find_shortcuts(
 def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
     """The attributes that push a class beyond chance, by more than a little, and not because of one named before.
 
-    The one that moves a probability most comes first. Of those that do nearly as much in the same pictures the clearest
-    is named: by the answers alone an attribute takes errors for its own. Further ones are compared among pictures that
-    agree in it.
+    The surest comes first; of it and its opposite, the one that moves its class more. Of those that are nearly as sure
+    and tell the same pictures apart the clearest is named: by the answers alone an attribute takes errors for its own.
+    Further ones are compared among pictures that agree in it.
     """
     kept: list[_Suspect] = []
     strata = given.labels
     while pushing := _pushing(given, every, strata):
-        most, first = max(pushing, key=lambda pair: pair[0])
-        as_much = [
-            suspect
-            for push, suspect in pushing
-            if push >= AS_MUCH * most and suspect.number == first.number and alike(suspect.attribute, first.attribute)
-        ]
-        chosen = max(as_much, key=lambda suspect: suspect.attribute.separation)
+        surest = max(pushing, key=lambda suspect: suspect.sure)
+        same = [suspect for suspect in pushing if alike(suspect.attribute, surest.attribute)]
+        number = max(same, key=lambda suspect: suspect.push).number
+        same = [suspect for suspect in same if suspect.number == number]
+        enough = AS_SURE * max(suspect.sure for suspect in same)
+        chosen = max((each for each in same if each.sure >= enough), key=lambda each: each.attribute.separation)
         kept.append(chosen)
         strata = 2 * strata + chosen.attribute.present
         every = [each for each in every if not alike(each, chosen.attribute)]
     return kept
 
 
-def _pushing(
-    given: Responses, every: Sequence[Attribute], strata: Int[np.ndarray, " picture"]
-) -> list[tuple[float, _Suspect]]:
-    """Attributes, and their opposites, that push a class beyond chance among pictures of one stratum; with how much."""
+def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarray, " picture"]) -> list[_Suspect]:
+    """Attributes, and their opposites, that push a class beyond chance among pictures of one stratum."""
     if not every:
         return []
     present, pushing = np.stack([each.present for each in every], 1), []
@@ -105,12 +105,14 @@ def _pushing(
         value, error = effects(given.log_odds, has, strata)
         share, _ = effects(given.probabilities, has, strata)
         corrected = _holm(p_values(value, error))
-        push = np.where((value > 0) & (corrected <= LEVEL), share, 0.0)
+        push = np.where((value > 0) & (corrected <= LEVEL) & (share >= SMALLEST), share, 0.0)
         for place, attribute in enumerate(every):
             number = int(push[place].argmax())
-            if push[place, number] >= SMALLEST:
+            if push[place, number] > 0:
                 turned = replace(attribute, present=has[:, place], strength=sign * attribute.strength)
-                pushing.append((float(push[place, number]), _Suspect(turned, number, float(corrected[place, number]))))
+                at = place, number
+                sure = float(value[at] / max(float(error[at]), 1e-12))
+                pushing.append(_Suspect(turned, number, float(corrected[at]), sure, float(push[at])))
     return pushing
 
 
@@ -144,7 +146,7 @@ def _proven(
     outcomes = shifted(studied, survey, given, trials, options.batch_size)
     level = 1 - 0.05 / max(1, len(suspects))
     return [
-        _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level)
+        _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level, survey.path)
         for place, suspect in enumerate(suspects)
     ]
 
@@ -168,6 +170,7 @@ def _shortcut(
     shift: Float[np.ndarray, " channel"],
     outcomes: Sequence[Float[np.ndarray, "picture shift"]],
     level: float,
+    survey: Path,
 ) -> Shortcut:
     attribute, number, label = suspect.attribute, suspect.number, given.classes[suspect.number]
     own, has = given.labels == number, attribute.present
@@ -198,7 +201,17 @@ def _shortcut(
         examples,
         removal,
         {row: _named(given, row) for row in (*examples.strongest, *examples.missing, *examples.counter)},
+        survey,
+        given.rows,
+        shift,
+        _between(given, has, shift),
     )
+
+
+def _between(given: Responses, has: Bool[np.ndarray, " picture"], direction: Float[np.ndarray, " channel"]) -> float:
+    """Half-way between pictures with and without it, along a direction."""
+    along = given.means[given.layer] @ direction
+    return float(along[has].mean() + along[~has].mean()) / 2
 
 
 def _within(given: Responses, number: int, has: Bool[np.ndarray, " picture"], level: float) -> Difference | None:

@@ -80,7 +80,7 @@ def responses(
     Layers that were surveyed are read from it; the last layer of every other map size is looked at while the model
     runs. Raises `SurveyError` where there are no two classes with pictures enough.
     """
-    rows, labels, classes, outputs, notes = _chosen(survey, options, names)
+    rows, labels, classes, outputs, notes = chosen(survey, options, names)
     first = seen_pictures(survey, studied.preprocessing, rows[:1].tolist())[0].input[None]
     (layer,) = studied.resolve(layer, first)
     walked = studied.walk(first)
@@ -124,7 +124,7 @@ def _spread(walked: Layers) -> list[str]:
     return [name for name in maps if name in (*spread, *walked.stages)]
 
 
-def _chosen(
+def chosen(
     survey: StoredSurvey, options: ShortcutOptions, names: Mapping[str, str] | None
 ) -> tuple[Int[np.ndarray, " picture"], Int[np.ndarray, " picture"], tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
     """The pictures to look at, their labels, the classes, their outputs, and what was left out."""

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from featuremaps.editing.edits import Removal
 from featuremaps.shortcuts.attributes import Attribute
@@ -46,7 +50,8 @@ class Shortcut:
     classes, compared class by class. `right_with` and `right_without` are the class's pictures that are called right,
     `called_with` and `called_without` the other classes' that are called it. `taken_out` and `put_in` are the proof by
     intervention. `p_value` is corrected for all that was tried (Holm 1979). `called` says what the model calls the
-    pictures of `examples`, and `removal` is the edit that takes it out.
+    pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
+    order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
     """
 
     label: str
@@ -66,6 +71,10 @@ class Shortcut:
     examples: Examples
     removal: Removal = field(repr=False)
     called: Mapping[int, str] = field(repr=False)
+    survey: Path = field(repr=False)
+    rows: Int[np.ndarray, " picture"] = field(repr=False)
+    direction: Float[np.ndarray, " channel"] = field(repr=False)
+    threshold: float = field(repr=False)
 
     @property
     def effect(self) -> Difference:
@@ -77,3 +86,13 @@ class Shortcut:
     def proven(self) -> bool:
         """Whether taking it out, or putting it in, changes the answer as it should, beyond every control."""
         return any(each is not None and each.holds for each in (self.taken_out, self.put_in))
+
+    def present_in(
+        self, survey: Path, rows: Int[np.ndarray, " picture"], means: Float[np.ndarray, "picture channel"]
+    ) -> Bool[np.ndarray, " picture"]:
+        """Which pictures of a survey have it, given the layer's means in them."""
+        present: Bool[np.ndarray, " picture"] = means @ self.direction > self.threshold
+        if survey == self.survey:
+            known = np.isin(rows, self.rows)
+            present[known] = self.attribute.present[np.searchsorted(self.rows, rows[known])]
+        return present

@@ -1,0 +1,24 @@
+"""How a model is repaired."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from featuremaps.options import Help, Seeded
+
+How = Literal["auto", "projection", "channels", "balanced_head", "hard_head"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairOptions(Seeded):
+    """Which way is taken, "auto" for the one that helps the worst group most, and in how many pictures it is chosen.
+
+    "projection" takes the shortcut's direction out (P-ClArC), "channels" the channels that carry most of it,
+    "balanced_head" trains the last layer anew with every group counting alike (DFR), "hard_head" with the pictures that
+    the model finds hard counting more (AFR). `per_class` pictures of each class are taken. Raises `OptionError`.
+    """
+
+    how: Annotated[How, Help("The way to repair, or auto: the one that helps the worst group most.")] = "auto"
+    per_class: Annotated[
+        int, Help("Pictures of each class to work with.", least=10, what="how many pictures of each class are used")
+    ] = 500
+    batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 32

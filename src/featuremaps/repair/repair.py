@@ -1,0 +1,123 @@
+"""A repair: which ways were tried, what each did for the groups, and whether any helps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from featuremaps.editing.edits import Edit
+from featuremaps.errors import OptionError
+from featuremaps.repair.decodable import REPAIRABLE, Decodable
+from featuremaps.shortcuts.estimates import Difference
+from featuremaps.survey.measures.proportions import Rate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Groups = Mapping[tuple[str, bool], Rate]
+"""How many of each group are called right; a group is a class, with or without the shortcut."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """One way at its best setting: the groups' accuracies in pictures that neither it nor its setting was chosen on."""
+
+    way: str
+    title: str
+    settings: str
+    groups: Groups
+    accuracy: Rate
+
+    @property
+    def worst(self) -> Rate:
+        """The group that fares worst."""
+        return min(self.groups.values(), key=lambda rate: rate.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """What was tried against a shortcut to `label`, and how it went; the first of `tried` was taken.
+
+    `before` are the groups' accuracies in the model as it is, in the same held-out pictures, `gain` what the way taken
+    gives the group that fared worst. `decodable` says for each layer how well the class is told in pictures without the
+    shortcut. `attempt` is the model with the `edit`, whether or not that helped.
+    """
+
+    label: str
+    shortcut: str
+    before: Groups
+    accuracy: Rate
+    tried: tuple[Tried, ...]
+    gain: Difference | None
+    decodable: tuple[Decodable, ...]
+    edit: Edit = field(repr=False)
+    attempt: Any = field(default=None, repr=False)
+
+    @property
+    def worst_before(self) -> Rate:
+        """The group that fares worst in the model as it is."""
+        return min(self.before.values(), key=lambda rate: rate.value)
+
+    @property
+    def repaired(self) -> bool:
+        """Whether the group that fared worst gains beyond chance, and no other becomes as bad."""
+        better = self.gain is not None and self.gain.interval.low > 0
+        return better and self.tried[0].worst.value > self.worst_before.value
+
+    @property
+    def scope(self) -> Any:
+        """The repaired model's scope; `OptionError` where it cannot be repaired with these pictures."""
+        if not self.repaired:
+            raise OptionError(f"{self.sentence} The best try is repair.attempt.")
+        return self.attempt
+
+    @property
+    def sentence(self) -> str:
+        """What came of it, and why."""
+        best = self.tried[0]
+        worst = min(self.before, key=lambda group: self.before[group].value)
+        group = f"{worst[0]} {'with' if worst[1] else 'without'} it"
+        was, now = self.before[worst], best.groups[worst]
+        told = max((each.area for each in self.decodable), key=lambda area: area.value, default=None)
+        can = ""
+        if told is not None:
+            layer = max(self.decodable, key=lambda each: each.area.value).layer
+            can = f" Without the shortcut {self.label} is told in {layer} at best with an area under the ROC curve of "
+            can += f"{told.value:.2f} ({told.interval.words(2)}), where 0.5 is chance."
+        if self.repaired:
+            return (
+                f"Repaired by {best.title}: {group} are called right in {now.value:.0%} of pictures, {was.value:.0%} "
+                f"before; the worst group in {best.worst.value:.0%}, all in {best.accuracy.value:.0%} "
+                f"({self.accuracy.value:.0%} before).{can}"
+            )
+        little = told is None or told.value < REPAIRABLE
+        few = f"of so few pictures ({was.of}) that is within chance, or another group suffers; survey more of them"
+        why = f"the model has hardly learned {self.label} itself" if little else few
+        return (
+            f"Cannot be repaired here: of {group} {was.value:.0%} are called right, and after the best try "
+            f"({best.title}) {now.value:.0%}, the worst group {best.worst.value:.0%}; {why}.{can}"
+        )
+
+    def table(self) -> "pa.Table":
+        """A row for the model as it is and one for every way."""
+        import pyarrow as pa
+
+        rows = [{"way": "as it is", "settings": "", **_cells(self.before, self.accuracy)}]
+        rows += [
+            {"way": each.title, "settings": each.settings, **_cells(each.groups, each.accuracy)} for each in self.tried
+        ]
+        return pa.Table.from_pylist(rows)
+
+    def __repr__(self) -> str:
+        lines = [f"<Repair of {self.label}: {self.sentence}"]
+        lines += [f"  as it is: worst group {self.worst_before.brief()}, all {self.accuracy.value:.0%}"]
+        lines += [
+            f"  {each.title}{f', {each.settings}' if each.settings else ''}: worst group {each.worst.brief()}, all "
+            f"{each.accuracy.value:.0%}"
+            for each in self.tried
+        ]
+        return "\n".join(lines) + ">"
+
+
+def _cells(groups: Groups, accuracy: Rate) -> dict[str, float]:
+    cells = {f"{label} {'with' if has else 'without'}": rate.value for (label, has), rate in groups.items()}
+    return cells | {"worst group": min(rate.value for rate in groups.values()), "all": accuracy.value}

@@ -1,0 +1,91 @@
+"""A planted mark is taken out of a model that knows the classes, and where it does not know them that is said."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.shortcuts_samples import LABELS, Marked, MarkReader
+from tests.snapshots import snapshot
+
+import featuremaps as fm
+from featuremaps.errors import OptionError, SurveyError
+from featuremaps.repair.options import How
+from featuremaps.repair.repair import Repair
+from featuremaps.shortcuts.shortcut import Shortcut
+from featuremaps.survey.survey import Survey
+
+Setting = tuple[fm.Scope, Survey, Shortcut, Marked]
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """A model that rests on a mark and on the classes' own evidence, its survey and what was found."""
+    data = Marked(count=80, first=0.8, others=0.2)
+    scope = fm.Scope(MarkReader(4.0).eval(), classes=LABELS, outputs="logits")
+    survey = scope.survey(data, "relu2", tmp_path_factory.mktemp("marked") / "survey", workers=0)
+    return scope, survey, scope.find_shortcuts(survey)[0], data
+
+
+@pytest.mark.parametrize("how", ["auto", "projection", "channels", "balanced_head"])
+def test_the_groups_that_suffered_are_called_right_again(marked: Setting, how: How) -> None:
+    scope, survey, shortcut, _ = marked
+    repair = scope.repaired(shortcut, survey, how)
+    assert repair.repaired
+    assert repair.worst_before.value == 0
+    assert repair.tried[0].worst.value > 0.9
+    fresh = Marked(count=50, first=0.5, others=0.5, seed=7)
+    with torch.no_grad():
+        called = repair.scope.model(fresh.inputs).argmax(1).numpy()
+    assert (called == fresh.labels).mean() > 0.95
+
+
+def test_an_answer_held_out_is_one_that_was_not_learned_from(marked: Setting) -> None:
+    """Half of the pictures choose the setting, and only the others are counted."""
+    scope, survey, shortcut, _ = marked
+    repair = scope.repaired(shortcut, survey, "balanced_head", groups=[row % 2 == 0 for row in range(240)])
+    assert repair.tried[0].accuracy.of < 240
+    assert set(repair.before) == set(repair.tried[0].groups)
+
+
+def test_where_the_class_was_not_learned_it_cannot_be_repaired(tmp_path: Path) -> None:
+    data = Marked(count=60, first=0.85, others=0.15)
+    data.inputs[:, :3] = torch.rand(len(data), 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.2
+    scope = fm.Scope(MarkReader(8.0).eval(), classes=LABELS, outputs="logits")
+    survey = scope.survey(data, "relu2", tmp_path / "survey", workers=0)
+    shortcut = scope.find_shortcuts(survey)[0]
+    repair = scope.repaired(shortcut, survey)
+    assert not repair.repaired
+    assert "Cannot be repaired" in repair.sentence
+    assert "hardly learned round itself" in repair.sentence
+    with pytest.raises(OptionError, match="Cannot be repaired"):
+        _ = repair.scope
+    assert isinstance(repair.attempt, fm.Scope)
+
+
+def test_before_and_after_are_the_models_own_answers(marked: Setting) -> None:
+    scope, survey, shortcut, data = marked
+    repair: Repair = scope.repaired(shortcut, survey, "projection")
+    changed = scope.before_after(repair, survey, shortcut=shortcut)
+    with torch.no_grad():
+        right = [(each.model(data.inputs).argmax(1).numpy() == data.labels) for each in (scope, repair.scope)]
+    marked_squares = (data.labels == 1) & data.marked
+    group = changed.groups["square with it"]
+    assert (group.before.count, group.after.count) == tuple(int(each[marked_squares].sum()) for each in right)
+    assert (changed.every.before.count, changed.every.after.count) == tuple(int(each.sum()) for each in right)
+    assert changed.confusions[0].sum() == len(data)
+    assert changed.figure().axes
+
+
+def test_the_model_comes_back_as_it_was(marked: Setting) -> None:
+    scope, survey, shortcut, data = marked
+    before = snapshot(scope.model, data.inputs)
+    scope.repaired(shortcut, survey)
+    assert before.differences(snapshot(scope.model, data.inputs)) == []
+
+
+def test_what_does_not_fit_is_said(marked: Setting, tmp_path: Path) -> None:
+    scope, survey, shortcut, _ = marked
+    with pytest.raises(OptionError, match="240 pictures"):
+        scope.repaired(shortcut, survey, groups=[True, False])
+    with pytest.raises(SurveyError, match="too few are"):
+        scope.repaired(shortcut, survey, groups=[True] * 239 + [False])
