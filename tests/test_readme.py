@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -76,6 +77,28 @@ def test_the_page_on_evidence_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             fm.MEASURES.remove("upper_half")
     assert (tmp_path / "trial" / "trial.png").stat().st_size > 5_000
     assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
+def test_the_page_on_shortcuts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "shortcuts.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+    assert [each.label for each in names["found"]] == ["scissors"]
+    plain = {Path(path).name.startswith("plain") for path in _files(names, "strongest")}
+    clutter = {Path(path).name.startswith("plain") for path in _files(names, "missing")}
+    assert (plain, clutter) == ({True}, {False})
+    assert not names["made"].repaired
+    assert (tmp_path / "out" / "shortcut-1.png").stat().st_size > 5_000
+    assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
+def _files(names: dict[str, Any], kind: str) -> list[str]:
+    """The files of a finding's examples."""
+    rows = getattr(names["found"][0].examples, kind)
+    return [names["survey"].pictures.names[row] for row in rows]
 
 
 def test_links_and_pictures_in_the_readme_exist() -> None:

@@ -1,4 +1,4 @@
-"""`featuremaps shortcuts`: what a model's answers rest on that is not the class."""
+"""`featuremaps shortcuts` and `repair`: what answers rest on that is not the class, and the model without it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,9 @@ from featuremaps.cli.app import app
 from featuremaps.cli.common import model_under_study
 from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated
 from featuremaps.cli.survey_common import Folder, Pictures, SurveyFolder, named, say, tell_written
+from featuremaps.errors import FeatureMapsError
+from featuremaps.plotting.files import png_of
+from featuremaps.repair.options import RepairOptions
 from featuremaps.shortcuts.options import ShortcutOptions
 
 Names = Annotated[
@@ -48,3 +51,56 @@ def shortcuts(
     found = scope.find_shortcuts(surveyed, layer, names=named("--name", name, "label=output"), **options)
     say(found)
     tell_written(found.save(out))
+
+
+@app.command()
+@for_model
+@generated(RepairOptions)
+def repair(
+    survey: SurveyFolder,
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    number: Annotated[int, typer.Option("--number", help="Which of the shortcuts that are found, from 1.")] = 1,
+    layer: ShortcutLayer = "last",
+    name: Names = None,
+    pictures: Pictures = None,
+    device: Device = None,
+    out: Folder = Path("out"),
+    *,
+    options: OptionValues,
+    setup: OptionValues,
+) -> None:
+    """Take a shortcut out of a model by the way that helps the worst group most, or say why that cannot be.
+
+    Writes the weights that differ (safetensors), the whole repaired model for torch.load, and what changed.
+
+    **Examples**
+
+    featuremaps repair survey/ --model torchvision:resnet50 -o out/
+    """
+    from safetensors.torch import save_file
+    from torch import save
+
+    scope = model_under_study(model, weights, classes, device, setup)
+    surveyed = scope.open_survey(survey, pictures)
+    meant = named("--name", name, "label=output")
+    found = scope.find_shortcuts(surveyed, layer, names=meant)
+    say(found)
+    if not found:
+        return
+    if not 1 <= number <= len(found):
+        raise FeatureMapsError(f"--number is which of the {len(found)} shortcuts found is repaired; got {number}.")
+    shortcut = found[number - 1]
+    made = scope.repaired(shortcut, surveyed, names=meant, **options)
+    say(made)
+    out.mkdir(parents=True, exist_ok=True)
+    changed = scope.before_after(made, surveyed, shortcut=shortcut, names=meant)
+    (out / "before-after.png").write_bytes(png_of(changed.figure()))
+    written = [out / "before-after.png"]
+    if made.repaired:
+        exported = made.scope.export()
+        written += [out / "diff.safetensors", out / "model.pt"]
+        save_file(dict(exported.diff), written[1])
+        save(exported.model, written[2])
+    tell_written(written)

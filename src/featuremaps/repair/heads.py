@@ -1,12 +1,13 @@
 """Last layers trained anew on features: pure formulas of features, labels, weights of pictures, and a penalty."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Features = Float[Tensor, "picture feature"]
 Labels = Int[Tensor, " picture"]
-ROUNDS = 60
+ROUNDS = 300
 
 
 def fitted(
@@ -21,23 +22,29 @@ def fitted(
 
     Features are measured in their own spread, so that the penalty means the same for each. L-BFGS in float64.
     """
-    spread = features.double().std(0).clamp_min(1e-8)
-    scaled = features.double() / spread
-    start = anchor.double() * spread
-    weight, offset = start.clone().requires_grad_(), bias.double().clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([weight, offset], max_iter=ROUNDS, line_search_fn="strong_wolfe")
-    share = weights.double() / weights.sum()
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        entropy = torch.nn.functional.cross_entropy(scaled @ weight.T + offset, labels, reduction="none")
-        total = (share * entropy).sum() + penalty * (weight - start).square().sum()
-        total.backward()
-        return total
+    spread = features.double().std(0).clamp_min(1e-8).numpy()
+    scaled, truth = features.double().numpy() / spread, labels.numpy()
+    share = (weights.double() / weights.double().sum()).numpy()
+    start = np.concatenate([anchor.double().numpy() * spread, bias.double().numpy()[:, None]], 1)
+    rows = np.arange(len(scaled))
 
-    with torch.enable_grad():
-        optimiser.step(loss)
-    return (weight.detach() / spread).to(anchor), offset.detach().to(bias)
+    def loss(flat: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
+        layer = flat.reshape(start.shape)
+        logarithms = log_softmax(scaled @ layer[:, :-1].T + layer[:, -1], 1)
+        away = layer[:, :-1] - start[:, :-1]
+        total = -float(share @ logarithms[rows, truth]) + penalty * float((away**2).sum())
+        wrong = np.exp(logarithms)
+        wrong[rows, truth] -= 1
+        wrong *= share[:, None]
+        slope = np.concatenate([wrong.T @ scaled + 2 * penalty * away, wrong.sum(0)[:, None]], 1)
+        return total, slope.ravel()
+
+    best = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS})
+    layer = torch.from_numpy(best.x.reshape(start.shape))
+    return (layer[:, :-1] / torch.from_numpy(spread)).to(anchor), layer[:, -1].to(bias)
 
 
 def balanced(labels: Labels, present: Bool[Tensor, " picture"]) -> Float[Tensor, " picture"]:

@@ -49,7 +49,7 @@ def paired(after: Float[np.ndarray, " a"], before: Float[np.ndarray, " a"], leve
 
 
 def _around(value: float, error: float, freedom: int | float, level: float, counts: tuple[int, int]) -> Difference:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    reach = float(t.ppf((1 + level) / 2, max(freedom, 1))) * error
+    reach = float(stdtrit(max(freedom, 1), (1 + level) / 2)) * error
     return Difference(value, Interval(max(value - reach, -1.0), min(value + reach, 1.0)), counts)

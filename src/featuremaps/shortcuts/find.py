@@ -34,13 +34,17 @@ SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class _Suspect:
-    """An attribute, the class it pushes, how likely that is by chance, how many errors and how far it moves."""
+    """An attribute, the class it pushes, how likely that is by chance, and how far it moves, also in standard errors.
+
+    It `varies` where the class's own pictures have it and lack it.
+    """
 
     attribute: Attribute
     number: int
     p_value: float
     sure: float
     push: float
+    varies: bool
 
 
 def find_shortcuts(
@@ -77,16 +81,16 @@ def find_shortcuts(
 def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
     """The attributes that push a class beyond chance, by more than a little, and not because of one named before.
 
-    The surest comes first; of it and its opposite, the one that moves its class more. Of those that are nearly as sure
-    and tell the same pictures apart the clearest is named: by the answers alone an attribute takes errors for its own.
-    Further ones are compared among pictures that agree in it.
+    The surest comes first; of it and its opposite, the one that not all of its class has, and that moves it more. Of
+    those that are nearly as sure and tell the same pictures apart the clearest is named: by the answers alone an
+    attribute takes errors for its own. Further ones are compared among pictures that agree in it.
     """
     kept: list[_Suspect] = []
     strata = given.labels
     while pushing := _pushing(given, every, strata):
         surest = max(pushing, key=lambda suspect: suspect.sure)
         same = [suspect for suspect in pushing if alike(suspect.attribute, surest.attribute)]
-        number = max(same, key=lambda suspect: suspect.push).number
+        number = max(same, key=lambda suspect: (suspect.varies, suspect.push)).number
         same = [suspect for suspect in same if suspect.number == number]
         enough = AS_SURE * max(suspect.sure for suspect in same)
         chosen = max((each for each in same if each.sure >= enough), key=lambda each: each.attribute.separation)
@@ -112,7 +116,8 @@ def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarra
                 turned = replace(attribute, present=has[:, place], strength=sign * attribute.strength)
                 at = place, number
                 sure = float(value[at] / max(float(error[at]), 1e-12))
-                pushing.append(_Suspect(turned, number, float(corrected[at]), sure, float(push[at])))
+                varies = len(np.unique(has[given.labels == number, place])) == 2
+                pushing.append(_Suspect(turned, number, float(corrected[at]), sure, float(push[at]), varies))
     return pushing
 
 

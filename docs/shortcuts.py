@@ -1,0 +1,22 @@
+"""Make the picture of shortcuts.md: `python docs/shortcuts.py` searches pictures such as `demo` learned from."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import featuremaps as fm
+from featuremaps.demo.dataset import World
+from featuremaps.demo.drawn import draw
+from featuremaps.plotting.files import png_of
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        draw({place / "photos": tuple(World(150, {"scissors": 0.96, "hammer": 0.0}, seed=31_000_000).recipes)})
+        for name in ("demo", "demo-fixed"):
+            scope = fm.load(name)
+            survey = scope.survey(place / "photos", "last", place / name)
+            found = scope.find_shortcuts(survey)
+            print(found)  # noqa: T201
+            if found:
+                Path(__file__).with_suffix(".png").write_bytes(png_of(found.figure()))
+                print(scope.repaired(found[0], survey))  # noqa: T201
