@@ -146,10 +146,10 @@ def max_sensitivity(model: nn.Module, x: Tensor, classes: Tensor, explain: Expla
     """captum's, of the same method on noisy pictures."""
     from captum.metrics import sensitivity_max
 
-    def again(inputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    def again(inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor]:
         new = inputs[0] if isinstance(inputs, tuple) else inputs
         with torch.enable_grad():  # captum calls it without
-            return explain(model, new, classes.repeat_interleave(len(new) // len(x)))
+            return (explain(model, new, classes.repeat_interleave(len(new) // len(x))),)
 
     return sensitivity_max(again, x, n_perturb_samples=SAMPLES, max_examples_per_batch=32)
 

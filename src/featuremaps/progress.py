@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 PATIENCE = 1.0
 _shown: list[object] = []  # the bar on the screen; work inside work does not draw a second one
-_moved: list[Callable[[float], None]] = []  # how the bar of each loop is moved within an item, the innermost last
+_moved: list[Callable[[int | float], None]] = []  # how the bar of each loop is moved within an item, the innermost last
 
 
 def track(items: Sequence[Item] | Iterable[Item], doing: str | Callable[[], str]) -> Iterator[Item]:
@@ -28,7 +28,7 @@ def track(items: Sequence[Item] | Iterable[Item], doing: str | Callable[[], str]
     bar: Progress | None = None
     task: Any = None
 
-    def show(done: float) -> None:
+    def show(done: int | float) -> None:
         nonlocal bar, task
         if bar is None and not _shown and time.monotonic() - started > PATIENCE:
             bar = _bar()
@@ -38,7 +38,7 @@ def track(items: Sequence[Item] | Iterable[Item], doing: str | Callable[[], str]
         if bar is not None:
             bar.update(task, completed=done, description=_said(doing))
 
-    def move(share: float) -> None:
+    def move(share: int | float) -> None:
         show(number + min(share, 1))
 
     _moved.append(move)
@@ -55,7 +55,7 @@ def track(items: Sequence[Item] | Iterable[Item], doing: str | Callable[[], str]
             _shown.remove(bar)
 
 
-def within(share: float) -> None:
+def within(share: int | float) -> None:
     """Move the bar of the innermost loop by `track` into its present item, of which this share is done."""
     if _moved:
         _moved[-1](share)

@@ -365,6 +365,15 @@ def test_best_has_the_options_it_was_tried_with(tmp_path: Path) -> None:
         scope.report(x, tmp_path / "r.html", methods=["saliency"], layers="features", trial="trial")  # type: ignore[arg-type]
 
 
+def test_the_bar_moves_within_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+    monkeypatch.setattr("featuremaps.evidence.run.within", shares.append)
+    fm.Scope(Quadrant(), spatial=2).trial(planted(2), "saliency", "features", 1, measures=("deletion", "gini"))
+    assert len(shares) == 13  # of seven maps, of which the greedy one is asked about curves alone
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1
+
+
 def test_more_than_the_budget_is_said() -> None:
     scope = fm.Scope(Quadrant(), spatial=2)
     trial = scope.trial(planted(2), "saliency", "features", 1, measures="deletion", batch_size=1, budget=1)
