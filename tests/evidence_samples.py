@@ -87,7 +87,6 @@ def examined(
         "heatmap": heatmap,
         "inputs": pictures,
         "score": score,
-        "box_score": score,
         "probability": probability,
         "curve": Curves(pictures, probability, chunk=chunk).of(heatmap),
         "masks": inside,

@@ -122,4 +122,4 @@ def test_a_bar_moves_within_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
             (bar,) = progress._shown
             shown.append(bar.tasks[0].completed)  # type: ignore[attr-defined]
     assert shown == [0.25, 0.5, 1, 1.25, 1.5, 2]
-    assert not (progress._shown or progress._moved)
+    assert progress._shown == progress._moved == []

@@ -10,16 +10,9 @@ from torch import Tensor
 
 import featuremaps as fm
 from featuremaps.errors import OptionError, WrittenError
-from featuremaps.evidence.curves import Order
-from featuremaps.evidence.examination import probability_beside
-from featuremaps.evidence.fills import Fill, Filling
-from featuremaps.evidence.greedy import greedy_map
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.registry import MEASURES
-from featuremaps.methods.passes import Pass
 from featuremaps.methods.registry import METHODS
-from featuremaps.runtime.record import take
-from featuremaps.session import preserved
 from method_samples import unchecked
 from small_models import network, pictures
 
@@ -131,39 +124,3 @@ def test_a_mean_curve_leaves_out_pictures_that_have_none() -> None:
 def test_only_the_points_that_were_asked_for_are_on_a_curve() -> None:
     points = tried(measures="sufficiency").curves[SALIENCY, "least", "zero"]
     assert np.flatnonzero(np.isfinite(points)).tolist() == [0, 10, 16, 18, 19]
-
-
-def test_scores_of_boxes_are_those_of_whole_runs() -> None:
-    """Squares and patches taken out run little more than they reach; the numbers stay."""
-    x, model = pictures(count=3), network().eval()
-    classes = model(x).argmax(1)
-
-    def score(new: Tensor) -> Tensor:
-        return model(new).gather(1, classes.repeat_interleave(len(new) // len(x))[:, None])[:, 0]
-
-    trial = tried(x, measures=("infidelity", "single_deletion"))
-    heatmap = fm.Scope(model).explain(x, "saliency").map().tensor
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        alone = [
-            MEASURES["infidelity"].formula(heatmap, x, score, generator),
-            MEASURES["single_deletion"].formula(heatmap, x, score),
-        ]
-    for column, expected in enumerate(alone):
-        actual = trial.values[trial.rows.index(SALIENCY), column]
-        np.testing.assert_allclose(actual, expected.values.numpy(), rtol=1e-3)
-
-
-@pytest.mark.parametrize(("order", "fill"), [("most", "zero"), ("least", "blur")])
-def test_the_best_map_is_the_same_by_boxes(order: Order, fill: Fill) -> None:
-    x, model = pictures(count=2), network().eval()
-
-    def probability(new: Tensor) -> Tensor:
-        return model(new).softmax(1)[:, 1]
-
-    with preserved(model) as session:
-        record = take(session, x, (), [fm.Logit(1)], gradients=False)
-        given = Pass(session, record, "input")
-        boxed = greedy_map(x, Filling(x), lambda base: probability_beside(given, base), order, fill)
-    whole = greedy_map(x, Filling(x), lambda base: probability, order, fill)
-    assert float((boxed != whole).double().mean()) < 0.05  # cells that are worth the same may change places

@@ -16,7 +16,7 @@ NAMES = sorted(MEASURES)
 ON_MAPS = [name for name in NAMES if {"heatmap", "curve", "mosaic", "explain_seeded"} & set(MEASURES[name].needs)]
 MASKED = [name for name in NAMES if {"masks", "cells"} & set(MEASURES[name].needs)]
 CHUNKED = [name for name in NAMES if "chunk" in MEASURES[name].options or "curve" in MEASURES[name].needs]
-PERTURBING = [name for name in NAMES if {"curve", "score", "box_score", "probability"} & set(MEASURES[name].needs)]
+PERTURBING = [name for name in NAMES if {"curve", "score", "probability"} & set(MEASURES[name].needs)]
 COUNTING = ["gini", "entropy", "effective_places", "complexity"]
 PICTURES_ONLY = {"insertion", "insertion_minus_deletion", "road", "road_morf", "road_lerf"}
 

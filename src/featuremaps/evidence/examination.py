@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import MethodError, OptionError, WrittenError
 from featuremaps.evidence.curves import Curve, Curves, Order
 from featuremaps.evidence.explainer import Explainer, Key
@@ -19,11 +18,11 @@ from featuremaps.evidence.ordering import ranks
 from featuremaps.evidence.references import REFERENCE, Reference, references
 from featuremaps.evidence.registry import MEASURES, Measure
 from featuremaps.evidence.scores import KnownScores
-from featuremaps.evidence.shapes import CurveOf, Heatmap, Inputs, Masks, Score
+from featuremaps.evidence.shapes import CurveOf, Heatmap, Inputs, Masks
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.request import Request
 from featuremaps.methods.needs import NEEDS
-from featuremaps.methods.passes import Pass, PassOptions, copies, scoring
+from featuremaps.methods.passes import Pass, PassOptions
 from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.memory_format import out_of_memory
@@ -42,8 +41,7 @@ WITHOUT = {
 }
 NO_MAP = "no map was made: "
 NOT_BY_A_METHOD = "this is no method's map, and nothing explains anew"
-SCORES = ("score", "box_score", "probability")
-BY_THE_MAP = {"heatmap", "curve", "inputs", *SCORES, "masks", "target", "classes", "generator"}
+BY_THE_MAP = {"heatmap", "curve", "inputs", "score", "probability", "masks", "target", "classes", "generator"}
 """What a measure may name that is there for any map, whoever made it."""
 Needs = dict[str, Any]
 
@@ -70,18 +68,20 @@ class Examination:
         given = Pass(session, record, "input", options=PassOptions(seed=options.seed))
         (bound,) = record.targets
         self._inputs, self._rows, self._options = record.inputs.float(), rows, options
-        self._scores = {name: KnownScores(partial(NEEDS[name].supply, given)) for name in SCORES}
-        self._beside = partial(probability_beside, given)
+        self._score, self._probability = (KnownScores(NEEDS[name].supply(given)) for name in ("score", "probability"))
         self._explainer = Explainer(session, self._inputs, request, bound)
         self._heatmaps = {key[:2]: heatmaps_of(explained) for key, explained in comparison.items()}
         self._failures = {key[:2]: reason for key, reason in comparison.failures.items()}
-        self._curves = Curves(self._inputs, self._scores["probability"], seed=options.seed)
+        self._curves = Curves(self._inputs, self._probability, seed=options.seed)
         self._curve_of: dict[Heatmap, CurveOf] = {}  # a tensor is a key as the thing it is, not by its values
         self._made: dict[tuple[Key, Order, Fill], Curve] = {}
         self._asked: set[tuple[Order, Fill]] = set()
         self._greedy: dict[tuple[Order, Fill], Heatmap] = {}
-        self._shared: Needs = {name: score.remembered for name, score in self._scores.items()}
-        self._shared["inputs"] = self._inputs
+        self._shared: Needs = {
+            "inputs": self._inputs,
+            "score": self._score.remembered,
+            "probability": self._probability.remembered,
+        }
         if masks is not None:
             self._shared["masks"] = masks.to(self._inputs.device)
         if bound.indices is not None and bound.every_class is not None:
@@ -120,7 +120,6 @@ class Examination:
                 best = self._best_map(max(self._asked))  # of several curves that of the most relevant places
                 yield GREEDY, name, self._measured(measure, self._of_map(best, GREEDY))
             self._explainer.forget()
-            self._scores["box_score"].forget()
 
     def _of_map(self, heatmap: Heatmap, key: Key) -> Needs:
         """What a measure may name of a map, whoever made it; the curves that it asks for are kept under `key`."""
@@ -167,7 +166,7 @@ class Examination:
 
     def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
         if curve not in self._greedy:
-            self._greedy[curve] = greedy_map(self._inputs, self._curves.filling, self._beside, *curve)
+            self._greedy[curve] = greedy_map(self._inputs, self._curves.filling, self._probability, *curve)
         return self._greedy[curve]
 
 
@@ -175,11 +174,6 @@ def heatmaps_of(explained: Explanation) -> Heatmap:
     """Raw maps (batch, *space) of the inputs' size: a method's own, enlarged, or its values with colours collapsed."""
     heat = explained if isinstance(explained, Heatmaps) else explained.map()
     return heat.upsample().tensor
-
-
-def probability_beside(given: Pass, pictures: Inputs) -> Score:
-    """The probability of the target, or its score, for inputs that differ little from some for each of the pictures."""
-    return copies(given, BoxScoring(scoring(given, given.target.probability or given.target.scores), pictures))
 
 
 def said_by(measure: Measure, said: object, pictures: int) -> Measured:

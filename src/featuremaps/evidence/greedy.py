@@ -1,7 +1,5 @@
 """The best map that a measure lets be built: in each round the cells are taken whose removal serves it most."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -15,14 +13,13 @@ CELLS, ROUNDS = 7, 4
 
 
 def greedy_map(
-    inputs: Inputs, filling: Filling, beside: Callable[[Inputs], Score], order: Order, fill: Fill, *, chunk: int = CHUNK
+    inputs: Inputs, filling: Filling, probability: Score, order: Order, fill: Fill, *, chunk: int = CHUNK
 ) -> Heatmap:
     """A map of 7 cells along each side whose curve of `order` and `fill` is as good as a greedy search makes it.
 
     In each of 4 rounds every cell that is left is tried alone, beside those gone before, and a quarter of all goes: for
     "most" those without which the probability is lowest, for "least" highest. Places taken first for "most" have the
-    highest values, for "least" the lowest. 124 passes for each picture. `beside` gives the probability for inputs that
-    differ little from others.
+    highest values, for "least" the lowest. 124 passes for each picture.
     """
     cells = cells_of(tuple(inputs.shape[2:]), CELLS).to(inputs.device)
     count = int(cells.max()) + 1
@@ -32,7 +29,7 @@ def greedy_map(
     values = torch.zeros(len(inputs), count, device=inputs.device)
     rank = 0
     while rank < count:
-        scores = _tried(taken, cells, filling, fill, beside, together)
+        scores = _tried(taken, cells, filling, fill, probability, together)
         scores = (scores if order == "most" else -scores).masked_fill(taken, torch.inf)
         chosen = scores.sort(dim=1, stable=True).indices[:, : min(each_round, count - rank)]
         for place, cell in enumerate(chosen.unbind(1)):
@@ -48,25 +45,20 @@ def _tried(
     cells: Int[Tensor, "*space"],
     filling: Filling,
     fill: Fill,
-    beside: Callable[[Inputs], Score],
+    probability: Score,
     together: int,
 ) -> Float[Tensor, "batch cell"]:
     """The probability with each cell gone beside those that are; infinite for these themselves, which are not run."""
     left = int((~taken[0]).sum())
     tried = (~taken).to(torch.int8).sort(dim=1, descending=True, stable=True).indices[:, :left]
     scores = torch.full(taken.shape, torch.inf, device=taken.device)
-    probability = beside(filling(_removed(taken[:, None], cells), fill)[:, 0])
     for part in tried.split(together, 1):
         gone = taken[:, None].expand(-1, part.shape[1], -1).scatter(2, part[:, :, None], True)
+        removed = gone[:, :, cells.flatten()].reshape(*gone.shape[:2], *cells.shape)
         with torch.no_grad():
-            new = probability(filling(_removed(gone, cells), fill).flatten(0, 1)).float().reshape(len(taken), -1)
+            new = probability(filling(removed, fill).flatten(0, 1)).float().reshape(len(taken), -1)
         scores.scatter_(1, part, new)
     return scores
-
-
-def _removed(gone: Bool[Tensor, "batch copy cell"], cells: Int[Tensor, "*space"]) -> Bool[Tensor, "batch copy *space"]:
-    """The places of the cells that are gone."""
-    return gone[:, :, cells.flatten()].reshape(*gone.shape[:2], *cells.shape)
 
 
 def cells_of(space: tuple[int, ...], cells: int) -> Int[Tensor, "*space"]:

@@ -4,7 +4,6 @@ NEEDS: dict[str, str] = {
     "heatmap": "One method's maps (batch, *space), raw and signed, enlarged to the size of the inputs.",
     "inputs": "The preprocessed pictures (batch, colour, *space), as the model received them.",
     "score": "A function from new inputs (batch·k, …), picture by picture, to target scores (batch·k,).",
-    "box_score": "Like `score`, for inputs that differ from the pictures in a small box each: little more is run.",
     "probability": "Like `score`, but the probability of the target's class; the score where the target is no class.",
     "curve": "A function (order, fill, steps) to the probability while places are taken out in the heatmap's order.",
     "masks": "Where the object is that the target names: (batch, *space), true inside.",

@@ -38,7 +38,7 @@ def test_as_plain_loops(change: str, baseline: str) -> None:
 
 def linear(*size: int) -> dict[str, Any]:
     pictures, model = random(3, *size), Linear(*size)
-    return {"inputs": pictures, "box_score": model.score, "heatmap": model.contributions(pictures)}
+    return {"inputs": pictures, "score": model.score, "heatmap": model.contributions(pictures)}
 
 
 @pytest.mark.parametrize("change", ["gaussian", "square"])
@@ -66,9 +66,7 @@ def test_squares_lie_inside_and_anywhere() -> None:
 
 def test_no_number_where_no_change_matters() -> None:
     needs = linear(2, 7, 6)
-    result = measured(
-        "infidelity", {**needs, "box_score": lambda x: torch.full((len(x),), 3.0), "generator": generator()}
-    )
+    result = measured("infidelity", {**needs, "score": lambda x: torch.full((len(x),), 3.0), "generator": generator()})
     assert set(result.undefined) == {"no change of the picture changed the score"}
     assert result.values.isnan().all()
 

@@ -31,7 +31,7 @@ def test_as_plain_loops(size: tuple[int, int], grid: int) -> None:
 
 def test_contributions_of_a_linear_model_agree_and_their_opposite_disagrees() -> None:
     pictures, model = random(3, 2, 8, 8), Linear(2, 8, 8)
-    needs = {"heatmap": model.contributions(pictures), "inputs": pictures, "box_score": model.score}
+    needs = {"heatmap": model.contributions(pictures), "inputs": pictures, "score": model.score}
     torch.testing.assert_close(measured("single_deletion", needs).values, torch.ones(3).double())
     needs["heatmap"] = -needs["heatmap"]
     torch.testing.assert_close(measured("single_deletion", needs).values, -torch.ones(3).double())
@@ -40,7 +40,7 @@ def test_contributions_of_a_linear_model_agree_and_their_opposite_disagrees() ->
 def test_no_number_where_patches_do_not_differ() -> None:
     pictures, heatmap = random(2, 2, 8, 8), random(2, 8, 8, seed=1)
     heatmap[1] = torch.tensor([1.0, -1.0]).repeat(8, 4)  # 0 in every patch, and not constant
-    needs = {"heatmap": heatmap, "inputs": pictures, "box_score": lambda x: x.flatten(1).sum(1)}
+    needs = {"heatmap": heatmap, "inputs": pictures, "score": lambda x: x.flatten(1).sum(1)}
     assert measured("single_deletion", needs).undefined == ("", "the map is the same in every patch")
-    needs["box_score"] = lambda x: 5 + 1e-9 * x.flatten(1).sum(1)
+    needs["score"] = lambda x: 5 + 1e-9 * x.flatten(1).sum(1)
     assert measured("single_deletion", needs).undefined[0] == "the score is the same whichever patch is missing"

@@ -29,7 +29,7 @@ STILL = "no change of the picture changed the score"
 def infidelity(
     heatmap: Heatmap,
     inputs: Inputs,
-    box_score: Score,
+    score: Score,
     generator: torch.Generator,
     *,
     change: Change = "square",
@@ -54,8 +54,8 @@ def infidelity(
     changes = changes.to(inputs)
     difference = inputs - baseline_of(inputs, baseline)
     copies = (inputs - share * difference for share in changes)
-    changed = scores_of(copies, box_score, chunk).double()
-    whole = scores_of([inputs], box_score, chunk).double()
+    changed = scores_of(copies, score, chunk).double()
+    whole = scores_of([inputs], score, chunk).double()
     drops = whole - changed
     foretold = heatmap.flatten(1).double() @ changes.flatten(1).double().T
     factor = ((foretold * drops).mean(1) / foretold.square().mean(1)).clamp(min=0).nan_to_num(0)

@@ -26,7 +26,7 @@ SAME_SCORES = "the score is the same whichever patch is missing"
     family="faithfulness",
 )
 def single_deletion(
-    heatmap: Heatmap, inputs: Inputs, box_score: Score, *, grid: int = 4, fill: Fill = "zero", chunk: int = CHUNK
+    heatmap: Heatmap, inputs: Inputs, score: Score, *, grid: int = 4, fill: Fill = "zero", chunk: int = CHUNK
 ) -> Measured:
     """Spearman's correlation between the sum of the map in each patch and how much the score drops without the patch.
 
@@ -38,7 +38,7 @@ def single_deletion(
     patches = _patches(tuple(heatmap.shape[1:]), grid).to(heatmap.device)
     filling, count = Filling(inputs), int(patches.max()) + 1
     gone = ((patches == patch).expand_as(heatmap)[:, None] for patch in range(count))
-    without = rounded(scores_of((filling(places, fill)[:, 0] for places in gone), box_score, chunk))
+    without = rounded(scores_of((filling(places, fill)[:, 0] for places in gone), score, chunk))
     sums = torch.stack([precise(heatmap)[:, patches == patch].sum(1) for patch in range(count)], 1)
     agreement = rank_correlation(sums, -without)
     judged = usable(heatmap).where(filling.changes(fill), UNCHANGED)
