@@ -165,9 +165,12 @@ class Examination:
             return undefined(len(self._inputs), f"{type(error).__name__}: {error}")
 
     def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
-        if curve not in self._greedy:
-            self._greedy[curve] = greedy_map(self._inputs, self._curves.filling, self._probability, *curve)
-        return self._greedy[curve]
+        """The greedy map of a curve; where each trial would be imputed, the mean colour stands for that in the search."""
+        order, fill = curve
+        sought: tuple[Order, Fill] = (order, "mean" if fill == "linear" else fill)
+        if sought not in self._greedy:
+            self._greedy[sought] = greedy_map(self._inputs, self._curves.filling, self._probability, *sought)
+        return self._greedy[sought]
 
 
 def heatmaps_of(explained: Explanation) -> Heatmap:
