@@ -165,7 +165,7 @@ class Examination:
             return undefined(len(self._inputs), f"{type(error).__name__}: {error}")
 
     def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
-        """The greedy map of a curve; where each trial would be imputed, the mean colour stands for that in the search."""
+        """The greedy map of a curve; the mean colour stands for imputation, which every try would have to wait for."""
         order, fill = curve
         sought: tuple[Order, Fill] = (order, "mean" if fill == "linear" else fill)
         if sought not in self._greedy:
