@@ -1,15 +1,17 @@
 """How fast explanations are measured beside the peers, and how long a whole trial takes, and how many passes.
 
-    python -m benchmarks.evidence [--part measures|trial] [--repeats N]
+    python -m benchmarks.evidence [--part measures|together|passes|trial] [--repeats N]
 
 Measures: ResNet-18 with seeded random weights, 224², 8 pictures, equal steps. Contestants take turns, and seconds of
-the processor are compared, which a busy machine leaves alone.
+the processor are compared, which a busy machine leaves alone. Together: ten methods on trial by one measure, beside the
+peer called for each of them. Passes: ten methods and six measures, all pictures that enter the model counted by a hook.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ import torchvision
 from torch import Tensor, nn
 
 import featuremaps as fm
+from benchmarks import evidence_peers as peers
 from benchmarks.table import aligned
 from featuremaps.demo.world import scene
 from featuremaps.evidence.examination import Examination
@@ -28,7 +31,7 @@ from featuremaps.explain.request import request_for
 
 PICTURES, SIDE, STEPS, SAMPLES = 8, 224, 20, 10
 SHARES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
-PARTS = ("measures", "trial")
+PARTS = ("measures", "together", "passes", "trial")
 Run = Callable[[], object]
 
 
@@ -176,6 +179,98 @@ def measures(repeats: int) -> list[tuple[str, ...]]:
     return rows
 
 
+def together(pictures: int = 2, only: str = "") -> list[tuple[str, ...]]:
+    """Rows as those of `measures`, for ten methods on trial; their maps are there before."""
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18().eval()
+    x = torch.rand(pictures, 3, SIDE, SIDE)
+    classes = model(x).argmax(1)
+    options = {
+        "deletion, insertion": {"insertion": {"fill": "zero"}},
+        "infidelity": {"infidelity": {"samples": SAMPLES}},
+        "max_sensitivity": {"max_sensitivity": {"samples": SAMPLES}},
+    }
+    maps = {name: explain(model, x, classes) for name, explain in peers.ON_ONE_RECORD.items()}
+    rows = []
+    for name, measure in peers.MEASURES.items():
+        if only not in name:
+            continue
+        run = all_ours(fm.Scope(model), x, name.split(", "), options.get(name, {}))
+        own, theirs = cost(run), 0.0
+        for method, explain in peers.ON_ONE_RECORD.items():
+            theirs += cost(partial(measure, model, x, classes, explain, maps[method]))
+        rows.append((f"10 methods: {name}", f"{own:.2f} s", f"{theirs:.2f} s", f"{theirs / own:.2f}", "3"))
+        print(" | ".join(rows[-1]), flush=True)
+    return rows
+
+
+def cost(run: Run) -> float:
+    """Seconds of the processor."""
+    begun = time.process_time()
+    run()
+    return time.process_time() - begun
+
+
+def all_ours(scope: fm.Scope, x: Tensor, measures: list[str], options: Mapping[str, Any]) -> Run:
+    """These measures of ten methods on one record, whose maps are made before; no references."""
+    how = ExplainOptions(batch_size=len(x))
+    request = request_for(scope._studied, x[:1], list(peers.ON_ONE_RECORD), "layer4", [None], how)
+    comparison = compare(scope.model, scope.see(x).seen, request)
+
+    def run() -> None:
+        with scope._studied.session() as session:
+            examination = Examination(session, x, range(len(x)), request, comparison, TrialOptions())
+            for name in measures:
+                for key in comparison:
+                    needs = examination.needs_of(key[:2]) | {"generator": torch.Generator().manual_seed(0)}
+                    entry = MEASURES[name]
+                    entry.formula(*(needs[need] for need in entry.needs), **options.get(name, {}))
+
+    return run
+
+
+class Entering:
+    """Counts the pictures that enter a model, whoever runs it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.pictures = 0
+        model.register_forward_pre_hook(self._count)
+
+    def _count(self, _module: nn.Module, args: tuple[object, ...]) -> None:
+        self.pictures += len(args[0]) if isinstance(args[0], Tensor) else 0
+
+
+def passes(pictures: int = 1, side: int = 64) -> list[tuple[str, ...]]:
+    """Rows: what is counted, passes a picture of ours and of the peers, and how many times fewer ours are."""
+    torch.manual_seed(0)
+    x, six = torch.rand(pictures, 3, side, side), [name for each in peers.MEASURES for name in each.split(", ")]
+    chosen, few = peers.methods(side), {"max_sensitivity": {"samples": SAMPLES}, "infidelity": {"samples": SAMPLES}}
+    counts: dict[str, float] = {}
+    for name in (*peers.MEASURES, "all six measures"):
+        model = torchvision.models.resnet18().eval()
+        entering = Entering(model)
+        measured = six if name not in peers.MEASURES else name.split(", ")
+        options = {each: few[each] for each in measured if each in few}
+        result = fm.Scope(model).trial(x, list(chosen), "layer4", measures=measured, options=options)
+        assert result.passes == entering.pictures, (result.passes, entering.pictures)
+        counts[name] = entering.pictures / pictures
+        print(name, counts[name], flush=True)
+    theirs = dict.fromkeys(counts, 0.0)
+    for method, explain in chosen.items():
+        for name, measure in peers.MEASURES.items():
+            model = torchvision.models.resnet18().eval()
+            classes, entering = model(x).argmax(1), Entering(model)
+            maps = explain(model, x, classes)
+            measure(model, x, classes, explain, maps)
+            theirs[name] += entering.pictures / pictures
+        print(method, {name: round(count) for name, count in theirs.items()}, flush=True)
+    theirs["all six measures"] = sum(theirs.values())
+    return [
+        (f"10 methods, {name}", f"{own:.0f}", f"{theirs[name]:.0f}", f"{theirs[name] / own:.1f}", "10")
+        for name, own in counts.items()
+    ]
+
+
 def trial(pictures: int = 20) -> tuple[str, ...]:
     """Ten methods on the last layer by six measures on pictures of the bundled world: its seconds and passes."""
     scope = fm.load("demo-fixed")
@@ -196,11 +291,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="of the rows of together, those whose measure has this in its name")
     asked: Any = parser.parse_args()
     for part in asked.part or PARTS:
         if part == "measures":
             rows = measures(asked.repeats)
             print(aligned(("measure", "ours", "peer", "its time", "ratio", "goal"), rows))
+        if part == "together":
+            print(aligned(("measure", "ours", "the peers'", "ratio", "goal"), together(only=asked.only)))
+        if part == "passes":
+            print(aligned(("measured", "our passes a picture", "the peers'", "times fewer", "goal"), passes()))
         if part == "trial":
             print(" | ".join(trial()))
 

@@ -44,6 +44,7 @@ HOUSE = {
     "session": "the promise that the model comes back as it was",
     "rules": "backward rules on operations",
     "receptive_field": "sizes, strides, receptive fields",
+    "running": "running models, and counting the pictures that enter them",
     "registry": "extension points: found by walking their packages",
     "options": "options: a verb's fields, their help and their checks",
     "progress": "progress bars",

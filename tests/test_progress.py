@@ -15,8 +15,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """For the rest of a test, which calls this itself: what a fixture puts there pytest takes away before the test."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -58,16 +58,19 @@ def test_a_bar_appears_and_says_what_is_done(watched: list[str]) -> None:
     assert "/4" in watched[0]
 
 
-def test_quick_work_shows_nothing(terminal: Terminal) -> None:
+def test_quick_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     assert list(progress.track([1, 2], "quick")) == [1, 2]
-    assert terminal.getvalue() == ""
+    assert screen.getvalue() == ""
 
 
-def test_work_inside_work_draws_one_bar(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_inside_work_draws_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     monkeypatch.setattr(progress, "PATIENCE", -1.0)
     seen = [(a, b) for a in progress.track(range(2), "outer") for b in progress.track(range(2), "inner")]
     assert seen == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert "inner" not in terminal.getvalue()
+    assert "outer" in screen.getvalue()
+    assert "inner" not in screen.getvalue()
 
 
 def _fail(error: type[BaseException]) -> None:
@@ -75,7 +78,8 @@ def _fail(error: type[BaseException]) -> None:
         raise error
 
 
-def test_the_bar_goes_when_the_work_fails_or_stops(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_goes_when_the_work_fails_or_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal(monkeypatch)
     monkeypatch.setattr(progress, "PATIENCE", -1.0)
     for error in (ValueError, KeyboardInterrupt):
         with pytest.raises(error):
@@ -104,3 +108,18 @@ def test_a_meter_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]
     with progress.meter(3, "surveying") as advance:
         assert list(map(advance, "abc")) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
+
+
+def test_a_bar_moves_within_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal(monkeypatch)
+    progress.within(0.5)  # nothing is on the way: nothing happens
+    assert list(progress.track([1], "quick")) == [1]
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    shown = []
+    for _ in progress.track(range(2), "slow items"):
+        for share in (0.25, 0.5, 3):
+            progress.within(share)
+            (bar,) = progress._shown
+            shown.append(bar.tasks[0].completed)  # type: ignore[attr-defined]
+    assert shown == [0.25, 0.5, 1, 1.25, 1.5, 2]
+    assert progress._shown == progress._moved == []

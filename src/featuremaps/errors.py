@@ -31,6 +31,10 @@ class MethodError(FeatureMapsError, ValueError):
     """A method that does not exist, is badly declared, or does not apply to this model."""
 
 
+class WrittenError(MethodError):
+    """A formula that wrote to what it was given, which others are given as well."""
+
+
 class OptionError(FeatureMapsError, TypeError):
     """An option that a method or verb does not have, or a value it does not take."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from numbers import Integral
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -53,13 +54,20 @@ class Option:
         if self.choices:
             for one in value if isinstance(value, Collection) and not isinstance(value, str) else (value,):
                 check_choice(self.name, one, self.choices)
-        elif isinstance(value, int | float):
+            return
+        words = f"{self.name} is {self.help.what}, " if self.help.what else f"{self.name} is "
+        if {int, NoneType}.issuperset(self.types) and not _whole(value):
+            raise OptionError(f"{words}a whole number; got {value!r}.")
+        if isinstance(value, int | float):
             least, above = self.help.least, self.help.above
-            words = f"{self.name} is {self.help.what}, " if self.help.what else f"{self.name} is "
             if least is not None and not least <= value < float("inf"):
                 raise OptionError(f"{words}{least} or more; got {value}.")
             if above is not None and not above < value < float("inf"):
                 raise OptionError(f"{words}above {above}; got {value}.")
+
+
+def _whole(value: object) -> bool:
+    return type(value) is not bool and isinstance(value, Integral)
 
 
 @cache
@@ -98,10 +106,12 @@ def made(kind: type[Kind], **given: Any) -> Kind:
 class Seeded:
     """Options of what is random in part: one seed decides all of it. They are checked."""
 
-    seed: Annotated[int, Help("The seed of everything random.")] = 0
+    seed: Annotated[int, Help("The seed of everything random.", least=0)] = 0
 
     def __post_init__(self) -> None:
         check(self)
+        if self.seed >= 2**63:
+            raise OptionError(f"seed is less than 2⁶³; got {self.seed}.")
 
     @property
     def generator(self) -> torch.Generator:

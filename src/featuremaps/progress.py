@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -12,32 +12,53 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 PATIENCE = 1.0
 _shown: list[object] = []  # the bar on the screen; work inside work does not draw a second one
+_moved: list[Callable[[int | float], None]] = []  # how the bar of each loop is moved within an item, the innermost last
 
 
 def track(items: Sequence[Item] | Iterable[Item], doing: str | Callable[[], str]) -> Iterator[Item]:
     """Yield the items; after a second, and only on a terminal, with a bar that says what is being done.
 
-    What a function for `doing` returns is shown anew after each item.
+    What a function for `doing` returns is shown anew after each item. See `within`.
     """
     total = len(items) if isinstance(items, Sequence) else None
     if _shown or not sys.stderr.isatty():
         yield from items
         return
-    started, bar = time.monotonic(), None
+    started, number = time.monotonic(), 0
+    bar: Progress | None = None
+    task: Any = None
+
+    def show(done: int | float) -> None:
+        nonlocal bar, task
+        if bar is None and not _shown and time.monotonic() - started > PATIENCE:
+            bar = _bar()
+            bar.start()
+            _shown.append(bar)
+            task = bar.add_task(_said(doing), total=total)
+        if bar is not None:
+            bar.update(task, completed=done, description=_said(doing))
+
+    def move(share: int | float) -> None:
+        show(number + min(share, 1))
+
+    _moved.append(move)
     try:
-        for done, item in enumerate(items):
-            if bar is None and not _shown and time.monotonic() - started > PATIENCE:
-                bar = _bar()
-                bar.start()
-                _shown.append(bar)
-                task = bar.add_task(_said(doing), total=total, completed=done)
+        for number, item in enumerate(items):
+            show(number)
             yield item
-            if bar is not None:
-                bar.update(task, completed=done + 1, description=_said(doing))
+        if bar is not None:
+            show(number + 1)
     finally:
+        _moved.remove(move)
         if bar is not None:
             bar.stop()
             _shown.remove(bar)
+
+
+def within(share: int | float) -> None:
+    """Move the bar of the innermost loop by `track` into its present item, of which this share is done."""
+    if _moved:
+        _moved[-1](share)
 
 
 def _said(doing: str | Callable[[], str]) -> str:

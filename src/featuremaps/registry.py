@@ -6,7 +6,8 @@ Other packages add theirs by an entry point in a group called like it, such as `
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,7 +16,9 @@ from threading import RLock
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from featuremaps.errors import FeatureMapsWarning, OptionError, did_you_mean
+from torch import Tensor
+
+from featuremaps.errors import FeatureMapsWarning, OptionError, WrittenError, did_you_mean
 
 Entry = TypeVar("Entry")
 
@@ -114,6 +117,8 @@ class Formula:
 
     def checked(self, options: Mapping[str, object]) -> dict[str, object]:
         """The options, converted to the types the formula declares; `OptionError` where they do not fit."""
+        if not isinstance(options, Mapping):
+            raise OptionError(f"the options of {self.kind} {self.name!r} are a dict by name; got {options!r}.")
         for name in options:
             if name not in self.options:
                 takes = ", ".join(self.options) or "none"
@@ -126,9 +131,15 @@ class Formula:
         declared = parameter.annotation
         type_of = type(parameter.default) if declared is parameter.empty else declared
         choices = get_args(type_of) if get_origin(type_of) is Literal else ()
-        if not choices and type_of not in (bool, int, float, str):
+        several = get_args(type_of)[0] if get_origin(type_of) is tuple and get_args(type_of)[1:] == (...,) else None
+        if not (choices or several) and type_of not in (bool, int, float, str):
             return value
         try:
+            if several is not None:
+                given = value.split(",") if isinstance(value, str) else value
+                if not isinstance(given, Iterable):
+                    raise ValueError
+                return tuple(several(each) for each in given)
             if choices:
                 return choices[choices.index(value)]
             if type_of is bool:
@@ -138,8 +149,10 @@ class Formula:
             if type_of is int and float(value) != int(value):
                 raise ValueError
             return type_of(value)
-        except (ValueError, KeyError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             wanted = " or ".join(map(repr, choices)) if choices else f"of type {type_of.__name__}"
+            if several is not None:
+                wanted = f"several values of type {several.__name__}, such as a list"
             raise OptionError(
                 f"option {parameter.name!r} of {self.kind} {self.name!r} must be {wanted}; got {value!r}."
             ) from error
@@ -162,6 +175,20 @@ def formula_of(
     if without:
         raise error(f"option {without[0]!r} of {kind} {name!r} needs a default value.")
     return Formula(kind, name, function, needs, MappingProxyType(options))
+
+
+@contextmanager
+def unwritten(formula: Formula, given: Sequence[object]) -> Iterator[None]:
+    """While a formula runs on tensors that others are given as well; `WrittenError` where it wrote to one."""
+    tensors = {name: each for name, each in zip(formula.needs, given, strict=True) if isinstance(each, Tensor)}
+    before = {name: each._version for name, each in tensors.items() if not each.is_inference()}
+    yield
+    for name, version in before.items():
+        if tensors[name]._version != version:
+            raise WrittenError(
+                f"{formula.kind} {formula.name!r} wrote to its {name!r} in place, which others are given as well: "
+                f"let it work on {name}.clone()."
+            )
 
 
 def import_all(package: ModuleType) -> None:

@@ -294,10 +294,11 @@ class Scope:
 
         `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
         not used by a method that looks at no layer. `method="best"` and `layer="best"` are those that came first in a
-        `trial`. `options` are the method's own. See `compare`.
+        `trial`, with the options that they had there. `options` are the method's own. See `compare`.
         """
         if "best" in (method, layer):
-            method, layer = _chosen(trial, method, layer)
+            method, layer, tried = _chosen(trial, method, layer)
+            options = {**tried, **options}
         chosen = one_method(method)
         how = ExplainOptions(
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods={chosen.name: options}
@@ -810,11 +811,17 @@ def _means(survey: "Survey", layer: str) -> torch.Tensor:
     return torch.from_numpy(survey.vectors(survey.layer_of(layer).name).mean(0))
 
 
-def _chosen(trial: "Trial | None", method: MethodLike, layer: LayerLike) -> tuple[MethodLike, LayerLike]:
-    """The method and layer that came first in a trial, of those that are named."""
-    if trial is None:
-        raise OptionError("'best' is what came first in a trial: give trial=scope.trial(pictures).")
-    return trial.choose(method, layer)
+def _chosen(trial: object, method: MethodLike, layer: LayerLike) -> tuple[str, str, Mapping[str, Any]]:
+    """The method and layer that came first in a trial, of those that are named, and the method's options there."""
+    from featuremaps.evidence.trial import Trial
+
+    if not isinstance(trial, Trial):
+        raise OptionError(
+            f"'best' is what came first in a trial: give trial=scope.trial(pictures), or fm.open_trial(folder); got "
+            f"{trial!r}."
+        )
+    chosen, where = trial.choose(method if method == "best" else one_method(method).name, layer)
+    return chosen, where, trial.options_of(chosen)
 
 
 def _preprocessing(

@@ -26,22 +26,22 @@ def test_nothing_is_scored_twice() -> None:
     pictures, score = random(3, 2, 6, 5), Counting()
     curves = Curves(pictures, score)
     first, second = random(3, 6, 5, seed=1), random(3, 6, 5, seed=2)
-    curves.of(first)("most", "zero", 10)
+    curves.of(first)("most", "zero", 10).area()
     assert score.made == 3 * 11
-    curves.of(first)("most", "zero", 10)
-    curves.of(2 * first + 1)("most", "zero", 10)  # the same order
-    curves.of(-first)("least", "zero", 10)
+    curves.of(first)("most", "zero", 10).area()
+    curves.of(2 * first + 1)("most", "zero", 10).area()  # the same order
+    curves.of(-first)("least", "zero", 10).area()
     assert score.made == 3 * 11
-    curves.of(second)("most", "zero", 10)  # the ends are known
+    curves.of(second)("most", "zero", 10).area()  # the ends are known
     assert score.made == 3 * 20
-    curves.of(first)("most", "mean", 10)  # another end
+    curves.of(first)("most", "mean", 10).area()  # another end
     assert score.made == 3 * 30
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 8, 100])
 def test_chunks_are_never_too_large(chunk: int) -> None:
     score = Counting()
-    Curves(random(3, 2, 6, 5), score, chunk=chunk).of(random(3, 6, 5, seed=1))("most", "zero", 10)
+    Curves(random(3, 2, 6, 5), score, chunk=chunk).of(random(3, 6, 5, seed=1))("most", "zero", 10).area()
     assert score.largest <= max(3, chunk)
 
 

@@ -1,6 +1,7 @@
 """What a measure says of itself, and what is refused when it is registered."""
 
 from collections.abc import Iterator
+from inspect import unwrap
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_signature_says_needs_and_options() -> None:
         With more to say.
         """
 
-    assert named(limit=0.5)(mine) is mine
+    assert unwrap(named(limit=0.5)(mine)) is unwrap(mine)
     entry = MEASURES["mine"]
     assert (entry.needs, list(entry.options), entry.summary) == (("heatmap", "masks"), ["steps"], "A measure.")
     assert [entry.passed(value) for value in (0.4, 0.5, 0.6)] == [False, True, True]

@@ -13,6 +13,7 @@ from featuremaps.errors import OptionError
 from featuremaps.evidence.curves import Curves
 from featuremaps.evidence.measures.deletion_insertion import deletion, insertion
 from featuremaps.evidence.words import label
+from method_samples import unchecked
 from small_models import network, pictures
 
 SIDE = 24
@@ -182,7 +183,7 @@ def test_a_budget_leaves_pictures_out_and_says_so() -> None:
     short = scope.trial(planted(5), **how, budget=2 * first.passes)  # type: ignore[arg-type]
     assert (len(short.pictures), short.left_out) == (2, 3)
     assert short.passes <= 2 * first.passes
-    assert "before 3 more pictures could be tried" in short.conclusion[-1]
+    assert short.conclusion[-1] == "3 pictures not tried: the budget was spent, or the trial was stopped."
 
 
 def test_best_is_taken_by_explain(trial: fm.Trial) -> None:
@@ -280,6 +281,103 @@ def test_what_does_not_fit_is_said_before_anything_runs(options: dict[str, objec
     how = {"methods": "saliency", "layers": "features"} | options
     with pytest.raises(OptionError, match=message):
         fm.Scope(Quadrant(), spatial=2).trial(planted(2), **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"measures": 3}, "measures are named, one or a list of several; got 3"),
+        ({"weights": {"deletion": "much"}, "measures": "deletion"}, "0 or more; got 'much'"),
+        ({"weights": ["deletion"], "measures": "deletion"}, "weights is a dict"),
+        ({"weights": {"pointing_game": 1}}, "weights names 'pointing_game', which is not among"),  # without masks
+        ({"budget": "9"}, "budget is a whole number; got '9'"),
+        ({"batch_size": 1.5}, "how many pictures run together, a whole number; got 1.5"),
+        ({"seed": True}, "seed is a whole number; got True"),
+        ({"seed": -3}, "seed is 0 or more; got -3"),
+        ({"seed": 2**63}, "seed is less than"),
+        ({"masks": 5}, "a list with a mask for each picture; got 5"),
+        ({"masks": [None, None]}, "a mask is an array, a tensor, a picture or a box; got None"),
+        ({"masks": [(0, 0, float("nan"), 3)] * 2}, "a box is"),
+    ],
+)
+def test_what_is_no_such_thing_is_said(options: dict[str, object], message: str) -> None:
+    how = {"methods": "saliency", "layers": "features"} | options
+    with unchecked(), pytest.raises(OptionError, match=message):
+        fm.Scope(Quadrant(), spatial=2).trial(planted(2), **how)  # type: ignore[arg-type]
+
+
+def test_measures_may_come_from_a_generator() -> None:
+    names = (name for name in ("gini", "entropy"))
+    with unchecked():
+        trial = fm.Scope(Quadrant(), spatial=2).trial(planted(2), "saliency", "features", measures=names)  # type: ignore[arg-type]
+    assert trial.measures == ("gini", "entropy")
+
+
+def test_rows_and_measures_that_there_are_not_name_the_nearest(trial: fm.Trial) -> None:
+    with pytest.raises(OptionError, match="no row .* Did you mean 'saliency of input'"):
+        trial.estimate(("salience", "input"), "deletion")
+    with pytest.raises(OptionError, match="no measure 'delition'.* Did you mean 'deletion'"):
+        trial.agreement("delition", "insertion")
+    with pytest.raises(OptionError, match="'random' is a reference"):
+        trial.rank(("random", "reference"))
+
+
+class Dense(nn.Module):
+    """A class score for every place of a volume."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.first, self.second = nn.Conv3d(2, 4, 3, padding=1), nn.Conv3d(4, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x)))
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_a_region_of_volumes_is_one_for_all_however_many_they_are(count: int) -> None:
+    """As many volumes as the region is deep: it was cut into one plane for each."""
+    x = torch.randn(count, 2, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    region = torch.zeros(5, 6, 7)
+    region[1:3] = 1
+    how = {"methods": "saliency", "layers": "first", "targets": fm.Mask(region, 1), "measures": "deletion"}
+    together = fm.Scope(Dense()).trial(x, **how, batch_size=count)  # type: ignore[arg-type]
+    alone = fm.Scope(Dense()).trial(x[1:2], **how)  # type: ignore[arg-type]
+    row = together.rows.index(("saliency", "input"))
+    assert together.values[row, 0, 1] == pytest.approx(alone.values[row, 0, 0], rel=1e-4)
+
+
+def test_best_has_the_options_it_was_tried_with(tmp_path: Path) -> None:
+    scope, x = fm.Scope(Quadrant(), spatial=2), planted(2)
+    options = {"occlusion": {"window": 3, "stride": 3}}
+    trial = scope.trial(x, "occlusion", "features", 1, measures="gini", options=options)
+    opened = fm.open_trial(trial.save(tmp_path / "t"))
+    expected = scope.explain(x, "occlusion", target=1, window=3, stride=3).map().tensor
+    for tried in (trial, opened):
+        torch.testing.assert_close(scope.explain(x, "best", target=1, trial=tried).map().tensor, expected)
+    again = scope.explain(x, "best", target=1, trial=trial, window=9).map().tensor
+    assert not torch.allclose(again, expected)  # what is given beside it counts
+    assert scope.explain(x, fm.methods.METHODS["occlusion"].formula, layer="best", target=1, trial=trial) is not None
+    with unchecked(), pytest.raises(OptionError, match=r"fm\.open_trial\(folder\); got 'trial'"):
+        scope.explain(x, "best", trial="trial")  # type: ignore[arg-type]
+    with unchecked(), pytest.raises(OptionError, match="trial is what scope.trial.* gave; got 'trial'"):
+        scope.report(x, tmp_path / "r.html", methods=["saliency"], layers="features", trial="trial")  # type: ignore[arg-type]
+
+
+def test_the_bar_moves_within_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+    monkeypatch.setattr("featuremaps.evidence.run.within", shares.append)
+    fm.Scope(Quadrant(), spatial=2).trial(planted(2), "saliency", "features", 1, measures=("deletion", "gini"))
+    assert len(shares) == 13  # of seven maps, of which the greedy one is asked about curves alone
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1
+
+
+def test_more_than_the_budget_is_said() -> None:
+    scope = fm.Scope(Quadrant(), spatial=2)
+    trial = scope.trial(planted(2), "saliency", "features", 1, measures="deletion", batch_size=1, budget=1)
+    assert trial.conclusion[-1].startswith(f"The pictures that run first took {trial.passes} passes, more than the")
 
 
 class Dropping(Quadrant):

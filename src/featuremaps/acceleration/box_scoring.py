@@ -10,6 +10,7 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_tensor import BoxTensor, Originals, whole
 from featuremaps.acceleration.boxes import Boxes
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.session import Session
@@ -35,7 +36,7 @@ class Scoring:
     def __call__(self, new: Tensor) -> Tensor:
         """The scores of new inputs, each run whole."""
         ready = to_model(self.session.model, new)
-        return self.run(ready, lambda layout: self.session.model(ready.contiguous(memory_format=layout)))
+        return self.run(ready, lambda layout: run_model(self.session.model, ready.contiguous(memory_format=layout)))
 
     def run(self, ready: Tensor, outputs_of: Callable[[torch.memory_format], Any]) -> Tensor:
         """The scores that `outputs_of` gives of these inputs, in the layout that is quickest."""
@@ -97,7 +98,7 @@ class BoxScoring:
         originals, model = self._originals, self._scoring.session.model
         ready = to_model(model, new)
         return self._scoring.run(
-            ready, lambda layout: whole(model(BoxTensor.of(originals.rows(ready, boxes, layout), originals)))
+            ready, lambda layout: whole(run_model(model, BoxTensor.of(originals.rows(ready, boxes, layout), originals)))
         )
 
     def _try(self, new: Tensor) -> None:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from featuremaps.editing.edited_model import Without
 from featuremaps.errors import ModelError
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import first_tensor
 from featuremaps.session import preserved
 
@@ -190,7 +191,7 @@ def _after(model: nn.Module, name: str, probe: Tensor) -> tuple[str | None, int]
 
 def _outputs(model: nn.Module, probe: Tensor) -> list[Tensor]:
     with preserved(model) as session:
-        leaves = [leaf for leaf in pytree.tree_leaves(session.model(probe)) if isinstance(leaf, Tensor)]
+        leaves = [leaf for leaf in pytree.tree_leaves(run_model(session.model, probe)) if isinstance(leaf, Tensor)]
         return [leaf.double() for leaf in leaves if leaf.is_floating_point()]
 
 

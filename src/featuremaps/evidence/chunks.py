@@ -55,7 +55,7 @@ def gathered(chunks: Sequence[Chunk], measures: Sequence[str], pictures: Sequenc
         if each.undefined:
             undefined.setdefault((each.row, each.measure), each.undefined)
     curves = {
-        key: np.concatenate([chunk.curves[key] for chunk in chunks if key in chunk.curves]).mean(0)
+        key: _mean(np.concatenate([chunk.curves[key] for chunk in chunks if key in chunk.curves]))
         for key in dict.fromkeys(key for chunk in chunks for key in chunk.curves)
     }
     return {
@@ -69,3 +69,11 @@ def gathered(chunks: Sequence[Chunk], measures: Sequence[str], pictures: Sequenc
         "left_out": len(pictures) - len(tried),
         "doubts": tuple(dict.fromkeys(doubt for chunk in chunks for doubt in chunk.doubts)),
     }
+
+
+def _mean(curves: Float[np.ndarray, "picture point"]) -> Float[np.ndarray, " point"]:
+    """The mean over the pictures that have a number at a point; NaN where none has."""
+    known = np.isfinite(curves)
+    with np.errstate(invalid="ignore"):
+        mean: Float[np.ndarray, " point"] = np.where(known, curves, 0.0).sum(0) / known.sum(0)
+    return mean

@@ -1,7 +1,8 @@
 """Curves: the target's probability while places are taken out of a picture, from the ones its heatmap names first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Literal
 
@@ -13,6 +14,7 @@ from featuremaps.evidence.copies import CHUNK, of_each, precise
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.ordering import ranks, usable
+from featuremaps.evidence.sizes import check_sizes
 from featuremaps.methods.chunking import checked
 
 Order = Literal["most", "least"]
@@ -20,27 +22,69 @@ Order = Literal["most", "least"]
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """Probabilities (batch, steps + 1) at `shares` (steps + 1,) of the places taken out, from none to all.
+class Removal:
+    """Each place's turn to be taken out of its picture, from 0."""
 
-    `usable` is undefined for the pictures whose map gives no order, and for those that the fill leaves as they are.
+    turns: Int[Tensor, "batch *space"]
+
+    @cached_property
+    def name(self) -> bytes:
+        """What tells this order of places from others."""
+        return sha256(self.turns.cpu().numpy().tobytes()).digest()
+
+    @property
+    def places(self) -> int:
+        """How many places a picture has."""
+        return self.turns[0].numel()
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Probabilities after each of so many equal `steps`, from the whole picture (step 0) to an empty one.
+
+    After step s a share s / steps of the places is gone, rounded down. Only what is asked for is scored. `usable` is
+    undefined for the pictures whose map gives no order, and for those that the fill leaves as they are.
     """
 
-    shares: Float[Tensor, " point"]
-    probabilities: Float[Tensor, "batch point"]
+    curves: "Curves"
+    removal: Removal
+    fill: Fill
+    steps: int
     usable: Measured
+
+    @property
+    def shares(self) -> Float[Tensor, " point"]:
+        """The shares of the places that are gone, from none to all."""
+        return torch.arange(self.steps + 1).to(self.usable.values) / self.steps
+
+    def at(self, steps: Sequence[int]) -> Float[Tensor, "batch point"]:
+        """The probabilities after these steps."""
+        return self.curves.probabilities(self.removal, self.fill, self._gone(steps))
+
+    @property
+    def probabilities(self) -> Float[Tensor, "batch point"]:
+        """The probabilities after all steps."""
+        return self.at(range(self.steps + 1))
 
     def area(self) -> Measured:
         """The mean height of each curve: the area below it, by trapezia."""
-        return self.usable.of(torch.trapezoid(self.probabilities, self.shares, dim=1))
+        return self.usable.of(torch.trapezoid(self.probabilities, self.shares.to(self.probabilities), dim=1))
+
+    def scored(self) -> Float[Tensor, "batch point"]:
+        """The probabilities that were asked for; NaN elsewhere, and for the pictures without a usable curve."""
+        known = self.curves.known(self.removal, self.fill, self._gone(range(self.steps + 1)))
+        return known.masked_fill(~self.usable.defined[:, None], torch.nan)
+
+    def _gone(self, steps: Sequence[int]) -> list[int]:
+        return [step * self.removal.places // self.steps for step in steps]
 
 
 class Curves:
     """The curves of one heatmap after another over the same pictures, each masked copy scored once.
 
     `probability` maps new inputs (batch·k, colour, *space), picture by picture, to (batch·k,). What was scored is
-    remembered: the whole pictures and the empty ones for every curve, and curves that take out the same places.
-    `filling` makes the copies.
+    remembered: the whole pictures and the empty ones for every curve, and copies without the same places. `filling`
+    makes the copies.
     """
 
     def __init__(
@@ -58,31 +102,38 @@ class Curves:
 
     def of(self, heatmap: Float[Tensor, "batch *space"]) -> Callable[[Order, Fill, int], Curve]:
         """The curves of this heatmap, as a measure takes them: a function of order, fill and steps."""
+        check_sizes("a curve", {"heatmap": heatmap, "inputs": self._inputs})
         places, judged = ranks(heatmap), usable(heatmap)
+        removals = {"most": Removal(places), "least": Removal(places[0].numel() - 1 - places)}
 
         def curve(order: Order, fill: Fill, steps: int) -> Curve:
             checked("steps", steps, "how many equal steps a curve has", least=1)
-            probabilities = self._curve(removal_times(places, order, steps), fill, steps)
             changed = judged.where(self.filling.changes(fill), UNCHANGED)
-            shares = torch.arange(steps + 1).to(probabilities) / steps
-            return Curve(shares, probabilities, changed)
+            return Curve(self, removals[order], fill, steps, changed)
 
         return curve
 
-    def _curve(self, times: Int[Tensor, "batch *space"], fill: Fill, steps: int) -> Float[Tensor, "batch point"]:
-        key = fill, steps, sha256(times.cpu().numpy().tobytes()).digest()
-        if key not in self._known:
-            between = torch.arange(1, steps, device=times.device)
-            parts = [self._scores(_removed(times, part), fill) for part in between.split(self._of_each) if steps > 1]
-            self._known[key] = torch.cat([self._end(None), *parts, self._end(fill)], 1)
-        return self._known[key]
+    def probabilities(self, removal: Removal, fill: Fill, gone: Sequence[int]) -> Float[Tensor, "batch point"]:
+        """The probabilities when so many places are gone; what was not scored before is scored now."""
+        missing = {self._name(removal, fill, count): count for count in gone}
+        missing = {name: count for name, count in missing.items() if name not in self._known}
+        if missing:
+            counts = torch.tensor(list(missing.values()), device=removal.turns.device)
+            parts = [self._scores(_removed(removal.turns, part), fill) for part in counts.split(self._of_each)]
+            self._known |= dict(zip(missing, torch.cat(parts, 1).unbind(1), strict=True))
+        return self.known(removal, fill, gone)
 
-    def _end(self, fill: Fill | None) -> Float[Tensor, "batch 1"]:
-        """The probability of the whole picture, or of one with everything taken out."""
-        if fill not in self._known:
-            removed = torch.full_like(self._inputs[:, :1], fill is not None, dtype=torch.bool)
-            self._known[fill] = self._scores(removed, fill or "zero")
-        return self._known[fill]
+    def known(self, removal: Removal, fill: Fill, gone: Sequence[int]) -> Float[Tensor, "batch point"]:
+        """The same, NaN where it was not scored."""
+        points = [self._known.get(self._name(removal, fill, count)) for count in gone]
+        some = next((point for point in points if point is not None), precise(self._inputs[:, 0].flatten(1)[:, 0]))
+        return torch.stack([torch.full_like(some, torch.nan) if point is None else point for point in points], 1)
+
+    def _name(self, removal: Removal, fill: Fill, count: int) -> object:
+        """What tells copies from others; the whole pictures and the empty ones are the same for every order."""
+        if not count:
+            return None
+        return fill if count == removal.places else (fill, count, removal.name)
 
     def _scores(self, removed: Bool[Tensor, "batch copy *space"], fill: Fill) -> Float[Tensor, "batch copy"]:
         with torch.no_grad():
@@ -90,13 +141,6 @@ class Curves:
             return precise(self._probability(copies).reshape(len(self._inputs), -1))
 
 
-def removal_times(places: Int[Tensor, "batch *space"], order: Order, steps: int) -> Int[Tensor, "batch *space"]:
-    """The step, from 1 to `steps`, at which each place is taken out; after step s it is a share s / steps of all."""
-    count = places[0].numel()
-    first = places if order == "most" else count - 1 - places
-    return (first + 1).mul(steps).add(count - 1).div(count, rounding_mode="floor").to(torch.int32)
-
-
-def _removed(times: Int[Tensor, "batch *space"], steps: Int[Tensor, " copy"]) -> Bool[Tensor, "batch copy *space"]:
-    """Which places are gone after each of these steps."""
-    return times[:, None] <= steps.reshape(1, -1, *[1] * (times.ndim - 1))
+def _removed(turns: Int[Tensor, "batch *space"], gone: Int[Tensor, " copy"]) -> Bool[Tensor, "batch copy *space"]:
+    """Which places are missing where so many are gone."""
+    return turns[:, None] < gone.reshape(1, -1, *[1] * (turns.ndim - 1))

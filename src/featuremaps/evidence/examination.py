@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from featuremaps.errors import MethodError, OptionError, WrittenError
 from featuremaps.evidence.curves import Curve, Curves, Order
 from featuremaps.evidence.explainer import Explainer, Key
 from featuremaps.evidence.fills import Fill
@@ -16,12 +17,13 @@ from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.ordering import ranks
 from featuremaps.evidence.references import REFERENCE, Reference, references
 from featuremaps.evidence.registry import MEASURES, Measure
-from featuremaps.evidence.scores import CountedScores
-from featuremaps.evidence.shapes import Heatmap, Inputs, Masks
+from featuremaps.evidence.scores import KnownScores
+from featuremaps.evidence.shapes import CurveOf, Heatmap, Inputs, Masks
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.request import Request
 from featuremaps.methods.needs import NEEDS
 from featuremaps.methods.passes import Pass, PassOptions
+from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import take
@@ -48,7 +50,7 @@ class Examination:
     """A chunk of pictures: the maps of all methods and the references, and what measures are supplied with.
 
     `rows` are the numbers of the pictures, `masks` where their objects are, if that is known. `comparison` has the maps
-    of the methods, and `curves` the probabilities (batch, point) of all the curves that were asked for.
+    of the methods.
     """
 
     def __init__(
@@ -66,12 +68,13 @@ class Examination:
         given = Pass(session, record, "input", options=PassOptions(seed=options.seed))
         (bound,) = record.targets
         self._inputs, self._rows, self._options = record.inputs.float(), rows, options
-        self._score, self._probability = (CountedScores(NEEDS[name].supply(given)) for name in ("score", "probability"))
+        self._score, self._probability = (KnownScores(NEEDS[name].supply(given)) for name in ("score", "probability"))
         self._explainer = Explainer(session, self._inputs, request, bound)
         self._heatmaps = {key[:2]: heatmaps_of(explained) for key, explained in comparison.items()}
         self._failures = {key[:2]: reason for key, reason in comparison.failures.items()}
         self._curves = Curves(self._inputs, self._probability, seed=options.seed)
-        self.curves: dict[tuple[Key, Order, Fill], Tensor] = {}
+        self._curve_of: dict[Heatmap, CurveOf] = {}  # a tensor is a key as the thing it is, not by its values
+        self._made: dict[tuple[Key, Order, Fill], Curve] = {}
         self._asked: set[tuple[Order, Fill]] = set()
         self._greedy: dict[tuple[Order, Fill], Heatmap] = {}
         self._shared: Needs = {
@@ -86,15 +89,21 @@ class Examination:
             self._shared["classes"] = int(bound.every_class(record.outputs, 1).shape[1])
 
     @property
-    def passes(self) -> int:
-        """How many pictures went through the model so far."""
-        return 2 * len(self._inputs) + self._score.passes + self._probability.passes + self._explainer.passes
+    def judged(self) -> int:
+        """How many maps of each picture measures are asked about: those of methods, and the references."""
+        return len(self._heatmaps) + len(self._failures) + len(references((), 0)) + len((INVERTED, GREEDY))
+
+    @property
+    def curves(self) -> dict[tuple[Key, Order, Fill], Tensor]:
+        """The probabilities (batch, point) that measures asked for, NaN where none did."""
+        return {key: curve.scored().cpu() for key, curve in self._made.items()}
 
     def measurements(self, names: Sequence[str]) -> Iterator[tuple[Key, str, Measured]]:
         """Every measure of every method's maps, and of the references: a key, the measure's name, and what it says."""
         drawn = references(self._rows, self._options.seed)
         maps = {(name, REFERENCE): make(self._inputs) for name, make in drawn.items()}
         upright = [ranks(-heatmap) for heatmap in self._heatmaps.values()]
+        upside_down = -torch.stack(upright).sum(0).to(self._inputs) if upright else None
         for name in names:
             measure = MEASURES.find(name)
             self._asked.clear()
@@ -105,23 +114,25 @@ class Examination:
             for key, heatmap in maps.items():
                 needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
                 yield key, name, self._measured(measure, self._of_map(heatmap, key) | needs)
-            if upright and BY_THE_MAP.issuperset(measure.needs):
-                upside_down = -torch.stack(upright).sum(0).to(self._inputs)
+            if upside_down is not None and BY_THE_MAP.issuperset(measure.needs):
                 yield INVERTED, name, self._measured(measure, self._of_map(upside_down, INVERTED))
             if self._asked:
                 best = self._best_map(max(self._asked))  # of several curves that of the most relevant places
                 yield GREEDY, name, self._measured(measure, self._of_map(best, GREEDY))
             self._explainer.forget()
 
-    def _of_map(self, heatmap: Heatmap, key: Key | None = None) -> Needs:
+    def _of_map(self, heatmap: Heatmap, key: Key) -> Needs:
         """What a measure may name of a map, whoever made it; the curves that it asks for are kept under `key`."""
-        curve = self._curves.of(heatmap)
+        if heatmap not in self._curve_of:
+            self._curve_of[heatmap] = self._curves.of(heatmap)
+        curve = self._curve_of[heatmap]
 
         def kept(order: Order, fill: Fill, steps: int) -> Curve:
             made = curve(order, fill, steps)
             self._asked.add((order, fill))
-            if key is not None:
-                self.curves[key, order, fill] = made.probabilities.cpu()
+            known = self._made.setdefault((key, order, fill), made)
+            if steps > known.steps:
+                self._made[key, order, fill] = made
             return made
 
         return self._shared | {"heatmap": heatmap, "curve": kept}
@@ -142,25 +153,38 @@ class Examination:
         if missing:
             return undefined(len(self._inputs), WITHOUT.get(missing[0], NOT_BY_A_METHOD))
         options = self._options.of_measures.get(measure.name, {})
+        given = [supplied[name] for name in measure.needs]
         try:
-            with torch.no_grad():
-                measured: Measured = measure.formula(*(supplied[name] for name in measure.needs), **options)
+            with torch.no_grad(), unwritten(measure, given):
+                return said_by(measure, measure.formula(*given, **options), len(self._inputs))
+        except (OptionError, WrittenError):
+            raise
         except Exception as error:
             if out_of_memory(error):
                 raise
             return undefined(len(self._inputs), f"{type(error).__name__}: {error}")
-        return measured
 
     def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
-        if curve not in self._greedy:
-            self._greedy[curve] = greedy_map(self._inputs, self._curves.filling, self._probability, *curve)
-        return self._greedy[curve]
+        """The greedy map of a curve; the mean colour stands for imputation, which every try would have to wait for."""
+        order, fill = curve
+        sought: tuple[Order, Fill] = (order, "mean" if fill == "linear" else fill)
+        if sought not in self._greedy:
+            self._greedy[sought] = greedy_map(self._inputs, self._curves.filling, self._probability, *sought)
+        return self._greedy[sought]
 
 
 def heatmaps_of(explained: Explanation) -> Heatmap:
     """Raw maps (batch, *space) of the inputs' size: a method's own, enlarged, or its values with colours collapsed."""
     heat = explained if isinstance(explained, Heatmaps) else explained.map()
     return heat.upsample().tensor
+
+
+def said_by(measure: Measure, said: object, pictures: int) -> Measured:
+    """What a measure gave for so many pictures, with a reason where there is no number; `MethodError` for other."""
+    if not isinstance(said, Measured) or len(said.values) != pictures:
+        gave = f"{len(said.values)} numbers" if isinstance(said, Measured) else f"a {type(said).__name__}"
+        raise MethodError(f"measure {measure.name!r} must give a Measured of {pictures} numbers; it gave {gave}.")
+    return said.where(said.values.isfinite(), "the measure gave a number that is not finite")
 
 
 def undefined(pictures: int, reason: str) -> Measured:

@@ -1,6 +1,6 @@
 """Heatmaps of all methods of a trial, whatever is asked: for other inputs, another seed, class, or random weights."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from hashlib import sha256
@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from featuremaps.errors import MethodError
 from featuremaps.evidence.shapes import Heatmap, Inputs, Randomisation
 from featuremaps.explain.compare import maps_of
 from featuremaps.explain.request import Request
@@ -21,17 +22,31 @@ STAGES = 5
 """So many parts of a model are given random weights, one after the other."""
 Key = tuple[str, str]
 """A method and the layer it looks at."""
-Explained = dict[Key, Heatmap]
+
+
+class Explained(dict[Key, Heatmap]):
+    """Heatmaps by method and layer; `failures` has the reasons of methods that gave none this time."""
+
+    def __init__(self, maps: Mapping[Key, Heatmap], failures: Mapping[Key, str]) -> None:
+        super().__init__(maps)
+        self.failures = dict(failures)
+
+    def add(self, more: "Explained") -> None:
+        """Put more maps, and failures, beside these."""
+        self.update(more)
+        self.failures.update(more.failures)
+
+    def __missing__(self, key: Key) -> Heatmap:
+        raise MethodError(f"no map was made anew: {self.failures[key]}")
 
 
 class Explainer:
     """One chunk of pictures explained in every way that measures ask for; each way once, for all methods together.
 
-    `passes` counts the pictures that went through the model for that. What was explained is remembered until `forget`.
+    What was explained is remembered until `forget`.
     """
 
     def __init__(self, session: Session, inputs: Inputs, request: Request, bound: Bound) -> None:
-        self.passes = 0
         self._session, self._inputs, self._request, self._bound = session, inputs, request, bound
         self._known: dict[object, Explained] = {}
         self._stages: dict[Randomisation, list[tuple[str, Explained]]] = {}
@@ -69,12 +84,12 @@ class Explainer:
 
         Some measures show each method the picture through its own map, which no other method is asked about.
         """
-        known = self._known.setdefault(sha256(new.cpu().numpy().tobytes()).digest(), {})
-        if key not in known:
-            done = {method for method, _ in known}
+        known = self._known.setdefault(sha256(new.cpu().numpy().tobytes()).digest(), Explained({}, {}))
+        if key not in known and key not in known.failures:
+            done = {method for method, _ in (*known, *known.failures)}
             methods = [method for method in self._request.methods if method.name not in done]
             chosen = tuple(method for method in methods if done or method.name == key[0])
-            known.update(self._run(replace(self._request, methods=chosen), self._bound, new))
+            known.add(self._run(replace(self._request, methods=chosen), self._bound, new))
         return known[key]
 
     def _explained(self, name: object, explain: Callable[[], Explained]) -> Explained:
@@ -86,10 +101,11 @@ class Explainer:
         self, request: Request, target: Target | Bound, inputs: Inputs | None = None, session: Session | None = None
     ) -> Explained:
         inputs = self._inputs if inputs is None else inputs
-        self.passes += len(inputs)
-        _, parts = maps_of(session or self._session, inputs, request, [target], {})
+        failures: dict[tuple[str, str, object], str] = {}
+        _, parts = maps_of(session or self._session, inputs, request, [target], failures)
         methods = {method.name: method for method in request.methods}
-        return {key[:2]: heatmap_of(methods[key[0]], part.maps, inputs) for key, part in parts.items()}
+        maps = {key[:2]: heatmap_of(methods[key[0]], part.maps, inputs) for key, part in parts.items()}
+        return Explained(maps, {key[:2]: reason for key, reason in failures.items()})
 
     def _randomised(self, order: Randomisation) -> Iterator[tuple[str, Explained]]:
         model = deepcopy(self._session.model)

@@ -1,6 +1,7 @@
 """Where the object is, as a user gives it, on what the model saw."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ def masks_of(masks: object, pictures: Sequence[Seen]) -> tuple[Mask, ...]:
     if isinstance(masks, str | Path | Image.Image):
         given: list[object] = [masks]
     else:
-        given = list(masks)  # type: ignore[call-overload]
+        if not isinstance(masks, Iterable):
+            raise OptionError(f"masks is a list with a mask for each picture; got {masks!r}.")
+        given = list(masks)
         if len(pictures) == 1 and len(given) == 4 and all(isinstance(side, int | float) for side in given):
             given = [tuple(given)]
     if len(given) != len(pictures):
@@ -69,7 +72,7 @@ def _cut(inside: Mask, seen: Seen, image: Image.Image) -> Mask:
 
 def _box(box: tuple[object, ...], seen: Seen) -> Mask:
     image = seen.picture.image
-    if image is None or len(box) != 4 or not all(isinstance(side, int | float) for side in box):
+    if image is None or len(box) != 4 or not all(isinstance(side, int | float) and isfinite(side) for side in box):
         raise OptionError(f"a box is (left, top, right, bottom) in pixels of an original picture; got {box!r}.")
     left, top, right, bottom = (round(float(side)) for side in box)  # type: ignore[arg-type]
     inside = torch.zeros(image.height, image.width, dtype=torch.bool)
@@ -83,5 +86,8 @@ def _array(mask: object) -> Mask:
             mask = opened.convert("L")
     if isinstance(mask, Image.Image):
         mask = np.asarray(mask.convert("L")) > 127
-    values = torch.as_tensor(mask)
+    try:
+        values = torch.as_tensor(mask)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"a mask is an array, a tensor, a picture or a box; got {mask!r}.") from error
     return values if values.dtype == torch.bool else values > 0

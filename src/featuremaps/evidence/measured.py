@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from featuremaps.errors import MethodError
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -16,8 +18,19 @@ class Measured:
     undefined: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if not self.undefined:
-            object.__setattr__(self, "undefined", ("",) * len(self.values))
+        values, reasons = self.values, tuple(self.undefined)
+        if not isinstance(values, Tensor) or values.ndim != 1 or len(reasons) not in (0, len(values)):
+            shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise MethodError(
+                "a measure says a number for each picture, values (batch,), or a text for each that tells why there is "
+                f"none; got values {shape} and {len(reasons)} texts."
+            )
+        if any(reasons):
+            nothing = torch.tensor([bool(reason) for reason in reasons], device=values.device)
+            object.__setattr__(self, "values", _real(values).masked_fill(nothing, torch.nan))
+        else:
+            object.__setattr__(self, "values", _real(values))
+        object.__setattr__(self, "undefined", reasons or ("",) * len(values))
 
     @property
     def defined(self) -> Bool[Tensor, " batch"]:
@@ -34,6 +47,10 @@ class Measured:
     def of(self, values: Float[Tensor, " batch"]) -> "Measured":
         """Other numbers, undefined where these are."""
         return Measured(values.masked_fill(~self.defined, torch.nan), self.undefined)
+
+
+def _real(values: Tensor) -> Tensor:
+    return values if values.is_floating_point() else values.real.float()
 
 
 def together(parts: Sequence[Measured], values: Float[Tensor, " batch"]) -> Measured:

@@ -1,6 +1,6 @@
 """How a trial is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -35,18 +35,18 @@ class TrialOptions(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.named(masks=True)
+        if not isinstance(self.measures, Iterable):
+            raise OptionError(f"measures are named, one or a list of several; got {self.measures!r}.")
+        if not isinstance(self.measures, str):
+            object.__setattr__(self, "measures", tuple(self.measures))
+        for option, value in {"weights": self.weights or {}, "options": self.of_names}.items():
+            if not isinstance(value, Mapping):
+                raise OptionError(f"{option} is a dict that has measures by name; got {value!r}.")
         for name, weight in (self.weights or {}).items():
-            if name not in self.named(masks=True):
-                raise OptionError(
-                    f"weights names {name!r}, which is not among the measures: {', '.join(self.named(masks=True))}."
-                )
-            if not 0 <= weight < float("inf"):
-                raise OptionError(f"a weight is how much a measure counts, 0 or more; got {weight} for {name!r}.")
-        if self.weights is not None and not sum(self.weights.values()):
-            raise OptionError("weights has no measure that counts: give at least one a weight above 0.")
-        for name, options in self.of_measures.items():
-            MEASURES[name].checked(options)
+            if not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                raise OptionError(f"a weight is how much a measure counts, 0 or more; got {weight!r} for {name!r}.")
+        self.weighted(self.named(masks=True))
+        _ = self.of_measures
 
     @property
     def of_methods(self) -> dict[str, Mapping[str, object]]:
@@ -66,5 +66,19 @@ class TrialOptions(Seeded):
         if not names:
             raise OptionError(f"a trial takes at least one measure, of {', '.join(MEASURES)}.")
         for name in names:
-            MEASURES.find(name)
+            MEASURES.find(str(name))
         return tuple(dict.fromkeys(names))
+
+    def weighted(self, measures: Sequence[str]) -> dict[str, float]:
+        """How much each of these measures counts; `OptionError` where none does, or another one is named."""
+        weights = self.weights
+        if weights is None:
+            weights = dict.fromkeys(
+                [name for name in measures if MEASURES[name].family == "faithfulness"] or measures, 1
+            )
+        for name in weights:
+            if name not in measures:
+                raise OptionError(f"weights names {name!r}, which is not among the measures: {', '.join(measures)}.")
+        if not sum(weights.values()):
+            raise OptionError("weights has no measure that counts: give at least one a weight above 0.")
+        return {name: float(weights.get(name, 0)) for name in measures}

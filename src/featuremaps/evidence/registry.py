@@ -5,9 +5,12 @@ A measure is a pure function. Its positional parameters are needs, its keyword-o
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from functools import wraps
+from typing import Any, Literal, TypeVar, cast, get_args
 
+from featuremaps.errors import check_choice
 from featuremaps.evidence.needs import NEEDS
+from featuremaps.evidence.sizes import check_sizes
 from featuremaps.registry import Formula, Registry, formula_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -48,14 +51,22 @@ def measure(
     """Register a formula under its own name; `paper` is the source, with the equation.
 
     Raises `OptionError` when the name is taken, a positional parameter is not a known need, or there is no docstring.
+    The function that is registered checks that the tensors it is given belong together.
     """
+    check_choice("better", better, get_args(Better))
+    check_choice("family", family, get_args(Family))
 
     def register(function: Function) -> Function:
         formula = formula_of("measure", function, NEEDS)
-        entry = Measure(
-            **vars(formula), paper=paper, better=better, unit=unit, family=family, limit=limit, failure=failure
-        )
+
+        @wraps(function)
+        def checking(*needs: Any, **options: Any) -> Any:
+            check_sizes(f"measure {formula.name!r}", dict(zip(formula.needs, needs, strict=False)) | options)
+            return function(*needs, **options)
+
+        facts = vars(formula) | {"formula": checking}
+        entry = Measure(**facts, paper=paper, better=better, unit=unit, family=family, limit=limit, failure=failure)
         MEASURES.add(formula.name, entry, function)
-        return function
+        return cast(Function, checking)
 
     return register

@@ -7,21 +7,25 @@ from typing import Any
 
 import torch
 
+from featuremaps.errors import OptionError
 from featuremaps.evidence.chunks import Chunk, Measurement, gathered
 from featuremaps.evidence.examination import Examination
-from featuremaps.evidence.masks import masks_of
+from featuremaps.evidence.manifest import digest_of, manifest_of
+from featuremaps.evidence.masks import Mask, masks_of
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
-from featuremaps.evidence.storage import TrialFolder, described, digest_of
+from featuremaps.evidence.storage import TrialFolder
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import MethodLike, Request, request_for
 from featuremaps.pictures.seen import Seen
+from featuremaps.progress import within
+from featuremaps.running import Count, counting
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.survey.storage.fingerprint import model_digest, preprocessing_digest
+from featuremaps.session import Session
 
 SHOWN = 4
 """Of so many pictures the maps are kept, to be shown."""
@@ -39,46 +43,70 @@ def run_trial(
 ) -> Trial:
     """Every method on every layer by every measure on every picture; see `Scope.trial`."""
     how = ExplainOptions(seed=options.seed, batch_size=options.batch_size, of_methods=options.of_methods)
-    request = request_for(studied, pictures[0].input[None], methods, layers, [target], how, keep_failures=True)
     measures = options.named(masks is not None)
     objects = None if masks is None else masks_of(masks, pictures)
-    manifest = _manifest(pictures, request, measures, options)
-    folder = None if out is None else TrialFolder(out)
-    if folder is not None:
-        reading = [studied.outputs, list(studied.classes or ()), repr(studied.layout)]
-        digests = model_digest(studied.model), preprocessing_digest(studied.preprocessing)
-        folder.begin(manifest | {"model": digests[0], "preprocessing": digests[1], "reading": reading})
+    with counting() as count, studied.session() as session:
+        request = request_for(studied, pictures[0].input[None], methods, layers, [target], how, keep_failures=True)
+        manifest = manifest_of(studied, pictures, request, measures, options)
+        folder = None if out is None else TrialFolder(out)
+        if folder is not None:
+            folder.begin(manifest)
+        chunks, shown = _chunks(session, pictures, request, measures, objects, options, folder, count)
+    return _trial(chunks, manifest, shown, options.budget)
+
+
+def _chunks(
+    session: Session,
+    pictures: Sequence[Seen],
+    request: Request,
+    measures: Sequence[str],
+    objects: Sequence[Mask] | None,
+    options: TrialOptions,
+    folder: TrialFolder | None,
+    count: Count,
+) -> tuple[list[Chunk], Comparison | None]:
+    """What was made of the pictures, a chunk at a time, and the maps of the first ones."""
     chunks: list[Chunk] = []
     shown: Comparison | None = None
-    with studied.session() as session:
-        for batch in batches(pictures, options.batch_size, "trying explanations"):
-            inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
-            seen = digest_of(batch.inputs, inside)
-            done = None if folder is None else folder.chunk(batch.rows, seen)
-            if done is None and options.budget is not None and _with(chunks, len(batch.rows)) > options.budget:
-                continue
-            with batch:
-                if done is None or shown is None:
-                    asked = request.of(batch.rows, len(pictures))
-                    comparison = compare(studied.model, [pictures[row] for row in batch.rows], asked)
-                    shown = shown or comparison
-                if done is None:
-                    examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
-                    made = [name for name in measures if 0 in batch.rows or MEASURES[name].family != "sanity"]
-                    done = _chunk(examination, comparison, batch.rows, made, seen)
-                    if folder is not None:
-                        folder.write(done)
-                chunks.append(done)
-    return _trial(chunks, manifest, shown)
+    counted = 0
+    for batch in batches(pictures, options.batch_size, "trying explanations"):
+        inside = None if objects is None else torch.stack([objects[row] for row in batch.rows])
+        seen = digest_of(batch.inputs, inside)
+        done = None if folder is None else folder.chunk(batch.rows, seen)
+        if done is None and options.budget is not None and _with(chunks, len(batch.rows)) > options.budget:
+            continue
+        with batch:
+            if done is None or shown is None:
+                asked = request.of(batch.rows, len(pictures), batch.inputs.ndim - 2)
+                comparison = compare(session.model, [pictures[row] for row in batch.rows], asked)
+                shown = shown or comparison
+            if done is None:
+                examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
+                made = [name for name in measures if 0 in batch.rows or MEASURES[name].family != "sanity"]
+                done = _chunk(examination, comparison, batch.rows, made, seen)
+                done, counted = replace(done, passes=count.pictures - counted), count.pictures
+                if folder is not None:
+                    folder.write(done)
+            chunks.append(done)
+    return chunks, shown
 
 
 def open_trial(path: str | Path) -> Trial:
     """A trial that was made with `out=`, or saved; without maps to show. Raises `OptionError`."""
     folder = TrialFolder(Path(path))
-    return _trial(list(folder.chunks()), folder.manifest(), None)
+    manifest = folder.manifest()
+    for name in manifest["measures"]:
+        if name not in MEASURES:
+            raise OptionError(
+                f"the trial in {path} was measured by {name!r}, which is not registered here: import the module whose "
+                "@fm.measure makes it, then open the trial."
+            )
+    return _trial(list(folder.chunks()), manifest)
 
 
-def _trial(chunks: Sequence[Chunk], manifest: Mapping[str, Any], shown: Comparison | None) -> Trial:
+def _trial(
+    chunks: Sequence[Chunk], manifest: Mapping[str, Any], shown: Comparison | None = None, budget: int | None = None
+) -> Trial:
     parts = gathered(chunks, manifest["measures"], manifest["pictures"])
     if shown is not None:
         shown = replace(shown, heatmaps={key: heat[:SHOWN] for key, heat in shown.items()})
@@ -86,6 +114,7 @@ def _trial(chunks: Sequence[Chunk], manifest: Mapping[str, Any], shown: Comparis
         **parts,
         weights=manifest["weights"],
         seed=manifest["seed"],
+        budget=budget,
         chunks=tuple(chunks),
         manifest=manifest,
         comparison=shown,
@@ -101,32 +130,13 @@ def _with(chunks: Sequence[Chunk], pictures: int) -> float:
 def _chunk(
     examination: Examination, comparison: Comparison, rows: Sequence[int], measures: Sequence[str], seen: str
 ) -> Chunk:
-    measurements = tuple(
-        Measurement(key, name, row, value, reason)
-        for key, name, measured in examination.measurements(measures)
-        for row, value, reason in zip(rows, measured.values.tolist(), measured.undefined, strict=True)
-    )
+    measurements: list[Measurement] = []
+    expected = len(measures) * examination.judged
+    for number, (key, name, measured) in enumerate(examination.measurements(measures), 1):
+        said = zip(rows, measured.values.tolist(), measured.undefined, strict=True)
+        measurements += [Measurement(key, name, row, value, reason) for row, value, reason in said]
+        within(number / expected)
     curves = {key: probabilities.float().numpy() for key, probabilities in examination.curves.items()}
     warnings = [notes for heat in comparison.values() for notes in heat.warnings] or [()]
     doubts = tuple(doubt for doubt in warnings[0] if all(doubt in notes for notes in warnings))
-    return Chunk(tuple(rows), measurements, curves, examination.passes, seen, doubts)
-
-
-def _manifest(
-    pictures: Sequence[Seen], request: Request, measures: Sequence[str], options: TrialOptions
-) -> dict[str, Any]:
-    """What is tried, and how: what must not change between two runs of one trial."""
-    counted = [name for name in measures if MEASURES[name].family == "faithfulness"] or measures
-    weights = options.weights or dict.fromkeys(counted, 1)
-    return {
-        "methods": [method.name for method in request.methods],
-        "layers": list(request.layers),
-        "target": [described(target) for target in request.targets.values()],
-        "measures": list(measures),
-        "weights": {name: float(weights.get(name, 0)) for name in measures},
-        "seed": options.seed,
-        "options": {
-            name: {option: repr(value) for option, value in of.items()} for name, of in options.of_names.items()
-        },
-        "pictures": [seen.picture.name for seen in pictures],
-    }
+    return Chunk(tuple(rows), tuple(measurements), curves, 0, seen, doubts)

@@ -1,4 +1,4 @@
-"""Scores of new inputs for all measures and methods of a trial: counted, and the same inputs scored once."""
+"""Scores of new inputs for all measures and methods of a trial: the same inputs are scored once."""
 
 from hashlib import sha256
 
@@ -7,11 +7,10 @@ from torch import Tensor
 from featuremaps.evidence.shapes import Score
 
 
-class CountedScores:
-    """A score function that counts the inputs it runs in `passes`, and remembers what it was asked."""
+class KnownScores:
+    """A score function that remembers what it was asked, where it is asked by `remembered`."""
 
     def __init__(self, score: Score) -> None:
-        self.passes = 0
         self._score = score
         self._known: dict[bytes, Tensor] = {}
 
@@ -24,5 +23,4 @@ class CountedScores:
 
     def __call__(self, new: Tensor) -> Tensor:
         """The scores of new inputs."""
-        self.passes += len(new)
         return self._score(new)

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from featuremaps.errors import OptionError
+from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.evidence.agreement import Values, interval, kendall, ranked, resampled
 from featuremaps.evidence.curves import Order
 from featuremaps.evidence.estimate import Estimate
@@ -26,9 +26,8 @@ class Standings:
 
     `values` is (row, measure, picture), NaN where undefined, and `undefined` has the reasons. `weights` says how much
     each measure counts in the consensus. `curves` are mean probabilities while places are taken out, by row, order and
-    fill. `passes` pictures went through the model for measures, and one for each time that all methods explained it
-    (what a method runs besides is not counted); `left_out` ones were not tried for want of passes. `doubts` are the
-    warnings that all maps carry.
+    fill, NaN where no measure asked. `passes` pictures went through the model, all told, where a `budget` was given for
+    that; `left_out` ones were not tried. `doubts` are the warnings that all maps carry.
     """
 
     rows: tuple[Key, ...]
@@ -40,6 +39,7 @@ class Standings:
     curves: Mapping[tuple[Key, Order, Fill], Float[np.ndarray, " point"]] = field(default_factory=dict)
     passes: int = 0
     left_out: int = 0
+    budget: int | None = None
     seed: int = 0
     doubts: tuple[str, ...] = ()
 
@@ -60,7 +60,7 @@ class Standings:
 
     def estimate(self, row: Key, measure: str) -> Estimate:
         """What a measure says of a row: the mean over the pictures, and the interval it lies in."""
-        at = self.rows.index(row), self.measures.index(measure)
+        at = self._row(row), self._column(measure)
         known = np.isfinite(self.values[at])
         if not known.any():
             return Estimate(np.nan, np.nan, np.nan, 0, self.undefined.get((row, measure), "no picture has a number"))
@@ -69,8 +69,8 @@ class Standings:
 
     def beats(self, row: Key, other: Key, measure: str) -> bool:
         """Whether a row is better than another beyond chance, by the same pictures of both."""
-        column = self.measures.index(measure)
-        first, second = (self._sampled[:, self.rows.index(each), column] for each in (row, other))
+        column = self._column(measure)
+        first, second = (self._sampled[:, self._row(each), column] for each in (row, other))
         ahead = first > second if MEASURES[measure].better == "higher" else first < second
         return bool(ahead.mean() >= SURE) and len(self.pictures) > 1
 
@@ -100,6 +100,9 @@ class Standings:
 
     def rank(self, row: Key) -> Estimate:
         """An explanation's mean rank over the pictures and the counted measures, with its interval; 1 is the best."""
+        self._row(row)
+        if row not in self.explanations:
+            raise OptionError(f"{row[0]!r} is a reference, and explanations alone have a rank.")
         place = self.explanations.index(row)
         low, high = interval(self._consensus(self._sampled_ranks))
         mean = float(self._consensus(self.mean_ranks)[place])
@@ -141,13 +144,30 @@ class Standings:
 
     def agreement(self, first: str, second: str) -> Estimate:
         """Kendall's τ between the orders in which two measures put the explanations, with its interval."""
-        columns = [self.measures.index(name) for name in (first, second)]
+        columns = [self._column(name) for name in (first, second)]
         tau = kendall(*(self.mean_ranks[None, :, column] for column in columns))[0]
         sampled = kendall(*(self._sampled_ranks[..., column] for column in columns))
         if not np.isfinite(tau):
             return Estimate(np.nan, np.nan, np.nan, 0, "one of them puts all explanations level")
         low, high = interval(sampled)
         return Estimate(float(tau), float(low), float(high), len(self.pictures))
+
+    def _row(self, row: Key) -> int:
+        """Where a row stands; `OptionError` for one that there is not."""
+        if row not in self.rows:
+            known = [" of ".join(each) for each in self.rows]
+            raise OptionError(
+                f"this trial has no row {row!r}; rows are (method, layer), of {', '.join(known)}."
+                f"{did_you_mean(' of '.join(map(str, row)), known)}"
+            )
+        return self.rows.index(row)
+
+    def _column(self, measure: str) -> int:
+        """Where a measure stands; `OptionError` for one that was not made."""
+        if measure not in self.measures:
+            near = did_you_mean(str(measure), self.measures)
+            raise OptionError(f"this trial has no measure {measure!r}; it has {', '.join(self.measures)}.{near}")
+        return self.measures.index(measure)
 
     @cached_property
     def means(self) -> Float[np.ndarray, "row measure"]:

@@ -3,16 +3,13 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.evidence.chunks import Chunk, Measurement
@@ -69,8 +66,8 @@ class TrialFolder:
     def manifest(self) -> dict[str, Any]:
         """What was tried; `OptionError` where there is no trial."""
         try:
-            there: dict[str, Any] = json.loads((self.path / MANIFEST).read_text())
-        except (OSError, ValueError) as error:
+            there: dict[str, Any] = dict(json.loads((self.path / MANIFEST).read_text()))
+        except (OSError, ValueError, TypeError) as error:
             raise OptionError(f"{self.path} holds no trial that can be read: {error}.") from error
         if there.get("schema") != SCHEMA:
             raise OptionError(
@@ -93,9 +90,13 @@ class TrialFolder:
         return chunk
 
     def chunks(self) -> Iterator[Chunk]:
-        """All chunks that are done, in order."""
+        """All chunks that are done, in order; where two share pictures, as with another `batch_size`, the first."""
+        done: set[int] = set()
         for path in sorted(self.path.glob("measurements-*.parquet")):
-            yield self._read(int(path.stem.rpartition("-")[2]))
+            chunk = self._read(int(path.stem.rpartition("-")[2]))
+            if done.isdisjoint(chunk.rows):
+                done.update(chunk.rows)
+                yield chunk
 
     def write(self, chunk: Chunk) -> None:
         """Write a chunk, whole or not at all."""
@@ -112,25 +113,34 @@ class TrialFolder:
             for row, values in zip(chunk.rows, curves, strict=True)
         ]
         said = [(each.picture, *each.row, each.measure, each.value, each.undefined) for each in chunk.measurements]
-        self._write(f"curves-{number:05}.parquet", lambda path: pq.write_table(_table(rows, CURVES, about), path))
+        self._write(f"curves-{number:05}.parquet", lambda path: pq.write_table(_columns(rows, CURVES, about), path))
         self._write(
-            f"measurements-{number:05}.parquet", lambda path: pq.write_table(_table(said, MEASUREMENTS, about), path)
+            f"measurements-{number:05}.parquet", lambda path: pq.write_table(_columns(said, MEASUREMENTS, about), path)
         )
 
     def _read(self, number: int) -> Chunk:
-        table = pq.read_table(self.path / f"measurements-{number:05}.parquet")
+        table = self._table(f"measurements-{number:05}.parquet")
         about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
         measurements = tuple(
             Measurement((row["method"], row["layer"]), row["measure"], row["picture"], row["value"], row["undefined"])
             for row in table.to_pylist()
         )
         curves: dict[Any, list[Any]] = {}
-        for row in pq.read_table(self.path / f"curves-{number:05}.parquet").to_pylist():
+        for row in self._table(f"curves-{number:05}.parquet").to_pylist():
             key = (row["method"], row["layer"]), row["order"], row["fill"]
             curves.setdefault(key, []).append(row["probabilities"])
         arrays = {key: np.asarray(values, np.float32) for key, values in curves.items()}
         rows, doubts = (tuple(json.loads(about.get(name, "[]"))) for name in ("rows", "doubts"))
         return Chunk(rows, measurements, arrays, int(about["passes"]), about["seen"], doubts)
+
+    def _table(self, name: str) -> pa.Table:
+        try:
+            return pq.read_table(self.path / name)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise OptionError(
+                f"{self.path / name} cannot be read: {error}. Delete measurements{name[name.index('-') :]}, and a "
+                "trial with this out= makes these pictures anew."
+            ) from error
 
     def _write(self, name: str, write: Any) -> None:
         temporary = self.path / f".{name}.{os.getpid()}"
@@ -138,24 +148,7 @@ class TrialFolder:
         temporary.replace(self.path / name)
 
 
-def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema, about: Mapping[str, str]) -> pa.Table:
+def _columns(rows: Sequence[tuple[Any, ...]], schema: pa.Schema, about: Mapping[str, str]) -> pa.Table:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
     arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata(dict(about)))
-
-
-def digest_of(*tensors: Tensor | None) -> str:
-    """What tells pictures from others: of their inputs, and of their masks where they have any."""
-    sha = sha256()
-    for tensor in tensors:
-        sha.update(b"none" if tensor is None else tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return sha.hexdigest()
-
-
-def described(value: object) -> Any:
-    """A target as JSON, so that one that means something else differs; of arrays their digests."""
-    if isinstance(value, Tensor | np.ndarray):
-        return [list(value.shape), digest_of(torch.as_tensor(value))]
-    if is_dataclass(value):
-        return [type(value).__name__, *map(described, vars(value).values())]
-    return list(map(described, value)) if isinstance(value, list | tuple) else repr(value)

@@ -38,6 +38,11 @@ class Trial(Standings, Shown):
         """What follows, in sentences."""
         return conclusion(self)
 
+    def options_of(self, method: str) -> Mapping[str, Any]:
+        """The options that a method was tried with."""
+        tried = self.manifest.get("options", {}) if self.comparison is None else self.comparison.options.of_methods
+        return dict(tried.get(method, {}))
+
     def table(self) -> str:
         """Every explanation and reference by every measure, as text."""
         return table(self)

@@ -55,7 +55,14 @@ def conclusion(standings: Standings) -> list[str]:
         )
     lines += [f"All maps carry a warning: {doubt}" for doubt in standings.doubts]
     if standings.left_out:
-        lines.append(f"The budget was spent before {counted(standings.left_out, 'more picture')} could be tried.")
+        lines.append(
+            f"{counted(standings.left_out, 'picture')} not tried: the budget was spent, or the trial was stopped."
+        )
+    if standings.budget is not None and standings.passes > standings.budget:
+        lines.append(
+            f"The pictures that run first took {standings.passes} passes, more than the budget of {standings.budget}: "
+            "with a smaller batch_size fewer run together."
+        )
     return lines
 
 

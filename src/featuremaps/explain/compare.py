@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import MethodError, OptionError
+from featuremaps.errors import MethodError, OptionError, WrittenError
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.comparison import Comparison, Explanation, Key
 from featuremaps.explain.predict import answers_of, scores_if_any
@@ -18,6 +18,7 @@ from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
+from featuremaps.registry import unwritten
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
@@ -186,7 +187,8 @@ def maps_of(
             try:
                 made[method.name, layer, key] = _map(method, given, request)
             except Exception as error:
-                if not request.keep_failures or (out_of_memory(error) and len(inputs) > 1):
+                kept = request.keep_failures and not isinstance(error, WrittenError)
+                if not kept or (out_of_memory(error) and len(inputs) > 1):
                     raise
                 failures[method.name, layer, key] = f"{type(error).__name__}: {error}"
     return record, made
@@ -197,7 +199,9 @@ def _map(method: Method, given: Pass, request: Request) -> Part:
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
     with torch.no_grad(), run_on(given.session.model, given.record.inputs):
-        map = method.formula(*(NEEDS[name].supply(given) for name in method.needs), **options)
+        needs = [NEEDS[name].supply(given) for name in method.needs]
+        with unwritten(method, needs):
+            map = method.formula(*needs, **options)
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
     if shape not in _expected(method, given):
         wanted = " or ".join(str(expected) for expected in _expected(method, given))

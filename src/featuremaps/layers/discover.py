@@ -23,6 +23,7 @@ from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
 from featuremaps.layers.model_output import followed, given_beside
 from featuremaps.receptive_field import Dataflow, Field, Trace
+from featuremaps.running import run as run_model
 from featuremaps.session import preserved, unwrapped
 
 UNEVEN = 0.06
@@ -70,7 +71,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
             if name:
                 session.on_forward(module, partial(_visit, visits, calls, flow, name, given))
         with flow:
-            output = model(*copies)
+            output = run_model(model, *copies)
     with preserved(model), torch.no_grad():
         beside = given_beside(model, arguments)
     holders = _holders(model)
@@ -300,7 +301,7 @@ def _last_reaching(
         for name in {info.module_name for info in wanted.values()}:
             session.on_forward(model.get_submodule(name), partial(keep, name))
         try:
-            result = main_tensor(model(*(_first_picture(item) for item in arguments)))
+            result = main_tensor(run_model(model, *(_first_picture(item) for item in arguments)))
         except RuntimeError:
             # A model that runs, but not under autograd, still has its layers.
             return None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.receptive_field import UNBOUNDED, Dataflow, Range
+from featuremaps.running import run as run_model
 
 Key = str | int
 """The name or number of a part of what a model returns, "head.logits" inside a dict; `WHOLE` where it is one tensor."""
@@ -146,8 +147,8 @@ def given_beside(model: nn.Module, arguments: Sequence[Any]) -> Mapping[Key, Ten
         return {}
     try:
         # First as it is, so that counters and random numbers are others than where it ran alone.
-        model(*(item.clone() if isinstance(item, Tensor) else item for item in arguments))
-        return _compared(model(*map(_beside_another, arguments)))
+        run_model(model, *(item.clone() if isinstance(item, Tensor) else item for item in arguments))
+        return _compared(run_model(model, *map(_beside_another, arguments)))
     except Exception:  # a model of single pictures, short memory: nothing is learned, and the model's run went well
         return {}
 

@@ -29,6 +29,7 @@ from featuremaps.plotting.files import file_name, png_of, unique_names, write_fi
 from featuremaps.plotting.panels import counted, number
 from featuremaps.plotting.rendering import places
 from featuremaps.results.by_picture import Shown
+from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
 from featuremaps.runtime.nonfinite import why_not_finite
@@ -184,7 +185,7 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     with session.one_pass() as hooks, torch.no_grad():
         for module_name in dict.fromkeys(info.module_name for info in infos):
             hooks.on_forward(session.model.get_submodule(module_name), partial(on_forward, module_name))
-        session.model(inputs)
+        run_model(session.model, inputs)
     return rows
 
 

@@ -4,6 +4,7 @@ The pictures of a batch go through the model together, picture by picture, and n
 """
 
 from collections.abc import Iterator
+from math import isfinite
 
 import torch
 from jaxtyping import Float
@@ -55,9 +56,16 @@ def picture_size(inputs: Tensor, method: str) -> tuple[int, int]:
 
 
 def checked(
-    option: str, value: int | float, meaning: str, *, least: int | float, most: int | float = float("inf")
+    option: str,
+    value: int | float,
+    meaning: str,
+    *,
+    least: int | float,
+    most: int | float = float("inf"),
+    above: bool = False,
 ) -> None:
-    """`OptionError` for a value outside `least` to `most`."""
-    if not least <= value <= most:
+    """`OptionError` for a value outside `least` to `most`; `least` itself is refused too where it must lie `above`."""
+    if not least <= value <= most or not isfinite(value) or (above and value == least):
         limits = f"{least:g} or more" if most == float("inf") else f"{least:g} to {most:g}"
+        limits = f"above {least:g}" if above else limits
         raise OptionError(f"option {option!r} is {meaning}, {limits}; got {value}.")

@@ -14,6 +14,7 @@ from featuremaps.editing.edits import Removal
 from featuremaps.errors import ModelError
 from featuremaps.methods.passes import Copied
 from featuremaps.progress import track
+from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
@@ -54,7 +55,7 @@ def head_of(session: Session, inputs: Tensor) -> Head:
         for name, module in session.model.named_modules():
             if isinstance(module, nn.Linear):
                 hooks.on_forward(module, partial(_note, last, name))
-        outputs = session.model(inputs)
+        outputs = run_model(session.model, inputs)
     scores = outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", None)
     if not last or scores is None or last[-1][1].shape != scores.shape or not torch.equal(last[-1][1], scores):
         raise ModelError(

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 
 from featuremaps.draw import DrawOptions, draw
+from featuremaps.errors import OptionError
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.methods import METHODS
@@ -62,6 +63,8 @@ def further_sections(
     options: DrawOptions | None = None,
 ) -> list[Section]:
     """What stands below the explanations: a trial, drawings of `units`, a survey, and what is inside the model."""
+    if not isinstance(trial, Trial | None):
+        raise OptionError(f"trial is what scope.trial(pictures) or fm.open_trial(folder) gave; got {trial!r}.")
     sections: list[Section] = [] if trial is None else [TrialSection(trial)]
     if units:
         drawings = draw(studied, list(units), options or DrawOptions(), real=pictures)

@@ -7,6 +7,7 @@ from torch import Tensor
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.rules import Rectifiers, ReluRule, Rule
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import run_capturing, to_model
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
@@ -21,7 +22,7 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     inputs = to_model(session.model, inputs.detach())
     leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
     with session.one_pass(), listening(rule), run_on(session.model, leaf):
-        scores = checked_scores(target, session.model(leaf), len(leaf))
+        scores = checked_scores(target, run_model(session.model, leaf), len(leaf))
     check_gradients([target], [scores], [])
     start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
     places = [leaf, *rule.watched]

@@ -14,6 +14,7 @@ from featuremaps.layers.addresses import Address, find
 from featuremaps.layers.known import Reading, reading_of
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
+from featuremaps.running import run as run_model
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session, listening
 
@@ -96,7 +97,7 @@ def run_capturing(
         for layer in dict.fromkeys(address.layer for address in wanted):
             hooks.on_forward(find(session.model, layer), tap.hook(layer))
         with suppress(Stop), run_on(session.model, inputs):
-            outputs = session.model(inputs)
+            outputs = run_model(session.model, inputs)
     _check_all_ran(tap)
     return tap, outputs
 

@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from featuremaps.pictures.preprocess import Mode, preprocess
 from featuremaps.pictures.preprocessing import InputForm
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.memory_format import misfit
@@ -55,7 +56,7 @@ def _refuses_colours(model: nn.Module, pictures: bool) -> bool:
     """
     with preserved(model), torch.no_grad(), warnings_ignored(), suppress(Exception):
         try:
-            model(to_model(model, torch.zeros(COLOURS, device="cpu", dtype=torch.float32)))
+            run_model(model, to_model(model, torch.zeros(COLOURS, device="cpu", dtype=torch.float32)))
         except Exception as error:
             return not pictures or (isinstance(error, RuntimeError) and misfit(error) is not None)
     return False

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, find
 from featuremaps.layers.known import reading_of
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import Stop, first_tensor
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session
@@ -58,7 +59,7 @@ def stream(
             hooks.on_forward(find(session.model, layer), hook(layer, own))
         try:
             with run_on(session.model, inputs):
-                outputs = session.model(inputs)
+                outputs = run_model(session.model, inputs)
         except Stop:
             return None
     if missing:

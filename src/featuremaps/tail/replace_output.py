@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
 from featuremaps.layers.addresses import find
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
 from featuremaps.session import undone, unhook
 
@@ -50,7 +51,7 @@ def visited(model: nn.Module, layer: str, call: int | None, inputs: Tensor) -> V
         kept.append(pytree.tree_map_only(Tensor, torch.clone, output) if wanted else None)
 
     with _hooked(module, keep), torch.no_grad():
-        outputs = model(inputs.clone())
+        outputs = run_model(model, inputs.clone())
     _check_call(layer, call, len(kept))
     number = len(kept) - 1 if call is None else call
     output = first_tensor(kept[number])
@@ -88,7 +89,7 @@ def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -
         nonlocal calls
         calls = 0
         with _hooked(site.module, replace), torch.set_grad_enabled(everywhere):
-            return model(inputs.clone())
+            return run_model(model, inputs.clone())
 
     outputs = run(False)
     lost = (

@@ -48,6 +48,7 @@ def infidelity(
     finite, and where no change matters.
     """
     checked("samples", samples, "how many changes are made", least=1)
+    checked("deviation", deviation, "the standard deviation of the noise", least=0, above=True)
     checked("size", size, "the side of the squares as a share of the shorter side", least=0, most=1)
     changes = torch.stack(list(_changes(tuple(heatmap.shape[1:]), generator, change, samples, size, deviation)))
     changes = changes.to(inputs)

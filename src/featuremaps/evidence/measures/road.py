@@ -50,4 +50,4 @@ def _mean_inside(curve: CurveOf, order: Order, fill: Fill, steps: int) -> Measur
     """The mean of a curve without its ends, which are the same for every map."""
     checked("steps", steps, "how many equal steps a curve has, both ends apart", least=2)
     points = curve(order, fill, steps)
-    return points.usable.of(points.probabilities[:, 1:-1].mean(1))
+    return points.usable.of(points.at(range(1, steps)).mean(1))

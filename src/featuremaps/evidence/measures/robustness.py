@@ -126,6 +126,7 @@ def _changes(
 ) -> Float[Tensor, "batch sample"]:
     """How far the map of each slightly changed picture is from the map, as a share of the map's length."""
     checked("samples", samples, "how many changed pictures are explained", least=1)
+    checked("radius", radius, "by how much a place changes at most", least=0, above=True)
 
     def noisy() -> Iterator[Tensor]:
         for _ in range(samples):

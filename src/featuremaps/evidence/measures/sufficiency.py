@@ -1,5 +1,7 @@
 """Sufficiency and comprehensiveness: do the most relevant places do alone, and does the model need them?"""
 
+from math import isfinite
+
 from featuremaps.errors import OptionError
 from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.measured import Measured
@@ -20,8 +22,8 @@ def comprehensiveness(
     Undefined for a map that is constant or not finite, and for a picture that equals the fill.
     """
     points = curve("most", fill, steps)
-    at = _steps(shares, steps)
-    return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
+    at = points.at([0, *_steps(shares, steps)])
+    return points.usable.of((at[:, :1] - at[:, 1:]).mean(1))
 
 
 @measure(paper="DeYoung et al. 2020, ERASER, eq. 2", better="lower", unit="probability", family="faithfulness")
@@ -33,13 +35,13 @@ def sufficiency(
     Undefined where `comprehensiveness` is.
     """
     points = curve("least", fill, steps)
-    at = [steps - step for step in _steps(shares, steps)]
-    return points.usable.of((points.probabilities[:, :1] - points.probabilities[:, at]).mean(1))
+    at = points.at([0, *(steps - step for step in _steps(shares, steps))])
+    return points.usable.of((at[:, :1] - at[:, 1:]).mean(1))
 
 
 def _steps(shares: tuple[float, ...], steps: int) -> list[int]:
     """The steps of the curve at which these shares are gone."""
-    at = {share: round(share * steps) for share in shares}
+    at = {share: round(share * steps) if isfinite(share) else 0 for share in shares}
     off = [f"{share:g}" for share, step in at.items() if not 0 < step < steps or abs(share * steps - step) > 1e-6]
     if off or not shares:
         raise OptionError(

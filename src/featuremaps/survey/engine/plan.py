@@ -13,6 +13,7 @@ from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
 from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
 from featuremaps.runtime.memory_format import run_on
@@ -126,7 +127,7 @@ def _answers(
         return None
     model, name = studied.model, type(studied.model).__name__
     with preserved(model), torch.no_grad(), run_on(model, first):
-        outputs = model(to_model(model, first[None]))
+        outputs = run_model(model, to_model(model, first[None]))
     classes = as_followed(studied.class_outputs, outputs, (1, *first.shape), lambda: known)
     logits = classes.logits(outputs)
     if logits is None or logits.ndim > 2 or not logits.is_floating_point():

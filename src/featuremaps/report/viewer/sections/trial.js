@@ -37,7 +37,8 @@ function curvesOf(curves) {
   if (!curves.length) return "";
   const line = ({ order, points }) => s("polyline", {
     class: `trial-curve ${order}`,
-    points: points.map((value, index) => `${((index * CURVE.width) / (points.length - 1)).toFixed(1)},${((1 - (value ?? 0)) * (CURVE.height - 2) + 1).toFixed(1)}`).join(" ") });
+    points: points.map((value, index) => [index, value]).filter(([, value]) => known(value))
+      .map(([index, value]) => `${((index * CURVE.width) / (points.length - 1)).toFixed(1)},${((1 - value) * (CURVE.height - 2) + 1).toFixed(1)}`).join(" ") });
   const text = "The class's probability while the most relevant places are taken out first (full line) and the least (broken)";
   return s("svg", { class: "trial-curves", viewBox: `0 0 ${CURVE.width} ${CURVE.height}`, role: "img", "aria-label": text },
     s("line", { class: "curve-rule", x1: 0, x2: CURVE.width, y1: CURVE.height - 1, y2: CURVE.height - 1 }),
