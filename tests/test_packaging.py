@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL_DEMO = """
 import sys
 import featuremaps
-from featuremaps.cli import main
+from featuremaps.cli import main, tour
 from featuremaps.demo import surveys
 print(featuremaps.__file__)
 surveys.survey_world.__defaults__ = (9,)  # scenes a case
+tour.TRIED, tour.DRAWING_STEPS = tour.TRIED[:2], 8
 sys.argv = ["featuremaps", "demo"]
 main()
 """
