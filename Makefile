@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most of what the dependencies bring is never imported: what is, is compiled then, and kept.
+INSTALL := -m pip install --quiet --no-compile --editable
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo check test bench coverage-table evidence-truth lint clean
 
@@ -10,11 +13,11 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python $(INSTALL) .
 	touch $@
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	$(BIN)/python $(INSTALL) ".[test]"
 	touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed

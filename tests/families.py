@@ -5,7 +5,6 @@ Each has every kind of block of its family, and fewer of a kind than the publish
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torchvision
@@ -35,6 +34,50 @@ def _vgg11() -> nn.Module:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     return model
+
+
+def quarter(model: nn.Module) -> nn.Module:
+    """The model with a quarter of its channels and outputs, and weights that keep activations at their size.
+
+    It may have been made without memory (on "meta") where it has no other weights than these layers'.
+    """
+    for block in list(model.modules()):
+        for place, layer in list(block.named_children()):
+            if isinstance(layer, nn.Conv2d):
+                inputs, groups = layer.in_channels, layer.groups
+                depthwise, colours = inputs == groups > 1, inputs == 3
+                shape = (inputs if colours else inputs // 4, layer.out_channels // 4, layer.kernel_size)
+                options = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
+                options |= {"groups": groups // 4 if depthwise else groups, "bias": layer.bias is not None}
+                layer = nn.Conv2d(*shape, **options)
+                nn.init.kaiming_normal_(layer.weight)
+            elif isinstance(layer, nn.BatchNorm2d):
+                layer = nn.BatchNorm2d(layer.num_features // 4, layer.eps)
+            elif isinstance(layer, nn.Linear):
+                layer = nn.Linear(layer.in_features // 4, layer.out_features // 4)
+            setattr(block, place, layer)
+    return model
+
+
+def quarter_of(name: str) -> nn.Module:
+    """A network of torchvision with a quarter of its channels; weights of its own full width are never drawn."""
+    if name in _OF_OTHER_LAYERS:
+        return _OF_OTHER_LAYERS[name]()
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+        model = models.get_model(name, **options)
+    return quarter(model)
+
+
+_SWIN = ([4, 4], 24, [2, 2, 6, 2], [3, 6, 12, 24])
+_V2 = {"block": models.swin_transformer.SwinTransformerBlockV2}
+_V2 |= {"downsample_layer": models.swin_transformer.PatchMergingV2}
+_CONVNEXT = [(24, 48, 3), (48, 96, 3), (96, 192, 9), (192, None, 3)]
+_OF_OTHER_LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "swin_t": lambda: models.SwinTransformer(*_SWIN, [7, 7]),
+    "swin_v2_t": lambda: models.SwinTransformer(*_SWIN, [8, 8], **_V2),
+    "convnext_tiny": lambda: models.ConvNeXt([models.convnext.CNBlockConfig(*stage) for stage in _CONVNEXT]),
+}
 
 
 def _without(model: nn.Module, *blocks: str) -> nn.Module:
@@ -81,38 +124,29 @@ def _swin() -> nn.Module:
     return models.SwinTransformer([4, 4], 24, [1, 1, 2, 1], [3, 6, 12, 24], [7, 7])
 
 
-class _Narrow(models.ResNet):
-    """ResNet-18 with a quarter of the channels."""
-
-    def __init__(self) -> None:
-        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2])
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16)
-        self.fc = nn.Linear(128, 1000)
-
-    def _make_layer(self, block: type[nn.Module], planes: int, *args: Any, **options: Any) -> nn.Sequential:
-        self.inplanes = 16 if planes == 64 else self.inplanes  # without a shortcut of its own
-        return super()._make_layer(block, planes // 4, *args, **options)
-
-
 FAMILIES = {
-    "resnet18": Family(_Narrow, 64, ("layer1.0.conv1", "layer2.1", "layer4")),
+    "resnet18": Family(lambda: quarter(models.resnet18()), 64, ("layer1.0.conv1", "layer2.1", "layer4")),
     "vgg11": Family(_vgg11, 48, ("features.0", "features.8", "features")),
-    "squeezenet1_0": Family(models.squeezenet1_0, 64, ("features.0", "features.7.squeeze", "features")),
+    "squeezenet1_0": Family(
+        lambda: quarter(models.squeezenet1_0()), 64, ("features.0", "features.7.squeeze", "features")
+    ),
     "densenet121": Family(
         _densenet, 64, ("features.denseblock1.denselayer1.conv1", "features.denseblock3.denselayer2.conv2", "features")
     ),
     "inception_v3": Family(
-        lambda: _without(models.inception_v3(init_weights=False), "Mixed_5d", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
+        lambda: quarter(
+            _without(models.inception_v3(init_weights=False), "Mixed_5d", "Mixed_6c", "Mixed_6d", "Mixed_6e")
+        ),
         96,
         ("Conv2d_1a_3x3", "Mixed_6b.branch7x7_1", "Mixed_7c"),
     ),
     "googlenet": Family(
-        lambda: _without(models.googlenet(init_weights=False), "inception4b", "inception4c", "inception5a"),
+        lambda: quarter(_without(models.googlenet(init_weights=False), "inception4b", "inception4c", "inception5a")),
         64,
         ("conv1", "inception4a.branch2", "inception5b"),
     ),
     "mobilenet_v3_small": Family(_mobilenet, 64, ("features.0", "features.5.block.2.fc1", "features")),
-    "efficientnet_b0": Family(_efficientnet, 64, ("features.0", "features.4.1.block.1", "features")),
+    "efficientnet_b0": Family(lambda: quarter(_efficientnet()), 64, ("features.0", "features.4.1.block.1", "features")),
     "convnext": Family(_convnext, 64, ("features.0", "features.5.1.block.0", "features")),
     "regnet_x_400mf": Family(_regnet, 64, ("stem", "trunk_output.block3.block3-1", "trunk_output")),
     "shufflenet_v2_x0_5": Family(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
@@ -36,6 +37,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def survey(home: Path) -> Path:
     return home / "demo-fixed-photograph"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are files without a picture: other tests look at them."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"undrawn"))
 
 
 def test_survey_tells_what_it_has_and_what_it_left_out(
@@ -103,6 +110,7 @@ def test_units_writes_a_page_for_every_unit_or_those_named(
     assert "--draw takes a while for each unit: name them, and the model" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_survey_of_a_table_with_names_for_its_columns(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +228,7 @@ def test_detect(home: Path, survey: Path, tmp_path: Path, capsys: pytest.Capture
     assert loaded(torch.zeros(2, 3, 128, 128)).shape == (2,)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("threshold", ["youden", "recall=0.9", "1.5"])
 def test_detect_without_the_model(
     home: Path, tmp_path: Path, threshold: str, capsys: pytest.CaptureFixture[str]

@@ -1,18 +1,17 @@
-"""The last map a person would name, over the families in use, with random weights."""
+"""The last map a person would name, over the families in use, a quarter as wide, with random weights."""
 
 from dataclasses import dataclass
 
 import pytest
 import timm
 import torch
-import torchvision
 from torch import Tensor, nn
+from torchvision import models
 
+from families import quarter_of
 from featuremaps.layers import walk
 from featuremaps.layers.model_ends import main_tensor
 from nets import SqueezeExcite, TinyUNet, plain, resnet20
-
-models = torchvision.models
 
 LAST = {
     "alexnet": (224, "features"),
@@ -38,8 +37,7 @@ LAST = {
 @pytest.mark.parametrize("family", LAST)
 def test_torchvision(family):
     size, last = LAST[family]
-    more = {"init_weights": False} if family in ("googlenet", "inception_v3") else {}
-    layers = walk(getattr(models, family)(weights=None, **more), torch.rand(1, 3, size, size))
+    layers = walk(quarter_of(family), torch.rand(1, 3, size, size))
     assert layers.last == last
     assert layers[last].positions > 1
     assert not any(info.note for info in layers if info.layout)
@@ -84,8 +82,7 @@ STAGES = {
 
 @pytest.mark.parametrize("family", STAGES)
 def test_stages_are_the_last_of_each_size(family):
-    more = {"init_weights": False} if family == "googlenet" else {}
-    layers = walk(getattr(models, family)(weights=None, **more), torch.rand(1, 3, 64, 64))
+    layers = walk(quarter_of(family), torch.rand(1, 3, 64, 64))
     assert layers.stages == STAGES[family]
     sizes = [layers[name].size for name in layers.stages]
     assert len(set(sizes)) == len(sizes)
@@ -133,7 +130,7 @@ def test_class_maps_are_not_features(tail):
     ("name", "head", "last"), [("resnet18", "fc", "layer4"), ("mobilenet_v2", "classifier", "features")]
 )
 def test_an_embedding_has_as_many_channels_as_outputs(name, head, last):
-    model = getattr(torchvision.models, name)()
+    model = quarter_of(name)
     setattr(model, head, nn.Identity())
     assert walk(model, torch.rand(1, 3, 64, 64)).last == last
 

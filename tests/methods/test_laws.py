@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def explained(model: nn.Module, pictures: Tensor, method: str, layer: str, **opt
     return method_samples.explained(model, pictures, method, layer, **FEWER.get(method, {}), **options)
 
 
+@cache
+def little(relu: str = "module") -> Little:
+    """The same model for every test that leaves it alone, so that its layers are found once."""
+    return Little(relu)
+
+
 def layer_for(method: str) -> str:
     """A signed layer that (in-place) ReLU follows; `cam` is defined for the last maps only."""
     return "features" if method == "cam" else "features.conv2"
@@ -46,14 +53,14 @@ def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
 
 @every_method
 def test_batch_equals_one_by_one(method: str) -> None:
-    model, pictures, layer = Little(), noise(3), layer_for(method)
+    model, pictures, layer = little(), noise(3), layer_for(method)
     whole = explained(model, pictures, method, layer)
     close(whole, torch.cat([explained(model, picture[None], method, layer) for picture in pictures]))
 
 
 @every_method
 def test_small_batches_equal_a_large_one(method: str) -> None:
-    model, pictures, layer = Little(), noise(3), layer_for(method)
+    model, pictures, layer = little(), noise(3), layer_for(method)
     whole = explained(model, pictures, method, layer, target=[1, 0, 3])
     for size in (1, 2):
         close(explained(model, pictures, method, layer, target=[1, 0, 3], batch_size=size), whole)
@@ -61,23 +68,27 @@ def test_small_batches_equal_a_large_one(method: str) -> None:
 
 @pytest.mark.parametrize("method", CHUNKED)
 def test_chunks_of_channels_equal_all_at_once(method: str) -> None:
-    model, pictures = Little(), noise(2)
+    model, pictures = little(), noise(2)
     whole = explained(model, pictures, method, "features.conv2", chunk=1000)
     for chunk in (1, 3, 5):
         close(explained(model, pictures, method, "features.conv2", chunk=chunk), whole)
+
+
+@cache
+def of_modules(method: str, layer: str) -> Tensor:
+    return explained(little(), noise(2), method, layer, target=1)
 
 
 @every_method
 @pytest.mark.parametrize("relu", ["inplace", "functional"])
 def test_way_of_writing_relu_does_not_matter(method: str, relu: str) -> None:
     for layer in {"features", layer_for(method)}:
-        expected = explained(Little("module"), noise(2), method, layer, target=1)
-        close(explained(Little(relu), noise(2), method, layer, target=1), expected)
+        close(explained(little(relu), noise(2), method, layer, target=1), of_modules(method, layer))
 
 
 @every_method
 def test_channels_last_equals_contiguous(method: str) -> None:
-    model, pictures, layer = Little(), noise(2), layer_for(method)
+    model, pictures, layer = little(), noise(2), layer_for(method)
     expected = explained(model, pictures, method, layer)
     close(explained(model, pictures.to(memory_format=torch.channels_last), method, layer), expected)
     other = copy.deepcopy(model).to(memory_format=torch.channels_last)
@@ -99,7 +110,7 @@ def test_flipped_picture_gives_flipped_map(method: str) -> None:
 
 @every_method
 def test_same_seed_same_map(method: str) -> None:
-    model, pictures, layer = Little(), noise(2), layer_for(method)
+    model, pictures, layer = little(), noise(2), layer_for(method)
     torch.manual_seed(1)
     first = explained(model, pictures, method, layer, seed=3)
     torch.manual_seed(2)
@@ -109,7 +120,7 @@ def test_same_seed_same_map(method: str) -> None:
 
 
 def test_targets_layers_and_methods_together_equal_one_at_a_time() -> None:
-    model, pictures = Little(), noise(2)
+    model, pictures = little(), noise(2)
     scope = fm.Scope(model)
     targets = [None, fm.Margin(1, 3), fm.Probability(2)]
     layers = ["features.conv2", "features.conv3"]
@@ -135,11 +146,12 @@ def test_targets_layers_and_methods_together_equal_one_at_a_time() -> None:
 
 @every_method
 def test_augment_is_the_mean_over_flipped_and_brightened_copies(method: str) -> None:
-    model, pictures, layer = Little(), noise(2), layer_for(method)
-    expected = torch.zeros_like(explained(model, pictures, method, layer))
-    for factor in (0.9, 1.0, 1.1):
-        expected += explained(model, pictures * factor, method, layer, target=1) / 6
-        expected += explained(model, pictures.flip(-1) * factor, method, layer, target=1).flip(-1) / 6
+    model, pictures, layer = little(), noise(2), layer_for(method)
+    plain, flipped = (
+        explained(model, torch.cat([copy * factor for factor in (0.9, 1.0, 1.1)]), method, layer, target=1)
+        for copy in (pictures, pictures.flip(-1))
+    )
+    expected = (plain + flipped.flip(-1)).unflatten(0, (3, -1)).mean(0) / 2
     close(explained(model, pictures, method, layer, target=1, smooth="augment"), expected)
 
 
@@ -162,14 +174,14 @@ def test_augment_keeps_the_top_class_of_the_picture_itself() -> None:
 
 @pytest.mark.parametrize("method", COMBINING)
 def test_eigen_smoothing_is_the_option_combine_principal(method: str) -> None:
-    model, pictures, layer = Little(), noise(2), layer_for(method)
+    model, pictures, layer = little(), noise(2), layer_for(method)
     smooth = explained(model, pictures, method, layer, smooth="eigen")
     assert torch.equal(smooth, explained(model, pictures, method, layer, combine="principal"))
     assert not torch.allclose(smooth, explained(model, pictures, method, layer))
 
 
 def test_eigen_smoothing_is_the_first_principal_component_of_the_contributions() -> None:
-    model, pictures = Little(), noise(2)
+    model, pictures = little(), noise(2)
     record = fm.Scope(model).record(pictures, "features.conv2", target=1)
     activations, gradients = record.activations["features.conv2"], record.gradients["features.conv2"]
     contributions = (gradients.mean((2, 3), keepdim=True) * activations).numpy()
@@ -220,7 +232,7 @@ AUTOCAST: dict[str, Callable[[fm.Scope, Tensor], Tensor]] = {
 @pytest.mark.parametrize("ask", AUTOCAST)
 def test_the_callers_autocast_changes_nothing(ask: str) -> None:
     """A model runs in its own precision, as each method says which it takes: one way for all."""
-    scope, pictures = fm.Scope(Little()), noise(2, (32, 32))
+    scope, pictures = fm.Scope(little()), noise(2, (32, 32))
     exact = AUTOCAST[ask](scope, pictures)
     with torch.autocast("cpu", torch.bfloat16):
         again = AUTOCAST[ask](scope, pictures)
@@ -237,7 +249,7 @@ def test_a_model_that_needs_autocast_says_so() -> None:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_score_cam_in_half_precision_ranks_places_alike(precision: str) -> None:
-    model, pictures = Little(), noise(2, (32, 32))
+    model, pictures = little(), noise(2, (32, 32))
     exact = explained(model, pictures, "score_cam", "features", target=1)
     rough = explained(model, pictures, "score_cam", "features", target=1, precision=precision)
     assert not torch.equal(exact, rough)

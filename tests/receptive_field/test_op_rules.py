@@ -9,6 +9,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
+from families import quarter_of
 from featuremaps.layers import walk
 from featuremaps.layers.layout import Layout
 from nets import Reused, SqueezeExcite, TinyUNet, resnet20
@@ -182,12 +183,12 @@ KNOWN = [
 
 @pytest.mark.parametrize(("family", "layer", "field", "stride"), KNOWN)
 def test_published_receptive_fields(family, layer, field, stride):
-    info = walk(getattr(torchvision.models, family)(), torch.rand(1, 3, 64, 64))[layer]
+    info = walk(quarter_of(family), torch.rand(1, 3, 64, 64))[layer]
     assert (info.receptive_field, info.stride) == ((field, field), (stride, stride))
 
 
 def test_resnet50_as_first_published_sees_483():
-    model = torchvision.models.resnet50()
+    model = quarter_of("resnet50")
     for stage in (model.layer2, model.layer3, model.layer4):
         stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
     assert walk(model, torch.rand(1, 3, 64, 64))["layer4"].receptive_field == (483, 483)
@@ -203,8 +204,7 @@ REAL = [
 
 @pytest.mark.parametrize(("family", "layer", "size"), REAL)
 def test_real_architectures_against_the_oracle(family, layer, size):
-    more = {"init_weights": False} if family == "googlenet" else {}
-    model = getattr(torchvision.models, family)(weights=None, **more).eval()
+    model = quarter_of(family).eval()
     info = walk(model, torch.rand(1, 3, 64, 64))[layer]
     first, last = supports(model, layer, (size, 64), 0, [unit := round(size / info.stride[0]) // 2])[0]
     assert 0 < first < last < size - 1
@@ -250,7 +250,7 @@ def test_statistics_over_the_picture_are_a_gate(layer, gated):
 
 
 def test_swin_sees_windows_first_and_then_the_whole_picture():
-    layers = walk(torchvision.models.swin_t(), torch.rand(1, 3, 112, 112))
+    layers = walk(quarter_of("swin_t"), torch.rand(1, 3, 112, 112))
     first = layers["features.1.0"]
     assert not first.whole
     assert first.stride == (4, 4)
