@@ -98,6 +98,14 @@ def test_the_model_comes_back_as_it_was_and_the_search_repeats(find: Find, tmp_p
     assert repr(first) == repr(second)
 
 
+def test_a_model_in_double_precision_is_searched_and_repaired_too(tmp_path: Path) -> None:
+    scope = fm.Scope(MarkReader().double().eval(), classes=LABELS, outputs="logits")
+    survey = scope.survey(Marked(count=40), "relu2", tmp_path / "double", workers=0)
+    found = scope.find_shortcuts(survey)
+    assert [each.label for each in found] == ["round"]
+    assert scope.repaired(found[0], survey).repaired
+
+
 def test_figures_and_tables_are_written(find: Find, tmp_path: Path) -> None:
     found, *_ = find(0.9, 0.1, 4.0)
     table = found.table()

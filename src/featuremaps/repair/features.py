@@ -65,7 +65,7 @@ def head_of(session: Session, inputs: Tensor) -> Head:
     module = session.model.get_submodule(last[-1][0])
     assert isinstance(module, nn.Linear)
     bias = torch.zeros(len(module.weight)) if module.bias is None else module.bias
-    return Head(last[-1][0], module.weight.detach().clone(), bias.detach().clone())
+    return Head(last[-1][0], module.weight.detach().float().cpu().clone(), bias.detach().float().cpu().clone())
 
 
 def worked(

@@ -12,6 +12,7 @@ from featuremaps.repair.features import Head, head_of, worked, worst
 from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.repair import Groups, Repair, Tried
 from featuremaps.repair.ways import Plan, classes_of, dealt, heads, inside, removals
+from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.estimates import paired
 from featuremaps.shortcuts.options import ShortcutOptions
@@ -126,7 +127,7 @@ def _head(studied: StudiedModel, survey: StoredSurvey, given: Responses, options
     seen = seen_pictures(survey, studied.preprocessing, given.rows[:2].tolist())
     try:
         with studied.session() as session, torch.no_grad():
-            return head_of(session, seen[0].input[None].to(next(session.model.parameters()).device))
+            return head_of(session, to_model(session.model, seen[0].input[None]))
     except ModelError:
         if options.how not in ("auto", *INSIDE):
             raise

@@ -110,7 +110,7 @@ def _head_plan(
     folds: Int[np.ndarray, " picture"],
 ) -> Plan:
     def fit(rows: Tensor) -> tuple[Tensor, Tensor]:
-        return fitted(worked.features[rows], own[rows], weighed(rows), head.weight.cpu(), head.bias.cpu(), penalty)
+        return fitted(worked.features[rows], own[rows], weighed(rows), head.weight, head.bias, penalty)
 
     scores = torch.empty(len(own), len(head.weight))
     for fold in range(FOLDS):

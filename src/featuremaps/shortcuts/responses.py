@@ -15,6 +15,7 @@ from featuremaps.layers.layout import Layout
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import Batch, batches
+from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.stream import stream
@@ -187,6 +188,7 @@ class _Watched:
         places: Int[np.ndarray, " batch"],
     ) -> None:
         """Run a batch: the layers that are not in the survey, then the layer with its gradient, and the answers."""
+        inputs = to_model(session.model, inputs)
         pooled: dict[str, Tensor] = {}
 
         def look(layer: str, maps: Tensor) -> None:
