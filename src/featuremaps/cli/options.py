@@ -163,7 +163,7 @@ def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
     elif help.read is not None or option.several:
         kind, default = list[str] if option.several else str, None
     else:
-        kind = next((each for each in option.types if each in (bool, int, float)), str)
+        kind = next((each for each in (bool, float, int) if each in option.types), str)
     flags = [flag for flag in help.flag.split() if flag not in taken]
     of = typer.Option(*flags, help=help.text, show_default=default is not None)
     declared: Any = Annotated[kind | None if default is None else kind, of]
