@@ -24,12 +24,8 @@ def write_page(results: Mapping[str, Result]) -> None:
 
 
 def _of(results: Mapping[str, Result], kind: str) -> dict[str, Result]:
-    """The results of one kind, by what else their names say."""
-    return {
-        name.removeprefix(kind).partition(":")[2].strip() or name.removeprefix(kind).strip(): result
-        for name, result in results.items()
-        if name.startswith(f"{kind} ")
-    }
+    """The results of one kind, by the rest of their names."""
+    return {name.removeprefix(f"{kind} "): result for name, result in results.items() if name.startswith(f"{kind} ")}
 
 
 def _sums(planted: Mapping[str, Result], clean: Mapping[str, Result], pairs: Mapping[str, Result]) -> Iterator[str]:
