@@ -26,9 +26,10 @@ FOLLOWS = """## What follows
 
 - **The miss is a cue that the network hardly uses.** The corner mark in 80 % of rings moves their probability by .06:
   the shapes are learned well enough without it. Planted is not the same as learned.
-- **No clean world has a false alarm**, but 12 are few: as many as a fifth of all such worlds may have one (95 %). And a cue that says nothing of the class is not always harmless: among the worlds of other seeds one whose
-  plain ground was in half of every class had findings, since its network saw rings better on plain ground (+.27 for
-  rings, −.12 for the others). By the count above that would be a false alarm.
+- **No clean world has a false alarm**, but 12 are few: as many as a fifth of all such worlds may have one (95 %). And a
+  cue that says nothing of the class is not always harmless: among the worlds of other seeds one whose plain ground was
+  in half of every class had findings, since its network saw rings better on plain ground (+.27 for rings, −.12 for the
+  others). By the count above that would be a false alarm.
 - **An effect is as good as its pictures.** Where 5 % are told apart wrongly it is off beyond its interval: in the
   others' pictures of the first world (+.22 for +.14), in the rings of the last one of two shortcuts.
 - **A shortcut can be named from its other side.** In the second world of two, what is found is that crosses *lack* the
