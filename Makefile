@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --no-compile --editable
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check test bench coverage-table evidence-truth lint clean
+.PHONY: demo check test bench coverage-table evidence-truth worlds lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,10 @@ coverage-table: $(VENV)/.installed-test
 # Which measures put explanations in the true order, where it is known; goes on where it stopped, writes docs/evidence-truth.md.
 evidence-truth: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.evidence_truth.run
+
+# What a search for shortcuts finds in worlds whose shortcuts are known; goes on where it stopped, writes docs/shortcut-worlds.md.
+worlds: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.worlds
 
 clean:
 	rm -rf $(VENV) build dist featuremaps-demo

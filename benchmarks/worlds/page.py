@@ -1,0 +1,90 @@
+"""The page on what a search finds in worlds whose shortcuts are known."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.worlds.judged import Result, covered, further, right_finding
+from benchmarks.worlds.words import EMPTY, FOLLOWS, HEAD
+
+PAGE = Path("docs/shortcut-worlds.md")
+
+
+def write_page(results: Mapping[str, Result]) -> None:
+    """Writes `docs/shortcut-worlds.md`."""
+    kinds = {kind: _of(results, kind) for kind in ("planted", "clean", "pair", "CIFAR-10")}
+    text = [HEAD, "## In all", "", *_sums(kinds["planted"], kinds["clean"], kinds["pair"])]
+    for kind, title in (
+        ("planted", "One shortcut"),
+        ("clean", "No shortcut"),
+        ("pair", "Two shortcuts"),
+        ("CIFAR-10", "Real pictures"),
+    ):
+        text += ["", f"## {title}", "", *_table(kinds[kind])]
+    PAGE.write_text("\n".join([*text, "", FOLLOWS]), encoding="utf-8")
+
+
+def _of(results: Mapping[str, Result], kind: str) -> dict[str, Result]:
+    """The results of one kind, by the rest of their names."""
+    return {name.removeprefix(f"{kind} "): result for name, result in results.items() if name.startswith(f"{kind} ")}
+
+
+def _sums(planted: Mapping[str, Result], clean: Mapping[str, Result], pairs: Mapping[str, Result]) -> Iterator[str]:
+    """What was demanded, and what was reached."""
+    found = sum(right_finding(result) is not None for result in planted.values())
+    alarms = sum(bool(result["findings"]) for result in clean.values())
+    held = sum(covered(result) for result in (*planted.values(), *clean.values()))
+    both = sum(all(right_finding(result, place) for place in range(2)) for result in pairs.values())
+    yield "| | demanded | reached |\n|---|---|---|"
+    yield f"| one shortcut, found with the right pictures | 11 of 12 | **{found} of {len(planted)}** |"
+    yield f"| clean worlds with a false alarm | at most 1 of 12 | **{alarms} of {len(clean)}** |"
+    yield f"| true effect covered | 20 of 24 | **{held} of {len(planted) + len(clean)}** |"
+    yield f"| two shortcuts, both found | 3 of 4 | **{both} of {len(pairs)}** |"
+
+
+def _table(worlds: Mapping[str, Result]) -> Iterator[str]:
+    """A row for each cue of each world."""
+    yield "| world | accuracy | right pictures | true effect | effect found | covered | further |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, result in worlds.items():
+        for place in range(max(1, len(result["cues"]))):
+            first = (name, f"{result['accuracy']:.2f}") if place == 0 else ("", "")
+            last = _further(result) if place == 0 else ""
+            yield f"| {' | '.join((*first, *_cells(result, place), last))} |"
+
+
+def _cells(result: Result, place: int) -> Sequence[str]:
+    """What was found of a cue, beside its truth."""
+    if not result["cues"]:
+        return EMPTY, EMPTY, EMPTY, _yes(covered(result))
+    cue = result["cues"][place]
+    true = f"{_signed(cue['own'])} / {_signed(cue['others'])}"
+    if not cue["planted"]:
+        return EMPTY, true, EMPTY, f"{_yes(covered(result))}, {result['power']:.2f} would have been found"
+    finding = right_finding(result, place)
+    if finding is None:
+        return "**missed**", true, EMPTY, "no"
+    value, low, high = finding[finding["effect"]]
+    effect = f"{finding['effect']} {_signed(value)} ({_signed(low)} to {_signed(high)})"
+    return (
+        f"{finding['agreement'][place]:.0%}, φ {finding['phi'][place]:.2f}",
+        true,
+        effect,
+        _yes(covered(result, place)),
+    )
+
+
+def _further(result: Result) -> str:
+    """Proven findings of something else: their class, and how they go with the cue."""
+    said = []
+    for finding in further(result):
+        with_cue = ", ".join(f"φ {_signed(phi)}" for phi in finding["phi"])
+        said.append(f"{result['classes'][finding['label']]}" + (f" ({with_cue})" if with_cue else ""))
+    return "; ".join(said) or EMPTY
+
+
+def _yes(true: bool) -> str:
+    return "yes" if true else "no"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
