@@ -32,7 +32,7 @@ def covered(result: Result, place: int = 0) -> bool:
     """
     cue = result["cues"][place] if result["cues"] else None
     if cue is None or not cue["planted"]:
-        within = cue is None or (result["power"] is not None and largest(cue) < result["power"])
+        within = cue is None or result["power"] is None or largest(cue) < result["power"]
         return not result["findings"] and within
     finding = right_finding(result, place)
     return finding is not None and inside(finding, cue, finding["effect"])

@@ -59,7 +59,8 @@ def _cells(result: Result, place: int) -> Sequence[str]:
     cue = result["cues"][place]
     true = f"{_signed(cue['own'])} / {_signed(cue['others'])}"
     if not cue["planted"]:
-        return EMPTY, true, EMPTY, f"{_yes(covered(result))}, {result['power']:.2f} would have been found"
+        would = "nothing" if result["power"] is None else f"{result['power']:.2f}"
+        return EMPTY, true, EMPTY, f"{_yes(covered(result))}, {would} would have been found"
     finding = right_finding(result, place)
     if finding is None:
         return "**missed**", true, EMPTY, "no"

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.shortcuts_samples import LABELS, Marked, MarkReader
 from tests.snapshots import snapshot
 
 import featuremaps as fm
+from featuremaps.demo.dataset import World
+from featuremaps.demo.drawn import draw
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.repair.options import How
 from featuremaps.repair.repair import Repair
@@ -89,3 +92,19 @@ def test_what_does_not_fit_is_said(marked: Setting, tmp_path: Path) -> None:
         scope.repaired(shortcut, survey, groups=[True, False])
     with pytest.raises(SurveyError, match="too few are"):
         scope.repaired(shortcut, survey, groups=[True] * 239 + [False])
+
+
+def test_the_bundled_network_that_leans_is_repaired(tmp_path: Path) -> None:
+    draw({tmp_path / "photos": tuple(World(120, {"scissors": 0.8, "hammer": 0.2}, seed=33_500_000).recipes)}, 1)
+    scope = fm.load("demo-leaning")
+    survey = scope.survey(tmp_path / "photos", "last", tmp_path / "survey", workers=0)
+    shortcut = scope.find_shortcuts(survey)[0]
+    plain = [Path(name).name.startswith("plain") for name in survey.pictures.names]
+    agreement = (shortcut.attribute.present == np.array(plain)[shortcut.rows]).mean()
+    assert max(agreement, 1 - agreement) > 0.85  # plain ground for scissors, or clutter for hammers
+    repair = scope.repaired(shortcut, survey, groups=plain)
+    assert repair.repaired, repair
+    draw({tmp_path / "fresh": tuple(World(30, {"scissors": 0.0, "hammer": 1.0}, seed=34_500_000).recipes)}, 1)
+    fresh = scope.survey(tmp_path / "fresh", "last", tmp_path / "fresh survey", workers=0)
+    changed = scope.before_after(repair, fresh)
+    assert changed.every.after.value > changed.every.before.value + 0.1

@@ -100,4 +100,4 @@ def test_what_counts() -> None:
     assert not covered(benign)
     assert covered(benign | {"findings": []})
     assert not covered(benign | {"findings": [], "power": 0.1})
-    assert not covered(benign | {"findings": [], "power": None})
+    assert covered(benign | {"findings": [], "power": None})

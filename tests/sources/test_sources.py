@@ -118,7 +118,7 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_demo_models_load_offline() -> None:
-    for name, count in (("demo", 2), ("demo-fixed", 3)):
+    for name, count in (("demo", 2), ("demo-leaning", 2), ("demo-fixed", 3)):
         scope = fm.load(name)
         assert scope.classes is not None
         assert len(scope.classes) == count

@@ -1,6 +1,7 @@
 """The bundled world: small trained networks and a few pictures, which work offline, and how they were made.
 
-`demo` learned a shortcut (a plain bright background means scissors), `demo-fixed` did not.
+`demo` learned a shortcut (a plain bright background means scissors), `demo-fixed` did not; `demo-leaning` learned the
+shortcut and the tools, so that it can be repaired.
 """
 
 import json
@@ -26,7 +27,7 @@ MEAN, DEVIATION = 0.5, 0.25
 
 
 def network(name: str) -> SmallResNet:
-    """`"demo"` or `"demo-fixed"` with its trained weights, in evaluation mode."""
+    """`"demo"`, `"demo-leaning"` or `"demo-fixed"` with its trained weights, in evaluation mode."""
     from safetensors.torch import load_file
 
     model = SmallResNet(len(CLASSES[name]))

@@ -85,4 +85,4 @@ def _code(code: CodeType | None) -> object:
 
 
 def _ours(formula: Callable[..., Any]) -> bool:
-    return formula.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return (formula.__module__ or "").partition(".")[0] == __name__.partition(".")[0]

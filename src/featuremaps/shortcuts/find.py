@@ -61,7 +61,7 @@ def find_shortcuts(
     tests = max(1, len(every) * len(given.classes))
     shortcuts = _proven(studied, survey, given, suspects, tests, options)
     generator = np.random.default_rng(options.seed)
-    able = power(given.probabilities, given.labels, given.classes, tests, LEVEL, options.least, generator)
+    able = power(given.log_odds, given.labels, given.classes, tests, LEVEL, options.least, generator)
     shortcuts.sort(key=lambda each: (not each.proven, -abs(each.effect.value)))
     counts = tuple(int((given.labels == number).sum()) for number in range(len(given.classes)))
     return Shortcuts(

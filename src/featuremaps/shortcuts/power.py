@@ -17,7 +17,8 @@ ROUNDS, ENOUGH = 40, 0.8
 class Power:
     """The smallest drop of a class's probability that is found in 8 of 10 times where a `share` of it lacks something.
 
-    None where even the largest is not. It holds for what the channels show: what no channel tells apart is not found.
+    So many of these pictures get the opposite answer. None where even the largest is not found. It holds for what the
+    channels show: what no channel tells apart is not found.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Power:
 
 
 def power(
-    probabilities: Float[np.ndarray, "picture class"],
+    log_odds: Float[np.ndarray, "picture class"],
     labels: Int[np.ndarray, " picture"],
     classes: Sequence[str],
     tests: int,
@@ -37,7 +38,7 @@ def power(
     """For each class and each share the smallest drop that would have been found, by the same test."""
     found = []
     for number, name in enumerate(classes):
-        own = probabilities[labels == number, number].astype(np.float64)
+        own = log_odds[labels == number, number].astype(np.float64)
         for share in SHARES:
             few = round(share * len(own))
             drop = None
@@ -50,13 +51,15 @@ def power(
 def _found(
     own: Float[np.ndarray, " picture"], few: int, drop: float, tests: int, level: float, generator: np.random.Generator
 ) -> bool:
-    """Whether such a drop in so few pictures is beyond chance in most rounds."""
-    present = np.ones((len(own), ROUNDS), bool)
-    for column in range(ROUNDS):
-        present[generator.choice(len(own), few, replace=False), column] = False
+    """Whether it is beyond chance in most rounds that so many of so few pictures get the opposite answer."""
     hits = 0
-    for column in range(ROUNDS):
-        planted = np.where(present[:, column], own, np.maximum(own - drop, 0))
-        value, error = effects(planted[:, None], present[:, column : column + 1], np.zeros(len(own), int))
+    for _ in range(ROUNDS):
+        present = np.ones((len(own), 1), bool)
+        lacking = generator.choice(len(own), few, replace=False)
+        present[lacking] = False
+        planted = own.copy()
+        turned = lacking[generator.random(few) < drop]
+        planted[turned] = -planted[turned]
+        value, error = effects(planted[:, None], present, np.zeros(len(own), int))
         hits += bool(p_values(value, error)[0, 0] * tests <= level and value[0, 0] > 0)
     return hits >= ENOUGH * ROUNDS

@@ -11,6 +11,7 @@ from featuremaps.sources.loaded import Loaded
 Source = Callable[..., Loaded]
 """Of (name, weights); one with a parameter `classes` is given the user's too."""
 
+BUNDLED = ("demo", "demo-leaning", "demo-fixed")
 SOURCES: Registry[Source] = Registry("source", "featuremaps.sources", SourceError)
 """By the word before the colon; each is one file of this folder, which imports its library only when used, or another
 package's, found by its entry point."""
@@ -29,16 +30,17 @@ def source(name: str) -> Callable[[Source], Source]:
 def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) -> Loaded:
     """Load what `spec` names; `classes` are given to a source that makes something of them.
 
-    `"demo"`, `"source:name"`, or `"package.module:factory"`, a function without arguments that returns a module.
+    `"demo"`, `"demo-leaning"`, `"demo-fixed"`, `"source:name"`, or `"package.module:factory"`, a function without
+    arguments that returns a module.
     """
     head, colon, rest = spec.partition(":")
-    if spec in ("demo", "demo-fixed"):
+    if spec in BUNDLED:
         head, rest = "demo", spec
     elif _is_model_file(spec):
         head, rest = "file", spec
     elif not colon or not rest:
         raise SourceError(
-            f"model {spec!r} is not understood.{_as_file(spec)}{did_you_mean(spec, ('demo', 'demo-fixed'))} Give "
+            f"model {spec!r} is not understood.{_as_file(spec)}{did_you_mean(spec, BUNDLED)} Give "
             "'demo', 'torchvision:resnet50', 'timm:…', 'hf:…', 'keras:file.keras', 'package.module:factory' or "
             "'file.py:factory'."
         )
