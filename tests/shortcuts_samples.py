@@ -42,18 +42,22 @@ class MarkReader(nn.Module):
 class Marked(Dataset[tuple[Tensor, int]]):
     """`count` inputs of each class; a share of the first class has the mark, and another share of the others.
 
-    Each class's evidence is strong in its own plane, more or less; the mark is there or not.
+    Each class's evidence is strong in its own plane, more or less; the mark is there or not. `mixed`: the classes are not
+    in order.
     """
 
     count: int = 60
     first: float = 0.9
     others: float = 0.1
     seed: int = 0
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         random = np.random.default_rng(self.seed)
         self.classes = list(LABELS)
         self.labels = np.repeat(np.arange(3), self.count)
+        if self.mixed:
+            self.labels = random.permutation(self.labels)
         share = np.where(self.labels == 0, self.first, self.others)
         self.marked = random.random(len(share)) < share
         self.inputs = torch.from_numpy(random.random((len(share), 4, SIDE, SIDE)).astype(np.float32)) * 0.2

@@ -79,6 +79,18 @@ def test_before_and_after_are_the_models_own_answers(marked: Setting) -> None:
     assert changed.figure().axes
 
 
+def test_pictures_in_any_order_keep_their_groups(tmp_path: Path) -> None:
+    data = Marked(count=60, first=0.8, others=0.2, mixed=True)
+    scope = fm.Scope(MarkReader(4.0).eval(), classes=LABELS, outputs="logits")
+    survey = scope.survey(data, "relu2", tmp_path / "survey", workers=0)
+    shortcut = scope.find_shortcuts(survey)[0]
+    np.testing.assert_array_equal(shortcut.attribute.present, data.marked[shortcut.rows])
+    changed = scope.before_after(scope.without(shortcut), survey, shortcut=shortcut)
+    assert changed.groups["square with it"].before.of == (data.marked & (data.labels == 1)).sum()
+    assert changed.groups["square with it"].before.count == 0
+    assert changed.groups["square without it"].before.value > 0.9
+
+
 def test_the_model_comes_back_as_it_was(marked: Setting) -> None:
     scope, survey, shortcut, data = marked
     before = snapshot(scope.model, data.inputs)

@@ -93,6 +93,6 @@ class Shortcut:
         """Which pictures of a survey have it, given the layer's means in them."""
         present: Bool[np.ndarray, " picture"] = means @ self.direction > self.threshold
         if survey == self.survey:
-            known = np.isin(rows, self.rows)
-            present[known] = self.attribute.present[np.searchsorted(self.rows, rows[known])]
+            known = dict(zip(self.rows.tolist(), self.attribute.present.tolist(), strict=True))
+            present = np.array([known.get(row, has) for row, has in zip(rows.tolist(), present, strict=True)], bool)
         return present
