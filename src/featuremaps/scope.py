@@ -247,19 +247,20 @@ class Scope:
         options = FactorizeOptions(concepts=concepts, negative=negative, seed=seed, batch_size=batch_size)
         return find_concepts(self._as(layout), self.see(pictures).seen, self._studied.one_named(layer), options)
 
-    def without(self, what: object, *, survey: "Survey | None" = None) -> "Scope":
+    def without(self, what: object, *, survey: "Survey | None" = None, pictures: object = None) -> "Scope":
         """The model without units ("layer4:12", or several), a direction, or a shortcut that was found: another scope.
 
         Units are held at 0, or with a `survey` at their mean over its pictures. The model of this scope stays as it is.
+        Its layers are looked up on the first of `pictures`, or as `layers` does without any.
         """
-        means = None if survey is None else partial(_means, survey)
-        return self._edited(edits_of(what, self.layers(), means))
+        means, layers = None if survey is None else partial(_means, survey), self.layers(pictures)
+        return self._edited(edits_of(what, layers, means), layers)
 
-    def _edited(self, edits: tuple[Edit, ...]) -> "Scope":
+    def _edited(self, edits: tuple[Edit, ...], layers: Layers) -> "Scope":
         """A scope of a copy of the model with these edits."""
         made = (*self.edits, *edits)
         first = self if self.original is None else self.original
-        model = edited(self.model, edits, axes_of(edits, self.layers()))
+        model = edited(self.model, edits, axes_of(edits, layers))
         name = f"{first.name} ({', '.join(dict.fromkeys(edit.name for edit in made))})"
         return replace(self, model=model, name=name, original=first, edits=made)
 
@@ -633,8 +634,9 @@ class Scope:
         from featuremaps.repair.repairing import repair
 
         options = RepairOptions(how=how, per_class=per_class, seed=seed, batch_size=batch_size)
-        made = repair(self._studied, survey.made_of(self._studied), shortcut, options, groups, names)
-        return replace(made, attempt=self._edited((made.edit,)))
+        surveyed = survey.made_of(self._studied)
+        made = repair(self._studied, surveyed, shortcut, options, groups, names)
+        return replace(made, attempt=self._edited((made.edit,), self.layers(surveyed.example(0))))
 
     def before_after(
         self,

@@ -105,6 +105,21 @@ def test_a_model_in_double_precision_is_searched_and_repaired_too(tmp_path: Path
     assert scope.repaired(found[0], survey).repaired
 
 
+def test_a_model_of_one_size_is_edited_as_its_survey_shows(tmp_path: Path) -> None:
+    model = MarkReader()
+    model.pool, fixed = torch.nn.Identity(), torch.nn.Linear(8 * 256, 3)  # flattened: no other size of picture fits
+    with torch.no_grad():
+        fixed.weight.copy_(model.head.weight.repeat_interleave(256, 1) / 256)
+        fixed.bias.zero_()
+    model.head = fixed
+    scope = fm.Scope(model.eval(), classes=LABELS, outputs="logits")
+    data = Marked(count=40)
+    survey = scope.survey(data, "relu2", tmp_path / "fixed", workers=0)
+    found = scope.find_shortcuts(survey)
+    assert scope.repaired(found[0], survey, "projection").repaired
+    assert scope.without(found[0], pictures=data.inputs[:1]).edits
+
+
 def test_figures_and_tables_are_written(find: Find, tmp_path: Path) -> None:
     found, *_ = find(0.9, 0.1, 4.0)
     table = found.table()

@@ -15,7 +15,7 @@ from featuremaps.runtime.capture import first_tensor, with_first_tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Without:
+class RemovalHook:
     """The forward hook that takes a removal's directions out of what its layer gives."""
 
     removal: Removal
@@ -35,7 +35,7 @@ def edited(model: nn.Module, edits: Sequence[Edit], axes: Mapping[str, int]) -> 
     copied = copy_of(model)
     for edit in edits:
         if isinstance(edit, Removal):
-            find(copied, edit.layer).register_forward_hook(Without(edit, axes[edit.layer]))
+            find(copied, edit.layer).register_forward_hook(RemovalHook(edit, axes[edit.layer]))
         else:
             with_weights(copied, edit)
     return copied

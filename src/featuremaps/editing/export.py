@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from featuremaps.editing.edited_model import Without
+from featuremaps.editing.edited_model import RemovalHook
 from featuremaps.errors import ModelError
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import first_tensor
@@ -62,11 +62,11 @@ def exported(model: nn.Module, original: nn.Module, probe: Tensor) -> Exported:
     return Exported(result, diff, ways)
 
 
-def _edits_at(module: nn.Module) -> list[Without]:
-    return [hook for hook in module._forward_hooks.values() if isinstance(hook, Without)]
+def _edits_at(module: nn.Module) -> list[RemovalHook]:
+    return [hook for hook in module._forward_hooks.values() if isinstance(hook, RemovalHook)]
 
 
-def _settled(model: nn.Module, name: str, hooks: Sequence[Without], probe: Tensor) -> tuple[nn.Module, str]:
+def _settled(model: nn.Module, name: str, hooks: Sequence[RemovalHook], probe: Tensor) -> tuple[nn.Module, str]:
     """The model with one layer's edits made part of it, and where they are now.
 
     What is tried must agree for directions held one higher too, where an edit shows in any picture.
@@ -87,7 +87,9 @@ def _settled(model: nn.Module, name: str, hooks: Sequence[Without], probe: Tenso
     )
 
 
-def _agrees(model: nn.Module, name: str, hooks: Sequence[Without], where: tuple[str, Way, int], probe: Tensor) -> bool:
+def _agrees(
+    model: nn.Module, name: str, hooks: Sequence[RemovalHook], where: tuple[str, Way, int], probe: Tensor
+) -> bool:
     """Whether these edits, made part of the model there, give what they give as hooks."""
     hooked, folded = _bare(model, name), _folded(model, name, hooks, where)
     for hook in hooks:
@@ -95,7 +97,7 @@ def _agrees(model: nn.Module, name: str, hooks: Sequence[Without], where: tuple[
     return folded is not None and _close(_outputs(folded, probe), _outputs(hooked, probe))
 
 
-def _folded(model: nn.Module, name: str, hooks: Sequence[Without], where: tuple[str, Way, int]) -> nn.Module | None:
+def _folded(model: nn.Module, name: str, hooks: Sequence[RemovalHook], where: tuple[str, Way, int]) -> nn.Module | None:
     """A copy with the edits in the weights there; None where they cannot be."""
     bare, (module, way, form) = _bare(model, name), where
     return bare if way(bare, module, *_together(hooks), form) else None
@@ -105,12 +107,12 @@ def _bare(model: nn.Module, name: str) -> nn.Module:
     """A copy without the edits of one layer."""
     copied = deepcopy(model)
     held = copied.get_submodule(name)._forward_hooks
-    for key in [key for key, hook in held.items() if isinstance(hook, Without)]:
+    for key in [key for key, hook in held.items() if isinstance(hook, RemovalHook)]:
         del held[key]
     return copied
 
 
-def _together(hooks: Sequence[Without]) -> tuple[Tensor, Tensor]:
+def _together(hooks: Sequence[RemovalHook]) -> tuple[Tensor, Tensor]:
     """Several edits, one after the other, as one matrix and offset."""
     matrix, offset = hooks[0].removal.affine()
     for hook in hooks[1:]:

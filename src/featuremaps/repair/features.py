@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from featuremaps.editing.edits import Removal
@@ -19,6 +19,7 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
+from featuremaps.shortcuts.responses import RUNNING
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.tail import Tail
@@ -80,12 +81,12 @@ def worked(
     """Run the pictures once: the features that the layer called `head` receives, and the answers with each edit."""
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     with studied.session() as session:
-        for start in track(range(0, len(rows), batch_size), "running the survey's pictures"):
+        for start in track(range(0, len(rows), batch_size), RUNNING):
             part = rows[start : start + batch_size]
             seen = seen_pictures(survey, studied.preprocessing, part.tolist())
             order: list[int] = []
             found: list[tuple[Tensor, Tensor, Tensor]] = []
-            for batch in batches(seen, batch_size, ""):
+            for batch in batches(seen, batch_size, RUNNING):
                 with batch, torch.no_grad():
                     found.append(_run(session, studied, batch.inputs, layer, edits, head))
                     order += batch.rows
@@ -133,11 +134,3 @@ def _note(last: list[tuple[str, Tensor]], name: str, module: nn.Module, argument
 
 def _received(received: list[tuple[str, Tensor]], module: nn.Module, arguments: Any, output: Any) -> None:
     received.append(("", arguments[0].detach()))
-
-
-def worst(
-    called: Int[np.ndarray, " picture"], labels: Int[np.ndarray, " picture"], present: Bool[np.ndarray, " picture"]
-) -> float:
-    """The accuracy of the group that fares worst; groups are labels with and without the attribute."""
-    groups = 2 * labels + present
-    return float(min((called[groups == group] == labels[groups == group]).mean() for group in np.unique(groups)))

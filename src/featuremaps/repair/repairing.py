@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Bool, Int
 
 from featuremaps.errors import ModelError, OptionError, SurveyError
-from featuremaps.repair.decodable import decodable
-from featuremaps.repair.features import Head, head_of, worked, worst
+from featuremaps.repair.decodable import Decodable, decodable
+from featuremaps.repair.features import Head, head_of, worked
 from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.repair import Groups, Repair, Tried
-from featuremaps.repair.ways import Plan, classes_of, dealt, heads, inside, removals
+from featuremaps.repair.ways import Candidate, classes_of, dealt, heads, inside, removals
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.estimates import paired
@@ -54,38 +54,44 @@ def repair(
     plans = inside(done, edits, outputs)
     plans += [] if head is None else heads(done, head, given.labels, present, outputs, folds)
     plans = [plan for plan in plans if options.how in ("auto", plan.way)]
-    choosing, reporting = folds % 2 == 0, folds % 2 == 1
-    best = _best(plans, given.labels, present, choosing)
+    best = _best(plans, given.labels, present, folds % 2 == 0)
     called = classes_of(done.probabilities[0], outputs)
+    told = decodable(
+        {layer: np.concatenate([given.means[layer], given.highest[layer]], 1) for layer in given.means},
+        given.labels == number,
+        present,
+        folds,
+    )
+    return _account(given, shortcut, present, called, best, told, folds % 2 == 1)
+
+
+def _account(
+    given: Responses,
+    shortcut: Shortcut,
+    present: Bool[np.ndarray, " picture"],
+    called: Int[np.ndarray, " picture"],
+    best: Sequence[Candidate],
+    told: tuple[Decodable, ...],
+    reporting: Bool[np.ndarray, " picture"],
+) -> Repair:
+    """What the best candidates do in the pictures that no setting was chosen on; the first one is taken."""
     before = _groups(given, called, present, reporting)
-    taken = best[0]
     suffering = min(before, key=lambda group: before[group].value)
     rows = reporting & (given.labels == given.classes.index(suffering[0])) & (present == suffering[1])
-    right = [(each[rows] == given.labels[rows]).astype(np.float64) for each in (taken.called, called)]
-    return Repair(
-        shortcut.label,
-        shortcut.attribute.name,
-        before,
-        _rate(called, given.labels, reporting),
-        tuple(
-            Tried(
-                plan.way,
-                plan.title,
-                plan.settings,
-                _groups(given, plan.called, present, reporting),
-                _rate(plan.called, given.labels, reporting),
-            )
-            for plan in best
-        ),
-        paired(*right),
-        decodable(
-            {layer: np.concatenate([given.means[layer], given.highest[layer]], 1) for layer in given.means},
-            given.labels == number,
-            present,
-            folds,
-        ),
-        taken.edit(),
-    )
+    right = [(each[rows] == given.labels[rows]).astype(np.float64) for each in (best[0].called, called)]
+    tried = [
+        Tried(
+            each.way,
+            each.title,
+            each.settings,
+            _groups(given, each.called, present, reporting),
+            _rate(each.called, given.labels, reporting),
+        )
+        for each in best
+    ]
+    accuracy = _rate(called, given.labels, reporting)
+    gain, edit = paired(*right), best[0].edit()
+    return Repair(shortcut.label, shortcut.attribute.name, before, accuracy, tuple(tried), gain, told, edit)
 
 
 def _present(
@@ -135,20 +141,20 @@ def _head(studied: StudiedModel, survey: StoredSurvey, given: Responses, options
 
 
 def _best(
-    plans: Sequence[Plan],
+    plans: Sequence[Candidate],
     labels: Int[np.ndarray, " picture"],
     present: Bool[np.ndarray, " picture"],
     choosing: Bool[np.ndarray, " picture"],
-) -> list[Plan]:
+) -> list[Candidate]:
     """Of each way the setting that helps the worst group most, the best way first; ties go by the mean of groups."""
 
-    def worth(plan: Plan) -> tuple[float, float]:
+    def worth(plan: Candidate) -> tuple[float, float]:
         called, truth, has = plan.called[choosing], labels[choosing], present[choosing]
         groups = 2 * truth + has
         rates = [(called[groups == group] == truth[groups == group]).mean() for group in np.unique(groups)]
-        return worst(called, truth, has), float(np.mean(rates))
+        return float(min(rates)), float(np.mean(rates))
 
-    by_way: dict[str, Plan] = {}
+    by_way: dict[str, Candidate] = {}
     for plan in plans:
         if plan.way not in by_way or worth(plan) > worth(by_way[plan.way]):
             by_way[plan.way] = plan

@@ -19,7 +19,7 @@ COUNTS = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Candidate:
     """A way with its settings: what it answers to each picture, held out, and the edit that it comes to.
 
     `title` names the method, `settings` what was chosen for it.
@@ -48,7 +48,9 @@ def removals(
     return tuple(edits)
 
 
-def inside(worked: Worked, edits: Sequence[tuple[str, str, Removal]], outputs: Int[np.ndarray, " class"]) -> list[Plan]:
+def inside(
+    worked: Worked, edits: Sequence[tuple[str, str, Removal]], outputs: Int[np.ndarray, " class"]
+) -> list[Candidate]:
     """Plans that change the layer inside: nothing is learned, so every picture counts as held out."""
     titles = {
         "projection": "the direction taken out (P-ClArC, Anders et al. 2022)",
@@ -57,7 +59,7 @@ def inside(worked: Worked, edits: Sequence[tuple[str, str, Removal]], outputs: I
     plans = []
     for number, (way, settings, edit) in enumerate(edits, 1):
         called = classes_of(worked.probabilities[number], outputs)
-        plans.append(Plan(way, titles[way], settings, called, lambda edit=edit: edit))  # type: ignore[misc]
+        plans.append(Candidate(way, titles[way], settings, called, lambda edit=edit: edit))  # type: ignore[misc]
     return plans
 
 
@@ -68,7 +70,7 @@ def heads(
     present: Bool[np.ndarray, " picture"],
     outputs: Int[np.ndarray, " class"],
     folds: Int[np.ndarray, " picture"],
-) -> list[Plan]:
+) -> list[Candidate]:
     """Plans that train the last layer anew, each picture answered by one that was trained on the other folds."""
     own = torch.from_numpy(outputs)[torch.from_numpy(labels)]
     known, numbers = torch.from_numpy(present), torch.from_numpy(labels)
@@ -108,7 +110,7 @@ def _head_plan(
     penalty: float,
     outputs: Int[np.ndarray, " class"],
     folds: Int[np.ndarray, " picture"],
-) -> Plan:
+) -> Candidate:
     def fit(rows: Tensor) -> tuple[Tensor, Tensor]:
         return fitted(worked.features[rows], own[rows], weighed(rows), head.weight, head.bias, penalty)
 
@@ -122,7 +124,7 @@ def _head_plan(
         weight, bias = fit(torch.arange(len(own)))
         return NewWeights({f"{head.name}.weight": weight, f"{head.name}.bias": bias}, f"{way.replace('_', ' ')}")
 
-    return Plan(way, TITLES[way], settings, classes_of(scores, outputs), edit)
+    return Candidate(way, TITLES[way], settings, classes_of(scores, outputs), edit)
 
 
 def classes_of(

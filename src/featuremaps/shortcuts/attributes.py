@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from featuremaps.shortcuts.early_reading import Reader, first_half
+from featuremaps.shortcuts.early_reading import Reader, first_half, within
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses
-from featuremaps.shortcuts.two_modes import Split, split
+from featuremaps.shortcuts.two_modes import TwoModes, split
 
 ROUNDS = 3
 SAME = 0.6
@@ -32,12 +32,11 @@ class Attribute:
     """Pictures told apart by one number of each: `present` where `strength` lies in the upper group.
 
     `name` is the number of the first layers that goes with it best, `separation` how far apart the groups lie in the
-    class `within`, for which they are clearest.
+    class for which they are clearest.
     """
 
     name: str
     separation: float
-    within: int
     present: Bool[np.ndarray, " picture"]
     strength: Float[np.ndarray, " picture"]
 
@@ -68,7 +67,7 @@ def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
         targets = np.stack([_present(said[:, i], splits, i, given.labels, options) for i in range(said.shape[1])], 1)
     apart = np.stack([each.separation for each in splits.values()])
     kept = [
-        Attribute("", float(apart[:, i].max()), int(apart[:, i].argmax()), targets[:, i] > 0, said[:, i])
+        Attribute("", float(apart[:, i].max()), targets[:, i] > 0, said[:, i])
         for i in np.flatnonzero(apart.max(0) >= options.separation).tolist()
     ]
     kept.sort(key=lambda each: -each.separation)
@@ -117,7 +116,7 @@ def _resting(given: Responses) -> Iterator[Float[np.ndarray, "picture component"
 
 def _present(
     said: Float[np.ndarray, " picture"],
-    splits: dict[int, Split],
+    splits: dict[int, TwoModes],
     column: int,
     labels: Int[np.ndarray, " picture"],
     options: ShortcutOptions,
@@ -156,8 +155,6 @@ def _phi(first: Bool[np.ndarray, " picture"], second: Bool[np.ndarray, " picture
 
 def _nearest(attribute: Attribute, columns: _Columns, labels: Int[np.ndarray, " picture"]) -> str:
     """The name of the column that goes with an attribute best, among pictures of one label."""
-    from featuremaps.shortcuts.early_reading import within
-
     wanted = within(attribute.present[:, None].astype(np.float64), labels)[:, 0]
     centred = within(columns.values, labels)
     agreement = np.abs(wanted @ centred) / np.maximum(np.linalg.norm(centred, axis=0), 1e-12)

@@ -17,7 +17,7 @@ WIDE = 6
 
 
 @dataclass(frozen=True, eq=False)
-class ShownPicture:
+class ExamplePicture:
     """A picture, what it is and what the model calls it."""
 
     image: Image.Image
@@ -29,7 +29,7 @@ class ShownPicture:
 class ShownShortcut:
     """A shortcut's pictures by what they show of it, `kinds` with their words, and its sentence."""
 
-    kinds: Sequence[tuple[str, Sequence[ShownPicture]]]
+    kinds: Sequence[tuple[str, Sequence[ExamplePicture]]]
     sentence: str
 
 

@@ -13,11 +13,11 @@ from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes
 from featuremaps.shortcuts.estimates import Difference, paired, welch
-from featuremaps.shortcuts.interventions import Trial, shifted
+from featuremaps.shortcuts.interventions import Shifts, shifted
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.power import power
 from featuremaps.shortcuts.responses import Responses, responses
-from featuremaps.shortcuts.shortcut import Examples, Intervention, Shortcut
+from featuremaps.shortcuts.shortcut import ExampleRows, Intervention, Shortcut
 from featuremaps.shortcuts.shortcuts import Shortcuts
 from featuremaps.shortcuts.strata import effects, p_values
 from featuremaps.survey.measures.proportions import Rate
@@ -138,7 +138,7 @@ def _proven(
 ) -> list[Shortcut]:
     """Each suspect with the proof by intervention, or without."""
     generator = np.random.default_rng(options.seed)
-    trials: list[Trial] = []
+    trials: list[Shifts] = []
     for each in suspects:
         shift = _shift(given, each.attribute.present)
         beside = generator.standard_normal((options.controls, len(shift)))
@@ -146,8 +146,8 @@ def _proven(
         shifts = np.concatenate([np.zeros_like(shift)[None], shift[None], beside]).astype(np.float32)
         own = given.labels == each.number
         has = each.attribute.present
-        trials.append(Trial(_some(own & has, options.tried, generator), each.number, -shifts))
-        trials.append(Trial(_some(~own & ~has, options.tried, generator), each.number, shifts))
+        trials.append(Shifts(_some(own & has, options.tried, generator), each.number, -shifts))
+        trials.append(Shifts(_some(~own & ~has, options.tried, generator), each.number, shifts))
     outcomes = shifted(studied, survey, given, trials, options.batch_size)
     level = 1 - 0.05 / max(1, len(suspects))
     return [
@@ -258,10 +258,10 @@ def _intervention(outcome: Float[np.ndarray, "picture shift"], level: float) -> 
     return Intervention(float(outcome[:, 0].mean()), float(outcome[:, 1].mean()), change, control, len(outcome))
 
 
-def _examples(given: Responses, attribute: Attribute, own: Bool[np.ndarray, " picture"]) -> Examples:
+def _examples(given: Responses, attribute: Attribute, own: Bool[np.ndarray, " picture"]) -> ExampleRows:
     def best(wanted: Bool[np.ndarray, " picture"], strength: Float[np.ndarray, " picture"]) -> tuple[int, ...]:
         places = np.flatnonzero(wanted)
         return tuple(given.rows[places[np.argsort(-strength[places], kind="stable")[:SHOWN]]].tolist())
 
     has, strength = attribute.present, attribute.strength
-    return Examples(best(own & has, strength), best(own & ~has, -strength), best(~own & has, strength))
+    return ExampleRows(best(own & has, strength), best(own & ~has, -strength), best(~own & has, strength))

@@ -13,14 +13,14 @@ from featuremaps.methods.passes import Copied
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.shortcuts.responses import Responses
+from featuremaps.shortcuts.responses import RUNNING, Responses
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.tail import Tail
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Shifts:
     """Shifts (shift, channel) to try in the same pictures, `places` among the responses, for the same class."""
 
     places: Int[np.ndarray, " picture"]
@@ -29,7 +29,7 @@ class Trial:
 
 
 def shifted(
-    studied: StudiedModel, survey: StoredSurvey, given: Responses, trials: Sequence[Trial], batch_size: int
+    studied: StudiedModel, survey: StoredSurvey, given: Responses, trials: Sequence[Shifts], batch_size: int
 ) -> list[Float[np.ndarray, "picture shift"]]:
     """For each trial the class's probability where every place of the layer is moved by a shift, column by column.
 
@@ -41,7 +41,7 @@ def shifted(
         for start in range(0, len(wanted), batch_size):
             places = wanted[start : start + batch_size]
             seen = seen_pictures(survey, studied.preprocessing, given.rows[places].tolist())
-            for batch in batches(seen, batch_size, ""):
+            for batch in batches(seen, batch_size, RUNNING):
                 with batch, torch.no_grad():
                     record = take(session, batch.inputs, [given.layer], classes=studied.class_outputs, gradients=False)
                     layer, _, call = given.layer.partition("#")

@@ -11,12 +11,12 @@ from torch import Tensor
 from featuremaps.errors import SurveyError
 from featuremaps.layers import Layers
 from featuremaps.layers.addresses import parse
-from featuremaps.layers.layout import Layout
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import Batch, batches
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.stream import stream
 from featuremaps.runtime.studied_model import StudiedModel
@@ -33,6 +33,7 @@ LOOKED_AT = 8
 """So many layers are looked at, all through the model."""
 AT_ONCE = 256
 """So many pictures are held in memory."""
+RUNNING = "running the survey's pictures"
 SURE = 1e-6
 """Probabilities are kept so far from 0 and 1 before their log odds are taken."""
 
@@ -58,7 +59,6 @@ class Responses:
     slopes: Float[np.ndarray, "class channel"]
     probabilities: Float[np.ndarray, "picture class"]
     called: Int[np.ndarray, " picture"]
-    layout: Layout
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -100,7 +100,6 @@ def responses(
     highest |= {name: gathered[f"max {name}"] for name in added}
     in_order = sorted(means, key=lambda name: walked[name].order)
     slopes = np.stack([gathered["gradient"][labels == k].mean(0) for k in range(len(classes))])
-    assert watched.layout is not None
     return Responses(
         rows,
         labels,
@@ -113,8 +112,7 @@ def responses(
         slopes,
         gathered["probabilities"],
         gathered["called"],
-        watched.layout,
-        notes,
+        (*notes, *watched.doubts),
     )
 
 
@@ -162,10 +160,10 @@ def _batches(
     studied: StudiedModel, survey: StoredSurvey, rows: Int[np.ndarray, " picture"], batch_size: int
 ) -> Iterator[tuple[Batch, Int[np.ndarray, " batch"]]]:
     """Batches of the survey's pictures, and their places among `rows`; few are in memory at a time."""
-    with meter(len(rows), "running the survey's pictures") as advance:
+    with meter(len(rows), RUNNING) as advance:
         for start in range(0, len(rows), AT_ONCE):
             seen: Sequence[Seen] = seen_pictures(survey, studied.preprocessing, rows[start : start + AT_ONCE].tolist())
-            for batch in batches(seen, batch_size, ""):
+            for batch in batches(seen, batch_size, RUNNING):
                 yield batch, start + np.array(batch.rows)
                 for _ in batch.rows:
                     advance(None)
@@ -178,7 +176,7 @@ class _Watched:
         self._classes, self._layer, self._added, self._outputs = classes, layer, added, outputs
         self.parts: dict[str, list[np.ndarray]] = {}
         self.places: list[np.ndarray] = []
-        self.layout: Layout | None = None
+        self.doubts: dict[str, None] = {}
 
     def look(
         self,
@@ -204,7 +202,7 @@ class _Watched:
         for name, values in pooled.items():
             self.parts.setdefault(name, []).append(values.cpu().numpy())
         self.places.append(places)
-        self.layout = record.layouts[self._layer]
+        self.doubts |= dict.fromkeys((*unsteady(session, record.inputs), *misplaced(record.layouts[self._layer])))
 
     def _answers(self, record: Record, inputs: Tensor) -> dict[str, Tensor]:
         gradients, maps = record.gradients[self._layer], record.activations[self._layer]

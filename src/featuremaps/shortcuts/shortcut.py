@@ -33,7 +33,7 @@ class Intervention:
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class ExampleRows:
     """Rows of the survey, clearest first: the class's pictures with it and without it, and others' with it."""
 
     strongest: tuple[int, ...]
@@ -68,7 +68,7 @@ class Shortcut:
     taken_out: Intervention | None
     put_in: Intervention | None
     p_value: float
-    examples: Examples
+    examples: ExampleRows
     removal: Removal = field(repr=False)
     called: Mapping[int, str] = field(repr=False)
     survey: Path = field(repr=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 from PIL import Image
 
 from featuremaps.plotting.files import png_of
-from featuremaps.shortcuts.figure import WIDE, ShownPicture, ShownShortcut, empty_figure, shortcut_figure
+from featuremaps.shortcuts.figure import WIDE, ExamplePicture, ShownShortcut, empty_figure, shortcut_figure
 from featuremaps.shortcuts.power import Power
 from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.shortcuts.words import nothing, sentence
@@ -90,8 +90,8 @@ class Shortcuts(Sequence[Shortcut], Illustrated):
             write_csv(self.table(), written[-1])
         return written
 
-    def _shown(self, found: Shortcut, row: int) -> ShownPicture:
-        return ShownPicture(self.open(row), self.label_of(row), found.called[row])
+    def _shown(self, found: Shortcut, row: int) -> ExamplePicture:
+        return ExamplePicture(self.open(row), self.label_of(row), found.called[row])
 
     def __repr__(self) -> str:
         if not self.proven:

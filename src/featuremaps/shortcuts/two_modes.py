@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-class Split(NamedTuple):
+class TwoModes(NamedTuple):
     """Each column cut in two where the groups are tightest.
 
     `separation` is Ashman's D (Ashman, Bird & Zepf 1994, eq. 4): the distance of the groups' means in units of their
@@ -17,14 +17,14 @@ class Split(NamedTuple):
     threshold: Float[np.ndarray, " column"]
 
 
-def split(values: Float[np.ndarray, "picture column"], least: int) -> Split:
+def split(values: Float[np.ndarray, "picture column"], least: int) -> TwoModes:
     """The cut with the least variance within the groups (Otsu 1979), each of `least` pictures or more.
 
     Columns that do not vary, or are too few for two groups, have no separation.
     """
     count, columns = values.shape
     if count < 2 * least:
-        return Split(np.zeros(columns), np.full(columns, np.inf))
+        return TwoModes(np.zeros(columns), np.full(columns, np.inf))
     ordered = np.sort(values.astype(np.float64), 0)
     ordered -= ordered.mean(0)
     below = np.arange(1, count)[:, None]
@@ -41,4 +41,4 @@ def split(values: Float[np.ndarray, "picture column"], least: int) -> Split:
     varies = apart > 1e-6 * scale
     separation = np.where(varies, apart / np.maximum(spread, 1e-3 * apart + 1e-30), 0.0)
     between = (ordered[cut, each] + ordered[cut + 1, each]) / 2 + values.mean(0)
-    return Split(separation, np.where(varies, between, np.inf))
+    return TwoModes(separation, np.where(varies, between, np.inf))
