@@ -38,9 +38,9 @@ def trained(world: World, cache: Path = CACHE) -> nn.Sequential:
     kept, model = cache / f"{world.key}.pt", network(world.width)
     if not kept.exists():
         shown = pictures(world, world.count, world.seed)
-        fit(model, shown.drawn(), torch.from_numpy(shown.labels), world.seed, world.epochs)
+        fit(model.double(), shown.drawn(), torch.from_numpy(shown.labels), world.seed, world.epochs)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), kept)
+        torch.save(model.float().state_dict(), kept)
     model.load_state_dict(torch.load(kept, weights_only=True))
     return model.eval()
 
@@ -52,7 +52,11 @@ def fit(
     seed: int,
     epochs: int,
 ) -> None:
-    """Train by AdamW and one cycle of the learning rate."""
+    """Train by AdamW and one cycle of the learning rate.
+
+    In float64 every processor comes to the same weights; in float32 rounding grows to another network within an epoch.
+    """
+    precision = next(model.parameters()).dtype
     torch.manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -64,7 +68,7 @@ def fit(
     for _ in range(epochs):
         for rows in torch.randperm(len(drawn)).split(BATCH)[:steps]:
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(as_inputs(drawn[rows.numpy()])), labels[rows])
+            loss = nn.functional.cross_entropy(model(as_inputs(drawn[rows.numpy()]).to(precision)), labels[rows])
             loss.backward()
             optimizer.step()
             schedule.step()

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int, UInt8
 
 from benchmarks.worlds.scenes import LABELS, Scene, scene
 
-MADE = 1
+MADE = 2
 """To be raised where scenes are drawn or networks trained otherwise, so that none of before is taken from the cache."""
 FRESH = 10_000
 """Added to a world's seed for the pictures that a search sees."""

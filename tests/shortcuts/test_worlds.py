@@ -14,9 +14,9 @@ from benchmarks.worlds.scenes import SIDE
 from benchmarks.worlds.search import searched
 from benchmarks.worlds.world import Cue, World, pictures
 
-SMALL = {"count": 200, "epochs": 10, "width": 8}
+SMALL = {"count": 500, "width": 8}  # with fewer pictures a network rests on whatever it sees first
 WORLDS = {
-    "mark": World((leaning("corner mark", 0.9),), 1, **SMALL),
+    "mark": World((leaning("corner mark", 0.9),), 11, **SMALL),
     "ground": World((leaning("plain ground", 0.9),), 2, **SMALL),
     "bare": World((), 3, **SMALL),
     "benign": World((Cue("border", 0, 0.5, 0.5),), 44, **SMALL),
@@ -48,7 +48,7 @@ def test_a_planted_shortcut_is_found_with_its_pictures_and_its_effect(results: R
 def test_nothing_is_found_where_nothing_was_planted(results: Results, name: str) -> None:
     assert results[name]["findings"] == []
     assert covered(results[name])
-    assert results[name]["accuracy"] > 0.45  # the network did learn something of its classes
+    assert results[name]["accuracy"] > 0.8  # the network did learn its classes
 
 
 @pytest.mark.parametrize(
