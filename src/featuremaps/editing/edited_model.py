@@ -43,8 +43,11 @@ def edited(model: nn.Module, edits: Sequence[Edit], axes: Mapping[str, int]) -> 
 
 def copy_of(model: nn.Module) -> nn.Module:
     """A copy that shares nothing with the model."""
+    made = [each for module in model.modules() for each in vars(module).values() if isinstance(each, Tensor)]
+    # Weights made of others in the last pass (weight norm) are made anew in the next
+    known = {id(each): each.detach().clone() for each in made if not each.is_leaf}
     try:
-        return deepcopy(model)
+        return deepcopy(model, known)
     except Exception as error:
         raise ModelError(
             f"{type(model).__name__} cannot be copied ({type(error).__name__}: {error}), and edits are made in a copy. "

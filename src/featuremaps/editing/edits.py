@@ -68,8 +68,14 @@ def direction_out(
     at: Float[Tensor, " channel"],
     name: str,
 ) -> Removal:
-    """Directions of a layer, of any length and slant to each other, held where the point `at` has them."""
-    basis = torch.linalg.qr(directions.double().T).Q.T.float()
+    """Directions of a layer, of any length and slant to each other, held where the point `at` has them.
+
+    Those that others already say are not counted twice. Raises `OptionError` for directions of no length.
+    """
+    _, lengths, basis = torch.linalg.svd(directions.double(), full_matrices=False)
+    if not lengths.isfinite().all() or float(lengths.max()) == 0:
+        raise OptionError(f"{name!r}: a direction of layer {layer!r} has no length, or one that is not finite.")
+    basis = basis[lengths > 1e-6 * lengths.max()].float()
     return Removal(layer, basis, basis @ at.float(), name)
 
 

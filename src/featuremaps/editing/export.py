@@ -1,8 +1,7 @@
 """An edited model as a module of torch alone: edits folded into weights where that is the same, else a layer more."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,17 +9,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from featuremaps.editing.edited_model import RemovalHook
+from featuremaps.editing.edited_model import RemovalHook, copy_of
 from featuremaps.errors import ModelError
 from featuremaps.running import run as run_model
-from featuremaps.runtime.capture import first_tensor
+from featuremaps.runtime.capture import first_tensor, with_first_tensor
 from featuremaps.session import preserved
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-CLOSE = 1e-4
-"""Outputs of a folded model may differ by this share of the largest."""
-
+CLOSE, STEPS = 1e-4, 8
+"""Outputs of a folded model may differ by this share of the largest, or by so many steps of their precision."""
+LOUD = 10.0
+"""So many times as strong as a layer itself is the noise in its place, by which silent channels speak."""
 
 Way = Callable[[nn.Module, str, Tensor, Tensor, int], bool]
 """Makes an edit, matrix and offset, part of the named module, whose outputs have so many axes; False if it cannot."""
@@ -47,7 +47,7 @@ def exported(model: nn.Module, original: nn.Module, probe: Tensor) -> Exported:
     behind it. Raises `ModelError` where nothing gives the same outputs.
     """
     ways = {}
-    result = deepcopy(model)
+    result = copy_of(model)
     with torch.no_grad():
         for name, module in list(result.named_modules()):
             hooks = _edits_at(module)
@@ -69,17 +69,15 @@ def _edits_at(module: nn.Module) -> list[RemovalHook]:
 def _settled(model: nn.Module, name: str, hooks: Sequence[RemovalHook], probe: Tensor) -> tuple[nn.Module, str]:
     """The model with one layer's edits made part of it, and where they are now.
 
-    What is tried must agree for directions held one higher too, where an edit shows in any picture.
+    What is tried must agree for noise in the place of the layer's output too, where every channel speaks.
     """
     reader, form = _after(model, name, probe)
     places = [(name, _into_own, "its own weights")]
     places += [(reader, _into_reader, f"the weights of {reader}")] if reader is not None else []
     form = LAST if hooks[0].axis == -1 else form
-    raised = [replace(hook, removal=replace(hook.removal, values=hook.removal.values + 1)) for hook in hooks]
     for where, way, words in (*places, (name, _behind, "a layer behind it")):
-        if all(_agrees(model, name, each, (where, way, form), probe) for each in (hooks, raised)):
-            settled = _folded(model, name, hooks, (where, way, form))
-            assert settled is not None
+        settled = _folded(model, name, hooks, (where, way, form))
+        if settled is not None and _agrees(model, settled, name, way, probe):
             return settled, words
     raise ModelError(
         f"the edit of layer {name!r} cannot be made part of {type(model).__name__}: neither its own weights, nor those "
@@ -87,14 +85,31 @@ def _settled(model: nn.Module, name: str, hooks: Sequence[RemovalHook], probe: T
     )
 
 
-def _agrees(
-    model: nn.Module, name: str, hooks: Sequence[RemovalHook], where: tuple[str, Way, int], probe: Tensor
-) -> bool:
-    """Whether these edits, made part of the model there, give what they give as hooks."""
-    hooked, folded = _bare(model, name), _folded(model, name, hooks, where)
-    for hook in hooks:
-        hooked.get_submodule(name).register_forward_hook(hook)
-    return folded is not None and _close(_outputs(folded, probe), _outputs(hooked, probe))
+def _agrees(hooked: nn.Module, settled: nn.Module, name: str, way: Way, probe: Tensor) -> bool:
+    """Whether a model with one layer's edits made part of it gives what it gives with hooks.
+
+    Nothing can be put between a layer and edits that its own weights hold; there they are the same by arithmetic.
+    """
+    if not _close(_outputs_if_any(settled, probe), _outputs(hooked, probe)):
+        return False
+    if way is _into_own:
+        return True
+    loud, quiet = copy_of(settled), _bare(hooked, name)
+    loud.get_submodule(f"{name}.0" if way is _behind else name).register_forward_hook(_noise)
+    layer = quiet.get_submodule(name)
+    layer.register_forward_hook(_noise)
+    for hook in _edits_at(hooked.get_submodule(name)):
+        layer.register_forward_hook(hook)
+    return _close(_outputs(loud, probe), _outputs(quiet, probe))
+
+
+def _noise(module: nn.Module, arguments: Any, output: Any) -> Any:
+    """Seeded noise in the place of a layer's output, with no negative values where it has none."""
+    tensor = first_tensor(output)
+    assert tensor is not None
+    noise = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)).to(tensor)
+    noise *= LOUD * tensor.abs().max().clamp_min(1)
+    return with_first_tensor(output, noise.abs() if bool((tensor >= 0).all()) else noise)
 
 
 def _folded(model: nn.Module, name: str, hooks: Sequence[RemovalHook], where: tuple[str, Way, int]) -> nn.Module | None:
@@ -105,7 +120,7 @@ def _folded(model: nn.Module, name: str, hooks: Sequence[RemovalHook], where: tu
 
 def _bare(model: nn.Module, name: str) -> nn.Module:
     """A copy without the edits of one layer."""
-    copied = deepcopy(model)
+    copied = copy_of(model)
     held = copied.get_submodule(name)._forward_hooks
     for key in [key for key, hook in held.items() if isinstance(hook, RemovalHook)]:
         del held[key]
@@ -124,15 +139,17 @@ def _together(hooks: Sequence[RemovalHook]) -> tuple[Tensor, Tensor]:
 def _into_own(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, form: int) -> bool:
     """Fold into the layer itself, where its last step is linear in its weights."""
     module = model.get_submodule(name)
-    if isinstance(module, NORMS) and module.affine and torch.equal(matrix, matrix.diag().diag()):
-        module.weight.mul_(matrix.diag().to(module.weight))
-        module.bias.mul_(matrix.diag().to(module.bias)).add_(offset.to(module.bias))
+    if not _has_weight(model, module):
+        return False
+    device = module.get_parameter("weight").device
+    matrix, offset = matrix.to(device), offset.to(device)
+    if isinstance(module, NORMS) and torch.equal(matrix, matrix.diag().diag()):
+        bias = matrix.diag() * module.bias.double() + offset
+        _put(module, matrix.diag() * module.weight.double(), bias)
         return True
     if isinstance(module, (*CONVOLUTIONS, nn.Linear)) and len(module.weight) == len(matrix):
-        bias = torch.zeros(len(matrix)) if module.bias is None else module.bias
-        weight = matrix @ module.weight.double().flatten(1)
-        module.bias = nn.Parameter((matrix @ bias.double() + offset).to(module.weight))
-        module.weight.copy_(weight.reshape(module.weight.shape))
+        bias = offset if module.bias is None else matrix @ module.bias.double() + offset
+        _put(module, matrix @ module.weight.double().flatten(1), bias)
         return True
     return False
 
@@ -143,14 +160,28 @@ def _into_reader(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, fo
     channels = len(matrix)
     if not isinstance(module, (*CONVOLUTIONS, nn.Linear)) or getattr(module, "groups", 1) != 1:
         return False
-    weight: Float[Tensor, ...] = module.weight.double()
-    if weight.shape[1] % channels:
+    if not _has_weight(model, module) or module.weight.shape[1] % channels:
         return False
+    weight: Float[Tensor, ...] = module.weight.double()
+    matrix, offset = matrix.to(weight.device), offset.to(weight.device)
     split = weight.reshape(len(weight), channels, -1)
-    bias = torch.zeros(len(weight), dtype=torch.float64) if module.bias is None else module.bias.double()
-    module.bias = nn.Parameter((bias + torch.einsum("ocp,c->o", split, offset)).to(module.weight))
-    module.weight.copy_(torch.einsum("ocp,cd->odp", split, matrix).reshape(weight.shape))
+    bias = torch.einsum("ocp,c->o", split, offset)
+    bias = bias if module.bias is None else bias + module.bias.double()
+    _put(module, torch.einsum("ocp,cd->odp", split, matrix), bias)
     return True
+
+
+def _has_weight(model: nn.Module, module: nn.Module) -> bool:
+    """Whether it has a weight of its own: none made of others (weight norm), none that another layer shares."""
+    weight = module._parameters.get("weight")
+    return weight is not None and sum(weight is each for m in model.modules() for each in m._parameters.values()) == 1
+
+
+def _put(module: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Give a layer other weights; a bias where it had none."""
+    old = module.get_parameter("weight")
+    for name, values in (("weight", weight.reshape(old.shape)), ("bias", bias)):
+        setattr(module, name, nn.Parameter(values.to(old), requires_grad=old.requires_grad))
 
 
 def _behind(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, form: int) -> bool:
@@ -164,7 +195,8 @@ def _behind(model: nn.Module, name: str, matrix: Tensor, offset: Tensor, form: i
         return False
     layer.load_state_dict({"weight": matrix.reshape(layer.weight.shape), "bias": offset})
     parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, nn.Sequential(module, layer.to(like)))
+    layer.to(like).requires_grad_(like.requires_grad)
+    setattr(model.get_submodule(parent), leaf, nn.Sequential(module, layer))
     return True
 
 
@@ -194,9 +226,25 @@ def _after(model: nn.Module, name: str, probe: Tensor) -> tuple[str | None, int]
 def _outputs(model: nn.Module, probe: Tensor) -> list[Tensor]:
     with preserved(model) as session:
         leaves = [leaf for leaf in pytree.tree_leaves(run_model(session.model, probe)) if isinstance(leaf, Tensor)]
-        return [leaf.double() for leaf in leaves if leaf.is_floating_point()]
+        return [leaf for leaf in leaves if leaf.is_floating_point()]
 
 
-def _close(given: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
+def _outputs_if_any(model: nn.Module, probe: Tensor) -> list[Tensor] | None:
+    """The outputs; None where the model's own code cannot run with another layer in the place of one that it asks."""
+    try:
+        return _outputs(model, probe)
+    except Exception:
+        return None
+
+
+def _close(given: Sequence[Tensor] | None, expected: Sequence[Tensor]) -> bool:
+    if given is None:
+        return False
     pairs: Iterator[tuple[Tensor, Tensor]] = zip(given, expected, strict=True)
-    return all(bool((a - b).abs().max() <= CLOSE * b.abs().max().clamp_min(1e-12)) for a, b in pairs)
+    return all(_same(*pair) for pair in pairs)
+
+
+def _same(given: Tensor, expected: Tensor) -> bool:
+    share = max(CLOSE, STEPS * torch.finfo(expected.dtype).eps)
+    room = share * float(expected.double().abs().nan_to_num().max().clamp_min(1e-12))
+    return torch.allclose(given.double(), expected.double(), rtol=0, atol=room, equal_nan=True)

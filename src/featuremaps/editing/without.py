@@ -33,7 +33,11 @@ def edits_of(what: object, layers: Layers, means: Means | None = None) -> tuple[
     `OptionError` for something that cannot be taken out.
     """
     if isinstance(what, Removable):
-        return (what.removal,)
+        return edits_of(what.removal, layers, means)
+    if isinstance(what, Removal) and not len(what.directions):
+        raise OptionError(
+            f"{what.name!r}: no direction of layer {what.layer!r} goes with it, so none can be taken out."
+        )
     if isinstance(what, Removal | NewWeights):
         return (what,)
     if isinstance(what, str):
@@ -78,7 +82,8 @@ def _units(texts: Sequence[str], layers: Layers, means: Means | None) -> tuple[R
     by_layer: dict[str, list[int]] = {}
     for unit in layers.units([_whole(text) for text in texts]):
         assert unit.channel is not None
-        by_layer.setdefault(unit.name, []).append(unit.channel)
+        channels = by_layer.setdefault(unit.name, [])
+        channels += [unit.channel] if unit.channel not in channels else []
     removals = []
     for layer, channels in by_layer.items():
         count = layers[layer].channels
