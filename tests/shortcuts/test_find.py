@@ -99,7 +99,7 @@ def test_the_model_comes_back_as_it_was_and_the_search_repeats(find: Find, tmp_p
 
 def test_a_model_in_double_precision_is_searched_and_repaired_too(tmp_path: Path) -> None:
     scope = fm.Scope(MarkReader().double().eval(), classes=LABELS, outputs="logits")
-    survey = scope.survey(Marked(count=40), "relu2", tmp_path / "double", workers=0)
+    survey = scope.survey(Marked(count=80), "relu2", tmp_path / "double", workers=0)
     found = scope.find_shortcuts(survey)
     assert [each.label for each in found] == ["round"]
     assert scope.repaired(found[0], survey).repaired
@@ -113,7 +113,7 @@ def test_a_model_of_one_size_is_edited_as_its_survey_shows(tmp_path: Path) -> No
         fixed.bias.zero_()
     model.head = fixed
     scope = fm.Scope(model.eval(), classes=LABELS, outputs="logits")
-    data = Marked(count=40)
+    data = Marked(count=80)
     survey = scope.survey(data, "relu2", tmp_path / "fixed", workers=0)
     found = scope.find_shortcuts(survey)
     assert scope.repaired(found[0], survey, "projection").repaired

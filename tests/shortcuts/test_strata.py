@@ -1,10 +1,11 @@
 """Differences are those within classes, and reading tells nothing of a picture from the picture itself."""
 
 import numpy as np
+import pytest
 
 from featuremaps.shortcuts.early_reading import Reader, within
-from featuremaps.shortcuts.estimates import paired, welch
-from featuremaps.shortcuts.strata import effects, p_values
+from featuremaps.shortcuts.estimates import paired, stratified, welch
+from featuremaps.shortcuts.strata import above_chance, effects
 
 
 def test_effects_are_differences_within_labels_weighed_by_what_can_be_compared() -> None:
@@ -25,13 +26,40 @@ def test_effects_are_differences_within_labels_weighed_by_what_can_be_compared()
     assert np.isnan(nothing[0, 0])
 
 
-def test_p_values_of_nothing_are_uniform() -> None:
+def test_chance_deals_an_attribute_out_anew_within_labels() -> None:
     random = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 100)
-    values = random.normal(size=(200, 1)) + labels[:, None] * 5
-    present = random.random((200, 2000)) < 0.3
-    likely = p_values(*effects(values, present, labels))[:, 0]
-    assert 0.03 < (likely < 0.05).mean() < 0.07
+    labels, present = np.repeat([0, 1, 2], [12, 7, 2]), np.zeros(21, bool)
+    present[[0, 3, 5, 12, 13, 20]] = True  # the last label has too few to say anything
+    values = random.exponential(size=21) + labels * 10.0
+    centred = within(values[:, None], labels)[:19, 0]
+    dealt = [np.concatenate([random.permutation(present[labels == k]) for k in (0, 1)]) for _ in range(40_000)]
+    sums = np.array([centred[each].sum() for each in dealt])
+    order = np.concatenate([np.argsort(-centred[:12])[[0, 1, 4]], 12 + np.argsort(-centred[12:])[[0, 2]]])
+    present[:19] = np.isin(np.arange(19), order)
+    score, likely = above_chance(values[:, None], present[:, None], labels)
+    own = centred[present[:19]].sum()
+    np.testing.assert_allclose(score[0, 0], own / sums.std(), atol=0.03)
+    assert 1 <= likely[0, 0] / (2 * np.mean(sums >= own)) < 2  # no bolder than chance itself
+
+
+@pytest.mark.parametrize("pictures", [8, 12, 60])
+@pytest.mark.parametrize("kind", ["bell", "heavy", "answers"])
+def test_chance_is_named_as_seldom_as_is_said(kind: str, pictures: int) -> None:
+    """Also with few pictures, with a few far out, and where a model is so sure that its answers are nearly all alike."""
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], pictures)
+    draws = {"bell": random.normal, "heavy": lambda size: random.standard_t(1.5, size)}
+    draws["answers"] = lambda size: 13.8 * np.sign(random.random(size) - 0.1)
+    below = {0.05: 0, 1e-3: 0}
+    for _ in range(40):
+        values = draws[kind](size=(2 * pictures, 1)) + labels[:, None] * 5
+        present = random.random((2 * pictures, 2000)) < 0.3
+        _, likely = above_chance(values, present, labels)
+        below = {level: count + int((likely < level).sum()) for level, count in below.items()}
+    assert below[0.05] / 80_000 < 0.07
+    assert below[1e-3] / 80_000 < 2e-3
+    if kind == "bell":
+        assert below[0.05] / 80_000 > 0.03
 
 
 def test_a_picture_is_read_by_others_alone() -> None:
@@ -66,3 +94,21 @@ def test_differences_have_welchs_and_the_paired_interval() -> None:
     sure = welch(np.ones(5), np.zeros(5))
     assert sure is not None
     assert sure.interval.low < 1
+
+
+def test_within_labels_an_interval_is_welchs_and_wide_where_few_were_seen() -> None:
+    random = np.random.default_rng(0)
+    values, present = random.random(40), np.arange(40) % 3 == 0
+    one, other = stratified(values, present, np.zeros(40, int)), welch(values[present], values[~present])
+    assert one is not None
+    assert other is not None
+    np.testing.assert_allclose((one.value, *one.interval), (other.value, *other.interval))
+    covered = 0
+    for _ in range(400):
+        labels = np.repeat(np.arange(4), 6)
+        has = np.tile([True, True, False, False, False, False], 4)
+        found = stratified(random.normal(0.1, 0.2, 24) + 0.1 * labels + 0.3 * has, has, labels)
+        assert found is not None
+        covered += found.interval.low <= 0.3 <= found.interval.high
+    assert covered / 400 > 0.93
+    assert stratified(values, np.ones(40, bool), np.zeros(40, int)) is None

@@ -22,7 +22,8 @@ from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.reader import StoredSurvey
 
-FEWEST = 4
+FEWEST = 6
+"""Of each group, half of which are reported on: fewer than three say nothing for sure."""
 INSIDE = ("projection", "channels")
 
 
@@ -37,7 +38,7 @@ def repair(
     """Try the ways against a shortcut on a survey's pictures; `groups` says which have it, where that is known.
 
     Settings are chosen on one half of the held-out answers and reported on the other. Raises `SurveyError` where a
-    group has fewer than four pictures, `OptionError` for groups of another length, `ModelError` for a way that the
+    group has fewer than six pictures, `OptionError` for groups of another length, `ModelError` for a way that the
     model has no layer for.
     """
     looked = ShortcutOptions(per_class=options.per_class, seed=options.seed, batch_size=options.batch_size)

@@ -1,10 +1,11 @@
-"""Differences of means with their intervals, by Welch and by pairs."""
+"""Differences of means with their intervals: by Welch, within labels, and by pairs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from featuremaps.survey.measures.proportions import Interval
 
@@ -32,11 +33,40 @@ def welch(first: Float[np.ndarray, " a"], second: Float[np.ndarray, " b"], level
     counts = len(first), len(second)
     if min(counts) < 2:
         return None
-    # Numbers that are all alike leave open what one more would have been: a variance is 1/n² at least
-    parts = [max(float(np.var(each, ddof=1)), (1 / len(each)) ** 2) / len(each) for each in (first, second)]
-    error = math.sqrt(sum(parts))
-    freedom = sum(parts) ** 2 / sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
-    return _around(float(first.mean() - second.mean()), error, freedom, level, counts)
+    parts = [_of_mean(each) for each in (first, second)]
+    return _around(float(first.mean() - second.mean()), parts, [each - 1 for each in counts], level, counts)
+
+
+def stratified(
+    values: Float[np.ndarray, " picture"],
+    present: Bool[np.ndarray, " picture"],
+    labels: Int[np.ndarray, " picture"],
+    level: float = 0.95,
+) -> Difference | None:
+    """The mean with an attribute less that without, label by label; None where no label has two with it and without.
+
+    Labels are weighed as Mantel and Haenszel (1959) do, with · without / all, and their variances added as Welch's are.
+    """
+    value, total, parts, freedom = 0.0, 0.0, [], []
+    for label in np.unique(labels):
+        sides = [values[(labels == label) & side] for side in (present, ~present)]
+        counts = [len(side) for side in sides]
+        if min(counts) < 2:
+            continue
+        weight = counts[0] * counts[1] / sum(counts)
+        value += weight * float(sides[0].mean() - sides[1].mean())
+        total += weight
+        parts += [weight**2 * _of_mean(side) for side in sides]
+        freedom += [count - 1 for count in counts]
+    if not parts:
+        return None
+    parts = [part / total**2 for part in parts]
+    return _around(value / total, parts, freedom, level, (int(present.sum()), int((~present).sum())))
+
+
+def _of_mean(values: Float[np.ndarray, " a"]) -> float:
+    """The variance of their mean, 1/n³ at least: values that are all alike leave open what one more would have been."""
+    return max(float(np.var(values, ddof=1)), (1 / len(values)) ** 2) / len(values)
 
 
 def paired(after: Float[np.ndarray, " a"], before: Float[np.ndarray, " a"], level: float = 0.95) -> Difference | None:
@@ -44,12 +74,16 @@ def paired(after: Float[np.ndarray, " a"], before: Float[np.ndarray, " a"], leve
     changes = after.astype(np.float64) - before
     if len(changes) < 2:
         return None
-    error = float(changes.std(ddof=1)) / math.sqrt(len(changes))
-    return _around(float(changes.mean()), error, len(changes) - 1, level, (len(changes), len(changes)))
+    return _around(float(changes.mean()), [_of_mean(changes)], [len(changes) - 1], level, (len(changes), len(changes)))
 
 
-def _around(value: float, error: float, freedom: int | float, level: float, counts: tuple[int, int]) -> Difference:
+def _around(
+    value: float, parts: Sequence[float], freedom: Sequence[int], level: float, counts: tuple[int, int]
+) -> Difference:
+    """With the interval of Student's curve; degrees of freedom from the variances' parts (Satterthwaite 1946)."""
     from scipy.special import stdtrit
 
-    reach = float(stdtrit(max(freedom, 1), (1 + level) / 2)) * error
+    variance = sum(parts)
+    together = variance**2 / max(sum(part**2 / each for part, each in zip(parts, freedom, strict=True)), 1e-300)
+    reach = float(stdtrit(max(together, 1), (1 + level) / 2)) * math.sqrt(variance)
     return Difference(value, Interval(max(value - reach, -1.0), min(value + reach, 1.0)), counts)

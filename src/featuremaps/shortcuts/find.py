@@ -12,14 +12,14 @@ from jaxtyping import Bool, Float, Int
 from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes
-from featuremaps.shortcuts.estimates import Difference, paired, welch
+from featuremaps.shortcuts.estimates import paired, stratified, welch
 from featuremaps.shortcuts.interventions import Shifts, shifted
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.power import power
 from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import ExampleRows, Intervention, Shortcut
 from featuremaps.shortcuts.shortcuts import Shortcuts
-from featuremaps.shortcuts.strata import effects, p_values
+from featuremaps.shortcuts.strata import above_chance, effects
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -106,16 +106,16 @@ def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarra
         return []
     present, pushing = np.stack([each.present for each in every], 1), []
     for sign, has in ((1.0, present), (-1.0, ~present)):
-        value, error = effects(given.log_odds, has, strata)
+        score, likely = above_chance(given.log_odds, has, strata)
         share, _ = effects(given.probabilities, has, strata)
-        corrected = _holm(p_values(value, error))
-        push = np.where((value > 0) & (corrected <= LEVEL) & (share >= SMALLEST), share, 0.0)
+        corrected = _holm(likely)
+        push = np.where((score > 0) & (corrected <= LEVEL) & (share >= SMALLEST), share, 0.0)
         for place, attribute in enumerate(every):
             number = int(push[place].argmax())
             if push[place, number] > 0:
                 turned = replace(attribute, present=has[:, place], strength=sign * attribute.strength)
                 at = place, number
-                sure = float(value[at] / max(float(error[at]), 1e-12))
+                sure = float(score[at])
                 varies = len(np.unique(has[given.labels == number, place])) == 2
                 pushing.append(_Suspect(turned, number, float(corrected[at]), sure, float(push[at]), varies))
     return pushing
@@ -195,13 +195,13 @@ def _shortcut(
         Rate(int((own & has).sum()), int(own.sum())),
         Rate(int((~own & has).sum()), int((~own).sum())),
         welch(share[own & has], share[own & ~has], level),
-        _within(given, number, has, level),
+        stratified(share[~own], has[~own], given.labels[~own], level),
         _rate(called[own & has]),
         _rate(called[own & ~has]),
         _rate(called[~own & has]),
         _rate(called[~own & ~has]),
-        _intervention(outcomes[0], level),
-        _intervention(outcomes[1], level),
+        _intervention(outcomes[0], level, -1),
+        _intervention(outcomes[1], level, 1),
         suspect.p_value,
         examples,
         removal,
@@ -217,20 +217,6 @@ def _between(given: Responses, has: Bool[np.ndarray, " picture"], direction: Flo
     """Half-way between pictures with and without it, along a direction."""
     along = given.means[given.layer] @ direction
     return float(along[has].mean() + along[~has].mean()) / 2
-
-
-def _within(given: Responses, number: int, has: Bool[np.ndarray, " picture"], level: float) -> Difference | None:
-    """How much more probable the class is in other classes' pictures with it, compared class by class."""
-    from scipy.special import ndtri
-
-    from featuremaps.survey.measures.proportions import Interval
-
-    rest = given.labels != number
-    value, error = effects(given.probabilities[rest, number : number + 1], has[rest][:, None], given.labels[rest])
-    if not np.isfinite(value[0, 0]):
-        return None
-    middle, reach = float(value[0, 0]), float(ndtri((1 + level) / 2) * error[0, 0])
-    return Difference(middle, Interval(middle - reach, middle + reach), (int(has[rest].sum()), int((~has[rest]).sum())))
 
 
 def _named(given: Responses, row: int) -> str:
@@ -249,13 +235,13 @@ def _rate(called: Bool[np.ndarray, " picture"]) -> Rate:
     return Rate(int(called.sum()), len(called))
 
 
-def _intervention(outcome: Float[np.ndarray, "picture shift"], level: float) -> Intervention | None:
+def _intervention(outcome: Float[np.ndarray, "picture shift"], level: float, wanted: int) -> Intervention | None:
     change = paired(outcome[:, 1], outcome[:, 0], level)
     if change is None:
         return None
-    beside = (outcome[:, 2:] - outcome[:, :1]).mean(0) * np.sign(change.value)
+    beside = (outcome[:, 2:] - outcome[:, :1]).mean(0) * wanted
     control = max(0.0, float(beside.max()))
-    return Intervention(float(outcome[:, 0].mean()), float(outcome[:, 1].mean()), change, control, len(outcome))
+    return Intervention(float(outcome[:, 0].mean()), float(outcome[:, 1].mean()), change, control, len(outcome), wanted)
 
 
 def _examples(given: Responses, attribute: Attribute, own: Bool[np.ndarray, " picture"]) -> ExampleRows:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from featuremaps.shortcuts.strata import effects, p_values
+from featuremaps.shortcuts.strata import above_chance
 
 SHARES = (0.02, 0.05, 0.1, 0.25)
 DROPS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
@@ -60,6 +60,6 @@ def _found(
         planted = own.copy()
         turned = lacking[generator.random(few) < drop]
         planted[turned] = -planted[turned]
-        value, error = effects(planted[:, None], present, np.zeros(len(own), int))
-        hits += bool(p_values(value, error)[0, 0] * tests <= level and value[0, 0] > 0)
+        score, likely = above_chance(planted[:, None], present, np.zeros(len(own), int))
+        hits += bool(likely[0, 0] * tests <= level and score[0, 0] > 0)
     return hits >= ENOUGH * ROUNDS

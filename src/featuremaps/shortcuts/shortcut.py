@@ -18,6 +18,7 @@ class Intervention:
     """The class's mean probability in some pictures, before and after an attribute was taken out or put in.
 
     `change` has its interval, `control` is the largest change the same way by random directions of equal length.
+    `wanted` is −1 where the probability should fall, as for what was taken out, and 1 where it should rise.
     """
 
     before: float
@@ -25,11 +26,12 @@ class Intervention:
     change: Difference
     control: float
     pictures: int
+    wanted: int
 
     @property
     def holds(self) -> bool:
-        """Whether the change is beyond chance and beyond every control."""
-        return self.change.sure and abs(self.change.value) > self.control
+        """Whether the change is as it should be, beyond chance and beyond every control."""
+        return self.change.sure and self.wanted * self.change.value > self.control
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,13 +40,37 @@ def effects(
         return total / weight, np.sqrt(variance) / weight
 
 
-def p_values(
-    values: Float[np.ndarray, "attribute *rest"], errors: Float[np.ndarray, "attribute *rest"]
-) -> Float[np.ndarray, "attribute *rest"]:
-    """How likely differences as large are by chance, both ways (normal approximation); 1 where there are none."""
-    from scipy.special import ndtr
+def above_chance(
+    values: Float[np.ndarray, "picture *rest"],
+    present: Bool[np.ndarray, "picture attribute"],
+    labels: Int[np.ndarray, " picture"],
+) -> tuple[Float[np.ndarray, "attribute *rest"], Float[np.ndarray, "attribute *rest"]]:
+    """How far those with each attribute are above chance, in standard deviations, and how likely that is, both ways.
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = np.abs(values) / np.maximum(errors, 1e-12)
-    likely: Float[np.ndarray, attribute * rest] = np.where(np.isfinite(scores), 2 * ndtr(-scores), 1.0)
-    return likely
+    Chance deals out an attribute anew within every label: the sum of `values` with it has the mean, variance and
+    skewness of sums drawn without replacement (Wishart 1952), which hold for few pictures and for values that are
+    nearly all alike. Its tail is the gamma curve's with this skewness (Pearson's third kind), or the bell curve's where
+    that is heavier. 0 and 1 where there is nothing to compare.
+    """
+    from scipy.special import gammaincc, ndtr
+
+    shape, flat = (present.shape[1], *values.shape[1:]), values.reshape(len(values), -1)
+    total, variance, third = np.zeros((3, present.shape[1], flat.shape[1]))
+    for label in np.unique(labels):
+        rows = labels == label
+        here, has = flat[rows].astype(np.float64), present[rows].astype(np.float64)
+        here -= here.mean(0)
+        count, having = len(here), has.sum(0)[:, None]
+        if count < 3:
+            continue
+        share = having * (count - having) / (count * (count - 1))
+        total += has.T @ here
+        variance += share * (here**2).sum(0)
+        third += share * (count - 2 * having) / (count - 2) * (here**3).sum(0)
+    known = variance > 1e-20
+    deviation = np.sqrt(np.where(known, variance, 1.0))
+    scores = np.where(known, total / deviation, 0.0)
+    bent = np.clip(third / deviation**3 * np.sign(scores), 1e-3, None)
+    size, far = 4 / bent**2, np.abs(scores)
+    likely = np.minimum(2 * np.maximum(ndtr(-far), gammaincc(size, size + far * np.sqrt(size))), 1.0)
+    return scores.reshape(shape), np.where(known, likely, 1.0).reshape(shape)
