@@ -1,14 +1,28 @@
 """What looks like a shortcut and is none: few pictures, copies, proofs that point the wrong way, layers that a survey has."""
 
+import math
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from tests.shortcuts_samples import LABELS, Marked, MarkReader
+from torch import Tensor, nn
 
+import featuremaps as fm
+from featuremaps.editing.edits import NewWeights
+from featuremaps.errors import OptionError, SurveyError
+from featuremaps.repair.options import RepairOptions
+from featuremaps.repair.repairing import repair
 from featuremaps.shortcuts.attributes import attributes
 from featuremaps.shortcuts.estimates import paired
 from featuremaps.shortcuts.find import _suspects
 from featuremaps.shortcuts.options import ShortcutOptions
-from featuremaps.shortcuts.responses import Responses
+from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import Intervention
+from featuremaps.shortcuts.shortcuts import Shortcuts
+from featuremaps.survey.survey import Survey
 
 
 def by_chance(random: np.random.Generator, pictures: int, classes: int, sure: bool) -> Responses:
@@ -31,7 +45,8 @@ def by_chance(random: np.random.Generator, pictures: int, classes: int, sure: bo
     slopes, names = random.normal(size=(classes, 16)).astype(np.float32), tuple(f"class{k}" for k in range(classes))
     rows, called = np.arange(len(labels)), shares.argmax(1)
     ends = relevance, slopes, shares.astype(np.float32), called
-    return Responses(rows, labels, names, tuple(range(classes)), "layer3", means, highest, *ends)
+    early = "layer0", "layer1"
+    return Responses(rows, labels, names, tuple(range(classes)), "layer3", means, highest, *ends, early)
 
 
 @pytest.mark.parametrize(("pictures", "classes"), [(12, 3), (8, 10), (40, 3)])
@@ -51,3 +66,111 @@ def test_a_change_the_wrong_way_proves_nothing(wanted: int) -> None:
         change = paired(before + 0.3 * way, before)
         assert change is not None
         assert Intervention(0.4, 0.4 + 0.3 * way, change, 0.05, 20, wanted).holds == (way == wanted)
+
+
+def searched(scope: fm.Scope, data: Marked, folder: Path, layers: object = "relu2") -> tuple[Shortcuts, Survey]:
+    """What is found in a survey of some pictures, and the survey."""
+    survey = scope.survey(data, layers, folder, workers=0)  # type: ignore[arg-type]
+    return scope.find_shortcuts(survey), survey
+
+
+def reader(mark: float = 4.0) -> fm.Scope:
+    """A network that rests on the mark as far as is said."""
+    return fm.Scope(MarkReader(mark).eval(), classes=LABELS, outputs="logits")
+
+
+class Copied(Marked):
+    """A few pictures of each class, and the first of each over and over."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for label in range(3):
+            rows = np.flatnonzero(self.labels == label)
+            self.inputs[rows[20:]] = self.inputs[rows[0]].clone()
+
+
+def test_copies_of_a_picture_count_once(tmp_path: Path) -> None:
+    data = Copied(count=60, first=0.0, others=0.0)
+    found, _ = searched(reader(0.0), data, tmp_path / "copies")
+    assert found.pictures == (20, 20, 20)
+    assert len(found) == len(found.unproven) == 0
+    assert "120 pictures that are copies" in repr(found)
+
+
+def test_a_class_of_one_picture_over_and_over_is_refused(tmp_path: Path) -> None:
+    data = Marked(count=20)
+    data.inputs[:20] = data.inputs[0].clone()
+    survey = reader().survey(data, "relu2", tmp_path / "one", workers=0)
+    with pytest.raises(SurveyError, match="round are copies of one"):
+        reader().find_shortcuts(survey)
+
+
+def test_what_else_was_surveyed_makes_no_late_layer_an_early_one(tmp_path: Path) -> None:
+    class Deep(MarkReader):
+        """Many layers at the end, where the classes are told."""
+
+        def __init__(self) -> None:
+            super().__init__(0.0)
+            self.late = nn.Sequential(*[nn.Identity() for _ in range(20)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps = self.late(self.relu2(self.second(self.relu(self.first(x)))))
+            scores: Tensor = self.head(self.pool(maps).flatten(1))
+            return scores
+
+    scope = fm.Scope(Deep().eval(), classes=LABELS, outputs="logits")
+    results = [
+        responses(survey.studied, survey, "relu2", ShortcutOptions()).early
+        for survey in (
+            scope.survey(Marked(count=20), layers, tmp_path / name, workers=0)
+            for name, layers in (("few", ["relu2"]), ("many", ["late.*"]))
+        )
+    ]
+    assert results[0] == results[1]
+
+
+def test_a_survey_of_the_model_before_it_was_edited_is_refused(tmp_path: Path) -> None:
+    scope = reader()
+    found, survey = searched(scope, Marked(count=40, first=0.6, others=0.4), tmp_path / "before")
+    edited = scope.without(found[0])
+    with pytest.raises(SurveyError, match="another model"):
+        edited.find_shortcuts(survey)
+    again, _ = searched(edited, Marked(count=40, first=0.6, others=0.4), tmp_path / "after")
+    assert len(again) == 0
+
+
+def test_pictures_of_another_survey_in_the_same_folder_are_told_by_the_model(tmp_path: Path) -> None:
+    scope, folder = reader(), tmp_path / "same"
+    found, survey = searched(scope, Marked(count=40, first=0.6, others=0.4), folder)
+    rows = np.arange(120)
+    np.testing.assert_array_equal(
+        found[0].present_in(survey, rows, survey.vectors("relu2")), found[0].attribute.present
+    )
+    shutil.rmtree(folder)
+    other = Marked(count=40, first=0.6, others=0.4, seed=9)
+    survey = scope.survey(other, "relu2", folder, workers=0)
+    np.testing.assert_array_equal(found[0].present_in(survey, rows, survey.vectors("relu2")), other.marked)
+
+
+@pytest.mark.parametrize("said", ["no", math.nan, 2, None])
+def test_groups_that_say_something_else_than_yes_or_no_are_refused(said: object, tmp_path: Path) -> None:
+    data = Marked(count=40, first=0.6, others=0.4)
+    found, survey = searched(reader(), data, tmp_path / "groups")
+    groups = [said, *data.marked[1:].tolist()]
+    with pytest.raises(OptionError, match="True or False"):
+        repair(survey.studied, survey, found[0], RepairOptions(), groups)  # type: ignore[arg-type]
+
+
+def test_a_last_layer_trained_anew_leaves_classes_alone_that_no_picture_shows(tmp_path: Path) -> None:
+    model = MarkReader()
+    model.head = nn.Linear(8, 12)
+    with torch.no_grad():
+        model.head.weight[:3] = MarkReader().head.weight
+        model.head.bias.zero_()
+    scope = fm.Scope(model.eval(), classes=[*LABELS, *(f"other{k}" for k in range(9))], outputs="logits")
+    found, survey = searched(scope, Marked(count=80, first=0.7, others=0.3), tmp_path / "more")
+    edit = scope.repaired(found[0], survey, "balanced_head").edit
+    assert isinstance(edit, NewWeights)
+    torch.testing.assert_close(edit.weights["head.weight"][3:], model.head.weight[3:], rtol=0, atol=0)
+    torch.testing.assert_close(edit.weights["head.bias"][3:], model.head.bias[3:], rtol=0, atol=0)
+    torch.testing.assert_close(edit.weights["head.weight"][:3].mean(0), model.head.weight[:3].mean(0))

@@ -41,6 +41,12 @@ def edited(model: nn.Module, edits: Sequence[Edit], axes: Mapping[str, int]) -> 
     return copied
 
 
+def removals_in(model: nn.Module) -> list[Removal]:
+    """What was taken out of a model, layer by layer."""
+    hooks = [hook for module in model.modules() for hook in module._forward_hooks.values()]
+    return [hook.removal for hook in hooks if isinstance(hook, RemovalHook)]
+
+
 def copy_of(model: nn.Module) -> nn.Module:
     """A copy that shares nothing with the model."""
     made = [each for module in model.modules() for each in vars(module).values() if isinstance(each, Tensor)]

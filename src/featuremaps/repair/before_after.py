@@ -97,7 +97,7 @@ def before_after(
     right = [each == labels for each in called]
     groups = {name: labels == number for number, name in enumerate(classes)}
     if shortcut is not None:
-        present = shortcut.present_in(survey.path, rows, done[0].means)
+        present = shortcut.present_in(survey, rows, done[0].means)
         for number, name in enumerate(classes):
             for has, words in ((present, "with it"), (~present, "without it")):
                 groups[f"{name} {words}"] = (labels == number) & has

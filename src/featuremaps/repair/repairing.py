@@ -22,8 +22,7 @@ from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.reader import StoredSurvey
 
-FEWEST = 6
-"""Of each group, half of which are reported on: fewer than three say nothing for sure."""
+FEWEST = 4
 INSIDE = ("projection", "channels")
 
 
@@ -38,7 +37,7 @@ def repair(
     """Try the ways against a shortcut on a survey's pictures; `groups` says which have it, where that is known.
 
     Settings are chosen on one half of the held-out answers and reported on the other. Raises `SurveyError` where a
-    group has fewer than six pictures, `OptionError` for groups of another length, `ModelError` for a way that the
+    group has fewer than four pictures, `OptionError` for groups of another length, `ModelError` for a way that the
     model has no layer for.
     """
     looked = ShortcutOptions(per_class=options.per_class, seed=options.seed, batch_size=options.batch_size)
@@ -104,8 +103,12 @@ def _present(
             f"the shortcut is one to {shortcut.label!r}, and this survey has no pictures of it that count."
         )
     if groups is None:
-        return shortcut.present_in(survey.path, given.rows, given.means[given.layer])
+        return shortcut.present_in(survey, given.rows, given.means[given.layer])
     said = np.asarray(groups)
+    if said.dtype.kind not in "biuf" or not np.isin(said, (0, 1)).all():
+        values: list[object] = said.tolist()
+        other = next(each for each in values if each not in (0, 1))
+        raise OptionError(f"groups says True or False of each picture, whether it has the shortcut; got {other!r}.")
     if said.shape != (len(survey.pictures),):
         raise OptionError(
             f"groups says of each of the survey's {len(survey.pictures)} pictures whether it has the shortcut; got "

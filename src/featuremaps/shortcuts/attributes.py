@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from featuremaps.shortcuts.early_reading import Reader, first_half, within
+from featuremaps.shortcuts.early_reading import Reader, within
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses
 from featuremaps.shortcuts.two_modes import TwoModes, split
@@ -54,7 +54,7 @@ class _Columns:
 
 def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
     """The attributes of a set of pictures, the clearest first; many tell the same pictures apart (see `alike`)."""
-    columns = _columns(given, first_half(list(given.means)))
+    columns = _columns(given, given.early)
     clear = _clearness(columns.values, given.labels, options)
     early = columns.some(np.sort(np.argsort(-clear, kind="stable")[:COLUMNS]))
     reader = Reader(early.values, given.labels, np.random.default_rng(options.seed))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -149,9 +148,9 @@ def _proven(
         trials.append(Shifts(_some(own & has, options.tried, generator), each.number, -shifts))
         trials.append(Shifts(_some(~own & ~has, options.tried, generator), each.number, shifts))
     outcomes = shifted(studied, survey, given, trials, options.batch_size)
-    level = 1 - 0.05 / max(1, len(suspects))
+    level, of = 1 - 0.05 / max(1, len(suspects)), survey.identity
     return [
-        _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level, survey.path)
+        _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level, of)
         for place, suspect in enumerate(suspects)
     ]
 
@@ -175,7 +174,7 @@ def _shortcut(
     shift: Float[np.ndarray, " channel"],
     outcomes: Sequence[Float[np.ndarray, "picture shift"]],
     level: float,
-    survey: Path,
+    survey: str,
 ) -> Shortcut:
     attribute, number, label = suspect.attribute, suspect.number, given.classes[suspect.number]
     own, has = given.labels == number, attribute.present

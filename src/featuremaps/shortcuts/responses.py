@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from featuremaps.runtime.stream import stream
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import Logit
 from featuremaps.session import Session
+from featuremaps.shortcuts.early_reading import first_half
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.confusion import outputs_meant
@@ -42,7 +44,8 @@ SURE = 1e-6
 class Responses:
     """Pictures of a survey, `rows` of it, and their `labels`, numbers of `classes`; class k is output `outputs[k]`.
 
-    `means[layer]` and `highest[layer]` are activations (picture, channel) of several layers, in the order they run;
+    `means[layer]` and `highest[layer]` are activations (picture, channel) of several layers, in the order they run, of
+    which those of the model's first half are `early`;
     `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
     `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
     `called` the class that the model says, −1 for an output that no label has.
@@ -59,6 +62,7 @@ class Responses:
     slopes: Float[np.ndarray, "class channel"]
     probabilities: Float[np.ndarray, "picture class"]
     called: Int[np.ndarray, " picture"]
+    early: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -85,14 +89,17 @@ def responses(
     first = seen_pictures(survey, studied.preprocessing, rows[:1].tolist())[0].input[None]
     (layer,) = studied.resolve(layer, first)
     walked = studied.walk(first)
+    spread = _spread(walked)
     known = [name for name in survey.layers if walked.get(name) is not None]
-    added = [name for name in dict.fromkeys((*_spread(walked), layer)) if name not in known]
+    added = [name for name in dict.fromkeys((*spread, layer)) if name not in known]
     watched = _Watched(studied.class_outputs, layer, added, torch.tensor(outputs))
     with studied.session() as session:
         for batch, places in _batches(studied, survey, rows, options.batch_size):
             with batch:
                 watched.look(session, batch.inputs, labels[places], places)
     order = np.argsort(np.concatenate(watched.places), kind="stable")
+    kept, copies = _once([watched.seen[place] for place in order.tolist()], labels, classes)
+    order, rows, labels = order[kept], rows[kept], labels[kept]
     gathered = {name: np.concatenate(parts)[order] for name, parts in watched.parts.items()}
     means = {name: survey.vectors(name, "mean")[rows] for name in known}
     means |= {name: gathered[f"mean {name}"] for name in added}
@@ -112,7 +119,8 @@ def responses(
         slopes,
         gathered["probabilities"],
         gathered["called"],
-        (*notes, *watched.doubts),
+        tuple(first_half(spread or in_order)),
+        (*notes, *copies, *watched.doubts),
     )
 
 
@@ -121,6 +129,26 @@ def _spread(walked: Layers) -> list[str]:
     maps = [info.name for info in walked if info.layout is not None and info.positions > 1 and info.calls == 1]
     spread = [maps[round(place)] for place in np.linspace(0, len(maps) - 1, LOOKED_AT)] if maps else []
     return [name for name in maps if name in (*spread, *walked.stages)]
+
+
+def _once(
+    seen: Sequence[bytes], labels: Int[np.ndarray, " picture"], classes: Sequence[str]
+) -> tuple[Int[np.ndarray, " kept"], tuple[str, ...]]:
+    """The places of all pictures but copies of one before, and what is said of copies; a copy proves nothing anew.
+
+    Raises `SurveyError` where a class has fewer than two that are no copies.
+    """
+    first: dict[tuple[int, bytes], int] = {}
+    for place, key in enumerate(zip(labels.tolist(), seen, strict=True)):
+        first.setdefault(key, place)
+    kept = np.array(sorted(first.values()))
+    alone = [name for number, name in enumerate(classes) if (labels[kept] == number).sum() < 2]
+    if alone:
+        raise SurveyError(f"the pictures of {', '.join(alone)} are copies of one and the same: survey others.")
+    copies, twice = len(seen) - len(kept), len(kept) - len({content for _, content in first})
+    notes = [f"left out: {copies} pictures that are copies of another of their class"] if copies else []
+    notes += [f"{twice} pictures are there under two labels"] if twice else []
+    return kept, tuple(notes)
 
 
 def chosen(
@@ -176,6 +204,7 @@ class _Watched:
         self._classes, self._layer, self._added, self._outputs = classes, layer, added, outputs
         self.parts: dict[str, list[np.ndarray]] = {}
         self.places: list[np.ndarray] = []
+        self.seen: list[bytes] = []
         self.doubts: dict[str, None] = {}
 
     def look(
@@ -186,6 +215,7 @@ class _Watched:
         places: Int[np.ndarray, " batch"],
     ) -> None:
         """Run a batch: the layers that are not in the survey, then the layer with its gradient, and the answers."""
+        self.seen += [blake2b(each.contiguous().view(torch.uint8).numpy().tobytes()).digest() for each in inputs.cpu()]
         inputs = to_model(session.model, inputs)
         pooled: dict[str, Tensor] = {}
 

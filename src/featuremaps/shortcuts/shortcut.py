@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,6 +10,7 @@ from featuremaps.editing.edits import Removal
 from featuremaps.shortcuts.attributes import Attribute
 from featuremaps.shortcuts.estimates import Difference
 from featuremaps.survey.measures.proportions import Rate
+from featuremaps.survey.storage.reader import StoredSurvey
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ class Shortcut:
     intervention. `p_value` is corrected for all that was tried (Holm 1979). `called` says what the model calls the
     pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
     order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
+    `survey` is that one's identity.
     """
 
     label: str
@@ -73,7 +74,7 @@ class Shortcut:
     examples: ExampleRows
     removal: Removal = field(repr=False)
     called: Mapping[int, str] = field(repr=False)
-    survey: Path = field(repr=False)
+    survey: str = field(repr=False)
     rows: Int[np.ndarray, " picture"] = field(repr=False)
     direction: Float[np.ndarray, " channel"] = field(repr=False)
     threshold: float = field(repr=False)
@@ -90,11 +91,11 @@ class Shortcut:
         return any(each is not None and each.holds for each in (self.taken_out, self.put_in))
 
     def present_in(
-        self, survey: Path, rows: Int[np.ndarray, " picture"], means: Float[np.ndarray, "picture channel"]
+        self, survey: StoredSurvey, rows: Int[np.ndarray, " picture"], means: Float[np.ndarray, "picture channel"]
     ) -> Bool[np.ndarray, " picture"]:
         """Which pictures of a survey have it, given the layer's means in them."""
         present: Bool[np.ndarray, " picture"] = means @ self.direction > self.threshold
-        if survey == self.survey:
+        if survey.identity == self.survey:
             known = dict(zip(self.rows.tolist(), self.attribute.present.tolist(), strict=True))
             present = np.array([known.get(row, has) for row, has in zip(rows.tolist(), present, strict=True)], bool)
         return present

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from featuremaps.editing.edited_model import removals_in
 from featuremaps.errors import FeatureMapsWarning, ImageError, SurveyError
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.preprocessing import Preprocessing
@@ -32,13 +33,16 @@ THINGS = {
 
 
 def model_digest(model: nn.Module) -> str:
-    """Of what the model prints, and of every parameter and buffer to the last bit."""
+    """Of what the model prints, of every parameter and buffer to the last bit, and of edits made in it."""
     model = unwrapped(model)
     sha = hashlib.sha256(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(model)).encode())
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().flatten()
         sha.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    for removal in removals_in(model):
+        for tensor in (removal.directions, removal.values):
+            sha.update(f"{removal.layer} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
     return sha.hexdigest()
 
 

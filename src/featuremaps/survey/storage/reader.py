@@ -18,7 +18,7 @@ from featuremaps.pictures.load import Picture, read
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
-from featuremaps.survey.datasets.examples import Examples
+from featuremaps.survey.datasets.examples import Examples, digest
 from featuremaps.survey.datasets.files import sha256_of
 from featuremaps.survey.datasets.items import with_axes
 from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
@@ -45,6 +45,11 @@ class StoredSurvey:
         """
         check_files(self.path, self.manifest.files)
         return len(self.manifest.files)
+
+    @property
+    def identity(self) -> str:
+        """A sha256 of all that it holds: the same of a copy, another of every other survey, also in the same folder."""
+        return digest([f"{name} {written.sha256}" for name, written in sorted(self.manifest.files.items())])
 
     @property
     def layers(self) -> Mapping[str, SurveyedLayer]:
