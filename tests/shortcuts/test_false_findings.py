@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import Intervention
 from featuremaps.shortcuts.shortcuts import Shortcuts
+from featuremaps.shortcuts.sureness import undecided
 from featuremaps.survey.survey import Survey
 
 
@@ -57,6 +59,19 @@ def test_answers_that_rest_on_nothing_are_not_suspected(pictures: int, classes: 
         given = by_chance(np.random.default_rng(seed), pictures, classes, sure)
         suspected += bool(_suspects(given, attributes(given, ShortcutOptions())))
     assert suspected <= 1
+
+
+@pytest.mark.parametrize("learned", [0.0, 3.0])
+def test_wrong_labels_are_undecided_and_a_class_learned_beside_a_shortcut_is_not(learned: float) -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 150)
+    present = np.where(random.random(300) < 0.1, labels == 1, labels == 0)  # goes with the first label in nine of ten
+    scores = 6 * np.where(present, 1, -1) + learned * np.where(labels == 0, 1, -1) + random.normal(size=300)
+    shares = 1 / (1 + np.exp(-np.stack([scores, -scores], 1)))
+    given = by_chance(random, 150, 2, sure=False)
+    given = replace(given, probabilities=shares.astype(np.float32), called=shares.argmax(1))
+    assert undecided(given, 0, present) == (learned == 0)
+    assert not undecided(given, 0, labels == 0)  # nothing disagrees
 
 
 @pytest.mark.parametrize("wanted", [-1, 1])

@@ -19,6 +19,7 @@ from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import ExampleRows, Intervention, Shortcut
 from featuremaps.shortcuts.shortcuts import Shortcuts
 from featuremaps.shortcuts.strata import above_chance, effects
+from featuremaps.shortcuts.sureness import undecided
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -209,6 +210,7 @@ def _shortcut(
         given.rows,
         shift,
         _between(given, has, shift),
+        undecided(given, number, has),
     )
 
 

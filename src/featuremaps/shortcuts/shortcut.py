@@ -54,7 +54,7 @@ class Shortcut:
     intervention. `p_value` is corrected for all that was tried (Holm 1979). `called` says what the model calls the
     pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
     order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
-    `survey` is that one's identity.
+    `survey` is that one's identity. Where it is `undecided`, wrong labels would look alike (see `sureness`).
     """
 
     label: str
@@ -78,6 +78,7 @@ class Shortcut:
     rows: Int[np.ndarray, " picture"] = field(repr=False)
     direction: Float[np.ndarray, " channel"] = field(repr=False)
     threshold: float = field(repr=False)
+    undecided: bool = False
 
     @property
     def effect(self) -> Difference:

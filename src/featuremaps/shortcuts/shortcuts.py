@@ -105,7 +105,12 @@ class Shortcuts(Sequence[Shortcut], Illustrated):
 
 def row_of(found: Shortcut) -> dict[str, object]:
     """A finding's numbers, by name."""
-    row: dict[str, object] = {"class": found.label, "told by": found.attribute.name, "proven": found.proven}
+    row: dict[str, object] = {
+        "class": found.label,
+        "told by": found.attribute.name,
+        "proven": found.proven,
+        "undecided": found.undecided,
+    }
     row |= {"separation": found.attribute.separation, "p_value": found.p_value}
     row |= found.prevalence.row("prevalence") | found.elsewhere.row("elsewhere")
     row |= {

@@ -30,6 +30,11 @@ def sentence(found: Shortcut) -> str:
         if proof is not None and proof.holds:
             beside = f"random directions of the same length move it by {proof.control:.0%} at most"
             parts.append(f"{words} {proof.before:.0%} to {proof.after:.0%} ({beside}).")
+    if found.undecided:
+        parts.append(
+            "The model is as sure where this and the label disagree as where they agree: it has learned nothing else "
+            f"of {label}, or this is what makes a thing {label}, or those pictures are labelled wrongly. Look at them."
+        )
     if not found.proven:
         parts.append(f"No change of {found.layer} bore it out beyond random directions.")
     return " ".join(parts)
