@@ -655,8 +655,8 @@ class Scope:
 
         other = edited if isinstance(edited, Scope) else edited.attempt
         options = ShortcutOptions(per_class=per_class, seed=seed, batch_size=batch_size)
-        layer = self.layers().last if shortcut is None else shortcut.layer
         surveyed = survey.made_of(self._studied)
+        layer = self.layers(surveyed.example(0)).last if shortcut is None else shortcut.layer
         return before_after(self._studied, other._studied, surveyed, layer, options, shortcut, names)
 
     def report(

@@ -17,13 +17,14 @@ from featuremaps.errors import OptionError, SurveyError
 from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.repairing import repair
 from featuremaps.shortcuts.attributes import attributes
-from featuremaps.shortcuts.estimates import paired
+from featuremaps.shortcuts.estimates import Difference, paired
 from featuremaps.shortcuts.find import _suspects
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import Intervention
 from featuremaps.shortcuts.shortcuts import Shortcuts
 from featuremaps.shortcuts.sureness import undecided
+from featuremaps.survey.measures.proportions import Interval
 from featuremaps.survey.survey import Survey
 
 
@@ -173,7 +174,7 @@ def test_groups_that_say_something_else_than_yes_or_no_are_refused(said: object,
     found, survey = searched(reader(), data, tmp_path / "groups")
     groups = [said, *data.marked[1:].tolist()]
     with pytest.raises(OptionError, match="True or False"):
-        repair(survey.studied, survey, found[0], RepairOptions(), groups)  # type: ignore[arg-type]
+        repair(survey.studied, survey, found[0], RepairOptions(), groups)
 
 
 def test_a_last_layer_trained_anew_leaves_classes_alone_that_no_picture_shows(tmp_path: Path) -> None:
@@ -189,3 +190,63 @@ def test_a_last_layer_trained_anew_leaves_classes_alone_that_no_picture_shows(tm
     torch.testing.assert_close(edit.weights["head.weight"][3:], model.head.weight[3:], rtol=0, atol=0)
     torch.testing.assert_close(edit.weights["head.bias"][3:], model.head.bias[3:], rtol=0, atol=0)
     torch.testing.assert_close(edit.weights["head.weight"][:3].mean(0), model.head.weight[:3].mean(0))
+
+
+@pytest.mark.parametrize("pushed", [(0,), (0, 1)])
+def test_every_class_that_a_mark_pushes_is_named_and_on_which_side(pushed: tuple[int, ...], tmp_path: Path) -> None:
+    model = MarkReader(0.0)
+    with torch.no_grad():
+        model.head.weight[list(pushed), 3] = 3.0
+    scope = fm.Scope(model.eval(), classes=LABELS, outputs="logits")
+    data = Marked(count=60, first=0.6, others=0.4)
+    found, _ = searched(scope, data, tmp_path / "two")
+    first = found[0]
+    having = (first.label, *first.raises) if (first.attribute.present == data.marked).all() else first.lowers
+    assert {LABELS.index(name) for name in having} == set(pushed)
+    assert first.attribute.low == (having is first.lowers)
+
+
+def test_a_finding_without_an_effect_is_not_proven(tmp_path: Path) -> None:
+    found, _ = searched(reader(), Marked(count=40, first=0.6, others=0.4), tmp_path / "effect")
+    assert found[0].proven
+    nothing = Difference(0.01, Interval(-0.1, 0.12), (9, 9))
+    without = replace(found[0], own=nothing, others=nothing)
+    assert without.borne_out
+    assert not without.proven
+    less = Difference(-0.3, Interval(-0.4, -0.2), (9, 9))
+    assert replace(found[0], own=less).effect is found[0].others  # what lowers the class is not its effect
+
+
+def test_a_class_token_that_is_not_changed_is_said_and_none_is_called_absent(tmp_path: Path) -> None:
+    class Tokens(nn.Module):
+        """Answers by a token beside the picture's places, which holds all that the places say."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader, self.block = MarkReader(), nn.Identity()
+            self.pool = nn.AvgPool2d(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps = self.pool(self.reader.relu(self.reader.first(x)))
+            places = self.reader.relu2(self.reader.second(maps)).flatten(2).transpose(1, 2)
+            tokens = self.block(torch.cat([places.mean(1, keepdim=True), places], 1))
+            scores: Tensor = self.reader.head(tokens[:, 0])
+            return scores
+
+    scope = fm.Scope(Tokens().eval(), classes=LABELS, outputs="logits")
+    survey = scope.survey(Marked(count=40), "block", tmp_path / "tokens", workers=0)
+    found = scope.find_shortcuts(survey, "block")
+    assert len(found) == 0
+    assert [each.label for each in found.unproven] == ["round"]
+    assert "No shortcut is proven" in repr(found)
+    assert "class token" in repr(found)
+
+
+def test_a_model_of_one_size_is_compared_by_its_surveys_pictures(tmp_path: Path) -> None:
+    model = MarkReader()
+    model.pool = nn.Flatten(2)
+    model.head = nn.Linear(8 * 256, 3)
+    scope = fm.Scope(model.eval(), classes=LABELS, outputs="logits")
+    data = Marked(count=20)
+    survey = scope.survey(data, "relu2", tmp_path / "sized", workers=0)
+    assert scope.before_after(scope.without("relu2:3", pictures=data.inputs[:1]), survey).every.before.of == 60

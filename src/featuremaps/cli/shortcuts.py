@@ -99,7 +99,7 @@ def repair(
     (out / "before-after.png").write_bytes(png_of(changed.figure()))
     written = [out / "before-after.png"]
     if made.repaired:
-        exported = made.scope.export()
+        exported = made.scope.export(surveyed.example(0))
         written += [out / "diff.safetensors", out / "model.pt"]
         save_file(dict(exported.diff), written[1])
         save(exported.model, written[2])

@@ -31,7 +31,7 @@ def repair(
     survey: StoredSurvey,
     shortcut: Shortcut,
     options: RepairOptions,
-    groups: Sequence[bool] | None = None,
+    groups: Sequence[object] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Repair:
     """Try the ways against a shortcut on a survey's pictures; `groups` says which have it, where that is known.
@@ -95,7 +95,7 @@ def _account(
 
 
 def _present(
-    survey: StoredSurvey, given: Responses, shortcut: Shortcut, groups: Sequence[bool] | None
+    survey: StoredSurvey, given: Responses, shortcut: Shortcut, groups: Sequence[object] | None
 ) -> Bool[np.ndarray, " picture"]:
     """Which of the pictures have the shortcut: as was said, or as was found."""
     if shortcut.label not in given.classes:

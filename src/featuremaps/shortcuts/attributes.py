@@ -31,7 +31,8 @@ COMPONENTS = 6
 class Attribute:
     """Pictures told apart by one number of each: `present` where `strength` lies in the upper group.
 
-    `name` is the number of the first layers that goes with it best, `separation` how far apart the groups lie in the
+    `name` is the number of the first layers that goes with it best, `low` whether it is low where the attribute is, and
+    `separation` how far apart the groups lie in the
     class for which they are clearest.
     """
 
@@ -39,6 +40,11 @@ class Attribute:
     separation: float
     present: Bool[np.ndarray, " picture"]
     strength: Float[np.ndarray, " picture"]
+    low: bool = False
+
+    def opposite(self) -> "Attribute":
+        """What the other pictures have, by lacking this."""
+        return replace(self, present=~self.present, strength=-self.strength, low=not self.low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,7 @@ def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
         for i in np.flatnonzero(apart.max(0) >= options.separation).tolist()
     ]
     kept.sort(key=lambda each: -each.separation)
-    return [replace(each, name=_nearest(each, early, given.labels)) for each in _distinct(kept)]
+    return [_named(each, early, given.labels) for each in _distinct(kept)]
 
 
 def _columns(given: Responses, layers: Sequence[str]) -> _Columns:
@@ -153,9 +159,10 @@ def _phi(first: Bool[np.ndarray, " picture"], second: Bool[np.ndarray, " picture
     return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
 
 
-def _nearest(attribute: Attribute, columns: _Columns, labels: Int[np.ndarray, " picture"]) -> str:
-    """The name of the column that goes with an attribute best, among pictures of one label."""
+def _named(attribute: Attribute, columns: _Columns, labels: Int[np.ndarray, " picture"]) -> Attribute:
+    """An attribute with the name of the column that goes with it best, among pictures of one label."""
     wanted = within(attribute.present[:, None].astype(np.float64), labels)[:, 0]
     centred = within(columns.values, labels)
-    agreement = np.abs(wanted @ centred) / np.maximum(np.linalg.norm(centred, axis=0), 1e-12)
-    return columns.names[int(agreement.argmax())]
+    agreement = (wanted @ centred) / np.maximum(np.linalg.norm(centred, axis=0), 1e-12)
+    best = int(np.abs(agreement).argmax())
+    return replace(attribute, name=columns.names[best], low=bool(agreement[best] < 0))

@@ -105,7 +105,7 @@ def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarra
     if not every:
         return []
     present, pushing = np.stack([each.present for each in every], 1), []
-    for sign, has in ((1.0, present), (-1.0, ~present)):
+    for has in (present, ~present):
         score, likely = above_chance(given.log_odds, has, strata)
         share, _ = effects(given.probabilities, has, strata)
         corrected = _holm(likely)
@@ -113,7 +113,7 @@ def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarra
         for place, attribute in enumerate(every):
             number = int(push[place].argmax())
             if push[place, number] > 0:
-                turned = replace(attribute, present=has[:, place], strength=sign * attribute.strength)
+                turned = attribute if has is present else attribute.opposite()
                 at = place, number
                 sure = float(score[at])
                 varies = len(np.unique(has[given.labels == number, place])) == 2
@@ -150,10 +150,22 @@ def _proven(
         trials.append(Shifts(_some(~own & ~has, options.tried, generator), each.number, shifts))
     outcomes = shifted(studied, survey, given, trials, options.batch_size)
     level, of = 1 - 0.05 / max(1, len(suspects)), survey.identity
-    return [
+    made = [
         _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level, of)
         for place, suspect in enumerate(suspects)
     ]
+    others = [_others(given, each, tests) for each in made]
+    return [replace(each, raises=up, lowers=down) for each, (up, down) in zip(made, others, strict=True)]
+
+
+def _others(given: Responses, found: Shortcut, tests: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The other classes that an attribute makes more probable, and less, among pictures of one label."""
+    has = found.attribute.present[:, None]
+    _, likely = above_chance(given.log_odds, has, given.labels)
+    share, _ = effects(given.probabilities, has, given.labels)
+    moved = np.where(likely[0] * tests <= LEVEL, np.nan_to_num(share[0]), 0.0).tolist()
+    others = [(name, by) for name, by in zip(given.classes, moved, strict=True) if name != found.label]
+    return tuple(name for name, by in others if by >= SMALLEST), tuple(name for name, by in others if by <= -SMALLEST)
 
 
 def _shift(given: Responses, present: Bool[np.ndarray, " picture"]) -> Float[np.ndarray, " channel"]:

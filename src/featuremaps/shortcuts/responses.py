@@ -12,6 +12,7 @@ from torch import Tensor
 from featuremaps.errors import SurveyError
 from featuremaps.layers import Layers
 from featuremaps.layers.addresses import parse
+from featuremaps.layers.layout import Layout
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import Batch, batches
@@ -197,6 +198,16 @@ def _batches(
                     advance(None)
 
 
+def _apart(layer: str, layout: Layout) -> tuple[str, ...]:
+    """What is said of a layer with a class token, which is no place of the picture."""
+    if not layout.prefix and not layout.suffix:
+        return ()
+    return (
+        f"{layer} has tokens beside the picture's places (a class token), and the places alone were changed: where the "
+        "model answers by such a token, little may follow, and what is not proven may be a shortcut all the same.",
+    )
+
+
 class _Watched:
     """What was seen of the pictures so far, batch by batch, and of which."""
 
@@ -232,7 +243,9 @@ class _Watched:
         for name, values in pooled.items():
             self.parts.setdefault(name, []).append(values.cpu().numpy())
         self.places.append(places)
-        self.doubts |= dict.fromkeys((*unsteady(session, record.inputs), *misplaced(record.layouts[self._layer])))
+        layout = record.layouts[self._layer]
+        doubts = (*unsteady(session, record.inputs), *misplaced(layout), *_apart(self._layer, layout))
+        self.doubts |= dict.fromkeys(doubts)
 
     def _answers(self, record: Record, inputs: Tensor) -> dict[str, Tensor]:
         gradients, maps = record.gradients[self._layer], record.activations[self._layer]

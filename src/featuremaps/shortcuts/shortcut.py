@@ -55,6 +55,7 @@ class Shortcut:
     pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
     order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
     `survey` is that one's identity. Where it is `undecided`, wrong labels would look alike (see `sureness`).
+    `raises` and `lowers` are the other classes that it makes more probable, and less.
     """
 
     label: str
@@ -79,15 +80,22 @@ class Shortcut:
     direction: Float[np.ndarray, " channel"] = field(repr=False)
     threshold: float = field(repr=False)
     undecided: bool = False
+    raises: tuple[str, ...] = ()
+    lowers: tuple[str, ...] = ()
 
     @property
     def effect(self) -> Difference:
         """How much more probable the class is with it: in its own pictures, or else in others where that is surer."""
         known = [each for each in (self.own, self.others) if each is not None]
-        return next((each for each in known if each.sure), known[0])
+        return next((each for each in known if each.interval.low > 0), known[0])
 
     @property
     def proven(self) -> bool:
+        """Whether its effect is beyond chance, and taking it out, or putting it in, bears that out."""
+        return self.effect.interval.low > 0 and self.borne_out
+
+    @property
+    def borne_out(self) -> bool:
         """Whether taking it out, or putting it in, changes the answer as it should, beyond every control."""
         return any(each is not None and each.holds for each in (self.taken_out, self.put_in))
 

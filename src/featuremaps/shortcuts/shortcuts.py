@@ -54,7 +54,7 @@ class Shortcuts(Sequence[Shortcut], Illustrated):
         """The first finding, or that there is none and what would have been found."""
         if self.proven:
             return sentence(self.proven[0])
-        return nothing(self.classes, self.pictures, self.tried, self.power)
+        return nothing(self.classes, self.pictures, self.tried, self.power, len(self.unproven))
 
     def figure(self, number: int = 0) -> "Figure":
         """The pictures of a finding: its strongest, those of the class that lack it, and others that have it."""

@@ -11,7 +11,8 @@ def sentence(found: Shortcut) -> str:
     label = found.label
     parts = [
         f"{found.prevalence.value:.0%} of the pictures of {label} share something simple that the answer {label!r} "
-        f"rests on; {found.elsewhere.value:.0%} of the others have it (channel {found.attribute.name} tells it best)."
+        f"rests on; {found.elsewhere.value:.0%} of the others have it (channel {found.attribute.name} tells it best: "
+        f"it is {'low' if found.attribute.low else 'high'} there)."
     ]
     if found.right_with.of and found.right_without.of:
         parts.append(
@@ -22,6 +23,12 @@ def sentence(found: Shortcut) -> str:
         parts.append(
             f"Of other classes' pictures {found.called_with.value:.0%} with it are called {label}, "
             f"{found.called_without.value:.0%} without."
+        )
+    if found.raises:
+        parts.append(f"It makes {' and '.join(found.raises[:3])} more probable too.")
+    if found.lowers:
+        parts.append(
+            f"Without it {' and '.join(found.lowers[:3])} {'is' if len(found.lowers) == 1 else 'are'} more so."
         )
     for proof, words in (
         (found.taken_out, f"Taken out of {found.layer}, the probability of {label} falls from"),
@@ -35,14 +42,23 @@ def sentence(found: Shortcut) -> str:
             "The model is as sure where this and the label disagree as where they agree: it has learned nothing else "
             f"of {label}, or this is what makes a thing {label}, or those pictures are labelled wrongly. Look at them."
         )
-    if not found.proven:
+    if found.borne_out and not found.proven:
+        parts.append(f"That {label} is more probable with it is within chance where all its pictures are compared.")
+    if not found.borne_out:
         parts.append(f"No change of {found.layer} bore it out beyond random directions.")
     return " ".join(parts)
 
 
-def nothing(classes: Sequence[str], pictures: Sequence[int], tried: int, power: Sequence[Power]) -> str:
-    """That no shortcut was found, and what would have been."""
+def nothing(
+    classes: Sequence[str], pictures: Sequence[int], tried: int, power: Sequence[Power], unproven: int = 0
+) -> str:
+    """That no shortcut was found, or none is proven, and what would have been."""
     counts = f"{sum(pictures):,} pictures of {len(classes)} classes"
+    if unproven:
+        return (
+            f"No shortcut is proven in {counts}. Of {tried} attributes looked at, {unproven} push a class, and no "
+            "change of the layer bore that out."
+        )
     return f"No shortcut found in {counts} ({tried} attributes looked at). {would_have(power)}"
 
 
