@@ -583,6 +583,7 @@ class Scope:
         survey: "Survey",
         layer: LayerLike = "last",
         *,
+        other: object = None,
         names: Mapping[str, str] | None = None,
         per_class: int = 300,
         separation: int | float = 3.8,
@@ -596,10 +597,12 @@ class Scope:
 
         Simple things that first layers tell apart in a `survey`'s labelled pictures and that push a class, each proven
         by taking it out of `layer` and putting it in. `names` maps labels to outputs that are called otherwise; see
-        `ShortcutOptions` for the rest. No finding says what would have been found.
+        `ShortcutOptions` for the rest. No finding says what would have been found. `other` is a second survey or other
+        pictures, of another domain or without any of the classes' objects, in which every finding is looked up.
         """
         from featuremaps.shortcuts.find import find_shortcuts
         from featuremaps.shortcuts.options import ShortcutOptions
+        from featuremaps.survey.survey import Survey
 
         options = ShortcutOptions(
             per_class=per_class,
@@ -610,8 +613,10 @@ class Scope:
             seed=seed,
             batch_size=batch_size,
         )
-        surveyed = survey.made_of(self._studied)
-        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names)
+        surveyed, others = survey.made_of(self._studied), None
+        if other is not None:
+            others = other.made_of(self._studied) if isinstance(other, Survey) else self.see(other).seen
+        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names, others)
 
     def repaired(
         self,

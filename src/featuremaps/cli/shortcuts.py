@@ -32,6 +32,10 @@ def shortcuts(
     layer: ShortcutLayer = "last",
     name: Names = None,
     pictures: Pictures = None,
+    other: Annotated[
+        str | None,
+        typer.Option("--other", help="Other pictures in which findings are looked up, best without the classes."),
+    ] = None,
     device: Device = None,
     out: Folder = Path("out"),
     *,
@@ -48,7 +52,8 @@ def shortcuts(
     """
     scope = model_under_study(model, weights, classes, device, setup)
     surveyed = scope.open_survey(survey, pictures)
-    found = scope.find_shortcuts(surveyed, layer, names=named("--name", name, "label=output"), **options)
+    meant = named("--name", name, "label=output")
+    found = scope.find_shortcuts(surveyed, layer, other=other, names=meant, **options)
     say(found)
     tell_written(found.save(out))
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes
+from featuremaps.shortcuts.elsewhere import Others, looked_up
 from featuremaps.shortcuts.estimates import paired, stratified, welch
 from featuremaps.shortcuts.interventions import Shifts, shifted
 from featuremaps.shortcuts.options import ShortcutOptions
@@ -53,13 +54,16 @@ def find_shortcuts(
     layer: str,
     options: ShortcutOptions,
     names: Mapping[str, str] | None = None,
+    others: Others | None = None,
 ) -> Shortcuts:
-    """What classes rest on in a survey's pictures that is not the class; see `Shortcuts`."""
+    """What classes rest on in a survey's pictures that is not the class, looked up in `others` too; see `Shortcuts`."""
     given = responses(studied, survey, layer, options, names)
     every = attributes(given, options)
     suspects = _suspects(given, every)
     tests = max(1, len(every) * len(given.classes))
     shortcuts = _proven(studied, survey, given, suspects, tests, options)
+    if others is not None:
+        shortcuts = looked_up(studied, given, shortcuts, others, options)
     generator = np.random.default_rng(options.seed)
     able = power(given.log_odds, given.labels, given.classes, tests, LEVEL, options.least, generator)
     shortcuts.sort(key=lambda each: (not each.proven, -abs(each.effect.value)))

@@ -35,6 +35,25 @@ class Intervention:
 
 
 @dataclass(frozen=True, eq=False)
+class Elsewhere:
+    """An attribute in other pictures: how many have it, how much more probable its class is there, label by label.
+
+    `effect` is None where too few have it, or lack it. `p_value` is corrected for the number of findings.
+    """
+
+    having: Rate
+    effect: Difference | None
+    called_with: Rate
+    called_without: Rate
+    p_value: float
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the class is more probable with it there, beyond chance."""
+        return self.effect is not None and self.effect.interval.low > 0 and self.p_value <= 0.05
+
+
+@dataclass(frozen=True, eq=False)
 class ExampleRows:
     """Rows of the survey, clearest first: the class's pictures with it and without it, and others' with it."""
 
@@ -55,7 +74,8 @@ class Shortcut:
     pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
     order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
     `survey` is that one's identity. Where it is `undecided`, wrong labels would look alike (see `sureness`).
-    `raises` and `lowers` are the other classes that it makes more probable, and less.
+    `raises` and `lowers` are the other classes that it makes more probable, and less. `elsewhere_too` is what it does
+    in other pictures, where there were any; the `p_value` is then that of both together.
     """
 
     label: str
@@ -82,6 +102,7 @@ class Shortcut:
     undecided: bool = False
     raises: tuple[str, ...] = ()
     lowers: tuple[str, ...] = ()
+    elsewhere_too: Elsewhere | None = None
 
     @property
     def effect(self) -> Difference:

@@ -118,6 +118,9 @@ def row_of(found: Shortcut) -> dict[str, object]:
         "effect_low": found.effect.interval.low,
         "effect_high": found.effect.interval.high,
     }
+    there = found.elsewhere_too
+    row["other_effect"] = None if there is None or there.effect is None else there.effect.value
+    row["other_confirms"] = None if there is None else there.confirms
     for name in ("right_with", "right_without", "called_with", "called_without"):
         row |= getattr(found, name).row(name)
     for name, proof in (("taken_out", found.taken_out), ("put_in", found.put_in)):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from featuremaps.shortcuts.power import Power
-from featuremaps.shortcuts.shortcut import Shortcut
+from featuremaps.shortcuts.shortcut import Elsewhere, Shortcut
 
 
 def sentence(found: Shortcut) -> str:
@@ -37,6 +37,8 @@ def sentence(found: Shortcut) -> str:
         if proof is not None and proof.holds:
             beside = f"random directions of the same length move it by {proof.control:.0%} at most"
             parts.append(f"{words} {proof.before:.0%} to {proof.after:.0%} ({beside}).")
+    if found.elsewhere_too is not None:
+        parts.append(_in_others(label, found.elsewhere_too))
     if found.undecided:
         parts.append(
             "The model is as sure where this and the label disagree as where they agree: it has learned nothing else "
@@ -47,6 +49,16 @@ def sentence(found: Shortcut) -> str:
     if not found.borne_out:
         parts.append(f"No change of {found.layer} bore it out beyond random directions.")
     return " ".join(parts)
+
+
+def _in_others(label: str, there: Elsewhere) -> str:
+    """What an attribute does in other pictures."""
+    many = f"Of {there.having.of:,} other pictures {there.having.count:,} have it"
+    if there.effect is None:
+        return f"{many}: too few on one side to say what it does there."
+    rates = f"{there.called_with.value:.0%} of these are called {label}, {there.called_without.value:.0%} of the rest"
+    so = "it pushes there too" if there.confirms else "that it pushes there too is not shown"
+    return f"{many}; {rates}, {there.effect.words()} in probability: {so}."
 
 
 def nothing(

@@ -1,0 +1,153 @@
+"""A second look at findings, in other pictures: of another domain, or without any of the classes' objects.
+
+An attribute is read there from the first layers, as it was learned in the survey, so that the answers have no part in
+telling which pictures have it. Where it pushes its class among pictures that do not show the class at all, no label can
+be blamed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from featuremaps.errors import SurveyError
+from featuremaps.layers.addresses import parse
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.seen import Seen
+from featuremaps.runtime.batches import batches
+from featuremaps.runtime.capture import to_model
+from featuremaps.runtime.stream import stream
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session
+from featuremaps.shortcuts.early_reading import within
+from featuremaps.shortcuts.estimates import stratified
+from featuremaps.shortcuts.options import ShortcutOptions
+from featuremaps.shortcuts.responses import AT_ONCE, RUNNING, SURE, Responses
+from featuremaps.shortcuts.shortcut import Elsewhere, Shortcut
+from featuremaps.shortcuts.strata import above_chance
+from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.measures.proportions import Rate
+from featuremaps.survey.storage.pooled import pool
+from featuremaps.survey.storage.reader import StoredSurvey
+
+Others = StoredSurvey | Sequence[Seen]
+"""Another survey, whose labels tell its pictures apart, or pictures as the model sees them, taken as alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """Other pictures: their early layers' numbers, and the probability of every class of the survey."""
+
+    columns: Float[np.ndarray, "picture column"]
+    shares: Float[np.ndarray, "picture class"]
+    called: Int[np.ndarray, " picture"]
+    labels: Int[np.ndarray, " picture"]
+
+
+def looked_up(
+    studied: StudiedModel, given: Responses, found: Sequence[Shortcut], others: Others, options: ShortcutOptions
+) -> list[Shortcut]:
+    """The findings with what they do in other pictures, and both samples' p-values combined (Fisher 1925).
+
+    Only a class that is more probable with the attribute there counts, among pictures of one label; labels need not
+    be the model's. Raises `SurveyError` for fewer than twice `least` pictures.
+    """
+    answered = _answered(studied, given, others, options)
+    made = []
+    for each in found:
+        has = _told(given, each.attribute.present, answered.columns)
+        made.append(_with(each, has, given.classes.index(each.label), answered, options.least, len(found)))
+    return made
+
+
+def _with(
+    found: Shortcut, has: Bool[np.ndarray, " picture"], number: int, there: _Answered, least: int, findings: int
+) -> Shortcut:
+    from scipy.special import chdtrc
+
+    share, called = there.shares[:, number], there.called == number
+    having = Rate(int(has.sum()), len(has))
+    called_with, called_without = (Rate(int(called[side].sum()), int(side.sum())) for side in (has, ~has))
+    if min(having.count, having.of - having.count) < least:
+        return replace(found, elsewhere_too=Elsewhere(having, None, called_with, called_without, 1.0))
+    effect = stratified(share, has, there.labels, 1 - 0.05 / findings)
+    odds = np.log(share.clip(SURE, 1 - SURE) / (1 - share.clip(SURE, 1 - SURE)))
+    score, likely = above_chance(odds[:, None], has[:, None], there.labels)
+    alone = min(1.0, findings * (float(likely[0, 0]) / 2 if score[0, 0] > 0 else 1.0))
+    both = float(chdtrc(4, -2 * (np.log(max(found.p_value, 1e-300)) + np.log(max(alone, 1e-300)))))
+    return replace(found, p_value=both, elsewhere_too=Elsewhere(having, effect, called_with, called_without, alone))
+
+
+def _told(
+    given: Responses, present: Bool[np.ndarray, " picture"], columns: Float[np.ndarray, "other column"]
+) -> Bool[np.ndarray, " other"]:
+    """Which other pictures have an attribute, by a ridge regression on the survey's early layers."""
+    known = np.concatenate([by[layer] for by in (given.means, given.highest) for layer in given.early], 1)
+    spread = known.std(0)
+    varies = spread > 1e-6 * np.abs(known).max(0, initial=1e-12)
+    middle, spread = known.mean(0)[varies], spread[varies]
+    own, there = ((each[:, varies] - middle) / spread for each in (known.astype(np.float64), columns))
+    centred, wanted = within(own, given.labels), within(present[:, None].astype(np.float64), given.labels)
+    gram = centred @ centred.T + 0.1 * own.shape[1] * np.eye(len(own))
+    weights = centred.T @ np.linalg.solve(gram, wanted)[:, 0]
+    said, strength = own @ weights, there @ weights
+    told: Bool[np.ndarray, " other"] = strength > (said[present].mean() + said[~present].mean()) / 2
+    return told
+
+
+def _answered(studied: StudiedModel, given: Responses, others: Others, options: ShortcutOptions) -> _Answered:
+    """Run other pictures, at most `per_class` for every class there is."""
+    count = len(others.pictures) if isinstance(others, StoredSurvey) else len(others)
+    if count < 2 * options.least:
+        raise SurveyError(
+            f"other= has {count} pictures; {2 * options.least} or more are needed, so that some can have a finding and "
+            "some lack it."
+        )
+    most, rows = options.per_class * len(given.classes), np.arange(count)
+    if count > most:
+        rows = np.sort(np.random.default_rng(options.seed).choice(rows, most, replace=False))
+    parts = []
+    with studied.session() as session:
+        for start in range(0, len(rows), AT_ONCE):
+            seen = _seen(others, studied.preprocessing, rows[start : start + AT_ONCE].tolist())
+            parts.append(_run(session, studied, given.early, seen, options.batch_size))
+    columns, every = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+    of_output = np.full(every.shape[1], -1)
+    of_output[list(given.outputs)] = np.arange(len(given.outputs))
+    labels = others.pictures.labels[rows] if isinstance(others, StoredSurvey) else np.zeros(len(rows), int)
+    shares = every[:, list(given.outputs)].astype(np.float64)
+    return _Answered(columns.astype(np.float64), shares, of_output[every.argmax(1)], labels.astype(int))
+
+
+def _seen(others: Others, preprocessing: Preprocessing, rows: Sequence[int]) -> Sequence[Seen]:
+    if isinstance(others, StoredSurvey):
+        return seen_pictures(others, preprocessing, list(rows))
+    return [others[row] for row in rows]
+
+
+def _run(
+    session: Session, studied: StudiedModel, early: Sequence[str], seen: Sequence[Seen], batch_size: int
+) -> tuple[Float[np.ndarray, "picture column"], Float[np.ndarray, "picture output"]]:
+    """Means and then maxima of the early layers, and the probabilities of all outputs."""
+    columns, shares, order = [], [], []
+    for batch in batches(seen, batch_size, RUNNING):
+        with batch, torch.no_grad():
+            inputs = to_model(session.model, batch.inputs)
+            pooled: dict[str, tuple[Tensor, Tensor]] = {}
+            outputs = stream(session, inputs, [parse(layer) for layer in early], partial(_look, pooled), stop=False)
+            every = studied.class_outputs.probabilities(outputs, len(inputs)).cpu().numpy()
+            both = torch.cat([pooled[layer][place] for place in (0, 1) for layer in early], 1).cpu().numpy()
+            columns.append(both)
+            shares.append(every)
+            order += batch.rows
+    back = np.argsort(order)
+    return np.concatenate(columns)[back], np.concatenate(shares)[back]
+
+
+def _look(pooled: dict[str, tuple[Tensor, Tensor]], layer: str, maps: Tensor) -> None:
+    both = pool(maps)
+    pooled[layer] = both.mean, both.max
