@@ -259,6 +259,7 @@ class Scope:
         layer: LayerLike = "last",
         *,
         name: str = "",
+        against: str = "",
         how: "ConceptHow" = "pattern",
         seed: int = 0,
         batch_size: int = 32,
@@ -268,13 +269,13 @@ class Scope:
 
         It may stand where a unit does (`maps`, `draw`, `without`, `find_shortcuts`); `sensitivity` says which classes
         rest on it. `how` says which of three directions is used, see docs/concepts.md. Without a `name` it is called as
-        the folder of the positive pictures.
+        the folder of the positive pictures, and what it is `against` as that of the negative ones.
         """
         from featuremaps.concepts.find_concept import called, find_concept
         from featuremaps.concepts.options import ConceptOptions
 
         options = ConceptOptions(how=how, seed=seed, batch_size=batch_size)
-        names = name or called(positive, "concept"), called(negative, "other pictures")
+        names = name or called(positive, "concept"), against or called(negative, "other pictures")
         sides = self.see(positive).seen, self.see(negative).seen
         return find_concept(self._as(layout), *sides, self._studied.one_named(layer), names, options)
 
@@ -644,6 +645,7 @@ class Scope:
         survey: "Survey",
         layer: LayerLike = "last",
         *,
+        concepts: "Concept | Sequence[Concept]" = (),
         names: Mapping[str, str] | None = None,
         per_class: int = 300,
         separation: int | float = 3.8,
@@ -656,9 +658,11 @@ class Scope:
         """What the answers to a class rest on that not all its pictures share, and others have: found without labels.
 
         Simple things that first layers tell apart in a `survey`'s labelled pictures and that push a class, each proven
-        by taking it out of `layer` and putting it in. `names` maps labels to outputs that are called otherwise; see
-        `ShortcutOptions` for the rest. No finding says what would have been found.
+        by taking it out of `layer` and putting it in; `concepts` are tried along with them, in the same way. `names` maps
+        labels to outputs that are called otherwise; see `ShortcutOptions` for the rest. No finding says what would have
+        been found.
         """
+        from featuremaps.concepts.concept import Concept
         from featuremaps.shortcuts.find import find_shortcuts
         from featuremaps.shortcuts.options import ShortcutOptions
 
@@ -671,8 +675,8 @@ class Scope:
             seed=seed,
             batch_size=batch_size,
         )
-        surveyed = survey.made_of(self._studied)
-        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names)
+        surveyed, given = survey.made_of(self._studied), (concepts,) if isinstance(concepts, Concept) else concepts
+        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names, given)
 
     def repaired(
         self,

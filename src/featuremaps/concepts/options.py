@@ -5,7 +5,7 @@ from typing import Annotated
 
 from featuremaps.concepts.directions import How
 from featuremaps.methods.factorization import Negative
-from featuremaps.options import Help, Seeded
+from featuremaps.options import Help, Seeded, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class ConceptOptions(Seeded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SensitivityOptions(Seeded):
-    """How many pictures of each class of a survey are looked at, and how often a concept's pictures are shuffled.
+class Comparison:
+    """How many pictures of each class of a survey are looked at, and how many random concepts stand beside one.
 
     Classes that are tested together need more `shuffles` than one alone, so there are 100 at least for each. Raises
     `OptionError`.
@@ -49,4 +49,13 @@ class SensitivityOptions(Seeded):
         int,
         Help("Random concepts beside it, of its own pictures.", least=99, what="how many random concepts are made"),
     ] = 999
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityOptions(Seeded, Comparison):
+    """The same with how many pictures run together, and the seed of what is random."""
+
     batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 32

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from featuremaps.concepts.concept import Concept
 from featuremaps.shortcuts.early_reading import Reader, first_half, within
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses
@@ -32,13 +33,19 @@ class Attribute:
     """Pictures told apart by one number of each: `present` where `strength` lies in the upper group.
 
     `name` is the number of the first layers that goes with it best, `separation` how far apart the groups lie in the
-    class for which they are clearest.
+    class for which they are clearest. `concept` names what was given to be tried, "" where nobody did.
     """
 
     name: str
     separation: float
     present: Bool[np.ndarray, " picture"]
     strength: Float[np.ndarray, " picture"]
+    concept: str = ""
+
+    def opposite(self) -> "Attribute":
+        """The same the other way round: present where it is absent."""
+        concept = f"the absence of {self.concept}" if self.concept else ""
+        return replace(self, present=~self.present, strength=-self.strength, concept=concept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +79,20 @@ def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
     ]
     kept.sort(key=lambda each: -each.separation)
     return [replace(each, name=_nearest(each, early, given.labels)) for each in _distinct(kept)]
+
+
+def given_attributes(given: Responses, concepts: Sequence[Concept], options: ShortcutOptions) -> list[Attribute]:
+    """Concepts as attributes: present where the mean of a concept's layer lies beyond its threshold."""
+    found = []
+    for concept in concepts:
+        means = given.means_of(concept.layer)
+        strength = means.astype(np.float64) @ concept.vectors[concept.how] - concept.threshold
+        apart = [
+            split(strength[given.labels == each, None], options.least).separation for each in np.unique(given.labels)
+        ]
+        name = repr(concept.name)
+        found.append(Attribute(name, float(np.max(apart)), concept.present(means), strength, name))
+    return found
 
 
 def _columns(given: Responses, layers: Sequence[str]) -> _Columns:

@@ -1,7 +1,7 @@
 """Finding shortcuts: attributes nobody named, the classes they push, and the proof by intervention."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from featuremaps.concepts.concept import Concept
 from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.shortcuts.attributes import Attribute, alike, attributes
+from featuremaps.shortcuts.asked import check_concepts, notes_on
+from featuremaps.shortcuts.attributes import Attribute, alike, attributes, given_attributes
 from featuremaps.shortcuts.estimates import Difference, paired, welch
 from featuremaps.shortcuts.interventions import Shifts, shifted
 from featuremaps.shortcuts.options import ShortcutOptions
@@ -53,10 +55,16 @@ def find_shortcuts(
     layer: str,
     options: ShortcutOptions,
     names: Mapping[str, str] | None = None,
+    concepts: Sequence[Concept] = (),
 ) -> Shortcuts:
-    """What classes rest on in a survey's pictures that is not the class; see `Shortcuts`."""
-    given = responses(studied, survey, layer, options, names)
-    every = attributes(given, options)
+    """What classes rest on in a survey's pictures that is not the class; see `Shortcuts`.
+
+    `concepts` are tried along with what is found, and named where they tell the same pictures apart.
+    """
+    check_concepts(studied, survey, concepts)
+    given = responses(studied, survey, layer, options, names, [concept.layer for concept in concepts])
+    asked = given_attributes(given, concepts, options)
+    every = [*asked, *attributes(given, options)]
     suspects = _suspects(given, every)
     tests = max(1, len(every) * len(given.classes))
     shortcuts = _proven(studied, survey, given, suspects, tests, options)
@@ -74,7 +82,7 @@ def find_shortcuts(
         able,
         survey.picture,
         partial(_label_of, survey),
-        given.notes,
+        (*given.notes, *notes_on(asked, [each.attribute for each in shortcuts], options.least)),
     )
 
 
@@ -82,8 +90,8 @@ def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
     """The attributes that push a class beyond chance, by more than a little, and not because of one named before.
 
     The surest comes first; of it and its opposite, the one that not all of its class has, and that moves it more. Of
-    those that are nearly as sure and tell the same pictures apart the clearest is named: by the answers alone an
-    attribute takes errors for its own. Further ones are compared among pictures that agree in it.
+    those that are nearly as sure and tell the same pictures apart the clearest is named, a concept before others: by
+    the answers alone an attribute takes errors for its own. Further ones are compared among pictures that agree in it.
     """
     kept: list[_Suspect] = []
     strata = given.labels
@@ -93,7 +101,9 @@ def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
         number = max(same, key=lambda suspect: (suspect.varies, suspect.push)).number
         same = [suspect for suspect in same if suspect.number == number]
         enough = AS_SURE * max(suspect.sure for suspect in same)
-        chosen = max((each for each in same if each.sure >= enough), key=lambda each: each.attribute.separation)
+        named = [each for each in same if each.attribute.concept]
+        able = named or [each for each in same if each.sure >= enough]
+        chosen = max(able, key=lambda each: each.attribute.separation)
         kept.append(chosen)
         strata = 2 * strata + chosen.attribute.present
         every = [each for each in every if not alike(each, chosen.attribute)]
@@ -105,19 +115,18 @@ def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarra
     if not every:
         return []
     present, pushing = np.stack([each.present for each in every], 1), []
-    for sign, has in ((1.0, present), (-1.0, ~present)):
+    for turned, has in ((every, present), ([each.opposite() for each in every], ~present)):
         value, error = effects(given.log_odds, has, strata)
         share, _ = effects(given.probabilities, has, strata)
         corrected = _holm(p_values(value, error))
         push = np.where((value > 0) & (corrected <= LEVEL) & (share >= SMALLEST), share, 0.0)
-        for place, attribute in enumerate(every):
+        for place, attribute in enumerate(turned):
             number = int(push[place].argmax())
             if push[place, number] > 0:
-                turned = replace(attribute, present=has[:, place], strength=sign * attribute.strength)
                 at = place, number
                 sure = float(value[at] / max(float(error[at]), 1e-12))
                 varies = len(np.unique(has[given.labels == number, place])) == 2
-                pushing.append(_Suspect(turned, number, float(corrected[at]), sure, float(push[at]), varies))
+                pushing.append(_Suspect(attribute, number, float(corrected[at]), sure, float(push[at]), varies))
     return pushing
 
 

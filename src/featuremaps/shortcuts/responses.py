@@ -45,7 +45,8 @@ class Responses:
     `means[layer]` and `highest[layer]` are activations (picture, channel) of several layers, in the order they run;
     `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
     `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
-    `called` the class that the model says, −1 for an output that no label has.
+    `called` the class that the model says, −1 for an output that no label has. `beside` are the means of layers that
+    were asked for besides.
     """
 
     rows: Int[np.ndarray, " picture"]
@@ -60,6 +61,12 @@ class Responses:
     probabilities: Float[np.ndarray, "picture class"]
     called: Int[np.ndarray, " picture"]
     notes: tuple[str, ...] = field(default=())
+    beside: Mapping[str, Float[np.ndarray, "picture _channel"]] = field(default_factory=dict)
+
+    def means_of(self, layer: str) -> Float[np.ndarray, "picture channel"]:
+        """A layer's means, of those looked at or of those beside."""
+        means: Float[np.ndarray, "picture channel"] = self.means[layer] if layer in self.means else self.beside[layer]
+        return means
 
     @property
     def log_odds(self) -> Float[np.ndarray, "picture class"]:
@@ -75,11 +82,13 @@ def responses(
     layer: str,
     options: ShortcutOptions,
     names: Mapping[str, str] | None = None,
+    beside: Sequence[str] = (),
 ) -> Responses:
     """Run the model over pictures of every class of a survey.
 
-    Layers that were surveyed are read from it; the last layer of every other map size is looked at while the model
-    runs. Raises `SurveyError` where there are no two classes with pictures enough.
+    Layers that were surveyed are read from it; the last layer of every other map size, and those that are wanted
+    `beside`, are looked at while the model runs. Raises `SurveyError` where there are no two classes with pictures
+    enough.
     """
     rows, labels, classes, outputs, notes = chosen(survey, options, names)
     first = seen_pictures(survey, studied.preprocessing, rows[:1].tolist())[0].input[None]
@@ -87,7 +96,8 @@ def responses(
     walked = studied.walk(first)
     known = [name for name in survey.layers if walked.get(name) is not None]
     added = [name for name in dict.fromkeys((*_spread(walked), layer)) if name not in known]
-    watched = _Watched(studied.class_outputs, layer, added, torch.tensor(outputs))
+    more = [name for name in dict.fromkeys(beside) if name not in (*known, *added)]
+    watched = _Watched(studied.class_outputs, layer, [*added, *more], torch.tensor(outputs))
     with studied.session() as session:
         for batch, places in _batches(studied, survey, rows, options.batch_size):
             with batch:
@@ -113,6 +123,7 @@ def responses(
         gathered["probabilities"],
         gathered["called"],
         (*notes, *watched.doubts),
+        {name: gathered[f"mean {name}"] for name in more},
     )
 
 
