@@ -658,9 +658,9 @@ class Scope:
         """What the answers to a class rest on that not all its pictures share, and others have: found without labels.
 
         Simple things that first layers tell apart in a `survey`'s labelled pictures and that push a class, each proven
-        by taking it out of `layer` and putting it in; `concepts` are tried along with them, in the same way. `names` maps
-        labels to outputs that are called otherwise; see `ShortcutOptions` for the rest. No finding says what would have
-        been found.
+        by taking it out of `layer` and putting it in; `concepts` are tried along with them, in the same way. `names`
+        maps labels to outputs that are called otherwise; see `ShortcutOptions` for the rest. No finding says what would
+        have been found.
         """
         from featuremaps.concepts.concept import Concept
         from featuremaps.shortcuts.find import find_shortcuts

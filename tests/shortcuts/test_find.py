@@ -156,6 +156,7 @@ def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> Non
             np.testing.assert_array_equal(found[0].attribute.present, data.marked)
             assert "have 'mark', which the answer 'round' rests on" in repr(found)
             assert scope.without(found[0]).edits
+            assert "late in the model" not in repr(found)
             assert len(scope.find_shortcuts(survey)) == 1
         else:
             assert f"no class was found to rest on 'mark' or its absence; {data.marked.sum()} of" in repr(found)
@@ -163,6 +164,7 @@ def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> Non
     strong = fm.Scope(MarkReader(4.0).eval(), classes=LABELS, outputs="logits")
     again = strong.find_shortcuts(strong.open_survey(tmp_path / "4.0", data), concepts=absent)
     assert [each.attribute.concept for each in again] == ["the absence of 'no mark'"]
+    assert "'no mark' is told by relu2, late in the model" in repr(again)
     trained = MarkReader(4.0).eval()
     with torch.no_grad():
         trained.second.bias += 0.1

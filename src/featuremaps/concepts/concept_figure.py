@@ -64,7 +64,7 @@ def _pictures(places: "Sequence[Axes]", shown: ShownConcept, order: Int[np.ndarr
         axes.set_axis_off()
     for axes, row in zip(places, order.tolist(), strict=False):
         axes.imshow(on_square(shown.pictures[row].image, 128))
-        axes.set_title(number(float(shown.strengths[row])), fontsize=7, color=MUTED, pad=2)
+        axes.set_title(number(float(shown.strengths[row])).replace("-", "−"), fontsize=7, color=MUTED, pad=2)
     side: dict[str, Any] = {"ha": "right", "va": "center", "rotation": 90, "transform": places[0].transAxes}
     places[0].text(-0.08, 0.5, short(title, 20), fontsize=8, color=INK, **side)
 
@@ -90,7 +90,7 @@ def _accuracies(axes: "Axes", shown: ShownConcept) -> None:
         axes.plot(told.accuracy, place, "o", color=colour, markersize=6)
         words = "used" if used else f"cosine {cosine:.2f}"
         label = f"{way.replace('_', ' ')}: {told.accuracy:.0%}, {words}"
-        axes.text(0, place - 0.22, label, fontsize=7.5, color=colour, va="bottom")
+        axes.text(0, place - 0.22, label, fontsize=7, color=colour, va="bottom")
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlim=(0, 1.02), ylim=(len(shown.ways) - 0.6, -0.75), yticks=[])
     axes.set_xticks([0, 0.5, 1], ["0 %", "50 % (chance)", "100 %"])

@@ -52,6 +52,7 @@ def sensitivity_figure(rows: Sequence[ShownSensitivity], layers: Sequence[str], 
             color=INK if row.sure else MUTED,
         )
     axes.axvline(0, color=INK, linewidth=0.6)
+    axes.use_sticky_edges = False
     names = [f"{short(row.label, 18)}, {short(row.concept, 18)}" if several else short(row.label, 26) for row in shown]
     axes.set_yticks(range(len(shown)), names)
     axes.set_ylim(len(shown) - 0.45, -0.55)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from featuremaps.concepts.concept import Concept
 from featuremaps.errors import OptionError
+from featuremaps.layers import Layers
 from featuremaps.layers.directions import check_directions
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike
+from featuremaps.shortcuts.early_reading import first_half
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -21,8 +23,28 @@ def check_concepts(studied: StudiedModel, survey: StoredSurvey, concepts: Sequen
         raise OptionError(f"concepts are what scope.concept(…) found; got {other!r}.")
     if len(set(names)) < len(names):
         raise OptionError(f"concepts need names of their own to be told apart; got {', '.join(names)}.")
+    check_directions(concepts, _walked(studied, survey), studied.model)
+
+
+def notes_on_late(
+    studied: StudiedModel, survey: StoredSurvey, concepts: Sequence[Concept], looked: Sequence[str]
+) -> tuple[str, ...]:
+    """What is said of concepts that lie behind the layers that attributes are read from; `looked` at were these."""
+    if not concepts:
+        return ()
+    layers = _walked(studied, survey)
+    early = max(layers[name].order for name in first_half(looked))
+    return tuple(
+        f"{concept.name!r} is told by {concept.layer}, late in the model, where the classes themselves are told too: "
+        "which pictures have it may be a matter of their class. A concept of an early layer is safer here."
+        for concept in concepts
+        if layers[concept.layer].order > early
+    )
+
+
+def _walked(studied: StudiedModel, survey: StoredSurvey) -> Layers:
     (first,) = seen_pictures(survey, studied.preprocessing, [0])
-    check_directions(concepts, studied.walk(first.input[None]), studied.model)
+    return studied.walk(first.input[None])
 
 
 def notes_on(asked: Sequence[Attribute], found: Sequence[Attribute], least: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from featuremaps.concepts.concept import Concept
 from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.shortcuts.asked import check_concepts, notes_on
+from featuremaps.shortcuts.asked import check_concepts, notes_on, notes_on_late
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes, given_attributes
 from featuremaps.shortcuts.estimates import Difference, paired, welch
 from featuremaps.shortcuts.interventions import Shifts, shifted
@@ -64,6 +64,7 @@ def find_shortcuts(
     check_concepts(studied, survey, concepts)
     given = responses(studied, survey, layer, options, names, [concept.layer for concept in concepts])
     asked = given_attributes(given, concepts, options)
+    late = notes_on_late(studied, survey, concepts, list(given.means))
     every = [*asked, *attributes(given, options)]
     suspects = _suspects(given, every)
     tests = max(1, len(every) * len(given.classes))
@@ -82,7 +83,7 @@ def find_shortcuts(
         able,
         survey.picture,
         partial(_label_of, survey),
-        (*given.notes, *notes_on(asked, [each.attribute for each in shortcuts], options.least)),
+        (*given.notes, *notes_on(asked, [each.attribute for each in shortcuts], options.least), *late),
     )
 
 
