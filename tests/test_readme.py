@@ -95,6 +95,21 @@ def test_the_page_on_shortcuts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
 
 
+def test_the_page_on_concepts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "concepts.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+    assert names["ground"].beyond_chance
+    assert names["resting"].of("scissors").sure
+    assert not names["of_fixed"].of("scissors").sure
+    assert "'plain ground'" in repr(names["found"])
+    assert (tmp_path / "out" / "concept.png").stat().st_size > 5_000
+    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
 def _files(names: dict[str, Any], kind: str) -> list[str]:
     """The files of a finding's examples."""
     rows = getattr(names["found"][0].examples, kind)

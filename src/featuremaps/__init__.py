@@ -21,6 +21,7 @@ from featuremaps.scope import Scope
 from featuremaps.sources import Loaded, load, source
 
 if TYPE_CHECKING:
+    from featuremaps.concepts.concept import Concept, open_concept
     from featuremaps.evidence.registry import MEASURES, measure
     from featuremaps.evidence.run import open_trial
     from featuremaps.evidence.trial import Trial
@@ -35,6 +36,7 @@ __all__ = [
     "Attributions",
     "Box",
     "Comparison",
+    "Concept",
     "Detector",
     "FeatureMaps",
     "FeatureMapsError",
@@ -59,6 +61,7 @@ __all__ = [
     "load",
     "measure",
     "method",
+    "open_concept",
     "open_survey",
     "open_trial",
     "preprocess",
@@ -67,11 +70,13 @@ __all__ = [
 
 _WHEN_USED = {
     "MEASURES": "featuremaps.evidence.registry",
+    "Concept": "featuremaps.concepts.concept",
     "Detector": "featuremaps.survey.analysis.detector",
     "Survey": "featuremaps.survey.survey",
     "Trial": "featuremaps.evidence.trial",
     "compare_models": "featuremaps.survey.analysis.model_comparison",
     "measure": "featuremaps.evidence.registry",
+    "open_concept": "featuremaps.concepts.concept",
     "open_survey": "featuremaps.survey.survey",
     "open_trial": "featuremaps.evidence.run",
 }

@@ -27,6 +27,7 @@ from featuremaps.explain.request import MethodLike, one_method, request_for, sev
 from featuremaps.filters.figures import FilterScaling
 from featuremaps.filters.filters import Filters, filters_of
 from featuremaps.layers import Layers
+from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.layers.given import LayoutLike, given_layout
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
@@ -54,6 +55,9 @@ from featuremaps.runtime.studied_model import LayerLike, StudiedModel
 from featuremaps.runtime.targets import as_target
 
 if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
+    from featuremaps.concepts.concept import Concept
+    from featuremaps.concepts.directions import How as ConceptHow
+    from featuremaps.concepts.sensitivity import Sensitivity
     from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
     from featuremaps.draw.ascent import Optimizer
     from featuremaps.draw.best_real import Known
@@ -186,7 +190,7 @@ class Scope:
     def maps(
         self,
         pictures: object,
-        layers: LayerLike | Sequence[LayerLike] = "last",
+        layers: LayerLike | Directed | Sequence[LayerLike | Directed] = "last",
         *,
         highlight: str | Sequence[str] = (),
         scaling: MapScaling = "map",
@@ -195,13 +199,14 @@ class Scope:
     ) -> FeatureMaps | LayerMaps | LayerWalk:
         """What layers turn pictures into: every channel, whatever the model's layout.
 
-        A layer, a unit (`"layer4:452"`) or a list of units gives `FeatureMaps`; several layers or a glob give
-        `LayerMaps`, keyed by layer; `"all"` gives a `LayerWalk`. `highlight` names units that are always shown.
+        A layer, a unit (`"layer4:452"`), a concept or a list of units and concepts gives `FeatureMaps`; several layers
+        or a glob give `LayerMaps`, keyed by layer; `"all"` gives a `LayerWalk`. `highlight` names units that are always
+        shown. A concept's map is how far each place lies along it, from where pictures without it lie on average.
         `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
         """
         seen = self.see(pictures).seen
-        studied, layers = self._as(layout), self._studied.named(layers)
-        return read_maps(studied, seen, layers, highlight=highlight, scaling=scaling, batch_size=batch_size)
+        studied, named = self._as(layout), self._studied.named_or_directed(layers)
+        return read_maps(studied, seen, named, highlight=highlight, scaling=scaling, batch_size=batch_size)
 
     def filters(self, layer: LayerLike, *, scaling: FilterScaling = "filter") -> Filters:
         """The weights of a convolution as pictures, with what can be told from them; the model is not run.
@@ -247,13 +252,69 @@ class Scope:
         options = FactorizeOptions(concepts=concepts, negative=negative, seed=seed, batch_size=batch_size)
         return find_concepts(self._as(layout), self.see(pictures).seen, self._studied.one_named(layer), options)
 
+    def concept(
+        self,
+        positive: object,
+        negative: object,
+        layer: LayerLike = "last",
+        *,
+        name: str = "",
+        against: str = "",
+        how: "ConceptHow" = "pattern",
+        seed: int = 0,
+        batch_size: int = 32,
+        layout: LayoutLike | None = None,
+    ) -> "Concept":
+        """What `positive` pictures have and `negative` ones have not, as a direction in a layer's channels.
+
+        It may stand where a unit does (`maps`, `draw`, `without`, `find_shortcuts`); `sensitivity` says which classes
+        rest on it. `how` says which of three directions is used, see docs/concepts.md. Without a `name` it is called as
+        the folder of the positive pictures, and what it is `against` as that of the negative ones.
+        """
+        from featuremaps.concepts.find_concept import called, find_concept
+        from featuremaps.concepts.options import ConceptOptions
+
+        options = ConceptOptions(how=how, seed=seed, batch_size=batch_size)
+        names = name or called(positive, "concept"), against or called(negative, "other pictures")
+        sides = self.see(positive).seen, self.see(negative).seen
+        return find_concept(self._as(layout), *sides, self._studied.one_named(layer), names, options)
+
+    def sensitivity(
+        self,
+        concepts: "Concept | Sequence[Concept]",
+        pictures: object,
+        classes: str | int | Sequence[str | int] | None = None,
+        *,
+        labels: Sequence[str | int] | None = None,
+        names: Mapping[str, str] | None = None,
+        per_class: int = 300,
+        shuffles: int = 999,
+        seed: int = 0,
+        batch_size: int = 32,
+        layout: LayoutLike | None = None,
+    ) -> "Sensitivity":
+        """How each class's score changes along concepts, beside random ones: TCAV with a permutation test.
+
+        `pictures` are a survey, whose labels count (`names` maps them to outputs that are called otherwise), or
+        pictures with `labels`, names or numbers of outputs; without those a picture counts for what the model calls it.
+        `classes` are those to test, by default all that there are.
+        """
+        from featuremaps.concepts.options import SensitivityOptions
+        from featuremaps.concepts.tcav import sensitivity_to
+        from featuremaps.survey.survey import Survey
+
+        options = SensitivityOptions(per_class=per_class, shuffles=shuffles, seed=seed, batch_size=batch_size)
+        given = pictures.made_of(self._studied) if isinstance(pictures, Survey) else self.see(pictures).seen
+        return sensitivity_to(self._as(layout), several(concepts), given, classes, labels, names, options)
+
     def without(self, what: object, *, survey: "Survey | None" = None, pictures: object = None) -> "Scope":
-        """The model without units ("layer4:12", or several), a direction, or a shortcut that was found: another scope.
+        """The model without units ("layer4:12", or several), a concept, or a shortcut that was found: another scope.
 
         Units are held at 0, or with a `survey` at their mean over its pictures. The model of this scope stays as it is.
         Its layers are looked up on the first of `pictures`, or as `layers` does without any.
         """
         means, layers = None if survey is None else partial(_means, survey), self.layers(pictures)
+        check_directions(what, layers, self.model)
         return self._edited(edits_of(what, layers, means), layers)
 
     def _edited(self, edits: tuple[Edit, ...], layers: Layers) -> "Scope":
@@ -398,8 +459,9 @@ class Scope:
         """Draw what each of `units` looks for, beside the best of `real` pictures, or of a survey.
 
         A unit is `"layer4:452"`, a neuron `"layer4:452@3,5"`, the name or index of a class, a layer, a sum such as
-        `"layer4:1 - 0.5*layer4:7"`, or an objective from `featuremaps.draw`; without `units`, the first `top` channels
-        of `layer`. The other options are those of `featuremaps.draw.DrawOptions`; without `jitter` it is the usual one.
+        `"layer4:1 - 0.5*layer4:7"`, a concept, or an objective from `featuremaps.draw`; without `units`, the first
+        `top` channels of `layer`. The other options are those of `featuremaps.draw.DrawOptions`; without `jitter` it is
+        the usual one.
         """
         from featuremaps.draw import DrawOptions, Jitter, draw, first_channels
 
@@ -584,6 +646,7 @@ class Scope:
         layer: LayerLike = "last",
         *,
         other: object = None,
+        concepts: "Concept | Sequence[Concept]" = (),
         names: Mapping[str, str] | None = None,
         per_class: int = 300,
         separation: int | float = 3.8,
@@ -596,10 +659,12 @@ class Scope:
         """What the answers to a class rest on that not all its pictures share, and others have: found without labels.
 
         Simple things that first layers tell apart in a `survey`'s labelled pictures and that push a class, each proven
-        by taking it out of `layer` and putting it in. `names` maps labels to outputs that are called otherwise; see
-        `ShortcutOptions` for the rest. No finding says what would have been found. `other` is a second survey or other
-        pictures, of another domain or without any of the classes' objects, in which every finding is looked up.
+        by taking it out of `layer` and putting it in; `concepts` are tried along with them, in the same way. `other`
+        is a second survey or other pictures, of another domain or without any of the classes' objects, in which every
+        finding is looked up. `names` maps labels to outputs that are called otherwise; see `ShortcutOptions` for the
+        rest. No finding says what would have been found.
         """
+        from featuremaps.concepts.concept import Concept
         from featuremaps.shortcuts.find import find_shortcuts
         from featuremaps.shortcuts.options import ShortcutOptions
         from featuremaps.survey.survey import Survey
@@ -616,7 +681,8 @@ class Scope:
         surveyed, others = survey.made_of(self._studied), None
         if other is not None:
             others = other.made_of(self._studied) if isinstance(other, Survey) else self.see(other).seen
-        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names, others)
+        given = (concepts,) if isinstance(concepts, Concept) else concepts
+        return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names, others, given)
 
     def repaired(
         self,

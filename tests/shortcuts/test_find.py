@@ -10,7 +10,7 @@ from tests.shortcuts_samples import LABELS, Marked, MarkReader
 from tests.snapshots import snapshot
 
 import featuremaps as fm
-from featuremaps.errors import SurveyError
+from featuremaps.errors import OptionError, SurveyError
 from featuremaps.shortcuts.shortcuts import Shortcuts
 
 Find = Callable[..., tuple[Shortcuts, Marked, fm.Scope]]
@@ -141,3 +141,33 @@ def test_what_cannot_be_searched_is_said(tmp_path: Path) -> None:
     another = fm.Scope(MarkReader(9.0).eval(), classes=LABELS, outputs="logits")
     with pytest.raises(SurveyError, match="another"):
         another.find_shortcuts(few)
+
+
+def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> None:
+    data, other = Marked(count=60, first=0.6, others=0.4), Marked(count=20, first=0.5, others=0.5, seed=9)
+    square = other.inputs[other.labels == 1], other.inputs[other.labels == 2]
+    for mark, expected in ((4.0, ["'mark'"]), (0.0, [])):
+        scope = fm.Scope(MarkReader(mark).eval(), classes=LABELS, outputs="logits")
+        survey = scope.survey(data, "relu2", tmp_path / str(mark), workers=0)
+        marked = scope.concept(other.inputs[other.marked], other.inputs[~other.marked], "first", name="mark")
+        found = scope.find_shortcuts(survey, concepts=[marked])
+        assert [each.attribute.concept for each in found] == expected
+        if found:
+            np.testing.assert_array_equal(found[0].attribute.present, data.marked)
+            assert "have 'mark', which the answer 'round' rests on" in repr(found)
+            assert scope.without(found[0]).edits
+            assert "late in the model" not in repr(found)
+            assert len(scope.find_shortcuts(survey)) == 1
+        else:
+            assert f"no class was found to rest on 'mark' or its absence; {data.marked.sum()} of" in repr(found)
+    absent = scope.concept(other.inputs[~other.marked], other.inputs[other.marked], "relu2", name="no mark")
+    strong = fm.Scope(MarkReader(4.0).eval(), classes=LABELS, outputs="logits")
+    again = strong.find_shortcuts(strong.open_survey(tmp_path / "4.0", data), concepts=absent)
+    assert [each.attribute.concept for each in again] == ["the absence of 'no mark'"]
+    assert "'no mark' is told by relu2, late in the model" in repr(again)
+    trained = MarkReader(4.0).eval()
+    with torch.no_grad():
+        trained.second.bias += 0.1
+    foreign = fm.Scope(trained, classes=LABELS, outputs="logits").concept(*square, "relu2")
+    with pytest.raises(OptionError, match="other weights up to relu2"):
+        strong.find_shortcuts(strong.open_survey(tmp_path / "4.0", data), concepts=foreign)

@@ -11,6 +11,7 @@ from featuremaps.draw.options import DrawOptions, Size, check_takes_pictures, pa
 from featuremaps.draw.parse_objective import as_objective
 from featuremaps.draw.run import DrawingRun
 from featuremaps.errors import OptionError
+from featuremaps.layers.directions import check_directions
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.studied_model import StudiedModel
 
@@ -27,6 +28,7 @@ def draw(
     check_takes_pictures(studied)
     blank = studied.blank(pair(options.size))
     layers = studied.walk(blank)
+    check_directions(wanted, layers, studied.model)
     objectives = [as_objective(each, layers, studied.classes) for each in wanted]
     if not objectives:
         raise OptionError("nothing was given to draw: a unit such as 'layer4:452', or the name of a class.")

@@ -2,9 +2,10 @@
 
 import re
 
-from featuremaps.draw.objective import Channel, ClassScore, Combination, Layer, Neuron, Objective
+from featuremaps.draw.objective import Channel, ClassScore, Combination, Direction, Layer, Neuron, Objective
 from featuremaps.errors import FeatureMapsError, LayerNotFoundError, OptionError, TargetError, nearest
 from featuremaps.layers import Layers
+from featuremaps.layers.directions import Directed
 from featuremaps.runtime.outputs import Classes, class_named
 
 _TERM = re.compile(r"(?:(?P<factor>[0-9]*\.?[0-9]+)\s*\*\s*)?(?P<name>.+)", re.DOTALL)
@@ -12,7 +13,7 @@ _PLACE = re.compile(r"(?P<unit>.+:[0-9]+)@\s*(?:(?P<y>[0-9]+)\s*,\s*(?P<x>[0-9]+
 
 
 def as_objective(given: object, layers: Layers, classes: Classes) -> Objective:
-    """An objective from whatever names one: a text, a class index, an objective.
+    """An objective from whatever names one: a text, a class index, an objective, a direction (its plain projection).
 
     A text is a unit, a neuron (`@row,column` or `@middle`), a layer, the name of a class, or several of these with
     `+`, `-` and factors between them. A name that is both a layer and a class is the layer. Raises
@@ -20,6 +21,8 @@ def as_objective(given: object, layers: Layers, classes: Classes) -> Objective:
     """
     if isinstance(given, Objective):
         return given
+    if isinstance(given, Directed):
+        return Direction(layers[given.layer].name, given.vector, sharpness=0.0, name=f"{given.name} in {given.layer}")
     if isinstance(given, int) and not isinstance(given, bool):
         return ClassScore(given)
     if not isinstance(given, str):

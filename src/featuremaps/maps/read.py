@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from featuremaps.errors import ModelError, OptionError
 from featuremaps.layers import Address, Layers
+from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk, walk_through
@@ -31,7 +33,7 @@ class _Reading:
 def read_maps(
     studied: StudiedModel,
     pictures: Sequence[Seen],
-    layers: str | Sequence[str] = "last",
+    layers: str | Directed | Sequence[str | Directed] = "last",
     *,
     highlight: str | Sequence[str] = (),
     scaling: MapScaling = "map",
@@ -39,27 +41,30 @@ def read_maps(
 ) -> FeatureMaps | LayerMaps | LayerWalk:
     """Maps of one layer or of units (`FeatureMaps`), of several layers (`LayerMaps`), or a walk through `"all"`.
 
-    The model stops after the deepest layer asked for and is afterwards as it was. Raises `LayerNotFoundError` for a
-    layer or unit that does not exist, `LayoutError` for a layer whose output is not a map, `ModelError` for values
-    that are not finite.
+    A direction stands where a unit does: its map is each place's projection on it, less its origin. The model stops
+    after the deepest layer asked for and is afterwards as it was. Raises `LayerNotFoundError` for a layer or unit that
+    does not exist, `OptionError` for a direction of another model, `LayoutError` for a layer whose output is not a map,
+    `ModelError` for values that are not finite.
     """
     scale_for(scaling, 0.0)
-    patterns = [layers] if isinstance(layers, str) else list(layers)
+    given = [layers] if isinstance(layers, str | Directed) else list(layers)
     known = studied.walk(pictures[0].input[None])
-    if patterns == ["all"]:
+    if given == ["all"]:
         if highlight:
             raise OptionError("highlight marks units in the maps of a layer; a walk through 'all' layers shows none.")
         return walk_through(studied, known, pictures, batch_size)
-    names, units = _meant(known, patterns)
+    check_directions(given, known, studied.model)
+    names, units = _meant(known, given)
     marked = known.units([highlight] if isinstance(highlight, str) else list(highlight))
     wanted = dict.fromkeys(names) or _channels(units)
+    along = {_title(unit): unit for unit in units if isinstance(unit, Directed)}
     for unit in marked:
         if unit not in units and unit.name not in names:
             raise OptionError(
                 f"highlight names {unit}, but {unit.name} is not among the layers or units asked for. Add it to "
                 "layers, or leave it out of highlight."
             )
-    readings = _read(studied, pictures, wanted, batch_size)
+    readings = _read(studied, pictures, wanted, along, batch_size)
     if units:
         return _of_units(readings, wanted, units, tuple(map(str, marked)), pictures, scaling)
     whole = {
@@ -77,47 +82,77 @@ def read_maps(
     return LayerMaps(whole) if len(whole) > 1 else next(iter(whole.values()))
 
 
-def _meant(known: Layers, patterns: Sequence[str]) -> tuple[list[str], list[Address]]:
-    """The layers, or the units, that these addresses stand for; one kind only."""
-    units = [pattern for pattern in patterns if ":" in pattern and pattern not in known.names]
-    names = [pattern for pattern in patterns if pattern not in units]
+def _meant(known: Layers, given: Sequence[str | Directed]) -> tuple[list[str], list[Address | Directed]]:
+    """The layers, or the units and directions, that these stand for; one kind only."""
+    units: dict[str, Address | Directed] = {}
+    names = []
+    for each in given:
+        if isinstance(each, Directed):
+            if units.setdefault(_title(each), each) is not each:
+                raise OptionError(f"two directions are both called {_title(each)!r}; give each a name of its own.")
+        elif ":" in each and each not in known.names:
+            units |= {str(unit): unit for unit in known.units([each])}
+        else:
+            names.append(each)
     if names and units:
         raise OptionError(
             f"whole layers ({', '.join(names)}) and single units ({', '.join(units)}) were asked for together; their "
             "maps do not fit into one result. Ask for them one after the other."
         )
-    return (known.resolve(names) if names or not units else []), known.units(units)
+    return (known.resolve(names) if names or not units else []), list(units.values())
 
 
-def _channels(units: Sequence[Address]) -> dict[str, list[int] | None]:
+def _title(unit: Address | Directed) -> str:
+    """What a unit or a direction is called among others."""
+    return str(unit) if isinstance(unit, Address) else f"{unit.name} in {unit.layer}"
+
+
+def _channels(units: Sequence[Address | Directed]) -> dict[str, list[int] | None]:
     """For each layer the channels wanted of it."""
     wanted: dict[str, list[int] | None] = {}
     for unit in units:
-        channels = wanted.setdefault(unit.name, [])
-        if channels is not None and unit.channel is not None:
-            channels.append(unit.channel)
+        if isinstance(unit, Address):
+            channels = wanted.setdefault(unit.name, [])
+            if channels is not None and unit.channel is not None:
+                channels.append(unit.channel)
     return wanted
 
 
 def _read(
-    studied: StudiedModel, pictures: Sequence[Seen], wanted: Mapping[str, list[int] | None], batch_size: int
+    studied: StudiedModel,
+    pictures: Sequence[Seen],
+    wanted: Mapping[str, list[int] | None],
+    along: Mapping[str, Directed],
+    batch_size: int,
 ) -> dict[str, _Reading]:
-    """The channels wanted of each layer (None: all of them), from one pass per chunk of pictures."""
-    maps: dict[str, dict[int, Tensor]] = {name: {} for name in wanted}
-    ends: dict[str, list[Range]] = {name: [] for name in wanted}
+    """The channels wanted of each layer (None: all of them), and directions, from one pass per chunk of pictures."""
+    maps: dict[str, dict[int, Tensor]] = {name: {} for name in (*wanted, *along)}
+    ends: dict[str, list[Range]] = {name: [] for name in maps}
+    layers = list(dict.fromkeys([*wanted, *(each.layer for each in along.values())]))
     with studied.session() as session:
         for batch in batches(pictures, batch_size, "reading feature maps"):
             with batch:
-                record = take(session, batch.inputs, list(wanted), gradients=False, stop_early=True)
-                for name, channels in wanted.items():
-                    activations = record.spatial(name)
-                    _check_finite(studied.model, name, activations, [pictures[row].picture.name for row in batch.rows])
+                record = take(session, batch.inputs, layers, gradients=False, stop_early=True)
+                shown = [pictures[row].picture.name for row in batch.rows]
+                every = {layer: record.spatial(layer) for layer in layers}
+                for layer, activations in every.items():
+                    _check_finite(studied.model, layer, activations, shown)
+                parts = [
+                    *((name, every[name], channels) for name, channels in wanted.items()),
+                    *((name, _projected(every[each.layer], each), None) for name, each in along.items()),
+                ]
+                for name, activations, channels in parts:
                     low, high = activations.aminmax()
                     kept = activations if channels is None else activations[:, channels]
                     maps[name] |= zip(batch.rows, kept, strict=True)
                     ends[name].append((float(low), float(high)))
     hulls = {name: (min(low for low, _ in pairs), max(high for _, high in pairs)) for name, pairs in ends.items()}
-    return {name: _Reading([maps[name][i] for i in range(len(pictures))], hulls[name]) for name in wanted}
+    return {name: _Reading([maps[name][i] for i in range(len(pictures))], hulls[name]) for name in maps}
+
+
+def _projected(activations: Float[Tensor, "batch channel *space"], along: Directed) -> Float[Tensor, "batch 1 *space"]:
+    """Each place's projection on a direction, less its origin."""
+    return torch.einsum("bc...,c->b...", activations, along.vector.to(activations))[:, None] - along.origin
 
 
 def _check_finite(model: nn.Module, layer: str, activations: Tensor, names: Sequence[str]) -> None:
@@ -134,7 +169,7 @@ def _check_finite(model: nn.Module, layer: str, activations: Tensor, names: Sequ
 def _of_units(
     readings: Mapping[str, _Reading],
     wanted: Mapping[str, list[int] | None],
-    units: Sequence[Address],
+    units: Sequence[Address | Directed],
     highlight: tuple[str, ...],
     pictures: Sequence[Seen],
     scaling: MapScaling,
@@ -142,11 +177,11 @@ def _of_units(
     """Units side by side; those of layers of different sizes enlarged to the largest."""
     maps, enlarging = [], False
     for i in range(len(pictures)):
-        rows = [readings[unit.name].maps[i][(wanted[unit.name] or []).index(unit.channel or 0)] for unit in units]
+        rows = [_map_of(unit, readings, wanted, i) for unit in units]
         size = tuple(map(max, zip(*(row.shape for row in rows), strict=True)))
         enlarging |= any(tuple(row.shape) != size for row in rows)
         maps.append(torch.stack([row if tuple(row.shape) == size else enlarged(row[None], size)[0] for row in rows]))
-    names = tuple(map(str, units))
+    names = tuple(map(_title, units))
     return FeatureMaps(
         maps=tuple(maps),
         units=names,
@@ -158,3 +193,11 @@ def _of_units(
         scaling=scaling,
         note="coarser layers are enlarged to the finest" if enlarging else "",
     )
+
+
+def _map_of(
+    unit: Address | Directed, readings: Mapping[str, _Reading], wanted: Mapping[str, list[int] | None], picture: int
+) -> Float[Tensor, "*space"]:
+    if isinstance(unit, Directed):
+        return readings[_title(unit)].maps[picture][0]
+    return readings[unit.name].maps[picture][(wanted[unit.name] or []).index(unit.channel or 0)]

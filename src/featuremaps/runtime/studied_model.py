@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from featuremaps.errors import LayerNotFoundError, OptionError
 from featuremaps.layers import LayerInfo, Layers, is_layer
+from featuremaps.layers.directions import Directed
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.known import known_layers
 from featuremaps.pictures.preprocessing import Preprocessing
@@ -90,6 +91,15 @@ class StudiedModel:
                 "given as the module itself. scope.layers() lists them all."
             )
         return [self.one_named(layer) for layer in layers]
+
+    def named_or_directed(self, layers: object) -> list[str | Directed]:
+        """The same as a list, in which directions may stand too, as they are."""
+        if isinstance(layers, Directed):
+            return [layers]
+        if isinstance(layers, list | tuple):
+            return [each if isinstance(each, Directed) else self.one_named(each) for each in layers]
+        names = self.named(layers)
+        return [names] if isinstance(names, str) else [*names]
 
     def one_named(self, layer: object) -> str:
         """The address of the one layer given; `OptionError` for several."""

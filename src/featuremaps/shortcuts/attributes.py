@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from featuremaps.concepts.concept import Concept
 from featuremaps.shortcuts.early_reading import Reader, within
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses
@@ -32,8 +33,8 @@ class Attribute:
     """Pictures told apart by one number of each: `present` where `strength` lies in the upper group.
 
     `name` is the number of the first layers that goes with it best, `low` whether it is low where the attribute is, and
-    `separation` how far apart the groups lie in the
-    class for which they are clearest.
+    `separation` how far apart the groups lie in the class for which they are clearest. `concept` names what was given
+    to be tried, "" where nobody did.
     """
 
     name: str
@@ -41,10 +42,12 @@ class Attribute:
     present: Bool[np.ndarray, " picture"]
     strength: Float[np.ndarray, " picture"]
     low: bool = False
+    concept: str = ""
 
     def opposite(self) -> "Attribute":
         """What the other pictures have, by lacking this."""
-        return replace(self, present=~self.present, strength=-self.strength, low=not self.low)
+        concept = f"the absence of {self.concept}" if self.concept else ""
+        return replace(self, present=~self.present, strength=-self.strength, low=not self.low, concept=concept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,20 @@ def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
     ]
     kept.sort(key=lambda each: -each.separation)
     return [_named(each, early, given.labels) for each in _distinct(kept)]
+
+
+def given_attributes(given: Responses, concepts: Sequence[Concept], options: ShortcutOptions) -> list[Attribute]:
+    """Concepts as attributes: present where the mean of a concept's layer lies beyond its threshold."""
+    found = []
+    for concept in concepts:
+        means = given.means_of(concept.layer)
+        strength = means.astype(np.float64) @ concept.vectors[concept.how] - concept.threshold
+        apart = [
+            split(strength[given.labels == each, None], options.least).separation for each in np.unique(given.labels)
+        ]
+        name = repr(concept.name)
+        found.append(Attribute(name, float(np.max(apart)), concept.present(means), strength, concept=name))
+    return found
 
 
 def _columns(given: Responses, layers: Sequence[str]) -> _Columns:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from featuremaps.survey.measures.folds import dealt
+from featuremaps.survey.measures.ridge import Ridge
+
 FOLDS = 5
 PENALTY = 0.1
 """Of the ridge, for every column."""
@@ -22,27 +25,20 @@ class Reader:
         labels: Int[np.ndarray, " picture"],
         generator: np.random.Generator,
     ) -> None:
-        from scipy.linalg import cho_factor
-
         spread = columns.std(0)
         varies = spread > 1e-6 * np.abs(columns).max(0, initial=1e-12)
         self._columns = ((columns - columns.mean(0)) / np.where(varies, spread, 1))[:, varies].astype(np.float64)
         self._labels, self._within = labels, within(self._columns, labels)
-        self._folds = _dealt(labels, generator)
-        penalty = PENALTY * self._columns.shape[1] * np.eye(self._columns.shape[1])
-        self._solvers = []
-        for fold in range(FOLDS):
-            rest = self._within[self._folds != fold]
-            self._solvers.append(cho_factor(rest.T @ rest + penalty))
+        self._folds = dealt(labels, FOLDS, generator)
+        penalty = PENALTY * self._columns.shape[1]
+        self._ridges = [Ridge(self._within[self._folds != fold], penalty) for fold in range(FOLDS)]
 
     def read(self, targets: Float[np.ndarray, "picture target"]) -> Float[np.ndarray, "picture target"]:
         """What the features say of each target, picture by picture; labels differ in it as the features do."""
-        from scipy.linalg import cho_solve
-
         wanted, said = within(targets.astype(np.float64), self._labels), np.zeros(targets.shape)
-        for fold, solver in enumerate(self._solvers):
+        for fold, ridge in enumerate(self._ridges):
             rest, here = self._folds != fold, self._folds == fold
-            said[here] = self._columns[here] @ cho_solve(solver, self._within[rest].T @ wanted[rest])
+            said[here] = self._columns[here] @ ridge.weights(self._within[rest], wanted[rest])
         return said
 
 
@@ -54,15 +50,6 @@ def within(
     for label in np.unique(labels):
         centred[labels == label] -= values[labels == label].mean(0)
     return centred
-
-
-def _dealt(labels: Int[np.ndarray, " picture"], generator: np.random.Generator) -> Int[np.ndarray, " picture"]:
-    """The fold of each picture, each label's shared out evenly."""
-    folds = np.empty(len(labels), int)
-    for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        folds[rows] = np.arange(len(rows)) % FOLDS
-    return folds
 
 
 def first_half(layers: Sequence[str]) -> Sequence[str]:

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from featuremaps.concepts.concept import Concept
 from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.shortcuts.attributes import Attribute, alike, attributes
+from featuremaps.shortcuts.asked import check_concepts, notes_on, notes_on_late
+from featuremaps.shortcuts.attributes import Attribute, alike, attributes, given_attributes
 from featuremaps.shortcuts.elsewhere import Others, looked_up
 from featuremaps.shortcuts.estimates import paired, stratified, welch
 from featuremaps.shortcuts.interventions import Shifts, shifted
@@ -55,10 +57,17 @@ def find_shortcuts(
     options: ShortcutOptions,
     names: Mapping[str, str] | None = None,
     others: Others | None = None,
+    concepts: Sequence[Concept] = (),
 ) -> Shortcuts:
-    """What classes rest on in a survey's pictures that is not the class, looked up in `others` too; see `Shortcuts`."""
-    given = responses(studied, survey, layer, options, names)
-    every = attributes(given, options)
+    """What classes rest on in a survey's pictures that is not the class, looked up in `others` too; see `Shortcuts`.
+
+    `concepts` are tried along with what is found, and named where they tell the same pictures apart.
+    """
+    check_concepts(studied, survey, concepts)
+    given = responses(studied, survey, layer, options, names, [concept.layer for concept in concepts])
+    asked = given_attributes(given, concepts, options)
+    late = notes_on_late(studied, survey, concepts, given.early)
+    every = [*asked, *attributes(given, options)]
     suspects = _suspects(given, every)
     tests = max(1, len(every) * len(given.classes))
     shortcuts = _proven(studied, survey, given, suspects, tests, options)
@@ -78,7 +87,7 @@ def find_shortcuts(
         able,
         survey.picture,
         partial(_label_of, survey),
-        given.notes,
+        (*given.notes, *notes_on(asked, [each.attribute for each in shortcuts], options.least), *late),
     )
 
 
@@ -86,8 +95,8 @@ def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
     """The attributes that push a class beyond chance, by more than a little, and not because of one named before.
 
     The surest comes first; of it and its opposite, the one that not all of its class has, and that moves it more. Of
-    those that are nearly as sure and tell the same pictures apart the clearest is named: by the answers alone an
-    attribute takes errors for its own. Further ones are compared among pictures that agree in it.
+    those that are nearly as sure and tell the same pictures apart the clearest is named, a concept before others: by
+    the answers alone an attribute takes errors for its own. Further ones are compared among pictures that agree in it.
     """
     kept: list[_Suspect] = []
     strata = given.labels
@@ -97,7 +106,9 @@ def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
         number = max(same, key=lambda suspect: (suspect.varies, suspect.push)).number
         same = [suspect for suspect in same if suspect.number == number]
         enough = AS_SURE * max(suspect.sure for suspect in same)
-        chosen = max((each for each in same if each.sure >= enough), key=lambda each: each.attribute.separation)
+        named = [each for each in same if each.attribute.concept]
+        able = named or [each for each in same if each.sure >= enough]
+        chosen = max(able, key=lambda each: each.attribute.separation)
         kept.append(chosen)
         strata = 2 * strata + chosen.attribute.present
         every = [each for each in every if not alike(each, chosen.attribute)]
@@ -109,19 +120,18 @@ def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarra
     if not every:
         return []
     present, pushing = np.stack([each.present for each in every], 1), []
-    for has in (present, ~present):
+    for turned, has in ((every, present), ([each.opposite() for each in every], ~present)):
         score, likely = above_chance(given.log_odds, has, strata)
         share, _ = effects(given.probabilities, has, strata)
         corrected = _holm(likely)
         push = np.where((score > 0) & (corrected <= LEVEL) & (share >= SMALLEST), share, 0.0)
-        for place, attribute in enumerate(every):
+        for place, attribute in enumerate(turned):
             number = int(push[place].argmax())
             if push[place, number] > 0:
-                turned = attribute if has is present else attribute.opposite()
                 at = place, number
                 sure = float(score[at])
                 varies = len(np.unique(has[given.labels == number, place])) == 2
-                pushing.append(_Suspect(turned, number, float(corrected[at]), sure, float(push[at]), varies))
+                pushing.append(_Suspect(attribute, number, float(corrected[at]), sure, float(push[at]), varies))
     return pushing
 
 

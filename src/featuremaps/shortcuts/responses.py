@@ -49,7 +49,8 @@ class Responses:
     which those of the model's first half are `early`;
     `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
     `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
-    `called` the class that the model says, −1 for an output that no label has.
+    `called` the class that the model says, −1 for an output that no label has. `beside` are the means of layers that
+    were asked for besides.
     """
 
     rows: Int[np.ndarray, " picture"]
@@ -65,6 +66,12 @@ class Responses:
     called: Int[np.ndarray, " picture"]
     early: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    beside: Mapping[str, Float[np.ndarray, "picture _channel"]] = field(default_factory=dict)
+
+    def means_of(self, layer: str) -> Float[np.ndarray, "picture channel"]:
+        """A layer's means, of those looked at or of those beside."""
+        means: Float[np.ndarray, "picture channel"] = self.means[layer] if layer in self.means else self.beside[layer]
+        return means
 
     @property
     def log_odds(self) -> Float[np.ndarray, "picture class"]:
@@ -80,11 +87,13 @@ def responses(
     layer: str,
     options: ShortcutOptions,
     names: Mapping[str, str] | None = None,
+    beside: Sequence[str] = (),
 ) -> Responses:
     """Run the model over pictures of every class of a survey.
 
-    Layers that were surveyed are read from it; the last layer of every other map size is looked at while the model
-    runs. Raises `SurveyError` where there are no two classes with pictures enough.
+    Layers that were surveyed are read from it; the last layer of every other map size, and those that are wanted
+    `beside`, are looked at while the model runs. Raises `SurveyError` where there are no two classes with pictures
+    enough.
     """
     rows, labels, classes, outputs, notes = chosen(survey, options, names)
     first = seen_pictures(survey, studied.preprocessing, rows[:1].tolist())[0].input[None]
@@ -93,7 +102,8 @@ def responses(
     spread = _spread(walked)
     known = [name for name in survey.layers if walked.get(name) is not None]
     added = [name for name in dict.fromkeys((*spread, layer)) if name not in known]
-    watched = _Watched(studied.class_outputs, layer, added, torch.tensor(outputs))
+    more = [name for name in dict.fromkeys(beside) if name not in (*known, *added)]
+    watched = _Watched(studied.class_outputs, layer, [*added, *more], torch.tensor(outputs))
     with studied.session() as session:
         for batch, places in _batches(studied, survey, rows, options.batch_size):
             with batch:
@@ -122,6 +132,7 @@ def responses(
         gathered["called"],
         tuple(first_half(spread or in_order)),
         (*notes, *copies, *watched.doubts),
+        {name: gathered[f"mean {name}"] for name in more},
     )
 
 

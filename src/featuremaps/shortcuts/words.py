@@ -9,11 +9,15 @@ from featuremaps.shortcuts.shortcut import Elsewhere, Shortcut
 def sentence(found: Shortcut) -> str:
     """What a shortcut is, what goes with it, and what proves it."""
     label = found.label
-    parts = [
-        f"{found.prevalence.value:.0%} of the pictures of {label} share something simple that the answer {label!r} "
-        f"rests on; {found.elsewhere.value:.0%} of the others have it (channel {found.attribute.name} tells it best: "
-        f"it is {'low' if found.attribute.low else 'high'} there)."
-    ]
+    share, others = f"{found.prevalence.value:.0%}", f"{found.elsewhere.value:.0%}"
+    if found.attribute.concept:
+        what = f"have {found.attribute.concept}, which the answer {label!r} rests on; {others} of the others have it."
+    else:
+        what = (
+            f"share something simple that the answer {label!r} rests on; {others} of the others have it (channel "
+            f"{found.attribute.name} tells it best: it is {'low' if found.attribute.low else 'high'} there)."
+        )
+    parts = [f"{share} of the pictures of {label} {what}"]
     if found.right_with.of and found.right_without.of:
         parts.append(
             f"With it {found.right_with.value:.0%} of {label} are called {label}, without it "

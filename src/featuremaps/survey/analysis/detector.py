@@ -22,10 +22,10 @@ from featuremaps.session import preserved, unwrapped
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector_evaluation import Detection
 from featuremaps.survey.analysis.detector_vs_model import AgainstModel, output_of, rivalry
-from featuremaps.survey.storage.detector_files import read_numbers, read_words, write
 from featuremaps.survey.storage.fingerprint import check_same_model
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.survey.storage.words_and_numbers import read_numbers, read_words, write
 
 ScoringRule = Literal["sum", "single", "logistic"]
 
@@ -192,12 +192,12 @@ class Detector(nn.Module):
             "calibrated": self.calibrated,
             "origin": asdict(self.origin) | {"shares": dict(self.origin.shares)},
         }
-        return write(Path(folder), words, dict(self.named_buffers(recurse=False)))
+        return write(Path(folder), "detector", words, dict(self.named_buffers(recurse=False)))
 
     @classmethod
     def load(cls, folder: str | Path, model: nn.Module | None = None) -> "Detector":
         """A saved detector on its model; `SurveyError` for another model, or files that are missing or damaged."""
-        words, numbers = read_words(Path(folder)), read_numbers(Path(folder))
+        words, numbers = read_words(Path(folder), "detector"), read_numbers(Path(folder), "detector")
         try:
             origin = words["origin"]
             detector = cls(

@@ -1,0 +1,77 @@
+"""`featuremaps concept`: what some pictures have and others have not, and which classes rest on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featuremaps.cli.app import app
+from featuremaps.cli.common import gathered, model_under_study, tell_refusals
+from featuremaps.cli.options import Classes, Device, Folder, Model, OptionValues, Weights, for_model, generated
+from featuremaps.cli.survey_common import named, say, tell_written
+from featuremaps.concepts.find_concept import called
+from featuremaps.concepts.options import Comparison, ConceptOptions
+from featuremaps.errors import FeatureMapsError
+
+
+@app.command()
+@for_model
+@generated(ConceptOptions)
+@generated(Comparison, into="beside")
+def concept(
+    positive: Annotated[str, typer.Argument(help="Pictures that have it: a folder, say.", show_default=False)],
+    negative: Annotated[str, typer.Argument(help="Pictures that have not.", show_default=False)],
+    model: Model,
+    weights: Weights = None,
+    classes: Classes = None,
+    layer: Annotated[str, typer.Option("--layer", "-l", help="The layer whose channels tell them apart.")] = "last",
+    name: Annotated[str, typer.Option("--name", help="What it is called; by default as the first folder.")] = "",
+    survey: Annotated[
+        Path | None, typer.Option("--survey", help="A survey of labelled pictures: which classes rest on it?")
+    ] = None,
+    pictures: Annotated[
+        list[str] | None,
+        typer.Option("--pictures", help="Pictures instead of a survey, which count for what the model calls them."),
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", "-t", help="A class to test, several times for several.")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option("--output", help="An output that means a label of the survey, as label=output.")
+    ] = None,
+    device: Device = None,
+    out: Folder = Path("out"),
+    *,
+    options: OptionValues,
+    beside: OptionValues,
+    setup: OptionValues,
+) -> None:
+    """Find what some pictures have and others have not in a layer, and test which classes rest on it.
+
+    Writes the concept's figure, numbers and words (fm.open_concept reads them), and the sensitivities.
+
+    **Examples**
+
+    featuremaps concept stripes/ other/ --model torchvision:resnet50 --layer layer3 -o out/
+
+    featuremaps concept stripes/ other/ --model torchvision:resnet50 --pictures photos/ --target zebra
+    """
+    if survey is not None and pictures:
+        raise FeatureMapsError("--survey and --pictures both say which pictures are tested; give one of them.")
+    scope = model_under_study(model, weights, classes, device, setup)
+    sides = [scope.see(gathered([side])) for side in (positive, negative)]
+    for side in sides:
+        tell_refusals(side)
+    names = {"name": name or called(positive, "concept"), "against": called(negative, "other pictures")}
+    found = scope.concept(*sides, layer, **names, **options)
+    say(found)
+    written = found.save(out)
+    if survey is not None or pictures:
+        shown = scope.see(gathered(pictures)) if pictures else scope.open_survey(survey)
+        if pictures:
+            tell_refusals(shown)
+        meant, how = named("--output", output, "label=output"), {key: options[key] for key in ("seed", "batch_size")}
+        tested = scope.sensitivity(found, shown, target, names=meant, **beside, **how)
+        say(tested)
+        written += tested.save(out)
+    tell_written(written)
