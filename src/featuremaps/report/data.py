@@ -23,7 +23,9 @@ SCHEMA = 1
 class Section(Protocol):
     """One part of a report. `kind` names the viewer module that draws it.
 
-    `colormaps`, where it has any, are matplotlib's that it needs beside those that every report offers.
+    `colormaps`, where it has any, are matplotlib's that it needs beside those that every report offers. A section may
+    also say which of a reader's `question`s it answers, `count` what it holds, and be summed up in one sentence, its
+    `summary`: readers find it by these.
     """
 
     kind: ClassVar[str]
@@ -61,18 +63,19 @@ class FailedSection:
 
     title: str
     message: str
+    question: str = ""
 
     def to_json(self) -> Json:
         """The message."""
         return {"message": self.message}
 
 
-def made(title: str, make: Callable[[], Section]) -> Section:
+def made(title: str, make: Callable[[], Section], question: str = "") -> Section:
     """The section that `make` makes; a visible failure where the library says why it cannot be made."""
     try:
         return make()
     except FeatureMapsError as error:
-        return FailedSection(title, f"{type(error).__name__}: {error}")
+        return FailedSection(title, f"{type(error).__name__}: {error}", question)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +151,14 @@ class ReportData:
 
 def _section_json(section: Section) -> Json:
     try:
-        content = section.to_json()
+        content = _about(section) | section.to_json()
     except Exception as error:
-        section = FailedSection(section.title, f"{type(error).__name__}: {error}")
-        content = section.to_json()
+        section = FailedSection(section.title, f"{type(error).__name__}: {error}", getattr(section, "question", ""))
+        content = _about(section) | section.to_json()
     return {**content, "kind": section.kind, "title": section.title}
+
+
+def _about(section: Section) -> Json:
+    """What a reader finds a section by, as far as it says so."""
+    about = {name: getattr(section, name, None) for name in ("question", "count", "summary")}
+    return {name: value for name, value in about.items() if value not in (None, "")}

@@ -1,13 +1,13 @@
 """A report of a survey alone: what was found in two or three sentences, then the five questions."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from featuremaps.report.data import Provenance, Rejection, ReportData
+from featuremaps.report.data import Provenance, Rejection, ReportData, Section
 from featuremaps.report.html import write
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.survey import Survey
@@ -24,9 +24,10 @@ def survey_report(
     *,
     layer: str | None = None,
     title: str = "",
+    first: Sequence[Section] = (),
     command: str = "",
 ) -> ReportData:
-    """The five questions asked of a layer, the deepest if none is named.
+    """The five questions asked of a layer, the deepest if none is named, below the sections that stand `first`.
 
     `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
     """
@@ -43,7 +44,7 @@ def survey_report(
             command=command,
         ),
         findings=_findings(survey, carry_to),
-        sections=survey_sections(survey, carry_to, layer=layer),
+        sections=(*first, *survey_sections(survey, carry_to, layer=layer)),
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in pictures.bad),
     )
 
