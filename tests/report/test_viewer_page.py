@@ -157,13 +157,17 @@ def test_the_command_can_be_copied(visit):
 
 def test_it_works_inside_a_notebook_frame(visit):
     opened = visit()
-    opened.page.set_content(f"<!doctype html><body>{embed(sample_report())}</body>")
+    opened.page.set_content(
+        f"<!doctype html><body>{embed(sample_report(sample_picture(), sample_picture('dog.png')))}</body>"
+    )
     frame = opened.page.frame_locator("iframe")
     frame.locator("#report[data-ready]").wait_for()
     frame.locator(FIRST).click()
     assert frame.get_by_role("dialog").locator("h2").inner_text() == "grad_cam at layer3"
     opened.page.keyboard.press("Escape")
     frame.locator(".thumbnails a").first.click()
+    frame.locator(".contents a", has_text="Methods").click()
+    frame.locator("#methods dl").wait_for()
     assert frame.locator("h1").inner_text() == "A test report"
 
 

@@ -12,7 +12,8 @@ from PIL.Image import Image
 
 from featuremaps.errors import FeatureMapsError
 from featuremaps.registry import Registry
-from featuremaps.report.encode import Json, plain, plain_fields
+from featuremaps.report.encode import Json, alone, plain, plain_fields
+from featuremaps.report.first_screen import FirstScreen
 from featuremaps.report.palettes import palettes
 
 SCHEMA = 1
@@ -127,13 +128,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ReportData:
-    """A whole report: what was found first, then the sections that show it, then how it was made."""
+    """A whole report: what a reader meets first, then the sections that show it, then how it was made.
+
+    `findings` are sentences; they stand below the title, or, where there is a `first` screen, folded below that.
+    """
 
     title: str
     provenance: Provenance
     findings: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    first: FirstScreen | None = None
 
     def to_json(self) -> Json:
         """The payload that the viewer reads. A section that cannot be encoded becomes a visible failure."""
@@ -142,11 +147,16 @@ class ReportData:
             "schema": SCHEMA,
             "title": self.title,
             "findings": list(self.findings),
+            "first": None if self.first is None else self._first_json(self.first),
             "sections": [_section_json(section) for section in self.sections],
             "provenance": self.provenance.to_json(),
             "rejected": plain(self.rejected),
             "palettes": palettes(wanted),
         }
+
+    def _first_json(self, first: FirstScreen) -> Json:
+        """The first screen; one that cannot be encoded says why, above the findings."""
+        return alone(first, lambda first: first.to_json([section.title for section in self.sections]))
 
 
 def _section_json(section: Section) -> Json:

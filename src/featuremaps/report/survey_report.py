@@ -9,6 +9,7 @@ from typing import Any
 
 from featuremaps.report.data import Provenance, Rejection, ReportData, Section
 from featuremaps.report.html import write
+from featuremaps.report.survey_first import survey_first, survey_title
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.survey import Survey
 
@@ -32,8 +33,9 @@ def survey_report(
     `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
     """
     manifest, pictures = survey.manifest, survey.pictures
+    sections, findings = (*first, *survey_sections(survey, carry_to, layer=layer)), _findings(survey, carry_to)
     return ReportData(
-        title=title or f"What {manifest.model} does over {len(pictures):,} pictures",
+        title=title or survey_title(manifest.model, len(pictures), sections),
         provenance=Provenance(
             model=manifest.model,
             source=str(survey.path),
@@ -43,8 +45,9 @@ def survey_report(
             settings={"precision": manifest.precision},
             command=command,
         ),
-        findings=_findings(survey, carry_to),
-        sections=(*first, *survey_sections(survey, carry_to, layer=layer)),
+        findings=findings,
+        first=survey_first(findings[0], sections),
+        sections=sections,
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in pictures.bad),
     )
 

@@ -1,11 +1,8 @@
 // Shortcuts: the sentence, the pictures, the proof; or that there is none and what would have been found; and the repair.
 
 import { failure, h, number, plural } from "featuremaps/dom.js";
+import { chip } from "featuremaps/first_screen.js";
 import { beforeAfterRows, between, share, track } from "featuremaps/spans.js";
-
-export function chip(right, words = right ? "right" : "wrong") {
-  return h("span", { class: right ? "chip right" : "chip wrong" }, words);
-}
 
 function exampleOf({ picture, label, called }) {
   const right = label === called;
