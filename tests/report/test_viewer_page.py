@@ -71,6 +71,12 @@ def test_text_has_enough_contrast(visit, system):
         ("fail-ink", "fail-soft"),
         ("fail-ink", "page"),
         ("ink", "accent-soft"),
+        ("accent", "accent-soft"),
+        ("right-ink", "right-soft"),
+        ("right-ink", "page"),
+        ("wrong-ink", "wrong-soft"),
+        ("wrong-ink", "page"),
+        ("wrong-ink", "surface"),
     ]
     script = """name => {
       const probe = document.body.appendChild(document.createElement("i"));

@@ -48,7 +48,7 @@ def panel_of(picture: ExplainedPicture) -> Panel:
         map=map.map if map else None,
         method=map.method if map else "",
         layer=map.layer if map else "",
-        target=map.target if map else "",
+        target=map.target.removeprefix("top: ") if map else "",
     )
 
 

@@ -25,10 +25,11 @@ def _change(name: str, proof: Intervention) -> Change:
 def repair_card(repair: Repair, title: str, section: str) -> Card:
     """How often each group is called right before and after the best try, and whether that is a repair."""
     best, worst = repair.tried[0], repair.worst_before
+    way, _, _ = best.title.partition(" (")  # who it comes from stands in the section
     sentence = (
-        f"Yes, by {best.title}: the worst group from {worst.value:.0%} to {best.worst.value:.0%}."
+        f"Yes, by {way}: the worst group from {worst.value:.0%} to {best.worst.value:.0%}."
         if repair.repaired
-        else f"No: the best try, {best.title}, leaves the worst group at {best.worst.value:.0%}."
+        else f"No: the best try, {way}, leaves the worst group at {best.worst.value:.0%}."
     )
     changes = [
         Change(f"{label} {'with it' if has else 'without it'}", best.groups[label, has].value, rate.value)

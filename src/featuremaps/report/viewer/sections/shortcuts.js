@@ -7,7 +7,7 @@ import { beforeAfterRows, between, share, track } from "featuremaps/spans.js";
 function exampleOf({ picture, label, called }) {
   const right = label === called;
   return h("li", { class: right ? "example right" : "example wrong" },
-    h("img", { src: picture.source, width: picture.width, height: picture.height, loading: "lazy", alt: `${label}, called ${called}: ${right ? "right" : "wrong"}` }),
+    h("img", { src: picture.source, width: picture.width, height: picture.height, alt: `${label}, called ${called}: ${right ? "right" : "wrong"}` }),
     h("span", { class: "example-note", "aria-hidden": "true" }, h("span", { class: "mark-sign" }, right ? "\u2713" : "\u2715"), ` ${called}`));
 }
 
