@@ -94,7 +94,8 @@ def test_paper_has_what_was_closed(visit):
     page = visit(report(), closed=True).page
     page.wait_for_selector("#report[data-filled]")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details.part").evaluate_all("all => all.every(one => one.open)")
+    assert page.locator("details.part, details.folded").evaluate_all("all => all.every(one => one.open)")
+    assert page.locator(".findings").is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not page.locator("#section-2 details").first.evaluate("one => one.open")
 

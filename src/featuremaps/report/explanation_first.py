@@ -108,5 +108,10 @@ def _maps_card(pictures: Sequence[ExplainedPicture], link: str) -> Card:
         sentence = f"{doubtful} of {counted(len(maps), 'map')} carry a warning, {failed} could not be made."
     else:
         sentence = f"{counted(len(maps), 'map')}, none with a warning."
-    right = None if not maps else not (doubtful or failed)
-    return Card("Where does it look?", sentence, section=Explanations.title, link=link, right=right)
+    return Card(
+        "Where does it look?",
+        sentence,
+        section=Explanations.title,
+        link=link,
+        right=False if doubtful or failed else None,
+    )

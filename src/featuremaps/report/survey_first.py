@@ -39,6 +39,7 @@ def survey_first(lead: str, sections: Sequence[Section]) -> FirstScreen:
     """The two surest mistakes of different kinds, and a card for what each section says first."""
     panels: tuple[Panel, ...] = ()
     cards: list[Card] = []
+    has_classes = any(isinstance(section, SpecialistsSection) for section in sections)
     for section in sections:
         if isinstance(section, ShortcutsSection):
             cards.append(shortcut_card(section))
@@ -49,7 +50,7 @@ def survey_first(lead: str, sections: Sequence[Section]) -> FirstScreen:
             cards.insert(0, _suffering_card(section))
         elif isinstance(section, SpecialistsSection) and section.classes:
             cards.append(_channel_card(section))
-        elif isinstance(section, UnitPicturesSection) and section.units:
+        elif isinstance(section, UnitPicturesSection) and section.units and not has_classes:
             cards.append(_unit_card(section))
     return FirstScreen(lead, panels, tuple(cards))
 

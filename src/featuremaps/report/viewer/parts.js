@@ -43,11 +43,12 @@ export async function fillAll(parts) {
 export function openForPrint(parts) {
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = parts.filter(({ details }) => !details.open);
-    for (const { details } of closed) details.open = true;
+    const folded = [...document.querySelectorAll("details.folded")];
+    closed = [...parts.map(({ details }) => details), ...folded].filter((details) => !details.open);
+    for (const details of closed) details.open = true;
   });
   addEventListener("afterprint", () => {
-    for (const { details } of closed) details.open = false;
+    for (const details of closed) details.open = false;
   });
 }
 
