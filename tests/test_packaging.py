@@ -68,3 +68,6 @@ def test_wheel_runs_the_demo(tmp_path: Path) -> None:
     assert said[-1].endswith(f"Report: {Path('featuremaps-demo') / 'report.html'}")
     assert len(said) == 4, "three findings and where the report is"
     assert 100_000 < report.stat().st_size < 5_000_000
+    text = report.read_text(encoding="utf-8")
+    assert '"first":{"lead":"demo calls' in text
+    assert text.count('"kind":"shortcuts"') == 2

@@ -745,6 +745,9 @@ class Scope:
         survey: "Survey | None" = None,
         carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
         trial: "Trial | None" = None,
+        shortcuts: "Shortcuts | None" = None,
+        repair: "Repair | None" = None,
+        before_after: "BeforeAfter | None" = None,
         command: str = "",
         options: Mapping[str, Mapping[str, object]] | None = None,
         layout: LayoutLike | None = None,
@@ -755,11 +758,13 @@ class Scope:
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
         rest is written. `studied` adds the walk through the layers, their channels and the first filters, `draw` the
         strongest pictures and drawings of these units, `survey` what a whole dataset says, `carry_to` how well its
-        detectors do in others, and `trial` which explanation to believe. `command` repeats it. `options` are per method
-        name, and `explaining` the other options of `compare`: smooth, seed, precision, batch_size.
+        detectors do in others, `trial` which explanation to believe, and `shortcuts` what the answers rest on, with its
+        `repair` and what that changed (`before_after`). `command` repeats it. `options` are per method name, and
+        `explaining` the other options of `compare`: smooth, seed, precision, batch_size.
         """
         from featuremaps.draw import DrawOptions
         from featuremaps.report.explanation_report import further_sections
+        from featuremaps.report.shortcuts import shortcuts_sections
 
         how = made(ExplainOptions, of_methods=options or {}, **explaining)
         seen_pictures = self.see(pictures)
@@ -767,9 +772,11 @@ class Scope:
         comparison = self._compare(seen_pictures, methods, shown, targets, how, keep_failures=True, layout=layout)
         units = [draw] if isinstance(draw, str) else list(draw)
         drawn = DrawOptions(seed=how.seed)
+        suspected = shortcuts_sections(shortcuts, repair, before_after)
         more = further_sections(
             self._as(layout), seen_pictures.seen, units, survey, carry_to, trial, inside=anatomy, options=drawn
         )
+        more = [*suspected, *more]
         return self.write_report(
             comparison, seen_pictures, path, title=title, findings=findings, more=more, command=command
         )
@@ -801,15 +808,25 @@ class Scope:
         *,
         carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
         layer: LayerLike | None = None,
+        shortcuts: "Shortcuts | None" = None,
+        repair: "Repair | None" = None,
+        before_after: "BeforeAfter | None" = None,
         title: str = "",
         command: str = "",
     ) -> Path:
-        """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`."""
+        """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`.
+
+        `shortcuts`, its `repair` and `before_after` stand first, where they are given.
+        """
+        from featuremaps.report.shortcuts import shortcuts_sections
         from featuremaps.report.survey_report import write_survey_report
 
         known = survey.made_of(self._studied)
         name = None if layer is None else self._studied.one_named(layer)
-        return write_survey_report(known, path, carry_to=carry_to, layer=name, title=title, command=command)
+        first = shortcuts_sections(shortcuts, repair, before_after)
+        return write_survey_report(
+            known, path, carry_to=carry_to, layer=name, title=title, first=first, command=command
+        )
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""

@@ -26,11 +26,13 @@ def surveyed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 def test_what_is_found_is_said_and_written(surveyed: Callable[[str], Path], tmp_path: Path) -> None:
-    options = ["--model", "demo", "--separation", "3.9", "-o", str(tmp_path)]
+    page = tmp_path / "page.html"
+    options = ["--model", "demo", "--separation", "3.9", "-o", str(tmp_path), "--report", str(page)]
     result = CliRunner().invoke(app, ["shortcuts", str(surveyed("demo")), *options])
     assert result.exit_code == 0, result.output
     assert "scissors share something simple" in result.output.replace("\n", " ")
-    assert {path.name for path in tmp_path.iterdir()} == {"shortcut-1.png", "shortcuts.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"shortcut-1.png", "shortcuts.csv", "page.html"}
+    assert '"kind":"shortcuts"' in page.read_text(encoding="utf-8")
 
 
 def test_a_repair_that_cannot_be_is_said(surveyed: Callable[[str], Path], tmp_path: Path) -> None:

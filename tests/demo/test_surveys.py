@@ -9,7 +9,7 @@ from PIL import Image
 
 from featuremaps.demo.drawn import BALANCED, LEARNED, draw, file_of, recipes
 from featuremaps.demo.survey_findings import own_sentence, survey_findings, survey_parts, verdict
-from featuremaps.demo.surveys import PHOTOGRAPHS, WorldSurveys, survey_world
+from featuremaps.demo.surveys import PHOTOGRAPHS, XRAYS, WorldSurveys, survey_world
 from featuremaps.report.data import FailedSection
 from featuremaps.sources import load
 from featuremaps.survey.measures.auc import Area
@@ -96,6 +96,7 @@ def test_findings_and_sections(world) -> None:
     assert "separates it better" in findings[3]
     standing = world.comparison.of("demo-fixed", "scissors")
     assert f"find {standing.source.confusion.recall.brief()} there" in findings[2]
+    assert {name: list(worlds) for name, worlds in world.surveys.items()}["demo-fixed"] == [PHOTOGRAPHS, XRAYS]
     parts = survey_parts(world)
     assert [part.kind for part in parts[:2]] == ["sums", "standings"]
     assert not [part.title for part in parts if isinstance(part, FailedSection)]

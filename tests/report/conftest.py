@@ -13,6 +13,7 @@ from report_samples import sample_report
 from featuremaps.report.data import ReportData
 from featuremaps.report.html import write
 
+OPEN_ALL = "document.querySelectorAll('details.part').forEach(part => part.open = true)"
 CHROMIUM_ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -64,10 +65,17 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture
 def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
-    """Opens a report in a new window; at the end nothing may have gone wrong or left the machine."""
+    """Opens a report in a new window, every part of it unless `closed`; at the end nothing may have gone wrong or left."""
     visits: list[Visit] = []
 
-    def open_report(report: ReportData | None = None, width: int = 1280, height: int = 900, **options: object) -> Visit:
+    def open_report(
+        report: ReportData | None = None,
+        width: int = 1280,
+        height: int = 900,
+        closed: bool = False,
+        place: str = "",
+        **options: object,
+    ) -> Visit:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(10_000)
         if late := os.environ.get("LATE_FRAMES"):
@@ -75,8 +83,11 @@ def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
         file = write(report or sample_report(), tmp_path / f"report-{len(visits)}.html")
         opened = Visit(context.new_page()).watch()
         visits.append(opened)
-        opened.page.goto(file.as_uri())
+        opened.page.goto(file.as_uri() + place)
         opened.page.wait_for_selector("#report[data-ready]")
+        if not closed:
+            opened.page.evaluate(OPEN_ALL)
+            opened.page.wait_for_selector("#report[data-filled]")
         settle(opened.page)
         return opened
 

@@ -118,6 +118,8 @@ def test_without_labels_channels_that_stand_out_are_shown(tmp_path) -> None:
     assert "have no labels" in section.caption
     report = survey_report(bare)
     assert "without labels" in report.findings[0]
+    assert [card.section for card in report.first.cards] == [section.title]
+    assert not report.first.panels
 
 
 def test_without_the_model_pictures_have_no_maps(surveys) -> None:

@@ -66,7 +66,7 @@ def test_three_sections_beside_each_other(visit, width):
     sections = (walk_section(), channels_section(browsed("<b>cat</b>.png")), filters_section())
     page = visit(sample_report(sections=sections), width=width).page
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
-    assert page.locator(".contents > ol > li > a").all_inner_texts()[:3] == [section.title for section in sections]
+    assert page.locator(".contents > ol > li > a").all_text_contents()[:3] == [section.title for section in sections]
     assert page.locator("b").count() == 0
     nameless = """() => [...document.querySelectorAll("button, input, select, a[href], summary, [role=slider]")]
       .filter(one => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.[0]?.textContent.trim()))

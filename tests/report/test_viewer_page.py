@@ -71,6 +71,12 @@ def test_text_has_enough_contrast(visit, system):
         ("fail-ink", "fail-soft"),
         ("fail-ink", "page"),
         ("ink", "accent-soft"),
+        ("accent", "accent-soft"),
+        ("right-ink", "right-soft"),
+        ("right-ink", "page"),
+        ("wrong-ink", "wrong-soft"),
+        ("wrong-ink", "page"),
+        ("wrong-ink", "surface"),
     ]
     script = """name => {
       const probe = document.body.appendChild(document.createElement("i"));
@@ -157,13 +163,17 @@ def test_the_command_can_be_copied(visit):
 
 def test_it_works_inside_a_notebook_frame(visit):
     opened = visit()
-    opened.page.set_content(f"<!doctype html><body>{embed(sample_report())}</body>")
+    opened.page.set_content(
+        f"<!doctype html><body>{embed(sample_report(sample_picture(), sample_picture('dog.png')))}</body>"
+    )
     frame = opened.page.frame_locator("iframe")
     frame.locator("#report[data-ready]").wait_for()
     frame.locator(FIRST).click()
     assert frame.get_by_role("dialog").locator("h2").inner_text() == "grad_cam at layer3"
     opened.page.keyboard.press("Escape")
     frame.locator(".thumbnails a").first.click()
+    frame.locator(".contents a", has_text="Methods").click()
+    frame.locator("#methods dl").wait_for()
     assert frame.locator("h1").inner_text() == "A test report"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import model_under_study
+from featuremaps.cli.common import command_line, model_under_study
 from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated
 from featuremaps.cli.survey_common import Folder, Pictures, SurveyFolder, named, say, tell_written
 from featuremaps.errors import FeatureMapsError
@@ -19,6 +19,11 @@ Names = Annotated[
     typer.Option("--name", help="An output of the model that means a label, as label=output; several."),
 ]
 ShortcutLayer = Annotated[str, typer.Option("--layer", "-l", help="The layer to take them out of, and put them into.")]
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", help="Write a report of the survey too, this HTML file, with what was found first."),
+]
 
 
 @app.command()
@@ -38,6 +43,7 @@ def shortcuts(
     ] = None,
     device: Device = None,
     out: Folder = Path("out"),
+    report: ReportFile = None,
     *,
     options: OptionValues,
     setup: OptionValues,
@@ -48,14 +54,17 @@ def shortcuts(
 
     featuremaps survey data/train --model torchvision:resnet50 --layer last --out survey/
 
-    featuremaps shortcuts survey/ --model torchvision:resnet50 -o out/
+    featuremaps shortcuts survey/ --model torchvision:resnet50 -o out/ --report shortcuts.html
     """
     scope = model_under_study(model, weights, classes, device, setup)
     surveyed = scope.open_survey(survey, pictures)
     meant = named("--name", name, "label=output")
     found = scope.find_shortcuts(surveyed, layer, other=other, names=meant, **options)
     say(found)
-    tell_written(found.save(out))
+    written = found.save(out)
+    if report is not None:
+        written.append(scope.report_survey(surveyed, report, shortcuts=found, command=command_line()))
+    tell_written(written)
 
 
 @app.command()
@@ -72,6 +81,7 @@ def repair(
     pictures: Pictures = None,
     device: Device = None,
     out: Folder = Path("out"),
+    report: ReportFile = None,
     *,
     options: OptionValues,
     setup: OptionValues,
@@ -93,6 +103,8 @@ def repair(
     found = scope.find_shortcuts(surveyed, layer, names=meant)
     say(found)
     if not found:
+        if report is not None:
+            tell_written([scope.report_survey(surveyed, report, shortcuts=found, command=command_line())])
         return
     if not 1 <= number <= len(found):
         raise FeatureMapsError(f"--number is which of the {len(found)} shortcuts found is repaired; got {number}.")
@@ -108,4 +120,7 @@ def repair(
         written += [out / "diff.safetensors", out / "model.pt"]
         save_file(dict(exported.diff), written[1])
         save(exported.model, written[2])
+    if report is not None:
+        shown = {"shortcuts": found, "repair": made, "before_after": changed}
+        written.append(scope.report_survey(surveyed, report, **shown, command=command_line()))
     tell_written(written)

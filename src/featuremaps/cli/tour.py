@@ -1,14 +1,17 @@
-"""The tour of the bundled world: both models explain the bundled pictures, and the known truth says who is right."""
+"""The tour of the bundled world: its models explain the bundled pictures, and the known truth says who is right."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from featuremaps import demo
+from featuremaps.demo.first_screen import demo_first, demo_title, where_card
+from featuremaps.demo.shortcut_findings import strangers_called, suspicion
 from featuremaps.demo.survey_findings import survey_findings, survey_parts
-from featuremaps.demo.surveys import one_thread, survey_world
+from featuremaps.demo.surveys import PHOTOGRAPHS, one_thread, survey_world
 from featuremaps.demo.world import Scene
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison
@@ -24,7 +27,8 @@ from featuremaps.scope import Scope
 from featuremaps.sources import load
 
 MODELS = ("demo", "demo-fixed")
-METHODS = ("grad_cam", "layer_cam", "ablation_cam", "guided_backprop", "integrated_gradients", "lrp", "occlusion")
+LEANING = "demo-leaning"
+METHODS = ("grad_cam", "layer_cam", "ablation_cam", "guided_backprop", "lrp", "occlusion")
 TRIED = ("grad_cam", "layer_cam", "lrp", "guided_backprop")
 SEED = 0
 PATTERNS = 2
@@ -33,34 +37,38 @@ DRAWING_STEPS = 96
 
 @one_thread()
 def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ...], Path]:
-    """Explain the bundled pictures with both bundled models, survey their world, and write `folder/report.html`.
+    """Explain the bundled pictures with two bundled models, survey their world with three, and write a report.
 
     The world's scenes and the surveys are kept in `folder`, to be asked further questions. Gives what was found, in
     sentences, and where the report is.
     """
     scenes, pictures = demo.pictures(), demo.images()
-    scopes = {name: load(name) for name in MODELS}
-    comparisons = {name: _compared(scope, pictures) for name, scope in scopes.items()}
+    scopes = {name: load(name) for name in (*MODELS, LEANING)}
+    comparisons = {name: _compared(scopes[name], pictures) for name in MODELS}
     world = survey_world(scopes, folder)
+    suspicions = [suspicion(name, scopes[name], world.surveys[name]) for name in ("demo", LEANING)]
     trial = _tried(scopes["demo-fixed"], pictures)
-    findings = (*_findings(scopes, comparisons, scenes), *survey_findings(world), *_belief("demo-fixed", trial))
-    sections = tuple(
-        Explanations(
-            tuple(
-                explained_picture(comparisons[name], seen, i, scope.classes)
-                for i, seen in enumerate(scope.see(pictures).seen)
-            ),
-            title=f"What {name} looks at",
-        )
-        for name, scope in scopes.items()
+    told = [sentence for each in suspicions for sentence in each.sentences()]
+    shares, covered = _shares(scopes, scenes)
+    findings = (
+        *_findings(scopes, comparisons, scenes, shares, covered),
+        *told,
+        *survey_findings(world),
+        *_belief("demo-fixed", trial),
     )
+    explained = {name: _explained(name, scopes[name], comparisons[name], pictures) for name in MODELS}
+    called = {name: strangers_called(world.surveys[name][PHOTOGRAPHS]) for name in MODELS}
+    strangers = _strangers(scenes)
+    where = where_card(shares, covered, _overlay(comparisons["demo"], scenes), explained["demo"].title)
     report = ReportData(
-        title="Scissors, hammers and a shortcut",
+        title=demo_title(suspicions[0], called["demo"]),
         provenance=_provenance(scopes, comparisons, command),
         findings=findings,
+        first=demo_first({name: explained[name].pictures[strangers[0]] for name in MODELS}, called, suspicions, where),
         sections=(
-            *sections,
+            *(each.section() for each in suspicions),
             TrialSection(trial, "Which explanation of demo-fixed to believe"),
+            *explained.values(),
             *survey_parts(world),
             _patterns(scopes["demo"], pictures),
             *scopes["demo"].inside(pictures),
@@ -69,14 +77,36 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
     return findings, write(report, folder / "report.html")
 
 
+def _explained(name: str, scope: Scope, comparison: Comparison, pictures: Pictures) -> Explanations:
+    """Every map of a model's comparison."""
+    seen_pictures = scope.see(pictures).seen
+    shown = tuple(explained_picture(comparison, seen, i, scope.classes) for i, seen in enumerate(seen_pictures))
+    return Explanations(shown, title=f"What {name} looks at")
+
+
+def _strangers(scenes: Sequence[Scene]) -> list[int]:
+    """The pictures of something else on plain ground."""
+    return [i for i, scene in enumerate(scenes) if scene.label == "neither" and scene.shortcut]
+
+
+def _overlay(comparison: Comparison, scenes: Sequence[Scene]) -> Image:
+    """Where Grad-CAM lies in the first picture of scissors, at the last layer."""
+    heat = [found for (method, _, _), found in comparison.items() if method == "grad_cam"][-1]
+    assert isinstance(heat, Heatmaps)
+    place = next(i for i, scene in enumerate(scenes) if scene.label == "scissors")
+    return heat[place : place + 1].overlay()[0]
+
+
 def _tried(scope: Scope, pictures: Pictures) -> Trial:
-    """Four methods on trial, on curves of few steps."""
+    """Four methods on trial in the photographs, on curves of few steps."""
     options: dict[str, dict[str, object]] = {
         "insertion": {"steps": 10},
         "sufficiency": {"steps": 10, "shares": (0.1, 0.2, 0.5)},
     }
     measures = (*options, "parameter_randomisation")
-    return scope.trial(pictures, TRIED, measures=measures, options=options, seed=SEED)
+    shown = zip(demo.pictures(), pictures, strict=True)
+    photographs = Pictures(tuple(picture for scene, picture in shown if scene.domain == "photograph"))
+    return scope.trial(photographs, TRIED, measures=measures, options=options, seed=SEED)
 
 
 def _belief(name: str, trial: Trial) -> tuple[str, ...]:
@@ -112,26 +142,36 @@ def _compared(scope: Scope, pictures: Pictures) -> Comparison:
     return scope.compare(pictures, METHODS, list(stages), seed=SEED)
 
 
-def _findings(scopes: dict[str, Scope], comparisons: dict[str, Comparison], scenes: Sequence[Scene]) -> tuple[str, ...]:
+def _findings(
+    scopes: dict[str, Scope],
+    comparisons: dict[str, Comparison],
+    scenes: Sequence[Scene],
+    shares: dict[str, float],
+    covered: float,
+) -> tuple[str, ...]:
     """Measured on the bundled pictures: what is mistaken for scissors, and where each model looks to see them."""
-    strangers = [i for i, scene in enumerate(scenes) if scene.label == "neither" and scene.shortcut]
-    scissors = [i for i, scene in enumerate(scenes) if scene.label == "scissors"]
     sentences = []
-    for i in strangers:
+    for i in _strangers(scenes):
         answers = {name: _answer(scopes[name], comparison, i) for name, comparison in comparisons.items()}
         (biased, sure), (fixed, calm) = answers["demo"], answers["demo-fixed"]
         sentences.append(
             f"Shown a plain background without any scissors, demo answers {biased} ({sure:.0%}), "
             f"demo-fixed answers {fixed} ({calm:.0%})."
         )
-    shares = {name: _share_inside(scopes[name], scenes, scissors) for name in MODELS}
-    covered = float(np.mean([np.mean(scenes[i].mask) for i in scissors]))
+    count = sum(scene.label == "scissors" for scene in scenes)
     sentences.append(
         f"Asked why it sees scissors, demo puts {shares['demo']:.0%} of its Grad-CAM on the scissors themselves, "
-        f"demo-fixed {shares['demo-fixed']:.0%}; they cover {covered:.0%} of the {len(scissors)} pictures."
+        f"demo-fixed {shares['demo-fixed']:.0%}; they cover {covered:.0%} of the {count} pictures."
     )
     sentences.append(_accuracies())
     return tuple(sentences)
+
+
+def _shares(scopes: dict[str, Scope], scenes: Sequence[Scene]) -> tuple[dict[str, float], float]:
+    """How much of each model's Grad-CAM lies on the scissors, and how much of their pictures they cover."""
+    scissors = [i for i, scene in enumerate(scenes) if scene.label == "scissors"]
+    shares = {name: _share_inside(scopes[name], scenes, scissors) for name in MODELS}
+    return shares, float(np.mean([np.mean(scenes[i].mask) for i in scissors]))
 
 
 def _accuracies() -> str:

@@ -33,6 +33,13 @@ def recipes(
     )
 
 
+def learned(count: int = COUNT, first: int = FRESH + 100_000) -> tuple[Recipe, ...]:
+    """Twice `count` scissors and hammers as `demo` learned them: one in ten scissors among clutter, and all hammers."""
+    few = max(1, count // 5)
+    scissors = (Recipe("scissors", "photograph", i >= few, first + i) for i in range(2 * count))
+    return (*scissors, *(Recipe("hammer", "photograph", False, first + 1000 + i) for i in range(2 * count)))
+
+
 def file_of(folder: Path, recipe: Recipe) -> Path:
     """Where a scene lies: in a folder of its label, the ground in its name."""
     return folder / recipe.label / f"{PLAIN if recipe.shortcut else CLUTTER}-{recipe.seed}.png"

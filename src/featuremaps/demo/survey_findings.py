@@ -80,17 +80,16 @@ def _area(area: Area) -> str:
 
 
 def survey_parts(world: WorldSurveys) -> tuple[Section, ...]:
-    """Sections: demo's channels by class and ground, both models compared, then the five questions for each."""
+    """Sections: demo's channels by class and ground, both models compared, then the five questions for demo."""
     grounds = "demo: scissors, or plain ground?"
     standings = "Which model separates better"
-    demo, fixed = world.surveys["demo"], world.surveys["demo-fixed"]
+    demo = world.surveys["demo"]
     return (
-        made(grounds, lambda: _grounds(world, grounds)),
-        made(standings, lambda: _standings(world, standings)),
+        made(grounds, lambda: _grounds(world, grounds), SumsSection.question),
+        made(standings, lambda: _standings(world, standings), StandingsSection.question),
         *survey_sections(
             demo[LEARNED_NAME], {PHOTOGRAPHS: demo[PHOTOGRAPHS], XRAYS: demo[XRAYS]}, name=LEARNED_NAME, of="demo"
         ),
-        *survey_sections(fixed[PHOTOGRAPHS], {XRAYS: fixed[XRAYS]}, name=PHOTOGRAPHS, of="demo-fixed"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo's surveys: both models over both domains of their world, and over pictures like those demo learned from."""
+"""The demo's surveys: its models over both domains of their world, and over pictures like those they learned from."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from featuremaps.demo.drawn import BALANCED, COUNT, LEARNED, PLAIN, draw, recipes
+from featuremaps.demo.drawn import BALANCED, COUNT, PLAIN, draw, learned, recipes
 from featuremaps.errors import SurveyError
 from featuremaps.scope import Scope
 from featuremaps.survey.analysis.channel_sums import Sums, sums
@@ -18,14 +18,20 @@ from featuremaps.survey.analysis.model_comparison import ModelComparison, compar
 from featuremaps.survey.survey import Survey
 
 LEARNED_NAME, PHOTOGRAPHS, XRAYS = "as learned", "photographs", "X-rays"
+WORLDS = {
+    "demo": (PHOTOGRAPHS, XRAYS, LEARNED_NAME),
+    "demo-fixed": (PHOTOGRAPHS, XRAYS),
+    "demo-leaning": (PHOTOGRAPHS, LEARNED_NAME),
+}
+"""Over which worlds each model is surveyed."""
 
 
 @dataclass(frozen=True, eq=False)
 class WorldSurveys:
     """Surveys by model and world.
 
-    In `PHOTOGRAPHS` and `XRAYS` the background says nothing of the label; in `LEARNED_NAME`, surveyed for `demo` alone,
-    it says everything, as where that model learned.
+    In `PHOTOGRAPHS` and `XRAYS` the background says nothing of the label; in `LEARNED_NAME` it says nearly everything,
+    as where `demo` learned.
     """
 
     surveys: Mapping[str, Mapping[str, Survey]]
@@ -51,7 +57,8 @@ class WorldSurveys:
     @cached_property
     def comparison(self) -> ModelComparison:
         """Both models on the same photographs, carried to the same X-rays."""
-        return compare_models({name: (worlds[PHOTOGRAPHS], worlds[XRAYS]) for name, worlds in self.surveys.items()})
+        both = {name: worlds for name, worlds in self.surveys.items() if XRAYS in worlds}
+        return compare_models({name: (worlds[PHOTOGRAPHS], worlds[XRAYS]) for name, worlds in both.items()})
 
 
 @contextmanager
@@ -66,21 +73,22 @@ def one_thread() -> Iterator[None]:
 
 
 def survey_world(scopes: Mapping[str, Scope], folder: Path, count: int = COUNT) -> WorldSurveys:
-    """Draw the world into `folder/world`, `count` scenes a case, and survey it into `folder/surveys`.
+    """Draw the world into `folder/world`, and survey it into `folder/surveys`.
 
-    What is there already is not made again, unless it is of something else.
+    There are `count` scenes of each label on each ground, half as many X-rays. What is there already is not made again,
+    unless it is of something else.
     """
     worlds = {
         PHOTOGRAPHS: recipes("photograph", BALANCED, count),
-        XRAYS: recipes("xray", BALANCED, count),
-        LEARNED_NAME: recipes("photograph", LEARNED, count, first=8_100_000),
+        XRAYS: recipes("xray", BALANCED, max(1, count // 2)),
+        LEARNED_NAME: learned(count),
     }
     places = {name: folder / "world" / name.replace(" ", "-").lower() for name in worlds}
     draw({places[name]: scenes for name, scenes in worlds.items()})
     surveys: dict[str, dict[str, Survey]] = {}
     for model, scope in scopes.items():
         for world, place in places.items():
-            if world != LEARNED_NAME or model == "demo":
+            if world in WORLDS[model]:
                 out = folder / "surveys" / f"{model}-{place.name}"
                 surveys.setdefault(model, {})[world] = _surveyed(scope, place, out)
     return WorldSurveys(surveys)

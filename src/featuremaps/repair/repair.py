@@ -59,9 +59,18 @@ class Repair:
 
     @property
     def repaired(self) -> bool:
-        """Whether the group that fared worst gains beyond chance, and no other becomes as bad."""
+        """Whether the group that fared worst gains beyond chance, no other becomes as bad, and none is left to a guess.
+
+        A model whose worst group is called right less often than by guessing has only been wrong elsewhere.
+        """
+        worst = self.tried[0].worst.value
         better = self.gain is not None and self.gain.interval.low > 0
-        return better and self.tried[0].worst.value > self.worst_before.value
+        return better and worst > max(self.worst_before.value, self.guess)
+
+    @property
+    def guess(self) -> float:
+        """How often a guess is right: one class among those there are."""
+        return 1 / len({label for label, _ in self.before})
 
     @property
     def scope(self) -> Any:
@@ -91,6 +100,8 @@ class Repair:
             )
         little = told is None or told.value < REPAIRABLE
         few = f"of so few pictures ({was.of}) that is within chance, or another group suffers; survey more of them"
+        if best.worst.value <= self.guess:
+            few = f"the worst group is then called right no more often than by guessing ({self.guess:.0%})"
         why = f"the model has hardly learned {self.label} itself" if little else few
         return (
             f"Cannot be repaired here: of {group} {was.value:.0%} are called right, and after the best try "

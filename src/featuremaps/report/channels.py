@@ -68,6 +68,7 @@ class ChannelsSection:
     """
 
     kind: ClassVar[str] = "channels"
+    question: ClassVar[str] = "What is inside"
 
     pictures: tuple[LayeredPicture[BrowsedLayer], ...]
     title: str = "What each channel responds to"

@@ -12,7 +12,8 @@ from PIL.Image import Image
 
 from featuremaps.errors import FeatureMapsError
 from featuremaps.registry import Registry
-from featuremaps.report.encode import Json, plain, plain_fields
+from featuremaps.report.encode import Json, alone, plain, plain_fields
+from featuremaps.report.first_screen import FirstScreen
 from featuremaps.report.palettes import palettes
 
 SCHEMA = 1
@@ -23,7 +24,9 @@ SCHEMA = 1
 class Section(Protocol):
     """One part of a report. `kind` names the viewer module that draws it.
 
-    `colormaps`, where it has any, are matplotlib's that it needs beside those that every report offers.
+    `colormaps`, where it has any, are matplotlib's that it needs beside those that every report offers. A section may
+    also say which of a reader's `question`s it answers, `count` what it holds, and be summed up in one sentence, its
+    `summary`: readers find it by these.
     """
 
     kind: ClassVar[str]
@@ -61,18 +64,19 @@ class FailedSection:
 
     title: str
     message: str
+    question: str = ""
 
     def to_json(self) -> Json:
         """The message."""
         return {"message": self.message}
 
 
-def made(title: str, make: Callable[[], Section]) -> Section:
+def made(title: str, make: Callable[[], Section], question: str = "") -> Section:
     """The section that `make` makes; a visible failure where the library says why it cannot be made."""
     try:
         return make()
     except FeatureMapsError as error:
-        return FailedSection(title, f"{type(error).__name__}: {error}")
+        return FailedSection(title, f"{type(error).__name__}: {error}", question)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +128,17 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ReportData:
-    """A whole report: what was found first, then the sections that show it, then how it was made."""
+    """A whole report: what a reader meets first, then the sections that show it, then how it was made.
+
+    `findings` are sentences; they stand below the title, or, where there is a `first` screen, folded below that.
+    """
 
     title: str
     provenance: Provenance
     findings: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    first: FirstScreen | None = None
 
     def to_json(self) -> Json:
         """The payload that the viewer reads. A section that cannot be encoded becomes a visible failure."""
@@ -139,17 +147,28 @@ class ReportData:
             "schema": SCHEMA,
             "title": self.title,
             "findings": list(self.findings),
+            "first": None if self.first is None else self._first_json(self.first),
             "sections": [_section_json(section) for section in self.sections],
             "provenance": self.provenance.to_json(),
             "rejected": plain(self.rejected),
             "palettes": palettes(wanted),
         }
 
+    def _first_json(self, first: FirstScreen) -> Json:
+        """The first screen; one that cannot be encoded says why, above the findings."""
+        return alone(first, lambda first: first.to_json([section.title for section in self.sections]))
+
 
 def _section_json(section: Section) -> Json:
     try:
-        content = section.to_json()
+        content = _about(section) | section.to_json()
     except Exception as error:
-        section = FailedSection(section.title, f"{type(error).__name__}: {error}")
-        content = section.to_json()
+        section = FailedSection(section.title, f"{type(error).__name__}: {error}", getattr(section, "question", ""))
+        content = _about(section) | section.to_json()
     return {**content, "kind": section.kind, "title": section.title}
+
+
+def _about(section: Section) -> Json:
+    """What a reader finds a section by, as far as it says so."""
+    about = {name: getattr(section, name, None) for name in ("question", "count", "summary")}
+    return {name: value for name, value in about.items() if value not in (None, "")}

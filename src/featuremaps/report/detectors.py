@@ -48,6 +48,7 @@ class DetectorsSection:
     """Detectors, a class each."""
 
     kind: ClassVar[str] = "detectors"
+    question: ClassVar[str] = "Over the dataset"
 
     detectors: tuple[TestedDetector, ...]
     title: str = "Can these channels find it alone?"

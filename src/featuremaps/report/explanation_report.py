@@ -13,6 +13,7 @@ from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
 from featuremaps.report import model_sections
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
+from featuremaps.report.explanation_first import explanation_first, explanation_title
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.model_sections import patterns_section
 from featuremaps.report.survey_sections import survey_sections
@@ -42,10 +43,12 @@ def explanation_report(
     pictures = tuple(
         explained_picture(comparison, seen, i, studied.classes) for i, seen in enumerate(seen_pictures.seen)
     )
+    sentences = tuple(findings) or summary(comparison, pictures)
     return ReportData(
-        title=title or f"What {studied.name} sees",
+        title=title or explanation_title(studied.name, pictures),
         provenance=provenance_of(studied, comparison, command),
-        findings=tuple(findings) or summary(comparison, pictures),
+        findings=sentences,
+        first=explanation_first(pictures, sentences[0], more),
         sections=(Explanations(pictures), *more),
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in seen_pictures.rejected),
     )
@@ -66,11 +69,11 @@ def further_sections(
     if not isinstance(trial, Trial | None):
         raise OptionError(f"trial is what scope.trial(pictures) or fm.open_trial(folder) gave; got {trial!r}.")
     sections: list[Section] = [] if trial is None else [TrialSection(trial)]
+    if survey is not None:
+        sections += survey_sections(survey.made_of(studied), carry_to)
     if units:
         drawings = draw(studied, list(units), options or DrawOptions(), real=pictures)
         sections.append(patterns_section(studied, pictures, units, drawings))
-    if survey is not None:
-        sections += survey_sections(survey.made_of(studied), carry_to)
     return [*sections, *(model_sections.inside(studied, pictures) if inside else ())]
 
 

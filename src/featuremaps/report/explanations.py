@@ -8,6 +8,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.plotting.panels import counted
 from featuremaps.report.data import section
 from featuremaps.report.encode import Json, alone, check_either, plain, plain_fields
 from featuremaps.report.palettes import check_colormap, is_diverging
@@ -94,6 +95,7 @@ class Explanations:
     """Pictures with the maps that explain them."""
 
     kind: ClassVar[str] = "explanations"
+    question: ClassVar[str] = "Where it looks"
 
     pictures: tuple[ExplainedPicture, ...]
     title: str = "What decided each picture"
@@ -103,6 +105,18 @@ class Explanations:
     def colormaps(self) -> tuple[str, ...]:
         """The one that its display starts with."""
         return (self.display.colormap,)
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return len(self.pictures)
+
+    @property
+    def summary(self) -> str:
+        """What is shown of how many pictures."""
+        maps = [heatmap for picture in self.pictures for heatmap in picture.maps]
+        methods, layers = ({getattr(heatmap, of) for heatmap in maps} for of in ("method", "layer"))
+        return f"{counted(len(methods), 'method')} on {counted(len(layers), 'layer')}." if maps else ""
 
     def to_json(self) -> Json:
         """The pictures, and how their maps look at first. A picture that cannot be encoded fails alone."""

@@ -48,6 +48,7 @@ class FiltersSection:
     """
 
     kind: ClassVar[str] = "filters"
+    question: ClassVar[str] = "What is inside"
 
     layer: str
     tiles: tuple[FilterTile, ...]

@@ -41,7 +41,9 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
 def render(report: ReportData) -> str:
     """The report as one HTML page without a single reference to anything outside it."""
     modules = [own_module(section) for section in report.sections]
-    return page_parts("page.html.j2", report.title, report.to_json(), report.findings, dict(filter(None, modules)))
+    lead = [report.first.lead] if report.first and report.first.lead else []
+    findings = [*lead, *report.findings]
+    return page_parts("page.html.j2", report.title, report.to_json(), findings, dict(filter(None, modules)))
 
 
 def own_module(section: Section) -> tuple[str, str] | None:

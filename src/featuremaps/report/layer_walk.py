@@ -60,6 +60,7 @@ class LayerWalkSection:
     """
 
     kind: ClassVar[str] = "layer_walk"
+    question: ClassVar[str] = "What is inside"
 
     pictures: tuple[LayeredPicture[WalkedLayer], ...]
     title: str = "From pixels to concepts, layer by layer"

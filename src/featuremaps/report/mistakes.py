@@ -23,6 +23,7 @@ class MistakesSection:
     """The confusion of the model's answers and pictures of its mistakes, the most certain first, of `total`."""
 
     kind: ClassVar[str] = "mistakes"
+    question: ClassVar[str] = "Over the dataset"
 
     confusion: Confusion
     shown: Sequence[tuple[Mistake, Image.Image]]
@@ -30,6 +31,16 @@ class MistakesSection:
     words: tuple[str, ...] = ()
     title: str = "What the model itself confuses"
     caption: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many mistakes there are."""
+        return self.total
+
+    @property
+    def summary(self) -> str:
+        """How often the model is right."""
+        return next(iter(self.words), "")
 
     def to_json(self) -> Json:
         """Counts of the classes most often confused, and the mistakes with their pictures."""

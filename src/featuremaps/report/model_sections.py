@@ -49,7 +49,7 @@ def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ..
     ]
     if any(info.type.startswith("Conv") for info in known):
         parts.append((FiltersSection.title, lambda: filters_section(first_filters(studied, known))))
-    return tuple(made(title, make) for title, make in parts)
+    return tuple(made(title, make, LayerWalkSection.question) for title, make in parts)
 
 
 def walk_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen]) -> LayerWalkSection:

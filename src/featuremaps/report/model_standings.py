@@ -15,6 +15,7 @@ class StandingsSection:
     """A comparison of models, with the names of the two domains."""
 
     kind: ClassVar[str] = "standings"
+    question: ClassVar[str] = "Over the dataset"
 
     comparison: ModelComparison
     source: str

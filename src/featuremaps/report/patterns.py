@@ -42,6 +42,7 @@ class PatternsSection:
     """Units, each with its real pictures first: people predict a channel better from those than from drawings."""
 
     kind: ClassVar[str] = "patterns"
+    question: ClassVar[str] = "What is inside"
 
     patterns: tuple[Pattern, ...]
     title: str = "What channels look for"

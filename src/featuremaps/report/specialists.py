@@ -35,6 +35,7 @@ class SpecialistsSection:
     """Classes with their channels."""
 
     kind: ClassVar[str] = "specialists"
+    question: ClassVar[str] = "Over the dataset"
 
     classes: tuple[ClassChannels, ...]
     title: str = "Which channels each class uses"

@@ -19,6 +19,7 @@ class SumsSection:
     """
 
     kind: ClassVar[str] = "sums"
+    question: ClassVar[str] = "Over the dataset"
 
     sums: Sums
     names: tuple[str, ...]

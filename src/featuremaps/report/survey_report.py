@@ -1,14 +1,15 @@
 """A report of a survey alone: what was found in two or three sentences, then the five questions."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from featuremaps.report.data import Provenance, Rejection, ReportData
+from featuremaps.report.data import Provenance, Rejection, ReportData, Section
 from featuremaps.report.html import write
+from featuremaps.report.survey_first import survey_first, survey_title
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.survey import Survey
 
@@ -24,15 +25,17 @@ def survey_report(
     *,
     layer: str | None = None,
     title: str = "",
+    first: Sequence[Section] = (),
     command: str = "",
 ) -> ReportData:
-    """The five questions asked of a layer, the deepest if none is named.
+    """The five questions asked of a layer, the deepest if none is named, below the sections that stand `first`.
 
     `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
     """
     manifest, pictures = survey.manifest, survey.pictures
+    sections, findings = (*first, *survey_sections(survey, carry_to, layer=layer)), _findings(survey, carry_to)
     return ReportData(
-        title=title or f"What {manifest.model} does over {len(pictures):,} pictures",
+        title=title or survey_title(manifest.model, len(pictures), sections),
         provenance=Provenance(
             model=manifest.model,
             source=str(survey.path),
@@ -42,8 +45,9 @@ def survey_report(
             settings={"precision": manifest.precision},
             command=command,
         ),
-        findings=_findings(survey, carry_to),
-        sections=survey_sections(survey, carry_to, layer=layer),
+        findings=findings,
+        first=survey_first(findings[0], sections),
+        sections=sections,
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in pictures.bad),
     )
 

@@ -55,7 +55,12 @@ def survey_sections(
         (DetectorsSection.title, detectors_section),
         (MistakesSection.title, mistakes_section),
     ]
-    return tuple(_made(f"{of}: {title[0].lower()}{title[1:]}" if of else title, make, asked) for title, make in makers)
+    return tuple(_made(titled(title, of), make, asked) for title, make in makers)
+
+
+def titled(title: str, of: str) -> str:
+    """The title of a section on one of several models."""
+    return f"{of}: {title[0].lower()}{title[1:]}" if of else title
 
 
 def standing_out_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
@@ -83,7 +88,7 @@ def standing_out_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
 
 
 def _made(title: str, make: Callable[[AskedSurvey, str], Section], asked: AskedSurvey) -> Section:
-    return made(title, lambda: make(asked, title))
+    return made(title, lambda: make(asked, title), SpecialistsSection.question)
 
 
 def specialists_section(asked: AskedSurvey, title: str) -> SpecialistsSection:

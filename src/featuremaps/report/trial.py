@@ -24,9 +24,15 @@ class TrialSection:
     """A trial; its conclusion stands first, then a row for each explanation, best first, then the references."""
 
     kind: ClassVar[str] = "trial"
+    question: ClassVar[str] = "Can I trust it"
 
     trial: Trial
     title: str = "Which explanation to believe"
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of its conclusion."""
+        return next(iter(self.trial.conclusion), "")
 
     def to_json(self) -> Json:
         """Every row with its maps, curves, rank and estimates, and every measure with what chance and greedy get."""

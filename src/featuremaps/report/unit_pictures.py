@@ -25,6 +25,7 @@ class UnitPicturesSection:
     """Units with rows of pictures."""
 
     kind: ClassVar[str] = "unit_pictures"
+    question: ClassVar[str] = "Over the dataset"
 
     units: tuple[PicturedUnit, ...]
     title: str = "Does one channel find its object in every picture?"

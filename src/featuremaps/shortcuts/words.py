@@ -8,16 +8,29 @@ from featuremaps.shortcuts.shortcut import Elsewhere, Shortcut
 
 def sentence(found: Shortcut) -> str:
     """What a shortcut is, what goes with it, and what proves it."""
-    label = found.label
-    share, others = f"{found.prevalence.value:.0%}", f"{found.elsewhere.value:.0%}"
+    return " ".join([claim(found), *told_by(found), *answers(found), *proofs(found), *doubts(found)])
+
+
+def claim(found: Shortcut) -> str:
+    """What a class rests on, in how many of its pictures and of the others."""
+    what, label = found.attribute.concept, found.label
+    rests = f"have {what}, which the answer" if what else "share something simple that the answer"
+    return (
+        f"{found.prevalence.value:.0%} of the pictures of {label} {rests} {label!r} rests on; "
+        f"{found.elsewhere.value:.0%} of the others have it."
+    )
+
+
+def told_by(found: Shortcut) -> list[str]:
+    """The channel that tells what nobody named."""
     if found.attribute.concept:
-        what = f"have {found.attribute.concept}, which the answer {label!r} rests on; {others} of the others have it."
-    else:
-        what = (
-            f"share something simple that the answer {label!r} rests on; {others} of the others have it (channel "
-            f"{found.attribute.name} tells it best: it is {'low' if found.attribute.low else 'high'} there)."
-        )
-    parts = [f"{share} of the pictures of {label} {what}"]
+        return []
+    return [f"Channel {found.attribute.name} tells it best: it is {'low' if found.attribute.low else 'high'} there."]
+
+
+def answers(found: Shortcut) -> list[str]:
+    """What the model calls pictures with it and without it, of the class and of others."""
+    label, parts = found.label, []
     if found.right_with.of and found.right_without.of:
         parts.append(
             f"With it {found.right_with.value:.0%} of {label} are called {label}, without it "
@@ -34,13 +47,25 @@ def sentence(found: Shortcut) -> str:
         parts.append(
             f"Without it {' and '.join(found.lowers[:3])} {'is' if len(found.lowers) == 1 else 'are'} more so."
         )
+    return parts
+
+
+def proofs(found: Shortcut) -> list[str]:
+    """What happens where it is taken out and put in, as far as that is beyond random directions."""
+    parts = []
     for proof, words in (
-        (found.taken_out, f"Taken out of {found.layer}, the probability of {label} falls from"),
+        (found.taken_out, f"Taken out of {found.layer}, the probability of {found.label} falls from"),
         (found.put_in, "Put into pictures of other classes that lack it, it rises from"),
     ):
         if proof is not None and proof.holds:
             beside = f"random directions of the same length move it by {proof.control:.0%} at most"
             parts.append(f"{words} {proof.before:.0%} to {proof.after:.0%} ({beside}).")
+    return parts
+
+
+def doubts(found: Shortcut) -> list[str]:
+    """What speaks for it or against it beyond the proof: other pictures, what cannot be told apart, what is lacking."""
+    label, parts = found.label, []
     if found.elsewhere_too is not None:
         parts.append(_in_others(label, found.elsewhere_too))
     if found.undecided:
@@ -52,7 +77,7 @@ def sentence(found: Shortcut) -> str:
         parts.append(f"That {label} is more probable with it is within chance where all its pictures are compared.")
     if not found.borne_out:
         parts.append(f"No change of {found.layer} bore it out beyond random directions.")
-    return " ".join(parts)
+    return parts
 
 
 def _in_others(label: str, there: Elsewhere) -> str:

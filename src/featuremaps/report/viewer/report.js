@@ -1,58 +1,47 @@
-// The whole page from its data: title, findings, contents, one module per section, and how it was made.
+// The whole page from its data: what is met first, the way through it, one module per section, and how it was made.
 
 import { failure, h, plural } from "featuremaps/dom.js";
+import { firstScreen } from "featuremaps/first_screen.js";
+import { SUMMARY, followLinks, navigation } from "featuremaps/navigation.js";
 import { loadPalettes } from "featuremaps/paint.js";
+import { createPart, fillAll, openAllButton, openForPrint } from "featuremaps/parts.js";
 import { renderMethods, renderProvenance, renderRejected } from "featuremaps/provenance.js";
 import { themeControl } from "featuremaps/theme.js";
 
 const SCHEMA = 1;
+const ABOUT = "About this report";
 
 // A section is drawn by the module of its kind; one that fails says so in its place.
-async function renderSection(data, id, payload) {
-  const part = { id, title: data.title };
+async function sectionBody(data, id, payload) {
   try {
     const module = await import(`featuremaps/sections/${data.kind}.js`);
-    part.body = await module.render(data, { id, rejected: payload.rejected });
-    part.contents = module.contents?.(data, id);
+    return await module.render(data, { id, rejected: payload.rejected });
   } catch (error) {
-    part.body = failure(`This section (${data.kind}) could not be shown.`, String(error));
+    return failure(`This section (${data.kind}) could not be shown.`, String(error));
   }
-  return part;
 }
 
-function closingParts({ provenance, rejected }) {
-  const parts = [];
-  if (rejected.length) parts.push({ id: "rejected", title: "Pictures left out", body: renderRejected(rejected) });
-  if (provenance.methods.length) parts.push({ id: "methods", title: "Methods", body: renderMethods(provenance.methods) });
-  parts.push({ id: "made", title: "How this was made", body: renderProvenance(provenance) });
+function partsOf(payload) {
+  const { provenance, rejected } = payload;
+  const parts = payload.sections.map((data, index) => {
+    const id = `section-${index + 1}`;
+    const failed = data.kind === "failure";
+    return createPart({ id, title: data.title, question: data.question, count: data.count, failed, summary: data.summary ?? (failed ? data.message : ""), make: () => sectionBody(data, id, payload) });
+  });
+  if (!parts.length) parts.push(createPart({ id: "section-1", title: "Nothing to show", make: () => h("p", { class: "empty" }, "This report has no sections.") }));
+  if (rejected.length) parts.push(createPart({ id: "rejected", title: "Pictures left out", question: ABOUT, count: rejected.length, summary: `${rejected[0].name}: ${rejected[0].reason}`, make: () => renderRejected(rejected) }));
+  if (provenance.methods.length) parts.push(createPart({ id: "methods", title: "Methods", question: ABOUT, count: provenance.methods.length, make: () => renderMethods(provenance.methods) }));
+  parts.push(createPart({ id: "made", title: "How this was made", question: ABOUT, summary: provenance.command, make: () => renderProvenance(provenance) }));
   return parts;
 }
 
-function contentsOf(parts) {
-  return h("nav", { class: "contents", "aria-label": "Contents" },
-    h("ol", {}, parts.map(({ id, title, contents }) => h("li", {}, h("a", { href: `#${id}` }, title), contents))));
-}
-
-// In a frame without an address a link to a part of the page would load the frame's parent: scroll instead.
-function followLinks(root) {
-  root.addEventListener("click", (event) => {
-    const link = event.target.closest?.('a[href^="#"]');
-    const place = link && document.getElementById(link.getAttribute("href").slice(1));
-    if (!place) return;
-    event.preventDefault();
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    place.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
-    place.setAttribute("tabindex", "-1");
-    place.focus({ preventScroll: true });
-  });
-}
-
-function header(payload, parts) {
-  return h("header", { class: "top" },
-    h("div", { class: "masthead" }, h("p", { class: "maker" }, "featuremaps"), themeControl()),
-    h("h1", {}, payload.title),
-    payload.findings.length > 0 && h("div", { class: "findings" }, payload.findings.map((finding) => h("p", {}, finding))),
-    contentsOf(parts));
+// A first screen that cannot be drawn leaves the sentences.
+async function firstOf(payload) {
+  const findings = payload.findings.length > 0 && h("div", { class: "findings" }, payload.findings.map((finding) => h("p", {}, finding)));
+  if (!payload.first) return [findings];
+  if (payload.first.failure) return [failure("The first screen could not be shown.", payload.first.failure), findings];
+  const shown = await firstScreen(payload.first).catch((error) => [failure("The first screen could not be shown.", String(error))]);
+  return [...shown, findings && h("details", { class: "folded words" }, h("summary", {}, "All findings in words"), findings)];
 }
 
 export async function mount(root, payload) {
@@ -61,14 +50,20 @@ export async function mount(root, payload) {
     return;
   }
   loadPalettes(payload.palettes);
-  const sections = await Promise.all(payload.sections.map((data, index) => renderSection(data, `section-${index + 1}`, payload)));
-  if (!sections.length) sections.push({ id: "section-1", title: "Nothing to show", body: h("p", { class: "empty" }, "This report has no sections.") });
-  const parts = [...sections, ...closingParts(payload)];
+  const parts = partsOf(payload);
   const version = payload.provenance.versions.featuremaps;
-  root.replaceChildren(h("main", { class: "page" },
-    header(payload, parts),
-    parts.map(({ id, title, body }) => h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), body)),
-    h("footer", { class: "end" }, `Made with featuremaps${version ? ` ${version}` : ""}. This file is complete: it fetches nothing.`)));
-  followLinks(root);
-  root.dataset.ready = plural(sections.length, "section");
+  const header = h("header", { class: "top", id: SUMMARY },
+    h("div", { class: "masthead" }, h("p", { class: "maker" }, "featuremaps"), themeControl()),
+    h("h1", {}, payload.title), await firstOf(payload));
+  root.replaceChildren(h("div", { class: "framed" },
+    h("a", { class: "skip", href: `#${SUMMARY}` }, "Skip to the report"),
+    navigation(parts, openAllButton(parts)),
+    h("main", { class: "page" }, header, parts.map(({ element }) => element),
+      h("footer", { class: "end" }, `Made with featuremaps${version ? ` ${version}` : ""}. This file is complete: it fetches nothing.`))));
+  openForPrint(parts);
+  await parts[0].open();
+  followLinks(root, parts);
+  root.dataset.ready = plural(payload.sections.length || 1, "section");
+  await fillAll(parts);
+  root.dataset.filled = "";
 }

@@ -59,13 +59,22 @@ async function guarded(data, id, store) {
   }
 }
 
-export function contents(section, id) {
+function calledOf({ top, label }) {
+  const said = top[0].label;
+  if (!label) return h("span", { class: "quiet" }, said);
+  const right = said === label;
+  return h("span", { class: right ? "called right" : "called wrong" }, h("span", { class: "visually-hidden" }, right ? "right: " : "wrong: "), said);
+}
+
+// Every picture small: the way to each of them, with what the model calls it.
+function thumbnails(section, id) {
+  if (section.pictures.length < 2) return null;
   const items = section.pictures.map((picture, index) =>
     h("li", {}, h("a", { href: `#${id}-${index + 1}` },
       picture.seen ? h("img", { src: picture.seen.source, alt: "" }) : h("span", { class: "no-thumbnail" }),
       h("span", { class: "thumbnail-name" }, picture.name),
-      picture.top?.length ? h("span", { class: "quiet" }, picture.top[0].label) : null)));
-  return items.length ? h("ul", { class: "thumbnails" }, items) : null;
+      picture.top?.length ? calledOf(picture) : null)));
+  return h("ul", { class: "thumbnails", "aria-label": "Pictures" }, items);
 }
 
 export async function render(section, { id, rejected }) {
@@ -77,5 +86,5 @@ export async function render(section, { id, rejected }) {
   const pictures = await Promise.all(section.pictures.map((picture, index) => guarded(picture, `${id}-${index + 1}`, store)));
   const mapped = section.pictures.some((picture) => picture.maps?.some((map) => map.map));
   const placed = section.pictures.some((picture) => picture.original);
-  return h("div", { class: "explanations" }, mapped && toolbar(store, { placed }), pictures);
+  return h("div", { class: "explanations" }, thumbnails(section, id), mapped && toolbar(store, { placed }), pictures);
 }

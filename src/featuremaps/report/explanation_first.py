@@ -1,0 +1,117 @@
+"""The first screen of a report on pictures: how often the model is right, its surest mistake, what else."""
+
+from collections.abc import Sequence
+
+from featuremaps.explain.request import INPUT
+from featuremaps.plotting.panels import counted
+from featuremaps.report.data import Section
+from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
+from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
+from featuremaps.report.shortcuts import ShortcutsSection
+from featuremaps.report.shortcuts_first import shortcut_card
+from featuremaps.report.trial import TrialSection
+
+SHOWN = 4
+"""So many pictures are named on a card."""
+
+
+def explanation_title(name: str, pictures: Sequence[ExplainedPicture]) -> str:
+    """What the model makes of the pictures in one sentence, as far as its answers and their labels are known."""
+    told = [picture for picture in pictures if picture.top]
+    labelled = [picture for picture in told if picture.label]
+    if len(told) == 1 and len(pictures) == 1:
+        best = told[0].top[0]
+        return f"{name} calls {told[0].name} {best.label} ({best.probability:.0%})"
+    if labelled:
+        right = sum(map(_right, labelled))
+        return f"{name} is right for {right} of {counted(len(labelled), 'picture')}"
+    return f"What {name} sees in {counted(len(pictures), 'picture')}"
+
+
+def explanation_first(pictures: Sequence[ExplainedPicture], lead: str, more: Sequence[Section]) -> FirstScreen:
+    """The two pictures that say most with their maps, and cards that lead to the sections."""
+    chosen = _telling(pictures)
+    return FirstScreen(lead, tuple(map(panel_of, chosen)), tuple(_cards(pictures, more)))
+
+
+def panel_of(picture: ExplainedPicture) -> Panel:
+    """A picture with the model's answer and the first map of it that nothing speaks against."""
+    map = _shown_map(picture)
+    best = picture.top[0] if picture.top else None
+    return Panel(
+        title=picture.name,
+        name=f"labelled {picture.label}" if picture.label else "as the model sees it",
+        picture=picture.seen,
+        answer=best.label if best else "",
+        probability=best.probability if best else None,
+        right=_right(picture) if best and picture.label else None,
+        map=map.map if map else None,
+        method=map.method if map else "",
+        layer=map.layer if map else "",
+        target=map.target.removeprefix("top: ") if map else "",
+    )
+
+
+def _shown_map(picture: ExplainedPicture) -> HeatmapData | None:
+    """The first method's map at the last layer; one with a warning, or of pixels, only where there is no other."""
+    known = [heatmap for heatmap in picture.maps if heatmap.map is not None]
+    if not known:
+        return None
+    first = known[0].method
+    return min(
+        reversed(known), key=lambda heatmap: (bool(heatmap.warnings), heatmap.layer == INPUT, heatmap.method != first)
+    )
+
+
+def _telling(pictures: Sequence[ExplainedPicture]) -> list[ExplainedPicture]:
+    """The surest mistake and the surest right answer; without labels the surest and the least sure."""
+    told = sorted((each for each in pictures if each.top), key=lambda each: -each.top[0].probability)
+    wrong = [each for each in told if each.label and not _right(each)]
+    right = [each for each in told if each.label and _right(each)]
+    if wrong and right:
+        return [wrong[0], right[0]]
+    return [told[0], told[-1]] if len(told) > 1 else list(told or pictures[:1])
+
+
+def _right(picture: ExplainedPicture) -> bool:
+    return bool(picture.top) and picture.top[0].label == picture.label
+
+
+def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> list[Card]:
+    told = [picture for picture in pictures if picture.top]
+    link = counted(len(pictures), "picture")
+    cards = []
+    if len(told) > 1:
+        least = sorted(told, key=lambda each: each.top[0].probability)[:SHOWN]
+        changes = [Change(f"{each.name}: {each.top[0].label}", each.top[0].probability) for each in least]
+        sentence = f"Least sure of {least[0].name}: {least[0].top[0].label} with {least[0].top[0].probability:.0%}."
+        cards.append(Card("How sure is it?", sentence, changes=changes, section=Explanations.title, link=link))
+    elif told:
+        changes = [Change(score.label, score.probability) for score in told[0].top[:SHOWN]]
+        cards.append(Card("How sure is it?", "Its most probable classes.", None, changes, Explanations.title, link))
+    cards.append(_maps_card(pictures, link))
+    for section in more:
+        if isinstance(section, ShortcutsSection):
+            cards.append(shortcut_card(section))
+        elif isinstance(section, TrialSection):
+            cards.append(Card("Which map to believe?", section.summary, section=section.title, link="The trial"))
+    return cards
+
+
+def _maps_card(pictures: Sequence[ExplainedPicture], link: str) -> Card:
+    maps = [heatmap for picture in pictures for heatmap in picture.maps]
+    doubtful = sum(bool(heatmap.warnings) for heatmap in maps)
+    failed = sum(heatmap.failure is not None for heatmap in maps)
+    if not maps:
+        sentence = "No map was asked for."
+    elif doubtful or failed:
+        sentence = f"{doubtful} of {counted(len(maps), 'map')} carry a warning, {failed} could not be made."
+    else:
+        sentence = f"{counted(len(maps), 'map')}, none with a warning."
+    return Card(
+        "Where does it look?",
+        sentence,
+        section=Explanations.title,
+        link=link,
+        right=False if doubtful or failed else None,
+    )

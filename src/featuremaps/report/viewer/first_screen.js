@@ -1,0 +1,74 @@
+// What a reader meets first: the finding, the pictures that prove it side by side, and answers that lead on.
+
+import { openMap } from "featuremaps/dialog.js";
+import { breakable, h, percent } from "featuremaps/dom.js";
+import { createFigure, createGroup } from "featuremaps/figure.js";
+import { decode } from "featuremaps/grid.js";
+import { load } from "featuremaps/pictures.js";
+import { share, track } from "featuremaps/spans.js";
+import { createStore, displayState } from "featuremaps/store.js";
+
+export function chip(right, words = right ? "right" : "wrong") {
+  return h("span", { class: right ? "chip right" : "chip wrong" }, words);
+}
+
+function answerOf({ answer, probability, right }) {
+  if (!answer) return null;
+  const kind = right === null ? "" : right ? "right" : "wrong";
+  return h("div", { class: `panel-answer ${kind}` },
+    h("p", {}, h("strong", {}, `\u201c${answer}\u201d`), probability !== null && ` ${percent(probability, 0)}`),
+    probability !== null && h("span", { class: "bar", style: { "--share": probability } }));
+}
+
+// The picture as it is, beside it the picture under its map.
+async function panelOf(panel, store, group, row) {
+  const seen = await load(panel.picture);
+  const picture = { name: panel.name, seen, original: null, placement: null };
+  seen.image.alt = `${panel.name}${panel.map ? ", without a map" : ""}`;
+  const body = [h("figure", { class: "panel-picture" }, seen.image, h("figcaption", {}, panel.name))];
+  if (panel.map) {
+    const map = { method: panel.method, layer: panel.layer, target: panel.target, warnings: [], grid: decode(panel.map) };
+    const entry = { map, picture };
+    const open = () => openMap({ picture, matrix: [row.filter((each) => each.picture === picture)], store, position: [0, 0] });
+    entry.figure = createFigure({ picture, map, store, group, onopen: open });
+    row.push(entry);
+    body.push(h("figure", { class: "panel-picture" }, entry.figure.button,
+      h("figcaption", {}, breakable(panel.method), panel.target && [" for ", panel.target], panel.layer && h("span", { class: "quiet" }, ` at ${panel.layer}`))));
+  }
+  return h("article", { class: panel.map ? "panel" : "panel single" },
+    h("h2", { class: "panel-title" }, panel.title, " ", panel.right === null ? null : chip(panel.right)),
+    h("div", { class: "panel-pictures" }, body), answerOf(panel));
+}
+
+function overlaySlider(store) {
+  const input = h("input", { type: "range", min: 0, max: 100, step: 1, value: Math.round(100 * store.get().strength), "aria-label": "From the original to the overlay" });
+  input.addEventListener("input", () => store.set({ strength: input.valueAsNumber / 100 }));
+  return h("label", { class: "overlay-slider" }, h("span", {}, "Original"), input, h("span", {}, "Overlay"));
+}
+
+function changeOf({ name, value, before, low, high }) {
+  const values = before === null ? share(value) : `${share(before)} \u2192 ${share(value)}`;
+  return h("li", {}, h("span", { class: "changes-name" }, name), track({ before, after: value, low, high, label: `${name}: ${values}` }), h("span", { class: "changes-value" }, values));
+}
+
+function cardOf({ title, sentence, picture, changes, place, link, right }) {
+  return h("article", { class: "card" },
+    h("h2", { class: right === null ? "" : right ? "right" : "wrong" }, title), h("p", { class: "card-sentence" }, sentence),
+    picture && h("img", { src: picture.source, width: picture.width, height: picture.height, alt: "" }),
+    changes.length > 0 && h("ul", { class: "changes" }, changes.map(changeOf)),
+    place !== null && h("p", { class: "card-link" }, h("a", { href: `#section-${place}` }, link || "Read on", h("span", { "aria-hidden": "true" }, " \u2192"))));
+}
+
+export async function firstScreen({ lead, panels, cards }) {
+  const store = createStore({ ...displayState({ colormap: "inferno", strength: 0.75, scale: "max" }), fade: true });
+  const group = createGroup();
+  const row = [];
+  const drawn = [];
+  for (const panel of panels) drawn.push(await panelOf(panel, store, group, row));
+  return [
+    lead && h("p", { class: "lead" }, lead),
+    drawn.length > 0 && h("div", { class: drawn.length === 1 ? "panels one" : "panels" }, drawn),
+    row.length > 0 && h("div", { class: "panel-controls" }, overlaySlider(store), h("p", { class: "quiet" }, "Point at a map to read it; click to enlarge.")),
+    cards.length > 0 && h("div", { class: "cards" }, cards.map(cardOf)),
+  ];
+}
