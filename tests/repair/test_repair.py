@@ -14,6 +14,7 @@ from featuremaps.demo.drawn import draw
 from featuremaps.editing.edits import NewWeights
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.repair.features import Head, Worked
+from featuremaps.repair.groups import grouped
 from featuremaps.repair.options import How
 from featuremaps.repair.repair import Repair
 from featuremaps.repair.ways import heads
@@ -52,7 +53,7 @@ def test_an_answer_held_out_is_one_that_was_not_learned_from() -> None:
     present, folds = np.arange(90) % 2 == 0, np.arange(90) // 2 % 4
     done = Worked(features, torch.full((1, 90, 3), 1 / 3), np.zeros((90, 8), np.float32))
     head = Head("head", torch.zeros(3, 120), torch.zeros(3))
-    candidates = heads(done, head, labels, present, np.arange(3), folds)
+    candidates = heads(done, head, grouped(("a", "b", "c"), labels, present), np.arange(3), folds)
     assert {each.way for each in candidates} == {"balanced_head", "hard_head"}
     for each in candidates:
         assert (each.called == labels).mean() < 0.55
@@ -121,8 +122,20 @@ def test_what_does_not_fit_is_said(marked: Setting, tmp_path: Path) -> None:
     scope, survey, shortcut, _ = marked
     with pytest.raises(OptionError, match="240 pictures"):
         scope.repaired(shortcut, survey, groups=[True, False])
-    with pytest.raises(SurveyError, match="too few are"):
+    with pytest.raises(SurveyError, match=r"no class has so many without it; too few are striped without it \(1\)"):
         scope.repaired(shortcut, survey, groups=[True] * 239 + [False])
+    with pytest.raises(SurveyError, match="no class has so many with it"):
+        scope.repaired(shortcut, survey, groups=[False] * 240)
+
+
+def test_groups_of_few_pictures_are_left_out_and_named(marked: Setting) -> None:
+    scope, survey, shortcut, data = marked
+    groups = data.marked.copy()
+    groups[np.flatnonzero((data.labels == 1) & data.marked)[3:]] = False  # 3 are left that have it
+    repair = scope.repaired(shortcut, survey, "balanced_head", groups=groups.tolist())
+    assert ("square", True) not in repair.before
+    assert len(repair.before) == len(repair.tried[0].groups) == 5
+    assert "fewer than 4 pictures: square with it (3)" in repr(repair)
 
 
 def test_the_bundled_network_that_leans_is_repaired(tmp_path: Path) -> None:

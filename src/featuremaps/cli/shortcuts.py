@@ -1,30 +1,36 @@
 """`featuremaps shortcuts` and `repair`: what answers rest on that is not the class, and the model without it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import model_under_study
-from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated
-from featuremaps.cli.survey_common import Folder, Pictures, SurveyFolder, named, say, tell_written
+from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated, sharing
+from featuremaps.cli.survey_common import Folder, Names, Pictures, SurveyFolder, named, say, tell_written
 from featuremaps.errors import FeatureMapsError
 from featuremaps.plotting.files import png_of
 from featuremaps.repair.options import RepairOptions
 from featuremaps.shortcuts.options import ShortcutOptions
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--name", help="An output of the model that means a label, as label=output; several."),
-]
 ShortcutLayer = Annotated[str, typer.Option("--layer", "-l", help="The layer to take them out of, and put them into.")]
 
 
-@app.command()
-@for_model
-@generated(ShortcutOptions)
-def shortcuts(
+@dataclass(frozen=True)
+class _Searched:
+    """A model, the survey of it to search, how, and where to write; `names` maps labels to outputs."""
+
+    scope: Any
+    survey: Any
+    layer: str
+    names: Mapping[str, str]
+    out: Path
+
+
+def _searched(
     survey: SurveyFolder,
     model: Model,
     weights: Weights = None,
@@ -35,9 +41,18 @@ def shortcuts(
     device: Device = None,
     out: Folder = Path("out"),
     *,
-    options: OptionValues,
     setup: OptionValues,
-) -> None:
+) -> _Searched:
+    scope = model_under_study(model, weights, classes, device, setup)
+    meant = named("--name", name, "label=output")
+    return _Searched(scope, scope.open_survey(survey, pictures), layer, meant, out)
+
+
+@app.command()
+@for_model
+@sharing(_searched, into="asked")
+@generated(ShortcutOptions)
+def shortcuts(*, asked: _Searched, options: OptionValues) -> None:
     """Find what answers rest on that is not the class, and prove it by taking it out and putting it in.
 
     **Examples**
@@ -46,30 +61,20 @@ def shortcuts(
 
     featuremaps shortcuts survey/ --model torchvision:resnet50 -o out/
     """
-    scope = model_under_study(model, weights, classes, device, setup)
-    surveyed = scope.open_survey(survey, pictures)
-    found = scope.find_shortcuts(surveyed, layer, names=named("--name", name, "label=output"), **options)
+    found = asked.scope.find_shortcuts(asked.survey, asked.layer, names=asked.names, **options)
     say(found)
-    tell_written(found.save(out))
+    tell_written(found.save(asked.out))
 
 
 @app.command()
 @for_model
+@sharing(_searched, into="asked")
 @generated(RepairOptions)
 def repair(
-    survey: SurveyFolder,
-    model: Model,
-    weights: Weights = None,
-    classes: Classes = None,
     number: Annotated[int, typer.Option("--number", help="Which of the shortcuts that are found, from 1.")] = 1,
-    layer: ShortcutLayer = "last",
-    name: Names = None,
-    pictures: Pictures = None,
-    device: Device = None,
-    out: Folder = Path("out"),
     *,
+    asked: _Searched,
     options: OptionValues,
-    setup: OptionValues,
 ) -> None:
     """Take a shortcut out of a model by the way that helps the worst group most, or say why that cannot be.
 
@@ -79,28 +84,29 @@ def repair(
 
     featuremaps repair survey/ --model torchvision:resnet50 -o out/
     """
-    from safetensors.torch import save_file
-    from torch import save
-
-    scope = model_under_study(model, weights, classes, device, setup)
-    surveyed = scope.open_survey(survey, pictures)
-    meant = named("--name", name, "label=output")
-    found = scope.find_shortcuts(surveyed, layer, names=meant)
+    found = asked.scope.find_shortcuts(asked.survey, asked.layer, names=asked.names)
     say(found)
     if not found:
         return
     if not 1 <= number <= len(found):
         raise FeatureMapsError(f"--number is which of the {len(found)} shortcuts found is repaired; got {number}.")
-    shortcut = found[number - 1]
-    made = scope.repaired(shortcut, surveyed, names=meant, **options)
+    made = asked.scope.repaired(found[number - 1], asked.survey, names=asked.names, **options)
     say(made)
+    changed = asked.scope.before_after(made, asked.survey, shortcut=found[number - 1], names=asked.names)
+    tell_written(_written(asked.out, made, changed))
+
+
+def _written(out: Path, made: Any, changed: Any) -> list[Path]:
+    """What changed as a figure, and of a repaired model its weights that differ and the whole of it."""
+    from safetensors.torch import save_file
+    from torch import save
+
     out.mkdir(parents=True, exist_ok=True)
-    changed = scope.before_after(made, surveyed, shortcut=shortcut, names=meant)
-    (out / "before-after.png").write_bytes(png_of(changed.figure()))
     written = [out / "before-after.png"]
+    written[0].write_bytes(png_of(changed.figure()))
     if made.repaired:
         exported = made.scope.export()
         written += [out / "diff.safetensors", out / "model.pt"]
         save_file(dict(exported.diff), written[1])
         save(exported.model, written[2])
-    tell_written(written)
+    return written

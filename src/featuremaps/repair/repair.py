@@ -1,20 +1,17 @@
 """A repair: which ways were tried, what each did for the groups, and whether any helps."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from featuremaps.editing.edits import Edit
 from featuremaps.errors import OptionError
 from featuremaps.repair.decodable import REPAIRABLE, Decodable
+from featuremaps.repair.groups import Groups
 from featuremaps.shortcuts.estimates import Difference
 from featuremaps.survey.measures.proportions import Rate
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Groups = Mapping[tuple[str, bool], Rate]
-"""How many of each group are called right; a group is a class, with or without the shortcut."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +36,7 @@ class Repair:
 
     `before` are the groups' accuracies in the model as it is, in the same held-out pictures, `gain` what the way taken
     gives the group that fared worst. `decodable` says for each layer how well the class is told in pictures without the
-    shortcut. `attempt` is the model with the `edit`, whether or not that helped.
+    shortcut. `attempt` is the model with the `edit`, whether or not that helped. `notes` say what was left out.
     """
 
     label: str
@@ -51,6 +48,7 @@ class Repair:
     decodable: tuple[Decodable, ...]
     edit: Edit = field(repr=False)
     attempt: Any = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def worst_before(self) -> Rate:
@@ -115,7 +113,7 @@ class Repair:
             f"{each.accuracy.value:.0%}"
             for each in self.tried
         ]
-        return "\n".join(lines) + ">"
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
 
 def _cells(groups: Groups, accuracy: Rate) -> dict[str, float]:
