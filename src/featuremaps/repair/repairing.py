@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from featuremaps.errors import ModelError, OptionError, SurveyError
 from featuremaps.repair.decodable import Decodable, decodable
 from featuremaps.repair.features import Head, head_of, worked
+from featuremaps.repair.fine_tune import fine_tuned
 from featuremaps.repair.groups import Grouped, grouped
 from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.repair import Repair, Tried
@@ -22,7 +23,8 @@ from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 
-INSIDE = ("projection", "channels")
+HEADLESS = ("auto", "projection", "channels", "fine_tune")
+"""Ways that do without a last layer."""
 
 
 def repair(
@@ -49,9 +51,12 @@ def repair(
     done = worked(studied, survey, given.rows, given.layer, [edit for _, _, edit in edits], name, options.batch_size)
     folds = dealt(of_groups, np.random.default_rng(options.seed))
     outputs = np.array(given.outputs)
-    plans = inside(done, edits, outputs)
-    plans += [] if head is None else heads(done, head, of_groups, outputs, folds)
-    plans = [plan for plan in plans if options.how in ("auto", plan.way)]
+    if options.how == "fine_tune":
+        plans = fine_tuned(studied, survey, given, of_groups, shortcut.direction, folds, options)
+    else:
+        plans = inside(done, edits, outputs)
+        plans += [] if head is None else heads(done, head, of_groups, outputs, folds)
+        plans = [plan for plan in plans if options.how in ("auto", plan.way)]
     best = _best(plans, of_groups, folds % 2 == 0)
     called = classes_of(done.probabilities[0], outputs)
     told = decodable(
@@ -126,7 +131,7 @@ def _head(studied: StudiedModel, survey: StoredSurvey, given: Responses, options
         with studied.session() as session, torch.no_grad():
             return head_of(session, to_model(session.model, seen[0].input[None]))
     except ModelError:
-        if options.how not in ("auto", *INSIDE):
+        if options.how not in HEADLESS:
             raise
     return None
 
