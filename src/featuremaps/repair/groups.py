@@ -11,6 +11,8 @@ from featuremaps.survey.measures.proportions import Rate
 
 FEWEST = 4
 """A group of fewer pictures is left out: two of them would be chosen on, and two reported."""
+PRIOR = 4
+"""By how many pictures a group's share is drawn to the mean of all where ways are chosen."""
 Groups = Mapping[tuple[str, bool], Rate]
 """How many of each group are called right; a group is a class, with or without the shortcut."""
 
@@ -45,9 +47,13 @@ class Grouped:
         return Rate(int((called[counted] == self.labels[counted]).sum()), int(counted.sum()))
 
     def worth(self, called: Int[np.ndarray, " picture"], counted: Bool[np.ndarray, " picture"]) -> tuple[float, float]:
-        """The share of the worst group that is called right, and the mean of all groups, among those `counted`."""
-        shares = [rate.value for rate in self.rates(called, counted).values()]
-        return min(shares), float(np.mean(shares))
+        """The share of the worst group that is called right, and the mean of all groups, among those `counted`.
+
+        Each share is drawn to the mean of all as if by `PRIOR` pictures more, so that a few pictures decide little.
+        """
+        rates = self.rates(called, counted).values()
+        mean = float(np.mean([rate.value for rate in rates]))
+        return min((rate.count + PRIOR * mean) / (rate.of + PRIOR) for rate in rates), mean
 
 
 def grouped(

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """One way at its best setting: the groups' accuracies in pictures that neither it nor its setting was chosen on."""
+    """One way at its best setting: the groups' accuracies in pictures that it was not trained on.
+
+    Each half of them is answered by the setting that is best on the other half, the way taken by the best way too.
+    """
 
     way: str
     title: str
@@ -56,10 +59,19 @@ class Repair:
         return min(self.before.values(), key=lambda rate: rate.value)
 
     @property
+    def told(self) -> Decodable | None:
+        """The layer that tells the class best in pictures without the shortcut; None where there are too few."""
+        return max(self.decodable, key=lambda each: each.area.value, default=None)
+
+    @property
     def repaired(self) -> bool:
-        """Whether the group that fared worst gains beyond chance, and no other becomes as bad."""
+        """Whether the class was learned, its worst group gains beyond chance, no other becomes as bad, and all together
+        are better off: the mean of the groups."""
+        after = self.tried[0]
+        means = [sum(rate.value for rate in groups.values()) / len(groups) for groups in (self.before, after.groups)]
+        learned = self.told is None or self.told.area.value >= REPAIRABLE
         better = self.gain is not None and self.gain.interval.low > 0
-        return better and self.tried[0].worst.value > self.worst_before.value
+        return learned and better and after.worst.value > self.worst_before.value and means[1] > means[0]
 
     @property
     def scope(self) -> Any:
@@ -75,19 +87,18 @@ class Repair:
         worst = min(self.before, key=lambda group: self.before[group].value)
         group = f"{worst[0]} {'with' if worst[1] else 'without'} it"
         was, now = self.before[worst], best.groups[worst]
-        told = max((each.area for each in self.decodable), key=lambda area: area.value, default=None)
         can = ""
-        if told is not None:
-            layer = max(self.decodable, key=lambda each: each.area.value).layer
-            can = f" Without the shortcut {self.label} is told in {layer} at best with an area under the ROC curve of "
-            can += f"{told.value:.2f} ({told.interval.words(2)}), where 0.5 is chance."
+        if self.told is not None:
+            area = self.told.area
+            can = f" Without the shortcut {self.label} is told in {self.told.layer} at best with an area under the ROC "
+            can += f"curve of {area.value:.2f} ({area.interval.words(2)}), where 0.5 is chance."
         if self.repaired:
             return (
                 f"Repaired by {best.title}: {group} are called right in {now.value:.0%} of pictures, {was.value:.0%} "
                 f"before; the worst group in {best.worst.value:.0%}, all in {best.accuracy.value:.0%} "
                 f"({self.accuracy.value:.0%} before).{can}"
             )
-        little = told is None or told.value < REPAIRABLE
+        little = self.told is None or self.told.area.value < REPAIRABLE
         few = f"of so few pictures ({was.of}) that is within chance, or another group suffers; survey more of them"
         why = f"the model has hardly learned {self.label} itself" if little else few
         return (

@@ -13,7 +13,7 @@ from featuremaps.repair.fine_tune import fine_tuned
 from featuremaps.repair.groups import Grouped, grouped
 from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.repair import Repair, Tried
-from featuremaps.repair.ways import Candidate, classes_of, dealt, heads, inside, removals
+from featuremaps.repair.ways import Candidate, best_plan, classes_of, crossed, dealt, heads, inside, removals
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.estimates import paired
@@ -37,7 +37,8 @@ def repair(
 ) -> Repair:
     """Try the ways against a shortcut on a survey's pictures; `groups` says which have it, where that is known.
 
-    Settings are chosen on one half of the held-out answers and reported on the other. A group of fewer than four
+    Ways and settings are chosen on one half of the held-out answers and reported on the other, both ways round; what is
+    taken was chosen on all. A group of fewer than four
     pictures is left out, which is noted. Raises `SurveyError` where all that remain have the shortcut, or none has it,
     `OptionError` for groups of another length, `ModelError` for a way that the model has no layer for.
     """
@@ -57,7 +58,6 @@ def repair(
         plans = inside(done, edits, outputs)
         plans += [] if head is None else heads(done, head, of_groups, outputs, folds)
         plans = [plan for plan in plans if options.how in ("auto", plan.way)]
-    best = _best(plans, of_groups, folds % 2 == 0)
     called = classes_of(done.probabilities[0], outputs)
     told = decodable(
         {layer: np.concatenate([given.means[layer], given.highest[layer]], 1) for layer in given.means},
@@ -65,7 +65,7 @@ def repair(
         of_groups.present,
         folds,
     )
-    return _account(given, shortcut, of_groups, called, best, told, folds % 2 == 1)
+    return _account(given, shortcut, of_groups, called, plans, told, folds % 2 == 0)
 
 
 def _account(
@@ -73,29 +73,31 @@ def _account(
     shortcut: Shortcut,
     groups: Grouped,
     called: Int[np.ndarray, " picture"],
-    best: Sequence[Candidate],
+    plans: Sequence[Candidate],
     told: tuple[Decodable, ...],
-    reporting: Bool[np.ndarray, " picture"],
+    half: Bool[np.ndarray, " picture"],
 ) -> Repair:
-    """What the best candidates do in the pictures that no setting was chosen on; the first one is taken."""
-    before = groups.rates(called, reporting)
-    rows = reporting & groups.rows(min(before, key=lambda group: before[group].value))
-    right = [(each[rows] == given.labels[rows]).astype(np.float64) for each in (best[0].called, called)]
+    """What the ways do, each picture answered by what was chosen on the other half; the best of all is taken."""
+    every = np.ones(len(called), bool)
+    by_way = {way: [plan for plan in plans if plan.way == way] for way in dict.fromkeys(plan.way for plan in plans)}
+    best = sorted(
+        (best_plan(of_way, groups, every) for of_way in by_way.values()),
+        key=lambda plan: groups.worth(plan.called, every),
+        reverse=True,
+    )
+    answers = [crossed(plans, groups, half), *(crossed(by_way[each.way], groups, half) for each in best[1:])]
+    before = groups.rates(called, every)
+    rows = groups.rows(min(before, key=lambda group: before[group].value))
+    right = [(each[rows] == given.labels[rows]).astype(np.float64) for each in (answers[0], called)]
     tried = [
-        Tried(
-            each.way,
-            each.title,
-            each.settings,
-            groups.rates(each.called, reporting),
-            groups.rate(each.called, reporting),
-        )
-        for each in best
+        Tried(each.way, each.title, each.settings, groups.rates(answered, every), groups.rate(answered, every))
+        for each, answered in zip(best, answers, strict=True)
     ]
     return Repair(
         shortcut.label,
         shortcut.attribute.name,
         before,
-        groups.rate(called, reporting),
+        groups.rate(called, every),
         tuple(tried),
         paired(*right),
         told,
@@ -134,16 +136,3 @@ def _head(studied: StudiedModel, survey: StoredSurvey, given: Responses, options
         if options.how not in HEADLESS:
             raise
     return None
-
-
-def _best(plans: Sequence[Candidate], groups: Grouped, choosing: Bool[np.ndarray, " picture"]) -> list[Candidate]:
-    """Of each way the setting that helps the worst group most, the best way first; ties go by the mean of groups."""
-
-    def worth(plan: Candidate) -> tuple[float, float]:
-        return groups.worth(plan.called, choosing)
-
-    by_way: dict[str, Candidate] = {}
-    for plan in plans:
-        if plan.way not in by_way or worth(plan) > worth(by_way[plan.way]):
-            by_way[plan.way] = plan
-    return sorted(by_way.values(), key=worth, reverse=True)

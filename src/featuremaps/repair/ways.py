@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from featuremaps.editing.edits import Edit, NewWeights, Removal, channels_out
@@ -125,6 +125,20 @@ def _head_plan(
         return NewWeights({f"{head.name}.weight": weight, f"{head.name}.bias": bias}, f"{way.replace('_', ' ')}")
 
     return Candidate(way, TITLES[way], settings, classes_of(scores, outputs), edit)
+
+
+def best_plan(plans: Sequence[Candidate], groups: Grouped, choosing: Bool[np.ndarray, " picture"]) -> Candidate:
+    """The plan that helps the worst group most, among pictures to choose on; ties go by the mean of groups."""
+    return max(plans, key=lambda plan: groups.worth(plan.called, choosing))
+
+
+def crossed(
+    plans: Sequence[Candidate], groups: Grouped, half: Bool[np.ndarray, " picture"]
+) -> Int[np.ndarray, " picture"]:
+    """What the best plan answers where for each half of the pictures it is chosen on the other."""
+    for_half, for_rest = (best_plan(plans, groups, choosing).called for choosing in (~half, half))
+    answered: Int[np.ndarray, " picture"] = np.where(half, for_half, for_rest)
+    return answered
 
 
 def classes_of(
