@@ -9,13 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
+from benchmarks.resnet20 import ResNet20, resnet20
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 import featuremaps as fm
-from nets import ResNet20, resnet20
 
 # What is to hold for any number of copies: these options make tens or a few hundred of a picture, and not thousands.
 FEWER: dict[str, dict[str, object]] = {

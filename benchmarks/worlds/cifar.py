@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from PIL import Image
-from tests.nets import ResNet20, resnet20
 from torch import Tensor, nn
 
+from benchmarks.resnet20 import ResNet20, resnet20
 from benchmarks.worlds.search import Labelled, digits, search, told, truth
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -13,9 +13,14 @@ def right_finding(result: Result, place: int = 0) -> Result | None:
     """The first proven finding for the cue's class whose pictures are those with the cue."""
     label = result["cues"][place]["label"]
     for finding in result["findings"]:
-        if finding["label"] == label and finding["agreement"][place] >= AGREEMENT and finding["phi"][place] >= PHI:
+        if agrees(finding, label, place):
             return dict(finding)
     return None
+
+
+def agrees(finding: Result, label: int, place: int = 0) -> bool:
+    """Whether a finding is for this class, and its pictures are those with the cue."""
+    return bool(finding["label"] == label and finding["agreement"][place] >= AGREEMENT and finding["phi"][place] >= PHI)
 
 
 def further(result: Result) -> Sequence[Result]:

@@ -33,12 +33,13 @@ def as_inputs(drawn: UInt8[np.ndarray, "picture side side 3"]) -> Float[Tensor, 
     return (torch.from_numpy(drawn).movedim(-1, 1) / 255 - 0.45) / 0.25
 
 
-def trained(world: World, cache: Path = CACHE) -> nn.Sequential:
-    """The world's network, from the cache where it is there."""
-    kept, model = cache / f"{world.key}.pt", network(world.width)
+def trained(world: World, cache: Path = CACHE, *, bare: bool = False) -> nn.Sequential:
+    """The world's network, from the cache where it is there; `bare` is its twin, of the same scenes without any cue."""
+    kept, model = cache / f"{world.key}{'-bare' if bare else ''}.pt", network(world.width)
     if not kept.exists():
         shown = pictures(world, world.count, world.seed)
-        fit(model.double(), shown.drawn(), torch.from_numpy(shown.labels), world.seed, world.epochs)
+        drawn = shown.drawn(np.zeros_like(shown.present) if bare else None)
+        fit(model.double(), drawn, torch.from_numpy(shown.labels), world.seed, world.epochs)
         kept.parent.mkdir(parents=True, exist_ok=True)
         torch.save(model.float().state_dict(), kept)
     model.load_state_dict(torch.load(kept, weights_only=True))

@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from benchmarks.worlds.world import FRESH, Cue, Pictures, World, pictures
 from featuremaps.shortcuts.estimates import Difference
 from featuremaps.shortcuts.shortcut import Intervention, Shortcut
 from featuremaps.shortcuts.shortcuts import Shortcuts
+from featuremaps.survey.survey import Survey
 
 SEARCHED = 300
 """Pictures of each class."""
@@ -54,11 +57,17 @@ def searched(world: World, count: int = SEARCHED, cache: Path = CACHE) -> dict[s
     }
 
 
-def search(model: nn.Module, shown: Labelled) -> Shortcuts:
-    """A survey of the pictures and a search in it, as a user makes them."""
+@contextmanager
+def surveyed(model: nn.Module, shown: Labelled) -> Iterator[tuple[fm.Scope, Survey]]:
+    """A survey of the pictures, as a user makes it, for as long as it is needed."""
     scope = fm.Scope(model, classes=list(shown.classes), outputs="logits")
     with tempfile.TemporaryDirectory() as folder:
-        survey = scope.survey(shown, "last", Path(folder) / "survey", workers=0)
+        yield scope, scope.survey(shown, "last", Path(folder) / "survey", workers=0)
+
+
+def search(model: nn.Module, shown: Labelled) -> Shortcuts:
+    """A survey of the pictures and a search in it."""
+    with surveyed(model, shown) as (scope, survey):
         return scope.find_shortcuts(survey)
 
 

@@ -699,7 +699,8 @@ class Scope:
         """The model without a shortcut that was found, by the way that helps the worst group most, or why it cannot be.
 
         `repair.scope` is the repaired model's scope. `how` takes one way: "projection", "channels", "balanced_head",
-        "hard_head" (see `RepairOptions`). `groups` says of each of the survey's pictures whether it has the shortcut.
+        "hard_head", or "fine_tune", which trains a copy and is tried only where it is named (see `RepairOptions`).
+        `groups` says of each of the survey's pictures whether it has the shortcut.
         """
         from featuremaps.repair.options import RepairOptions
         from featuremaps.repair.repairing import repair

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 import torch
 import torchvision
+from benchmarks.resnet20 import resnet20
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
@@ -18,7 +19,6 @@ from featuremaps.layers import known
 from featuremaps.layers.discover import walk
 from featuremaps.session import preserved
 from featuremaps.tail import Tail
-from nets import resnet20
 from snapshots import snapshot
 
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmarks.resnet20 import resnet20
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,7 +15,6 @@ from families import FAMILIES, calibrated
 from featuremaps.acceleration.box_scoring import BoxScoring, Scoring
 from featuremaps.acceleration.box_tensor import BoxTensor, Originals, whole
 from featuremaps.session import preserved
-from nets import resnet20
 from snapshots import snapshot
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks.resnet20 import ResNet20
 from PIL import Image
 
 import featuremaps as fm
 from featuremaps import demo
 from featuremaps.cli import main
 from featuremaps.scope import REPORT_METHODS
-from nets import ResNet20
 
 
 def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -150,7 +150,9 @@ def test_real_weights_on_a_real_photograph(
 def test_own_factory(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "mymodels.py").write_text("from nets import ResNet20\n\ndef make():\n    return ResNet20()\n")
+    (tmp_path / "mymodels.py").write_text(
+        "from benchmarks.resnet20 import ResNet20\n\ndef make():\n    return ResNet20()\n"
+    )
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     torch.save({"state_dict": {f"module.{k}": v for k, v in ResNet20().state_dict().items()}}, "w.pth")

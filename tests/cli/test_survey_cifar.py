@@ -23,7 +23,7 @@ def cifar(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             shutil.copy(path, tmp_path / "cifar" / name)
     names = sorted(path.name for path in (shared / "images" / "cifar10").iterdir() if path.is_dir())
     (tmp_path / "cifar_resnet.py").write_text(
-        "import torch\nfrom torchvision.transforms import v2\nfrom nets import resnet20\n\n"
+        "import torch\nfrom torchvision.transforms import v2\nfrom benchmarks.resnet20 import resnet20\n\n"
         "def make():\n"
         "    transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, True),\n"
         "        v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])\n"

@@ -1,12 +1,13 @@
 import pytest
 import timm
 import torch
+from benchmarks.resnet20 import resnet20
 from torch import Tensor, nn
 
 from featuremaps.errors import ModelError
 from featuremaps.layers import walk
 from featuremaps.layers.layout import Layout
-from nets import Raising, Reused, plain, resnet20
+from nets import Raising, Reused, plain
 
 PICTURE = torch.rand(2, 3, 32, 32)
 

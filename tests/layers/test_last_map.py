@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import pytest
 import timm
 import torch
+from benchmarks.resnet20 import resnet20
 from torch import Tensor, nn
 from torchvision import models
 
 from families import quarter_of
 from featuremaps.layers import walk
 from featuremaps.layers.model_ends import main_tensor
-from nets import SqueezeExcite, TinyUNet, plain, resnet20
+from nets import SqueezeExcite, TinyUNet, plain
 
 LAST = {
     "alexnet": (224, "features"),

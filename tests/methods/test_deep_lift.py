@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmarks.resnet20 import ResNet20
 from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.methods.baselines import baseline_of
 from featuremaps.methods.deep_lift import deep_lift
 from method_samples import cifar_model, noise, photographs, small_photographs, squeezenet
-from nets import ResNet20
 from propagating import Given
 
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from benchmarks.resnet20 import resnet20
 from torch import Tensor, nn
 
 from families import quarter_of
 from featuremaps.layers import walk
 from featuremaps.layers.layout import Layout
-from nets import Reused, SqueezeExcite, TinyUNet, resnet20
+from nets import Reused, SqueezeExcite, TinyUNet
 
 
 class Lambda(nn.Module):

@@ -4,10 +4,10 @@ import weakref
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmarks.resnet20 import resnet20
 from torch import nn
 
 from featuremaps.receptive_field import Dataflow
-from nets import resnet20
 
 
 def test_steps_know_their_parents():

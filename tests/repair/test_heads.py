@@ -33,12 +33,12 @@ def test_a_heavy_penalty_leaves_the_layer_as_it_was() -> None:
 
 
 def test_every_group_and_every_class_counts_alike() -> None:
-    labels = torch.tensor([0, 0, 0, 0, 1, 1])
-    present = torch.tensor([True, True, True, False, True, False])
-    weights = balanced(labels, present)
-    for label in (0, 1):
-        for has in (True, False):
-            torch.testing.assert_close(weights[(labels == label) & (present == has)].sum(), torch.tensor(1.0).double())
-    probability = torch.tensor([0.9, 0.9, 0.9, 0.1, 0.5, 0.5])
-    expected = np.array([0.25] * 4 + [0.5] * 2) * np.exp(-3 * probability.numpy())
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    groups = torch.tensor([1, 1, 1, 0, 3, 2, -1])
+    weights = balanced(groups)
+    for group in range(4):
+        torch.testing.assert_close(weights[groups == group].sum(), torch.tensor(1.0).double())
+    assert weights[-1] == 0
+    probability = torch.tensor([0.9, 0.9, 0.9, 0.1, 0.5, 0.5, 0.5])
+    expected = np.array([1 / 4] * 4 + [1 / 3] * 3) * np.exp(-3 * probability.numpy())
     np.testing.assert_allclose(hard(labels, probability, 3.0), expected, rtol=1e-6)

@@ -1,5 +1,6 @@
 """A planted mark is taken out of a model that knows the classes, and where it does not know them that is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from featuremaps.demo.drawn import draw
 from featuremaps.editing.edits import NewWeights
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.repair.features import Head, Worked
+from featuremaps.repair.groups import grouped
 from featuremaps.repair.options import How
 from featuremaps.repair.repair import Repair
-from featuremaps.repair.ways import heads
+from featuremaps.repair.ways import Candidate, crossed, heads
 from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.survey.survey import Survey
 
@@ -52,7 +54,7 @@ def test_an_answer_held_out_is_one_that_was_not_learned_from() -> None:
     present, folds = np.arange(90) % 2 == 0, np.arange(90) // 2 % 4
     done = Worked(features, torch.full((1, 90, 3), 1 / 3), np.zeros((90, 8), np.float32))
     head = Head("head", torch.zeros(3, 120), torch.zeros(3))
-    candidates = heads(done, head, labels, present, np.arange(3), folds)
+    candidates = heads(done, head, grouped(("a", "b", "c"), labels, present), np.arange(3), folds)
     assert {each.way for each in candidates} == {"balanced_head", "hard_head"}
     for each in candidates:
         assert (each.called == labels).mean() < 0.55
@@ -63,10 +65,36 @@ def test_an_answer_held_out_is_one_that_was_not_learned_from() -> None:
 
 
 def test_what_is_reported_was_not_chosen_on(marked: Setting) -> None:
-    scope, survey, shortcut, _ = marked
+    """Of plans that are right in one half each, that of the other half answers: none is right where it was chosen."""
+    labels, half = np.arange(80) % 2, np.arange(80) // 2 % 2 == 0
+    groups = grouped(("a", "b"), labels, np.arange(80) // 4 % 2 == 0)
+    lucky = [np.where(half == here, labels, 1 - labels) for here in (True, False)]
+    plans = [Candidate("way", "", "", called, pytest.fail) for called in lucky]
+    assert (crossed(plans, groups, half) == labels).mean() == 0
+    assert (crossed([replace(plans[0], called=labels), *plans], groups, half) == labels).all()
+    scope, survey, shortcut, data = marked
     repair = scope.repaired(shortcut, survey, "projection")
-    assert 100 <= repair.tried[0].accuracy.of <= 140  # of 240: one half
+    assert repair.tried[0].accuracy.of == repair.accuracy.of == len(data)
     assert set(repair.before) == set(repair.tried[0].groups)
+
+
+def test_few_pictures_decide_little() -> None:
+    """Three pictures more of four weigh less than sixteen more of forty, though the smallest share is the same."""
+    labels = np.repeat([0, 0, 1, 1], [4, 40, 40, 40])
+    groups = grouped(("a", "b"), labels, np.repeat([True, False, True, False], [4, 40, 40, 40]))
+    every = np.ones(124, bool)
+
+    def called(right: int, of_place: int) -> np.ndarray:
+        wrong = labels.copy()
+        start = (0, 4, 44, 84)[of_place]
+        count = (4, 40, 40, 40)[of_place]
+        wrong[start + right : start + count] = 1 - labels[start]
+        return wrong
+
+    small, large = groups.worth(called(1, 0), every), groups.worth(called(10, 1), every)
+    assert small[0] > large[0]
+    assert small[0] == pytest.approx((1 + 4 * small[1]) / 8)
+    assert small[1] == pytest.approx((0.25 + 3) / 4)
 
 
 def test_where_the_class_was_not_learned_it_cannot_be_repaired(tmp_path: Path) -> None:
@@ -95,7 +123,19 @@ def test_before_and_after_are_the_models_own_answers(marked: Setting) -> None:
     assert (group.before.count, group.after.count) == tuple(int(each[marked_squares].sum()) for each in right)
     assert (changed.every.before.count, changed.every.after.count) == tuple(int(each.sum()) for each in right)
     assert changed.confusions[0].sum() == len(data)
-    assert changed.figure().axes
+    explained = changed.explained
+    assert explained is not None
+    worst = min((name for name in changed.groups if "it" in name), key=lambda name: changed.groups[name].before.value)
+    assert explained.group == worst
+    for row, called in zip(explained.rows, explained.called, strict=True):
+        assert f"{LABELS[data.labels[row]]} with{'' if data.marked[row] else 'out'} it" == worst
+        with torch.no_grad():
+            said = [LABELS[int(each.model(data.inputs[row][None]).argmax())] for each in (scope, repair.scope)]
+        assert called == tuple(said)
+    for of, maps in ((scope, explained.before), (repair.scope, explained.after)):
+        same = of.explain(data.inputs[list(explained.rows)], layer="relu2", target=explained.label)
+        torch.testing.assert_close(maps.tensor, same.tensor)
+    assert len(changed.figure().axes) == 1 + 3 * len(explained.rows)
 
 
 def test_pictures_in_any_order_keep_their_groups(tmp_path: Path) -> None:
@@ -121,8 +161,20 @@ def test_what_does_not_fit_is_said(marked: Setting, tmp_path: Path) -> None:
     scope, survey, shortcut, _ = marked
     with pytest.raises(OptionError, match="240 pictures"):
         scope.repaired(shortcut, survey, groups=[True, False])
-    with pytest.raises(SurveyError, match="too few are"):
+    with pytest.raises(SurveyError, match=r"no class has so many without it; too few are striped without it \(1\)"):
         scope.repaired(shortcut, survey, groups=[True] * 239 + [False])
+    with pytest.raises(SurveyError, match="no class has so many with it"):
+        scope.repaired(shortcut, survey, groups=[False] * 240)
+
+
+def test_groups_of_few_pictures_are_left_out_and_named(marked: Setting) -> None:
+    scope, survey, shortcut, data = marked
+    groups = data.marked.copy()
+    groups[np.flatnonzero((data.labels == 1) & data.marked)[3:]] = False  # 3 are left that have it
+    repair = scope.repaired(shortcut, survey, "balanced_head", groups=groups.tolist())
+    assert ("square", True) not in repair.before
+    assert len(repair.before) == len(repair.tried[0].groups) == 5
+    assert "fewer than 4 pictures: square with it (3)" in repr(repair)
 
 
 def test_the_bundled_network_that_leans_is_repaired(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from benchmarks.resnet20 import ResNet20
 from safetensors.torch import save_file
 
 import featuremaps as fm
 from featuremaps.errors import SourceError
 from featuremaps.sources.checkpoint import fit_weights, read_weights
-from nets import ResNet20
 
 
 def test_torchvision_with_real_weights(shared: Path) -> None:
@@ -48,7 +48,7 @@ def test_timm_with_a_file(tmp_path: Path) -> None:
 
 def test_factory_may_return_transform_and_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ourfactory.py").write_text(
-        "import torch\nfrom nets import ResNet20\n"
+        "import torch\nfrom benchmarks.resnet20 import ResNet20\n"
         "def make():\n    return ResNet20(2), lambda image: torch.zeros(3, 32, 32), ['yes', 'no']\n"
         "wrong = 3\n"
     )

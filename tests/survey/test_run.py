@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from benchmarks.resnet20 import resnet20
 from PIL import Image
 from survey_samples import LAYERS, contents, maps_of, small_model, survey_of, write_pictures
 from torch import nn
@@ -16,7 +17,6 @@ from torchvision.transforms import v2
 from featuremaps.errors import LayerNotFoundError, ModelError, OptionError, SurveyError
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.survey.survey import Survey, open_survey
-from nets import resnet20
 from snapshots import snapshot
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.resnet20 import ResNet20
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -22,7 +23,6 @@ from families import FAMILIES, calibrated
 from featuremaps.errors import LayerNotFoundError, LayoutError, OptionError
 from featuremaps.session import preserved
 from featuremaps.tail import Tail
-from nets import ResNet20
 from snapshots import snapshot
 
 # Where a family takes smaller pictures than its own size, and its last maps stay larger than one place if they were.

@@ -155,6 +155,26 @@ def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., No
     return decorate
 
 
+def sharing(declared: Callable[..., Any], into: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the parameters of another function too, and what that returns for them as `into`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        first, own = (inspect.signature(each).parameters for each in (declared, command))
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            result = declared(**{name: given.pop(name) for name in first})
+            command(**given, **{into: result})
+
+        parameters = [*first.values(), *(own[name] for name in own if name != into)]
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
 def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
     """The option as typer reads it from a command's signature; by its field's name where its flag is `taken`."""
     help, default = option.help, option.default

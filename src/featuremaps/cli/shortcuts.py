@@ -1,23 +1,21 @@
 """`featuremaps shortcuts` and `repair`: what answers rest on that is not the class, and the model without it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import command_line, model_under_study
-from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated
-from featuremaps.cli.survey_common import Folder, Pictures, SurveyFolder, named, say, tell_written
+from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated, sharing
+from featuremaps.cli.survey_common import Folder, Names, Pictures, SurveyFolder, named, say, tell_written
 from featuremaps.errors import FeatureMapsError
 from featuremaps.plotting.files import png_of
 from featuremaps.repair.options import RepairOptions
 from featuremaps.shortcuts.options import ShortcutOptions
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--name", help="An output of the model that means a label, as label=output; several."),
-]
 ShortcutLayer = Annotated[str, typer.Option("--layer", "-l", help="The layer to take them out of, and put them into.")]
 
 ReportFile = Annotated[
@@ -26,10 +24,30 @@ ReportFile = Annotated[
 ]
 
 
-@app.command()
-@for_model
-@generated(ShortcutOptions)
-def shortcuts(
+@dataclass(frozen=True)
+class _Searched:
+    """A model, the survey of it to search, how, and where to write; `names` maps labels to outputs."""
+
+    scope: Any
+    survey: Any
+    layer: str
+    names: Mapping[str, str]
+    other: str | None
+    out: Path
+    report: Path | None
+
+    def found(self, **options: object) -> Any:
+        """The shortcuts."""
+        return self.scope.find_shortcuts(self.survey, self.layer, other=self.other, names=self.names, **options)
+
+    def reported(self, **shown: object) -> list[Path]:
+        """The report with what was found, where one is wanted."""
+        if self.report is None:
+            return []
+        return [self.scope.report_survey(self.survey, self.report, **shown, command=command_line())]
+
+
+def _searched(
     survey: SurveyFolder,
     model: Model,
     weights: Weights = None,
@@ -45,9 +63,18 @@ def shortcuts(
     out: Folder = Path("out"),
     report: ReportFile = None,
     *,
-    options: OptionValues,
     setup: OptionValues,
-) -> None:
+) -> _Searched:
+    scope = model_under_study(model, weights, classes, device, setup)
+    meant = named("--name", name, "label=output")
+    return _Searched(scope, scope.open_survey(survey, pictures), layer, meant, other, out, report)
+
+
+@app.command()
+@for_model
+@sharing(_searched, into="asked")
+@generated(ShortcutOptions)
+def shortcuts(*, asked: _Searched, options: OptionValues) -> None:
     """Find what answers rest on that is not the class, and prove it by taking it out and putting it in.
 
     **Examples**
@@ -56,35 +83,20 @@ def shortcuts(
 
     featuremaps shortcuts survey/ --model torchvision:resnet50 -o out/ --report shortcuts.html
     """
-    scope = model_under_study(model, weights, classes, device, setup)
-    surveyed = scope.open_survey(survey, pictures)
-    meant = named("--name", name, "label=output")
-    found = scope.find_shortcuts(surveyed, layer, other=other, names=meant, **options)
+    found = asked.found(**options)
     say(found)
-    written = found.save(out)
-    if report is not None:
-        written.append(scope.report_survey(surveyed, report, shortcuts=found, command=command_line()))
-    tell_written(written)
+    tell_written([*found.save(asked.out), *asked.reported(shortcuts=found)])
 
 
 @app.command()
 @for_model
+@sharing(_searched, into="asked")
 @generated(RepairOptions)
 def repair(
-    survey: SurveyFolder,
-    model: Model,
-    weights: Weights = None,
-    classes: Classes = None,
     number: Annotated[int, typer.Option("--number", help="Which of the shortcuts that are found, from 1.")] = 1,
-    layer: ShortcutLayer = "last",
-    name: Names = None,
-    pictures: Pictures = None,
-    device: Device = None,
-    out: Folder = Path("out"),
-    report: ReportFile = None,
     *,
+    asked: _Searched,
     options: OptionValues,
-    setup: OptionValues,
 ) -> None:
     """Take a shortcut out of a model by the way that helps the worst group most, or say why that cannot be.
 
@@ -94,33 +106,32 @@ def repair(
 
     featuremaps repair survey/ --model torchvision:resnet50 -o out/
     """
-    from safetensors.torch import save_file
-    from torch import save
-
-    scope = model_under_study(model, weights, classes, device, setup)
-    surveyed = scope.open_survey(survey, pictures)
-    meant = named("--name", name, "label=output")
-    found = scope.find_shortcuts(surveyed, layer, names=meant)
+    found = asked.found()
     say(found)
     if not found:
-        if report is not None:
-            tell_written([scope.report_survey(surveyed, report, shortcuts=found, command=command_line())])
+        tell_written(asked.reported(shortcuts=found))
         return
     if not 1 <= number <= len(found):
         raise FeatureMapsError(f"--number is which of the {len(found)} shortcuts found is repaired; got {number}.")
-    shortcut = found[number - 1]
-    made = scope.repaired(shortcut, surveyed, names=meant, **options)
+    made = asked.scope.repaired(found[number - 1], asked.survey, names=asked.names, **options)
     say(made)
+    changed = asked.scope.before_after(made, asked.survey, shortcut=found[number - 1], names=asked.names)
+    report = asked.reported(shortcuts=found, repair=made, before_after=changed)
+    tell_written([*_written(asked, made, changed), *report])
+
+
+def _written(asked: _Searched, made: Any, changed: Any) -> list[Path]:
+    """What changed as a figure, and of a repaired model its weights that differ and the whole of it."""
+    from safetensors.torch import save_file
+    from torch import save
+
+    out = asked.out
     out.mkdir(parents=True, exist_ok=True)
-    changed = scope.before_after(made, surveyed, shortcut=shortcut, names=meant)
-    (out / "before-after.png").write_bytes(png_of(changed.figure()))
     written = [out / "before-after.png"]
+    written[0].write_bytes(png_of(changed.figure()))
     if made.repaired:
-        exported = made.scope.export(surveyed.example(0))
+        exported = made.scope.export(asked.survey.example(0))
         written += [out / "diff.safetensors", out / "model.pt"]
         save_file(dict(exported.diff), written[1])
         save(exported.model, written[2])
-    if report is not None:
-        shown = {"shortcuts": found, "repair": made, "before_after": changed}
-        written.append(scope.report_survey(surveyed, report, **shown, command=command_line()))
-    tell_written(written)
+    return written

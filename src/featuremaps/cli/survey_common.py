@@ -25,6 +25,11 @@ Pictures = Annotated[
     typer.Option("--pictures", help="The dataset, where its pictures have moved or lie in tar files."),
 ]
 
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="An output of the model that means a label, as label=output; several."),
+]
+
 
 def opened(
     folder: Path,

@@ -10,6 +10,7 @@ from featuremaps.cli.survey_common import (
     ByOption,
     Folder,
     LayerOption,
+    Names,
     Pictures,
     SurveyFolder,
     named,
@@ -24,10 +25,6 @@ from featuremaps.cli.survey_common import (
 from featuremaps.errors import FeatureMapsError, ImageError, did_you_mean
 from featuremaps.plotting.files import file_name
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--name", help="An output of the model that means a label, as label=output; several."),
-]
 PerImage = Annotated[int, typer.Option("--per-image", help="How many channels of a picture count as strong.")]
 PerClass = Annotated[int, typer.Option("--per-class", help="How many channels of a class are listed.")]
 

@@ -72,7 +72,7 @@ def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: st
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False).tolist()
     for row, places in zip(rows, axes, strict=True):
         for panel, place in zip(row, places, strict=True):
-            _draw(place, panel)
+            draw_panel(place, panel)
     figure.suptitle(title, fontsize=10)
     if caption:
         figure.supxlabel(caption, fontsize=8, color="#555555")
@@ -115,7 +115,8 @@ def bar_beside(figure: "Figure", bar: Bar, left: Inches, top: Inches, height: In
     axes.tick_params(labelsize=7)
 
 
-def _draw(axes: "Axes", panel: Panel) -> None:
+def draw_panel(axes: "Axes", panel: Panel) -> None:
+    """A panel in these axes."""
     if panel.image is None:
         axes.set_axis_off()
         return

@@ -1,20 +1,24 @@
 """What an edit changed, over a survey's pictures: by class and group, what was gained and what it cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from featuremaps.plotting.class_colours import bare, plain_figure, short
+from featuremaps.plotting.class_colours import on_square, short
+from featuremaps.plotting.panels import Panel
+from featuremaps.repair.explained_change import ExplainedChange, maps_of, some_of, worst_group
 from featuremaps.repair.features import worked
+from featuremaps.repair.figure import ShownGroup, ShownPictures, change_figure
 from featuremaps.repair.ways import classes_of
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.estimates import Difference, paired
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import chosen
 from featuremaps.shortcuts.shortcut import Shortcut
+from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-BEFORE, AFTER = "#9aa0a6", "#0072b2"
+RIGHT, WRONG = "#1a7f37", "#b3261e"
+"""The frames of maps by the answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +45,14 @@ class BeforeAfter(Illustrated):
     """Two models on the same pictures: `groups` by name, every class, and with a shortcut every class with and without.
 
     `confusions` are counts (true, predicted) before and after, of `classes` and, in the last column, any other answer.
+    `explained` shows pictures of the group that fared worst before, None where no maps can be laid over them.
     """
 
     groups: Mapping[str, Changed]
     every: Changed
     classes: tuple[str, ...]
     confusions: tuple[Int[np.ndarray, "true predicted"], Int[np.ndarray, "true predicted"]]
+    explained: ExplainedChange | None = None
 
     def table(self) -> "pa.Table":
         """A row for each group and one for all pictures."""
@@ -60,21 +67,10 @@ class BeforeAfter(Illustrated):
         return pa.Table.from_pylist(rows)
 
     def figure(self) -> "Figure":
-        """For each group a bar before and after, with their intervals."""
-        rows = [*self.groups.items(), ("all", self.every)]
-        figure = plain_figure(6.6, 0.9 + 0.42 * len(rows))
-        axes = figure.subplots()
-        for place, (_, each) in enumerate(rows):
-            for offset, rate, colour in ((-0.18, each.before, BEFORE), (0.18, each.after, AFTER)):
-                low, high = rate.interval()
-                reach = [[rate.value - low], [high - rate.value]]
-                axes.barh(place + offset, rate.value, 0.34, color=colour)
-                axes.errorbar(rate.value, place + offset, xerr=reach, color="#333333", linewidth=0.8, capsize=2)
-        axes.set_yticks(range(len(rows)), [f"{short(name, 34)} ({each.before.of})" for name, each in rows])
-        axes.set(xlim=(0, 1.02), ylim=(len(rows) - 0.4, -0.6))
-        axes.set_xlabel("called right, with 95 % intervals; grey: before, blue: after (pictures)", fontsize=8)
-        bare(axes, "left", "bottom")
-        return figure
+        """For each group a bar before and after, and beside them what the worst group's pictures are answered by."""
+        groups = [ShownGroup(name, each.before, each.after) for name, each in self.groups.items()]
+        shown = None if self.explained is None else _shown(self.explained)
+        return change_figure([*groups, ShownGroup("all", self.every.before, self.every.after)], shown)
 
     def __repr__(self) -> str:
         lines = [f"<Before and after, {self.every.before.of:,} pictures: {_words(self.every)}"]
@@ -101,13 +97,40 @@ def before_after(
         for number, name in enumerate(classes):
             for has, words in ((present, "with it"), (~present, "without it")):
                 groups[f"{name} {words}"] = (labels == number) & has
+    rates = {name: _changed(*(each[of_group] for each in right)) for name, of_group in groups.items() if of_group.any()}
+    worst = worst_group({name: each.before for name, each in rates.items() if shortcut is None or name not in classes})
+    places = some_of(groups[worst], options.seed)
+    number = int(labels[places[0]])
+    seen = seen_pictures(survey, first.preprocessing, rows[places].tolist())
+    maps = [maps_of(studied, seen, layer, outputs[number]) for studied in (first, second)]
+    explained = None
+    if maps[0] is not None and maps[1] is not None:
+        said = tuple((_name(classes, called[0][i]), _name(classes, called[1][i])) for i in places.tolist())
+        explained = ExplainedChange(worst, classes[number], tuple(rows[places].tolist()), maps[0], maps[1], said)
     before, after = (_confusion(each, labels, len(classes)) for each in called)
-    return BeforeAfter(
-        {name: _changed(*(each[of_group] for each in right)) for name, of_group in groups.items() if of_group.any()},
-        _changed(*right),
-        classes,
-        (before, after),
-    )
+    return BeforeAfter(rates, _changed(*right), classes, (before, after), explained)
+
+
+def _name(classes: tuple[str, ...], number: int | np.integer) -> str:
+    """What a picture is called."""
+    return classes[int(number)] if number >= 0 else "something else"
+
+
+def _shown(explained: ExplainedChange) -> ShownPictures:
+    """The pictures, and below each the map before and after, framed by whether the answer is right."""
+    rows = [[Panel(on_square(seen.image)) for seen in explained.before.pictures]]
+    for place, heatmaps in enumerate((explained.before, explained.after)):
+        called = [both[place] for both in explained.called]
+        rows.append(
+            [
+                Panel(on_square(image), f"called {short(name, 16)}", frame=RIGHT if name == explained.label else WRONG)
+                for image, name in zip(heatmaps.overlay(), called, strict=True)
+            ]
+        )
+    for row, side in zip(rows, (explained.label, "before", "after"), strict=True):
+        row[0] = replace(row[0], side=side)
+    layer = explained.before.layer
+    return ShownPictures(f"{explained.group}: what speaks for {explained.label} in {layer} (Grad-CAM)", rows)
 
 
 def _changed(before: Bool[np.ndarray, " picture"], after: Bool[np.ndarray, " picture"]) -> Changed:

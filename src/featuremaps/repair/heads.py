@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Features = Float[Tensor, "picture feature"]
@@ -47,12 +47,14 @@ def fitted(
     return (layer[:, :-1] / torch.from_numpy(spread)).to(anchor), layer[:, -1].to(bias)
 
 
-def balanced(labels: Labels, present: Bool[Tensor, " picture"]) -> Float[Tensor, " picture"]:
-    """Weights with which every group, a label with or without it, counts alike: deep feature reweighting.
+def balanced(groups: Int[Tensor, " picture"]) -> Float[Tensor, " picture"]:
+    """Weights with which every group counts alike, and pictures of none (−1) not at all: deep feature reweighting.
 
     DFR (Kirichenko, Izmailov & Wilson 2023, section 4), by weights in the place of subsets.
     """
-    return _alike(2 * labels + present.long())
+    weights = torch.zeros(len(groups), dtype=torch.float64)
+    weights[groups >= 0] = _alike(groups[groups >= 0])
+    return weights
 
 
 def hard(labels: Labels, probability: Float[Tensor, " picture"], strength: float) -> Float[Tensor, " picture"]:

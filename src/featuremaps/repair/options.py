@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from featuremaps.options import Help, Seeded
 
-How = Literal["auto", "projection", "channels", "balanced_head", "hard_head"]
+How = Literal["auto", "projection", "channels", "balanced_head", "hard_head", "fine_tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,9 @@ class RepairOptions(Seeded):
 
     "projection" takes the shortcut's direction out (P-ClArC), "channels" the channels that carry most of it,
     "balanced_head" trains the last layer anew with every group counting alike (DFR), "hard_head" with the pictures that
-    the model finds hard counting more (AFR). `per_class` pictures of each class are taken. Raises `OptionError`.
+    the model finds hard counting more (AFR). "fine_tune" trains a copy of all that comes after the shortcut's layer,
+    and keeps its answers from changing along the direction (RR-ClArC): that takes long, and is not part of "auto".
+    `per_class` pictures of each class are taken. Raises `OptionError`.
     """
 
     how: Annotated[How, Help("The way to repair, or auto: the one that helps the worst group most.")] = "auto"

@@ -1,25 +1,25 @@
 """A repair: which ways were tried, what each did for the groups, and whether any helps."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from featuremaps.editing.edits import Edit
 from featuremaps.errors import OptionError
 from featuremaps.repair.decodable import REPAIRABLE, Decodable
+from featuremaps.repair.groups import Groups
 from featuremaps.shortcuts.estimates import Difference
 from featuremaps.survey.measures.proportions import Rate
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Groups = Mapping[tuple[str, bool], Rate]
-"""How many of each group are called right; a group is a class, with or without the shortcut."""
-
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """One way at its best setting: the groups' accuracies in pictures that neither it nor its setting was chosen on."""
+    """One way at its best setting: the groups' accuracies in pictures that it was not trained on.
+
+    Each half of them is answered by the setting that is best on the other half, the way taken by the best way too.
+    """
 
     way: str
     title: str
@@ -39,7 +39,7 @@ class Repair:
 
     `before` are the groups' accuracies in the model as it is, in the same held-out pictures, `gain` what the way taken
     gives the group that fared worst. `decodable` says for each layer how well the class is told in pictures without the
-    shortcut. `attempt` is the model with the `edit`, whether or not that helped.
+    shortcut. `attempt` is the model with the `edit`, whether or not that helped. `notes` say what was left out.
     """
 
     label: str
@@ -51,6 +51,7 @@ class Repair:
     decodable: tuple[Decodable, ...]
     edit: Edit = field(repr=False)
     attempt: Any = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def worst_before(self) -> Rate:
@@ -58,14 +59,23 @@ class Repair:
         return min(self.before.values(), key=lambda rate: rate.value)
 
     @property
+    def told(self) -> Decodable | None:
+        """The layer that tells the class best in pictures without the shortcut; None where there are too few."""
+        return max(self.decodable, key=lambda each: each.area.value, default=None)
+
+    @property
     def repaired(self) -> bool:
-        """Whether the group that fared worst gains beyond chance, no other becomes as bad, and none is left to a guess.
+        """Whether the class was learned, its worst group gains beyond chance, no other becomes as bad or is left to a
+        guess, and all together are better off: the mean of the groups.
 
         A model whose worst group is called right less often than by guessing has only been wrong elsewhere.
         """
-        worst = self.tried[0].worst.value
+        after = self.tried[0]
+        means = [sum(rate.value for rate in groups.values()) / len(groups) for groups in (self.before, after.groups)]
+        learned = self.told is None or self.told.area.value >= REPAIRABLE
         better = self.gain is not None and self.gain.interval.low > 0
-        return better and worst > max(self.worst_before.value, self.guess)
+        no_guess = after.worst.value > max(self.worst_before.value, self.guess)
+        return learned and better and no_guess and means[1] > means[0]
 
     @property
     def guess(self) -> float:
@@ -86,19 +96,18 @@ class Repair:
         worst = min(self.before, key=lambda group: self.before[group].value)
         group = f"{worst[0]} {'with' if worst[1] else 'without'} it"
         was, now = self.before[worst], best.groups[worst]
-        told = max((each.area for each in self.decodable), key=lambda area: area.value, default=None)
         can = ""
-        if told is not None:
-            layer = max(self.decodable, key=lambda each: each.area.value).layer
-            can = f" Without the shortcut {self.label} is told in {layer} at best with an area under the ROC curve of "
-            can += f"{told.value:.2f} ({told.interval.words(2)}), where 0.5 is chance."
+        if self.told is not None:
+            area = self.told.area
+            can = f" Without the shortcut {self.label} is told in {self.told.layer} at best with an area under the ROC "
+            can += f"curve of {area.value:.2f} ({area.interval.words(2)}), where 0.5 is chance."
         if self.repaired:
             return (
                 f"Repaired by {best.title}: {group} are called right in {now.value:.0%} of pictures, {was.value:.0%} "
                 f"before; the worst group in {best.worst.value:.0%}, all in {best.accuracy.value:.0%} "
                 f"({self.accuracy.value:.0%} before).{can}"
             )
-        little = told is None or told.value < REPAIRABLE
+        little = self.told is None or self.told.area.value < REPAIRABLE
         few = f"of so few pictures ({was.of}) that is within chance, or another group suffers; survey more of them"
         if best.worst.value <= self.guess:
             few = f"the worst group is then called right no more often than by guessing ({self.guess:.0%})"
@@ -126,7 +135,7 @@ class Repair:
             f"{each.accuracy.value:.0%}"
             for each in self.tried
         ]
-        return "\n".join(lines) + ">"
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
 
 def _cells(groups: Groups, accuracy: Rate) -> dict[str, float]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from featuremaps.editing.edits import Edit, NewWeights, Removal, channels_out
 from featuremaps.repair.features import Head, Worked
+from featuremaps.repair.groups import Grouped
 from featuremaps.repair.heads import balanced, fitted, hard
 
 FOLDS = 4
@@ -66,18 +67,17 @@ def inside(
 def heads(
     worked: Worked,
     head: Head,
-    labels: Int[np.ndarray, " picture"],
-    present: Bool[np.ndarray, " picture"],
+    groups: Grouped,
     outputs: Int[np.ndarray, " class"],
     folds: Int[np.ndarray, " picture"],
 ) -> list[Candidate]:
     """Plans that train the last layer anew, each picture answered by one that was trained on the other folds."""
-    own = torch.from_numpy(outputs)[torch.from_numpy(labels)]
-    known, numbers = torch.from_numpy(present), torch.from_numpy(labels)
+    labels, numbers = torch.from_numpy(groups.labels), torch.from_numpy(groups.numbers)
+    own = torch.from_numpy(outputs)[labels]
     probability = worked.probabilities[0].gather(1, own[:, None])[:, 0]
 
     def balance(rows: Tensor) -> Tensor:
-        return balanced(numbers[rows], known[rows])
+        return balanced(numbers[rows])
 
     plans = [
         _head_plan("balanced_head", f"penalty {penalty:g}", worked, head, own, balance, penalty, outputs, folds)
@@ -86,7 +86,7 @@ def heads(
     for strength in STRENGTHS:
 
         def hardness(rows: Tensor, strength: float = strength) -> Tensor:
-            return hard(numbers[rows], probability[rows], strength)
+            return hard(labels[rows], probability[rows], strength)
 
         for penalty in PENALTIES[:2]:
             settings = f"γ {strength:g}, penalty {penalty:g}"
@@ -136,6 +136,20 @@ def _head_plan(
     return Candidate(way, TITLES[way], settings, classes_of(scores, outputs), edit)
 
 
+def best_plan(plans: Sequence[Candidate], groups: Grouped, choosing: Bool[np.ndarray, " picture"]) -> Candidate:
+    """The plan that helps the worst group most, among pictures to choose on; ties go by the mean of groups."""
+    return max(plans, key=lambda plan: groups.worth(plan.called, choosing))
+
+
+def crossed(
+    plans: Sequence[Candidate], groups: Grouped, half: Bool[np.ndarray, " picture"]
+) -> Int[np.ndarray, " picture"]:
+    """What the best plan answers where for each half of the pictures it is chosen on the other."""
+    for_half, for_rest = (best_plan(plans, groups, choosing).called for choosing in (~half, half))
+    answered: Int[np.ndarray, " picture"] = np.where(half, for_half, for_rest)
+    return answered
+
+
 def classes_of(
     scores: Float[Tensor, "picture output"], outputs: Int[np.ndarray, " class"]
 ) -> Int[np.ndarray, " picture"]:
@@ -146,10 +160,11 @@ def classes_of(
     return called
 
 
-def dealt(groups: Int[np.ndarray, " picture"], generator: np.random.Generator) -> Int[np.ndarray, " picture"]:
+def dealt(groups: Grouped, generator: np.random.Generator) -> Int[np.ndarray, " picture"]:
     """The fold of each picture, each group's shared out evenly."""
-    folds = np.empty(len(groups), int)
-    for group in np.unique(groups):
-        rows = generator.permutation(np.flatnonzero(groups == group))
+    numbers = 2 * groups.labels + groups.present
+    folds = np.empty(len(numbers), int)
+    for group in np.unique(numbers):
+        rows = generator.permutation(np.flatnonzero(numbers == group))
         folds[rows] = (np.arange(len(rows)) + generator.integers(FOLDS)) % FOLDS
     return folds

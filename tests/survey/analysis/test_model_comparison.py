@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks.resnet20 import resnet20
 from PIL import Image
 from tiny_surveys import made_up, survey_of_demo, survey_of_model
 
@@ -15,7 +16,6 @@ from featuremaps.survey.analysis.model_comparison import ModelComparison, compar
 from featuremaps.survey.survey import Survey
 from map_samples import PNG, texts
 from method_samples import IMAGENET, cifar_model, unchecked
-from nets import resnet20
 
 MODELS = ("demo", "demo-fixed")
 

@@ -1,0 +1,187 @@
+"""The model from a layer on trained further, its answers kept from changing along the shortcut's direction.
+
+Right reason class artifact compensation, RR-ClArC (Dreyer, Pahde, Anders, Samek & Lapuschkin 2024, "From Hope to
+Safety", eq. 5): the squared derivative of the output along the direction is added to the loss. Batch norms keep their
+statistics, and the groups count alike in the loss, as they do for the other ways.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from featuremaps.editing.edited_model import copy_of
+from featuremaps.editing.edits import Edit, NewWeights
+from featuremaps.errors import ModelError
+from featuremaps.progress import track
+from featuremaps.repair.groups import Grouped
+from featuremaps.repair.heads import balanced
+from featuremaps.repair.options import RepairOptions
+from featuremaps.repair.tail_batches import TailBatch, tail_batches, trained_after
+from featuremaps.repair.ways import FOLDS, Candidate, classes_of
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session
+from featuremaps.shortcuts.responses import Responses
+from featuremaps.survey.storage.reader import StoredSurvey
+
+STRENGTHS = (0.1, 1.0, 10.0)
+"""What the squared derivative is multiplied by; the direction is as long as the shortcut moves the layer."""
+STEPS = (100, 400)
+"""After so many steps it is asked how far training has come."""
+RATE, LEAST_SIZE = 0.01, 1e-3
+"""A step of Adam is this share of the root mean square of a parameter's values, which counts as so much at least."""
+TITLE = "the layers after it trained further with its direction penalised (RR-ClArC, Dreyer et al. 2024)"
+
+
+def derivatives(
+    scores: Float[Tensor, "picture output"],
+    maps: Float[Tensor, "picture channel height width"],
+    direction: Float[Tensor, " channel"],
+) -> Float[Tensor, "picture output"]:
+    """How fast each score grows as every place of its picture's maps moves along the direction; differentiable itself.
+
+    Reverse differentiation twice: of the scores with weights, and of what comes back with respect to these.
+    """
+    weights = torch.zeros_like(scores, requires_grad=True)
+    (back,) = torch.autograd.grad(scores, maps, weights, create_graph=True)
+    along = torch.einsum("pchw,c->p", back, direction)
+    (found,) = torch.autograd.grad(along.sum(), weights, create_graph=True)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """A copy of a model to train: its tails, the weights after the layer with their `start`, and what is to be learned.
+
+    `truth` is the output of each picture's class, `groups` are their numbers, −1 for those that do not count.
+    """
+
+    batches: Sequence[TailBatch]
+    weights: Mapping[str, nn.Parameter]
+    start: Mapping[str, Tensor]
+    direction: Float[Tensor, " channel"]
+    outputs: Int[Tensor, " class"]
+    truth: Int[Tensor, " picture"]
+    groups: Int[Tensor, " picture"]
+
+    def trained(self, learned: Int[Tensor, " _some"], strength: float, seed: int) -> Iterator[int]:
+        """Train from the start on some pictures, by their places; stops for a look after each of `STEPS`."""
+        share = torch.zeros(len(self.truth), dtype=torch.float64)
+        share[learned] = balanced(self.groups[learned])
+        share *= len(learned) / share.sum()
+        used = torch.zeros(len(self.truth), dtype=torch.bool)
+        used[learned] = True
+        batches = [batch for batch in self.batches if used[batch.rows].any()]
+        generator, optimizer = torch.Generator().manual_seed(seed), self._optimizer()
+        order: list[int] = []
+        for step in range(1, STEPS[-1] + 1):
+            order = order or torch.randperm(len(batches), generator=generator).tolist()
+            optimizer.zero_grad()
+            self._loss(batches[order.pop()], share, used, strength).backward()
+            optimizer.step()
+            if step in STEPS:
+                yield step
+
+    @torch.no_grad()
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Adam for the weights as they were at the start, steps in proportion to their size (Shazeer & Stern 2018)."""
+        parts = []
+        for name, weight in self.weights.items():
+            weight.copy_(self.start[name])
+            size = float(weight.square().mean().sqrt())
+            parts.append({"params": [weight], "lr": RATE * max(size, LEAST_SIZE)})
+        return torch.optim.Adam(parts)
+
+    def _loss(self, batch: TailBatch, share: Tensor, used: Tensor, strength: float) -> Tensor:
+        maps = batch.maps.detach().requires_grad_()
+        scores = batch.scores(maps)
+        rows, device = torch.from_numpy(batch.rows), scores.device
+        counted = used[rows].to(device)
+        entropy = nn.functional.cross_entropy(scores, self.truth[rows].to(device), reduction="none")
+        along = derivatives(scores, maps, self.direction.to(maps))[:, self.outputs.to(device)]
+        each = share[rows].to(entropy) * entropy + strength * along.square().sum(1)
+        return each[counted].mean()
+
+    @torch.no_grad()
+    def answers(self) -> Float[Tensor, "picture output"]:
+        """The class scores of all pictures, as the model is now."""
+        parts = [batch.scores(batch.maps).float().cpu() for batch in self.batches]
+        order = np.concatenate([batch.rows for batch in self.batches])
+        return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
+
+
+def fine_tuned(
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    given: Responses,
+    groups: Grouped,
+    direction: Float[np.ndarray, " channel"],
+    folds: Int[np.ndarray, " picture"],
+    options: RepairOptions,
+) -> list[Candidate]:
+    """A plan for each strength of the penalty and length of training, each picture answered by one it did not train.
+
+    A copy is trained; the model is not touched. Raises `ModelError` where nothing after the layer can be trained.
+    """
+    with _training(studied) as session:
+        copied = copy_of(session.model)
+        inside = Session(copied, session.layout)
+        batches = tail_batches(inside, studied, survey, given.rows, given.layer, options.batch_size)
+        weights = trained_after(copied, batches)
+        if not weights:
+            raise ModelError(
+                f"nothing after layer {given.layer!r} of {type(copied).__name__} has weights that its class scores "
+                "depend on, so there is nothing to fine-tune. Find the shortcut in an earlier layer, layer=."
+            )
+        start = {name: weight.detach().clone() for name, weight in weights.items()}
+        numbers = torch.from_numpy(groups.numbers)
+        outputs = torch.tensor(given.outputs)
+        truth = outputs[torch.from_numpy(groups.labels)]
+        lesson = _Lesson(batches, weights, start, torch.from_numpy(direction), outputs, truth, numbers)
+        answers = _held_out(lesson, folds, options.seed)
+
+    def edit(strength: float, steps: int) -> Edit:
+        with _training(studied):
+            for step in lesson.trained(torch.arange(len(truth)), strength, options.seed):
+                if step == steps:
+                    break
+            made = {name: weight.detach().clone() for name, weight in weights.items()}
+        return NewWeights(made, f"fine-tuned after {given.layer}")
+
+    return [
+        Candidate(
+            "fine_tune",
+            TITLE,
+            f"penalty {strength:g}, {steps} steps",
+            classes_of(scores, np.array(given.outputs)),
+            partial(edit, strength, steps),
+        )
+        for (strength, steps), scores in answers.items()
+    ]
+
+
+def _held_out(
+    lesson: _Lesson, folds: Int[np.ndarray, " picture"], seed: int
+) -> Mapping[tuple[float, int], Float[Tensor, "picture output"]]:
+    """The class scores for each strength and number of steps, of pictures that were not learned from."""
+    plans = [(strength, fold) for strength in STRENGTHS for fold in range(FOLDS)]
+    answers: dict[tuple[float, int], Tensor] = {}
+    for strength, fold in track(plans, "fine-tuning copies"):
+        here = torch.from_numpy(folds == fold)
+        for steps in lesson.trained((~here).nonzero()[:, 0], strength, seed):
+            scores = lesson.answers()
+            answers.setdefault((strength, steps), torch.empty_like(scores))[here] = scores[here]
+    return answers
+
+
+@contextmanager
+def _training(studied: StudiedModel) -> Iterator[Session]:
+    """A session in which attention is computed by steps that can be differentiated twice."""
+    with studied.session() as session, sdpa_kernel(SDPBackend.MATH):
+        yield session

@@ -1,0 +1,90 @@
+"""A copy of a model from one layer on, ready to be trained: its tails for all pictures, and the parameters after it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from featuremaps.layers.layout import Layout
+from featuremaps.progress import track
+from featuremaps.runtime.batches import Batch, batches
+from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.record import take
+from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.session import Session
+from featuremaps.shortcuts.responses import RUNNING
+from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.tail import Tail
+
+SMALLEST_SHARE = 1e-12
+"""Probabilities are not below this before their logarithm is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class TailBatch:
+    """Some pictures, by their `rows` among all, at a layer, with the model from there on."""
+
+    tail: Tail
+    layout: Layout
+    classes: ClassOutputs
+    rows: Int[np.ndarray, " batch"]
+
+    @property
+    def maps(self) -> Float[Tensor, "batch channel height width"]:
+        """The layer's maps of these pictures."""
+        return self.layout.to_maps(self.tail.output)
+
+    def scores(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch output"]:
+        """The class scores for such maps: logits, or the logarithms of a model's probabilities."""
+        outputs = self.tail(self.layout.from_maps(maps, self.tail.output))
+        scores, given = self.classes.scores(outputs, len(maps)), self.classes.given(outputs, len(maps))
+        if self.classes.known_for(given) == "probabilities":
+            return scores.clamp_min(SMALLEST_SHARE).log()
+        return scores
+
+
+def tail_batches(
+    session: Session,
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    rows: Int[np.ndarray, " picture"],
+    layer: str,
+    batch_size: int,
+) -> list[TailBatch]:
+    """The tails of a survey's pictures, `rows` of it, in batches at random; the model runs once over each."""
+    order = np.random.default_rng(0).permutation(len(rows))
+    found = []
+    for start in track(range(0, len(rows), batch_size), RUNNING):
+        places = order[start : start + batch_size]
+        seen = seen_pictures(survey, studied.preprocessing, rows[places].tolist())
+        for batch in batches(seen, batch_size, RUNNING):
+            with batch:
+                found.append(_at(session, studied, batch, places, layer))
+    return found
+
+
+def _at(
+    session: Session, studied: StudiedModel, batch: Batch, places: Int[np.ndarray, " place"], layer: str
+) -> TailBatch:
+    record = take(session, batch.inputs, [layer], classes=studied.class_outputs, gradients=False)
+    name, _, call = layer.partition("#")
+    tail = Tail(session.model, name, record.inputs, call=int(call) if call else None)
+    return TailBatch(tail, record.layouts[layer], record.classes, places[batch.rows])
+
+
+def trained_after(model: nn.Module, some: Sequence[TailBatch]) -> Mapping[str, nn.Parameter]:
+    """The parameters that class scores depend on after the layer, by name; only these keep a gradient from now on."""
+    named = {name: weight for name, weight in model.named_parameters() if weight.is_floating_point()}
+    for weight in named.values():
+        weight.requires_grad_(True)
+    scores = some[0].scores(some[0].maps)
+    reached: Sequence[Tensor | None] = [None] * len(named)
+    if scores.requires_grad:
+        reached = torch.autograd.grad(scores.sum(), list(named.values()), allow_unused=True)
+    for weight, gradient in zip(named.values(), reached, strict=True):
+        weight.requires_grad_(gradient is not None)
+    return {name: weight for name, weight in named.items() if weight.requires_grad}
