@@ -2,7 +2,8 @@
 
 from featuremaps.repair.before_after import BeforeAfter, Changed
 from featuremaps.repair.decodable import REPAIRABLE
-from featuremaps.repair.repair import Groups, Repair
+from featuremaps.repair.groups import Groups
+from featuremaps.repair.repair import Repair
 from featuremaps.report.encode import Json, plain_fields
 from featuremaps.survey.measures.proportions import Rate
 
