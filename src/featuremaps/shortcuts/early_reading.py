@@ -30,10 +30,10 @@ class Reader:
         self._labels, self._within = labels, within(self._columns, labels)
         self._folds = _dealt(labels, generator)
         penalty = PENALTY * self._columns.shape[1] * np.eye(self._columns.shape[1])
-        self._solvers = []
-        for fold in range(FOLDS):
-            rest = self._within[self._folds != fold]
-            self._solvers.append(cho_factor(rest.T @ rest + penalty))
+        folds = (self._within[self._folds == fold] for fold in range(FOLDS))
+        products = np.stack([fold.T @ fold for fold in folds])
+        every = products.sum(0) + penalty
+        self._solvers = [cho_factor(every - product) for product in products]
 
     def read(self, targets: Float[np.ndarray, "picture target"]) -> Float[np.ndarray, "picture target"]:
         """What the features say of each target, picture by picture; labels differ in it as the features do."""

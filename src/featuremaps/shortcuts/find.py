@@ -55,7 +55,11 @@ def find_shortcuts(
     names: Mapping[str, str] | None = None,
 ) -> Shortcuts:
     """What classes rest on in a survey's pictures that is not the class; see `Shortcuts`."""
-    given = responses(studied, survey, layer, options, names)
+    return found_in(responses(studied, survey, layer, options, names), studied, survey, options)
+
+
+def found_in(given: Responses, studied: StudiedModel, survey: StoredSurvey, options: ShortcutOptions) -> Shortcuts:
+    """The same, where the model's responses to the pictures are there already; it runs for the proofs alone."""
     every = attributes(given, options)
     suspects = _suspects(given, every)
     tests = max(1, len(every) * len(given.classes))
