@@ -40,6 +40,7 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.surveys
+	$(BIN)/python -m benchmarks.shortcuts
 
 # Every answer tried on some 280 architectures; goes on where it stopped, and writes docs/coverage.md.
 coverage-table: $(VENV)/.installed-test

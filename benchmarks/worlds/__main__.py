@@ -1,4 +1,4 @@
-"""Searches worlds for shortcuts, planted and not; goes on where it stopped; writes `docs/shortcut-worlds.md`.
+"""Searches worlds for shortcuts, planted and not, and repairs them; writes `docs/shortcut-worlds.md`.
 
 `python -m benchmarks.worlds [--only TEXT] [--page] [--trial SEED]`
 """
@@ -18,6 +18,7 @@ from benchmarks.worlds import cifar
 from benchmarks.worlds.judged import covered, further, right_finding
 from benchmarks.worlds.listed import listed
 from benchmarks.worlds.page import write_page
+from benchmarks.worlds.repairs import closed, repaired
 from benchmarks.worlds.search import searched
 
 Search = Callable[[], dict[str, Any]]
@@ -33,6 +34,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     searches: dict[str, Search] = {name: partial(searched, each) for name, each in listed(options.trial).items()}
+    worlds = {name: each for name, each in listed(options.trial).items() if name.startswith("planted")}
+    searches |= {name.replace("planted", "repair"): partial(repaired, each) for name, each in worlds.items()}
     if cifar.SHARED.exists():
         first, *others = cifar.GROUPS
         classes = (*others, first) if options.trial else (first, *others)
@@ -63,6 +66,9 @@ def run(searches: Mapping[str, Search], only: str, results: dict[str, Any], kept
 
 def said(result: Mapping[str, Any]) -> str:
     """A result in a line."""
+    if "twin" in result:
+        words = "not found" if not result["found"] else "repaired" if result["repaired"] else "cannot"
+        return f"{words}: {result['before']:.2f} to {result['after']:.2f} of {result['twin']:.2f}, {closed(result):.0%}"
     found = [right_finding(result, place) is not None for place, cue in enumerate(result["cues"]) if cue["planted"]]
     true = " ".join(f"{cue['own']:+.2f}/{cue['others']:+.2f}" for cue in result["cues"])
     holds = [covered(result, place) for place in range(max(1, len(result["cues"])))]

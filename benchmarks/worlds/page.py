@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.worlds.judged import Result, covered, further, right_finding
-from benchmarks.worlds.words import EMPTY, FOLLOWS, HEAD
+from benchmarks.worlds.repairs import closed, decodable
+from benchmarks.worlds.words import EMPTY, FOLLOWS, HEAD, REPAIR
 
 PAGE = Path("docs/shortcut-worlds.md")
 
@@ -12,7 +13,13 @@ PAGE = Path("docs/shortcut-worlds.md")
 def write_page(results: Mapping[str, Result]) -> None:
     """Writes `docs/shortcut-worlds.md`."""
     kinds = {kind: _of(results, kind) for kind in ("planted", "clean", "pair", "CIFAR-10")}
-    text = [HEAD, "## In all", "", *_sums(kinds["planted"], kinds["clean"], kinds["pair"])]
+    text = [
+        HEAD,
+        "## In all",
+        "",
+        *_sums(kinds["planted"], kinds["clean"], kinds["pair"]),
+        *_repaired(_of(results, "repair")),
+    ]
     for kind, title in (
         ("planted", "One shortcut"),
         ("clean", "No shortcut"),
@@ -20,6 +27,7 @@ def write_page(results: Mapping[str, Result]) -> None:
         ("CIFAR-10", "Real pictures"),
     ):
         text += ["", f"## {title}", "", *_table(kinds[kind])]
+    text += ["", "## Repair", "", REPAIR, *_repairs(_of(results, "repair"))]
     PAGE.write_text("\n".join([*text, "", FOLLOWS]), encoding="utf-8")
 
 
@@ -39,6 +47,42 @@ def _sums(planted: Mapping[str, Result], clean: Mapping[str, Result], pairs: Map
     yield f"| clean worlds with a false alarm | at most 1 of 12 | **{alarms} of {len(clean)}** |"
     yield f"| true effect covered | 20 of 24 | **{held} of {len(planted) + len(clean)}** |"
     yield f"| two shortcuts, both found | 3 of 4 | **{both} of {len(pairs)}** |"
+
+
+def _repaired(repairs: Mapping[str, Result]) -> Iterator[str]:
+    """Rows of what was demanded of repair, and what was reached."""
+    able = [result for result in repairs.values() if decodable(result)]
+    rest = [result for result in repairs.values() if result["found"] and not decodable(result)]
+    half = sum(closed(result) >= 0.5 for result in able)
+    yield f"| repaired at least half-way, where the class is told | 8 of 10 | **{half} of {len(able)}** |"
+    if rest:
+        said = sum(not result["repaired"] for result in rest)
+        yield f"| said that it cannot be, where it is not told | all | **{said} of {len(rest)}** |"
+
+
+def _repairs(repairs: Mapping[str, Result]) -> Iterator[str]:
+    """A row for the repair of each world."""
+    yield "| world | told without it | as it is | repaired | best last layer | twin | of the gap | worst group | by |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name, result in repairs.items():
+        before, after, head, twin = (f"{result[key]:.2f}" for key in ("before", "after", "head", "twin"))
+        if not result["found"]:
+            yield f"| {name} | {EMPTY} | {before} | **not found** | {head} | {twin} | {EMPTY} | {EMPTY} | {EMPTY} |"
+            continue
+        _, area, low, high = result["told"]
+        told = f"{area:.2f} ({low:.2f} to {high:.2f})"
+        share = f"{closed(result):.0%}" if result["repaired"] else EMPTY
+        worst = " → ".join(f"{value:.2f}" for value in result["worst"])
+        after = after if result["repaired"] else "cannot be"
+        yield f"| {name} | {told} | {before} | {after} | {head} | {twin} | {share} | {worst} | {WAYS[result['way']]} |"
+
+
+WAYS = {
+    "balanced_head": "last layer, groups alike",
+    "hard_head": "last layer, what is hard",
+    "projection": "direction out",
+    "channels": "channels out",
+}
 
 
 def _table(worlds: Mapping[str, Result]) -> Iterator[str]:

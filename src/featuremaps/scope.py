@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.repair.options import How
     from featuremaps.repair.repair import Repair
     from featuremaps.report.data import Section
+    from featuremaps.shortcuts.channel_effects import ChannelEffects
     from featuremaps.shortcuts.shortcut import Shortcut
     from featuremaps.shortcuts.shortcuts import Shortcuts
     from featuremaps.survey.survey import Survey
@@ -684,6 +685,28 @@ class Scope:
         given = (concepts,) if isinstance(concepts, Concept) else concepts
         return find_shortcuts(self._studied, surveyed, self._studied.one_named(layer), options, names, others, given)
 
+    def channel_effects(
+        self,
+        survey: "Survey",
+        layer: LayerLike = "last",
+        *,
+        names: Mapping[str, str] | None = None,
+        per_class: int = 300,
+        seed: int = 0,
+        batch_size: int = 8,
+    ) -> "ChannelEffects":
+        """What every channel of `layer` is worth to each class: held at 0 alone, over a survey's labelled pictures.
+
+        Every picture runs once as far as the layer; what comes after it runs for each channel. `names` maps labels to
+        outputs that are called otherwise.
+        """
+        from featuremaps.shortcuts.channel_effects import channel_effects
+        from featuremaps.shortcuts.options import ShortcutOptions
+
+        options = ShortcutOptions(per_class=per_class, seed=seed, batch_size=batch_size)
+        surveyed = survey.made_of(self._studied)
+        return channel_effects(self._studied, surveyed, self._studied.one_named(layer), options, names)
+
     def repaired(
         self,
         shortcut: "Shortcut",
@@ -692,6 +715,7 @@ class Scope:
         *,
         groups: Sequence[bool] | None = None,
         names: Mapping[str, str] | None = None,
+        from_layer: LayerLike | None = None,
         per_class: int = 500,
         seed: int = 0,
         batch_size: int = 32,
@@ -699,13 +723,15 @@ class Scope:
         """The model without a shortcut that was found, by the way that helps the worst group most, or why it cannot be.
 
         `repair.scope` is the repaired model's scope. `how` takes one way: "projection", "channels", "balanced_head",
-        "hard_head", or "fine_tune", which trains a copy and is tried only where it is named (see `RepairOptions`).
-        `groups` says of each of the survey's pictures whether it has the shortcut.
+        "hard_head", or "fine_tune", which trains a copy and is tried only where it is named, all after the shortcut's
+        layer or after `from_layer` (see `RepairOptions`). `groups` says of each of the survey's pictures whether it has
+        the shortcut.
         """
         from featuremaps.repair.options import RepairOptions
         from featuremaps.repair.repairing import repair
 
-        options = RepairOptions(how=how, per_class=per_class, seed=seed, batch_size=batch_size)
+        first = None if from_layer is None else self._studied.one_named(from_layer)
+        options = RepairOptions(how=how, from_layer=first, per_class=per_class, seed=seed, batch_size=batch_size)
         surveyed = survey.made_of(self._studied)
         made = repair(self._studied, surveyed, shortcut, options, groups, names)
         return replace(made, attempt=self._edited((made.edit,), self.layers(surveyed.example(0))))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.editing.edits import NewWeights
-from featuremaps.errors import ModelError
+from featuremaps.errors import ModelError, OptionError
 from featuremaps.repair import fine_tune
 from featuremaps.repair.fine_tune import derivatives
 from featuremaps.shortcuts.shortcut import Shortcut
@@ -104,6 +104,13 @@ def test_what_comes_after_the_layer_is_trained_and_nothing_else(early: Setting) 
 PARTS = ("weight", "bias")
 
 
+def test_it_begins_after_the_layer_that_is_named(early: Setting) -> None:
+    scope, survey, shortcut, _ = early
+    made = scope.repaired(shortcut, survey, "fine_tune", from_layer="relu2", per_class=20).edit
+    assert isinstance(made, NewWeights)
+    assert set(made.weights) == {"head.weight", "head.bias"}
+
+
 def test_the_same_seed_gives_the_same_weights(early: Setting) -> None:
     scope, survey, shortcut, _ = early
     first, again = (scope.repaired(shortcut, survey, "fine_tune", per_class=20).edit for _ in range(2))
@@ -174,6 +181,8 @@ def test_where_nothing_can_be_trained_that_is_said(tmp_path: Any) -> None:
     scope = fm.Scope(Bare().eval(), classes=LABELS, outputs="logits")
     survey = scope.survey(Marked(count=60, first=0.8, others=0.2), "relu", tmp_path / "survey", workers=0)
     shortcut = scope.find_shortcuts(survey, "relu")[0]
+    with pytest.raises(OptionError, match="from_layer= is for how='fine_tune'"):
+        scope.repaired(shortcut, survey, from_layer="maps")
     with pytest.raises(ModelError, match="nothing after layer 'relu' of Bare has weights"):
         scope.repaired(shortcut, survey, "fine_tune")
     assert np.isfinite(shortcut.threshold)

@@ -28,6 +28,7 @@ from featuremaps.repair.ways import FOLDS, Candidate, classes_of
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.responses import Responses
+from featuremaps.shortcuts.strata import effects
 from featuremaps.survey.storage.reader import StoredSurvey
 
 STRENGTHS = (0.1, 1.0, 10.0)
@@ -121,29 +122,30 @@ def fine_tuned(
     survey: StoredSurvey,
     given: Responses,
     groups: Grouped,
-    direction: Float[np.ndarray, " channel"],
+    layer: str,
     folds: Int[np.ndarray, " picture"],
     options: RepairOptions,
 ) -> list[Candidate]:
     """A plan for each strength of the penalty and length of training, each picture answered by one it did not train.
 
-    A copy is trained; the model is not touched. Raises `ModelError` where nothing after the layer can be trained.
+    All after `layer` is trained; the direction there is how its means differ with the shortcut, within labels. A copy
+    is trained; the model is not touched. Raises `ModelError` where nothing after the layer can be trained.
     """
     with _training(studied) as session:
         copied = copy_of(session.model)
         inside = Session(copied, session.layout)
-        batches = tail_batches(inside, studied, survey, given.rows, given.layer, options.batch_size)
+        batches = tail_batches(inside, studied, survey, given.rows, layer, options.batch_size)
         weights = trained_after(copied, batches)
         if not weights:
             raise ModelError(
-                f"nothing after layer {given.layer!r} of {type(copied).__name__} has weights that its class scores "
-                "depend on, so there is nothing to fine-tune. Find the shortcut in an earlier layer, layer=."
+                f"nothing after layer {layer!r} of {type(copied).__name__} has weights that its class scores "
+                "depend on, so there is nothing to fine-tune. Begin after an earlier one, from_layer=."
             )
         start = {name: weight.detach().clone() for name, weight in weights.items()}
         numbers = torch.from_numpy(groups.numbers)
         outputs = torch.tensor(given.outputs)
         truth = outputs[torch.from_numpy(groups.labels)]
-        lesson = _Lesson(batches, weights, start, torch.from_numpy(direction), outputs, truth, numbers)
+        lesson = _Lesson(batches, weights, start, _direction(batches, groups), outputs, truth, numbers)
         answers = _held_out(lesson, folds, options.seed)
 
     def edit(strength: float, steps: int) -> Edit:
@@ -152,7 +154,7 @@ def fine_tuned(
                 if step == steps:
                     break
             made = {name: weight.detach().clone() for name, weight in weights.items()}
-        return NewWeights(made, f"fine-tuned after {given.layer}")
+        return NewWeights(made, f"fine-tuned after {layer}")
 
     return [
         Candidate(
@@ -164,6 +166,14 @@ def fine_tuned(
         )
         for (strength, steps), scores in answers.items()
     ]
+
+
+def _direction(batches: Sequence[TailBatch], groups: Grouped) -> Float[Tensor, " channel"]:
+    """How far the shortcut moves the layer's means, compared label by label."""
+    order = np.argsort(np.concatenate([batch.rows for batch in batches]))
+    means = torch.cat([batch.maps.mean((2, 3)).cpu() for batch in batches]).numpy()[order]
+    moved, _ = effects(means, groups.present[:, None], groups.labels)
+    return torch.from_numpy(np.nan_to_num(moved[0])).float()
 
 
 def _held_out(

@@ -64,23 +64,23 @@ class Repair:
         return max(self.decodable, key=lambda each: each.area.value, default=None)
 
     @property
-    def repaired(self) -> bool:
-        """Whether the class was learned, its worst group gains beyond chance, no other becomes as bad or is left to a
-        guess, and all together are better off: the mean of the groups.
-
-        A model whose worst group is called right less often than by guessing has only been wrong elsewhere.
-        """
+    def doubt(self) -> str:
+        """Why it does not count as repaired, in words; "" where it does."""
         after = self.tried[0]
         means = [sum(rate.value for rate in groups.values()) / len(groups) for groups in (self.before, after.groups)]
-        learned = self.told is None or self.told.area.value >= REPAIRABLE
-        better = self.gain is not None and self.gain.interval.low > 0
-        no_guess = after.worst.value > max(self.worst_before.value, self.guess)
-        return learned and better and no_guess and means[1] > means[0]
+        chance = 1 / len({label for label, _ in self.before})
+        if self.told is not None and self.told.area.value < REPAIRABLE:
+            return f"the model has hardly learned {self.label} itself"
+        if self.gain is None or self.gain.interval.low <= 0:
+            return f"of so few pictures ({self.worst_before.of}) that is within chance; survey more of them"
+        if after.worst.value <= max(chance, self.worst_before.value):
+            return f"that is no more than guessing ({chance:.0%}), or than it was before"
+        return "" if means[1] > means[0] else "the other groups lose more than that one gains"
 
     @property
-    def guess(self) -> float:
-        """How often a guess is right: one class among those there are."""
-        return 1 / len({label for label, _ in self.before})
+    def repaired(self) -> bool:
+        """Whether the class was learned, its worst group gains beyond chance, and no group is left to guessing."""
+        return not self.doubt
 
     @property
     def scope(self) -> Any:
@@ -107,14 +107,9 @@ class Repair:
                 f"before; the worst group in {best.worst.value:.0%}, all in {best.accuracy.value:.0%} "
                 f"({self.accuracy.value:.0%} before).{can}"
             )
-        little = self.told is None or self.told.area.value < REPAIRABLE
-        few = f"of so few pictures ({was.of}) that is within chance, or another group suffers; survey more of them"
-        if best.worst.value <= self.guess:
-            few = f"the worst group is then called right no more often than by guessing ({self.guess:.0%})"
-        why = f"the model has hardly learned {self.label} itself" if little else few
         return (
             f"Cannot be repaired here: of {group} {was.value:.0%} are called right, and after the best try "
-            f"({best.title}) {now.value:.0%}, the worst group {best.worst.value:.0%}; {why}.{can}"
+            f"({best.title}) {now.value:.0%}, the worst group {best.worst.value:.0%}; {self.doubt}.{can}"
         )
 
     def table(self) -> "pa.Table":

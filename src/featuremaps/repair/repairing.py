@@ -53,7 +53,8 @@ def repair(
     folds = dealt(of_groups, np.random.default_rng(options.seed))
     outputs = np.array(given.outputs)
     if options.how == "fine_tune":
-        plans = fine_tuned(studied, survey, given, of_groups, shortcut.direction, folds, options)
+        layer = _from(studied, survey, given, options)
+        plans = fine_tuned(studied, survey, given, of_groups, layer, folds, options)
     else:
         plans = inside(done, edits, outputs)
         plans += [] if head is None else heads(done, head, of_groups, outputs, folds)
@@ -128,6 +129,14 @@ def _present(
         )
     present: Bool[np.ndarray, " picture"] = said.astype(bool)[given.rows]
     return present
+
+
+def _from(studied: StudiedModel, survey: StoredSurvey, given: Responses, options: RepairOptions) -> str:
+    """The layer after which all is trained."""
+    if options.from_layer is None:
+        return given.layer
+    seen = seen_pictures(survey, studied.preprocessing, given.rows[:1].tolist())
+    return studied.resolve(options.from_layer, seen[0].input[None])[0]
 
 
 def _head(studied: StudiedModel, survey: StoredSurvey, given: Responses, options: RepairOptions) -> Head | None:

@@ -131,10 +131,15 @@ def _resting(given: Responses) -> Iterator[Float[np.ndarray, "picture component"
 
     Neural PCA (Neuhaus et al. 2023, eq. 4): channels weighed by their share in the class score.
     """
+    from scipy.linalg import eigh
+
     for number in range(len(given.classes)):
         relevance = given.relevance[given.labels == number].astype(np.float64)
-        _, _, components = np.linalg.svd(relevance - relevance.mean(0), full_matrices=False)
-        yield (given.means[given.layer] * given.slopes[number]) @ components[:COMPONENTS].T
+        relevance -= relevance.mean(0)
+        channels = relevance.shape[1]
+        largest = max(0, channels - COMPONENTS), channels - 1
+        _, components = eigh(relevance.T @ relevance, subset_by_index=largest)
+        yield (given.means[given.layer] * given.slopes[number]) @ components
 
 
 def _present(

@@ -65,6 +65,18 @@ def find_shortcuts(
     """
     check_concepts(studied, survey, concepts)
     given = responses(studied, survey, layer, options, names, [concept.layer for concept in concepts])
+    return found_in(given, studied, survey, options, others, concepts)
+
+
+def found_in(
+    given: Responses,
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    options: ShortcutOptions,
+    others: Others | None = None,
+    concepts: Sequence[Concept] = (),
+) -> Shortcuts:
+    """The same, where the model's responses to the pictures are there already; it runs for the proofs alone."""
     asked = given_attributes(given, concepts, options)
     late = notes_on_late(studied, survey, concepts, given.early)
     every = [*asked, *attributes(given, options)]

@@ -21,8 +21,8 @@ Maps = Float[Tensor, "batch channel height width"]
 class Without:
     """The tail's scores with one channel set to zero at a time.
 
-    `tail` is a function from edited maps (batch·k, channel, height, width), picture by picture, to (batch·k,), that
-    does not change them.
+    `tail` is a function from edited maps (batch·k, channel, height, width), picture by picture, to (batch·k,) or
+    (batch·k, output), that does not change them.
     """
 
     def __init__(self, tail: Callable[[Tensor], Tensor], maps: Maps) -> None:
@@ -31,8 +31,8 @@ class Without:
         self._layout = torch.channels_last  # on which convolutions are quicker
         self._whole: dict[tuple[Any, ...], Tensor] = {}
 
-    def __call__(self, channels: Int[Tensor, " k"]) -> Float[Tensor, "batch k"]:
-        """The scores (batch, k): in column j those without channel `channels[j]`."""
+    def __call__(self, channels: Int[Tensor, " k"]) -> Float[Tensor, "batch k *output"]:
+        """The scores (batch, k) or (batch, k, output): in column j those without channel `channels[j]`."""
         try:
             return self._scores(channels)
         except RuntimeError as error:
@@ -49,7 +49,8 @@ class Without:
             edited = copies.flatten(0, 1)
             try:
                 with listening(_TakenOff(self._maps, edited, channels, self._whole, self._layout)):
-                    return self._tail(edited).reshape(batch, -1)
+                    scores: Tensor = self._tail(edited).unflatten(0, (batch, -1))
+                    return scores
             finally:
                 copies[:, rows, channels] = self._maps[:, channels]  # the same copies serve the next channels
 
