@@ -1,6 +1,7 @@
 """The penalty of fine-tuning is the paper's, only what comes after the layer is trained, and only in a copy."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,27 @@ def test_it_begins_after_the_layer_that_is_named(early: Setting) -> None:
     assert set(made.weights) == {"head.weight", "head.bias"}
 
 
+def test_weights_that_are_made_of_others_are_trained_too(early: Setting, tmp_path: Path) -> None:
+    """A graph would hold such a weight fast."""
+
+    class Scaled(MarkReader):
+        def __init__(self) -> None:
+            super().__init__(4.0)
+            self.gain = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.pool(self.relu2(self.second(self.relu(self.first(x))))).flatten(1)
+            return nn.functional.linear(x, self.head.weight * self.gain, self.head.bias)
+
+    data = early[3]
+    scope = fm.Scope(Scaled().eval(), classes=LABELS, outputs="logits")
+    survey = scope.survey(data, "relu2", tmp_path / "survey", workers=0)
+    repair = scope.repaired(scope.find_shortcuts(survey)[0], survey, "fine_tune")
+    assert isinstance(repair.edit, NewWeights)
+    assert set(repair.edit.weights) == {"head.weight", "head.bias", "gain"}
+    assert all(not torch.equal(made, scope.model.state_dict()[name]) for name, made in repair.edit.weights.items())
+
+
 def test_the_same_seed_gives_the_same_weights(early: Setting) -> None:
     scope, survey, shortcut, _ = early
     first, again = (scope.repaired(shortcut, survey, "fine_tune", per_class=20).edit for _ in range(2))
@@ -163,7 +185,7 @@ def test_an_interrupt_leaves_the_model_as_it_was(early: Setting, monkeypatch: py
     assert before.differences(snapshot(scope.model, data.inputs)) == []
 
 
-def test_where_nothing_can_be_trained_that_is_said(tmp_path: Any) -> None:
+def test_where_nothing_can_be_trained_that_is_said(tmp_path: Path) -> None:
     class Bare(nn.Module):
         """The first layer's means are the class scores, so that nothing after it has weights."""
 

@@ -23,7 +23,7 @@ from featuremaps.progress import track
 from featuremaps.repair.groups import Grouped
 from featuremaps.repair.heads import balanced
 from featuremaps.repair.options import RepairOptions
-from featuremaps.repair.tail_batches import TailBatch, tail_batches, trained_after
+from featuremaps.repair.tail_batches import TailBatch, tail_batches, trained_after, way_to_train
 from featuremaps.repair.ways import FOLDS, Candidate, classes_of
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
@@ -31,9 +31,9 @@ from featuremaps.shortcuts.responses import Responses
 from featuremaps.shortcuts.strata import effects
 from featuremaps.survey.storage.reader import StoredSurvey
 
-STRENGTHS = (0.1, 1.0, 10.0)
+STRENGTHS = (0.1, 1.0)
 """What the squared derivative is multiplied by; the direction is as long as the shortcut moves the layer."""
-STEPS = (100, 400)
+STEPS = (200, 1000)
 """After so many steps it is asked how far training has come."""
 RATE, LEAST_SIZE = 0.01, 1e-3
 """A step of Adam is this share of the root mean square of a parameter's values, which counts as so much at least."""
@@ -134,7 +134,8 @@ def fine_tuned(
     with _training(studied) as session:
         copied = copy_of(session.model)
         inside = Session(copied, session.layout)
-        batches = tail_batches(inside, studied, survey, given.rows, layer, options.batch_size)
+        way = way_to_train(inside, studied, survey, given.rows, layer)
+        batches = tail_batches(inside, studied, survey, given.rows, layer, options.batch_size, way)
         weights = trained_after(copied, batches)
         if not weights:
             raise ModelError(

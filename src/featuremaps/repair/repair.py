@@ -74,7 +74,7 @@ class Repair:
         if self.gain is None or self.gain.interval.low <= 0:
             return f"of so few pictures ({self.worst_before.of}) that is within chance; survey more of them"
         if after.worst.value <= max(chance, self.worst_before.value):
-            return f"that is no more than guessing ({chance:.0%}), or than it was before"
+            return f"that is right no more often than by guessing ({chance:.0%}), or than it was before"
         return "" if means[1] > means[0] else "the other groups lose more than that one gains"
 
     @property

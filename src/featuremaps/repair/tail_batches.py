@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.tail import Tail
 
+TailWay = Literal["auto", "replace"]
 SMALLEST_SHARE = 1e-12
 """Probabilities are not below this before their logarithm is taken."""
 
@@ -54,6 +56,7 @@ def tail_batches(
     rows: Int[np.ndarray, " picture"],
     layer: str,
     batch_size: int,
+    way: TailWay = "auto",
 ) -> list[TailBatch]:
     """The tails of a survey's pictures, `rows` of it, in batches at random; the model runs once over each."""
     order = np.random.default_rng(0).permutation(len(rows))
@@ -63,17 +66,37 @@ def tail_batches(
         seen = seen_pictures(survey, studied.preprocessing, rows[places].tolist())
         for batch in batches(seen, batch_size, RUNNING):
             with batch:
-                found.append(_at(session, studied, batch, places, layer))
+                found.append(_at(session, studied, batch, places, layer, way))
     return found
 
 
 def _at(
-    session: Session, studied: StudiedModel, batch: Batch, places: Int[np.ndarray, " place"], layer: str
+    session: Session, studied: StudiedModel, batch: Batch, places: Int[np.ndarray, " place"], layer: str, way: TailWay
 ) -> TailBatch:
     record = take(session, batch.inputs, [layer], classes=studied.class_outputs, gradients=False)
     name, _, call = layer.partition("#")
-    tail = Tail(session.model, name, record.inputs, call=int(call) if call else None)
+    tail = Tail(session.model, name, record.inputs, call=int(call) if call else None, way=way)
     return TailBatch(tail, record.layouts[layer], record.classes, places[batch.rows])
+
+
+def way_to_train(
+    session: Session,
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    rows: Int[np.ndarray, " picture"],
+    layer: str,
+) -> TailWay:
+    """The way of the tail that trains every weight after the layer.
+
+    A graph computes once what does not depend on the pictures, weights made of other weights among it, and such are
+    not reached by a gradient: where the whole model reaches more than the graph, the whole model is run.
+    """
+    ways: tuple[TailWay, TailWay] = ("auto", "replace")
+    reached = [
+        set(trained_after(session.model, tail_batches(session, studied, survey, rows[:1], layer, 1, way)))
+        for way in ways
+    ]
+    return "auto" if reached[0] == reached[1] else "replace"
 
 
 def trained_after(model: nn.Module, some: Sequence[TailBatch]) -> Mapping[str, nn.Parameter]:
