@@ -38,9 +38,9 @@ def repair(
     """Try the ways against a shortcut on a survey's pictures; `groups` says which have it, where that is known.
 
     Ways and settings are chosen on one half of the held-out answers and reported on the other, both ways round; what is
-    taken was chosen on all. A group of fewer than four
-    pictures is left out, which is noted. Raises `SurveyError` where all that remain have the shortcut, or none has it,
-    `OptionError` for groups of another length, `ModelError` for a way that the model has no layer for.
+    taken was chosen on all. A group of fewer than four pictures is left out, which is noted. Raises `SurveyError` where
+    all that remain have the shortcut, or none has it, `OptionError` for groups of another length, `ModelError` for a
+    way that the model has no layer for.
     """
     looked = ShortcutOptions(per_class=options.per_class, seed=options.seed, batch_size=options.batch_size)
     given = responses(studied, survey, shortcut.layer, looked, names)
