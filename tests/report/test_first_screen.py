@@ -7,13 +7,13 @@ from report_samples import MAP, drawn, sample_picture, sample_report
 from shortcut_samples import found, repair, shortcut
 
 from featuremaps.report.data import FailedSection
-from featuremaps.report.explanation_first import explanation_first, explanation_title
+from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title
 from featuremaps.report.explanations import Explanations
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
 from featuremaps.report.html import render
 from featuremaps.report.mistakes import MistakesSection
 from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.survey_first import survey_first, survey_title
+from featuremaps.report.survey_first_screen import survey_first_screen, survey_title
 from featuremaps.survey.analysis.confusion import Confusion
 from featuremaps.survey.analysis.mistakes import Mistake
 
@@ -49,7 +49,7 @@ def test_pictures_are_told_by_the_surest_mistake_and_the_surest_right_answer() -
     right = sample_picture("right.png", label="Egyptian cat")
     unsure = sample_picture("unsure.png", top=(replace(wrong.top[0], probability=0.6), wrong.top[1]))
     assert explanation_title("net", [wrong, right, unsure]) == "net is right for 1 of 3 pictures"
-    first = explanation_first([unsure, right, wrong], "Lead.", [ShortcutsSection(found(shortcut()), repair())])
+    first = explanation_first_screen([unsure, right, wrong], "Lead.", [ShortcutsSection(found(shortcut()), repair())])
     assert [(panel.title, panel.right) for panel in first.panels] == [("wrong.png", False), ("right.png", True)]
     assert (first.panels[0].method, first.panels[0].layer) == ("grad_cam", "layer4")
     assert first.cards[0].sentence.startswith("Least sure of unsure.png")
@@ -59,12 +59,12 @@ def test_pictures_are_told_by_the_surest_mistake_and_the_surest_right_answer() -
 def test_one_picture_and_pictures_without_answers_have_a_first_screen_too() -> None:
     one = sample_picture()
     assert explanation_title("net", [one]) == "net calls cat.png Egyptian cat (75%)"
-    assert len(explanation_first([one], "", []).panels) == 1
+    assert len(explanation_first_screen([one], "", []).panels) == 1
     bare = sample_picture(top=(), label=None, maps=())
     assert explanation_title("net", [bare, bare]) == "What net sees in 2 pictures"
-    panel = explanation_first([bare], "", []).panels[0]
+    panel = explanation_first_screen([bare], "", []).panels[0]
     assert (panel.answer, panel.right, panel.map) == ("", None, None)
-    assert explanation_first([], "", []).panels == ()
+    assert explanation_first_screen([], "", []).panels == ()
 
 
 def test_a_survey_begins_with_how_often_the_model_is_right_and_who_suffers() -> None:
@@ -72,7 +72,7 @@ def test_a_survey_begins_with_how_often_the_model_is_right_and_who_suffers() -> 
     shown = [(Mistake(row, f"{row}.png", "dog", "cat", 0.9), drawn()) for row in range(2)]
     sections = (ShortcutsSection(found(shortcut()), repair(works=False)), MistakesSection(confusion, shown, 7))
     assert survey_title("net", 20, sections) == "net is right for 65% of 20 pictures, least often for dog (40%)"
-    first = survey_first("Lead.", sections)
+    first = survey_first_screen("Lead.", sections)
     assert [panel.title for panel in first.panels] == ["dog called cat"]
     assert first.cards[0].title == "Which classes suffer?"
     assert [change.value for change in first.cards[0].changes] == [0.4, 0.9]

@@ -19,11 +19,11 @@ from featuremaps.repair.repairing import repair
 from featuremaps.shortcuts.attributes import attributes
 from featuremaps.shortcuts.estimates import Difference, paired
 from featuremaps.shortcuts.find import _suspects
+from featuremaps.shortcuts.label_noise import undecided
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import Intervention
 from featuremaps.shortcuts.shortcuts import Shortcuts
-from featuremaps.shortcuts.sureness import undecided
 from featuremaps.survey.measures.proportions import Interval
 from featuremaps.survey.survey import Survey
 

@@ -171,3 +171,32 @@ def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> Non
     foreign = fm.Scope(trained, classes=LABELS, outputs="logits").concept(*square, "relu2")
     with pytest.raises(OptionError, match="other weights up to relu2"):
         strong.find_shortcuts(strong.open_survey(tmp_path / "4.0", data), concepts=foreign)
+
+
+def test_a_finding_stands_where_a_unit_does(find: Find) -> None:
+    """Its map is high in marked pictures, where the whole plane is lit, and about 0 in the others."""
+    found, data, scope = find(0.6, 0.4, 4.0)
+    maps = scope.maps(data.inputs, found[0])
+    along = maps.tensor[:, 0].mean((1, 2)).numpy()
+    assert along[data.marked].min() > along[~data.marked].max()
+    assert abs(along[~data.marked].mean()) < 0.1 * along[data.marked].mean()
+    assert scope.draw(found[0], steps=2, size=16)[0].picture.shape[0] == 4
+
+
+def test_a_finding_of_another_model_is_refused(find: Find, tmp_path: Path) -> None:
+    """Also of one with the same layers; a head that was trained anew changes nothing."""
+    found, data, _ = find(0.6, 0.4, 4.0)
+    other, headed = MarkReader(4.0).eval(), MarkReader(1.0).eval()
+    with torch.no_grad():
+        other.second.weight[:] = other.second.weight.flip(0)
+    scopes = [fm.Scope(model, classes=LABELS, outputs="logits") for model in (other, headed)]
+    survey = scopes[0].survey(data, "relu2", tmp_path / "other", workers=0)
+    assert len(scopes[1].without(found[0], pictures=data.inputs[:1]).edits) == 1
+    for refused in (
+        lambda: scopes[0].without(found[0], pictures=data.inputs[:1]),
+        lambda: scopes[0].repaired(found[0], survey),
+        lambda: scopes[0].before_after(scopes[1], survey, shortcut=found[0]),
+        lambda: scopes[0].maps(data.inputs[:1], found[0]),
+    ):
+        with pytest.raises(OptionError, match="shortcut to round' was found in a .* with other weights up to relu2"):
+            refused()

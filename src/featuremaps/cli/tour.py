@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from featuremaps import demo
-from featuremaps.demo.first_screen import demo_first, demo_title, where_card
+from featuremaps.demo.first_screen import demo_first_screen, demo_title, where_card
 from featuremaps.demo.shortcut_findings import strangers_called, suspicion
 from featuremaps.demo.survey_findings import survey_findings, survey_parts
 from featuremaps.demo.surveys import PHOTOGRAPHS, one_thread, survey_world
@@ -64,7 +64,9 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
         title=demo_title(suspicions[0], called["demo"]),
         provenance=_provenance(scopes, comparisons, command),
         findings=findings,
-        first=demo_first({name: explained[name].pictures[strangers[0]] for name in MODELS}, called, suspicions, where),
+        first=demo_first_screen(
+            {name: explained[name].pictures[strangers[0]] for name in MODELS}, called, suspicions, where
+        ),
         sections=(
             *(each.section() for each in suspicions),
             TrialSection(trial, "Which explanation of demo-fixed to believe"),

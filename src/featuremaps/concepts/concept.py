@@ -19,7 +19,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import png_of
 from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Rate
-from featuremaps.survey.storage.words_and_numbers import read_numbers, read_words, write
+from featuremaps.survey.storage.json_and_safetensors import read_numbers, read_words, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

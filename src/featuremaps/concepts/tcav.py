@@ -12,7 +12,7 @@ from featuremaps.errors import OptionError
 from featuremaps.layers.directions import check_directions
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.analysis.seen_pictures import layers_of
 from featuremaps.survey.storage.reader import StoredSurvey
 
 
@@ -38,8 +38,7 @@ def sensitivity_to(
     if isinstance(pictures, StoredSurvey):
         if labels is not None:
             raise OptionError("labels= says what pictures are of, and a survey has labels of its own: leave it out.")
-        (first,) = seen_pictures(pictures, studied.preprocessing, [0])
-        check_directions(known, studied.walk(first.input[None]), studied.model)
+        check_directions(known, layers_of(studied, pictures), studied.model)
         gradients = gradients_of_survey(studied, pictures, layers, wanted, names, options)
     else:
         if names:

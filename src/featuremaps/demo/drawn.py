@@ -19,7 +19,6 @@ WORKERS = 4
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PLAIN, CLUTTER = "plain", "clutter"
 BALANCED = tuple((label, plain) for label in ("scissors", "hammer", "neither") for plain in (True, False))
-LEARNED = (("scissors", True), ("hammer", False))
 
 
 def recipes(

@@ -6,11 +6,11 @@ from dataclasses import replace
 from PIL.Image import Image
 
 from featuremaps.demo.shortcut_findings import LABEL, Suspicion
-from featuremaps.report.explanation_first import panel_of
+from featuremaps.report.explanation_first_screen import panel_of
 from featuremaps.report.explanations import ExplainedPicture
 from featuremaps.report.first_screen import Card, FirstScreen
 from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.shortcuts_first import repair_card, shortcut_card
+from featuremaps.report.shortcuts_first_screen import repair_card, shortcut_card
 from featuremaps.survey.measures.proportions import Rate
 
 BIASED, FIXED = "demo", "demo-fixed"
@@ -23,7 +23,7 @@ def demo_title(biased: Suspicion, called: Rate) -> str:
     return f"What small networks make of {LABEL} and hammers"
 
 
-def demo_first(
+def demo_first_screen(
     strangers: Mapping[str, ExplainedPicture],
     called: Mapping[str, Rate],
     suspicions: Sequence[Suspicion],

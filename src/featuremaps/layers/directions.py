@@ -13,7 +13,7 @@ from featuremaps.layers.listing import Layers
 
 @runtime_checkable
 class Directed(Protocol):
-    """Whatever stands for one direction in a layer: a concept.
+    """Whatever stands for one direction in a layer: a concept, or a shortcut that was found.
 
     `vector` (channel,) has length 1; `origin` is where on it counts as 0. `weights` tells the model apart, see
     `weights_up_to`; "" where that is not known.
@@ -61,12 +61,12 @@ def _check(given: Directed, layers: Layers, model: nn.Module) -> None:
         what = "there is no such layer" if info is None else f"that layer has {info.channels or 'no'} channels"
         raise OptionError(
             f"{given.name!r} is a direction in the {channels} channels of {given.layer}, and in {layers.model} {what}: "
-            "it was found in another model. Find it in this one: scope.concept(…)."
+            "it was found in another model. Find it in this one."
         )
     if given.weights and given.weights != weights_up_to(model, layers, given.layer):
         raise OptionError(
             f"{given.name!r} was found in a {layers.model} with other weights up to {given.layer}, where the same "
-            "channel means something else. Find it in this model: scope.concept(…)."
+            "channel means something else. Find it in this model."
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Int
 
+from featuremaps.layers.directions import check_directions
 from featuremaps.plotting.class_colours import on_square, short
 from featuremaps.plotting.panels import Panel
 from featuremaps.repair.explained_change import ExplainedChange, maps_of, some_of, worst_group
@@ -18,7 +19,7 @@ from featuremaps.shortcuts.estimates import Difference, paired
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import chosen
 from featuremaps.shortcuts.shortcut import Shortcut
-from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.analysis.seen_pictures import layers_of, seen_pictures
 from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -87,6 +88,8 @@ def before_after(
     names: Mapping[str, str] | None = None,
 ) -> BeforeAfter:
     """Run both models over a survey's labelled pictures; a `shortcut` tells those with it from those without."""
+    if shortcut is not None:
+        check_directions(shortcut, layers_of(first, survey), first.model)
     rows, labels, classes, outputs, _ = chosen(survey, options, names)
     done = [worked(each, survey, rows, layer, [], None, options.batch_size) for each in (first, second)]
     called = [classes_of(each.probabilities[0], np.array(outputs)) for each in done]

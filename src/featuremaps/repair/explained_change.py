@@ -10,13 +10,12 @@ from featuremaps.explain.compare import compare
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import request_for
 from featuremaps.pictures.seen import Seen
+from featuremaps.repair.groups import FEWEST
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.measures.proportions import Rate
 
 SHOWN = 4
-ENOUGH = 4
-"""A group of fewer pictures counts as the worst only where there is no larger one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +34,8 @@ class ExplainedChange:
 
 
 def worst_group(rates: Mapping[str, Rate]) -> str:
-    """The name of the group that the smallest share of is called right."""
-    large = {name: rate for name, rate in rates.items() if rate.of >= ENOUGH} or rates
+    """The name of the group that the smallest share of is called right; one of few pictures if there is no larger."""
+    large = {name: rate for name, rate in rates.items() if rate.of >= FEWEST} or rates
     return min(large, key=lambda name: large[name].value)
 
 

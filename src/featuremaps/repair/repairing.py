@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Int
 
 from featuremaps.errors import ModelError, OptionError, SurveyError
+from featuremaps.layers.directions import check_directions
 from featuremaps.repair.decodable import Decodable, decodable
 from featuremaps.repair.features import Head, head_of, worked
 from featuremaps.repair.fine_tune import fine_tuned
@@ -20,7 +21,7 @@ from featuremaps.shortcuts.estimates import paired
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import Shortcut
-from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.analysis.seen_pictures import layers_of, seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 
 HEADLESS = ("auto", "projection", "channels", "fine_tune")
@@ -39,9 +40,10 @@ def repair(
 
     Ways and settings are chosen on one half of the held-out answers and reported on the other, both ways round; what is
     taken was chosen on all. A group of fewer than four pictures is left out, which is noted. Raises `SurveyError` where
-    all that remain have the shortcut, or none has it, `OptionError` for groups of another length, `ModelError` for a
-    way that the model has no layer for.
+    all that remain have the shortcut, or none has it, `OptionError` for groups of another length or a shortcut of
+    another model, `ModelError` for a way that the model has no layer for.
     """
+    check_directions(shortcut, layers_of(studied, survey), studied.model)
     looked = ShortcutOptions(per_class=options.per_class, seed=options.seed, batch_size=options.batch_size)
     given = responses(studied, survey, shortcut.layer, looked, names)
     of_groups = grouped(given.classes, given.labels, _present(survey, given, shortcut, groups))

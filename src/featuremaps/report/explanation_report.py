@@ -13,7 +13,7 @@ from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
 from featuremaps.report import model_sections
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
-from featuremaps.report.explanation_first import explanation_first, explanation_title
+from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.model_sections import patterns_section
 from featuremaps.report.survey_sections import survey_sections
@@ -48,7 +48,7 @@ def explanation_report(
         title=title or explanation_title(studied.name, pictures),
         provenance=provenance_of(studied, comparison, command),
         findings=sentences,
-        first=explanation_first(pictures, sentences[0], more),
+        first=explanation_first_screen(pictures, sentences[0], more),
         sections=(Explanations(pictures), *more),
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in seen_pictures.rejected),
     )

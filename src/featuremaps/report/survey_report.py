@@ -9,7 +9,7 @@ from typing import Any
 
 from featuremaps.report.data import Provenance, Rejection, ReportData, Section
 from featuremaps.report.html import write
-from featuremaps.report.survey_first import survey_first, survey_title
+from featuremaps.report.survey_first_screen import survey_first_screen, survey_title
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.survey import Survey
 
@@ -46,7 +46,7 @@ def survey_report(
             command=command,
         ),
         findings=findings,
-        first=survey_first(findings[0], sections),
+        first=survey_first_screen(findings[0], sections),
         sections=sections,
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in pictures.bad),
     )

@@ -11,18 +11,18 @@ from jaxtyping import Bool, Float, Int
 from featuremaps.concepts.concept import Concept
 from featuremaps.editing.edits import direction_out
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.shortcuts.asked import check_concepts, notes_on, notes_on_late
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes, given_attributes
-from featuremaps.shortcuts.elsewhere import Others, looked_up
 from featuremaps.shortcuts.estimates import paired, stratified, welch
+from featuremaps.shortcuts.given_concepts import check_concepts, notes_on, notes_on_late
 from featuremaps.shortcuts.interventions import Shifts, shifted
+from featuremaps.shortcuts.label_noise import undecided
 from featuremaps.shortcuts.options import ShortcutOptions
+from featuremaps.shortcuts.other_pictures import Others, looked_up
 from featuremaps.shortcuts.power import power
 from featuremaps.shortcuts.responses import Responses, responses
 from featuremaps.shortcuts.shortcut import ExampleRows, Intervention, Shortcut
 from featuremaps.shortcuts.shortcuts import Shortcuts
 from featuremaps.shortcuts.strata import above_chance, effects
-from featuremaps.shortcuts.sureness import undecided
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -249,6 +249,7 @@ def _shortcut(
         shift,
         _between(given, has, shift),
         undecided(given, number, has),
+        weights=given.weights,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from featuremaps.errors import SurveyError
 from featuremaps.layers import Layers
 from featuremaps.layers.addresses import parse
+from featuremaps.layers.directions import weights_up_to
 from featuremaps.layers.layout import Layout
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
@@ -50,7 +51,7 @@ class Responses:
     `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
     `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
     `called` the class that the model says, −1 for an output that no label has. `beside` are the means of layers that
-    were asked for besides.
+    were asked for besides, and `weights` tells the model apart, up to the layer.
     """
 
     rows: Int[np.ndarray, " picture"]
@@ -67,6 +68,7 @@ class Responses:
     early: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
     beside: Mapping[str, Float[np.ndarray, "picture _channel"]] = field(default_factory=dict)
+    weights: str = ""
 
     def means_of(self, layer: str) -> Float[np.ndarray, "picture channel"]:
         """A layer's means, of those looked at or of those beside."""
@@ -76,9 +78,14 @@ class Responses:
     @property
     def log_odds(self) -> Float[np.ndarray, "picture class"]:
         """The log odds of each class."""
-        shares = self.probabilities.astype(np.float64).clip(SURE, 1 - SURE)
-        odds: Float[np.ndarray, "picture class"] = np.log(shares / (1 - shares))
-        return odds
+        return log_odds(self.probabilities)
+
+
+def log_odds(probabilities: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+    """log(p / (1 − p)) of each, kept `SURE` away from 0 and 1."""
+    shares = probabilities.astype(np.float64).clip(SURE, 1 - SURE)
+    odds: Float[np.ndarray, "*any"] = np.log(shares / (1 - shares))
+    return odds
 
 
 def responses(
@@ -112,11 +119,11 @@ def responses(
     kept, copies = _once([watched.seen[place] for place in order.tolist()], labels, classes)
     order, rows, labels = order[kept], rows[kept], labels[kept]
     gathered = {name: np.concatenate(parts)[order] for name, parts in watched.parts.items()}
-    means = {name: survey.vectors(name, "mean")[rows] for name in known}
-    means |= {name: gathered[f"mean {name}"] for name in added}
-    highest = {name: survey.vectors(name, "max")[rows] for name in known}
-    highest |= {name: gathered[f"max {name}"] for name in added}
-    in_order = sorted(means, key=lambda name: walked[name].order)
+    in_order = sorted((*known, *added), key=lambda name: walked[name].order)
+    means, highest = (
+        {name: survey.vectors(name, by)[rows] if name in known else gathered[f"{by} {name}"] for name in in_order}
+        for by in ("mean", "max")
+    )
     slopes = np.stack([gathered["gradient"][labels == k].mean(0) for k in range(len(classes))])
     return Responses(
         rows,
@@ -124,8 +131,8 @@ def responses(
         classes,
         outputs,
         layer,
-        {name: means[name] for name in in_order},
-        {name: highest[name] for name in in_order},
+        means,
+        highest,
         gathered["relevance"],
         slopes,
         gathered["probabilities"],
@@ -133,6 +140,7 @@ def responses(
         tuple(first_half(spread or in_order)),
         (*notes, *copies, *watched.doubts),
         {name: gathered[f"mean {name}"] for name in more},
+        weights_up_to(studied.model, walked, layer),
     )
 
 

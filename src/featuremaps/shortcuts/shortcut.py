@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from featuremaps.editing.edits import Removal
 from featuremaps.shortcuts.attributes import Attribute
 from featuremaps.shortcuts.estimates import Difference
-from featuremaps.survey.measures.proportions import Rate
+from featuremaps.survey.measures.proportions import Interval, Rate
 from featuremaps.survey.storage.reader import StoredSurvey
 
 
@@ -33,9 +35,15 @@ class Intervention:
         """Whether the change is as it should be, beyond chance and beyond every control."""
         return self.change.sure and self.wanted * self.change.value > self.control
 
+    @property
+    def interval(self) -> Interval:
+        """Where the probability lies after it."""
+        low, high = (min(max(self.before + end, 0.0), 1.0) for end in self.change.interval)
+        return Interval(low, high)
+
 
 @dataclass(frozen=True, eq=False)
-class Elsewhere:
+class InOtherPictures:
     """An attribute in other pictures: how many have it, how much more probable its class is there, label by label.
 
     `effect` is None where too few have it, or lack it. `p_value` is corrected for the number of findings.
@@ -73,9 +81,10 @@ class Shortcut:
     intervention. `p_value` is corrected for all that was tried (Holm 1979). `called` says what the model calls the
     pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
     order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
-    `survey` is that one's identity. Where it is `undecided`, wrong labels would look alike (see `sureness`).
-    `raises` and `lowers` are the other classes that it makes more probable, and less. `elsewhere_too` is what it does
-    in other pictures, where there were any; the `p_value` is then that of both together.
+    `survey` is that one's identity. Where it is `undecided`, wrong labels would look alike (see `label_noise`).
+    `raises` and `lowers` are the other classes that it makes more probable, and less. `in_other_pictures` is what it
+    does in other pictures, where there were any; the `p_value` is then that of both together. `weights` is a digest of
+    the model up to the layer. It may stand where a unit does, in maps and drawings.
     """
 
     label: str
@@ -102,7 +111,23 @@ class Shortcut:
     undecided: bool = False
     raises: tuple[str, ...] = ()
     lowers: tuple[str, ...] = ()
-    elsewhere_too: Elsewhere | None = None
+    in_other_pictures: InOtherPictures | None = None
+    weights: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """What it is called where a unit has an address."""
+        return f"the shortcut to {self.label}"
+
+    @property
+    def vector(self) -> Float[Tensor, " channel"]:
+        """The direction, of length 1."""
+        return torch.from_numpy(self.direction / np.linalg.norm(self.direction)).float()
+
+    @property
+    def origin(self) -> float:
+        """Where on it pictures without it lie: what counts as 0 in maps."""
+        return float(self.vector @ (self.removal.values @ self.removal.directions))
 
     @property
     def effect(self) -> Difference:

@@ -118,7 +118,7 @@ def row_of(found: Shortcut) -> dict[str, object]:
         "effect_low": found.effect.interval.low,
         "effect_high": found.effect.interval.high,
     }
-    there = found.elsewhere_too
+    there = found.in_other_pictures
     row["other_effect"] = None if there is None or there.effect is None else there.effect.value
     row["other_confirms"] = None if there is None else there.confirms
     for name in ("right_with", "right_without", "called_with", "called_without"):

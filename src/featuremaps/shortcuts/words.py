@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from featuremaps.shortcuts.power import Power
-from featuremaps.shortcuts.shortcut import Elsewhere, Shortcut
+from featuremaps.shortcuts.shortcut import InOtherPictures, Shortcut
 
 
 def sentence(found: Shortcut) -> str:
@@ -29,8 +29,12 @@ def told_by(found: Shortcut) -> list[str]:
 
 
 def answers(found: Shortcut) -> list[str]:
-    """What the model calls pictures with it and without it, of the class and of others."""
-    label, parts = found.label, []
+    """How much it does, and what the model calls pictures with it and without it, of the class and of others."""
+    label, effect = found.label, found.effect
+    whose = f"pictures of {label}" if effect is found.own else "pictures of other classes"
+    low, high = (round(100 * end) for end in effect.interval)
+    points = f"{100 * effect.value:.0f} points ({low} to {high})".replace("-", "−")
+    parts = [f"In {whose} it raises the probability of {label} by {points}."]
     if found.right_with.of and found.right_without.of:
         parts.append(
             f"With it {found.right_with.value:.0%} of {label} are called {label}, without it "
@@ -66,8 +70,8 @@ def proofs(found: Shortcut) -> list[str]:
 def doubts(found: Shortcut) -> list[str]:
     """What speaks for it or against it beyond the proof: other pictures, what cannot be told apart, what is lacking."""
     label, parts = found.label, []
-    if found.elsewhere_too is not None:
-        parts.append(_in_others(label, found.elsewhere_too))
+    if found.in_other_pictures is not None:
+        parts.append(_in_others(label, found.in_other_pictures))
     if found.undecided:
         parts.append(
             "The model is as sure where this and the label disagree as where they agree: it has learned nothing else "
@@ -80,7 +84,7 @@ def doubts(found: Shortcut) -> list[str]:
     return parts
 
 
-def _in_others(label: str, there: Elsewhere) -> str:
+def _in_others(label: str, there: InOtherPictures) -> str:
     """What an attribute does in other pictures."""
     many = f"Of {there.having.of:,} other pictures {there.having.count:,} have it"
     if there.effect is None:

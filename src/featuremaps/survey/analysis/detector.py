@@ -23,9 +23,9 @@ from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector_evaluation import Detection
 from featuremaps.survey.analysis.detector_vs_model import AgainstModel, output_of, rivalry
 from featuremaps.survey.storage.fingerprint import check_same_model
+from featuremaps.survey.storage.json_and_safetensors import read_numbers, read_words, write
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
-from featuremaps.survey.storage.words_and_numbers import read_numbers, read_words, write
 
 ScoringRule = Literal["sum", "single", "logistic"]
 

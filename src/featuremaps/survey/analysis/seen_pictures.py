@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.layers import Layers
 from featuremaps.pictures.load import Pictures
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
@@ -20,6 +21,12 @@ def seen_pictures(survey: StoredSurvey, preprocessing: Preprocessing, rows: Sequ
     """What the model sees of some of a survey's pictures."""
     pictures = (replace(survey.example(row), name=survey.pictures.names[row]) for row in rows)
     return see(Pictures(tuple(pictures)), preprocessing).seen
+
+
+def layers_of(studied: StudiedModel, survey: StoredSurvey) -> Layers:
+    """The model's layers, found by running it on the survey's first picture."""
+    (first,) = seen_pictures(survey, studied.preprocessing, [0])
+    return studied.walk(first.input[None])
 
 
 def maps_of_units(

@@ -10,7 +10,7 @@ from featuremaps.report.data import Section
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
 from featuremaps.report.mistakes import MistakesSection
 from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.shortcuts_first import repair_card, shortcut_card
+from featuremaps.report.shortcuts_first_screen import repair_card, shortcut_card
 from featuremaps.report.specialists import SpecialistsSection
 from featuremaps.report.unit_pictures import UnitPicturesSection
 from featuremaps.survey.analysis.confusion import OTHER, Confusion
@@ -35,7 +35,7 @@ def survey_title(model: str, pictures: int, sections: Sequence[Section]) -> str:
     return title
 
 
-def survey_first(lead: str, sections: Sequence[Section]) -> FirstScreen:
+def survey_first_screen(lead: str, sections: Sequence[Section]) -> FirstScreen:
     """The two surest mistakes of different kinds, and a card for what each section says first."""
     panels: tuple[Panel, ...] = ()
     cards: list[Card] = []

@@ -36,7 +36,7 @@ def test_a_mark_that_pushes_where_no_class_is_shown_is_told_with_its_effect(
     before = snapshot(scope.model, bare.inputs)
     alone, both = scope.find_shortcuts(survey), scope.find_shortcuts(survey, other=other)
     assert before.differences(snapshot(scope.model, bare.inputs)) == []
-    there = both[0].elsewhere_too
+    there = both[0].in_other_pictures
     assert there is not None
     assert there.effect is not None
     assert (there.having.count, there.having.of) == (int(bare.marked.sum()), 90)
@@ -54,13 +54,13 @@ def test_what_does_not_push_there_is_not_confirmed_and_too_few_are_said(scope: f
     survey = scope.survey(Marked(count=50, first=0.7, others=0.3), "relu2", tmp_path / "own", workers=0)
     striped = Marked(count=40, first=0.5, others=0.5, seed=3)
     striped.inputs[:, 2] += 30.0  # so much evidence of another class that no mark changes anything
-    there = scope.find_shortcuts(survey, other=striped.inputs)[0].elsewhere_too
+    there = scope.find_shortcuts(survey, other=striped.inputs)[0].in_other_pictures
     assert there is not None
     assert not there.confirms
     none = Bare(count=10, first=0.0, others=0.0)
     found = scope.find_shortcuts(survey, other=none.inputs)
-    assert found[0].elsewhere_too is not None
-    assert found[0].elsewhere_too.effect is None
+    assert found[0].in_other_pictures is not None
+    assert found[0].in_other_pictures.effect is None
     assert "too few on one side" in repr(found)
     with pytest.raises(SurveyError, match="other= has 3 pictures"):
         scope.find_shortcuts(survey, other=none.inputs[:3])

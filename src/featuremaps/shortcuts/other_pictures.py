@@ -23,14 +23,15 @@ from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.stream import stream
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
-from featuremaps.shortcuts.early_reading import within
+from featuremaps.shortcuts.early_reading import PENALTY, within
 from featuremaps.shortcuts.estimates import stratified
 from featuremaps.shortcuts.options import ShortcutOptions
-from featuremaps.shortcuts.responses import AT_ONCE, RUNNING, SURE, Responses
-from featuremaps.shortcuts.shortcut import Elsewhere, Shortcut
+from featuremaps.shortcuts.responses import AT_ONCE, RUNNING, Responses, log_odds
+from featuremaps.shortcuts.shortcut import InOtherPictures, Shortcut
 from featuremaps.shortcuts.strata import above_chance
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.measures.proportions import Rate
+from featuremaps.survey.measures.ridge import Ridge
 from featuremaps.survey.storage.pooled import pool
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -73,13 +74,14 @@ def _with(
     having = Rate(int(has.sum()), len(has))
     called_with, called_without = (Rate(int(called[side].sum()), int(side.sum())) for side in (has, ~has))
     if min(having.count, having.of - having.count) < least:
-        return replace(found, elsewhere_too=Elsewhere(having, None, called_with, called_without, 1.0))
+        return replace(found, in_other_pictures=InOtherPictures(having, None, called_with, called_without, 1.0))
     effect = stratified(share, has, there.labels, 1 - 0.05 / findings)
-    odds = np.log(share.clip(SURE, 1 - SURE) / (1 - share.clip(SURE, 1 - SURE)))
-    score, likely = above_chance(odds[:, None], has[:, None], there.labels)
+    score, likely = above_chance(log_odds(share)[:, None], has[:, None], there.labels)
     alone = min(1.0, findings * (float(likely[0, 0]) / 2 if score[0, 0] > 0 else 1.0))
     both = float(chdtrc(4, -2 * (np.log(max(found.p_value, 1e-300)) + np.log(max(alone, 1e-300)))))
-    return replace(found, p_value=both, elsewhere_too=Elsewhere(having, effect, called_with, called_without, alone))
+    return replace(
+        found, p_value=both, in_other_pictures=InOtherPictures(having, effect, called_with, called_without, alone)
+    )
 
 
 def _told(
@@ -92,8 +94,7 @@ def _told(
     middle, spread = known.mean(0)[varies], spread[varies]
     own, there = ((each[:, varies] - middle) / spread for each in (known.astype(np.float64), columns))
     centred, wanted = within(own, given.labels), within(present[:, None].astype(np.float64), given.labels)
-    gram = centred @ centred.T + 0.1 * own.shape[1] * np.eye(len(own))
-    weights = centred.T @ np.linalg.solve(gram, wanted)[:, 0]
+    weights = Ridge(centred, PENALTY * own.shape[1]).weights(centred, wanted)[:, 0]
     said, strength = own @ weights, there @ weights
     told: Bool[np.ndarray, " other"] = strength > (said[present].mean() + said[~present].mean()) / 2
     return told

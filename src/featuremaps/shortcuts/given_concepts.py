@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from featuremaps.concepts.concept import Concept
 from featuremaps.errors import OptionError
-from featuremaps.layers import Layers
 from featuremaps.layers.directions import check_directions
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike
-from featuremaps.survey.analysis.seen_pictures import seen_pictures
+from featuremaps.survey.analysis.seen_pictures import layers_of
 from featuremaps.survey.storage.reader import StoredSurvey
 
 
@@ -22,7 +21,7 @@ def check_concepts(studied: StudiedModel, survey: StoredSurvey, concepts: Sequen
         raise OptionError(f"concepts are what scope.concept(…) found; got {other!r}.")
     if len(set(names)) < len(names):
         raise OptionError(f"concepts need names of their own to be told apart; got {', '.join(names)}.")
-    check_directions(concepts, _walked(studied, survey), studied.model)
+    check_directions(concepts, layers_of(studied, survey), studied.model)
 
 
 def notes_on_late(
@@ -31,7 +30,7 @@ def notes_on_late(
     """What is said of concepts that lie behind the layers that attributes are read from, the `early` ones."""
     if not concepts:
         return ()
-    layers = _walked(studied, survey)
+    layers = layers_of(studied, survey)
     last = max(layers[name].order for name in early)
     return tuple(
         f"{concept.name!r} is told by {concept.layer}, late in the model, where the classes themselves are told too: "
@@ -39,11 +38,6 @@ def notes_on_late(
         for concept in concepts
         if layers[concept.layer].order > last
     )
-
-
-def _walked(studied: StudiedModel, survey: StoredSurvey) -> Layers:
-    (first,) = seen_pictures(survey, studied.preprocessing, [0])
-    return studied.walk(first.input[None])
 
 
 def notes_on(asked: Sequence[Attribute], found: Sequence[Attribute], least: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from featuremaps.report.data import Section
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
 from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.shortcuts_first import shortcut_card
+from featuremaps.report.shortcuts_first_screen import shortcut_card
 from featuremaps.report.trial import TrialSection
 
 SHOWN = 4
@@ -28,7 +28,7 @@ def explanation_title(name: str, pictures: Sequence[ExplainedPicture]) -> str:
     return f"What {name} sees in {counted(len(pictures), 'picture')}"
 
 
-def explanation_first(pictures: Sequence[ExplainedPicture], lead: str, more: Sequence[Section]) -> FirstScreen:
+def explanation_first_screen(pictures: Sequence[ExplainedPicture], lead: str, more: Sequence[Section]) -> FirstScreen:
     """The two pictures that say most with their maps, and cards that lead to the sections."""
     chosen = _telling(pictures)
     return FirstScreen(lead, tuple(map(panel_of, chosen)), tuple(_cards(pictures, more)))

@@ -18,8 +18,7 @@ def shortcut_card(section: ShortcutsSection, title: str = "What do the answers r
 
 
 def _change(name: str, proof: Intervention) -> Change:
-    low, high = (min(max(proof.before + end, 0.0), 1.0) for end in proof.change.interval)
-    return Change(name, proof.after, proof.before, low, high)
+    return Change(name, proof.after, proof.before, *proof.interval)
 
 
 def repair_card(repair: Repair, title: str, section: str) -> Card:
