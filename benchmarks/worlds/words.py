@@ -21,9 +21,8 @@ Made by `make worlds` on 2 cores of an Intel Xeon with AVX-512, shared. Nothing 
 tried on other seeds, `python -m benchmarks.worlds --trial 1000`, and so was how pictures are drawn and how many a
 network learns from (500, 501). They were searched three times: the first time 11 of 12, no false alarm, 23 of 24 and 3
 of 4 pairs; then the choice between an attribute and its opposite had been changed, for what other models showed (11, 0,
-23, 4); then the networks were others, trained in float64, so that every processor has the same ones.
-Since then chance is reckoned by dealing an attribute out anew within each class; searched with that, the first four
-rows below are the same again, and other figures may differ by a little.
+23, 4); then the networks were others, trained in float64, so that every processor has the same ones,
+and chance was reckoned by dealing an attribute out anew within each class.
 """
 REPAIR = """Accuracy on 300 fresh scenes of each class that all lack the shortcut: of the network as it is, of the one
 that `scope.repaired` makes of it on the pictures that were searched, and of its twin, the same network trained on the
