@@ -41,8 +41,8 @@ FOLLOWS = """## What follows
   in half of every class had findings, since its network saw rings better on plain ground (+.27 for rings, −.12 for the
   others). By the count above that would be a false alarm.
 - **Networks that have learned little are another matter.** Trained on 200 pictures of each class (right for half of the
-  fresh ones) and searched in 100 of each, 5 of 12 clean worlds have a finding, of 11 to 16 points: such a network does rest
-  on whatever it saw first, contrast say, and what it rests on moves its answers, planted or not.
+  fresh ones) and searched in 100 of each, 5 of 12 clean worlds have a finding, of 11 to 16 points: such a network does
+  rest on whatever it saw first, contrast say, and what it rests on moves its answers, planted or not.
 - **An effect is as good as its comparison.** In the first world it is .61 (.544 to .674) for .537: the rings on plain
   ground and those on clutter are other rings, and the truth compares each scene with itself.
 - **A shortcut can be named from its other side**: that crosses *lack* a ground, say. The right pictures, but said of
