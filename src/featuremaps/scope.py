@@ -45,6 +45,7 @@ from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projections
 from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
+from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
@@ -152,7 +153,7 @@ class Scope:
         Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
         gives (224 × 224 without one).
         """
-        inputs = self._studied.blank() if pictures is None else self.see(pictures).seen[0].input[None]
+        inputs = self._studied.blank() if pictures is None else probe(self.see(pictures).seen)
         return self._as(layout).walk(inputs)
 
     def record(
@@ -795,7 +796,7 @@ class Scope:
 
         how = made(ExplainOptions, of_methods=options or {}, **explaining)
         seen_pictures = self.see(pictures)
-        shown = self._as(layout).walk(seen_pictures.seen[0].input[None]).stages[-3:] if layers is None else layers
+        shown = self._as(layout).walk(probe(seen_pictures.seen)).stages[-3:] if layers is None else layers
         comparison = self._compare(seen_pictures, methods, shown, targets, how, keep_failures=True, layout=layout)
         units = [draw] if isinstance(draw, str) else list(draw)
         drawn = DrawOptions(seed=how.seed)
@@ -904,7 +905,8 @@ class Scope:
     ) -> Comparison:
         seen = self.see(pictures).seen
         names = self._studied.named(layers)
-        request = request_for(self._as(layout), seen[0].input[None], methods, names, targets, options, keep_failures)
+        looked_at = probe(seen, options.batch_size)
+        request = request_for(self._as(layout), looked_at, methods, names, targets, options, keep_failures)
         return compare(self.model, seen, request)
 
     def _as(self, layout: LayoutLike | None) -> StudiedModel:

@@ -167,3 +167,11 @@ def test_numbers_of_numpy_are_numbers() -> None:
     with unchecked():
         scope = fm.Scope(Shuffled().eval(), layout=given)
     assert scope.maps(noise(1, SIZE), "block").tensor.shape == (1, 8, 4, 6)
+
+
+def test_a_layout_that_no_layer_has_tokens_for_is_refused() -> None:
+    """A convolutional network gives no tokens; a grid for it is a mistake, and is not passed over."""
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    with pytest.raises(LayoutError, match=r"given, 4×6, is about layers that give tokens.*no sequence of tokens"):
+        fm.Scope(plain).maps(noise(1, SIZE), "0", layout=(4, 6))
+    assert len(fm.Scope(plain).maps(noise(1, SIZE), "0", layout=lambda output: output).tensor) == 1

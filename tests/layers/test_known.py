@@ -237,3 +237,27 @@ def test_a_flag_that_changes_the_way_is_seen() -> None:
         scope.explain(pictures, layer="last", target=1)
     model.mirrors = False
     assert scope.explain(pictures, layer="last", target=1).warnings == ((),)
+
+
+class OfFour(nn.Module):
+    """Takes four pictures at a time, as models with a fixed `view` do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(4, 3)"""
+        return self.head(self.conv(x).relu().mean((2, 3)).view(4, 6))
+
+
+def test_a_model_of_a_fixed_number_of_pictures_is_looked_at_with_as_many() -> None:
+    """Every verb that looks layers up, also where more pictures are given than run together."""
+    scope, eight = fm.Scope(OfFour().eval()), torch.rand(8, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    assert scope.layers(eight[:4])["conv"].channels == 6
+    heat = scope.explain(eight, layer="conv", target=1, batch_size=4)
+    each = [scope.explain(eight[start : start + 4], layer="conv", target=1).tensor for start in (0, 4)]
+    torch.testing.assert_close(heat.tensor, torch.cat(each))
+    assert scope.maps(eight, "conv", batch_size=4).tensor.shape == (8, 6, 12, 12)
+    assert len(scope.project(eight, "conv:2", batch_size=4)) == 1

@@ -125,7 +125,7 @@ def test_models_that_reshape_to_one_picture_say_what_to_do() -> None:
             return self.head(self.conv(x).mean((2, 3)).view(1, 4))
 
     scope = fm.Scope(Fixed(lambda model, maps: maps).eval())
-    with pytest.raises(ModelError, match="batch_size=1 if it takes one at a time"):
+    with pytest.raises(ModelError, match="batch_size= that number"):
         scope.explain(PICTURES, layer="conv", target=1)
     assert len(scope.explain(PICTURES, layer="conv", target=1, batch_size=1)) == 4
 

@@ -12,7 +12,7 @@ from featuremaps.layers.layout import Layout
 from featuremaps.methods.factorization import Factors, concept_scores, factorize
 from featuremaps.methods.passes import Copied
 from featuremaps.pictures.seen import Seen
-from featuremaps.runtime.batches import batches
+from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
@@ -37,7 +37,7 @@ def find_concepts(
             "the pictures have different sizes after preprocessing, and concepts are looked for in maps of one size. "
             "Give a transform that resizes them alike."
         )
-    names = studied.resolve(layer, pictures[0].input[None])
+    names = studied.resolve(layer, probe(pictures, options.batch_size))
     if len(names) > 1:
         raise OptionError(f"layer={layer!r} names {len(names)} layers ({', '.join(names)}); concepts are those of one.")
     with studied.session() as session:

@@ -17,7 +17,7 @@ from featuremaps.concepts.options import ConceptOptions
 from featuremaps.errors import ImageError, ModelError, OptionError
 from featuremaps.layers.directions import weights_up_to
 from featuremaps.pictures.seen import Seen
-from featuremaps.runtime.batches import batches
+from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
@@ -50,7 +50,7 @@ def find_concept(
     """
     _check_enough(len(positive), len(negative), "given")
     pictures = [*positive, *negative]
-    (resolved, *more) = studied.resolve(layer, pictures[0].input[None])
+    (resolved, *more) = studied.resolve(layer, probe(pictures, options.batch_size))
     if more:
         raise OptionError(f"layer={layer!r} names {1 + len(more)} layers; a concept is a direction in one of them.")
     features, digests, doubts = _pooled(studied, pictures, resolved, options.batch_size)
@@ -67,7 +67,7 @@ def find_concept(
     told = held_out(features, has, options.seed)
     if not told[options.how].beyond_chance:
         notes.append(f"nothing that is made of this direction means {names[0]!r}; another layer may tell it.")
-    weights = weights_up_to(studied.model, studied.walk(pictures[0].input[None]), resolved)
+    weights = weights_up_to(studied.model, studied.walk(probe(pictures, options.batch_size)), resolved)
     kept = [pictures[row] for row in rows.tolist()]
     return Concept(
         *names,

@@ -11,6 +11,7 @@ from featuremaps.concepts.sensitivity import Sensitivity, sensitivity
 from featuremaps.errors import OptionError
 from featuremaps.layers.directions import check_directions
 from featuremaps.pictures.seen import Seen
+from featuremaps.runtime.batches import probe
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.analysis.seen_pictures import layers_of
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -43,6 +44,6 @@ def sensitivity_to(
     else:
         if names:
             raise OptionError("names= maps a survey's labels to outputs; give pictures their outputs with labels=.")
-        check_directions(known, studied.walk(pictures[0].input[None]), studied.model)
+        check_directions(known, studied.walk(probe(pictures, options.batch_size)), studied.model)
         gradients = gradients_of_pictures(studied, pictures, layers, labels, wanted, options)
     return sensitivity(known, gradients, studied.name, options.shuffles, np.random.default_rng(options.seed))

@@ -23,7 +23,7 @@ from featuremaps.explain.request import MethodLike, Request, request_for
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import within
 from featuremaps.running import Count, counting
-from featuremaps.runtime.batches import batches
+from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
@@ -46,7 +46,8 @@ def run_trial(
     measures = options.named(masks is not None)
     objects = None if masks is None else masks_of(masks, pictures)
     with counting() as count, studied.session() as session:
-        request = request_for(studied, pictures[0].input[None], methods, layers, [target], how, keep_failures=True)
+        looked_at = probe(pictures, options.batch_size)
+        request = request_for(studied, looked_at, methods, layers, [target], how, keep_failures=True)
         manifest = manifest_of(studied, pictures, request, measures, options)
         folder = None if out is None else TrialFolder(out)
         if folder is not None:

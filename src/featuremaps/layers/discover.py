@@ -83,6 +83,8 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         for info, visit in zip(infos, visits, strict=True)
         if visit.plain
     ]
+    if given is not None and not any(visit.note for visit in visits):
+        given.check_used(info.layout for info in infos)
     choice = choose(candidates, flow, output, partial(_last_reaching, model, arguments, infos))
     ran = set(calls)
     return Layers(

@@ -1,7 +1,7 @@
 """A layout that the user gives, for layers whose places could not be followed from the picture, or were wrongly."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,23 @@ class GivenLayout:
         if traced is None:
             raise LayoutError(self._misfit(tokens, others))
         return traced
+
+    def check_used(self, layouts: Iterable[Layout | None]) -> None:
+        """`LayoutError` where this tells how sequences of tokens lie, and no layer was read by it."""
+        known = [layout for layout in layouts if layout is not None]
+        if self.read is not None or any(layout.known == GIVEN for layout in known):
+            return
+        sequences = {
+            f"{layout.tokens} tokens, read as {'×'.join(map(str, layout.grid))} after {layout.prefix} others"
+            for layout in known
+            if layout.kind == "tokens"
+        }
+        given = "×".join(map(str, self.grid)) or f"{self.prefix} before the patches"
+        has = f"has sequences of {'; '.join(sorted(sequences))}" if sequences else "gives no sequence of tokens"
+        raise LayoutError(
+            f"the layout given, {given}, is about layers that give tokens, and fits none: this model {has}. Leave "
+            "layout= out, or give a function from a layer's output to maps."
+        )
 
     def _misfit(self, tokens: int, others: int) -> str:
         given = "×".join(map(str, self.grid))

@@ -16,7 +16,7 @@ from featuremaps.maps.layer_summary import LayerWalk, walk_through
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, scale_for
 from featuremaps.plotting.rendering import enlarged
-from featuremaps.runtime.batches import batches
+from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
@@ -48,7 +48,7 @@ def read_maps(
     """
     scale_for(scaling, 0.0)
     given = [layers] if isinstance(layers, str | Directed) else list(layers)
-    known = studied.walk(pictures[0].input[None])
+    known = studied.walk(probe(pictures, batch_size))
     if given == ["all"]:
         if highlight:
             raise OptionError("highlight marks units in the maps of a layer; a walk through 'all' layers shows none.")

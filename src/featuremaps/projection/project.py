@@ -10,7 +10,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.projection.projections import PixelBox, Projection, Projections
 from featuremaps.rules import RELU_RULES, ReluRule
 from featuremaps.runtime.backward import send_back_unit
-from featuremaps.runtime.batches import batches
+from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
 from featuremaps.runtime.studied_model import StudiedModel
@@ -52,7 +52,7 @@ def project(
         )
     if most < 1:
         raise OptionError(f"most is how many pictures are shown of each unit, 1 or more; got {most}.")
-    units = studied.walk(pictures[0].input[None]).units(texts)
+    units = studied.walk(probe(pictures, batch_size)).units(texts)
     with studied.session() as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(

@@ -24,6 +24,7 @@ from featuremaps.report.data import LayeredPicture, Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer
 from featuremaps.report.patterns import Pattern, PatternsSection, Shown
+from featuremaps.runtime.batches import probe
 from featuremaps.runtime.studied_model import StudiedModel
 
 MOST_PICTURES = 4
@@ -40,7 +41,7 @@ def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ..
     A part that cannot be made says why.
     """
     shown = pictures[:MOST_PICTURES]
-    known = studied.walk(shown[0].input[None])
+    known = studied.walk(probe(shown))
     if known.last_map is None:
         return ()
     parts: list[tuple[str, Callable[[], Section]]] = [

@@ -38,6 +38,15 @@ class Batch:
         return True
 
 
+def probe(pictures: Sequence[Seen], most: int | None = None) -> Tensor:
+    """The first picture, (batch, channel, *space), as often as pictures run together: a model is looked at with it.
+
+    Most models are looked at with one of these; those made for a fixed number of pictures need as many.
+    """
+    first = pictures[0].input
+    return first.expand(max(1, min(len(pictures), most or len(pictures))), *first.shape)
+
+
 def batches(pictures: Sequence[Seen], most: int, doing: str) -> Iterator[Batch]:
     """Pictures of equal shape together, at most `most` at a time; `doing` names the progress bar.
 

@@ -30,7 +30,7 @@ WRONG_SIZE = {
     r"shape\[\d\] to be equal to": "it was exported for inputs of another size or number. Export it with "
     "dynamic_shapes, or give the module itself",
     "is invalid for input of size": "it reshapes to a fixed number of values or of pictures. Give pictures of the size "
-    "that it was trained on, and batch_size=1 if it takes one at a time",
+    "that it was trained on, as many as it takes, and batch_size= that number",
     "mat1 and mat2 shapes cannot be multiplied": "a dense layer takes another number of values. Give pictures of the "
     "size and channels that it was trained on, or a transform that makes them so",
 }
