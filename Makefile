@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --no-compile --editable
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check test bench coverage-table evidence-truth worlds lint clean
+QUICK := -m "not slow" tests/test_house.py tests/receptive_field tests/layers tests/rules tests/methods/test_cam.py \
+	tests/methods/test_needs.py tests/runtime/test_record.py tests/runtime/test_capture.py tests/test_session.py tests/cli/test_app.py
+
+.PHONY: demo check check-lowest test bench coverage-table evidence-truth worlds lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -25,12 +28,17 @@ demo: $(VENV)/.installed
 
 # The engine, the rules and formulas, and the command line, without what is marked as slow.
 check: $(VENV)/.installed-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow" \
-		tests/test_house.py tests/receptive_field tests/layers tests/rules tests/methods/test_cam.py tests/methods/test_needs.py \
-		tests/runtime/test_record.py tests/runtime/test_capture.py tests/test_session.py tests/cli/test_app.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(QUICK)
 
 test: $(VENV)/.installed-test lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 10
+
+# The same with the lowest versions that are declared, in an environment of its own; their libraries warn of newer ones.
+check-lowest: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet uv
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable ".[test]"
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest --numprocesses auto -W ignore::DeprecationWarning $(QUICK)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from threading import local
 from typing import Any
 
+import torch
 from torch import Tensor
 
 _THREAD = local()
@@ -36,3 +37,8 @@ def run(model: Callable[..., Any], *inputs: Any) -> Any:
         for count in counts:
             count.pictures += pictures
     return model(*inputs)
+
+
+def exporting() -> bool:
+    """Whether torch makes a graph of what runs, to export it; torch 2.6 does not tell that from compiling it."""
+    return bool(getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)())

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import ref
 
-import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import LayoutError
@@ -15,6 +14,7 @@ from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.settings import hooks_of, settings_of
+from featuremaps.running import exporting
 from featuremaps.session import Beside, in_turn, unwrapped
 
 MOST = 16
@@ -117,7 +117,7 @@ def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: Gi
         if not wanted:
             return Reading(model, inputs, {})
         layers = _of_any_size(walks, wanted, key)
-        if torch.compiler.is_exporting():
+        if exporting():
             layers = walks.get(key, layers)
         else:
             layers = layers or known_layers(model, inputs, given)

@@ -4,6 +4,9 @@ Rules go by operation, not by module type, so `nn.MaxPool2d`, `F.max_pool2d` and
 An operation without a rule is element by element where torch says so; otherwise it may see the whole picture.
 """
 
+import torch
+from torch._ops import OpOverload
+
 from featuremaps.receptive_field import view_rules, window_rules
 from featuremaps.receptive_field.call import Call, FieldRule
 from featuremaps.receptive_field.field_algebra import Field, blurred, channels, contracted, everywhere, merged
@@ -46,6 +49,11 @@ def is_constant(op: str) -> bool:
 def is_attention(op: str) -> bool:
     """Whether this is a fused attention."""
     return op in ATTENTION or op.startswith("_scaled_dot_product")
+
+
+def is_pointwise(func: OpOverload) -> bool:
+    """Whether each value comes from those at its own place; torch 2.6 does not say that of every activation."""
+    return torch.Tag.pointwise in func.tags or func._schema.name.removeprefix("aten::").rstrip("_") in ACTIVATIONS
 
 
 def mixes(op: str) -> bool:

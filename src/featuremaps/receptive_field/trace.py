@@ -132,7 +132,7 @@ class Dataflow(TorchDispatchMode):
             return
         fields: list[Field | None] = [None] * len(results)
         mixings = max(self.steps[trace.step].mixings for trace in traces) + op_rules.mixes(op)
-        step = Step(op, _unique(traces), mixings, pointwise=torch.Tag.pointwise in func.tags)
+        step = Step(op, _unique(traces), mixings, pointwise=op_rules.is_pointwise(func))
         try:
             step = step._replace(range=value_range(op, args, [self.steps[trace.step].range for trace in traces]))
             shapes = tuple(tuple(result.shape) for result in results)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError, OptionError, SurveyError, check_choice
 from featuremaps.layers.addresses import find, parse
 from featuremaps.layers.given import GivenLayout, LayoutLike, given_layout
+from featuremaps.running import exporting
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
@@ -251,12 +252,11 @@ class Detector(nn.Module):
                 "this detector was made without its model, so it can score what was surveyed but no new pictures; "
                 "give it the model: detector.on(model)."
             )
-        exporting = torch.compiler.is_exporting()
-        if not exporting and not len(inputs):
+        if not exporting() and not len(inputs):
             return torch.zeros(0, self.last + 1, device=device_of(self.model), dtype=torch.float32)
         with preserved(self.model, self.layout) as session:
             # An export keeps account of the modules it is in, which stopping would leave in disorder.
-            record = take(session, inputs, [self.layer], gradients=False, stop_early=not exporting)
+            record = take(session, inputs, [self.layer], gradients=False, stop_early=not exporting())
         maps = record.activations[self.layer]
         check_channels([self.last], maps.shape[1], self.layer)
         pooled = maps.mean((2, 3)) if self.pooling == "mean" else maps.amax((2, 3))
