@@ -260,7 +260,7 @@ class Detector(nn.Module):
         maps = record.activations[self.layer]
         check_channels([self.last], maps.shape[1], self.layer)
         pooled = maps.mean((2, 3)) if self.pooling == "mean" else maps.amax((2, 3))
-        if not exporting and not bool(pooled.isfinite().all()):
+        if not exporting() and not bool(pooled.isfinite().all()):
             bad = (~pooled.isfinite().all(1)).nonzero()[:, 0].tolist()
             which = f"{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:5]))}{', …' if len(bad) > 5 else ''}"
             raise ModelError(
