@@ -13,7 +13,7 @@ import featuremaps as fm
 from benchmarks.evidence_truth.nets import SIDE, Linear, Quarter, cue_net, cue_pictures, cue_used
 from featuremaps.demo.world import scene
 from featuremaps.evidence.explainer import Key
-from featuremaps.scope import TRIAL_METHODS
+from featuremaps.evidence.options import TRIAL_METHODS
 
 SIMPLE_METHODS = (
     "grad_cam",

@@ -4,27 +4,26 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from featuremaps.errors import FeatureMapsError, FeatureMapsWarning
-from featuremaps.explain.attributions import Attributions
-from featuremaps.explain.comparison import Comparison
-from featuremaps.filters.filters import Filters
-from featuremaps.maps.feature_maps import FeatureMaps
-from featuremaps.maps.layer_maps import LayerMaps
-from featuremaps.maps.layer_summary import LayerWalk
-from featuremaps.methods import METHODS, method
-from featuremaps.pictures.preprocess import preprocess
-from featuremaps.results.heatmaps import Heatmaps, fuse
-from featuremaps.runtime.detection_targets import Box, Query
-from featuremaps.runtime.record import Record
-from featuremaps.runtime.targets import Logit, Margin, Mask, Probability, Similarity
-from featuremaps.scope import Scope
-from featuremaps.sources import Loaded, load, source
-
 if TYPE_CHECKING:
     from featuremaps.concepts.concept import Concept, open_concept
+    from featuremaps.errors import FeatureMapsError, FeatureMapsWarning
     from featuremaps.evidence.registry import MEASURES, measure
     from featuremaps.evidence.run import open_trial
     from featuremaps.evidence.trial import Trial
+    from featuremaps.explain.attributions import Attributions
+    from featuremaps.explain.comparison import Comparison
+    from featuremaps.filters.filters import Filters
+    from featuremaps.maps.feature_maps import FeatureMaps
+    from featuremaps.maps.layer_maps import LayerMaps
+    from featuremaps.maps.layer_summary import LayerWalk
+    from featuremaps.methods import METHODS, method
+    from featuremaps.pictures.preprocess import preprocess
+    from featuremaps.results.heatmaps import Heatmaps, fuse
+    from featuremaps.runtime.detection_targets import Box, Query
+    from featuremaps.runtime.record import Record
+    from featuremaps.runtime.targets import Logit, Margin, Mask, Probability, Similarity
+    from featuremaps.scope import Scope
+    from featuremaps.sources import Loaded, load, source
     from featuremaps.survey.analysis.detector import Detector
     from featuremaps.survey.analysis.model_comparison import compare_models
     from featuremaps.survey.survey import Survey, open_survey
@@ -68,24 +67,50 @@ __all__ = [
     "source",
 ]
 
-_WHEN_USED = {
-    "MEASURES": "featuremaps.evidence.registry",
+_WHERE = {
+    "Attributions": "featuremaps.explain.attributions",
+    "Box": "featuremaps.runtime.detection_targets",
+    "Comparison": "featuremaps.explain.comparison",
     "Concept": "featuremaps.concepts.concept",
     "Detector": "featuremaps.survey.analysis.detector",
+    "FeatureMaps": "featuremaps.maps.feature_maps",
+    "FeatureMapsError": "featuremaps.errors",
+    "FeatureMapsWarning": "featuremaps.errors",
+    "Filters": "featuremaps.filters.filters",
+    "Heatmaps": "featuremaps.results.heatmaps",
+    "LayerMaps": "featuremaps.maps.layer_maps",
+    "LayerWalk": "featuremaps.maps.layer_summary",
+    "Loaded": "featuremaps.sources",
+    "Logit": "featuremaps.runtime.targets",
+    "MEASURES": "featuremaps.evidence.registry",
+    "METHODS": "featuremaps.methods",
+    "Margin": "featuremaps.runtime.targets",
+    "Mask": "featuremaps.runtime.targets",
+    "Probability": "featuremaps.runtime.targets",
+    "Query": "featuremaps.runtime.detection_targets",
+    "Record": "featuremaps.runtime.record",
+    "Scope": "featuremaps.scope",
+    "Similarity": "featuremaps.runtime.targets",
     "Survey": "featuremaps.survey.survey",
     "Trial": "featuremaps.evidence.trial",
     "compare_models": "featuremaps.survey.analysis.model_comparison",
+    "fuse": "featuremaps.results.heatmaps",
+    "load": "featuremaps.sources",
     "measure": "featuremaps.evidence.registry",
+    "method": "featuremaps.methods",
     "open_concept": "featuremaps.concepts.concept",
     "open_survey": "featuremaps.survey.survey",
     "open_trial": "featuremaps.evidence.run",
+    "preprocess": "featuremaps.pictures.preprocess",
+    "source": "featuremaps.sources",
 }
-"""What brings the libraries for tables with it, which are loaded by those who ask for them."""
+"""Each name's file, loaded when the name is asked for: most bring PyTorch, some the libraries for tables."""
 
 
 def __getattr__(name: str) -> object:
-    if name in _WHEN_USED:
-        return getattr(import_module(_WHEN_USED[name]), name)
+    if name in _WHERE:
+        globals()[name] = getattr(import_module(_WHERE[name]), name)
+        return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

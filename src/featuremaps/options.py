@@ -7,8 +7,6 @@ from numbers import Integral
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import torch
-
 from featuremaps.errors import OptionError, check_choice, did_you_mean
 
 Kind = TypeVar("Kind")
@@ -114,6 +112,22 @@ class Seeded:
             raise OptionError(f"seed is less than 2⁶³; got {self.seed}.")
 
     @property
-    def generator(self) -> torch.Generator:
-        """Randomness on the CPU that begins at the seed."""
-        return torch.Generator().manual_seed(self.seed)
+    def generator(self) -> Any:
+        """Randomness on the CPU that begins at the seed, a `torch.Generator`."""
+        from torch import Generator
+
+        return Generator().manual_seed(self.seed)
+
+
+Precision = Literal["float32", "bfloat16", "float16"]
+OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label"]
+"""What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassOptions(Seeded):
+    """What formulas are supplied by: the seed of all randomness, and the precision of extra passes."""
+
+    precision: Annotated[Precision, Help("Of the extra passes some methods make: float32, bfloat16 or float16.")] = (
+        "float32"
+    )

@@ -19,9 +19,10 @@ from featuremaps.editing.edits import Edit
 from featuremaps.editing.export import Exported, exported
 from featuremaps.editing.without import axes_of, edits_of
 from featuremaps.errors import ImageError, OptionError, check_choice
+from featuremaps.evidence.options import TRIAL_METHODS
 from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison, Explanation
-from featuremaps.explain.options import ExplainOptions, Smoothing
+from featuremaps.explain.options import REPORT_METHODS, ExplainOptions, Smoothing
 from featuremaps.explain.predict import predict
 from featuremaps.explain.request import MethodLike, one_method, request_for, several
 from featuremaps.filters.figures import FilterScaling
@@ -34,8 +35,7 @@ from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.maps.read import read_maps
 from featuremaps.methods.factorization import Negative
-from featuremaps.methods.passes import Precision
-from featuremaps.options import made
+from featuremaps.options import OutputKind, Precision, made
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, SeenPictures, see
@@ -47,7 +47,6 @@ from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.class_outputs import OutputKind
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.record import Record, take
@@ -74,20 +73,6 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.shortcuts.shortcut import Shortcut
     from featuremaps.shortcuts.shortcuts import Shortcuts
     from featuremaps.survey.survey import Survey
-
-REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
-TRIAL_METHODS = (
-    "grad_cam",
-    "grad_cam_pp",
-    "layer_cam",
-    "hires_cam",
-    "ablation_cam",
-    "guided_backprop",
-    "integrated_gradients",
-    "smooth_grad",
-    "lrp",
-    "occlusion",
-)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,10 @@ from benchmarks.resnet20 import ResNet20
 from PIL import Image
 
 import featuremaps as fm
-from featuremaps import demo
+from featuremaps import cli, demo
 from featuremaps.cli import main
-from featuremaps.scope import REPORT_METHODS
+from featuremaps.cli.app import COMMANDS, app, loaded, name_of
+from featuremaps.explain.options import REPORT_METHODS
 
 
 def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -252,3 +255,41 @@ def test_factorize(
     assert run(*given, monkeypatch=monkeypatch) == 0
     assert re.findall(r"concept (\d): \w+ \d+%", capsys.readouterr().out) == ["1", "2", "3"]
     assert len(list((tmp_path / "o").glob("*.npy"))) == 2
+
+
+def test_every_command_is_listed_once_with_its_file_and_group() -> None:
+    files = [path.stem for path in Path(cli.__file__).parent.glob("[!_]*.py")]
+    declared = {}
+    for file in files:
+        import_module(f"featuremaps.cli.{file}")
+    for info in app.registered_commands:
+        declared[name_of(info)] = info.callback.__module__.rpartition(".")[2]
+    assert declared == {name: listed.file for name, listed in COMMANDS.items()}
+    panels = [listed.panel for listed in COMMANDS.values()]
+    assert [panel for panel, _ in groupby(panels)] == list(dict.fromkeys(panels))  # each group stands together
+    for name in COMMANDS:
+        assert loaded(name).help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--help"], "Over a whole dataset"),
+        (["--version"], "featuremaps"),
+        (["--verson"], "--version"),
+        (["explian"], "explain"),
+        (["explain", "cat.jpg", "--metod", "lrp"], "--method"),
+        (["maps", "cat.jpg", "--layr", "last"], "--layer"),
+        (["survey", "photos", "--layr", "last"], "--layer"),
+        (["shortcuts", "s", "--modle", "demo"], "--model"),
+        (["explain", "--help"], "Pictures that run at once"),
+    ],
+)
+def test_help_and_mistyped_options_do_not_wait_for_torch(arguments: list[str], said: str) -> None:
+    code = (
+        "import sys; from featuremaps.cli import main; sys.argv = ['featuremaps', *sys.argv[1:]]\n"
+        "try: main()\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert said in ran.stdout + ran.stderr
+    assert ran.stdout.endswith("False\n")

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from featuremaps.cli.app import app
+from featuremaps.cli.app import loaded
 from featuremaps.cli.options import OptionValues, generated
 from featuremaps.draw.dream import DreamOptions
 from featuremaps.draw.invert import InvertOptions
@@ -33,7 +33,7 @@ RUNNER = CliRunner()
 
 @pytest.mark.parametrize(("command", "kind"), COMMANDS)
 def test_every_field_with_help_is_an_option(command: str, kind: type) -> None:
-    options = {parameter.name: parameter for parameter in typer.main.get_command(app).commands[command].params}  # type: ignore[attr-defined]
+    options = {parameter.name: parameter for parameter in loaded(command).params}
     assert options_of(kind)
     for field in options_of(kind):
         parameter: Any = options[field.name]

@@ -246,7 +246,7 @@ def test_detect_without_the_model(
 
 def test_compare(home: Path, survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     biased = home / "demo-photograph"
-    given = ("compare", f"biased={biased}", f"fixed={survey}", "--label", "scissors", "--match", "-o", tmp_path)
+    given = ("compare-models", f"biased={biased}", f"fixed={survey}", "--label", "scissors", "--match", "-o", tmp_path)
     assert run(*given, "-l", "biased=layer4") == 0
     printed = capsys.readouterr().out
     assert "ModelComparison of 2 models:" in printed
@@ -256,7 +256,7 @@ def test_compare(home: Path, survey: Path, tmp_path: Path, capsys: pytest.Captur
     assert is_figure(tmp_path / "models__scissors.png")
     assert is_figure(tmp_path / "matches__biased__fixed.png")
     target = ("--target", f"fixed={home / 'demo-fixed-xray'}")
-    assert run("compare", f"fixed={survey}", *target, "-l", "layer4", "-o", tmp_path / "t") == 0
+    assert run("compare-models", f"fixed={survey}", *target, "-l", "layer4", "-o", tmp_path / "t") == 0
     assert "on demo-fixed-xray area" in capsys.readouterr().out
     assert is_figure(tmp_path / "t" / "models__all.png")
 
@@ -324,9 +324,9 @@ def test_pictures_that_moved(home: Path, tmp_path: Path, capsys: pytest.CaptureF
             ["detect", "{survey}", "--label", "hammer", "--channels", "3", "--test", "{home}/demo-photograph"],
             "is of another model",
         ),
-        (["compare", "{survey}"], "a survey '.*' is not understood; write a name and the survey's folder"),
-        (["compare", "a={survey}", "--target", "b={survey}"], "--target: there is no model 'b' among a"),
-        (["compare", "a={survey}", "-l", "layer4", "-l", "layer3"], "--layer 'layer4' is not understood"),
+        (["compare-models", "{survey}"], "a survey '.*' is not understood; write a name and the survey's folder"),
+        (["compare-models", "a={survey}", "--target", "b={survey}"], "--target: there is no model 'b' among a"),
+        (["compare-models", "a={survey}", "-l", "layer4", "-l", "layer3"], "--layer 'layer4' is not understood"),
         (["confusion", "{survey}", "--name", "hammer"], "--name 'hammer' is not understood; write a label and"),
         (["confusion", "{survey}", "--name", "hammer=axe"], "the model has no output 'axe'"),
     ],
@@ -341,7 +341,7 @@ def test_errors_are_one_message(
     assert re.search(message, printed, re.DOTALL), printed
 
 
-COMMANDS = ("survey", "specialists", "top", "sums", "detect", "compare", "confusion")
+COMMANDS = ("survey", "specialists", "top", "sums", "detect", "compare-models", "confusion")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

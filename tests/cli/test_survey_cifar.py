@@ -55,7 +55,7 @@ def test_resnet20_on_cifar_pictures(cifar: Path, tmp_path: Path, capsys: pytest.
     assert found is not None
     assert float(found[1]) > 60
     assert "(another)" in printed or "frog" in printed
-    assert run("compare", "shallow=s", "deep=s", "-l", "shallow=layer2", "-l", "deep=layer3", "-o", "o") == 0
+    assert run("compare-models", "shallow=s", "deep=s", "-l", "shallow=layer2", "-l", "deep=layer3", "-o", "o") == 0
     table = rows_of(tmp_path / "o" / "models.csv")
     areas = {(row["class"], row["model"]): float(row["area"]) for row in table}
     assert all(areas[name, "deep"] > areas[name, "shallow"] for name in CIFAR)

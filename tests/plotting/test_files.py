@@ -9,7 +9,7 @@ from PIL import Image
 
 from featuremaps import Scope
 from featuremaps.errors import OptionError
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.panels import Panel, panels_figure
 from method_samples import Little, noise
 

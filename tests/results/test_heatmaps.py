@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.explain.comparison import Comparison
-from featuremaps.plotting.files import file_name, unique_names
+from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.rendering import coloured, enlarged, overlay, scaled
 from featuremaps.results.heatmaps import Heatmaps
 from method_samples import Little, noise, unchecked

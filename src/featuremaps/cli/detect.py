@@ -24,7 +24,7 @@ from featuremaps.cli.survey_common import (
     write_table,
 )
 from featuremaps.errors import FeatureMapsError, did_you_mean
-from featuremaps.plotting.files import file_name, unique_names
+from featuremaps.plotting.file_names import file_name, unique_names
 
 THRESHOLDS = "youden, false-alarm=0.05, recall=0.95, or a score such as 12.5"
 
@@ -89,7 +89,7 @@ def detect(
     typer.echo(f"{len(written)} files in {out}")
 
 
-@app.command()
+@app.command("compare-models")
 def compare(
     surveys: Annotated[
         list[str],
@@ -112,9 +112,9 @@ def compare(
 
     **Examples**
 
-    featuremaps compare first=survey_a/ second=survey_b/ -o out/
+    featuremaps compare-models first=survey_a/ second=survey_b/ -o out/
 
-    featuremaps compare a=photos_a/ b=photos_b/ --target a=xrays_a/ --target b=xrays_b/ --label cat
+    featuremaps compare-models a=photos_a/ b=photos_b/ --target a=xrays_a/ --target b=xrays_b/ --label cat
     """
     from featuremaps.survey.analysis.model_comparison import compare_models
 

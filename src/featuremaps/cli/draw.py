@@ -25,7 +25,7 @@ from featuremaps.draw.options import DrawOptions
 from featuremaps.draw.style import Weights as StyleWeights
 from featuremaps.draw.stylize import StylizeOptions
 from featuremaps.errors import FeatureMapsError
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.file_names import file_name
 
 Layer = Annotated[str | None, typer.Option("--layer", "-l", help="A layer, or 'last'.")]
 PicturePath = Annotated[str, typer.Argument(help="A picture.", show_default=False)]

@@ -26,8 +26,7 @@ from featuremaps.cli.options import (
 )
 from featuremaps.cli.survey_common import named
 from featuremaps.errors import FeatureMapsError
-from featuremaps.explain.options import ExplainOptions
-from featuremaps.scope import REPORT_METHODS
+from featuremaps.explain.options import REPORT_METHODS, ExplainOptions
 
 
 @app.command()

@@ -12,9 +12,7 @@ import typer
 
 from featuremaps.cli.common import choice
 from featuremaps.errors import FeatureMapsError, OptionError
-from featuremaps.layers.given import LayoutLike
-from featuremaps.options import Help, Option, options_of
-from featuremaps.runtime.class_outputs import OutputKind
+from featuremaps.options import Help, Option, OutputKind, options_of
 
 Model = Annotated[
     str,
@@ -74,7 +72,7 @@ def _lengths(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("x"))
 
 
-def _layout(text: str) -> LayoutLike:
+def _layout(text: str) -> tuple[int, ...] | int:
     lengths = _lengths(text)
     return lengths if len(lengths) > 1 else lengths[0]
 
@@ -101,7 +99,7 @@ class ModelOptions:
         None
     )
     layout: Annotated[
-        LayoutLike | None,
+        tuple[int, ...] | int | None,
         Help("The grid of a layer's tokens, 14x14, or 14x14x1 with one token before them.", read=_layout),
     ] = None
     outputs: Annotated[

@@ -19,7 +19,7 @@ from featuremaps.cli.options import (
     generated,
 )
 from featuremaps.concepts.options import FactorizeOptions
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.file_names import file_name
 
 
 @app.command()

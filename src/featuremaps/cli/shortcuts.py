@@ -12,7 +12,6 @@ from featuremaps.cli.common import command_line, model_under_study
 from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated, sharing
 from featuremaps.cli.survey_common import Folder, Names, Pictures, SurveyFolder, named, say, tell_written
 from featuremaps.errors import FeatureMapsError
-from featuremaps.plotting.files import png_of
 from featuremaps.repair.options import RepairOptions
 from featuremaps.shortcuts.options import ShortcutOptions
 
@@ -124,6 +123,8 @@ def _written(asked: _Searched, made: Any, changed: Any) -> list[Path]:
     """What changed as a figure, and of a repaired model its weights that differ and the whole of it."""
     from safetensors.torch import save_file
     from torch import save
+
+    from featuremaps.plotting.files import png_of
 
     out = asked.out
     out.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from featuremaps.cli.app import app
@@ -20,7 +19,7 @@ from featuremaps.cli.survey_common import (
     write_figure,
 )
 from featuremaps.errors import FeatureMapsError
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.file_names import file_name
 from featuremaps.survey.engine.options import SurveyOptions
 
 MOST_TOLD = 20
@@ -171,6 +170,8 @@ def verify(survey: SurveyFolder) -> None:
 
 def _tell(survey: Any) -> None:
     """How many pictures of what were surveyed and where that is kept; on standard error what was left out, and why."""
+    import numpy as np
+
     pictures, names = survey.pictures, survey.classes
     layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in survey.layers.items())
     of = f" of {len(names)} class{'es' if len(names) != 1 else ''}" if names else ", none with a label"

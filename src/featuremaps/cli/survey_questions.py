@@ -23,7 +23,7 @@ from featuremaps.cli.survey_common import (
     write_table,
 )
 from featuremaps.errors import FeatureMapsError, ImageError, did_you_mean
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.file_names import file_name
 
 PerImage = Annotated[int, typer.Option("--per-image", help="How many channels of a picture count as strong.")]
 PerClass = Annotated[int, typer.Option("--per-class", help="How many channels of a class are listed.")]

@@ -23,10 +23,9 @@ from featuremaps.cli.options import (
     settings_of,
 )
 from featuremaps.errors import FeatureMapsError
-from featuremaps.evidence.options import TrialOptions
+from featuremaps.evidence.options import TRIAL_METHODS, TrialOptions
 from featuremaps.pictures.seen import SeenPictures
-from featuremaps.plotting.files import is_picture_file
-from featuremaps.scope import TRIAL_METHODS
+from featuremaps.plotting.file_names import is_picture_file
 
 MeasureNames = Annotated[
     list[str] | None,

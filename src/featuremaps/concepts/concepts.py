@@ -12,7 +12,8 @@ from torch import Tensor
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
-from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
+from featuremaps.plotting.file_names import file_name, unique_names
+from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.rendering import places
 from featuremaps.plotting.sheets import Sheet, plainly
 from featuremaps.runtime.class_outputs import ClassOutputs

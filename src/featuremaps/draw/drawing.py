@@ -17,7 +17,8 @@ from featuremaps.draw.drawing_figures import DrawnPicture, RealPicture, drawing_
 from featuremaps.draw.png_metadata import plain, read_png, write_png
 from featuremaps.errors import ImageError, OptionError, did_you_mean
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import PICTURE_SUFFIXES, file_name, png_of, unique_names, write_files
+from featuremaps.plotting.file_names import PICTURE_SUFFIXES, file_name, unique_names
+from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import counted, number
 from featuremaps.results.by_picture import Shown
 

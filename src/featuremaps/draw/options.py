@@ -10,8 +10,7 @@ from featuremaps.draw.canvas_registry import find_canvas
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.multiscale import Multiscale
 from featuremaps.errors import OptionError
-from featuremaps.methods.passes import Precision
-from featuremaps.options import Help, Seeded
+from featuremaps.options import Help, Precision, Seeded
 from featuremaps.pictures.signals import KINDS
 from featuremaps.runtime.studied_model import StudiedModel
 

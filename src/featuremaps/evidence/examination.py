@@ -22,7 +22,8 @@ from featuremaps.evidence.shapes import CurveOf, Heatmap, Inputs, Masks
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.request import Request
 from featuremaps.methods.needs import NEEDS
-from featuremaps.methods.passes import Pass, PassOptions
+from featuremaps.methods.passes import Pass
+from featuremaps.options import PassOptions
 from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.memory_format import out_of_memory

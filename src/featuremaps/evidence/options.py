@@ -10,6 +10,19 @@ from featuremaps.options import Help, Seeded
 
 USUAL = ("insertion", "sufficiency", "parameter_randomisation")
 """Of few measures those that put first what is truly best, where that is known (docs/evidence-truth.md); a check."""
+TRIAL_METHODS = (
+    "grad_cam",
+    "grad_cam_pp",
+    "layer_cam",
+    "hires_cam",
+    "ablation_cam",
+    "guided_backprop",
+    "integrated_gradients",
+    "smooth_grad",
+    "lrp",
+    "occlusion",
+)
+"""What a trial compares unless other methods are named."""
 WITH_MASKS = ("pointing_game", "energy_inside")
 
 

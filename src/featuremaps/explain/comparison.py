@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from featuremaps.errors import did_you_mean
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.options import ExplainOptions
-from featuremaps.plotting.files import file_name, folder_for
+from featuremaps.plotting.file_names import file_name
+from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.by_picture import Shown

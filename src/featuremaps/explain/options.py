@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from featuremaps.methods.passes import PassOptions
-from featuremaps.options import Help
+from featuremaps.options import Help, PassOptions
 
 Smoothing = Literal["augment", "eigen"]
+REPORT_METHODS = ("grad_cam", "layer_cam", "hires_cam", "guided_backprop", "integrated_gradients", "lrp")
+"""What a report shows unless other methods are named."""
 
 
 @dataclass(frozen=True, kw_only=True)

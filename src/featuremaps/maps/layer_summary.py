@@ -25,7 +25,8 @@ from featuremaps.layers.layout import folded
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
+from featuremaps.plotting.file_names import file_name, unique_names
+from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import counted, number
 from featuremaps.plotting.rendering import places
 from featuremaps.results.by_picture import Shown

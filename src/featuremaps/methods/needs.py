@@ -276,7 +276,8 @@ def remark(given: Pass) -> Callable[[str, Tensor], None]:
 @need()
 def generator(given: Pass) -> torch.Generator:
     """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
-    return given.options.generator
+    seeded: torch.Generator = given.options.generator
+    return seeded
 
 
 def _by_way(given: Pass, way: ReluRule) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,24 +12,13 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
 from featuremaps.methods.rounding import ScoreSpan
-from featuremaps.options import Help, Seeded
+from featuremaps.options import PassOptions
 from featuremaps.runtime.capture import first_tensor
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import Bound
 from featuremaps.session import Session
 from featuremaps.tail import Tail
-
-Precision = Literal["float32", "bfloat16", "float16"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassOptions(Seeded):
-    """What formulas are supplied by: the seed of all randomness, and the precision of extra passes."""
-
-    precision: Annotated[Precision, Help("Of the extra passes some methods make: float32, bfloat16 or float16.")] = (
-        "float32"
-    )
 
 
 @dataclass(frozen=True, eq=False)

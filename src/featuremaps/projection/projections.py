@@ -17,7 +17,8 @@ from featuremaps.layers.layout import folded
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure
-from featuremaps.plotting.files import file_name, png_of, unique_names, write_files
+from featuremaps.plotting.file_names import file_name, unique_names
+from featuremaps.plotting.files import png_of, write_files
 from featuremaps.rules import ReluRule
 
 if TYPE_CHECKING:

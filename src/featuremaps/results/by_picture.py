@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.files import file_name, png_of, unique_names
+from featuremaps.plotting.file_names import file_name, unique_names
+from featuremaps.plotting.files import png_of
 from featuremaps.results.answer import Answer, captions, titles
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from featuremaps.errors import TargetError
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key, is_named
+from featuremaps.options import OutputKind
 from featuremaps.receptive_field import Range
 from featuremaps.runtime.outputs import (
     are_probabilities,
@@ -27,8 +28,6 @@ from featuremaps.session import Session
 
 ReadOutputs = Callable[[Any, int], Tensor]
 """What is read from a model's outputs, so many of which in a row belong to one picture."""
-OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label"]
-"""What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from featuremaps.layers import LayerInfo, Layers, is_layer
 from featuremaps.layers.directions import Directed
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.known import known_layers
+from featuremaps.options import OutputKind
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.class_outputs import ClassOutputs, OutputKind
+from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session, preserved, unwrapped
 

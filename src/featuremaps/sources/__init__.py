@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.layers.given import LayoutLike
-from featuremaps.runtime.class_outputs import OutputKind
+from featuremaps.options import OutputKind
 from featuremaps.runtime.input_form import Spatial, form_of
 from featuremaps.scope import Scope
 from featuremaps.sources.checkpoint import TRUSTED

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from featuremaps.errors import SourceError
-from featuremaps.runtime.class_outputs import OutputKind
+from featuremaps.options import OutputKind
 from featuremaps.sources.checkpoint import fit_weights, read_weights
 from featuremaps.sources.loaded import Loaded, in_short, needs_package
 from featuremaps.sources.registry import source

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from featuremaps.errors import SourceError
-from featuremaps.runtime.class_outputs import OutputKind
+from featuremaps.options import OutputKind
 
 
 @dataclass(frozen=True)

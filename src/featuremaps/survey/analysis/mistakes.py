@@ -11,7 +11,7 @@ from PIL import Image
 
 from featuremaps.errors import OptionError, SurveyError
 from featuremaps.plotting.class_colours import on_square
-from featuremaps.plotting.files import file_name
+from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.confusion import answers

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Int
 
 from featuremaps.errors import OptionError, SurveyError, did_you_mean
-from featuremaps.plotting.files import file_name, png_of
+from featuremaps.plotting.file_names import file_name
+from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
 from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
 from featuremaps.survey.analysis.class_labels import class_labels

@@ -18,7 +18,7 @@ from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import short
 from featuremaps.plotting.colour_scales import Scale, scale_for
-from featuremaps.plotting.files import file_name, unique_names
+from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.projection.project import receptive_box
 from featuremaps.projection.projections import PixelBox, original_box
 from featuremaps.survey.analysis.class_labels import labels_of, number_of

@@ -16,7 +16,7 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.given import GivenLayout
-from featuremaps.methods.passes import Precision
+from featuremaps.options import Precision
 from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.memory_format import out_of_memory, quickest

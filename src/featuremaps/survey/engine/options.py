@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from featuremaps.errors import OptionError, did_you_mean
-from featuremaps.methods.passes import Precision
-from featuremaps.options import Help, check
+from featuremaps.options import Help, Precision, check
 
 ENGINES = ("local", "ray")
 
