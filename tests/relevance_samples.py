@@ -18,7 +18,7 @@ def propagator(model: nn.Module, inputs: Tensor, target: int | Tensor) -> Callab
         new = rule.prepared(inputs).detach().clone().requires_grad_()
         with torch.enable_grad(), rule:
             scores = model(new)[:, target]
-        start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
+        rule.sent = start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
         return rule.collected(torch.autograd.grad(scores, new, start)[0], inputs)
 
     return propagate

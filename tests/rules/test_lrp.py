@@ -268,20 +268,19 @@ def test_no_gradient_of_a_weight_is_taken() -> None:
 
 
 def test_what_has_no_rule_is_counted_in_the_warning() -> None:
-    class Attending(nn.Module):
+    class Summing(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.embed, self.head = nn.Linear(3, 8), nn.Linear(8, 2)
 
         def forward(self, x: Tensor) -> Tensor:
-            tokens = self.embed(x.flatten(2).mT)
-            weights = (tokens @ tokens.mT).softmax(-1)
-            return self.head((weights @ tokens).mean(1))
+            tokens = self.embed(x.flatten(2).mT).cumsum(1).cumsum(2)
+            return self.head(torch.exp(tokens).mean(1))
 
     rule = relevance()
-    propagator(randomised(Attending()), noise(size=(4, 4)), 0)(rule)
+    propagator(randomised(Summing()), noise(size=(4, 4)), 0)(rule)
     assert rule.warning() == (
-        "layer-wise relevance propagation has no rule for 2 matmul, 1 softmax, which kept their own gradient: "
+        "layer-wise relevance propagation has no rule for 2 cumsum, 1 exp, which kept their own gradient: "
         "what arrives at the picture does not add up to what was sent back."
     )
 
@@ -289,17 +288,38 @@ def test_what_has_no_rule_is_counted_in_the_warning() -> None:
 @pytest.mark.parametrize(
     ("run", "kind"),
     [
-        (lambda x: torch.einsum("ab,bc->ac", x, x), "einsum"),
-        (lambda x: torch.ones(3, 3) @ x, "matmul"),
-        (lambda x: F.normalize(x), "normalize"),
+        (lambda x: torch.cdist(torch.ones(3, 3), x), "distance"),
+        (lambda x: x.log_softmax(1), "log_softmax"),
         (lambda x: x**2, "pow"),
-        (lambda x: F.linear(x, x), "linear"),
+        (lambda x: torch.cumsum(x, 0), "cumsum"),
+        (lambda x: torch.linalg.inv(x), "linalg_inv"),
+        (lambda x: x.std(1), "std"),
     ],
 )
 def test_operations_without_a_rule_are_counted_wherever_the_input_stands(run, kind: str) -> None:
     rule = relevance()
     back(run, torch.rand(3, 3), rule=rule)
     assert rule.kept == {kind: 1}
+
+
+def test_operations_that_no_relevance_reaches_are_not_counted() -> None:
+    rule = relevance()
+    back(lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1).sqrt(), torch.rand(3, 3), rule=rule)
+    assert rule.warning() is None
+
+
+def test_what_is_overwritten_on_the_way_is_said() -> None:
+    class Overwriting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3, bias=False), nn.Linear(4, 2, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps = self.conv(x).relu()
+            return self.head(torch.where(torch.arange(6) < 3, maps, torch.ones(6)).mean((2, 3)))
+
+    heat = fm.Scope(randomised(Overwriting())).explain(noise(size=(8, 8)), "lrp", target=0, composite="epsilon")
+    assert "of what was sent back where the model overwrites or selects values" in heat.warnings[0][0]
 
 
 def test_a_model_without_anything_to_act_on_is_said_to_be_one() -> None:

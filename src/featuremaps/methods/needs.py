@@ -235,6 +235,7 @@ def propagate(given: Pass) -> Callable[[Rule], Tensor]:
 
     def propagated(rule: Rule) -> Tensor:
         arrived = send_back(given.session, given.record.inputs, given.target, rule)
+        given.remarks.update(rule.remarks)
         if note := rule.warning():
             given.notes.append(note)
         if not bool(arrived.isfinite().all()):

@@ -14,7 +14,11 @@ from featuremaps.rules.lrp import Excitation, Relevance
 Limit = float | int | str | Sequence[float] | Tensor | None
 
 
-@method(paper="Bach et al. 2015, LRP, eq. 58-60; Montavon et al. 2019, LRP: an overview, section 10.3", level="pixel")
+@method(
+    paper="Bach et al. 2015, LRP, eq. 58-60; Montavon et al. 2019, LRP: an overview, section 10.3; "
+    "Achtibat et al. 2024, AttnLRP, section 3",
+    level="pixel",
+)
 def lrp(
     propagate: Propagate,
     *,
@@ -26,10 +30,16 @@ def lrp(
 ) -> Inputs:
     """Layer-wise relevance propagation: the score, shared out among the pixels by what each layer's inputs contribute.
 
-    The sum over the pixels is the score, less what biases and `epsilon` take. `composite` says which rule a layer
+    The sum over the pixels is the score, less what biases and `epsilon` take, which is remarked as "relevance kept by
+    biases" (not a number where an operation without a rule lost some). `composite` says which rule a layer
     gets: "epsilon_gamma_box" is z-box for the layer that sees the picture, gamma for the other convolutions, epsilon
     for dense layers; "epsilon_plus" z-plus for convolutions; "epsilon_plus_flat" flat for the first layer;
     "epsilon_alpha2_beta1" α = 2, β = 1 for convolutions; "epsilon", "gamma", "z_plus" one rule for all.
+
+    Attention, gates and layer norm pass relevance by AttnLRP under all of these; class tokens, position embeddings and
+    the offset of attention's softmax count as biases there. For vision transformers "attn_lrp" is gamma for
+    convolutions and a fifth of it for dense layers, which makes less noise; "cp_lrp" the same with attention's
+    probabilities as constants, so that relevance goes through the values alone (Ali et al. 2022).
     `low` and `high` are the lowest and highest values that a preprocessed picture can have, a number or one a
     colour; by default each picture's own.
     """

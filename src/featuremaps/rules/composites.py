@@ -31,6 +31,8 @@ CompositeName = Literal[
     "epsilon",
     "gamma",
     "z_plus",
+    "attn_lrp",
+    "cp_lrp",
 ]
 Bound = float | Tensor | None
 
@@ -40,6 +42,7 @@ class Composite:
     """Rules by position. `first` is for operations that see the input, `last` for the one nearest to the score.
 
     Sums, means and average pooling share by the `sums` part of their terms; `stabiliser` keeps their divisors off zero.
+    `holds_attention`: attention's probabilities are constants, so that queries and keys take nothing.
     """
 
     convolution: LinearRule
@@ -48,6 +51,12 @@ class Composite:
     last: LinearRule | None = None
     sums: Part = same
     stabiliser: float = STABILISER
+    holds_attention: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether shares may be negative, as the rules of attention, of layer norm and of added constants need."""
+        return self.sums is same
 
     @property
     def by_sign(self) -> bool:
@@ -83,6 +92,8 @@ COMPOSITES: Mapping[CompositeName, Callable[[LrpSettings], Composite]] = {
         epsilon_rule(given.epsilon),
         z_box_rule(_bound(given.low, lowest), _bound(given.high, highest)),
     ),
+    "attn_lrp": lambda given: _for_transformers(given, holds_attention=False),
+    "cp_lrp": lambda given: _for_transformers(given, holds_attention=True),
 }
 
 
@@ -117,6 +128,11 @@ def _bound(given: Bound, otherwise: Part) -> Part:
         return (value.reshape(-1, *[1] * (x.ndim - 2)) if value.ndim == 1 else value).expand_as(x)
 
     return bound
+
+
+def _for_transformers(given: LrpSettings, holds_attention: bool) -> Composite:
+    """γ for convolutions and a fifth of it for dense layers, which tames the noise that small outputs make."""
+    return Composite(gamma_rule(given.gamma), gamma_rule(given.gamma / 5), holds_attention=holds_attention)
 
 
 def _alike(rule: LinearRule) -> Composite:

@@ -5,6 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+_LAID_OUT = frozenset(
+    f"{name}Backward0" for name in ("Clone", "Alias", "View", "Expand", "Unsqueeze", "ToCopy", "Permute", "Transpose")
+)
+
 
 class Followed:
     """A mark for custom autograd functions that are only ever applied to what depends on the input."""
@@ -34,6 +38,15 @@ def linear_node(value: Tensor) -> Any:
     while type(node).__name__ in ("CloneBackward0", "AliasBackward0"):
         node = node.next_functions[0][0]
     return node if _is(node, Linear) else None
+
+
+def is_normaliser(value: Tensor) -> bool:
+    """Whether it is one over something (`rsqrt`, `reciprocal`, a negative power), laid out otherwise or not."""
+    node: Any = value.grad_fn
+    while type(node).__name__ in _LAID_OUT:
+        node = node.next_functions[0][0]
+    name = type(node).__name__
+    return name in ("RsqrtBackward0", "ReciprocalBackward0") or (name == "PowBackward0" and node._saved_exponent < 0)
 
 
 def _upstream(value: Tensor, until: type) -> Iterator[Any]:

@@ -44,6 +44,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "linear": ("linear",),
     "batch_norm": ("batch_norm",),
     "layer_norm": ("layer_norm",),
+    "rms_norm": ("rms_norm",),
     "group_norm": ("group_norm",),
     "instance_norm": ("instance_norm",),
     "normalize": ("normalize",),
@@ -60,11 +61,15 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "adaptive_max_pool": tuple(f"adaptive_max_pool{axes}d" for axes in (1, 2, 3)),
     "avg_pool": tuple(f"avg_pool{axes}d" for axes in (1, 2, 3)),
     "adaptive_avg_pool": tuple(f"adaptive_avg_pool{axes}d" for axes in (1, 2, 3)),
+    "fold": ("fold",),
+    "interpolate": ("interpolate", "upsample"),
     "attention": ("scaled_dot_product_attention",),
     "multi_head_attention": ("multi_head_attention_forward",),
     "matmul": ("matmul", "__matmul__", "bmm", "mm"),
     "einsum": ("einsum",),
-    "other_product": ("addmm", "baddbmm", "addbmm", "addmv", "mv", "inner", "tensordot", "bilinear", "cdist"),
+    "other_product": ("mv", "inner", "tensordot", "bilinear"),
+    "added_product": ("addmm", "baddbmm", "addbmm", "addmv"),
+    "distance": ("cdist",),
 }
 
 ACTIVATIONS = frozenset(
@@ -75,6 +80,21 @@ ACTIVATIONS = frozenset(
 
 POINTWISE = frozenset({"pow", "sqrt", "exp", "log", "abs", "reciprocal", "other_pointwise"})
 """Other functions of single values."""
+
+MOVES = frozenset(
+    {"view", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "squeeze", "unsqueeze", "permute"}
+    | {"transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint", "expand", "expand_as", "repeat"}
+    | {"broadcast_to", "broadcast_tensors", "tile", "repeat_interleave", "contiguous", "clone", "to", "type", "type_as"}
+    | {"float", "double", "half", "bfloat16", "cpu", "cuda", "get", "getitem", "setitem", "iter", "copy", "deepcopy"}
+    | {"index_select", "gather", "take_along_dim", "narrow", "select", "split", "split_with_sizes", "tensor_split"}
+    | {"chunk", "unbind", "unsafe_chunk", "unsafe_split", "stack", "hstack", "vstack", "dstack", "column_stack", "roll"}
+    | {"flip", "fliplr", "flipud", "rot90", "pad", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold"}
+    | {"native_channel_shuffle", "diagonal", "tril", "triu", "masked_fill", "masked_select", "where", "as_strided"}
+    | {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"}
+    | {"scatter", "index_copy", "index_put", "masked_scatter", "select_scatter", "slice_scatter", "sort", "topk"}
+    | {"requires_grad", "retain_grad", "register_hook", "detach", "numpy", "atleast_1d", "atleast_2d", "atleast_3d"}
+)
+"""Functions, without underscores, that carry values to other places or leave some out (dropout in evaluation mode)."""
 
 _INPLACE_POSITION = {
     "relu": 1, "relu6": 1, "hardtanh": 3, "threshold": 3, "leaky_relu": 2, "rrelu": 4, "elu": 2, "selu": 1,
@@ -160,6 +180,11 @@ def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str,
 def kind_of(function: Function) -> str | None:
     """The name of what a function does, before its arguments are looked at."""
     return _KINDS.get(function)
+
+
+def moves(function: Function) -> bool:
+    """Whether a function only carries values to other places, so that its gradient does so with relevance."""
+    return getattr(function, "__name__", "").strip("_") in MOVES
 
 
 def asks(function: Callable[..., Any]) -> bool:

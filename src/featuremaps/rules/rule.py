@@ -20,7 +20,8 @@ class Rule(TorchFunctionMode):
     A subclass gives in `act` an operation's output with its own way back, or None where it leaves it alone.
     `replaced` and `kept` count, by kind, the operations it acted on and the activation functions it left alone, on the
     input's way: what is made from weights alone (a position bias, say) changes nothing that comes back.
-    `start` says what is sent into the score: 1, or the score itself. What arrives at the tensors that a rule put into
+    `start` says what is sent into the score: 1, or the score itself; `sent` is what was, one a row, and `remarks` are
+    what the rule has to tell of each picture, after the backward pass. What arrives at the tensors that a rule put into
     `watched` during the forward pass stands in `arrived` after the backward pass, None where nothing did.
     """
 
@@ -33,10 +34,15 @@ class Rule(TorchFunctionMode):
         self.kept: Counter[str] = Counter()
         self.watched: list[Tensor] = []
         self.arrived: list[Tensor | None] = []
+        self.sent: Tensor | None = None
+        self.remarks: dict[str, Tensor] = {}
 
     def act(self, operation: Operation) -> Any:
         """The operation's output, with another way back; it must not save the operation's input or output itself."""
         raise NotImplementedError
+
+    def passed_over(self, function: Callable[..., Any], operation: Operation | None, output: Any) -> None:
+        """Told of a function that it did not act on, of which operation that is, and of what it gave."""
 
     def prepared(self, inputs: Tensor) -> Tensor:
         """What the model is run on (batch·k, …), picture by picture, for these inputs."""
@@ -60,12 +66,16 @@ class Rule(TorchFunctionMode):
     ) -> Any:
         operation = operation_of(func, args, kwargs or {})
         if operation is None:
-            return func(*args, **(kwargs or {}))
+            output = func(*args, **(kwargs or {}))
+            self.passed_over(func, None, output)
+            return output
         output = self.act(operation)
         if output is None:
             if operation.kind in ACTIVATIONS and depends_on_input(operation.input):
                 self.kept[operation.kind] += 1
-            return operation.run()
+            output = operation.run()
+            self.passed_over(func, operation, output)
+            return output
         self.replaced[operation.kind] += 1
         return operation.instead(output)
 

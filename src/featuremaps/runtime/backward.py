@@ -29,7 +29,7 @@ def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Te
     followed = [place for place in places if place.requires_grad]  # not what the model computed under no_grad
     found = iter(sent_back(scores, followed, start))
     arrived = [next(found) if place.requires_grad else None for place in places]
-    rule.arrived = arrived[1:]
+    rule.arrived, rule.sent = arrived[1:], start
     return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
 
 

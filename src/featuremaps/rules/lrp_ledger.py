@@ -1,0 +1,31 @@
+"""What relevance does not reach the input, and where it was kept: the accounts of one backward pass."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+class Ledger:
+    """For each cause, the relevance, of all pictures together, that arrived at operations and was not sent on."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Tensor] = {}
+
+    def enter(self, cause: str, arriving: Tensor, sent: Iterable[Tensor | None]) -> None:
+        """An operation's account: what arrived at its output, and what it sent to each of its inputs."""
+        kept = total(arriving)
+        for each in sent:
+            kept = kept if each is None else kept - total(each)
+        self.kept[cause] = self.kept[cause] + kept if cause in self.kept else kept
+
+    def missing(self, sent: Tensor, arrived: Tensor) -> float:
+        """The part of what was sent back (rows,) that neither arrived at the inputs nor was kept."""
+        lost = total(sent) - total(arrived) - sum(self.kept.values(), start=total(sent.new_zeros(())))
+        size = total(sent.abs()) + 1e-3 * total(arrived.abs())  # large parts that cancel leave rounding behind
+        return float(lost.abs() / size) if size > 0 else 0.0
+
+
+def total(relevance: Tensor) -> Tensor:
+    """The sum of it, in float32 at least."""
+    return relevance.sum(dtype=torch.promote_types(relevance.dtype, torch.float32))
