@@ -59,13 +59,14 @@ class Relevance(Rule):
         self.ledger = Ledger()
         self.turned = 0
         self.missing = 0.0
+        self._any = False  # where nothing arrives, it is cut off, which is told of elsewhere
         self._descent = Descent()
 
     def collected(self, arrived: Tensor, inputs: Tensor) -> Tensor:
         """What arrived, as it is; the accounts are made up from it."""
         if self.sent is None:
             return arrived
-        self.missing = self.ledger.missing(self.sent, arrived)
+        self.missing, self._any = self.ledger.missing(self.sent, arrived), bool(arrived.any())
         if self.start == "score":
             wide = arrived.to(torch.promote_types(arrived.dtype, torch.float32))
             kept = self.sent - wide.flatten(1).sum(1)
@@ -107,7 +108,7 @@ class Relevance(Rule):
                 f"{self.title} has no rule for {counted(self.kept)}, which kept their own gradient: "
                 "what arrives at the picture does not add up to what was sent back."
             )
-        elif self.missing > _MISSING:
+        elif self.missing > _MISSING and self._any:
             texts.append(
                 f"{self.title} lost {self.missing:.0%} of what was sent back where the model overwrites or selects "
                 "values: what arrives at the picture does not add up to it."

@@ -63,7 +63,8 @@ class Normalised(Way):
         slope = 1 / stabilised(y, self.stabiliser)
         slope = slope if self.weight is None else slope * self.weight.detach().to(x.dtype)
         x = x.reshape(self.shape)
-        return x, slope.reshape(self.shape) * (x.var(self.dims, correction=0, keepdim=True) + self.eps).rsqrt()
+        variance = (x - x.mean(self.dims, keepdim=True)).square_().mean(self.dims, keepdim=True)
+        return x, slope.reshape(self.shape) * (variance + self.eps).rsqrt()
 
     def back(self, arriving: Tensor, *kept: Tensor) -> Sequence[Tensor]:
         """The relevance of the values."""
