@@ -122,14 +122,24 @@ def test_a_normalising_factor_takes_nothing() -> None:
         torch.testing.assert_close(sent(run, x)[0], run(x))
 
 
-def test_values_read_again_after_a_product_may_be_overwritten() -> None:
+@pytest.mark.parametrize("heads", [None, 2])
+def test_what_a_product_gives_may_be_written_over(heads: int | None) -> None:
     def logits(a: Tensor, b: Tensor) -> Tensor:
+        if heads is not None:
+            a, b = (each[:, None].expand(2, heads, *each.shape[1:]) for each in (a, b))
         product = a @ b
         product *= 0.5
         product += torch.ones(3, 5)
         return product
 
     first, second = sent(logits, *factors())
-    a, b = factors()
-    expected = 0.5 * (a @ b) + 1
-    torch.testing.assert_close(first.sum() + second.sum(), expected.sum(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(first.sum() + second.sum(), logits(*factors()).sum(), rtol=1e-6, atol=1e-9)
+
+
+def test_what_a_dense_layer_over_tokens_gives_may_be_written_over() -> None:
+    tokens = torch.randn(2, 3, 4, dtype=torch.float64)
+    for layer in (nn.Linear(4, 5).double(), nn.Linear(4, 5, bias=False).double()):
+        (found,) = sent(lambda x, layer=layer: layer(x).mul_(2).add_(1), tokens)
+        outputs = 2 * (tokens @ layer.weight.mT) + (1 if layer.bias is None else 1 + 2 * layer.bias)
+        share = tokens * ((outputs / (layer(tokens))) @ layer.weight)
+        torch.testing.assert_close(found, share.detach(), rtol=1e-6, atol=1e-9)

@@ -40,6 +40,11 @@ def linear_node(value: Tensor) -> Any:
     return node if _is(node, Linear) else None
 
 
+def unviewed(value: Tensor) -> Tensor:
+    """The tensor, copied where it is a view: what a custom autograd function gives, a model may then write over."""
+    return value if value._base is None else value.clone()
+
+
 def is_normaliser(value: Tensor) -> bool:
     """Whether it is one over something (`rsqrt`, `reciprocal`, a negative power), laid out otherwise or not."""
     node: Any = value.grad_fn

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.rules.affine import Affine
-from featuremaps.rules.graph_origin import Linear
+from featuremaps.rules.graph_origin import Linear, unviewed
 from featuremaps.rules.lrp_ledger import Ledger
 from featuremaps.rules.lrp_linear import LinearRule, shared
 
@@ -54,7 +54,7 @@ class _Linear(torch.autograd.Function, Linear):
         descent: Descent,
         ledger: Ledger,
     ) -> Tensor:
-        output = run()
+        output = unviewed(run())
         needed = any(rule is not None and rule.needs_output for rule in rules)
         # A copy: the next operation may work in place.
         ctx.save_for_backward(x, output.clone() if needed else None)

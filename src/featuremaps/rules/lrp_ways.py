@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.rules.composites import Composite
-from featuremaps.rules.graph_origin import Followed
+from featuremaps.rules.graph_origin import Followed, unviewed
 from featuremaps.rules.lrp_ledger import Ledger
 from featuremaps.rules.lrp_linear import stabilised
 
@@ -40,7 +40,7 @@ def passed(way: Way, run: Callable[[], Tensor], ledger: Ledger, *operands: Tenso
 class _Passed(torch.autograd.Function, Followed):
     @staticmethod
     def forward(ctx: Any, way: Way, run: Callable[[], Tensor], ledger: Ledger, *operands: Tensor) -> Tensor:
-        output = run()
+        output = unviewed(run())
         ctx.way, ctx.ledger = way, ledger
         ctx.like = [(operand.shape, operand.dtype) for operand in operands]
         ctx.save_for_backward(*way.kept(output, *operands))
