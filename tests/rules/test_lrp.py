@@ -338,6 +338,25 @@ def test_smooth_activations_have_a_rule_and_no_warning() -> None:
 
 
 @pytest.mark.parametrize("composite", ALL)
+def test_the_score_is_what_arrives_and_what_biases_keep(composite: str) -> None:
+    for model in (randomised(vgg()), Spelt("functional")):
+        rule, pictures = relevance(composite), noise().double()
+        found = propagator(model.double(), pictures, 1)(rule)
+        scores = model(pictures)[:, 1].detach()
+        torch.testing.assert_close(found.sum() + rule.ledger.total(), scores.sum(), rtol=1e-5, atol=1e-5)
+        kept = rule.remarks["relevance kept by biases"]
+        torch.testing.assert_close(found.sum((1, 2, 3)) + kept, scores, rtol=1e-5, atol=1e-5)
+
+
+def test_what_biases_keep_is_not_a_number_where_some_was_lost() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 2), nn.LogSoftmax(1))
+    rule = relevance()
+    propagator(randomised(model), noise(size=(6, 6)), 0)(rule)
+    assert rule.kept == {"log_softmax": 1}
+    assert rule.remarks["relevance kept by biases"].isnan().all()
+
+
+@pytest.mark.parametrize("composite", ALL)
 def test_autocast_and_a_double_default_change_nothing(composite: str) -> None:
     """Neither what the caller runs in nor what new tensors are made of is the model's own precision."""
     scope, pictures = fm.Scope(randomised(vgg()).eval()), noise()

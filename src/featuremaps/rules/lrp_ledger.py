@@ -14,18 +14,22 @@ class Ledger:
 
     def enter(self, cause: str, arriving: Tensor, sent: Iterable[Tensor | None]) -> None:
         """An operation's account: what arrived at its output, and what it sent to each of its inputs."""
-        kept = total(arriving)
+        kept = _sum(arriving)
         for each in sent:
-            kept = kept if each is None else kept - total(each)
+            kept = kept if each is None else kept - _sum(each)
         self.kept[cause] = self.kept[cause] + kept if cause in self.kept else kept
+
+    def total(self) -> Tensor:
+        """What was kept in all."""
+        return torch.stack([torch.zeros(()), *(kept.cpu() for kept in self.kept.values())]).sum()
 
     def missing(self, sent: Tensor, arrived: Tensor) -> float:
         """The part of what was sent back (rows,) that neither arrived at the inputs nor was kept."""
-        lost = total(sent) - total(arrived) - sum(self.kept.values(), start=total(sent.new_zeros(())))
-        size = total(sent.abs()) + 1e-3 * total(arrived.abs())  # large parts that cancel leave rounding behind
+        lost = _sum(sent) - _sum(arrived) - self.total().to(sent.device)
+        size = _sum(sent.abs()) + 1e-3 * _sum(arrived.abs())  # large parts that cancel leave rounding behind
         return float(lost.abs() / size) if size > 0 else 0.0
 
 
-def total(relevance: Tensor) -> Tensor:
-    """The sum of it, in float32 at least."""
+def _sum(relevance: Tensor) -> Tensor:
+    """In float32 at least."""
     return relevance.sum(dtype=torch.promote_types(relevance.dtype, torch.float32))
