@@ -1,4 +1,4 @@
-"""Signals, volumes and videos with something planted in them, and small networks that learn to find it in seconds."""
+"""Signals, volumes and videos with something planted in them, and small networks that find it."""
 
 from dataclasses import dataclass
 
@@ -121,3 +121,39 @@ def scope_of(kind: str) -> fm.Scope:
     """A network of this kind, trained on 240 items."""
     net, items, steps = KINDS[kind]
     return trained(net(), items(240, 0), steps)
+
+
+BESIDE = 8
+"""So many columns to the right of what speaks for it the segmenter's class lies."""
+
+
+class ContextSegmenter(nn.Module):
+    """Gives class 1 ("boat") to places that have something bright so many columns to their left, class 0 to others.
+
+    What speaks for the class lies outside its region; what lies inside is not looked at.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU())
+        self.head = nn.Conv2d(2, 2, (1, 2 * BESIDE + 1), padding=(0, BESIDE))
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.zero_()
+            self.features[0].weight[0] = 1  # the bright; the second channel is empty
+            self.features[0].weight[1] = -1
+            self.head.weight[1, 0, 0, 0] = 4
+            self.head.bias[0] = 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 2, height, width)"""
+        return self.head(self.features(x))
+
+
+def lit() -> Planted:
+    """Two pictures of little light with a bright square each, whose place is the mask; it makes the boat beside it."""
+    inputs = 0.1 * torch.rand(2, 1, 16, 32, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(2, 16, 32, dtype=torch.bool)
+    masks[0, 4:8, 6:10] = True
+    masks[1, 9:12, 12:16] = True
+    return Planted(inputs + 0.9 * masks[:, None], torch.ones(2, dtype=torch.long), masks)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from featuremaps.results.heatmaps import Heatmaps, fuse
     from featuremaps.runtime.detection_targets import Box, Query
     from featuremaps.runtime.record import Record
-    from featuremaps.runtime.targets import Logit, Margin, Mask, Probability, Similarity
+    from featuremaps.runtime.segmentation_targets import Mask, Point, Region
+    from featuremaps.runtime.targets import Logit, Margin, Probability, Similarity
     from featuremaps.scope import Scope
     from featuremaps.sources import Loaded, load, source
     from featuremaps.survey.analysis.detector import Detector
@@ -48,9 +49,11 @@ __all__ = [
     "Logit",
     "Margin",
     "Mask",
+    "Point",
     "Probability",
     "Query",
     "Record",
+    "Region",
     "Scope",
     "Similarity",
     "Survey",
@@ -85,10 +88,12 @@ _WHERE = {
     "MEASURES": "featuremaps.evidence.registry",
     "METHODS": "featuremaps.methods",
     "Margin": "featuremaps.runtime.targets",
-    "Mask": "featuremaps.runtime.targets",
+    "Mask": "featuremaps.runtime.segmentation_targets",
+    "Point": "featuremaps.runtime.segmentation_targets",
     "Probability": "featuremaps.runtime.targets",
     "Query": "featuremaps.runtime.detection_targets",
     "Record": "featuremaps.runtime.record",
+    "Region": "featuremaps.runtime.segmentation_targets",
     "Scope": "featuremaps.scope",
     "Similarity": "featuremaps.runtime.targets",
     "Survey": "featuremaps.survey.survey",

@@ -377,13 +377,17 @@ def test_where_nothing_comes_back_the_map_is_zero_and_says_so(how: str, method: 
 
 
 def test_mirrored_copies_are_not_explained_for_a_place() -> None:
-    """A mask stays where it is; what a function means only its author knows; a signal has no mirror image."""
+    """A box stays where it is; what a function means only its author knows; a signal has no mirror image."""
     model = torch.nn.Conv2d(3, 2, 3, padding=1)
     scope, pictures = fm.Scope(model), torch.rand(1, 3, 8, 8)
     mask = torch.zeros(8, 8)
     mask[:, :4] = 1
-    with pytest.raises(OptionError, match=r"a target with a place \(Mask, Box, Query\) is not mirrored"):
-        scope.explain(pictures, "saliency", target=fm.Mask(mask, 1), smooth="augment")
+    told = scope.explain(pictures, "saliency", target=fm.Mask(mask, 1), smooth="augment")
+    mirrored = scope.explain(pictures.flip(-1), "saliency", target=fm.Mask(mask.flip(-1), 1), smooth="augment")
+    torch.testing.assert_close(mirrored.values[0].flip(-1), told.values[0])
+    queries = fm.Scope(torch.nn.Sequential(model, torch.nn.Flatten(2)))
+    with pytest.raises(OptionError, match=r"a target with a place \(Box, Query\) is not mirrored"):
+        queries.explain(pictures, "saliency", target=fm.Query(1, 3), smooth="augment")
     heat = scope.explain(pictures, "saliency", target=lambda maps: maps[:, 1].mean((1, 2)), smooth="augment")
     assert "Mirrored copies" in heat.warnings[0][0]
     assert scope.explain(pictures, "saliency", target=1, smooth="augment").warnings == ((),)

@@ -371,7 +371,7 @@ def test_segmentation_outputs() -> None:
         weights=None, weights_backbone=None, num_classes=4
     )
     scope, pictures = fm.Scope(model), noise(1, (64, 64))
-    heat = scope.explain(pictures, layer="backbone.16", target=2)
+    heat = scope.explain(pictures, layer="backbone.16", target=fm.Logit(2))
     assert float(heat.tensor.abs().max()) > 0
     mask = torch.zeros(64, 64)
     mask[:20, :20] = 1

@@ -98,7 +98,7 @@ def test_further_outputs_belong_to_the_picture_they_were_made_from() -> None:
 
 def test_dense_scores_are_averaged_and_a_mask_picks_a_region() -> None:
     dense = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    assert bound_scores(1, dense) == [round(float(dense[i, 1].mean()), 5) for i in range(2)]
+    assert bound_scores(fm.Logit(1), dense) == [round(float(dense[i, 1].mean()), 5) for i in range(2)]
     mask = torch.zeros(4, 5, dtype=torch.bool)
     mask[1:3, 2:4] = True
     expected = [round(float(dense[i, 2, 1:3, 2:4].mean()), 5) for i in range(2)]
@@ -121,9 +121,9 @@ def test_mask_that_does_not_fit() -> None:
             fm.Mask(mask).bind(dense, ClassOutputs(), 2)
     with pytest.raises(TargetError, match="the mask is empty for at least one picture"):
         fm.Mask(torch.zeros(4, 5)).bind(dense, ClassOutputs(), 2)
-    with pytest.raises(TargetError, match=r"class scores per pixel .* got shape \(2, 4\)"):
+    with pytest.raises(TargetError, match=r"class scores per pixel .* this one gives shape \(2, 4\)"):
         fm.Mask(torch.ones(4, 5)).bind(SCORES, ClassOutputs(), 2)
-    with pytest.raises(TargetError, match="got no scores"):
+    with pytest.raises(TargetError, match="this one gives a list without any"):
         fm.Mask(torch.ones(4, 5)).bind([{"boxes": 1}], ClassOutputs(), 1)
 
 

@@ -26,9 +26,9 @@ from featuremaps.methods.passes import Pass
 from featuremaps.options import PassOptions
 from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.runtime.bound import Target
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import take
-from featuremaps.runtime.targets import Target
 from featuremaps.session import Session
 
 INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)

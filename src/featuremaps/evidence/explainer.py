@@ -15,7 +15,8 @@ from featuremaps.explain.compare import maps_of
 from featuremaps.explain.request import Request
 from featuremaps.methods import Method
 from featuremaps.plotting.rendering import collapsed, enlarged
-from featuremaps.runtime.targets import Bound, Logit, Target
+from featuremaps.runtime.bound import Bound, Target
+from featuremaps.runtime.targets import Logit
 from featuremaps.session import Session, preserved
 
 STAGES = 5
@@ -70,7 +71,8 @@ class Explainer:
 
     def of_class(self, key: Key, indices: Tensor) -> Heatmap:
         """One method's heatmaps of a class for each picture."""
-        target = Logit(indices.tolist())
+        of_classes = self._bound.of_classes
+        target = Logit(indices.tolist()) if of_classes is None else of_classes(indices)
         return self._explained(("class", *indices.tolist()), lambda: self._run(self._request, target))[key]
 
     def randomised(self, key: Key, order: Randomisation) -> Iterator[tuple[str, Heatmap]]:

@@ -29,8 +29,8 @@ class Attributions(Explained):
     `values[i]` is (colour, height, width), or (channel, *space) of a signal or a volume, raw and signed as the formula
     returned it; one colour where the method cannot tell colours apart. `layer` is "input", or the layer that the method
     looked at as well. `collapse` is how the method's authors make a map of the colours. `remarks[name][i]` are numbers
-    the formula left for picture i, such as how far the values are from adding up to the score. `answers` and `reading`
-    as for `Heatmaps`.
+    the formula left for picture i, such as how far the values are from adding up to the score. `answers`,
+    `reading` and `regions` as for `Heatmaps`.
     """
 
     values: tuple[Float[Tensor, "_colour *_space"], ...]
@@ -43,7 +43,8 @@ class Attributions(Explained):
     remarks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     answers: tuple[Answer | None, ...] = ()
     reading: tuple[str, ...] = ()
-    by_picture = ("values", "targets", "pictures", "warnings", "answers")
+    regions: tuple[Float[Tensor, "*_grid"] | None, ...] = ()
+    by_picture = ("values", "targets", "pictures", "warnings", "answers", "regions")
 
     @property
     def tensor(self) -> Float[Tensor, "batch colour *space"]:
@@ -67,6 +68,7 @@ class Attributions(Explained):
             scaling="signed" if how == "sum" else "max",
             answers=self.answers,
             reading=self.reading,
+            regions=self.regions,
         )
 
     def shown(self, collapse: Collapse | None = None) -> Heatmaps:
@@ -89,10 +91,13 @@ class Attributions(Explained):
         if len(self.pictures[0].space) != 2:
             panels = self[:most].spatial_panels(collapse, **look)
             return spatial_figure(panels, f"{self.method}, cut at the 99th percentile{rest}")
-        columns = zip(self.pictures, self.colour(), heat.overlay(**look), self.titles, self.warnings, strict=True)
+        outlined = [seen.outlined(seen.image, region) for seen, region in zip(self.pictures, self.regions, strict=True)]
+        columns = zip(
+            outlined, self.pictures, self.colour(), heat.overlay(**look), self.titles, self.warnings, strict=True
+        )
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
-            for seen, colour, overlay, title, notes in list(columns)[:most]
+            [Panel(picture, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
+            for picture, seen, colour, overlay, title, notes in list(columns)[:most]
         ]
         title = f"{self.method}, {collapse or self.collapse} over the colours, cut at the 99th percentile{rest}"
         return matrix_figure(rows, look, title=title, scaling=heat.scaling)

@@ -22,10 +22,10 @@ from featuremaps.registry import unwritten
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
+from featuremaps.runtime.bound import Bound, Target
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
 from featuremaps.runtime.record import Record, take
-from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session, preserved
 
 BRIGHTNESS = (0.9, 1.0, 1.1)
@@ -38,8 +38,8 @@ OUTPUTS = "outputs"
 class Part:
     """One key's maps for one chunk of pictures: with the notes on what the formula was given, the remarks it left.
 
-    `drowned` has a doubt where scores are mostly rounding, one text for each picture. The labels and classes of its
-    targets and the warnings, one for each picture, are found once the maps are whole.
+    `drowned` has a doubt where scores are mostly rounding, one text for each picture. The labels, classes and regions
+    of its targets and the warnings, one for each picture, are found once the maps are whole.
     """
 
     maps: Tensor
@@ -47,6 +47,7 @@ class Part:
     remarks: Mapping[str, Tensor] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     indices: tuple[int, ...] | None = None
+    regions: Tensor | None = None
     drowned: tuple[str, ...] = ()
     warnings: tuple[tuple[str, ...], ...] = ()
 
@@ -111,11 +112,12 @@ def _explanation(
     )
     said = {name: text for chunk, _ in rows for name, text in chunk.reading.items()}
     reading = tuple(said[name] for name in (key[1], OUTPUTS) if name in said)
+    regions = tuple(None if part.regions is None else part.regions[row] for part, row in parts)
     common = (maps, key[0], key[1], targets, tuple(pictures), warnings)
     if method.level == "layer":
-        return Heatmaps(*common, answers=answers, reading=reading)
+        return Heatmaps(*common, answers=answers, reading=reading, regions=regions)
     remarks = {name: tuple(part.remarks[name][row].item() for part, row in parts) for name in parts[0][0].remarks}
-    return Attributions(*common, method.collapse, remarks, answers, reading)
+    return Attributions(*common, method.collapse, remarks, answers, reading, regions)
 
 
 def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
@@ -135,7 +137,7 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     reading[OUTPUTS] = scores.reading
     if scores.doubt:
         parts = {key: part if part.indices is None else part.doubted(scores.doubt) for key, part in parts.items()}
-    return _Chunk(parts, failures, answers_of(scores, record.outputs), reading)
+    return _Chunk(parts, failures, answers_of(record, scores), reading)
 
 
 def _judged(key: Key, part: Part, method: Method, record: Record, number: int) -> Part:
@@ -150,7 +152,7 @@ def _judged(key: Key, part: Part, method: Method, record: Record, number: int) -
         unused = () if key[2] is None else (f"{key[0]} uses no target: its map is the same for every class.",)
         return replace(part, labels=("",) * len(record.inputs), warnings=tuple((*some, *unused) for some in notes))
     indices = None if target.indices is None else tuple(target.indices.tolist())
-    return replace(part, labels=target.labels, indices=indices, warnings=notes)
+    return replace(part, labels=target.labels, indices=indices, regions=target.region, warnings=notes)
 
 
 def maps_of(
@@ -233,15 +235,16 @@ def _augmented(
 ) -> Parts:
     """The mean over flipped and brightened copies, for the targets found on the picture itself."""
     if inputs.ndim != 4 or any(bound.mirrored == "no" for bound in record.targets):
-        what = "signals and volumes are not" if inputs.ndim != 4 else "a target with a place (Mask, Box, Query) is not"
+        what = "signals and volumes are not" if inputs.ndim != 4 else "a target with a place (Box, Query) is not"
         raise OptionError(f"smooth='augment' explains mirrored copies, and {what} mirrored: leave it out.")
     if any(bound.mirrored == "perhaps" for bound in record.targets):
         made = {key: replace(part, notes=(*part.notes, MIRRORED)) for key, part in made.items()}
     variants = [(flip, factor) for flip in (False, True) for factor in BRIGHTNESS if flip or factor != 1.0]
-    targets: list[Target | Bound] = list(record.targets or request.targets.values())
+    targets = list(request.targets.values())
     total = {key: part.maps for key, part in made.items()}
     for flip, factor in track(variants, "explaining augmented copies"):
-        _, again = maps_of(session, (inputs.flip(-1) if flip else inputs) * factor, request, targets, failures)
+        there = [bound.in_mirror() if flip and bound.in_mirror else bound for bound in record.targets] or targets
+        _, again = maps_of(session, (inputs.flip(-1) if flip else inputs) * factor, request, there, failures)
         maps = {key: part.maps.flip(-1) if flip else part.maps for key, part in again.items()}
         total = {key: total[key] + map for key, map in maps.items() if key in total}
     return {key: replace(made[key], maps=maps / (len(variants) + 1)) for key, maps in total.items()}

@@ -11,6 +11,7 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.class_outputs import ClassScores
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.outputs import class_indices
+from featuremaps.runtime.place_scores import PlaceScores, is_dense
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
 
@@ -31,8 +32,9 @@ def predict(
             with batch:
                 record = take(session, batch.inputs, classes=studied.class_outputs, gradients=False)
                 scores = _scores(record)
-                answers = answers_of(scores, record.outputs)
-                best |= {row: answer.top(top) for row, answer in zip(batch.rows, answers, strict=True)}
+                best |= {
+                    row: answer.top(top) for row, answer in zip(batch.rows, answers_of(record, scores), strict=True)
+                }
                 doubts |= dict.fromkeys(filter(None, (*unsteady(session, record.inputs), scores.doubt)))
     in_order = tuple(best[row] for row in range(len(pictures)))
     for doubt in (*doubts, *scale_doubts(pictures, [answers[0].label for answers in in_order])):
@@ -51,7 +53,14 @@ def _scores(record: Record) -> ClassScores:
     return scores
 
 
-def answers_of(scores: ClassScores, outputs: object) -> list[Answers]:
-    """The answers to each picture of a batch."""
-    pairs = zip(scores.given.float(), scores.probabilities(outputs), strict=True)
-    return [Answers(given, shares, scores.classes.names) for given, shares in pairs]
+def answers_of(record: Record, scores: ClassScores) -> list[Answers]:
+    """The answers to each picture of a batch, by its class scores; those of a segmentation with what each covers."""
+    names, batch = scores.classes.names, len(record.inputs)
+    if not is_dense(record.outputs, record.classes, batch):
+        pairs = zip(scores.given.float(), scores.probabilities(record.outputs), strict=True)
+        return [Answers(given, shares, names) for given, shares in pairs]
+    places = PlaceScores(record.outputs, record.classes, batch)
+    parts = zip(
+        places.scores.flatten(2).float().mean(2), places.probabilities.flatten(2).mean(2), places.covers, strict=True
+    )
+    return [Answers(given, shares, names, covers) for given, shares, covers in parts]

@@ -12,9 +12,10 @@ from featuremaps.explain.options import ExplainOptions
 from featuremaps.layers.given import GivenLayout
 from featuremaps.methods import Method, find_method
 from featuremaps.methods.needs import together
+from featuremaps.runtime.bound import Target
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.runtime.targets import Target, as_target, select
+from featuremaps.runtime.targets import as_target, select
 
 MethodLike = str | Callable[..., Any]
 INPUT = "input"

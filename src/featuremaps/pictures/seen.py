@@ -14,6 +14,7 @@ from featuremaps.pictures.bands import Prepared
 from featuremaps.pictures.load import KEPT, Picture, Pictures, Rejected, gather
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.signals import inputs_of
+from featuremaps.plotting.outlines import nearest, outlined
 from featuremaps.plotting.rendering import Scaling, around_grey, looked_at
 from featuremaps.plotting.sheets import Sheet, curves
 from featuremaps.session import random_state
@@ -91,6 +92,17 @@ class Seen:
                 "(a tensor was given, or the preprocessing is random). Draw on what the model saw: on='seen'."
             )
         return image, placement.paste(map, image.size).nan_to_num(0.0)
+
+    def outlined(
+        self, image: Image.Image, region: Float[Tensor, "*grid"] | None, *, original: bool = False
+    ) -> Image.Image:
+        """`image`, which shows the input or the whole `original`, with a line around a region of the input's places."""
+        if region is None or len(self.space) == 1:
+            return image
+        spread = self.sheet.lay(nearest(region.detach().float().cpu(), self.space)[None])[0]
+        if original:
+            spread = self.original(spread)[1]
+        return outlined(image, spread >= 0.5)
 
 
 @dataclass(frozen=True, eq=False)

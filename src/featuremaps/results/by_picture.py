@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from torch import Tensor
+
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of
@@ -60,10 +62,12 @@ class Explained(ByPicture):
     targets: tuple[str, ...]
     answers: tuple[Answer | None, ...]
     reading: tuple[str, ...]
+    regions: tuple[Tensor | None, ...]
 
     def __post_init__(self) -> None:
-        if not self.answers:
-            object.__setattr__(self, "answers", (None,) * len(self.targets))
+        for name in ("answers", "regions"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, (None,) * len(self.targets))
 
     @property
     def captions(self) -> list[str]:

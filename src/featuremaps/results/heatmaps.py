@@ -43,7 +43,8 @@ class Heatmaps(Explained):
     `maps[i]` is (height, width), of a signal (time,), of a volume (depth, height, width): raw and signed as the formula
     returned it, on the model's device. `targets[i]` names what is explained in picture i, and `answers[i]` is this
     class as the model answers it, where it is a class. `warnings[i]` says why a map should not be trusted, if so, and
-    `reading` how the model was read, for all pictures.
+    `reading` how the model was read, for all pictures. `regions[i]` are the places that a target is about, where it is
+    not about the whole picture: how much of each of the output's places counts. They are outlined in pictures.
     """
 
     maps: tuple[Float[Tensor, "*_space"], ...]
@@ -55,7 +56,8 @@ class Heatmaps(Explained):
     scaling: Scaling | None = None
     answers: tuple[Answer | None, ...] = ()
     reading: tuple[str, ...] = ()
-    by_picture = ("maps", "targets", "pictures", "warnings", "answers")
+    regions: tuple[Float[Tensor, "*_grid"] | None, ...] = ()
+    by_picture = ("maps", "targets", "pictures", "warnings", "answers", "regions")
 
     @property
     def tensor(self) -> Float[Tensor, "batch *space"]:
@@ -93,11 +95,12 @@ class Heatmaps(Explained):
         scaling = scaling or self.scaling or "max"
         signed = scaling == "signed"
         chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
-        for map, seen, target in zip(self.maps, self.pictures, self.targets, strict=True):
+        for map, seen, target, region in zip(self.maps, self.pictures, self.targets, self.regions, strict=True):
             shown, image = seen.looked_at(map, scaling), seen.image
             if on == "original":
                 image, shown = seen.original(shown)
             laid_over = overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed)
+            laid_over = seen.outlined(laid_over, region, original=on == "original")
             laid_over.info[LABEL] = target
             yield laid_over
 
@@ -111,9 +114,9 @@ class Heatmaps(Explained):
         if len(self.pictures[0].space) != 2:
             return spatial_figure(shown.spatial_panels(**look), self._title(most))
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(picture, title, notes)]
-            for seen, picture, title, notes in zip(
-                shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
+            [Panel(seen.outlined(seen.image, region), seen.picture.name), Panel(picture, title, notes)]
+            for seen, region, picture, title, notes in zip(
+                shown.pictures, shown.regions, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
         ]
         return matrix_figure(rows, look, title=self._title(most), scaling=self.scaling)

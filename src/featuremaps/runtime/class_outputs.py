@@ -36,7 +36,7 @@ class ClassOutputs:
 
     `part` of what the model returns has the scores, (batch, classes, time) if they are of a `signal`. `told` says how
     that is known, `unread` why the outputs hold no class scores though they look as if they did, `squashed` why they
-    are hardly what they are taken for.
+    are hardly what they are taken for. `space` is the size of the inputs that they were seen for, without channels.
     """
 
     names: tuple[str, ...] | None = None
@@ -46,6 +46,7 @@ class ClassOutputs:
     unread: str = ""
     squashed: str = ""
     signal: bool = False
+    space: tuple[int, ...] | None = None
 
     @property
     def count(self) -> int | None:
@@ -75,7 +76,10 @@ class ClassOutputs:
 
         One score with two names is that of the second; the first, its opposite, has the negative score.
         """
-        given = self.given(outputs, pictures)
+        return self.scores_in(self.given(outputs, pictures))
+
+    def scores_in(self, given: Float[Tensor, "batch outputs *space"]) -> Float[Tensor, "batch classes *space"]:
+        """The same of what the model gives for each picture, or for each place of it."""
         if not self._has_opposite(given):
             return given
         return torch.cat([1 - given if self.known_for(given) == "probabilities" else -given, given], 1)
@@ -85,7 +89,10 @@ class ClassOutputs:
 
         By softmax of logits, or by sigmoid where they are no alternatives.
         """
-        given = self.given(outputs, pictures)
+        return self.probabilities_in(self.given(outputs, pictures))
+
+    def probabilities_in(self, given: Float[Tensor, "batch outputs *space"]) -> Float[Tensor, "batch classes *space"]:
+        """The same of what the model gives for each picture, or for each place of it."""
         kind, shares = self.known_for(given), given.float()
         if kind == "multi_label" or (kind == "logits" and given.shape[1] == 1):
             shares = shares.sigmoid()
@@ -107,7 +114,7 @@ class ClassOutputs:
             return replace(self, squashed=f"the model keeps its scores {between}, as no logits are")
         return self
 
-    def known_for(self, given: Float[Tensor, "batch outputs"]) -> OutputKind:
+    def known_for(self, given: Float[Tensor, "batch outputs *space"]) -> OutputKind:
         """What these scores are: as was said, as their values show, or logits."""
         return self.kind or ("probabilities" if are_probabilities(given) else "logits")
 
@@ -146,7 +153,7 @@ def as_followed(
     if len(possible) > 1:
         last = last_of(possible, {key: followed.after for key, followed in known().outputs.items()})
         part = part if last is None else last
-    classes = replace(classes, part=part)
+    classes = replace(classes, part=part, space=tuple(inputs[2:]))
     if part is not None and len(inputs) == 3 and needs_logits(outputs, part=part).ndim == 3:
         read = _known(known, part)
         shape = tuple(needs_logits(outputs, part=part).shape)
@@ -210,7 +217,7 @@ class ClassScores:
     def __init__(self, outputs: object, classes: ClassOutputs, batch: int) -> None:
         given = classes.given(outputs, batch)
         self.classes, self.reading = replace(classes, kind=classes.known_for(given)), classes.describe(given)
-        _check_kind(self.classes, given.detach())
+        check_kind(self.classes, given.detach())
         doubts = self.classes.kind == "logits" and classes.kind is None and classes.squashed
         self.doubt = f"{classes.squashed}: say what its scores are, outputs=…, or wrap the model." if doubts else ""
         self._batch = batch
@@ -233,7 +240,7 @@ class ClassScores:
         )
 
 
-def _check_kind(classes: ClassOutputs, scores: Tensor) -> None:
+def check_kind(classes: ClassOutputs, scores: Tensor) -> None:
     """`TargetError` where scores cannot be what they are said to be."""
     kind = classes.kind
     low, high, slack = float(scores.min()), float(scores.max()), 16 * torch.finfo(scores.dtype).eps

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
+from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.outputs import Which, class_label, class_named, describe, needs_logits
-from featuremaps.runtime.targets import Bound, Logit
+from featuremaps.runtime.targets import Logit
 
 NOTHING = "no object"
 Finding = tuple[Float[Tensor, "box 4"], Float[Tensor, " box"]]

@@ -134,7 +134,7 @@ def scores_of(
     return logits if logits.ndim == 2 else logits.flatten(2).mean(2)
 
 
-def are_probabilities(scores: Float[Tensor, "batch classes"]) -> bool:
+def are_probabilities(scores: Float[Tensor, "batch classes *space"]) -> bool:
     """Whether the model ends in a softmax: no score is negative, and those of every picture sum to 1."""
     values = scores.detach().float()
     rounding = 16 * torch.finfo(scores.dtype).eps
@@ -232,6 +232,11 @@ def class_named(name: str, count: int, classes: Classes) -> int:
     if name.strip().isdigit():
         return int(name)
     raise TargetError(f"target {name!r} is not one of the model's {len(classes)} classes.{did_you_mean(name, classes)}")
+
+
+def in_percent(share: int | float) -> str:
+    """A share in whole per cent; one that is small is not 0."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def class_label(index: int, classes: Classes) -> str:

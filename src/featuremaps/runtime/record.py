@@ -16,11 +16,11 @@ from featuremaps.errors import TargetError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule
+from featuremaps.runtime.bound import Bound, Target
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.outputs import mapped
-from featuremaps.runtime.targets import Bound, Target
 from featuremaps.session import Session
 
 

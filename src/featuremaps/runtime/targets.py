@@ -6,15 +6,16 @@ same pictures, as the masked and edited copies of Score-CAM and Ablation-CAM nee
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
+from featuremaps.runtime.bound import Bound, Target
 from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores, picked
 from featuremaps.runtime.outputs import (
     Which,
@@ -24,36 +25,8 @@ from featuremaps.runtime.outputs import (
     mapped,
     needs_logits,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Bound:
-    """A target for a batch whose outputs are known.
-
-    `labels` names the target for each picture, `indices` is its class (batch,) where it has one, `probability` the rule
-    for that class's probability, and `every_class` the one for the scores of all classes, (batch, classes). `mirrored`:
-    whether it means the same in a mirrored picture, "perhaps" where only its author knows.
-    """
-
-    labels: tuple[str, ...]
-    indices: Int[Tensor, " batch"] | None
-    rule: Callable[[Any, int], Tensor]
-    probability: Callable[[Any, int], Tensor] | None = None
-    every_class: Callable[[Any, int], Tensor] | None = None
-    mirrored: Literal["yes", "perhaps", "no"] = "yes"
-
-    def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:
-        """The score of each output, float32; `repeats` outputs in a row belong to the same picture."""
-        return self.rule(outputs, repeats).float()
-
-
-@runtime_checkable
-class Target(Protocol):
-    """Anything that can be bound to a batch of outputs."""
-
-    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """The target for these outputs; raises `TargetError` where it does not fit them."""
-        ...
+from featuremaps.runtime.place_scores import is_dense
+from featuremaps.runtime.segmentation_targets import Region
 
 
 @dataclass(frozen=True)
@@ -69,7 +42,24 @@ class Logit:
         """See `Target`."""
         scores = ClassScores(outputs, classes, batch)
         indices = class_indices(self.which, scores.given, classes.names, batch)
-        return Bound(class_labels(indices, classes.names), indices, *scores.of(indices))
+        where = " over the whole picture" if is_dense(outputs, classes, batch) else ""
+        labels = tuple(f"{label}{where}" for label in class_labels(indices, classes.names))
+        return Bound(labels, indices, *scores.of(indices))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A class by its index or name, one per picture, or None: as the model gives it.
+
+    In a segmentation that is its `Region`, else its score, as `Logit`.
+    """
+
+    which: Which = None
+
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
+        """See `Target`."""
+        target = Region(self.which) if is_dense(outputs, classes, batch) else Logit(self.which)
+        return target.bind(outputs, classes, batch)
 
 
 @dataclass(frozen=True)
@@ -119,45 +109,6 @@ class Margin:
 
         labels = tuple(f"{a} rather than {b}" for a, b in pairs)
         return Bound(labels, first, rule, *read.of(first)[1:])
-
-
-AXES = {1: "time,", 2: "height, width", 3: "depth, height, width"}
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
-
-    It has the output's size, or the picture's: it is then averaged over what each of the output's pixels covers. For
-    volumes it is (depth, height, width), for signals (time,), or one for each of the batch.
-    """
-
-    mask: Tensor | NDArray[Any]
-    which: Which = None
-
-    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """See `Target`."""
-        dense, mask = classes.logits(outputs), torch.as_tensor(self.mask)
-        if dense is None or dense.ndim not in ((3, 4, 5) if classes.signal else (4, 5)):
-            given = "no scores" if dense is None else f"shape {tuple(dense.shape)}"
-            raise TargetError(
-                f"Mask needs a model with class scores per pixel (batch, class, height, width), got {given}."
-            )
-        mask = _fitted(mask, dense, batch).to(dense.device)
-        if bool((mask.flatten(1).sum(1) == 0).any()):
-            raise TargetError("the mask is empty for at least one picture: nothing to explain.")
-
-        def every_class(new: object, repeats: int) -> Tensor:
-            inside = _inside(needs_logits(new, part=classes.part), mask.repeat_interleave(repeats, 0))
-            return classes.scores(inside)
-
-        indices = class_indices(self.which, every_class(outputs, 1), classes.names, batch)
-
-        def rule(new: object, repeats: int) -> Tensor:
-            return picked(every_class(new, repeats), indices, repeats)
-
-        labels = tuple(f"{label} in mask" for label in class_labels(indices, classes.names))
-        return Bound(labels, indices, rule, every_class=every_class, mirrored="no")
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,24 +164,7 @@ class Each:
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         check_length(len(self.targets), batch)
-        bound = [target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)]
-        indices = [part.indices for part in bound if part.indices is not None]
-
-        def of_each(read: Sequence[Callable[[Any, int], Tensor]]) -> Callable[[Any, int], Tensor]:
-            def rule(new: object, repeats: int) -> Tensor:
-                spans = [_part(new, i * repeats, repeats, batch * repeats) for i in range(batch)]
-                return torch.cat([rule(span, repeats) for rule, span in zip(read, spans, strict=True)])
-
-            return rule
-
-        every = [part.every_class for part in bound if part.every_class is not None]
-        return Bound(
-            tuple(part.labels[0] for part in bound),
-            torch.cat(indices) if len(indices) == batch else None,
-            of_each([part.scores for part in bound]),
-            every_class=of_each(every) if len(every) == batch else None,
-            mirrored=next((word for word in ("no", "perhaps") if any(part.mirrored == word for part in bound)), "yes"),
-        )
+        return _of_each([target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)])
 
 
 def as_target(value: object) -> Target:
@@ -245,12 +179,12 @@ def as_target(value: object) -> Target:
     if isinstance(value, np.ndarray | np.generic):
         return as_target(value.tolist())
     if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
-        return Logit(value)
+        return Named(value)
     if isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool and value.ndim < 2:
-        return Logit(value if value.ndim else int(value))
+        return Named(value if value.ndim else int(value))
     if isinstance(value, Sequence) and value:
         if all(isinstance(item, int | str) and not isinstance(item, bool) for item in value):
-            return Logit(tuple(value))
+            return Named(tuple(value))
         return Each(tuple(as_target(item) for item in value))
     if callable(value):
         return Score(value)
@@ -279,27 +213,31 @@ def select(target: Target, indices: Sequence[int], total: int, axes: int = 2) ->
     return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
 
 
-def _fitted(mask: Tensor, dense: Tensor, batch: int) -> Tensor:
-    """A mask for each picture, in the size of the scores; `TargetError` where it is no multiple of it."""
-    grid = tuple(dense.shape[2:])
-    sides = AXES[len(grid)]
-    if mask.ndim - len(grid) not in (0, 1) or (mask.ndim > len(grid) and len(mask) not in (1, batch)):
-        raise TargetError(f"a mask is ({sides}), or one for each of {batch} pictures; got shape {tuple(mask.shape)}.")
-    mask = mask.float().expand(batch, *mask.shape[-len(grid) :])
-    shrinks = {divmod(side, into) for side, into in zip(mask.shape[1:], grid, strict=True)}
-    if len(shrinks) == 1 and next(iter(shrinks))[1] == 0:
-        mask = getattr(torch.nn.functional, f"adaptive_avg_pool{len(grid)}d")(mask[:, None], grid)[:, 0]
-    if mask.shape[1:] != grid:
-        raise TargetError(
-            f"the mask is {tuple(mask.shape[1:])} and the model's output {grid} "
-            f"({sides}); resize the mask to the output, or give it in the picture's size."
-        )
-    return mask
+def _of_each(bound: Sequence[Bound]) -> Bound:
+    """Targets of one picture each as one of all these pictures."""
+    batch = len(bound)
+    indices = [part.indices for part in bound if part.indices is not None]
 
+    def of_each(read: Sequence[Callable[[Any, int], Tensor]]) -> Callable[[Any, int], Tensor]:
+        def rule(new: object, repeats: int) -> Tensor:
+            spans = [_part(new, i * repeats, repeats, batch * repeats) for i in range(batch)]
+            return torch.cat([rule(span, repeats) for rule, span in zip(read, spans, strict=True)])
 
-def _inside(dense: Tensor, mask: Tensor) -> Tensor:
-    """Mean of each class's scores inside the mask, (batch, class)."""
-    return (dense * mask[:, None]).flatten(2).sum(2) / mask.flatten(1).sum(1)[:, None]
+        return rule
+
+    regions = [part.region for part in bound if part.region is not None]
+    every = [part.every_class for part in bound if part.every_class is not None]
+    shares = [part.probability for part in bound if part.probability is not None]
+    return Bound(
+        tuple(part.labels[0] for part in bound),
+        torch.cat(indices) if len(indices) == batch else None,
+        of_each([part.scores for part in bound]),
+        of_each(shares) if len(shares) == batch else None,
+        every_class=of_each(every) if len(every) == batch else None,
+        mirrored=next((word for word in ("no", "perhaps") if any(part.mirrored == word for part in bound)), "yes"),
+        region=torch.cat(regions) if len(regions) == batch else None,
+        in_mirror=lambda: _of_each([part.in_mirror() if part.in_mirror else part for part in bound]),
+    )
 
 
 def _embedding(outputs: object, features: int) -> Float[Tensor, "batch features"]:
