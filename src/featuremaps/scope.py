@@ -64,6 +64,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.dream import Octaves
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
+    from featuremaps.evidence.segmented import SegmentedPicture
     from featuremaps.evidence.trial import Trial
     from featuremaps.repair.before_after import BeforeAfter
     from featuremaps.repair.options import How
@@ -420,6 +421,26 @@ class Scope:
         folder = None if out is None else Path(out)
         return run_trial(self._as(layout), seen, methods, names, targets, masks, how, folder)
 
+    def regions(
+        self,
+        pictures: object,
+        method: MethodLike | None = "grad_cam",
+        *,
+        layer: LayerLike = "last",
+        most: int = 6,
+        seed: int = 0,
+        layout: LayoutLike | None = None,
+    ) -> "tuple[SegmentedPicture, ...]":
+        """How a segmentation model divides each picture, and what its `most` largest classes rest on.
+
+        For each class a map by `method`, and its mean probability in its region: as it is, without the region, without
+        each other one, and without all else. Raises `TargetError` for a model that gives no scores of places.
+        """
+        from featuremaps.evidence.segmented import segmented
+
+        name = self._studied.one_named(layer)
+        return segmented(self._as(layout), self.see(pictures).seen, method, name, most=most, seed=seed)
+
     def draw(
         self,
         units: object = None,
@@ -769,14 +790,16 @@ class Scope:
         """Write one self-contained HTML file that explains each picture, and return its path.
 
         Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
-        rest is written. `studied` adds the walk through the layers, their channels and the first filters, `draw` the
-        strongest pictures and drawings of these units, `survey` what a whole dataset says, `carry_to` how well its
-        detectors do in others, `trial` which explanation to believe, and `shortcuts` what the answers rest on, with its
-        `repair` and what that changed (`before_after`). `command` repeats it. `options` are per method name, and
-        `explaining` the other options of `compare`: smooth, seed, precision, batch_size.
+        rest is written. Of a segmentation model it shows what each region rests on. `studied` adds the walk through the
+        layers, their channels and the first filters, `draw` the strongest pictures and drawings of these units,
+        `survey` what a whole dataset says, `carry_to` how well its detectors do in others, `trial` which explanation to
+        believe, and `shortcuts` what the answers rest on, with its `repair` and what that changed (`before_after`).
+        `command` repeats it. `options` are per method name, and `explaining` the other options of `compare`: smooth,
+        seed, precision, batch_size.
         """
         from featuremaps.draw import DrawOptions
         from featuremaps.report.explanation_report import further_sections
+        from featuremaps.report.regions import regions_sections
         from featuremaps.report.shortcuts import shortcuts_sections
 
         how = made(ExplainOptions, of_methods=options or {}, **explaining)
@@ -789,7 +812,8 @@ class Scope:
         more = further_sections(
             self._as(layout), seen_pictures.seen, units, survey, carry_to, trial, inside=anatomy, options=drawn
         )
-        more = [*suspected, *more]
+        divided = regions_sections(self._as(layout), seen_pictures.seen, comparison)
+        more = [*suspected, *divided, *more]
         return self.write_report(
             comparison, seen_pictures, path, title=title, findings=findings, more=more, command=command
         )

@@ -7,9 +7,11 @@ from featuremaps.plotting.panels import counted
 from featuremaps.report.data import Section
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
+from featuremaps.report.regions import TITLE, RegionsSection
 from featuremaps.report.shortcuts import ShortcutsSection
 from featuremaps.report.shortcuts_first_screen import shortcut_card
 from featuremaps.report.trial import TrialSection
+from featuremaps.runtime.outputs import in_percent
 
 SHOWN = 4
 """So many pictures are named on a card."""
@@ -21,6 +23,8 @@ def explanation_title(name: str, pictures: Sequence[ExplainedPicture]) -> str:
     labelled = [picture for picture in told if picture.label]
     if len(told) == 1 and len(pictures) == 1:
         best = told[0].top[0]
+        if best.covers is not None:
+            return f"What {name} finds in {told[0].name}: {divided_into(told[0], SHOWN)}"
         return f"{name} calls {told[0].name} {best.label} ({best.probability:.0%})"
     if labelled:
         right = sum(map(_right, labelled))
@@ -42,8 +46,8 @@ def panel_of(picture: ExplainedPicture) -> Panel:
         title=picture.name,
         name=f"labelled {picture.label}" if picture.label else "as the model sees it",
         picture=picture.seen,
-        answer=best.label if best else "",
-        probability=best.probability if best else None,
+        answer="" if best is None else best.label if best.covers is None else divided_into(picture, 2),
+        probability=None if best is None or best.covers is not None else best.probability,
         right=_right(picture) if best and picture.label else None,
         map=map.map if map else None,
         method=map.method if map else "",
@@ -77,11 +81,20 @@ def _right(picture: ExplainedPicture) -> bool:
     return bool(picture.top) and picture.top[0].label == picture.label
 
 
+def divided_into(picture: ExplainedPicture, most: int) -> str:
+    """The largest classes of a segmentation with their shares."""
+    return ", ".join(f"{score.label} {in_percent(score.covers or 0)}" for score in picture.top[:most])
+
+
 def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> list[Card]:
     told = [picture for picture in pictures if picture.top]
     link = counted(len(pictures), "picture")
     cards = []
-    if len(told) > 1:
+    if told and told[0].top[0].covers is not None:
+        changes = [Change(score.label, score.covers or 0) for score in told[0].top[:SHOWN]]
+        sentence = f"The largest classes in {told[0].name}, as shares of the picture."
+        cards.append(Card("What does it find?", sentence, None, changes, Explanations.title, link))
+    elif len(told) > 1:
         least = sorted(told, key=lambda each: each.top[0].probability)[:SHOWN]
         changes = [Change(f"{each.name}: {each.top[0].label}", each.top[0].probability) for each in least]
         sentence = f"Least sure of {least[0].name}: {least[0].top[0].label} with {least[0].top[0].probability:.0%}."
@@ -93,6 +106,8 @@ def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> lis
     for section in more:
         if isinstance(section, ShortcutsSection):
             cards.append(shortcut_card(section))
+        elif isinstance(section, RegionsSection):
+            cards.append(Card("What does a region rest on?", section.summary, section=TITLE, link="The regions"))
         elif isinstance(section, TrialSection):
             cards.append(Card("Which map to believe?", section.summary, section=section.title, link="The trial"))
     return cards

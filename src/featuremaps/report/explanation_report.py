@@ -99,10 +99,10 @@ def explained_picture(comparison: Comparison, seen: Seen, index: int, classes: C
 
 
 def top_classes(comparison: Comparison, index: int) -> tuple[ClassScore, ...]:
-    """The model's most probable classes for one picture."""
+    """The model's most probable classes for one picture; of a segmentation those that cover most of it."""
     answers = comparison.answers[index] if comparison.answers else None
     best = () if answers is None else answers.top(TOP_CLASSES)
-    return tuple(ClassScore(answer.label, answer.index, answer.probability) for answer in best)
+    return tuple(ClassScore(answer.label, answer.index, answer.probability, answer.covers) for answer in best)
 
 
 def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tup
     failed = sum(heatmap.failure is not None for heatmap in maps)
     counts = (_count(len(pictures), "picture"), _count(len(methods), "method"), _count(len(layers), "layer"))
     sentences = ["{} explained by {} on {}.".format(*counts)]
-    sure = [picture.top[0].probability for picture in pictures if picture.top]
+    sure = [picture.top[0].probability for picture in pictures if picture.top and picture.top[0].covers is None]
     if sure:
         weak = sum(probability < 0.5 for probability in sure)
         sentences.append(

@@ -19,11 +19,15 @@ SCALES = ("max", "minmax", "signed")
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class of a model's answer: its name, its index, and its probability between 0 and 1."""
+    """One class of a model's answer: its name, its index, and its probability between 0 and 1.
+
+    `covers` is the share of the picture that a segmentation model gives the class; it is shown in place of the other.
+    """
 
     label: str
     index: int
     probability: float
+    covers: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

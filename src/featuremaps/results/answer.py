@@ -64,7 +64,7 @@ class Answers:
         return Answer(class_label(index, self.names), index, share, score, 1 + int(before.sum()), covers)
 
     def top(self, most: int) -> tuple[Answer, ...]:
-        """The most probable ones, most probable first; of a segmentation those that cover most, of those found at all."""
+        """The most probable ones, most probable first; of a segmentation the largest that are found."""
         best = self.scores.argsort(descending=True, stable=True)
         if self.covers is not None:
             best = best[self.covers[best].argsort(descending=True, stable=True)]

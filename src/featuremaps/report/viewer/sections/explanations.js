@@ -9,14 +9,15 @@ import { createStore, displayState } from "featuremaps/store.js";
 
 function answer(picture) {
   if (!picture.top.length) return h("p", { class: "quiet" }, "The model's answer was not recorded.");
-  const rows = picture.top.map(({ label, index, probability }) => {
+  const rows = picture.top.map(({ label, index, probability, covers }) => {
     const truth = label === picture.label && label !== picture.top[0].label;
-    const bar = h("span", { class: "bar", style: { "--share": probability ?? 0 } });
+    const bar = h("span", { class: "bar", style: { "--share": covers ?? probability ?? 0 } });
     return h("li", { class: truth ? "truth" : "" },
       h("span", { class: "class-name", title: `class ${index}` }, label, truth && h("span", { class: "quiet" }, " (its label)")),
-      h("span", { class: "share" }, percent(probability)), bar);
+      h("span", { class: "share" }, percent(covers ?? probability)), bar);
   });
-  return h("ol", { class: "answer", "aria-label": "Top classes with their probability" }, rows);
+  const shares = picture.top[0].covers === null || picture.top[0].covers === undefined ? "probability" : "share of the picture";
+  return h("ol", { class: "answer", "aria-label": `Top classes with their ${shares}` }, rows);
 }
 
 function verdict({ label, top }) {
@@ -27,7 +28,7 @@ function verdict({ label, top }) {
 }
 
 function alternative({ name, top, label }) {
-  const said = top.length ? ` The model says ${top[0].label}, ${percent(top[0].probability)}.` : "";
+  const said = top.length ? ` The model ${top[0].covers ? "finds" : "says"} ${top[0].label}, ${percent(top[0].covers || top[0].probability)}.` : "";
   return `${name}, as the model saw it.${label ? ` Labelled ${label}.` : ""}${said}`;
 }
 
