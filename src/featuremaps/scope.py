@@ -38,6 +38,7 @@ from featuremaps.methods.factorization import Negative
 from featuremaps.options import OutputKind, Precision, made
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.processor import as_transform
 from featuremaps.pictures.seen import Seen, SeenPictures, see
 from featuremaps.pictures.signals import KINDS
 from featuremaps.plotting.colour_scales import MapScaling
@@ -47,8 +48,10 @@ from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
+from featuremaps.runtime.huggingface_models import class_names, of_pictures
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
+from featuremaps.runtime.pictures_and_texts import PicturesAndTexts
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studiable import studiable
 from featuremaps.runtime.studied_model import LayerLike, StudiedModel
@@ -81,9 +84,11 @@ class Scope:
     """A vision model under study: the module, its preprocessing, its class names.
 
     `transform` turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
-    `preprocess`); without one, the model's own record of it is taken (timm's), or pictures become floats from 0 to 1
-    at their own size, which is said. `classes` names the outputs, in order. `shown` are the three channels of more
-    that are drawn as red, green and blue. The model is used where it is, and is after every call as it was before.
+    `preprocess`), or a processor of the `transformers` library; without one, the model's own record of it is taken
+    (timm's), or pictures become floats from 0 to 1 at their own size, which is said. `classes` names the outputs, in
+    order; of a model of pictures and texts (CLIP) they are the texts, which its processor reads. `shown` are the three
+    channels of more that are drawn as red, green and blue. The model is used where it is, and is after every call as it
+    was before.
     `preprocessing` leads from pictures to the model's input, and back to what it saw.
     `layout` is how layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
     (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's output to
@@ -109,11 +114,15 @@ class Scope:
     _studied: StudiedModel = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", studiable(self.model))
-        if isinstance(self.transform, str):
-            object.__setattr__(self, "transform", preprocess(self.transform))
+        transform = preprocess(self.transform) if isinstance(self.transform, str) else as_transform(self.transform)
+        object.__setattr__(self, "transform", transform)
         if isinstance(self.classes, str):
             raise OptionError("classes is a list of names, one per output, not a single text.")
+        if self.classes is None:
+            object.__setattr__(self, "classes", class_names(self.model))
+        object.__setattr__(self, "model", studiable(of_pictures(self.model, transform, self.classes)))
+        if self.outputs is None and isinstance(self.model, PicturesAndTexts):
+            object.__setattr__(self, "outputs", self.model.kind)
         if self.outputs is not None:
             check_choice("outputs", self.outputs, get_args(OutputKind))
         if self.spatial is not None:

@@ -263,7 +263,10 @@ def test_errors(tmp_path: Path) -> None:
         survey_of(inputs, tmp_path / "out", batch_size=0)
     with pytest.raises(OptionError, match="workers is how many read pictures at once, 0 or more; got -1"):
         survey_of(inputs, tmp_path / "out", workers=-1)
-    with pytest.raises(OptionError, match="predictions=True needs a classifier, and Sequential gives no class scores"):
+    with pytest.raises(
+        OptionError,
+        match=r"needs a classifier, and Sequential gives scores of each place\. Leave it out\. What each class covers",
+    ):
         survey_of(inputs, tmp_path / "out", "0", small_model()[:3], predictions=True)
     assert not (tmp_path / "out").exists()
     assert survey_of(inputs, tmp_path / "out", predictions=False, classes=["x"]).model_classes == ("x",)

@@ -73,6 +73,8 @@ def scores_part(outputs: object, classes: int | None = None) -> Key | None:
 
     Detectors return boxes, backbones several maps. Of several in a tuple that give equally many it is the first.
     """
+    if hasattr(outputs, "why_no_scores"):
+        return None
     possible = candidates(outputs, classes)
     counts = [_count(tensor) for tensor in possible.values()]
     if not counts:
@@ -168,6 +170,8 @@ def _count(tensor: Tensor) -> int:
 def needs_logits(outputs: object, classes: int | None = None, part: Key | None = None) -> Tensor:
     """The tensor of scores, or a `TargetError` that says what the model returns instead."""
     logits = logits_of(outputs, classes, part)
+    if logits is None and hasattr(outputs, "why_no_scores"):
+        raise TargetError(outputs.why_no_scores)
     if logits is None and len(several := likely_scores(outputs)) > 1:
         shapes = " and ".join(str(tuple(tensor.shape)) for tensor in several.values())
         raise TargetError(

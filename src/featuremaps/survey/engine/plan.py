@@ -17,6 +17,7 @@ from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
 from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.place_scores import is_dense
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples, digest
@@ -132,7 +133,13 @@ def _answers(
     logits = classes.logits(outputs)
     if logits is None or logits.ndim > 2 or not logits.is_floating_point():
         if asked:
-            raise OptionError(f"predictions=True needs a classifier, and {name} gives no class scores.")
+            dense = is_dense(outputs, classes, 1)
+            gives = "scores of each place" if dense else "no class scores"
+            instead = " What each class covers of pictures is scope.predict(pictures, top=…)." if dense else ""
+            raise OptionError(
+                f"predictions=True keeps one answer for each picture, so it needs a classifier, and {name} gives "
+                f"{gives}. Leave it out.{instead}"
+            )
         return None
     count = classes.scores(outputs, 1).shape[1]
     if classes.names is not None and len(classes.names) != count:
