@@ -207,3 +207,36 @@ def test_a_volume_is_explained_in_its_region_and_drawn() -> None:
     assert len(heat.figure().axes)
     answers = studied.predict(inputs)[0]
     assert sum(answer.covers for answer in answers) == pytest.approx(1)
+
+
+def test_a_model_that_ends_in_a_sigmoid_and_classes_that_overlap() -> None:
+    class Single(UNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sigmoid(super().forward(x))
+
+    model = Single(classes=1)
+    studied = scope(model, ["tumour"])
+    with torch.no_grad():
+        shares = model(studied.see(picture()).seen[0].input[None])
+    heat = studied.explain(picture(), layer="bottom")
+    assert heat.regions[0] is not None
+    assert torch.equal(heat.regions[0].bool(), shares[0, 0] >= 0.5)
+    assert studied.predict(picture())[0][0].covers == pytest.approx(float((shares >= 0.5).float().mean()))
+    record = studied.record(picture(), "bottom", "tumour")
+    assert float(record.scores[0]) == pytest.approx(float(shares[shares >= 0.5].mean()), rel=1e-5)
+    overlapping = fm.Scope(UNet().eval(), studied.transform, NAMES, outputs="multi_label")
+    covers = [answer.covers for answer in overlapping.predict(picture())[0]]
+    assert sum(covers) > 1
+    one = overlapping.explain(picture(), layer="bottom", target="boat")
+    logits = overlapping.record(picture(), "bottom", "boat").logits
+    assert logits is not None
+    assert one.regions[0] is not None
+    assert torch.equal(one.regions[0].bool(), logits[0, 2] >= 0)
+
+
+def test_a_trial_of_a_segmentation_keeps_the_region() -> None:
+    studied = scope(UNet())
+    measures = ("deletion", "single_deletion", "parameter_randomisation")
+    tried = studied.trial([picture()], ["grad_cam", "saliency"], "bottom", "tree", measures=measures)
+    assert not [reason for key in tried.explanations for reason in tried.failed(key) if "error" in reason.lower()]
+    assert all(0 < tried.estimate(key, "deletion").mean < 1 for key in tried.explanations)

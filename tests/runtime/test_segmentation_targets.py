@@ -151,6 +151,18 @@ def test_a_point_is_one_place_of_the_input() -> None:
     assert select(fm.Point((5, 14), ["cat", "dog"]), [1], 2).which == ("dog",)
 
 
+def test_a_class_over_the_whole_picture() -> None:
+    scores, known = dense(), ClassOutputs(NAMES)
+    logit, share = (target("dog").bind(scores, known, 2) for target in (fm.Logit, fm.Probability))
+    assert (logit.labels[0], share.labels[0]) == (
+        "dog over the whole picture",
+        "probability of dog over the whole picture",
+    )
+    torch.testing.assert_close(logit.scores(scores), scores[:, 2].mean((1, 2)).float())
+    torch.testing.assert_close(share.scores(scores), scores.softmax(1)[:, 2].mean((1, 2)).float())
+    assert (logit.region, share.region) == (None, None)
+
+
 def test_a_region_in_a_mirrored_picture() -> None:
     scores = dense()
     bound = fm.Region(1).bind(scores, ClassOutputs(), 2)

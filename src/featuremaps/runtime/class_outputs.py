@@ -87,9 +87,12 @@ class ClassOutputs:
     def probabilities(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
         """The classes' probabilities, float32, which are not squashed again where the model gives them.
 
-        By softmax of logits, or by sigmoid where they are no alternatives.
+        By softmax of logits, or by sigmoid where they are no alternatives; of dense scores the mean over the places.
         """
-        return self.probabilities_in(self.given(outputs, pictures))
+        given, dense = self.given(outputs, pictures), self.logits(outputs)
+        if dense is None or dense.ndim < 3:
+            return self.probabilities_in(given)
+        return self.probabilities_in(dense).flatten(2).mean(2)
 
     def probabilities_in(self, given: Float[Tensor, "batch outputs *space"]) -> Float[Tensor, "batch classes *space"]:
         """The same of what the model gives for each picture, or for each place of it."""

@@ -42,7 +42,7 @@ class Logit:
         """See `Target`."""
         scores = ClassScores(outputs, classes, batch)
         indices = class_indices(self.which, scores.given, classes.names, batch)
-        where = " over the whole picture" if is_dense(outputs, classes, batch) else ""
+        where = _where(outputs, classes, batch)
         labels = tuple(f"{label}{where}" for label in class_labels(indices, classes.names))
         return Bound(labels, indices, *scores.of(indices))
 
@@ -64,7 +64,10 @@ class Named:
 
 @dataclass(frozen=True)
 class Probability:
-    """The class probability: softmax over the class scores, unless the model gives probabilities; sigmoid of one."""
+    """The class probability: softmax over the class scores, unless the model gives probabilities; sigmoid of one.
+
+    For dense outputs (segmentation) it is the mean over the picture.
+    """
 
     which: Which = None
 
@@ -72,7 +75,8 @@ class Probability:
         """See `Target`."""
         scores = ClassScores(outputs, classes, batch)
         indices = class_indices(self.which, scores.given, classes.names, batch)
-        labels = tuple(f"probability of {label}" for label in class_labels(indices, classes.names))
+        where = _where(outputs, classes, batch)
+        labels = tuple(f"probability of {label}{where}" for label in class_labels(indices, classes.names))
         _, share, every_class = scores.of(indices)
         return Bound(labels, indices, share, share, every_class)
 
@@ -211,6 +215,11 @@ def select(target: Target, indices: Sequence[int], total: int, axes: int = 2) ->
             check_length(len(value), total)
             chosen[name] = tuple(value[i] for i in indices)
     return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
+
+
+def _where(outputs: object, classes: ClassOutputs, batch: int) -> str:
+    """How far the mean score of a segmentation reaches, for a label."""
+    return " over the whole picture" if is_dense(outputs, classes, batch) else ""
 
 
 def _of_each(bound: Sequence[Bound]) -> Bound:
