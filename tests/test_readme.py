@@ -109,6 +109,21 @@ def test_the_page_on_concepts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
 
 
+def test_the_page_on_segmenters_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "segmenters.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(page.parent))
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+    assert names["heat"].targets[0].startswith("scissors in its ")
+    hammer = names["told"]
+    assert float(hammer.evidence.whole[0, 1]) > 0.5
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
 def _files(names: dict[str, Any], kind: str) -> list[str]:
     """The files of a finding's examples."""
     rows = getattr(names["found"][0].examples, kind)

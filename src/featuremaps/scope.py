@@ -435,19 +435,20 @@ class Scope:
         pictures: object,
         method: MethodLike | None = "grad_cam",
         *,
-        layer: LayerLike = "last",
+        layer: LayerLike | None = None,
         most: int = 6,
         seed: int = 0,
         layout: LayoutLike | None = None,
     ) -> "tuple[SegmentedPicture, ...]":
         """How a segmentation model divides each picture, and what its `most` largest classes rest on.
 
-        For each class a map by `method`, and its mean probability in its region: as it is, without the region, without
-        each other one, and without all else. Raises `TargetError` for a model that gives no scores of places.
+        For each class a map by `method` on `layer`, by default the last of the coarsest map size, and its mean
+        probability in its region: as it is, without the region, without each other one, and without all else.
+        Raises `TargetError` for a model that gives no scores of places.
         """
         from featuremaps.evidence.segmented import segmented
 
-        name = self._studied.one_named(layer)
+        name = None if layer is None else self._studied.one_named(layer)
         return segmented(self._as(layout), self.see(pictures).seen, method, name, most=most, seed=seed)
 
     def draw(

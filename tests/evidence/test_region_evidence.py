@@ -10,6 +10,7 @@ from featuremaps.evidence.fills import Filling
 from featuremaps.evidence.region_evidence import region_evidence
 from featuremaps.running import counting
 from method_samples import unchecked
+from nets import TinyUNet
 from planted import ContextSegmenter, lit
 
 
@@ -92,6 +93,11 @@ def test_a_class_that_rests_on_what_lies_beside_it_is_told_so() -> None:
     torch.testing.assert_close(alone.evidence.lost, second.evidence.lost, rtol=1e-4, atol=1e-5)
     (one,) = scope.regions(planted.inputs[:1], None, most=1)
     assert one.labels == ("sea",)
+
+
+def test_maps_are_made_where_places_see_most_of_the_picture() -> None:
+    (one,) = fm.Scope(TinyUNet().eval()).regions(torch.rand(1, 3, 16, 16))
+    assert {heat.layer for heat in one.heatmaps} == {"bottom"}
 
 
 def test_a_model_without_places_or_with_nothing_found() -> None:

@@ -1,5 +1,6 @@
 """What a segmentation model finds in a picture, and for each class where its evidence lies and what it is worth."""
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -82,14 +83,15 @@ def segmented(
     studied: StudiedModel,
     pictures: Sequence[Seen],
     method: MethodLike | None = "grad_cam",
-    layer: str | Sequence[str] = "last",
+    layer: str | None = None,
     *,
     most: int = MOST,
     seed: int = 0,
 ) -> tuple[SegmentedPicture, ...]:
     """What the model finds in each picture, and what its `most` largest classes rest on.
 
-    `method` on `layer` makes a map for each class, from one forward pass and one backward pass each; none if None.
+    `method` on `layer` makes a map for each class, from one forward pass and one backward pass each; none if None. The
+    layer is by default the last of the coarsest map size, whose places see most of the picture.
     Raises `TargetError` for a model that gives no scores of places.
     """
     if most < 1:
@@ -102,13 +104,20 @@ def segmented(
         heatmaps: tuple[Heatmaps, ...] = ()
         if chosen is not None and one.labels:
             targets = [Region(index) for index in one.indices]
+            where = layer or coarsest(studied, seen)
             request = request_for(
-                studied, seen.input[None], [chosen.formula], layer, targets, ExplainOptions(seed=seed)
+                studied, seen.input[None], [chosen.formula], where, targets, ExplainOptions(seed=seed)
             )
             maps = compare(studied.model, [seen], request).values()
             heatmaps = tuple(each if isinstance(each, Heatmaps) else each.map() for each in maps)
         found.append(SegmentedPicture(seen, one.labels, one.indices, one.covers, one.winners, one.evidence, heatmaps))
     return tuple(found)
+
+
+def coarsest(studied: StudiedModel, seen: Seen) -> str:
+    """The last layer of the coarsest map size, as the model runs on a picture."""
+    layers = studied.walk(seen.input[None])
+    return min(layers.stages, key=lambda name: math.prod(layers[name].size or ()), default="last")
 
 
 def _segmented(studied: StudiedModel, session: Session, seen: Seen, most: int, seed: int) -> SegmentedPicture:

@@ -14,11 +14,11 @@ SIDE = 400
 
 
 def outlined(image: Image.Image, inside: Bool[Tensor, "height width"]) -> Image.Image:
-    """The picture with a line along the border of a region, inside it, and a dark one around."""
+    """The picture with a bright line around a region and a dark one around that; what is inside stays as it is."""
     width = 1 + min(image.size) // SIDE
     shown = np.array(image.convert("RGB"))
-    shown[_rim(~inside, width).numpy()] = BRIGHT
-    shown[_rim(inside, width).numpy()] = DARK
+    shown[_rim(inside, 2 * width).numpy()] = DARK
+    shown[_rim(inside, width).numpy()] = BRIGHT
     return Image.fromarray(shown)
 
 
