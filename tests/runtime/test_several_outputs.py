@@ -209,7 +209,7 @@ def test_maps_of_scores_that_lie_otherwise_are_refused(form: Callable[[Tensor], 
 def test_maps_of_scores_that_lie_as_usual_are_read() -> None:
     """(batch, classes, height, width), and a quarter of the picture's size."""
     for form in (lambda maps: maps, lambda maps: nn.functional.avg_pool2d(maps, 4)):
-        heat = fm.Scope(Dense(form)).explain(PICTURES, layer="conv", target=1)
+        heat = fm.Scope(Dense(form)).explain(PICTURES, layer="conv", target=fm.Logit(1))
         assert heat.answers is not None
         assert heat.answers[0] is not None
 
