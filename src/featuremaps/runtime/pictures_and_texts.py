@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import SourceError
+from featuremaps.options import OutputKind
 from featuremaps.pictures.processor import Processor
-from featuremaps.runtime.class_outputs import OutputKind
 
 
 class WithoutTexts(dict[str, Tensor]):
