@@ -72,7 +72,7 @@ class StudiedModel:
 
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""
-        with run_on(self.model, inputs):
+        with run_on(self.model, inputs[:1]):
             return known_layers(self.model, to_model(self.model, inputs), self.layout)
 
     def named(self, layers: object) -> str | list[str]:
