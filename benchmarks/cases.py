@@ -5,6 +5,7 @@ import torchvision
 from torch import Tensor, nn
 
 from benchmarks import ours, peers
+from benchmarks.attention_cases import ATTENTION_CASES
 from benchmarks.case import OURS, Case, Contestant, Goal, Pair
 from benchmarks.drawing_cases import DRAWING_CASES
 from benchmarks.pixel_cases import PIXEL_CASES
@@ -82,6 +83,7 @@ CASES: dict[str, Case] = {
     ),
     **PIXEL_CASES,
     **DRAWING_CASES,
+    **ATTENTION_CASES,
 }
 
 
@@ -92,12 +94,16 @@ def made(architecture: str, device: torch.device) -> nn.Module:
     """
     torch.manual_seed(0)
     model: nn.Module = getattr(torchvision.models, architecture)(weights=None).eval()
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and not bool(module.weight.any()):
+            nn.init.normal_(module.weight, std=0.02)  # torchvision's ViT begins with a head of zeros
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.train()
         norm.momentum = None
-    with torch.no_grad():
-        model(torch.randn(4, 3, 96, 96))
+    if norms:
+        with torch.no_grad():
+            model(torch.randn(4, 3, 96, 96))
     for norm in norms:
         norm.eval()
         norm.momentum = 0.1

@@ -58,6 +58,14 @@ def pixels(methods: Sequence[str], **options: Any) -> Build:
     return build
 
 
+def heads(model: nn.Module, pictures: Tensor, classes: list[int]) -> Run:
+    """`Scope.attention`: every head of every layer, seen from the class token."""
+    import featuremaps as fm
+
+    scope = fm.Scope(model)
+    return lambda: [scope.attention(pictures).tensor.flatten(0, 2)]
+
+
 def draw(layer: str, channels: int, size: int, steps: int) -> Build:
     """`Scope.draw`: the first channels of a layer, all in one call."""
 

@@ -1,15 +1,17 @@
 """What the engine gives a formula that names `propagate`, `score` and `remark`, for one class of every picture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from featuremaps.layers.known import known_layers
-from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
+from featuremaps.runtime.attention import Attended
+from featuremaps.runtime.record import take
+from featuremaps.runtime.targets import as_target
+from featuremaps.session import preserved
 
 
 def propagator(model: nn.Module, inputs: Tensor, target: int | list[int]) -> Callable[[Rule], Tensor]:
@@ -53,9 +55,10 @@ class Given:
             return scores_for(self.model(new), len(new) // len(self.inputs), self.target)
 
     @property
-    def token_layouts(self) -> Mapping[int, Layout]:
-        layouts = [info.layout for info in known_layers(self.model, self.inputs) if info.layout is not None]
-        return {layout.tokens: layout for layout in sorted(layouts, key=lambda layout: layout.kind == "tokens")}
+    def attentions(self) -> tuple[Attended, ...]:
+        with preserved(self.model) as session:
+            record = take(session, self.inputs, (), [as_target(self.target)], gradients=False, attention=True)
+        return record.attentions
 
     def remark(self, name: str, values: Tensor) -> None:
         assert values.shape == (len(self.inputs),)

@@ -157,3 +157,17 @@ def test_every_public_name_is_documented() -> None:
     for name in fm.__all__:
         thing = getattr(fm, name)
         assert name in ("MEASURES", "METHODS") or thing.__doc__, name
+
+
+def test_the_page_on_attention_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "attention.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+    assert names["array"].shape == (2, 2, 4, 8, 8)
+    assert names["last"].layers == ("encoder.layers.encoder_layer_1.self_attention",)
+    assert len(names["found"]) == 4
+    assert (tmp_path / "out" / "picture 0__attention.png").stat().st_size > 5_000
+    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))

@@ -21,6 +21,8 @@ from snapshots import snapshot
 
 BOOM = "boom in the model"
 
+ATTENDING = {name for name, method in fm.METHODS.items() if "attentions" in method.needs}
+
 
 class Trap(torch.autograd.Function):
     @staticmethod
@@ -71,7 +73,7 @@ def fragile(training: bool, failure: str | None = None) -> Fragile:
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("case", ["normal", "bad target", "forward", "backward", "interrupt"])
-@pytest.mark.parametrize("method", sorted(set(fm.METHODS) - {"legrad"}))  # which needs attention, see below
+@pytest.mark.parametrize("method", sorted(set(fm.METHODS) - ATTENDING))
 def test_model_comes_back(method: str, case: str, training: bool) -> None:
     model = fragile(training, case if case in ("forward", "backward", "interrupt") else None)
     inputs = torch.rand(2, 3, 16, 16)
@@ -105,7 +107,8 @@ def test_model_comes_back(method: str, case: str, training: bool) -> None:
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("failure", [None, KeyboardInterrupt, RuntimeError])
-def test_a_vision_transformer_comes_back_from_legrad(failure: type[BaseException] | None, training: bool) -> None:
+@pytest.mark.parametrize("method", [*sorted(ATTENDING), "attention maps"])
+def test_a_vision_transformer_comes_back(method: str, failure: type[BaseException] | None, training: bool) -> None:
     model = torchvision.models.VisionTransformer(16, 8, 2, 2, 8, 16, dropout=0.1, num_classes=3).train(training)
     inputs = torch.rand(2, 3, 16, 16)
 
@@ -116,7 +119,8 @@ def test_a_vision_transformer_comes_back_from_legrad(failure: type[BaseException
     handle = model.encoder.layers[1].register_forward_hook(fail)
     before = snapshot(model, inputs)
     with pytest.raises(failure) if failure else nullcontext():
-        fm.Scope(model).explain(inputs, "legrad", target=1)
+        scope = fm.Scope(model)
+        scope.explain(inputs, method, target=1) if method in ATTENDING else scope.attention(inputs)
     assert before.differences(snapshot(model, inputs)) == []
     handle.remove()
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.stylize import Start
     from featuremaps.evidence.segmented import SegmentedPicture
     from featuremaps.evidence.trial import Trial
+    from featuremaps.maps.head_maps import AttentionMaps
     from featuremaps.repair.before_after import BeforeAfter
     from featuremaps.repair.options import How
     from featuremaps.repair.repair import Repair
@@ -204,6 +205,27 @@ class Scope:
         seen = self.see(pictures).seen
         studied, named = self._as(layout), self._studied.named_or_directed(layers)
         return read_maps(studied, seen, named, highlight=highlight, scaling=scaling, batch_size=batch_size)
+
+    def attention(
+        self,
+        pictures: object,
+        layers: LayerLike | Sequence[LayerLike] | None = None,
+        *,
+        query: str | int | tuple[int, int] | None = None,
+        batch_size: int = 32,
+        layout: LayoutLike | None = None,
+    ) -> "AttentionMaps":
+        """What every attention head looks at: maps (head, height, width) for each picture and layer.
+
+        `layers` are attentions, modules that hold them, globs or "last"; without it all that attend to places of the
+        picture. `query` is whose attention: "class", "mean" (over all queries), the number of a token, or a pixel
+        (y, x) of what the model saw; without it the class token or the probe of a pooling head, else the mean. Fused
+        attention is written out; windows are laid back over the picture.
+        """
+        from featuremaps.maps.attention import read_attention
+
+        wanted = None if layers is None else self._studied.named(layers)
+        return read_attention(self._as(layout), self.see(pictures).seen, wanted, query, batch_size)
 
     def filters(self, layer: LayerLike, *, scaling: FilterScaling = "filter") -> Filters:
         """The weights of a convolution as pictures, with what can be told from them; the model is not run.

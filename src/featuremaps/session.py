@@ -120,6 +120,11 @@ class Session:
         self.before_undoing(partial(unhook, module, hook))
         module.register_forward_hook(hook)
 
+    def before_forward(self, module: nn.Module, hook: Hook) -> None:
+        """Call `hook(module, args)` before each forward of `module`, until the session ends."""
+        self.before_undoing(partial(unhook, module, hook))
+        module.register_forward_pre_hook(hook)
+
     @contextmanager
     def one_pass(self) -> "Iterator[Session]":
         """Hooks taken in here last for one run of the model."""
@@ -134,9 +139,10 @@ class Session:
 
 
 def unhook(module: nn.Module, hook: Hook) -> None:
-    """Take a forward hook off, if it is on."""
-    for number in [number for number, known in module._forward_hooks.items() if known is hook]:
-        module._forward_hooks.pop(number, None)
+    """Take a hook off that is called after or before a forward, if it is on."""
+    for held in (module._forward_hooks, module._forward_pre_hooks):
+        for number in [number for number, known in held.items() if known is hook]:
+            held.pop(number, None)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -15,7 +15,8 @@ import method_samples
 from featuremaps.errors import ModelError
 from method_samples import FEWER, Little, noise, photographs, principal, squeezenet
 
-ALL = sorted(set(fm.METHODS) - {"legrad"})  # which needs attention
+ATTENDING = {name for name, method in fm.METHODS.items() if "attentions" in method.needs}
+ALL = sorted(set(fm.METHODS) - ATTENDING)
 RANDOM = sorted(name for name, method in fm.METHODS.items() if "generator" in method.needs)
 CHUNKED = sorted(name for name, method in fm.METHODS.items() if "chunk" in method.options)
 COMBINING = sorted(name for name, method in fm.METHODS.items() if "combine" in method.options)

@@ -56,6 +56,8 @@ ISSUE = [
     "gradient_shap",
     "deep_lift",
     "full_grad",
+    "attention_rollout",
+    "generic_attention",
     "legrad",
     "lrp",
     "excitation_backprop",

@@ -63,7 +63,7 @@ def test_a_model_without_maps_has_nothing_to_show(tmp_path: Path) -> None:
 def test_a_vision_transformer_shows_its_tokens_as_maps() -> None:
     model = torchvision.models.VisionTransformer(16, 4, 2, 2, 8, 16, num_classes=3).eval()
     found = fm.Scope(model).inside(noise(1))
-    assert [section.kind for section in found] == ["layer_walk", "channels", "filters"]
+    assert [section.kind for section in found] == ["layer_walk", "channels", "attention", "filters"]
     assert isinstance(found[0], LayerWalkSection)
     assert (8, 4, 4) in {layer.shape for layer in found[0].pictures[0].layers}
 

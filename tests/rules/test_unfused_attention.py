@@ -89,12 +89,11 @@ def test_multi_head(layer_options: str, masks: str, weights: str) -> None:
     query = query.detach().requires_grad_()
     expected = layer(query, key, value, **given)
     rule = AttentionMaps()
-    rule.prepared(torch.zeros(2, 3, 1, 1))
     with rule:
         found = layer(query, key, value, **given)
     torch.testing.assert_close(found, expected)
     assert rule.replaced == {"multi_head_attention": 1}
-    assert len(rule.watched) == 1
+    assert len(rule.probabilities) == rule.count == 1
 
 
 def test_a_form_that_is_not_known_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""`featuremaps layers`, `maps` and `filters`: what is inside a model."""
+"""`featuremaps layers`, `maps`, `attention` and `filters`: what is inside a model."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import gathered, model_under_study, tell_refusals
+from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
 from featuremaps.cli.options import (
     Classes,
     Device,
@@ -80,6 +80,57 @@ def maps(
     written = _write_maps(feature_maps, out, top, by)
     tell_refusals(seen_pictures)
     typer.echo(f"{len(written)} files in {out}")
+
+
+@app.command()
+@for_model
+def attention(
+    pictures: PicturePaths,
+    model: Model,
+    weights: Weights = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", "-l", help="An attention, a module that holds some, a glob or last; several."),
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option("--query", help="class, mean, a token's number or a pixel Y,X. Default: class if there is one."),
+    ] = None,
+    out: Folder = Path("out"),
+    device: Device = None,
+    *,
+    setup: OptionValues,
+) -> None:
+    """Draw what every attention head looks at: a figure a picture, a row a layer, and the raw maps (.npy).
+
+    **Examples**
+
+    featuremaps attention cat.jpg --model timm:vit_small_patch16_224 -o out/
+
+    featuremaps attention cat.jpg -m torchvision:vit_b_16 --layer last --query 100,60
+    """
+    scope = model_under_study(model, weights, None, device, setup)
+    seen_pictures = scope.see(gathered(pictures))
+    heads = scope.attention(seen_pictures, layer or None, query=_query(query))
+    written = heads.save(out)
+    typer.echo(repr(heads))
+    tell_doubts(heads.warnings)
+    tell_refusals(seen_pictures)
+    typer.echo(f"{len(written)} files in {out}")
+
+
+def _query(text: str | None) -> str | int | tuple[int, int] | None:
+    """`"class"` and `"mean"` as they are, `"3"` as a token, `"100,60"` as a pixel."""
+    if text is None or text.strip().isalpha():
+        return text
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+        raise FeatureMapsError(
+            f"--query {text!r} is not understood; write class, mean, a token's number such as 3, or a pixel such as "
+            "100,60."
+        )
+    numbers = [int(part) for part in parts]
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 @app.command()

@@ -79,8 +79,9 @@ class ModelView:
                 return self._compiled(laid)
             with batch_norms_folded(self.session, [address.layer for address in self.layers]):
                 graph, early = torch.is_grad_enabled(), not self.outputs
+                rules = () if rule is None else (rule,)
                 capture, outputs = run_capturing(
-                    self.session, laid, self.layers, gradients=graph, stop_early=early, with_graph=graph, rule=rule
+                    self.session, laid, self.layers, gradients=graph, stop_early=early, with_graph=graph, rules=rules
                 )
         self._layouts.update(capture.layouts)
         maps = {address.name: capture.maps(address.name) for address in self.layers}

@@ -174,6 +174,7 @@ def maps_of(
             classes=request.classes,
             gradients=need.gradients,
             input_gradients=need.ways,
+            attention=need.attention,
             stop_early=request.stop_early,
             layout=layout,
         )

@@ -52,6 +52,13 @@ def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: boo
             "off (detach, no_grad, a hook, a checkpoint with use_reentrant=True)."
         )
     if by_gradient and not bool(record.gradients_by_target[target][layer][i].any()):
+        layout = record.layouts.get(layer)
+        if layout is not None and layout.kind == "tokens" and layout.prefix:
+            return (
+                "the target's score depends on none of the layer's patches, as for a head that reads only the class "
+                "token after the last attention. Choose layer 'last', the last one whose patches count, or an earlier "
+                "block."
+            )
         return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
     if by_gradient and not bool((record.gradients_by_target[target][layer][i] > 0).any()):
         return "every gradient is negative: nothing in the layer speaks for the target."

@@ -15,6 +15,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from featuremaps.errors import LayoutError, ModelError
+from featuremaps.layers.attending import Attending
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
@@ -67,10 +68,12 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         copies = tuple(item.clone() if isinstance(item, Tensor) else item for item in arguments)
         flow = Dataflow([item for item in copies if _is_picture(item)])
         calls: Counter[str] = Counter()
+        attending = Attending(flow)
         for name, module in model.named_modules():
             if name:
-                session.on_forward(module, partial(_visit, visits, calls, flow, name, given))
-        with flow:
+                session.before_forward(module, partial(_entered, attending, name))
+                session.on_forward(module, partial(_visit, visits, calls, attending, name, given))
+        with flow, attending:
             output = run_model(model, *copies)
     with preserved(model), torch.no_grad():
         beside = given_beside(model, arguments)
@@ -95,6 +98,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         _aliases(model),
         frozenset(name for name, _ in model.named_modules() if name and name not in ran),
         followed(output, flow, beside),
+        attending.infos([visit.layout for visit in visits if visit.layout is not None]),
     )
 
 
@@ -126,13 +130,15 @@ def _aliases(model: nn.Module) -> dict[str, str]:
 def _visit(
     visits: list[Visit],
     calls: Counter[str],
-    flow: Dataflow,
+    attending: Attending,
     name: str,
     given: GivenLayout | None,
     module: nn.Module,
     args: object,
     output: object,
 ) -> None:
+    attending.leave(name)
+    flow = attending.flow
     tensor = main_tensor(output)
     trace = None if tensor is None else flow.trace(tensor)
     shape, layout, note = None, None, ""
@@ -143,8 +149,14 @@ def _visit(
         except LayoutError as error:  # the layout given does not fit: only of interest where this layer is asked for
             note = str(error)
     formula = None if trace is None else flow.formula(trace.step, _given_at(args, flow, trace.step - 1))
+    attending.saw(layout, None if trace is None else trace.field)
     visits.append(Visit(name, module, calls[name], shape, layout, trace, isinstance(output, Tensor), formula, note))
     calls[name] += 1
+
+
+def _entered(attending: Attending, name: str, module: nn.Module, _: object) -> None:
+    if next(module.children(), next(module.parameters(), None)) is not None:  # no mere softmax or dropout
+        attending.enter(name)
 
 
 def _given_at(args: object, flow: Dataflow, otherwise: int) -> int:

@@ -7,6 +7,7 @@ from typing import overload
 from featuremaps.errors import LayerNotFoundError, LayoutError, did_you_mean
 from featuremaps.layers import info
 from featuremaps.layers.addresses import Address, glob, is_glob, parse
+from featuremaps.layers.attentions import AttentionInfo
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.model_output import FollowedOutput, Key
 
@@ -16,7 +17,8 @@ class Layers(Sequence[LayerInfo]):
     """The layers of one run, in the order in which they completed.
 
     `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
-    registered twice, `idle` the modules that never ran, `outputs` what is known about what the model returns.
+    registered twice, `idle` the modules that never ran, `outputs` what is known about what the model returns,
+    `attentions` what may be an attention, in the order in which they run.
     """
 
     infos: tuple[LayerInfo, ...]
@@ -26,6 +28,7 @@ class Layers(Sequence[LayerInfo]):
     aliases: Mapping[str, str] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
     outputs: Mapping[Key, FollowedOutput] = field(default_factory=dict)
+    attentions: tuple[AttentionInfo, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -84,7 +84,8 @@ def _cost(method: Method) -> str:
         return "pass per channel" if method.by_layer else "pass per copy"
     if {"tail", "tail_logits", "tail_without"} & set(method.needs):
         return "tail"
-    return "gradient" if any(NEEDS[name].gradients or NEEDS[name].ways for name in method.needs) else "forward"
+    needs = [NEEDS[name] for name in method.needs]
+    return "gradient" if any(need.gradients or need.ways or need.attention for need in needs) else "forward"
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ Everything a formula uses arrives through one of these names, so reading the par
 for tells the engine all it has to compute, and no more.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +15,10 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import MethodError, TargetError
-from featuremaps.layers.known import known_layers
-from featuremaps.layers.layout import Layout
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.rules import ReluRule, Rule
+from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import propagate as send_back
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record, take
@@ -34,6 +32,7 @@ class Need:
     """A parameter name that formulas may use, what it is, and what recording it takes.
 
     `layer`: it depends on the layer. `ways`: ways back through a ReLU to the inputs that the record must hold.
+    `attention`: the record must hold the model's attentions.
     """
 
     name: str
@@ -44,20 +43,28 @@ class Need:
     target: bool = False
     layer: bool = False
     ways: Ways = ()
+    attention: bool = False
 
 
 NEEDS: dict[str, Need] = {}
 
 
 def need(
-    *, gradients: bool = False, deeper: bool = False, target: bool = False, layer: bool = False, ways: Ways = ()
+    *,
+    gradients: bool = False,
+    deeper: bool = False,
+    target: bool = False,
+    layer: bool = False,
+    ways: Ways = (),
+    attention: bool = False,
 ) -> Callable[[Callable[[Pass], Any]], Callable[[Pass], Any]]:
     """Register a supplier under its function's name; its docstring is the description users read."""
 
     def register(supply: Callable[[Pass], Any]) -> Callable[[Pass], Any]:
         doc, name = (supply.__doc__ or "").strip(), supply.__name__
-        wants_target = target or gradients or bool(ways)
-        NEEDS[name] = Need(name, doc, supply, gradients, deeper, wants_target, layer or gradients or deeper, ways)
+        wants_target = target or gradients or attention or bool(ways)
+        by_layer = layer or gradients or deeper
+        NEEDS[name] = Need(name, doc, supply, gradients, deeper, wants_target, by_layer, ways, attention)
         return supply
 
     return register
@@ -75,6 +82,7 @@ def together(names: Iterable[str]) -> Need:
         target=any(need.target for need in needs),
         layer=any(need.layer for need in needs),
         ways=tuple(dict.fromkeys(way for need in needs for way in need.ways)),
+        attention=any(need.attention for need in needs),
     )
 
 
@@ -248,20 +256,12 @@ def propagate(given: Pass) -> Callable[[Rule], Tensor]:
     return propagated
 
 
-@need()
-def token_layouts(given: Pass) -> Mapping[int, Layout]:
-    """How the model lays out patches, by the number of all tokens; ambiguous ones are left out.
-
-    Maps count as their places row by row, where no sequence has as many tokens.
-    """
-    infos = known_layers(given.session.model, given.record.inputs, given.session.layout)
-    layouts = {(each.prefix, each.grid, each.suffix): each for info in infos if (each := info.layout)}
-    sequences = [each for each in layouts.values() if each.kind == "tokens"]
-    alone = {count for count, times in Counter(each.tokens for each in layouts.values()).items() if times == 1}
-    counts = Counter(each.tokens for each in sequences)
-    return {each.tokens: each for each in layouts.values() if each.tokens in alone} | {
-        each.tokens: each for each in sequences if counts[each.tokens] == 1
-    }
+@need(attention=True)
+def attentions(given: Pass) -> tuple[Attended, ...]:
+    """The softmax attentions, in the order in which they run, with the gradient of the target's score at each."""
+    given.notes.extend(left_out(given.record.attentions))
+    given.notes.extend(outliers(given.record.attentions, given.record.token_norms))
+    return given.record.attentions
 
 
 @need()

@@ -76,6 +76,12 @@ class Dataflow(TorchDispatchMode):
         found = traces.get(_key(tensor))
         return found or _part_of(traces, tuple(tensor.shape))
 
+    def understand(self, tensor: Tensor, field: Field) -> None:
+        """Where a tensor's elements look, for one whose operation is understood as a whole but not step by step."""
+        known = self.trace(tensor)
+        if known is not None:
+            self._remember(tensor, known._replace(field=field))
+
     def ancestors(self, step: int) -> set[int]:
         """All steps that went into this one, itself included."""
         found, waiting = {step}, [step]

@@ -13,12 +13,14 @@ from featuremaps.filters.figures import full_weights, kernel_pixels
 from featuremaps.filters.filters import Filters, filters_of
 from featuremaps.layers import Layers
 from featuremaps.layers.info import receptive_field_of
+from featuremaps.maps.attention import read_attention
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import WalkRow, walk_through
 from featuremaps.maps.read import read_maps
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.project import project
+from featuremaps.report.attention import AttendingLayer, AttentionSection
 from featuremaps.report.channels import BrowsedLayer, ChannelsSection
 from featuremaps.report.data import LayeredPicture, Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
@@ -36,9 +38,9 @@ BROWSED = 64
 
 
 def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ...]:
-    """The walk and the channels for the first pictures, and the first layer's filters, as far as the model has them.
+    """The walk, the channels and the attention for the first pictures, and the first layer's filters.
 
-    A part that cannot be made says why.
+    Of what the model has; a part that cannot be made says why.
     """
     shown = pictures[:MOST_PICTURES]
     known = studied.walk(probe(shown))
@@ -48,9 +50,29 @@ def inside(studied: StudiedModel, pictures: Sequence[Seen]) -> tuple[Section, ..
         (LayerWalkSection.title, lambda: walk_section(studied, known, shown)),
         (ChannelsSection.title, lambda: channels_section(studied, known, shown)),
     ]
+    if any(info.keys.between == "places" for info in known.attentions):
+        parts.append((AttentionSection.title, lambda: attention_section(studied, shown)))
     if any(info.type.startswith("Conv") for info in known):
         parts.append((FiltersSection.title, lambda: filters_section(first_filters(studied, known))))
     return tuple(made(title, make, LayerWalkSection.question) for title, make in parts)
+
+
+def attention_section(studied: StudiedModel, pictures: Sequence[Seen]) -> AttentionSection:
+    """What every attention head looks at, in the pictures of the first one's size."""
+    alike = [seen for seen in pictures if seen.shape == pictures[0].shape]
+    heads = read_attention(studied, alike)
+    shown = [
+        LayeredPicture(
+            seen.picture.name,
+            seen.image,
+            tuple(
+                AttendingLayer(name, _drawn(seen, map), map.flatten(1).sum(1))
+                for name, map in zip(heads.layers, maps, strict=True)
+            ),
+        )
+        for seen, maps in zip(heads.pictures, heads.maps, strict=True)
+    ]
+    return AttentionSection(tuple(shown), heads.query, heads.warnings)
 
 
 def walk_section(studied: StudiedModel, known: Layers, pictures: Sequence[Seen]) -> LayerWalkSection:
@@ -81,6 +103,12 @@ def channels_section(studied: StudiedModel, known: Layers, pictures: Sequence[Se
         for i, seen in enumerate(pictures)
     ]
     return ChannelsSection(tuple(browsed))
+
+
+def _drawn(seen: Seen, maps: Tensor) -> Tensor:
+    """Maps as pictures, whatever their axes."""
+    laid = _laid(seen, maps)
+    return maps if laid is None else laid
 
 
 def _laid(seen: Seen, maps: Tensor) -> Tensor | None:

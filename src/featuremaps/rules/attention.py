@@ -1,5 +1,6 @@
 """Finds softmax attention however a model writes it, and watches the attention probabilities."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -10,64 +11,58 @@ from featuremaps.rules.rule import Rule
 from featuremaps.rules.unfused_attention import written_out
 
 
-class AttentionMaps(Rule):
-    """Watches the probabilities (batch, head, query, key) of every attention over whole pictures; changes nothing.
+def attends(operation: Operation) -> bool:
+    """Whether a call may be an attention: a fused one, or a softmax over the last axis of (…, query, key)."""
+    if operation.kind in ("attention", "multi_head_attention"):
+        return True
+    if operation.kind != "softmax" or not isinstance(operation.input, Tensor):
+        return False
+    ndim = operation.input.ndim
+    return ndim >= 3 and operation.argument("dim", 1) in (-1, ndim - 1)
 
-    Fused attention is written out, so that its probabilities exist. Attention inside windows, where the pictures'
-    windows stand in the batch axis, is left alone and counted in `windowed`.
+
+class AttentionMaps(Rule):
+    """Watches the probabilities (…, query, key) of attentions as they run; changes nothing.
+
+    Fused attention is written out, so that its probabilities exist. `wanted` are the numbers of those to watch, of all
+    that may be an attention (`attends`) in the order in which they run; None: all. Without `gradients` the
+    probabilities are kept without the graph.
     """
 
     title: ClassVar[str] = "attention maps"
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Collection[int] | None = None, *, gradients: bool = True) -> None:
         super().__init__()
-        self.rows = 1
-        self.windowed = 0
-
-    def prepared(self, inputs: Tensor) -> Tensor:
-        """The inputs as they are."""
-        self.rows = len(inputs)
-        return inputs
+        self.wanted, self.gradients = wanted, gradients
+        self.count = 0
+        self.probabilities: dict[int, Tensor] = {}
+        self._norms: dict[int, Float[Tensor, "rows token"]] = {}
 
     def act(self, operation: Operation) -> Any:
         """The output of an attention, made from the watched probabilities; None for all else."""
-        if operation.kind in ("attention", "multi_head_attention"):
-            found = written_out(operation)
-            if found is None or not self._watch(found.probabilities):
-                return None
-            return found.result(found.probabilities @ found.values)
-        if operation.kind == "softmax" and _over_keys(operation):
+        if operation.kind == "layer_norm" and operation.input.ndim == 3:
+            self._norms[operation.input.shape[1]] = operation.input.detach().norm(dim=2).float()
+        if not attends(operation):
+            return None
+        self.count += 1
+        if self.wanted is not None and self.count - 1 not in self.wanted:
+            return None
+        if operation.kind == "softmax":
             probabilities = operation.run()
-            return probabilities.clone() if self._watch(probabilities) else None  # what follows may work in place
-        return None
+            return self._watch(probabilities).clone()  # what follows may work in place
+        found = written_out(operation)
+        if found is None:
+            return None
+        return found.result(self._watch(found.probabilities) @ found.values)
+
+    def norms_of(self, batch: int) -> dict[int, Float[Tensor, "{batch} _token"]]:
+        """The norms of the tokens that a layer norm was last given, by how many each picture has."""
+        return {count: norms for count, norms in self._norms.items() if len(norms) == batch}
 
     def warning(self) -> str | None:
-        """How many attentions are inside windows, and were left out."""
-        if not self.windowed:
-            return None
-        total = self.windowed + len(self.watched)
-        return (
-            f"Of {total} attentions, {self.windowed} inside windows cannot be laid over the picture and were left out."
-        )
+        """Nothing is changed, so there is nothing to say."""
+        return None
 
-    def gradients(self) -> list[Float[Tensor, "batch head query key"]]:
-        """The score's gradient at each watched map that it depends on, after the backward pass."""
-        found = [gradient for gradient in self.arrived if gradient is not None]
-        return [gradient[:, None] if gradient.ndim == 3 else gradient for gradient in found]
-
-    def _watch(self, probabilities: Tensor) -> bool:
-        """Whether these are maps over whole pictures that depend on the input; they are then watched."""
-        if not probabilities.requires_grad:
-            return False
-        whole = probabilities.ndim in (3, 4) and len(probabilities) == self.rows
-        if whole:
-            self.watched.append(probabilities)
-        else:
-            self.windowed += 1
-        return whole
-
-
-def _over_keys(operation: Operation) -> bool:
-    """Whether a softmax runs over the last axis of (…, head, query, key)."""
-    ndim = operation.input.ndim
-    return ndim in (4, 5) and operation.argument("dim", 1) in (-1, ndim - 1)
+    def _watch(self, probabilities: Tensor) -> Tensor:
+        self.probabilities[self.count - 1] = probabilities if self.gradients else probabilities.detach()
+        return probabilities

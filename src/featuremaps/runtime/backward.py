@@ -42,7 +42,7 @@ def send_back_unit(
     What is sent is the value itself (Zeiler & Fergus 2014, section 2.1). The model stops at the layer.
     """
     leaf, rule = to_model(session.model, inputs).detach().clone().requires_grad_(), Rectifiers()
-    tap, _ = run_capturing(session, leaf, [parse(layer)], gradients=True, stop_early=True, rule=rule)
+    tap, _ = run_capturing(session, leaf, [parse(layer)], gradients=True, stop_early=True, rules=[rule])
     own = tap.maps(layer)[:, channel]
     values, places = own.flatten(1).max(1)
     rule.way = way

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ def run_capturing(
     gradients: bool,
     stop_early: bool,
     with_graph: bool = True,
-    rule: Rule | None = None,
+    rules: Sequence[Rule] = (),
 ) -> tuple[Capture, Any]:
     """Run the model on `inputs` and take what the layers `wanted` give; with it, the model's outputs, None if stopped.
 
@@ -93,7 +93,9 @@ def run_capturing(
         reading = reading_of(session.model, [address.name for address in wanted], inputs, session.layout)
     tap = Capture(tuple(wanted), reading, gradients, stop_early)
     outputs = None
-    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), listening(rule) if rule else nullcontext():
+    with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), ExitStack() as heard:
+        for rule in rules:
+            heard.enter_context(listening(rule))
         for layer in dict.fromkeys(address.layer for address in wanted):
             hooks.on_forward(find(session.model, layer), tap.hook(layer))
         with suppress(Stop), run_on(session.model, inputs):

@@ -14,12 +14,16 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.layers.addresses import parse
+from featuremaps.layers.attentions import AttentionInfo
+from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule
+from featuremaps.runtime.attention import Attended, WatchedAttention
 from featuremaps.runtime.bound import Bound, Target
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
 from featuremaps.runtime.gradient import sent_back
+from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.outputs import mapped
 from featuremaps.session import Session
 
@@ -32,7 +36,9 @@ class Record:
     device. With several targets `gradients` is that of the first; `for_target(i)` gives the record of another.
     `input_gradients[way]` is shaped like `inputs`, for each way back through a ReLU that was asked for; `notes[way]` is
     a warning where that way found nothing to act on. `unreached` names layers the target's score does not depend on.
-    `classes` is how the class scores in `outputs` are read.
+    `classes` is how the class scores in `outputs` are read. `attentions_by_target` are the attentions that ran, with
+    the gradients of each target's score, and `token_norms` those of the tokens that a layer norm was last given, by how
+    many tokens there are; both are empty where attention was not asked for.
     """
 
     inputs: Tensor
@@ -46,6 +52,8 @@ class Record:
     notes: Mapping[ReluRule, str] = field(default_factory=dict)
     unreached: frozenset[str] = frozenset()
     classes: ClassOutputs = field(default_factory=ClassOutputs)
+    attentions_by_target: tuple[tuple[Attended, ...], ...] = ()
+    token_norms: Mapping[int, Float[Tensor, "batch _token"]] = field(default_factory=dict)
 
     @property
     def logits(self) -> Tensor | None:
@@ -56,6 +64,11 @@ class Record:
     def gradients(self) -> Mapping[str, Float[Tensor, "batch _channel _height _width"]]:
         """Gradients of the first target's score with respect to each layer's maps; empty when none were asked for."""
         return self.gradients_by_target[0] if self.gradients_by_target else {}
+
+    @property
+    def attentions(self) -> tuple[Attended, ...]:
+        """The attentions that ran, with the gradients of the first target's score."""
+        return self.attentions_by_target[0] if self.attentions_by_target else ()
 
     @property
     def input_gradients(self) -> Mapping[ReluRule, Tensor]:
@@ -87,6 +100,7 @@ class Record:
             scores=self.scores[one],
             gradients_by_target=self.gradients_by_target[one],
             input_gradients_by_target=self.input_gradients_by_target[one],
+            attentions_by_target=self.attentions_by_target[one],
         )
 
 
@@ -100,6 +114,7 @@ def take(
     classes: ClassOutputs | None = None,
     gradients: bool = True,
     input_gradients: Sequence[ReluRule] = (),
+    attention: bool = False,
     stop_early: bool = False,
     layout: torch.memory_format = torch.preserve_format,
 ) -> Record:
@@ -108,29 +123,31 @@ def take(
     For each target one backward pass gives the gradients of its score, summed over the batch, with respect to the
     recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
     come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. `layout` is how
-    the inputs lie in memory, `classes` what is known of the class scores. Raises `TargetError` for a target that does
-    not fit, has no gradient, or whose score is not finite; `LayoutError` for a layer without maps; `ModelError` for one
-    that never ran.
+    the inputs lie in memory, `classes` what is known of the class scores. With `attention` the probabilities of every
+    attention are kept, and the same backward pass gives the gradients there. Raises `TargetError` for a target that
+    does not fit, has no gradient, or whose score is not finite; `LayoutError` for a layer without maps; `ModelError`
+    for one that never ran.
     """
     addresses = tuple(parse(layer) for layer in layers)
-    backward = bool(targets) and (gradients or bool(input_gradients))
+    far = bool(input_gradients) or attention
+    backward = bool(targets) and (gradients or far)
     inputs = to_model(session.model, inputs)
     rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
-    for with_graph in (bool(input_gradients), True):
-        leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and bool(input_gradients))
-        graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rule": rule}
+    infos = _attentions(session, inputs) if attention else ()
+    for with_graph in (far, True):
+        seen = WatchedAttention(infos, len(inputs)) if attention else None
+        leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and far)
+        rules = [each for each in (rule, seen and seen.rule) if each is not None]
+        graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rules": rules}
         tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, **graph)
-        read = ClassOutputs()
-        if classes is not None or not all(isinstance(target, Bound) for target in targets):
-            read = seen_outputs(session, inputs, outputs, classes or read)
-        bound = tuple(_bind(target, outputs, read, len(inputs)) for target in targets)
+        read, bound = _bind(session, inputs, outputs, targets, classes)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
         if not backward or with_graph or all(score.requires_grad for score in scores):
             break  # else the model left the graph out itself (its own no_grad): once more, with a graph all the way
     record: dict[str, Any] = {}
     if backward:
         check_gradients(bound, scores, list(tap.taken) if gradients else [])
-        record = _backward(tap, leaf, scores, gradients, tuple(input_gradients), rule)
+        record = _backward(tap, leaf, scores, gradients, tuple(input_gradients), rule, seen)
     return Record(
         inputs=leaf.detach(),
         outputs=_detached(outputs),
@@ -143,8 +160,25 @@ def take(
     )
 
 
-def _bind(target: Target | Bound, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-    return target if isinstance(target, Bound) else target.bind(outputs, classes, batch)
+def _attentions(session: Session, inputs: Tensor) -> tuple[AttentionInfo, ...]:
+    with run_on(session.model, inputs):
+        return known_layers(session.model, inputs, session.layout).attentions
+
+
+def _bind(
+    session: Session,
+    inputs: Tensor,
+    outputs: Any,
+    targets: Sequence[Target | Bound],
+    classes: ClassOutputs | None,
+) -> tuple[ClassOutputs, tuple[Bound, ...]]:
+    """How the class scores are read, where that is of interest, and the targets for these outputs."""
+    read = ClassOutputs()
+    if classes is not None or not all(isinstance(target, Bound) for target in targets):
+        read = seen_outputs(session, inputs, outputs, classes or read)
+    return read, tuple(
+        target if isinstance(target, Bound) else target.bind(outputs, read, len(inputs)) for target in targets
+    )
 
 
 def checked_scores(target: Bound, outputs: object, batch: int) -> Tensor:
@@ -180,10 +214,13 @@ def _backward(
     gradients: bool,
     ways: tuple[ReluRule, ...],
     rule: Rectifiers | None,
+    seen: WatchedAttention | None,
 ) -> dict[str, Any]:
-    """One backward pass per score for the layers and the plain input gradient, and one for each other way."""
+    """One backward pass per score for layers, attentions and the plain input gradient, and one for each other way."""
     names = list(tap.taken) if gradients else []
-    plain: list[ReluRule] = ["gradient"] if names or "gradient" in ways else []
+    watched = [] if seen is None else seen.differentiable
+    attentions: list[tuple[Attended, ...]] = [() for _ in scores]
+    plain: list[ReluRule] = ["gradient"] if names or watched or "gradient" in ways else []
     passes = [(score, way) for score in scores for way in dict.fromkeys([*plain, *ways])]
     by_target: list[dict[str, Tensor]] = [{} for _ in scores]
     of_inputs: list[dict[ReluRule, Tensor]] = [{} for _ in scores]
@@ -192,7 +229,8 @@ def _backward(
     for number, (score, way) in enumerate(passes):
         target = number * len(scores) // len(passes)
         wanted = names if way == "gradient" else []
-        leaves = [tap.taken[name] for name in wanted] + ([inputs] if way in ways else [])
+        of_attention = watched if way == "gradient" else []
+        leaves = [*(tap.taken[name] for name in wanted), *of_attention, *([inputs] if way in ways else [])]
         if rule is not None:
             rule.way = way
             if way != "gradient" and (note := rule.warning()):
@@ -200,6 +238,8 @@ def _backward(
         last = number == len(passes) - 1
         found = sent_back(score, leaves, retain_graph=not last)
         unreached |= {name for name, grad in zip(wanted, found, strict=False) if grad is None}
+        if seen is not None and way == "gradient":
+            attentions[target] = seen.with_gradients(found[len(wanted) : len(wanted) + len(watched)])
         grads = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found, strict=True)]
         for name, grad in zip(wanted, grads, strict=False):
             by_target[target][name] = tap.layouts[name].to_maps(grad).float()
@@ -210,6 +250,8 @@ def _backward(
         "input_gradients_by_target": tuple(of_inputs) if ways else (),
         "notes": notes,
         "unreached": frozenset(unreached),
+        "attentions_by_target": tuple(attentions) if seen else (),
+        "token_norms": seen.rule.norms_of(len(inputs)) if seen else {},
     }
 
 

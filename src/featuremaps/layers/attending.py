@@ -1,0 +1,295 @@
+"""Finding the attentions of a run, and from where in the picture their tokens come.
+
+Queries and keys are followed as every tensor of a run is (`receptive_field`), so that windows, pooled keys and class
+tokens are known by what the model did, not by how many tokens there are.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn.functional import pad
+from torch.overrides import TorchFunctionMode
+
+from featuremaps.layers.attentions import NOWHERE, AttentionInfo, Between, Tokens
+from featuremaps.layers.layout import Layout
+from featuremaps.receptive_field import Dataflow, Field
+from featuremaps.receptive_field.field_algebra import Dim, Run, channels
+from featuremaps.rules.attention import attends
+from featuremaps.rules.operations import Operation, operation_of
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One operand of a product: its shape, what is known of it, and which of its dimensions holds the tokens."""
+
+    shape: tuple[int, ...]
+    field: Field | None
+    token_dim: int
+
+
+class Attending(TorchFunctionMode):
+    """Notes every attention of a run that `flow` follows, in order; `inside` says in which module the run is.
+
+    Counts what `rules.attention.AttentionMaps` counts, so that the one belongs to the other.
+    """
+
+    def __init__(self, flow: Dataflow) -> None:
+        super().__init__()
+        self.flow, self.inside = flow, [""]
+        self.found: list[AttentionInfo] = []
+        self._batch = flow.picture[0]
+        self._products: dict[int, tuple[_Side, _Side]] = {}
+        self._origin: tuple[Field, Layout] | None = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        operation = operation_of(func, args, kwargs or {})
+        if operation is None:
+            return func(*args, **(kwargs or {}))
+        if attends(operation):
+            self.found.append(self._described(operation))
+        output = func(*args, **(kwargs or {}))
+        if operation.kind in ("matmul", "einsum", "other_product"):
+            self._note_product(operation, output)
+        elif operation.kind == "multi_head_attention":
+            self._understand(operation, output[0])
+        return output
+
+    def enter(self, name: str) -> None:
+        """The run goes into a module."""
+        self.inside.append(name)
+
+    def leave(self, name: str) -> None:
+        """The run comes out of a module again, if it went into it."""
+        if name in self.inside:
+            del self.inside[self.inside.index(name) :]
+
+    def saw(self, layout: Layout | None, placed: Field | None) -> None:
+        """A layer's maps were seen, whose places lie as those of what follows, before that is shifted or padded."""
+        if layout is not None and placed is not None and placed.positions > 1:
+            self._origin = placed, layout
+
+    def infos(self, layouts: Sequence[Layout]) -> tuple[AttentionInfo, ...]:
+        """All of them, by names of their own; tokens that could not be followed as the layers' `layouts` say."""
+        names = [info.name for info in self.found]
+        named, counts = [], dict.fromkeys(names, 0)
+        for info in self.found:
+            name = info.name or "attention"
+            name = name if names.count(info.name) == 1 else f"{name}#{counts[info.name]}"
+            counts[info.name] += 1
+            queries, keys = (_by_count(tokens, info.windows, layouts) for tokens in (info.queries, info.keys))
+            named.append(replace(info, name=name, queries=queries, keys=keys))
+        return tuple(named)
+
+    def _described(self, operation: Operation) -> AttentionInfo:
+        name = self.inside[-1]
+        if operation.kind == "softmax":
+            sides = self._product_behind(operation.input)
+            lead = operation.input.shape[:-2]
+            if sides is None:
+                query, key = operation.input.shape[-2:]
+                between: Between = "no places" if self.flow.trace(operation.input) is None else "unknown"
+                return AttentionInfo(name, Tokens(query, between), Tokens(key, between), _unknown(lead, self._batch))
+            return self._info(name, *sides, 0)
+        query, key = (operation.argument(name, place) for place, name in enumerate(("query", "key")))
+        if operation.kind == "attention":
+            return self._info(name, self._side(query, -2), self._side(key, -2), 0)
+        if query.ndim != 3:
+            return AttentionInfo(name, Tokens(len(query), "unknown"), Tokens(len(key), "unknown"), ((1, False),))
+        heads = operation.argument("num_heads", 4)
+        info = self._info(name, self._side(query, 0), self._side(key, 0), _added(operation))
+        return replace(info, leading=(*info.leading, (heads, False)))
+
+    def _info(self, name: str, query: _Side, key: _Side, added: int) -> AttentionInfo:
+        """`added` tokens stand after the keys that are no places."""
+        lead = query.shape[1:2] if query.token_dim == 0 else query.shape[:-2]
+        followed = (_leading(side, self._batch) for side in (query, key) if side.field is not None)
+        leading = next(followed, _unknown(lead, self._batch))
+        across = all(_channels(side) for side in (query, key))
+        queries, keys = self._tokens(query, across, 0), self._tokens(key, across, added)
+        return AttentionInfo(name, queries, keys, leading)
+
+    def _tokens(self, side: _Side, are_channels: bool, added: int) -> Tokens:
+        count = side.shape[side.token_dim] + added
+        placed = side.field
+        if are_channels:
+            return Tokens(count, "channels")
+        if placed is None:
+            return Tokens(count, "no places")
+        if placed.lost or placed.moved:
+            return Tokens(count, "unknown")
+        token_dim = placed.dims[side.token_dim]
+        windows = [run for dim in _batch_dims(side) for run in dim.runs if run.axis is not None and run.size > 1]
+        placed_tokens = math.prod(run.size for run in token_dim.runs if run.axis is not None)
+        if (not token_dim.axes and token_dim.size > 1) or (placed_tokens == 1 and not windows):
+            return Tokens(count, "no places")
+        if token_dim.times != 1:
+            return Tokens(count, "unknown")
+        grid, places = self._places(placed, windows, token_dim)
+        return Tokens(count, "places", grid, pad(places, (token_dim.lead, token_dim.trail + added), value=NOWHERE))
+
+    def _places(
+        self, placed: Field, windows: Sequence[Run], token_dim: Dim
+    ) -> tuple[tuple[int, ...], Int[Tensor, "window token"]]:
+        """How many places there are along each axis, and the number of each token's, row by row; −1 for padding."""
+        runs, axes = (*windows, *token_dim.runs), range(len(placed.reach))
+        sizes = [math.prod(run.size for run in runs if run.axis == axis) for axis in axes]
+        grid, shift = self._origin_of(placed, sizes, bool(windows))
+        numbers = torch.zeros(
+            math.prod(run.size for run in windows), math.prod(run.size for run in token_dim.runs), dtype=torch.long
+        )
+        inside = torch.ones_like(numbers, dtype=torch.bool)
+        for axis in axes:
+            step = placed.step(axis) if any(run.axis == axis for run in runs) else None
+            index = _steps(windows, axis, step)[:, None] + _steps(token_dim.runs, axis, step)[None] + shift[axis]
+            if shift[axis] > 0:
+                index = index % sizes[axis]  # rolled: what went out at one end came in at the other
+            inside &= (index >= 0) & (index < grid[axis])
+            numbers = numbers * grid[axis] + index
+        return tuple(grid), numbers.where(inside, NOWHERE)
+
+    def _origin_of(self, placed: Field, sizes: list[int], windowed: bool) -> tuple[list[int], list[int]]:
+        """How many places there are along each axis without padding, and by how many what attends is shifted."""
+        if not windowed or self._origin is None:
+            return sizes, [0] * len(sizes)
+        before, layout = self._origin
+        steps = [placed.step(axis) for axis in range(len(sizes))]
+        if steps != [before.step(axis) for axis in range(len(sizes))] or len(layout.grid) != len(sizes):
+            return sizes, [0] * len(sizes)
+        shift = [
+            0 if step is None or mine.whole else round((mine.centre - theirs.centre) / step)
+            for mine, theirs, step in zip(placed.reach, before.reach, steps, strict=True)
+        ]
+        return list(layout.grid), shift
+
+    def _understand(self, operation: Operation, output: Tensor) -> None:
+        """What torch's own attention gives (token, batch, channel): tokens where the queries are, that saw all keys.
+
+        Inside, it lays tokens and pictures into one dimension, in which they cannot be followed.
+        """
+        queries, keys = (self._side(operation.argument(name, place), 0) for place, name in enumerate(("query", "key")))
+        known, seen = queries.field, keys.field
+        if output.ndim != 3 or known is None or seen is None or seen.lost or seen.moved:
+            return
+        reach = tuple(each._replace(whole=True) for each in known.reach) if seen.positions > 1 else known.reach
+        dims = (*known.dims[:2], channels(output.shape[2]))
+        self.flow.understand(output, known._replace(dims=dims, reach=reach))
+
+    def _side(self, tensor: Tensor, token_dim: int) -> _Side:
+        trace = self.flow.trace(tensor)
+        return _Side(tuple(tensor.shape), None if trace is None else trace.field, token_dim)
+
+    def _note_product(self, operation: Operation, output: Any) -> None:
+        trace = self.flow.trace(output) if isinstance(output, Tensor) else None
+        tensors = _operands(operation)
+        if trace is None or tensors is None:
+            return
+        (left, left_dim), (right, right_dim) = tensors
+        self._products[trace.step] = self._side(left, left_dim), self._side(right, right_dim)
+
+    def _product_behind(self, logits: Tensor) -> tuple[_Side, _Side] | None:
+        """The queries and keys that attention logits are the products of; None where there are none."""
+        trace, wanted = self.flow.trace(logits), tuple(logits.shape[-2:])
+        waiting, seen = [] if trace is None else [trace.step], set()
+        while waiting:
+            step = max(waiting)
+            waiting.remove(step)
+            if step in self._products:
+                left, right = self._products[step]
+                if (left.shape[left.token_dim], right.shape[right.token_dim]) == wanted:
+                    return left, right
+                continue
+            known = self.flow.steps[step]
+            if known.pointwise or known.op in _BETWEEN:
+                waiting += [parent for parent in known.parents if parent not in seen]
+                seen |= set(known.parents)
+        return None
+
+
+_BETWEEN = frozenset({"mm", "addmm", "linear", "index_put_", "copy_", "masked_fill", "constant_pad_nd", "clone"})
+"""What may lie between a product and its softmax beside operations on single values: heads mixed with each other."""
+
+
+def _operands(operation: Operation) -> tuple[tuple[Tensor, int], tuple[Tensor, int]] | None:
+    """Both factors of a product, and the dimension of each that the product keeps, of the last two it has."""
+    if operation.kind == "matmul":
+        return (operation.args[0], -2), (operation.argument("other", 1, operation.argument("mat2", 1)), -1)
+    if operation.kind == "other_product":
+        found = [item for item in operation.args if isinstance(item, Tensor)]
+        return ((found[1], -2), (found[2], -1)) if operation.function.__name__ == "baddbmm" and len(found) > 2 else None
+    text, *tensors = operation.args
+    tensors = list(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    if not isinstance(text, str) or "->" not in text or len(tensors) != 2 or "." in text:
+        return None
+    given, result = text.replace(" ", "").split("->")
+    terms = given.split(",")
+    query, key = result[-2], result[-1]
+    for first, second in ((0, 1), (1, 0)):
+        if query in terms[first] and key in terms[second] and query not in terms[second] and key not in terms[first]:
+            return (
+                (tensors[first], terms[first].index(query) - len(terms[first])),
+                (tensors[second], terms[second].index(key) - len(terms[second])),
+            )
+    return None
+
+
+def _batch_dims(side: _Side) -> tuple[Dim, ...]:
+    """The dimensions over which the attention is repeated: batch, windows and heads."""
+    assert side.field is not None
+    if side.token_dim == 0:  # (token, batch, channel), as torch's own module has them
+        return side.field.dims[1:2]
+    return side.field.dims[:-2]
+
+
+def _leading(side: _Side, batch: int) -> tuple[tuple[int, bool], ...]:
+    """The axes before (query, key) without the batch, which comes first."""
+    runs = [run for dim in _batch_dims(side) for run in dim.runs if run.size > 1]
+    if any(dim.times != 1 or dim.extra for dim in _batch_dims(side)):
+        return _unknown(tuple(dim.size for dim in _batch_dims(side)), batch)
+    if batch > 1 and runs and runs[0].axis is None and runs[0].size % batch == 0:
+        runs[0] = runs[0]._replace(size=runs[0].size // batch)
+    return tuple((run.size, run.axis is not None) for run in runs if run.size > 1)
+
+
+def _unknown(lead: Sequence[int], batch: int) -> tuple[tuple[int, bool], ...]:
+    """The axes before (query, key), of which nothing is known: taken for heads."""
+    rest = (lead[0] // batch, *lead[1:]) if lead and lead[0] % batch == 0 else lead
+    return tuple((size, False) for size in rest if size > 1)
+
+
+def _channels(side: _Side) -> bool:
+    """Whether what attends are channels: it is the places that the product sums over."""
+    if side.field is None or side.token_dim == 0:
+        return False
+    other = -1 if side.token_dim == -2 else -2
+    return not side.field.dims[side.token_dim].axes and bool(side.field.dims[other].axes)
+
+
+def _steps(runs: Sequence[Any], axis: int, step: float | None) -> Int[Tensor, " element"]:
+    """For each element of a dimension how many places it lies from the first along an axis."""
+    total = torch.zeros(1, dtype=torch.long)
+    for run in runs:
+        own = torch.arange(run.size) * (round(run.step / step) if run.axis == axis and step else 0)
+        total = (total[:, None] + own[None]).flatten()
+    return total
+
+
+def _added(operation: Operation) -> int:
+    """How many keys torch's own attention adds."""
+    return int(operation.argument("bias_k", 7) is not None) + int(bool(operation.argument("add_zero_attn", 9, False)))
+
+
+def _by_count(tokens: Tokens, windows: int, layouts: Sequence[Layout]) -> Tokens:
+    """Tokens that could not be followed, as the one layout of a layer says that has as many."""
+    fitting = {(each.prefix, each.grid, each.suffix) for each in layouts if each.tokens == tokens.count}
+    if tokens.between != "unknown" or windows != 1 or len(fitting) != 1:
+        return tokens
+    ((prefix, grid, suffix),) = fitting
+    places = pad(torch.arange(math.prod(grid))[None], (prefix, suffix), value=NOWHERE)
+    return Tokens(tokens.count, "places", grid, places)
