@@ -32,6 +32,7 @@ COMMANDS = {
     "report": Listed("explain", LOOK, "Write one HTML file: methods and layers side by side."),
     "layers": Listed("inspect", LOOK, "List every layer that runs, with channels, size, stride, field."),
     "maps": Listed("inspect", LOOK, "Draw what layers turn pictures into."),
+    "attention": Listed("inspect", LOOK, "Draw where each head of a transformer looks."),
     "filters": Listed("inspect", LOOK, "Draw the weights of a convolution, and say which are dead or alike."),
     "project": Listed("project", LOOK, "Send units back to the pixels of their strongest pictures."),
     "draw": Listed("draw", DRAW, "Draw what channels, neurons or classes look for."),
