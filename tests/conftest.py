@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import type_checks
+from browsers import axe, chromium  # noqa: F401
 
 type_checks.install()
 # Compiled once, also where Python is set to keep nothing compiled: the processes that tests start read it.

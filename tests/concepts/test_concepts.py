@@ -110,7 +110,7 @@ def test_files_and_notebook(tmp_path: Path) -> None:
     with Image.open(written[0]) as image:
         assert image.size == (40, 30)
     assert concepts._repr_png_().startswith(b"\x89PNG")
-    assert repr(concepts) == "<Concepts: 2 of features, 2 pictures, 3×4, 75 % of the layer's energy>"
+    assert repr(concepts) == "<Concepts: 2 of features, 2 pictures, 3×4, 75% of the layer's energy>"
     assert len(concepts) == 2
     assert torch.equal(concepts.tensor, concepts.maps)
 

@@ -91,7 +91,7 @@ def test_accuracy_is_held_out_and_chance_is_a_half() -> None:
     for seed in range(60):
         noise = np.random.default_rng(seed).normal(size=(40, 100)).astype(np.float32)
         beyond += held_out(noise, np.arange(40) < 20, seed)["pattern"].beyond_chance
-    assert beyond <= 5  # 2.5 % of 60 are expected
+    assert beyond <= 5  # 2.5% of 60 are expected
 
 
 def test_a_held_out_score_is_made_without_its_picture() -> None:

@@ -100,7 +100,7 @@ def test_table_and_conclusion(trial: fm.Trial) -> None:
     head = "rank deletion ↓ insertion ↑ pointing_game ↑ energy_inside ↑ gini ↑"
     assert text.splitlines()[0].split() == head.split()
     assert [label(row) in text for row in trial.rows] == [True] * 10
-    assert trial.conclusion[0].startswith("On 6 pictures, input_x_gradient shows best what this model uses")
+    assert trial.conclusion[0].startswith("On 6 pictures, Input × Gradient shows best what this model uses")
 
 
 def test_it_is_stored_and_gone_on_with(trial: fm.Trial, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_of_one_picture_nothing_is_said_to_be_chance() -> None:
         planted(1), ["grad_cam", "hires_cam"], "features", 1, measures="deletion"
     )
     assert trial.conclusion == [
-        "One picture says little: hires_cam of features comes first, and chance may have put it there."
+        "One picture says little: HiResCAM of features comes first, and chance may have put it there."
     ]
 
 
@@ -210,7 +210,7 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
         planted(2), "occlusion", "features", 1, measures="deletion", options={"occlusion": {"window": 99}}
     )
     assert alone.conclusion == ["No explanation could be measured.", said.why]
-    assert "occlusion      –     undefined" in str(alone)
+    assert "Occlusion      –     undefined" in str(alone)
     with pytest.raises(OptionError, match="no explanation of this trial was measured.*no map was made"):
         _ = alone.best
 

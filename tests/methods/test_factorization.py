@@ -152,7 +152,7 @@ def test_values_below_zero_are_refused_or_clipped() -> None:
     signed[0, 0, 0, 0] = -1.0
     with pytest.raises(
         MethodError,
-        match=r'0\.21 % of this layer\'s are below 0\. Take the layer after its ReLU, or give negative="clip"',
+        match=r'0\.21% of this layer\'s are below 0\. Take the layer after its ReLU, or give negative="clip"',
     ):
         factorize(signed, seeded())
     expected = factorize(signed.clamp_min(0), seeded(), concepts=2)

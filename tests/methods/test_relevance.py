@@ -131,7 +131,7 @@ def test_the_score_is_conserved_on_the_weights_of_real_models(shared: Path, comp
 
 
 def test_the_biases_of_real_models_take_their_share(shared: Path) -> None:
-    """Measured: 98.7 % of SqueezeNet's score reaches the pixels. Batch norm's offsets take more of ResNet-20's."""
+    """Measured: 98.7% of SqueezeNet's score reaches the pixels. Batch norm's offsets take more of ResNet-20's."""
     model, pictures = squeezenet(shared), photographs(shared, (280,))
     score = model(pictures)[0, 282].item()
     assert 0.98 < summed(lrp(propagator(model, pictures, 282))).item() / score < 0.99

@@ -1,7 +1,6 @@
-"""Headless Chromium, and a fixture that opens a report in it and watches what happens."""
+"""A fixture that opens a report in headless Chromium and watches what happens."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,6 @@ from featuremaps.report.data import ReportData
 from featuremaps.report.html import write
 
 OPEN_ALL = "document.querySelectorAll('details.part').forEach(part => part.open = true)"
-CHROMIUM_ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -44,23 +33,6 @@ class Visit:
 
     def outside(self) -> list[str]:
         return [url[:120] for url in self.requests if not url.startswith(("file:", "data:", "about:", "blob:"))]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    # Per module, because a running Playwright holds an event loop that other tests could trip over.
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        reason = "no Chromium on PATH; install it (Debian: apt-get install chromium) to test the report in a browser"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ def test_everything_asked_for_is_on_the_page(visit):
     assert page.locator(".picture h3").all_inner_texts() == ["cat.png", "dog.png"]
     first = page.locator(".picture").first
     assert first.locator("thead th").all_inner_texts() == ["layer3", "layer4"]
-    assert first.locator("tbody th").all_inner_texts() == ["grad_cam", "layer_cam"]
+    assert first.locator("tbody th").all_inner_texts() == ["Grad-CAM", "LayerCAM"]
     assert first.locator("caption").inner_text() == "Explains tabby"
-    assert first.locator(".answer").inner_text().split("\n")[0:2] == ["Egyptian cat", "75.0 %"]
+    assert first.locator(".answer").inner_text().split("\n")[0:2] == ["Egyptian cat", "75.0%"]
     assert "the model says Egyptian cat" in first.locator(".verdict").inner_text()
     widths = [bar.bounding_box()["width"] for bar in first.locator(".bar").all()]
     filled = first.locator(".bar").first.evaluate("bar => parseFloat(getComputedStyle(bar, '::before').width)")
@@ -67,25 +67,25 @@ def test_the_display_starts_as_the_report_says(visit):
     page = visit(sample_report(sections=(section,))).page
     assert page.get_by_label("Colours").input_value() == "jet"
     assert page.get_by_label("Values").input_value() == "minmax"
-    assert page.locator(".toolbar output").inner_text() == "80 %"
+    assert page.locator(".toolbar output").inner_text() == "80%"
 
 
 def test_a_map_enlarges_and_steps_to_its_neighbours(visit):
     page = visit().page
     page.locator(FIRST).click()
     dialog = page.get_by_role("dialog")
-    assert dialog.locator("h2").inner_text() == "grad_cam at layer3"
+    assert dialog.locator("h2").inner_text() == "Grad-CAM at layer3"
     facts = dialog.locator(".facts").inner_text()
     for fact in ("cat.png", "tabby", "2 × 3 cells", "−2 to 3", "row 1, column 0"):
         assert fact in facts
     assert dialog.locator(".legend-ends").inner_text().split() == ["0", "1.5", "3"]
     assert dialog.get_by_role("button", name="Map to the left").is_disabled()
     dialog.get_by_role("button", name="Map to the right").click()
-    assert dialog.locator("h2").inner_text() == "grad_cam at layer4"
+    assert dialog.locator("h2").inner_text() == "Grad-CAM at layer4"
     page.keyboard.press("ArrowDown")
-    assert dialog.locator("h2").inner_text() == "layer_cam at layer4"
+    assert dialog.locator("h2").inner_text() == "LayerCAM at layer4"
     page.keyboard.press("ArrowRight")
-    assert dialog.locator("h2").inner_text() == "layer_cam at layer4"
+    assert dialog.locator("h2").inner_text() == "LayerCAM at layer4"
     dialog.get_by_role("radio", name="Raw map").check()
     assert page.locator(".toolbar").get_by_role("radio", name="Raw map", include_hidden=True).is_checked()
     close_dialog(page)
@@ -101,7 +101,7 @@ def test_neighbours_skip_what_has_no_map(visit):
     page = visit(sample_report(sample_picture(maps=maps))).page
     page.locator(FIRST).click()
     page.keyboard.press("ArrowRight")
-    assert page.get_by_role("dialog").locator("h2").inner_text() == "cam at c"
+    assert page.get_by_role("dialog").locator("h2").inner_text() == "CAM at c"
 
 
 def test_by_keyboard_alone(visit):
@@ -121,11 +121,11 @@ def test_by_keyboard_alone(visit):
     assert page.locator("#announcements").inner_text() == "1 at row 0, column 1"
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
-    assert dialog.locator("h2").inner_text() == "grad_cam at layer3"
+    assert dialog.locator("h2").inner_text() == "Grad-CAM at layer3"
     page.keyboard.press("Shift+ArrowRight")
     assert dialog.locator(".readout").inner_text() == "3 at [1, 0]"
     page.keyboard.press("ArrowRight")
-    assert dialog.locator("h2").inner_text() == "grad_cam at layer4"
+    assert dialog.locator("h2").inner_text() == "Grad-CAM at layer4"
     close_dialog(page)
     expect(page.locator(".map").nth(1)).to_be_focused()
     page.keyboard.press("Tab")
@@ -210,9 +210,9 @@ def test_pixel_methods_follow_each_other_beside_the_matrix(visit):
     page = visit(sample_report(sections=(Explanations((sample_picture(maps=(*layers, *pixels_of)),)),))).page
     assert page.locator(".matrix").count() == 1
     assert page.locator(".matrix .blank").count() == 0
-    assert page.locator(".pixel-maps .method-name").all_inner_texts() == ["lrp", "occlusion", "saliency"]
+    assert page.locator(".pixel-maps .method-name").all_inner_texts() == ["LRP", "Occlusion", "Saliency"]
     assert page.locator(".pixel-caption").inner_text() == "Pixels of the input, explains tabby"
     page.locator(".pixel-maps .map").nth(1).click()
-    assert "occlusion" in page.get_by_role("dialog").inner_text()
+    assert "Occlusion" in page.get_by_role("dialog").inner_text()
     page.keyboard.press("ArrowRight")
     assert "saliency" in page.get_by_role("dialog").inner_text()

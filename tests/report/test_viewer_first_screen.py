@@ -31,7 +31,7 @@ def test_the_proof_stands_beside_each_other_and_says_what_is_right(visit):
     boxes = [panel.bounding_box() for panel in panels.all()]
     assert boxes[0]["y"] == boxes[1]["y"]
     assert boxes[0]["y"] + boxes[0]["height"] < 900
-    assert "“scissors” 99 %" in panels.first.inner_text()
+    assert "“scissors” 99%" in panels.first.inner_text()
     colours = panels.locator(".bar").evaluate_all(
         "all => all.map(one => getComputedStyle(one, '::before').backgroundColor)"
     )
@@ -52,7 +52,7 @@ def test_both_maps_follow_one_slider_and_enlarge(visit):
     after = canvases.evaluate_all(shown)
     assert after[0] == after[1] != before[0] == before[1]
     page.locator(".panel .map").first.click()
-    assert page.get_by_role("dialog").locator("h2").inner_text() == "grad_cam at layer4"
+    assert page.get_by_role("dialog").locator("h2").inner_text() == "Grad-CAM at layer4"
 
 
 def test_parts_are_closed_until_somebody_comes_to_them(visit):

@@ -49,7 +49,7 @@ def test_strength_mixes_picture_and_map(visit):
     shots = []
     for strength in (0, 50, 100):
         set_strength(page, strength)
-        assert page.locator(".toolbar output").inner_text() == f"{strength} %"
+        assert page.locator(".toolbar output").inner_text() == f"{strength}%"
         shots.append(pixels(page))
     bare, half, full = shots
     # WebP moves a colour by a few steps; the edge of the ellipse by more.

@@ -98,12 +98,12 @@ def test_pictures_have_text_alternatives(visit):
     page = visit().page
     labels = page.locator(".matrix canvas").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     assert labels[0] == (
-        "cat.png, grad_cam at layer3 for tabby. Map over the picture. "
-        "Strongest at the lower left, 3; 17 % of its 2 by 3 cells exceed half of that."
+        "cat.png, Grad-CAM at layer3 for tabby. Map over the picture. "
+        "Strongest at the lower left, 3; 17% of its 2 by 3 cells exceed half of that."
     )
     assert all(labels)
     seen = page.get_by_role(
-        "img", name="cat.png, as the model saw it. Labelled tabby. The model says Egyptian cat, 75.0 %."
+        "img", name="cat.png, as the model saw it. Labelled tabby. The model says Egyptian cat, 75.0%."
     )
     assert seen.count() == 1
     assert page.locator("img:not([alt])").count() == 0
@@ -131,7 +131,7 @@ def test_print_draws_every_map_and_hides_the_controls(visit):
     assert not page.locator(".toolbar .segments").is_visible()
     assert not page.get_by_role("button", name="Copy").is_visible()
     note = page.locator(".print-only").inner_text()
-    assert note.startswith("Map over picture at 50 % strength; negative values cut off")
+    assert note.startswith("Map over picture at 50% strength; negative values cut off")
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(29, 33, 38)"
 
 
@@ -169,7 +169,7 @@ def test_it_works_inside_a_notebook_frame(visit):
     frame = opened.page.frame_locator("iframe")
     frame.locator("#report[data-ready]").wait_for()
     frame.locator(FIRST).click()
-    assert frame.get_by_role("dialog").locator("h2").inner_text() == "grad_cam at layer3"
+    assert frame.get_by_role("dialog").locator("h2").inner_text() == "Grad-CAM at layer3"
     opened.page.keyboard.press("Escape")
     frame.locator(".thumbnails a").first.click()
     frame.locator(".contents a", has_text="Methods").click()

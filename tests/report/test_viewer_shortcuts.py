@@ -24,13 +24,13 @@ def test_sentence_pictures_and_proof_stand_in_this_order(visit):
         *[["example wrong", "cat, called dog: wrong"]] * 2,
         *[["example wrong", "dog, called cat: wrong"]] * 2,
     ]
-    tracks = first.get_by_role("img", name="Taken out of pictures of cat: 95 % before, 5 % after (interval 2 to 8 %)")
+    tracks = first.get_by_role("img", name="Taken out of pictures of cat: 95% before, 5% after (interval 2 to 8%)")
     dots = tracks.locator(".track-dot").evaluate_all("all => all.map(one => one.style.left)")
     assert [float(dot.rstrip("%")) for dot in dots] == pytest.approx([95, 5])
     assert not first.get_by_text("Ashman").is_visible()
     assert page.get_by_text("1 more suspicion, not proven").is_visible()
     assert page.locator(".repair .chip").inner_text() == "repaired"
-    assert "0 % → 90 %" in page.locator(".repair").inner_text()
+    assert "0% → 90%" in page.locator(".repair").inner_text()
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -39,6 +39,6 @@ def test_none_is_a_result_and_nothing_sticks_out(visit, width):
     page = visit(sample_report(sections=sections), width=width).page
     none = page.locator(".none")
     assert none.locator("h3").inner_text() == "No shortcut found"
-    assert none.locator(".changes-value").all_inner_texts() == ["not found", "from 80 % on"]
+    assert none.locator(".changes-value").all_inner_texts() == ["not found", "from 80% on"]
     assert page.locator(".repair .chip.wrong").inner_text() == "not repaired"
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0

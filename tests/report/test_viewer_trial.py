@@ -6,6 +6,7 @@ import pytest
 from report_samples import sample_report
 
 import featuremaps as fm
+from featuremaps.evidence.words import label
 from featuremaps.report.trial import TrialSection
 from small_models import network, pictures
 
@@ -21,7 +22,7 @@ def test_rows_maps_curves_and_numbers_are_those_of_the_trial(visit, trial):
     page = visit(sample_report(sections=(TrialSection(trial),))).page
     names = page.locator(".trial tbody th").all_inner_texts()
     rows = [*trial.order, *trial.references]
-    assert [name.split(" of ")[0] for name in names] == [row[0] for row in rows]
+    assert names == [label(row) for row in rows]
     assert page.locator(".trial-conclusion li").all_inner_texts() == trial.conclusion
     assert page.locator(".trial-maps img").count() == 2 * 3
     assert page.locator(".trial-curve").count() == len(rows)  # deletion alone asks for curves

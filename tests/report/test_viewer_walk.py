@@ -31,8 +31,8 @@ def test_a_few_layers_are_rows_with_their_numbers_and_maps(visit):
     assert [cell.split("\n") for cell in cells[:5]] == [
         ["16 channels", "8 × 8"],
         ["7×7 px"],
-        ["62.5 %"],
-        ["25.0 %"],
+        ["62.5%"],
+        ["25.0%"],
         ["0.5"],
     ]
     assert page.locator(ROWS).nth(1).locator(".tile-name").all_inner_texts() == ["10", "11", "12"]
@@ -99,8 +99,8 @@ def test_the_trend_is_said_in_words(visit):
     page = opened(visit)
     # Blocks 1 to 4 have three layers with zeros each: a third are the four first or last of these.
     assert page.locator(".curve-readout").inner_text() == (
-        "Of the 12 layers that have zeros, the first third is zero in 25 % of its values and silent in 3 % of its "
-        "channels; the last third in 75 % and 18 %."
+        "Of the 12 layers that have zeros, the first third is zero in 25% of its values and silent in 3% of its "
+        "channels; the last third in 75% and 18%."
     )
     slider = page.get_by_role("slider", name="Layer on the curve")
     assert slider.get_attribute("aria-valuetext").startswith("25 layers. Of the 12 layers")
@@ -111,12 +111,12 @@ def test_pointing_at_the_curve_reads_it_and_marks_the_row(visit):
     box = page.locator(".curve-reader").bounding_box()
     spot = page.locator("circle.curve-zeros").nth(24)
     page.mouse.move(box["x"] + float(spot.get_attribute("cx")), box["y"] + 60)
-    assert page.locator(".curve-readout").inner_text() == "layer4 80.0 % values that are zero, 40.0 % silent channels"
+    assert page.locator(".curve-readout").inner_text() == "layer4 80.0% values that are zero, 40.0% silent channels"
     assert page.locator(".pointed .walk-address").inner_text() == "layer4"
     page.mouse.move(1, 1)
     assert page.locator(".pointed").count() == 0
     page.locator(ROWS).nth(2).hover()
-    assert page.locator(".curve-readout").inner_text().startswith("layer2 40.0 %")
+    assert page.locator(".curve-readout").inner_text().startswith("layer2 40.0%")
 
 
 def test_the_curve_by_keyboard(visit):
@@ -126,7 +126,7 @@ def test_the_curve_by_keyboard(visit):
     for _ in range(7):
         page.keyboard.press("ArrowRight")
     assert slider.get_attribute("aria-valuenow") == "7"
-    assert slider.get_attribute("aria-valuetext") == "layer1.1 20.0 % values that are zero, 0.0 % silent channels"
+    assert slider.get_attribute("aria-valuetext") == "layer1.1 20.0% values that are zero, 0.0% silent channels"
     assert page.locator(".pointed .walk-address").inner_text() == "layer1"
     page.keyboard.press("End")
     assert slider.get_attribute("aria-valuenow") == "25"

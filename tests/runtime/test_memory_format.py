@@ -147,7 +147,10 @@ for kept in (False, True):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc learns what to keep")
 def test_freed_memory_is_kept() -> None:
-    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True, text=True)
-    fetched_anew, kept = map(int, done.stdout.split())
-    assert fetched_anew > 5_000, "27 MB in pages of 4 KB"
-    assert kept < 1_000
+    for _ in range(3):  # where addresses are random, the heap may find no room to grow
+        done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True, text=True)
+        fetched_anew, kept = map(int, done.stdout.split())
+        assert fetched_anew > 5_000, "27 MB in pages of 4 KB"
+        if kept < 1_000:
+            return
+    raise AssertionError(f"{kept} pages were fetched anew")

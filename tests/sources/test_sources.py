@@ -24,7 +24,7 @@ def test_torchvision_with_real_weights(shared: Path) -> None:
         right += int(scores.argmax()) == int(photo.name[:3])
     assert scope.classes is not None
     assert scope.classes[281] == "tabby"
-    assert right >= 8, f"{right} of {len(photos)} right, about 58 % are expected"
+    assert right >= 8, f"{right} of {len(photos)} right, about 58% are expected"
 
 
 def test_number_of_classes_is_read_from_the_weights(tmp_path: Path) -> None:

@@ -93,6 +93,6 @@ def _accuracies(axes: "Axes", shown: ShownConcept) -> None:
         axes.text(0, place - 0.22, label, fontsize=7, color=colour, va="bottom")
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlim=(0, 1.02), ylim=(len(shown.ways) - 0.6, -0.75), yticks=[])
-    axes.set_xticks([0, 0.5, 1], ["0 %", "50 % (chance)", "100 %"])
-    axes.set_xlabel("held-out pictures told right, with 95 % interval", fontsize=7.5)
+    axes.set_xticks([0, 0.5, 1], ["0%", "50% (chance)", "100%"])
+    axes.set_xlabel("held-out pictures told right, with 95% interval", fontsize=7.5)
     bare(axes, "bottom")

@@ -134,7 +134,7 @@ class Concepts:
     def __repr__(self) -> str:
         batch, _, *size = self.maps.shape
         plural = "s" if batch != 1 else ""
-        told = f"{100 * (1 - float(self.errors[-1]) ** 2):.0f} % of the layer's energy"
+        told = f"{100 * (1 - float(self.errors[-1]) ** 2):.0f}% of the layer's energy"
         doubt = f", {len(self.warnings)} warnings" if self.warnings else ""
         return f"<Concepts: {len(self)} of {self.layer}, {batch} picture{plural}, {places(size)}, {told}{doubt}>"
 

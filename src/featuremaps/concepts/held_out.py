@@ -34,7 +34,7 @@ class HeldOut:
 
     @property
     def interval(self) -> Interval:
-        """The accuracy's 95 % interval, from those of both shares (Zou & Donner 2008, eq. 3)."""
+        """The accuracy's 95% interval, from those of both shares (Zou & Donner 2008, eq. 3)."""
         ends = [(each.value, *each.interval()) for each in (self.positive, self.negative)]
         below = math.sqrt(sum((value - low) ** 2 for value, low, _ in ends)) / 2
         above = math.sqrt(sum((high - value) ** 2 for value, _, high in ends)) / 2
@@ -46,7 +46,7 @@ class HeldOut:
         return self.interval.low > 0.5
 
     def words(self) -> str:
-        """`"97 % (89 to 99 %)"`."""
+        """`"97% (89 to 99%)"`."""
         return f"{self.accuracy:.0%} ({100 * self.interval.low:.0f} to {self.interval.high:.0%})"
 
 

@@ -49,7 +49,7 @@ class ClassSensitivity:
 
     @property
     def sure(self) -> bool:
-        """Whether the effect is beyond that of random concepts, at 5 %."""
+        """Whether the effect is beyond that of random concepts, at 5%."""
         return self.p_value <= LEVEL
 
     def words(self) -> str:

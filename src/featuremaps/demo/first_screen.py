@@ -35,10 +35,7 @@ def demo_first_screen(
         f"{BIASED} calls {biased.count} of {biased.of} unrelated things on plain ground {LABEL}. Its twin {FIXED}, "
         f"trained without that habit, {fixed.count} of {fixed.of}. Here is one of them."
     )
-    panels = [
-        replace(panel_of(picture), title=name, name=picture.name, method="Grad-CAM")
-        for name, picture in strangers.items()
-    ]
+    panels = [replace(panel_of(picture), title=name, name=picture.name) for name, picture in strangers.items()]
     return FirstScreen(lead, panels, (*_cards(suspicions), where))
 
 

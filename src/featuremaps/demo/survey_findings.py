@@ -114,7 +114,7 @@ def _grounds(world: WorldSurveys, title: str) -> SumsSection:
 def _standings(world: WorldSurveys, title: str) -> StandingsSection:
     caption = (
         "For each model and class the channels that separate it best in photographs, added up. The same threshold is "
-        "then used in X-rays. Bars are 95 % intervals of the area; the upright line is chance. The channels were "
+        "then used in X-rays. Bars are 95% intervals of the area; the upright line is chance. The channels were "
         "chosen on these photographs, so that areas there flatter both models."
     )
     return StandingsSection(world.comparison, PHOTOGRAPHS, XRAYS, title, caption)

@@ -89,7 +89,7 @@ def augmented(batch: Tensor) -> Tensor:
 
 
 def measure(name: str, model: SmallResNet, count: int = 400, first: int = FRESH) -> dict[str, dict[str, float]]:
-    """Accuracy on fresh scenes, with the 95 % interval's half width, and how often plain strangers are scissors."""
+    """Accuracy on fresh scenes, with the 95% interval's half width, and how often plain strangers are scissors."""
     classes = CLASSES[name]
     usual = SETTINGS[name].shortcuts
     measured = {}

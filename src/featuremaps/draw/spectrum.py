@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 # Fitted to the root mean square of the Fourier transform of the photographs that `colour.COVARIANCE` was measured on
-# (224 px from their middle under a Hann window, all directions), 0.013 to 0.7 cycles per pixel: within 8 %.
+# (224 px from their middle under a Hann window, all directions), 0.013 to 0.7 cycles per pixel: within 8%.
 _SLOPE, _KNEE, _ROLL_OFF = 1.25, 0.83, 3.4
 
 SHORT = 64

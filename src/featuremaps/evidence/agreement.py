@@ -24,7 +24,7 @@ def resampled(values: Values, seed: int, rounds: int = ROUNDS) -> Float[np.ndarr
 
 
 def interval(samples: Float[np.ndarray, "round *rest"]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """The limits between which 95 % of the rounds lie (percentile bootstrap, Efron & Tibshirani 1993, section 13.3)."""
+    """The limits between which 95% of the rounds lie (percentile bootstrap, Efron & Tibshirani 1993, section 13.3)."""
     tail = 100 * (1 - LEVEL) / 2
     rounds = samples.shape[0]
     counted = np.isfinite(samples).sum(0) > rounds // 2

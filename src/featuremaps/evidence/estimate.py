@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `of` pictures with its 95 % interval; NaN where it is undefined, `why` then says the reason."""
+    """A mean over `of` pictures with its 95% interval; NaN where it is undefined, `why` then says the reason."""
 
     mean: float
     low: float

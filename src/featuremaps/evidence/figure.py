@@ -46,7 +46,7 @@ class MeasureColumn:
 
 
 def trial_figure(rows: Sequence[FigureRow], columns: Sequence[MeasureColumn], conclusion: Sequence[str]) -> "Figure":
-    """The rank and every measure of each row as a dot with its 95 % interval, and the map beside its name."""
+    """The rank and every measure of each row as a dot with its 95% interval, and the map beside its name."""
     width = NAMES + 0.7 + COLUMN * (len(columns) + 1)
     words = "\n".join(fill(line, round(width * 15)) for line in conclusion)
     figure = plain_figure(width, ROW * len(rows) + 1.0 + 0.17 * (words.count("\n") + 1))

@@ -8,6 +8,7 @@ from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.references import REFERENCE
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.evidence.standings import Standings
+from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import counted
 
 INPUT = "input"
@@ -19,7 +20,8 @@ LITTLE = 0.3
 
 def label(row: Key) -> str:
     """A row as it is called: a method and its layer, or a reference."""
-    return row[0] if row[1] in (INPUT, REFERENCE) else f"{row[0]} of {row[1]}"
+    name = row[0] if row[1] == REFERENCE else method_name(row[0])
+    return name if row[1] in (INPUT, REFERENCE) else f"{name} of {row[1]}"
 
 
 def conclusion(standings: Standings) -> list[str]:
@@ -38,7 +40,7 @@ def conclusion(standings: Standings) -> list[str]:
         rank = standings.rank(best)
         lines.append(
             f"On {pictures}, {label(best)} shows best what this model uses: its mean rank is {rank.mean:.1f} of "
-            f"{len(standings.explanations)} (95 % interval {rank.low:.1f} to {rank.high:.1f})."
+            f"{len(standings.explanations)} (95% interval {rank.low:.1f} to {rank.high:.1f})."
         )
         if standings.as_good:
             lines.append(f"Not to be told apart from it beyond chance: {listed(standings.as_good)}.")
@@ -90,7 +92,7 @@ def listed(rows: Sequence[Key]) -> str:
 
 
 def table(standings: Standings) -> str:
-    """Every row by every measure, best first, references below: mean and 95 % interval."""
+    """Every row by every measure, best first, references below: mean and 95% interval."""
     head = ["", "rank", *(f"{name} {'↑' if MEASURES[name].better == 'higher' else '↓'}" for name in standings.measures)]
     lines = [head]
     for row in (*standings.order, *standings.references):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import labelled_stems, write_files
+from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.plotting.rendering import Collapse, clipped, collapsed, places, stacked
 from featuremaps.results.answer import Answer
@@ -90,7 +91,7 @@ class Attributions(Explained):
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         if len(self.pictures[0].space) != 2:
             panels = self[:most].spatial_panels(collapse, **look)
-            return spatial_figure(panels, f"{self.method}, cut at the 99th percentile{rest}")
+            return spatial_figure(panels, f"{method_name(self.method)}, cut at the 99th percentile{rest}")
         outlined = [seen.outlined(seen.image, region) for seen, region in zip(self.pictures, self.regions, strict=True)]
         columns = zip(
             outlined, self.pictures, self.colour(), heat.overlay(**look), self.titles, self.warnings, strict=True
@@ -99,7 +100,8 @@ class Attributions(Explained):
             [Panel(picture, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
             for picture, seen, colour, overlay, title, notes in list(columns)[:most]
         ]
-        title = f"{self.method}, {collapse or self.collapse} over the colours, cut at the 99th percentile{rest}"
+        shown = f"{collapse or self.collapse} over the colours"
+        title = f"{method_name(self.method)}, {shown}, cut at the 99th percentile{rest}"
         return matrix_figure(rows, look, title=title, scaling=heat.scaling)
 
     def spatial_panels(self, collapse: Collapse | None = None, **look: Any) -> list[SpatialPanel]:

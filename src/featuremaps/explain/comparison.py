@@ -10,6 +10,7 @@ from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import folder_for
+from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.by_picture import Shown
@@ -69,7 +70,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
             side = f"{layer}\n{next((text for text in titles if text != ANY), ANY)}"
             row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
             for method, heat in zip(methods, heats, strict=True):
-                title = "" if rows else method
+                title = "" if rows else method_name(method)
                 row.append(
                     Panel(None, title) if heat is None else Panel(heat.overlay(**look)[0], title, heat.warnings[0])
                 )
@@ -80,7 +81,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
         panels = []
         for (method, layer, _), heat in self.items():
             (panel,) = heat[picture].spatial_panels(**look)
-            panels.append(replace(panel, title=f"{method} of {layer}   {heat.titles[picture]}"))
+            panels.append(replace(panel, title=f"{method_name(method)} of {layer}   {heat.titles[picture]}"))
         return spatial_figure(panels, next(iter(self.values())).pictures[picture].picture.name)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:

@@ -96,7 +96,7 @@ def _draw_curve(axes: "Axes", rows: Sequence[LayerRow], shown: Sequence[int], li
         axes.plot(shares[curve], places[curve], label=label, **style)
         axes.plot(shares[~curve], places[~curve], **{**style, "linewidth": 0, "alpha": 0.3})
     axes.set(xlim=(-0.02, 1.02), ylim=limits)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"], fontsize=7)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"], fontsize=7)
     axes.set_yticks([])
     axes.tick_params(top=True, labeltop=True, length=2)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)

@@ -62,7 +62,7 @@ def grad_cam_pp(activations: Maps, gradients: Maps, *, normalise_alpha: bool = F
 def xgrad_cam(activations: Maps, gradients: Maps, *, combine: Combine = "sum") -> Map:
     """Channels weighted by their activation-weighted mean gradient, Σ(A·g) / ΣA.
 
-    Where positive and negative activations cancel (|ΣA| below 5 % of Σ|A|) that mean is not defined, and the plain
+    Where positive and negative activations cancel (|ΣA| below 5% of Σ|A|) that mean is not defined, and the plain
     mean gradient is taken: the paper's case is the output of a ReLU.
     """
     total = activations.sum((2, 3), keepdim=True)

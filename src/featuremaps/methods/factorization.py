@@ -107,7 +107,7 @@ def _non_negative(activations: Tensor, negative: Negative) -> Tensor:
     share = float((activations < 0).float().mean())
     if share and negative == "refuse":
         raise MethodError(
-            f"factorize splits activations into parts that add up, and {100 * share:.2g} % of this layer's are below "
+            f"factorize splits activations into parts that add up, and {100 * share:.2g}% of this layer's are below "
             '0. Take the layer after its ReLU, or give negative="clip" to keep only what is above 0.'
         )
     activations = activations.clamp_min(0)

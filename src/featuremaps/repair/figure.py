@@ -62,5 +62,5 @@ def _bars(axes: "Axes", groups: Sequence[ShownGroup]) -> None:
             axes.errorbar(rate.value, place + offset, xerr=reach, color="#333333", linewidth=0.8, capsize=2)
     axes.set_yticks(range(len(groups)), [f"{short(group.name, 34)} ({group.before.of})" for group in groups])
     axes.set(xlim=(0, 1.02), ylim=(len(groups) - 0.4, -0.6))
-    axes.set_xlabel("called right, with 95 % intervals; grey: before, blue: after (pictures)", fontsize=8)
+    axes.set_xlabel("called right, with 95% intervals; grey: before, blue: after (pictures)", fontsize=8)
     bare(axes, "left", "bottom")

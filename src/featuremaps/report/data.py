@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 from PIL.Image import Image
 
 from featuremaps.errors import FeatureMapsError
+from featuremaps.methods import METHODS
+from featuremaps.plotting.method_names import method_name
 from featuremaps.registry import Registry
 from featuremaps.report.encode import Json, alone, plain, plain_fields
 from featuremaps.report.first_screen import FirstScreen
@@ -152,6 +154,7 @@ class ReportData:
             "provenance": self.provenance.to_json(),
             "rejected": plain(self.rejected),
             "palettes": palettes(wanted),
+            "names": {name: method_name(name) for name in METHODS},
         }
 
     def _first_json(self, first: FirstScreen) -> Json:

@@ -13,6 +13,7 @@ from typing import Any
 
 from featuremaps.errors import OptionError
 from featuremaps.report.data import ReportData, Section
+from featuremaps.report.packing import packed
 from featuremaps.survey.charts.library import library, page_files, script_json
 
 PREFIX = "featuremaps/"
@@ -43,7 +44,8 @@ def render(report: ReportData) -> str:
     modules = [own_module(section) for section in report.sections]
     lead = [report.first.lead] if report.first and report.first.lead else []
     findings = [*lead, *report.findings]
-    return page_parts("page.html.j2", report.title, report.to_json(), findings, dict(filter(None, modules)))
+    content = packed(report.to_json())
+    return page_parts("page.html.j2", report.title, content, findings, dict(filter(None, modules)))
 
 
 def own_module(section: Section) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import LABEL, labelled_stems, write_files
+from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, bar_for, counted, matrix_figure
 from featuremaps.plotting.rendering import (
     DIVERGING,
@@ -162,7 +163,7 @@ class Heatmaps(Explained):
 
     def _title(self, most: int) -> str:
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
-        return f"{self.method} of {self.layer}{rest}"
+        return f"{method_name(self.method)} of {self.layer}{rest}"
 
     def __repr__(self) -> str:
         sizes = sorted({places(map.shape) for map in self.maps})

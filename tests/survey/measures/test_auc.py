@@ -70,7 +70,7 @@ def test_one_score_is_the_same_as_a_column() -> None:
     assert found.value == pytest.approx(area)
     ends = [1 / (1 + np.exp(-np.log(area / (1 - area)) + side * reach)) for side in (1, -1)]
     assert found.interval == pytest.approx(ends)
-    assert str(found) == f"{area:.3f} (95 % interval {ends[0]:.3f} to {ends[1]:.3f})"
+    assert str(found) == f"{area:.3f} (95% interval {ends[0]:.3f} to {ends[1]:.3f})"
 
 
 def test_laws() -> None:

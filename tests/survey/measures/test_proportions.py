@@ -34,7 +34,7 @@ def test_rates_of_nothing_and_of_what_cannot_be() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert math.isnan(Rate(0, 0).value)
     assert str(Rate(0, 0)) == "no pictures"
-    assert str(Rate(9, 10)) == "90.0% (9 of 10; 95 % interval 59.6% to 98.2%)"
+    assert str(Rate(9, 10)) == "90.0% (9 of 10; 95% interval 59.6% to 98.2%)"
     with pytest.raises(SurveyError, match="11 successes out of 10 trials is no share"):
         wilson(11, 10)
     with pytest.raises(SurveyError, match=r"between 0 and 1 \(0\.95, say\); got 95"):

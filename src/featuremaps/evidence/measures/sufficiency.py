@@ -10,14 +10,14 @@ from featuremaps.evidence.shapes import CurveOf
 
 STEPS = 20
 SHARES = (0.05, 0.1, 0.2, 0.5)
-"""The shares of the paper but for 1 %: those which lie on the curves of 20 steps, whose passes are made anyway."""
+"""The shares of the paper but for 1%: those which lie on the curves of 20 steps, whose passes are made anyway."""
 
 
 @measure(paper="DeYoung et al. 2020, ERASER, eq. 1", better="higher", unit="probability", family="faithfulness")
 def comprehensiveness(
     curve: CurveOf, *, fill: Fill = "zero", shares: tuple[float, ...] = SHARES, steps: int = STEPS
 ) -> Measured:
-    """How much probability goes with the most relevant 5, 10, 20 and 50 % of the places, on average.
+    """How much probability goes with the most relevant 5, 10, 20 and 50% of the places, on average.
 
     Undefined for a map that is constant or not finite, and for a picture that equals the fill.
     """
@@ -30,7 +30,7 @@ def comprehensiveness(
 def sufficiency(
     curve: CurveOf, *, fill: Fill = "zero", shares: tuple[float, ...] = SHARES, steps: int = STEPS
 ) -> Measured:
-    """How much probability is missing when only the most relevant 5, 10, 20 or 50 % of the places are left, on average.
+    """How much probability is missing when only the most relevant 5, 10, 20 or 50% of the places are left, on average.
 
     Undefined where `comprehensiveness` is.
     """

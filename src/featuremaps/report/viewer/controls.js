@@ -24,7 +24,7 @@ export function strengthControl(store) {
   input.addEventListener("input", () => store.set({ strength: input.valueAsNumber / 100, view: "overlay" }));
   const show = ({ strength, view }) => {
     input.value = String(Math.round(100 * strength));
-    output.textContent = `${Math.round(100 * strength)} %`;
+    output.textContent = `${Math.round(100 * strength)}%`;
     holder.classList.toggle("idle", view !== "overlay");
   };
   const holder = h("label", { class: "strength" }, h("span", {}, "Strength"), input, output);
@@ -94,7 +94,7 @@ export function measured(toolbar) {
 function printNote(store) {
   const note = h("p", { class: "print-only" });
   const show = (state) => {
-    const how = { overlay: `Map over picture at ${Math.round(100 * state.strength)} % strength`, raw: "Maps alone", original: "Pictures without maps" };
+    const how = { overlay: `Map over picture at ${Math.round(100 * state.strength)}% strength`, raw: "Maps alone", original: "Pictures without maps" };
     note.textContent = `${how[state.view]}; ${SCALES[state.scale].says}; colours ${activePalette(state)}.`;
   };
   store.subscribe(show);

@@ -38,7 +38,7 @@ function geometry(width, count) {
 function ground({ y, width }) {
   return [0, 0.5, 1].map((share) => [
     s("line", { class: "curve-rule", x1: FRAME.left, x2: width - FRAME.right, y1: y(share), y2: y(share) }),
-    s("text", { class: "curve-text", x: FRAME.left - 8, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`),
+    s("text", { class: "curve-text", x: FRAME.left - 8, y: y(share) + 4, "text-anchor": "end" }, `${100 * share}%`),
   ]);
 }
 

@@ -5,6 +5,7 @@ import { h, number } from "featuremaps/dom.js";
 import { createFigure, createGroup } from "featuremaps/figure.js";
 import { extremes, peak } from "featuremaps/grid.js";
 import { mapLegend } from "featuremaps/legend.js";
+import { methodName } from "featuremaps/names.js";
 
 const MOVES = {
   ArrowLeft: [0, -1, "\u2190", "Map to the left"],
@@ -61,7 +62,7 @@ export function openMap({ picture, matrix, store: shared, position }) {
     const { map } = matrix[current[0]][current[1]];
     shown = createFigure({ picture, map, store, group: createGroup(), least: 768, withShift: true });
     shown.visible = true;
-    heading.replaceChildren(h("span", {}, map.method), map.layer && h("span", { class: "quiet" }, ` at ${map.layer}`) || "");
+    heading.replaceChildren(h("span", {}, methodName(map.method)), map.layer && h("span", { class: "quiet" }, ` at ${map.layer}`) || "");
     stage.replaceChildren(shown.button, shown.readout);
     const describe = () => facts.replaceChildren(...factsOf(map, picture, store.get()));
     stop = store.subscribe(describe);

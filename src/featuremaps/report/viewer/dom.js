@@ -14,12 +14,12 @@ export function h(tag, attributes = {}, ...children) {
 
 const MINUS = "\u2212";
 
-// Four significant digits, short for very small and very large values.
+// Three significant digits, short for very small and very large values.
 export function number(value) {
   if (!Number.isFinite(value)) return "not a number";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  let text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : value.toPrecision(4);
+  let text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : value.toPrecision(3);
   if (!text.includes("e") && text.includes(".")) text = text.replace(/\.?0+$/, "");
   return text.replaceAll("-", MINUS);
 }
@@ -27,9 +27,9 @@ export function number(value) {
 export function percent(share, digits = 1) {
   if (share === null || !Number.isFinite(share)) return "unknown";
   const shown = (100 * share).toFixed(digits);
-  if (share > 0 && Number(shown) === 0) return `< ${(10 ** -digits).toFixed(digits)} %`;
-  if (share < 1 && Number(shown) === 100) return `> ${(100 - 10 ** -digits).toFixed(digits)} %`;
-  return `${shown} %`;
+  if (share > 0 && Number(shown) === 0) return `< ${(10 ** -digits).toFixed(digits)}%`;
+  if (share < 1 && Number(shown) === 100) return `> ${(100 - 10 ** -digits).toFixed(digits)}%`;
+  return `${shown}%`;
 }
 
 // File names, layer and method names may break after their punctuation, but not before a file's ending.

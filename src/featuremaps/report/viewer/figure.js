@@ -2,6 +2,7 @@
 
 import { announce, h, number } from "featuremaps/dom.js";
 import { inWords, peak, valueAt } from "featuremaps/grid.js";
+import { methodName } from "featuremaps/names.js";
 import { background, paint, viewBox } from "featuremaps/paint.js";
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -24,7 +25,7 @@ addEventListener("beforeprint", () => {
 });
 
 export function nameOf(map) {
-  return [map.method, map.layer && `at ${map.layer}`, map.target && `for ${map.target}`].filter(Boolean).join(" ");
+  return [methodName(map.method), map.layer && `at ${map.layer}`, map.target && `for ${map.target}`].filter(Boolean).join(" ");
 }
 
 // Figures of one picture point at the same place: hovering one reads them all.

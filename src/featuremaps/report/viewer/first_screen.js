@@ -4,6 +4,7 @@ import { openMap } from "featuremaps/dialog.js";
 import { breakable, h, percent } from "featuremaps/dom.js";
 import { createFigure, createGroup } from "featuremaps/figure.js";
 import { decode } from "featuremaps/grid.js";
+import { methodName } from "featuremaps/names.js";
 import { load } from "featuremaps/pictures.js";
 import { share, track } from "featuremaps/spans.js";
 import { createStore, displayState } from "featuremaps/store.js";
@@ -33,7 +34,7 @@ async function panelOf(panel, store, group, row) {
     entry.figure = createFigure({ picture, map, store, group, onopen: open });
     row.push(entry);
     body.push(h("figure", { class: "panel-picture" }, entry.figure.button,
-      h("figcaption", {}, breakable(panel.method), panel.target && [" for ", panel.target], panel.layer && h("span", { class: "quiet" }, ` at ${panel.layer}`))));
+      h("figcaption", {}, breakable(methodName(panel.method)), panel.target && [" for ", panel.target], panel.layer && h("span", { class: "quiet" }, ` at ${panel.layer}`))));
   }
   return h("article", { class: panel.map ? "panel" : "panel single" },
     h("h2", { class: "panel-title" }, panel.title, " ", panel.right === null ? null : chip(panel.right)),

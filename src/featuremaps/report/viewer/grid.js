@@ -7,7 +7,7 @@ export function bytes(base64) {
 }
 
 export function decode({ dtype, height, width, scale, missing, integers }) {
-  const stored = new TYPES[dtype](bytes(integers).buffer);
+  const stored = new TYPES[dtype]((typeof integers === "string" ? bytes(integers) : integers).buffer);
   const values = Float64Array.from(stored, (step) => (missing !== null && step === missing ? NaN : step * scale));
   return { height, width, values };
 }
@@ -82,5 +82,5 @@ export function inWords(grid, number) {
   if (top.value <= 0) return `No positive value in its ${size}; the largest is ${number(top.value)}.`;
   const place = THIRDS[Math.floor(((top.row + 0.5) / grid.height) * 3)][Math.floor(((top.column + 0.5) / grid.width) * 3)];
   const strong = grid.values.filter((value) => value > top.value / 2).length / grid.values.length;
-  return `Strongest at the ${place}, ${number(top.value)}; ${Math.round(100 * strong)} % of its ${size} exceed half of that.`;
+  return `Strongest at the ${place}, ${number(top.value)}; ${Math.round(100 * strong)}% of its ${size} exceed half of that.`;
 }

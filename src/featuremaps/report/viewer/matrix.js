@@ -5,6 +5,7 @@ import { breakable, failure, h } from "featuremaps/dom.js";
 import { openMap } from "featuremaps/dialog.js";
 import { createFigure } from "featuremaps/figure.js";
 import { decode } from "featuremaps/grid.js";
+import { methodName } from "featuremaps/names.js";
 
 const INPUT = "input";
 const distinct = (values) => [...new Set(values)];
@@ -46,7 +47,7 @@ function table({ kind, fixed, maps }, picture, store, group) {
       return cellOf(data, picture, store, group, open);
     });
     matrix.push(cells.map(({ entry }) => entry));
-    return h("tr", {}, h("th", { scope: "row" }, breakable(method)), cells.map(({ cell }) => cell));
+    return h("tr", {}, h("th", { scope: "row" }, breakable(methodName(method))), cells.map(({ cell }) => cell));
   });
   const heads = columns.map((column) => h("th", { scope: "col" }, column ? breakable(column) : "\u2013"));
   const corner = h("td", { class: "corner" }, h("span", { class: "visually-hidden" }, `methods down, ${kind}s across`));
@@ -72,7 +73,7 @@ function strip(target, maps, picture, store, group) {
   const items = maps.map((data) => {
     const { cell, entry } = cellOf(data, picture, store, group, open);
     row.push(entry);
-    return h("li", {}, h("p", { class: "method-name" }, breakable(data.method)), [...cell.childNodes]);
+    return h("li", {}, h("p", { class: "method-name" }, breakable(methodName(data.method))), [...cell.childNodes]);
   });
   const words = ["Pixels of the input", target ? ", explains " : "", target ? h("strong", {}, target) : ""];
   return h("section", { class: "pixel-maps" }, h("p", { class: "pixel-caption" }, words), h("ul", {}, items));

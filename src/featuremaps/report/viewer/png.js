@@ -1,13 +1,9 @@
 // The grey levels of a PNG, read without a canvas: private windows blur what a canvas gives back.
 
 import { bytes } from "featuremaps/grid.js";
+import { inflate } from "featuremaps/unpack.js";
 
 const SIGNATURE = 8;
-
-async function inflate(parts) {
-  const stream = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 // The size and the compressed data out of a file's chunks: length, kind, content, checksum.
 function chunks(file) {

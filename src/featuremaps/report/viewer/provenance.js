@@ -1,6 +1,7 @@
 // How the report was made, so that someone else can make it again; its methods; the pictures that were left out.
 
 import { h, plural } from "featuremaps/dom.js";
+import { methodName } from "featuremaps/names.js";
 
 async function copy(text, source, button) {
   try {
@@ -25,7 +26,7 @@ export function renderProvenance(provenance) {
   const versions = Object.entries(provenance.versions).map(([name, version]) => `${name} ${version}`).join(", ");
   const rows = [
     ["Model", provenance.model], ["Source", provenance.source], ["Preprocessing", provenance.preprocessing],
-    ["Layers", provenance.layers.join(", ")], ["Methods", provenance.methods.map(({ name }) => name).join(", ")],
+    ["Layers", provenance.layers.join(", ")], ["Methods", provenance.methods.map(({ name }) => methodName(name)).join(", ")],
     ["Targets", provenance.targets.join(", ")], ["Seed", provenance.seed], ["Device", provenance.device],
     ["Precision", provenance.precision], ["Versions", versions], ["Made", provenance.created],
   ].filter(([, value]) => value !== null && value !== "");
@@ -37,7 +38,7 @@ export function renderProvenance(provenance) {
 
 export function renderMethods(methods) {
   return h("dl", { class: "methods" }, methods.map(({ name, summary, paper }) => [
-    h("dt", {}, h("code", {}, name)),
+    h("dt", {}, methodName(name), methodName(name) !== name && [" ", h("code", { class: "quiet" }, name)]),
     h("dd", {}, summary, paper && h("span", { class: "paper" }, paper)),
   ]));
 }

@@ -2,11 +2,13 @@
 
 import { failure, h, plural } from "featuremaps/dom.js";
 import { firstScreen } from "featuremaps/first_screen.js";
+import { loadNames } from "featuremaps/names.js";
 import { SUMMARY, followLinks, navigation } from "featuremaps/navigation.js";
 import { loadPalettes } from "featuremaps/paint.js";
 import { createPart, fillAll, openAllButton, openForPrint } from "featuremaps/parts.js";
 import { renderMethods, renderProvenance, renderRejected } from "featuremaps/provenance.js";
 import { themeControl } from "featuremaps/theme.js";
+import { unpack } from "featuremaps/unpack.js";
 
 const SCHEMA = 1;
 const ABOUT = "About this report";
@@ -14,8 +16,8 @@ const ABOUT = "About this report";
 // A section is drawn by the module of its kind; one that fails says so in its place.
 async function sectionBody(data, id, payload) {
   try {
-    const module = await import(`featuremaps/sections/${data.kind}.js`);
-    return await module.render(data, { id, rejected: payload.rejected });
+    const [module, content] = await Promise.all([import(`featuremaps/sections/${data.kind}.js`), unpack(data, payload.media)]);
+    return await module.render(content, { id, rejected: payload.rejected });
   } catch (error) {
     return failure(`This section (${data.kind}) could not be shown.`, String(error));
   }
@@ -40,16 +42,18 @@ async function firstOf(payload) {
   const findings = payload.findings.length > 0 && h("div", { class: "findings" }, payload.findings.map((finding) => h("p", {}, finding)));
   if (!payload.first) return [findings];
   if (payload.first.failure) return [failure("The first screen could not be shown.", payload.first.failure), findings];
-  const shown = await firstScreen(payload.first).catch((error) => [failure("The first screen could not be shown.", String(error))]);
+  const shown = await unpack(payload.first, payload.media).then(firstScreen).catch((error) => [failure("The first screen could not be shown.", String(error))]);
   return [...shown, findings && h("details", { class: "folded words" }, h("summary", {}, "All findings in words"), findings)];
 }
 
-export async function mount(root, payload) {
+// The one entry: `data` as the writer or a server gives it, packed or not, drawn into `element`.
+export async function render({ data: payload, element: root }) {
   if (payload.schema !== SCHEMA) {
     root.replaceChildren(failure("This report cannot be shown.", `Its data has layout ${payload.schema}; this viewer knows layout ${SCHEMA}.`));
     return;
   }
   loadPalettes(payload.palettes);
+  loadNames(payload.names);
   const parts = partsOf(payload);
   const version = payload.provenance.versions.featuremaps;
   const header = h("header", { class: "top", id: SUMMARY },

@@ -22,7 +22,7 @@ export function track({ before = null, after = null, low = null, high = null, ba
 
 // Whole percent: the numbers beside a track.
 export function share(value) {
-  return known(value) ? `${Math.round(100 * value)} %` : "unknown";
+  return known(value) ? `${Math.round(100 * value)}%` : "unknown";
 }
 
 export function between(low, high) {

@@ -67,8 +67,9 @@ export function createBoard({ store, rows, steps = rows }) {
     // A tile of `map` { grid, method, layer, … }; `label` is what a screen reader says, `note` stands below it.
     add(map, label, note) {
       const canvas = h("canvas", { "aria-hidden": "true", width: 1, height: 1 });
-      const button = h("button", { type: "button", class: "tile", "aria-label": label, "aria-haspopup": "dialog", tabindex: -1 },
-        h("span", { class: "tile-frame" }, canvas), h("span", { class: "tile-note" }, note));
+      const button = h("button", { type: "button", class: "tile", "aria-haspopup": "dialog", tabindex: -1 },
+        h("span", { class: "tile-frame" }, canvas),
+        h("span", { class: "visually-hidden" }, label), h("span", { class: "tile-note", "aria-hidden": "true" }, note));
       const tile = { map, canvas, button, visible: false, drawn: null };
       button.addEventListener("click", () => open(tile));
       button.addEventListener("focus", () => focusable(tile));

@@ -44,7 +44,7 @@ function profileOf({ profile, classes }) {
 }
 
 const QUANTILES = ["min", "q01", "q05", "q25", "q50", "q75", "q95", "q99", "max"];
-const QUANTILE_NAMES = { min: "lowest", q01: "1 %", q05: "5 %", q25: "25 %", q50: "middle", q75: "75 %", q95: "95 %", q99: "99 %", max: "highest" };
+const QUANTILE_NAMES = { min: "lowest", q01: "1%", q05: "5%", q25: "25%", q50: "middle", q75: "75%", q95: "95%", q99: "99%", max: "highest" };
 
 function statisticsOf({ statistics }, pictures) {
   const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];

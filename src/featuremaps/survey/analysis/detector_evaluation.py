@@ -44,7 +44,7 @@ class Detection(ScoredPictures, Illustrated):
         return tuple((self.names[row], float(self.scores[row])) for row in order.tolist())
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for the threshold brought along and one for the best here, with shares and 95 % intervals."""
+        """One row for the threshold brought along and one for the best here, with shares and 95% intervals."""
         rows = []
         for which, value, counts in (
             ("carried", self.threshold, self.confusion),

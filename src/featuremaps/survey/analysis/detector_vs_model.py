@@ -65,7 +65,7 @@ class AgainstModel(Mapping[str, Rivalry], Illustrated):
         return rows
 
     def figure(self) -> "Figure":
-        """Recall, false alarms and balanced accuracy of both answers in each domain, with 95 % intervals."""
+        """Recall, false alarms and balanced accuracy of both answers in each domain, with 95% intervals."""
         return against_figure(self.label, {domain: (pair.detector, pair.model) for domain, pair in self.items()})
 
     def __repr__(self) -> str:

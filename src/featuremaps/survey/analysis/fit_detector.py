@@ -96,7 +96,7 @@ def best_channels(
 def separating(areas: Areas, label: int, most: int, both_ways: bool = False) -> tuple[list[int], bool]:
     """The channels that separate a class best, at most `most`, and whether they do so beyond chance.
 
-    Beyond chance is below 5 %, corrected for the number of channels (Bonferroni); where none is, the best alone.
+    Beyond chance is below 5%, corrected for the number of channels (Bonferroni); where none is, the best alone.
     `both_ways` also takes channels that are weaker in the class.
     """
     if most < 1:

@@ -75,5 +75,5 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
     return finished(
         chart,
         "How well each model's own channels separate each class",
-        f"with 95 % intervals, where a class has {FEWEST} pictures",
+        f"with 95% intervals, where a class has {FEWEST} pictures",
     )

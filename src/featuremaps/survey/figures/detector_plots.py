@@ -31,7 +31,7 @@ def plain(axes: "Axes", title: str = "", x: str = "", y: str = "") -> None:
 
 
 def unit_square(axes: "Axes") -> None:
-    """Both axes from 0 to 100 %, square."""
+    """Both axes from 0 to 100%, square."""
     from matplotlib.ticker import PercentFormatter
 
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")

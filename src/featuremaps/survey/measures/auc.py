@@ -72,7 +72,7 @@ class Area:
     def __str__(self) -> str:
         few = math.isnan(self.interval.low)
         says = (
-            f"no interval: fewer than {FEWEST} pictures on a side" if few else f"95 % interval {self.interval.words()}"
+            f"no interval: fewer than {FEWEST} pictures on a side" if few else f"95% interval {self.interval.words()}"
         )
         return f"{self.value:.3f} ({says})"
 

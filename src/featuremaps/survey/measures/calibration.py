@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: of the pictures called 80 % certain, are 80 % right?"""
+"""Whether probabilities mean what they say: of the pictures called 80% certain, are 80% right?"""
 
 from dataclasses import dataclass
 

@@ -67,7 +67,7 @@ class Rate:
         return wilson(self.count, self.of, level)
 
     def brief(self) -> str:
-        """The share with its 95 % interval: `"100.0% (67.6 to 100.0%)"`."""
+        """The share with its 95% interval: `"100.0% (67.6 to 100.0%)"`."""
         low, high = self.interval()
         return f"{self.value:.1%} ({100 * low:.1f} to {high:.1%})" if self.of else "no pictures"
 
@@ -80,7 +80,7 @@ class Rate:
         if not self.of:
             return "no pictures"
         low, high = self.interval()
-        return f"{self.value:.1%} ({self.count} of {self.of}; 95 % interval {low:.1%} to {high:.1%})"
+        return f"{self.value:.1%} ({self.count} of {self.of}; 95% interval {low:.1%} to {high:.1%})"
 
 
 @dataclass(frozen=True)

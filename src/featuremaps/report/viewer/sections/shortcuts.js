@@ -25,7 +25,7 @@ function proofOf({ title, why, before, after, low, high, control, pictures, hold
   return h("li", {},
     h("p", { class: "proof-title" }, title, h("strong", {}, ` ${share(before)} \u2192 ${share(after)}`)),
     track({ before, after, low, high, band: [before - control, before + control], label: `${title}: ${words}` }),
-    h("p", { class: "proof-ends", "aria-hidden": "true" }, h("span", {}, "0 %"), h("span", {}, "100 %")),
+    h("p", { class: "proof-ends", "aria-hidden": "true" }, h("span", {}, "0%"), h("span", {}, "100%")),
     h("p", { class: "proof-note" }, `Interval ${between(low, high)}; ${beside}; ${plural(pictures, "picture")}.`, !holds && " Not beyond chance."));
 }
 
@@ -96,7 +96,7 @@ function repairOf(repair, changed) {
     h("p", { class: "shortcut-words" }, repair.sentence),
     h("div", { class: "repair-body" },
       h("div", {}, h("h4", {}, "Called right, before and after"), beforeAfterRows([...repair.groups, { name: "all", worst: false, ...repair.all }]),
-        h("p", { class: "caption" }, `Held-out pictures, by ${repair.way}${repair.repaired ? "" : ", the best try"}; behind each name how many. Bars are 95 % intervals.`)),
+        h("p", { class: "caption" }, `Held-out pictures, by ${repair.way}${repair.repaired ? "" : ", the best try"}; behind each name how many. Bars are 95% intervals.`)),
       h("div", {}, h("h4", {}, `How well layers tell ${repair.label} without the shortcut`), layersOf(repair))),
     waysOf(repair.ways),
     changed && h("details", { class: "folded" }, h("summary", {}, "All of the survey's pictures, before and after"), beforeAfterRows(changed)));
