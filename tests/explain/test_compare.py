@@ -274,7 +274,7 @@ def test_warning_of_a_negative_map_gives_the_score() -> None:
     score = float(with_head(-1.0, bias=0.5)(noise(1))[0, 0].detach())
     assert score < 0
     assert text == (
-        f"Every value is negative: this layer speaks against the target (its score is {score:.3g}). Look at it signed."
+        f"Every value is negative: this layer speaks against the target (its score is {score:.3g}). It is shown signed."
     )
 
 

@@ -215,4 +215,4 @@ def test_pixel_methods_follow_each_other_beside_the_matrix(visit):
     page.locator(".pixel-maps .map").nth(1).click()
     assert "Occlusion" in page.get_by_role("dialog").inner_text()
     page.keyboard.press("ArrowRight")
-    assert "saliency" in page.get_by_role("dialog").inner_text()
+    assert "Saliency" in page.get_by_role("dialog").inner_text()

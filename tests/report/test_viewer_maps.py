@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from PIL import Image
 from report_samples import MAP, drawn, sample_report
 
+from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, overlay, scaled
 from featuremaps.report.encode import quantise
 
 pytestmark = pytest.mark.browser
@@ -36,6 +37,7 @@ def test_maps_are_enlarged_and_scaled_as_in_torch(visit, scale):
 def test_the_colours_are_those_of_the_map(visit):
     values = torch.rand(4, 4, generator=torch.Generator().manual_seed(2))
     page = visit(sample_report(one_map(values, seen=drawn(256)))).page
+    page.get_by_label("Fade weak areas").uncheck()
     set_strength(page, 100)
     large = bilinear(values, (256, 256))
     expected = colormaps["inferno"]((large / large.max()).numpy())[..., :3] * 255
@@ -46,6 +48,7 @@ def test_the_colours_are_those_of_the_map(visit):
 
 def test_strength_mixes_picture_and_map(visit):
     page = visit(sample_report(one_map(seen=drawn(256)))).page
+    page.get_by_label("Fade weak areas").uncheck()
     shots = []
     for strength in (0, 50, 100):
         set_strength(page, strength)
@@ -88,13 +91,21 @@ def test_signed_values_get_their_own_colours_and_legend(visit):
     assert np.abs(pixels(page)[10, 250] - np.array(colormaps["viridis"](0.0)[:3]) * 255).max() <= 2
 
 
-def test_fading_leaves_the_picture_where_the_map_is_zero(visit):
-    page = visit(sample_report(one_map(torch.tensor([[0.0, 1.0]]), seen=drawn(256)))).page
-    set_strength(page, 100)
-    page.get_by_label("Fade weak areas").check()
-    shot = pixels(page)
-    assert np.abs(shot[200, 5] - np.array(drawn(256).getpixel((5, 200)))).max() <= 4
-    assert np.abs(shot[200, 250] - np.array(colormaps["inferno"](1.0)[:3]) * 255).max() <= 2
+def test_the_page_and_figures_in_python_paint_the_same(visit):
+    """Bright where the map is weak, its colours where it is strong; one that only speaks against the target signed."""
+    generator = torch.Generator().manual_seed(5)
+    values, photograph = torch.rand(6, 6, generator=generator), drawn(256, "saddlebrown")
+    for map, signed in ((values, False), (-values - 0.2, True)):
+        page = visit(sample_report(one_map(map, seen=photograph))).page
+        shown = scaled(bilinear(map, (256, 256)), "signed" if signed else "max")
+        colormap = DIVERGING if signed else SEQUENTIAL
+        difference = np.abs(
+            pixels(page) - np.array(overlay(photograph, shown, alpha=0.7, colormap=colormap, signed=signed))
+        )
+        assert np.median(difference) <= 3  # WebP and the blending of browsers
+        assert difference.mean() <= 4
+        set_strength(page, 0)
+        assert np.median(np.abs(pixels(page) - np.array(photograph))) <= 3
 
 
 @pytest.mark.parametrize("flipped", [False, True])
@@ -104,6 +115,7 @@ def test_on_the_whole_original_picture(visit, flipped):
     picture = one_map(torch.tensor([[0.0, 1.0]]), original=original, placement=box)
     page = visit(sample_report(picture)).page
     assert pixels(page).shape[0] == pixels(page).shape[1]
+    page.get_by_label("Fade weak areas").uncheck()
     page.get_by_label("On the whole original picture").check()
     set_strength(page, 100)
     shot = pixels(page)

@@ -130,8 +130,8 @@ def test_print_draws_every_map_and_hides_the_controls(visit):
     page.emulate_media(media="print")
     assert not page.locator(".toolbar .segments").is_visible()
     assert not page.get_by_role("button", name="Copy").is_visible()
-    note = page.locator(".print-only").inner_text()
-    assert note.startswith("Map over picture at 50% strength; negative values cut off")
+    note = page.locator(".toolbar .print-only").inner_text()
+    assert note.startswith("Map over picture at 70% strength; negative values cut off")
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(29, 33, 38)"
 
 

@@ -313,3 +313,11 @@ def test_overlay_function_takes_any_picture_mode() -> None:
     for mode in ("L", "RGB", "P"):
         found = overlay(picture().convert(mode), torch.zeros(20, 30), alpha=0.5, colormap="inferno")
         assert found.mode == "RGB"
+
+
+def test_a_map_in_which_nothing_speaks_for_the_target_is_shown_signed() -> None:
+    """Not as an empty picture; where a scaling is asked for, that is taken."""
+    heat = heat_of(-MAP.abs() - 1, MAP)
+    own, signed, cut = (heat.overlay(scaling=scaling) for scaling in (None, "signed", "max"))
+    assert own[0].tobytes() == signed[0].tobytes() != cut[0].tobytes()
+    assert own[1].tobytes() == cut[1].tobytes() != signed[1].tobytes()

@@ -82,7 +82,10 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
 def _explained(name: str, scope: Scope, comparison: Comparison, pictures: Pictures) -> Explanations:
     """Every map of a model's comparison."""
     seen_pictures = scope.see(pictures).seen
-    shown = tuple(explained_picture(comparison, seen, i, scope.classes) for i, seen in enumerate(seen_pictures))
+    shown = tuple(
+        explained_picture(comparison, seen, i, scope.classes, name, f"fm.demo.images()[{i}]")
+        for i, seen in enumerate(seen_pictures)
+    )
     return Explanations(shown, title=f"What {name} looks at")
 
 

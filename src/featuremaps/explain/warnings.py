@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.rendering import NEGATIVE
 from featuremaps.runtime.doubts import misplaced
 from featuremaps.runtime.record import Record
 
@@ -33,7 +34,7 @@ def map_warnings(
             return (f"The map is zero everywhere: {_why_empty(record, layer, target, i, by_gradient)}",)
         if nothing[i]:
             score = f" (its score is {float(record.scores[target][i]):.3g})" if record.scores else ""
-            return (f"Every value is negative: this layer speaks against the target{score}. Look at it signed.",)
+            return (f"{NEGATIVE}: this layer speaks against the target{score}. It is shown signed.",)
         return ("The map is the same everywhere: it prefers no place.",) if constant[i] else ()
 
     return tuple((*notes(i), *doubts) for i in range(len(map)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from featuremaps.plotting.contact_sheet import blank_figure, inches
-from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL
+from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, is_remark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,8 +129,10 @@ def draw_panel(axes: "Axes", panel: Panel) -> None:
         side.set_visible(bool(panel.frame))
         side.set(color=panel.frame or "black", linewidth=3)
     if panel.notes:
-        lines = wrap("⚠ " + _short(panel.notes[0], 60), 40)  # matplotlib's own wrapping takes a $ for mathematics
-        axes.set_xlabel("\n".join(lines), fontsize=7, color="#b3261e")
+        remark = is_remark(panel.notes[0])
+        text = _short(panel.notes[0], 60)
+        lines = wrap(text if remark else "⚠ " + text, 40)  # matplotlib's own wrapping takes a $ for mathematics
+        axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else "#b3261e")
 
 
 def number(value: float) -> str:

@@ -17,6 +17,23 @@ Collapse = Literal["sum", "max_abs", "norm"]
 Map = Float[Tensor, "*space"]
 """Of a picture (height, width), of a signal (time,), of a volume (depth, height, width)."""
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
+ALPHA, PALE = 0.7, 0.6
+"""How opaque a map is where it is strongest unless it is said, and how much colour a picture loses below it."""
+NEGATIVE = "Every value is negative"
+"""How the remark on a map begins that speaks against its target everywhere."""
+
+
+def is_remark(note: str) -> bool:
+    """Whether a note on a map only says how to read it, and is no reason to distrust it."""
+    return note.startswith(NEGATIVE)
+
+
+def scaling_for(map: Float[Tensor, "*space"], scaling: Scaling | None) -> Scaling:
+    """The scaling asked for; without one "max", or "signed" for a map in which nothing speaks for the target."""
+    if scaling is not None:
+        return scaling
+    known = map[map.isfinite()]
+    return "signed" if known.numel() and bool((known <= 0).all()) and bool((known < 0).any()) else "max"
 
 
 def enlarged(maps: Float[Tensor, "batch *grid"], size: tuple[int, ...]) -> Float[Tensor, "batch *size"]:
@@ -97,13 +114,14 @@ def coloured(map: Map, colormap: str, signed: bool = False) -> Image.Image:
 def overlay(picture: Image.Image, map: Map, *, alpha: float, colormap: str, signed: bool = False) -> Image.Image:
     """A scaled map, of the picture's size, laid over it.
 
-    The photograph is made paler, and the colour is as opaque as the map is strong, up to `alpha`: where the map
-    says nothing, the picture stays visible.
+    The photograph keeps its light and loses most of its colour, and the map is as opaque as it is strong, up to
+    `alpha`: where it says nothing, the picture stays visible. A report's page paints the same.
     """
     if not 0 <= alpha <= 1:
         raise OptionError(f"alpha is the opacity of the colour, from 0 (picture only) to 1; got {alpha}.")
     grey = np.asarray(picture.convert("L").convert("RGB"), dtype=np.float32)
-    base = 0.6 * grey + 0.4 * np.asarray(picture.convert("RGB"), dtype=np.float32)
+    pale = PALE * min(1.0, alpha / ALPHA)
+    base = pale * grey + (1 - pale) * np.asarray(picture.convert("RGB"), dtype=np.float32)
     heat = np.asarray(coloured(map, colormap, signed), dtype=np.float32)
     opacity = alpha * (1.25 * map.abs()).clamp(0, 1).numpy()[..., None]
     return Image.fromarray((base * (1 - opacity) + heat * opacity).round().astype(np.uint8))

@@ -53,6 +53,7 @@ def panel_of(picture: ExplainedPicture) -> Panel:
         method=map.method if map else "",
         layer=map.layer if map else "",
         target=map.target.removeprefix("top: ") if map else "",
+        code=f"{picture.code}\n{map.code}" if map and picture.code else "",
     )
 
 

@@ -9,13 +9,16 @@ from featuremaps.draw import DrawOptions, draw
 from featuremaps.errors import OptionError
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison, Explanation
+from featuremaps.explain.options import ExplainOptions
 from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
+from featuremaps.plotting.rendering import is_remark
 from featuremaps.report import model_sections
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.model_sections import patterns_section
+from featuremaps.report.recipe import map_code, picture_code
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
@@ -41,7 +44,8 @@ def explanation_report(
 ) -> ReportData:
     """A report that shows every heatmap of a comparison, picture by picture, and then `more` sections."""
     pictures = tuple(
-        explained_picture(comparison, seen, i, studied.classes) for i, seen in enumerate(seen_pictures.seen)
+        explained_picture(comparison, seen, i, studied.classes, studied.name)
+        for i, seen in enumerate(seen_pictures.seen)
     )
     sentences = tuple(findings) or summary(comparison, pictures)
     return ReportData(
@@ -77,11 +81,16 @@ def further_sections(
     return [*sections, *(model_sections.inside(studied, pictures) if inside else ())]
 
 
-def explained_picture(comparison: Comparison, seen: Seen, index: int, classes: Classes) -> ExplainedPicture:
-    """One picture of a comparison with its top classes and all its maps."""
+def explained_picture(
+    comparison: Comparison, seen: Seen, index: int, classes: Classes, model: str = "", expression: str = ""
+) -> ExplainedPicture:
+    """One picture of a comparison with its top classes and all its maps.
+
+    With `model`, its name, they carry the Python that makes them; `expression` is Python for a picture without a file.
+    """
     image = seen.picture.image
     placement = None if image is None else seen.preprocessing.placement(image.size)
-    panels = [_panel(key, heat, index) for key, heat in comparison.items()]
+    panels = [_panel(key, heat, index, comparison.options) for key, heat in comparison.items()]
     failed = [
         HeatmapData(method, layer, str(target), failure=text)
         for (method, layer, target), text in comparison.failures.items()
@@ -95,6 +104,7 @@ def explained_picture(comparison: Comparison, seen: Seen, index: int, classes: C
         label=class_label(label, classes) if isinstance(label, int) else label,
         top=top_classes(comparison, index),
         maps=tuple(panels + failed),
+        code=picture_code(model, seen.picture, expression) if model else "",
     )
 
 
@@ -150,13 +160,22 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
     )
 
 
-def _panel(key: tuple[str, str, object], found: Explanation, index: int) -> HeatmapData:
+def _panel(key: tuple[str, str, object], found: Explanation, index: int, options: ExplainOptions) -> HeatmapData:
     method, layer, target = key
     heat = found if isinstance(found, Heatmaps) else found.shown()
     label = heat.targets[index] or "any class"
     shown = f"top: {label}" if target is None and heat.targets[index] else label
     map = heat.pictures[index].sheet.small(heat.maps[index][None], LONGEST)[0]
-    return HeatmapData(method, layer, shown, map, heat.warnings[index])
+    told = heat.warnings[index]
+    return HeatmapData(
+        method,
+        layer,
+        shown,
+        map,
+        warnings=tuple(text for text in told if not is_remark(text)),
+        remarks=tuple(text for text in told if is_remark(text)),
+        code=map_code(method, layer, target, options),
+    )
 
 
 def _count(number: int, noun: str) -> str:

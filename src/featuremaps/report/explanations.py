@@ -34,7 +34,8 @@ class ClassScore:
 class HeatmapData:
     """One method's raw signed `map` at one layer for one target, or a `failure`.
 
-    `warnings` say why the map should not be trusted. Raises `OptionError` unless exactly one of the two is given.
+    `warnings` say why the map should not be trusted, `remarks` what else a reader should know; `code` is the Python
+    that makes it, after that of its picture. Raises `OptionError` unless exactly one of the two is given.
     """
 
     method: str
@@ -43,6 +44,8 @@ class HeatmapData:
     map: Float[Tensor, "height width"] | None = None
     warnings: tuple[str, ...] = ()
     failure: str | None = None
+    remarks: tuple[str, ...] = ()
+    code: str = ""
 
     def __post_init__(self) -> None:
         where = f"HeatmapData({self.method!r}, {self.layer!r}, {self.target!r})"
@@ -54,7 +57,7 @@ class ExplainedPicture:
     """One picture: what the model saw of it, what it answered, and the maps that explain the answer.
 
     `placement` is the box of `seen` in the pixels of `original`: left, top, right, bottom. It may reach beyond
-    the picture (padding), and right may lie left of left (a flip).
+    the picture (padding), and right may lie left of left (a flip). `code` is Python for `scope` and `picture`.
     """
 
     name: str
@@ -64,6 +67,7 @@ class ExplainedPicture:
     label: str | None = None
     top: tuple[ClassScore, ...] = ()
     maps: tuple[HeatmapData, ...] = ()
+    code: str = ""
 
     def to_json(self) -> Json:
         """The fields; the original only with its placement."""
@@ -76,7 +80,7 @@ class Display:
     """How maps look until the reader changes it. Raises `OptionError` for a value that does not exist."""
 
     colormap: str = "inferno"
-    strength: float = 0.5
+    strength: float = 0.7
     scale: str = "max"
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ class Panel:
 
     `title` stands above (the model's name, say), `name` says what the picture shows. `probability` lies between 0 and
     1; `right` is None where the truth is not known. `map` is signed, at its layer's resolution, of `method` at `layer`
-    for `target`.
+    for `target`, made by the Python in `code`.
     """
 
     title: str
@@ -33,6 +33,7 @@ class Panel:
     method: str = ""
     layer: str = ""
     target: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from featuremaps.plotting.rendering import (
     overlay,
     places,
     scaled,
+    scaling_for,
     stacked,
 )
 from featuremaps.results.answer import Answer
@@ -84,7 +85,8 @@ class Heatmaps(Explained):
 
         On what the model saw, or with `on="original"` on the whole original picture, crop and resize undone.
         `alpha` is the opacity where the map is strongest. The colour map is perceptually uniform ("inferno") unless
-        another is named; a diverging one for `scaling="signed"`.
+        another is named; a diverging one for `scaling="signed"`, which is also how a map is shown in
+        which nothing speaks for the target, unless a scaling is asked for.
         """
         return list(self._overlays(alpha, colormap, scaling, on))
 
@@ -93,11 +95,11 @@ class Heatmaps(Explained):
     ) -> Iterator[Image.Image]:
         if on not in get_args(Canvas):
             raise OptionError(f"on={on!r} is not known; choose 'seen' or 'original'.")
-        scaling = scaling or self.scaling or "max"
-        signed = scaling == "signed"
-        chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
         for map, seen, target, region in zip(self.maps, self.pictures, self.targets, self.regions, strict=True):
-            shown, image = seen.looked_at(map, scaling), seen.image
+            kind = scaling_for(map, scaling or self.scaling)
+            signed = kind == "signed"
+            chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
+            shown, image = seen.looked_at(map, kind), seen.image
             if on == "original":
                 image, shown = seen.original(shown)
             laid_over = overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed)
@@ -120,7 +122,9 @@ class Heatmaps(Explained):
                 shown.pictures, shown.regions, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
         ]
-        return matrix_figure(rows, look, title=self._title(most), scaling=self.scaling)
+        kinds = {scaling_for(map, look.get("scaling") or self.scaling) for map in shown.maps}
+        scaling = kinds.pop() if len(kinds) == 1 else self.scaling
+        return matrix_figure(rows, look, title=self._title(most), scaling=scaling)
 
     def animate(self, path: str | Path, *, fps: int | float = 6, **look: Any) -> Path:
         """Write a volume's slices with the map over them, one after the other, as a moving picture (GIF or WebP).

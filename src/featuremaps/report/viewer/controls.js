@@ -33,6 +33,13 @@ export function strengthControl(store) {
   return holder;
 }
 
+// One slider from the picture as it is to the map at its strongest.
+export function overlaySlider(store) {
+  const input = h("input", { type: "range", min: 0, max: 100, step: 1, value: Math.round(100 * store.get().strength), "aria-label": "From the original to the overlay" });
+  input.addEventListener("input", () => store.set({ strength: input.valueAsNumber / 100 }));
+  return h("label", { class: "overlay-slider" }, h("span", {}, "Original"), input, h("span", {}, "Overlay"));
+}
+
 export function select(label, options, value, choose) {
   const element = h("select", { onchange: () => choose(element.value) });
   element.append(...options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));

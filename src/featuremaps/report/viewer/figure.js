@@ -39,12 +39,12 @@ export function createGroup() {
 }
 
 // `least` is the smallest drawing size of the longer side; `onopen` is called on click and Enter.
-export function createFigure({ picture, map, store, group, least = 256, onopen, withShift = false }) {
+export function createFigure({ picture, map, store, group, least = 256, onopen, withShift = false, plain = false }) {
   const canvas = h("canvas", { role: "img" });
   const dot = h("span", { class: "dot", hidden: true });
   const button = h("button", { type: "button", class: "map", "aria-haspopup": onopen ? "dialog" : undefined }, canvas, dot);
   const readout = h("span", { class: "readout" });
-  const figure = { canvas, button, readout, visible: false, stale: true, cell: null };
+  const figure = { canvas, button, dot, readout, visible: false, stale: true, cell: null };
 
   figure.draw = () => {
     paint(canvas, picture, map, store.get(), least);
@@ -88,6 +88,7 @@ export function createFigure({ picture, map, store, group, least = 256, onopen, 
       y: ((event.clientY - bounds.top) / bounds.height - top) / (bottom - top),
     };
   };
+  figure.placeOf = placeOf;
   const step = (event) => {
     const move = STEPS[event.key];
     if (!move || event.shiftKey !== withShift || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -126,8 +127,11 @@ export function createFigure({ picture, map, store, group, least = 256, onopen, 
   name();
   figure.point(null);
   group.add(figure);
-  waiting.set(button, figure);
-  observer.observe(button);
+  // A plain figure is only its canvas, always in view.
+  if (!plain) {
+    waiting.set(button, figure);
+    observer.observe(button);
+  }
   return figure;
 }
 

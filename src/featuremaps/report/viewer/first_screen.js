@@ -1,5 +1,6 @@
 // What a reader meets first: the finding, the pictures that prove it side by side, and answers that lead on.
 
+import { overlaySlider } from "featuremaps/controls.js";
 import { openMap } from "featuremaps/dialog.js";
 import { breakable, h, percent } from "featuremaps/dom.js";
 import { createFigure, createGroup } from "featuremaps/figure.js";
@@ -8,10 +9,7 @@ import { methodName } from "featuremaps/names.js";
 import { load } from "featuremaps/pictures.js";
 import { share, track } from "featuremaps/spans.js";
 import { createStore, displayState } from "featuremaps/store.js";
-
-export function chip(right, words = right ? "right" : "wrong") {
-  return h("span", { class: right ? "chip right" : "chip wrong" }, words);
-}
+import { chip } from "featuremaps/verdict.js";
 
 function answerOf({ answer, probability, right }) {
   if (!answer) return null;
@@ -24,11 +22,12 @@ function answerOf({ answer, probability, right }) {
 // The picture as it is, beside it the picture under its map.
 async function panelOf(panel, store, group, row) {
   const seen = await load(panel.picture);
-  const picture = { name: panel.name, seen, original: null, placement: null };
+  const top = panel.answer ? [{ label: panel.answer, probability: panel.probability }] : [];
+  const picture = { name: panel.name, model: panel.title, seen, original: null, placement: null, top, right: panel.right };
   seen.image.alt = `${panel.name}${panel.map ? ", without a map" : ""}`;
   const body = [h("figure", { class: "panel-picture" }, seen.image, h("figcaption", {}, panel.name))];
   if (panel.map) {
-    const map = { method: panel.method, layer: panel.layer, target: panel.target, warnings: [], grid: decode(panel.map) };
+    const map = { method: panel.method, layer: panel.layer, target: panel.target, code: panel.code, warnings: [], grid: decode(panel.map) };
     const entry = { map, picture };
     const open = () => openMap({ picture, matrix: [row.filter((each) => each.picture === picture)], store, position: [0, 0] });
     entry.figure = createFigure({ picture, map, store, group, onopen: open });
@@ -39,12 +38,6 @@ async function panelOf(panel, store, group, row) {
   return h("article", { class: panel.map ? "panel" : "panel single" },
     h("h2", { class: "panel-title" }, panel.title, " ", panel.right === null ? null : chip(panel.right)),
     h("div", { class: "panel-pictures" }, body), answerOf(panel));
-}
-
-function overlaySlider(store) {
-  const input = h("input", { type: "range", min: 0, max: 100, step: 1, value: Math.round(100 * store.get().strength), "aria-label": "From the original to the overlay" });
-  input.addEventListener("input", () => store.set({ strength: input.valueAsNumber / 100 }));
-  return h("label", { class: "overlay-slider" }, h("span", {}, "Original"), input, h("span", {}, "Overlay"));
 }
 
 function changeOf({ name, value, before, low, high }) {
@@ -61,7 +54,7 @@ function cardOf({ title, sentence, picture, changes, place, link, right }) {
 }
 
 export async function firstScreen({ lead, panels, cards }) {
-  const store = createStore({ ...displayState({ colormap: "inferno", strength: 0.75, scale: "max" }), fade: true });
+  const store = createStore(displayState({ colormap: "inferno", strength: 0.7, scale: "max" }));
   const group = createGroup();
   const row = [];
   const drawn = [];

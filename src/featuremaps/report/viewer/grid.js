@@ -9,7 +9,17 @@ export function bytes(base64) {
 export function decode({ dtype, height, width, scale, missing, integers }) {
   const stored = new TYPES[dtype]((typeof integers === "string" ? bytes(integers) : integers).buffer);
   const values = Float64Array.from(stored, (step) => (missing !== null && step === missing ? NaN : step * scale));
-  return { height, width, values };
+  return { height, width, values, bits: 8 * stored.BYTES_PER_ELEMENT };
+}
+
+// Whether nothing in a map is above zero and something below.
+export function isAgainst({ values }) {
+  let below = false;
+  for (const value of values) {
+    if (value > 0) return false;
+    below ||= value < 0;
+  }
+  return below;
 }
 
 export function valueAt(grid, row, column) {

@@ -1,7 +1,7 @@
 // The colour bar with numbers at its ends and middle.
 
 import { h, number } from "featuremaps/dom.js";
-import { activePalette, colours, paletteStrip } from "featuremaps/paint.js";
+import { activePalette, colours, lookOf, paletteStrip } from "featuremaps/paint.js";
 
 export const SCALES = {
   max: { name: "positive only", ends: ["0", "half", "its maximum"], says: "negative values cut off, each map divided by its maximum", saysAll: "negative values cut off, all maps divided by the layer's maximum" },
@@ -33,5 +33,5 @@ export function sharedLegend(store) {
 // What the colours mean for one map, in its own raw numbers.
 export function mapLegend(map, picture, state) {
   const { low, high } = colours(map, picture, state);
-  return bar(activePalette(state), [low, (low + high) / 2, high].map(number));
+  return bar(activePalette(lookOf(map, state)), [low, (low + high) / 2, high].map(number));
 }

@@ -29,9 +29,11 @@ function cellOf(data, picture, store, group, open) {
   const map = { ...data, grid: decode(data.map) };
   const entry = { map };
   entry.figure = createFigure({ picture, map, store, group, onopen: () => open(entry) });
+  entry.figure.button.id = map.id;
   const warnings = map.warnings.map((text) => h("p", { class: "warning" }, text));
+  const remarks = (map.remarks ?? []).map((text) => h("p", { class: "remark" }, text));
   if (warnings.length) entry.figure.button.append(h("span", { class: "badge" }, "Do not trust"));
-  return { cell: h("td", {}, entry.figure.button, entry.figure.readout, warnings), entry };
+  return { cell: h("td", {}, entry.figure.button, entry.figure.readout, warnings, remarks), entry };
 }
 
 function table({ kind, fixed, maps }, picture, store, group) {
@@ -39,7 +41,7 @@ function table({ kind, fixed, maps }, picture, store, group) {
   const matrix = [];
   const open = (entry) => {
     const row = matrix.findIndex((entries) => entries.includes(entry));
-    openMap({ picture, matrix, store, position: [row, matrix[row].indexOf(entry)] });
+    openMap({ picture, matrix, store, compare: picture.compare, position: [row, matrix[row].indexOf(entry)] });
   };
   const rows = distinct(maps.map((map) => map.method)).map((method) => {
     const cells = columns.map((column) => {
@@ -69,7 +71,7 @@ function scroller(element) {
 // Pixel methods beside each other, each with its name above.
 function strip(target, maps, picture, store, group) {
   const row = [];
-  const open = (entry) => openMap({ picture, matrix: [row], store, position: [0, row.indexOf(entry)] });
+  const open = (entry) => openMap({ picture, matrix: [row], store, compare: picture.compare, position: [0, row.indexOf(entry)] });
   const items = maps.map((data) => {
     const { cell, entry } = cellOf(data, picture, store, group, open);
     row.push(entry);

@@ -1,5 +1,6 @@
 // The way through a report: parts by the question they answer, the one in view marked, and links that open what they name.
 
+import { ADDRESS } from "featuremaps/compare.js";
 import { h } from "featuremaps/dom.js";
 
 export const SUMMARY = "summary";
@@ -50,12 +51,32 @@ function follow(menu, ids) {
   requestAnimationFrame(() => ids.forEach((id) => document.getElementById(id) && observer.observe(document.getElementById(id))));
 }
 
+// A section that shows only some of what it has is asked for the rest: `reach`, with promises to wait for.
+async function brought(part, id) {
+  const detail = { place: Number(/^section-\d+-(\d+)/.exec(id)?.[1] ?? 0) - 1, wait: [] };
+  part.element.querySelectorAll(".part-body > *").forEach((body) => body.dispatchEvent(new CustomEvent("reach", { detail })));
+  await Promise.all(detail.wait);
+}
+
+// Bars that stick are measured once they are laid out; a page in the background has no frames to wait for.
+const laidOut = () => new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(done));
+  setTimeout(done, 150);
+});
+
 // Comes to a place: the part around it opens first. In a frame without an address a link would load the frame's parent.
-export function followLinks(root, parts) {
+export function followLinks(root, parts, compare) {
   async function reach(id, calm = matchMedia("(prefers-reduced-motion: reduce)").matches) {
-    await parts.find((part) => id === part.id || id.startsWith(`${part.id}-`))?.open();
+    if (id.startsWith(ADDRESS)) return compare(...id.slice(ADDRESS.length).split(","));
+    const part = parts.find((one) => id === one.id || id.startsWith(`${one.id}-`));
+    await part?.open();
+    if (part && !document.getElementById(id)) await brought(part, id);
     const place = document.getElementById(id);
     if (!place) return;
+    // A map's address shows the map large, above its place.
+    if (place.matches("button.map")) place.click();
+    if (place.matches("button.map")) return;
+    await laidOut();
     place.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     if (!place.hasAttribute("tabindex")) place.setAttribute("tabindex", "-1");
     place.focus({ preventScroll: true });

@@ -1,6 +1,6 @@
 // A map as colour: tables from the payload, a canvas of colours per map, and the picture under it.
 
-import { bytes, scaled } from "featuremaps/grid.js";
+import { bytes, isAgainst, scaled } from "featuremaps/grid.js";
 
 let tables = new Map();
 
@@ -15,6 +15,13 @@ export function paletteNames(diverging) {
 // The name of the colour table in use: signed values have their own.
 export function activePalette(state) {
   return state.scale === "signed" ? state.diverging : state.sequential;
+}
+
+// How one map is looked at: one in which nothing speaks for its target signed, because cut off at zero it would be empty.
+export function lookOf(map, state) {
+  if (state.scale !== "max" || map.limits) return state;
+  map.against ??= isAgainst(map.grid);
+  return map.against ? { ...state, scale: "signed" } : state;
 }
 
 function canvasOf(width, height) {
@@ -36,7 +43,8 @@ function colourInto(canvas, grid, state, fade) {
     // Which entry a share falls on is matplotlib's rule, so that saved pictures have the same colours.
     const entry = 3 * Math.min(255, Math.max(0, Math.floor(share * 256)));
     const known = Number.isFinite(value);
-    const weight = signed ? Math.abs(2 * share - 1) : share;
+    // Clear where the map is weak, as strong as it gets from four fifths of its peak on: figures in Python do the same.
+    const weight = Math.min(1, 1.25 * (signed ? Math.abs(2 * share - 1) : share));
     for (let part = 0; part < 3; part++) image.data[4 * index + part] = known ? colours[entry + part] : GREY;
     image.data[4 * index + 3] = fade && known ? Math.round(255 * weight) : 255;
   });
@@ -49,12 +57,14 @@ function shaded(map, height, width, state) {
 }
 
 // The map alone, a pixel a cell.
-export function paintTile(canvas, map, state) {
+export function paintTile(canvas, map, shared) {
+  const state = lookOf(map, shared);
   colourInto(canvas, shaded(map, map.grid.height, map.grid.width, state), state, false);
 }
 
 // The colours of a map for this state, kept until the state asks for others: a strength slider then costs one blend.
-export function colours(map, picture, state) {
+export function colours(map, picture, shared) {
+  const state = lookOf(map, shared);
   const raw = state.view === "raw";
   const key = [state.scale, activePalette(state), raw || state.fade, raw, state.across].join(" ");
   if (map.painted?.key !== key) {
@@ -92,6 +102,7 @@ export function paint(canvas, picture, map, state, least) {
   const [left, top, right, bottom] = viewBox(picture, state);
   const raw = state.view === "raw";
   const partial = base !== picture.seen;
+  if (state.fade && !raw) pale(context, canvas, state.strength);
   if (partial) veil(context, canvas, [left, top, right, bottom]);
   const heat = colours(map, picture, state).canvas;
   context.save();
@@ -101,6 +112,16 @@ export function paint(canvas, picture, map, state, least) {
   context.translate(left * canvas.width, top * canvas.height);
   context.scale(((right - left) * canvas.width) / heat.width, ((bottom - top) * canvas.height) / heat.height);
   context.drawImage(heat, 0, 0);
+  context.restore();
+}
+
+// Takes three fifths of its colour from the photograph and none of its light, so that the map's colours stand out.
+function pale(context, canvas, strength) {
+  context.save();
+  context.globalCompositeOperation = "saturation";
+  context.globalAlpha = 0.6 * Math.min(1, strength / 0.7);
+  context.fillStyle = "#808080";
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.restore();
 }
 

@@ -1,7 +1,10 @@
 // The whole page from its data: what is met first, the way through it, one module per section, and how it was made.
 
+import { openComparison } from "featuremaps/compare.js";
 import { failure, h, plural } from "featuremaps/dom.js";
+import { fileName, save, svgBlob } from "featuremaps/files.js";
 import { firstScreen } from "featuremaps/first_screen.js";
+import { createLibrary } from "featuremaps/library.js";
 import { loadNames } from "featuremaps/names.js";
 import { SUMMARY, followLinks, navigation } from "featuremaps/navigation.js";
 import { loadPalettes } from "featuremaps/paint.js";
@@ -14,21 +17,22 @@ const SCHEMA = 1;
 const ABOUT = "About this report";
 
 // A section is drawn by the module of its kind; one that fails says so in its place.
-async function sectionBody(data, id, payload) {
+async function sectionBody(data, index, id, payload, context) {
   try {
-    const [module, content] = await Promise.all([import(`featuremaps/sections/${data.kind}.js`), unpack(data, payload.media)]);
-    return await module.render(content, { id, rejected: payload.rejected });
+    const { library, compare } = context;
+    const [module, content] = await Promise.all([import(`featuremaps/sections/${data.kind}.js`), library.section(index)]);
+    return await module.render(content, { id, rejected: payload.rejected, library, compare });
   } catch (error) {
     return failure(`This section (${data.kind}) could not be shown.`, String(error));
   }
 }
 
-function partsOf(payload) {
+function partsOf(payload, context) {
   const { provenance, rejected } = payload;
   const parts = payload.sections.map((data, index) => {
     const id = `section-${index + 1}`;
     const failed = data.kind === "failure";
-    return createPart({ id, title: data.title, question: data.question, count: data.count, failed, summary: data.summary ?? (failed ? data.message : ""), make: () => sectionBody(data, id, payload) });
+    return createPart({ id, title: data.title, question: data.question, count: data.count, failed, summary: data.summary ?? (failed ? data.message : ""), make: () => sectionBody(data, index, id, payload, context) });
   });
   if (!parts.length) parts.push(createPart({ id: "section-1", title: "Nothing to show", make: () => h("p", { class: "empty" }, "This report has no sections.") }));
   if (rejected.length) parts.push(createPart({ id: "rejected", title: "Pictures left out", question: ABOUT, count: rejected.length, summary: `${rejected[0].name}: ${rejected[0].reason}`, make: () => renderRejected(rejected) }));
@@ -46,6 +50,17 @@ async function firstOf(payload) {
   return [...shown, findings && h("details", { class: "folded words" }, h("summary", {}, "All findings in words"), findings)];
 }
 
+// A chart that is drawn can be kept as the drawing that it is.
+function keepable(figure) {
+  const svg = figure.querySelector("svg");
+  if (!svg || figure.parentElement.classList.contains("chart-kept")) return;
+  const name = fileName(figure.getAttribute("aria-label") ?? "chart");
+  const button = h("button", { type: "button", class: "tool", "aria-label": `Save as SVG: ${name}`, onclick: () => save(`${name}.svg`, svgBlob(figure.querySelector("svg"))) }, "SVG");
+  const holder = h("div", { class: "chart-kept" });
+  figure.replaceWith(holder);
+  holder.append(figure, button);
+}
+
 // The one entry: `data` as the writer or a server gives it, packed or not, drawn into `element`.
 export async function render({ data: payload, element: root }) {
   if (payload.schema !== SCHEMA) {
@@ -54,7 +69,10 @@ export async function render({ data: payload, element: root }) {
   }
   loadPalettes(payload.palettes);
   loadNames(payload.names);
-  const parts = partsOf(payload);
+  root.addEventListener("drawn", ({ target }) => keepable(target));
+  const library = createLibrary(payload);
+  const compare = (left, right) => openComparison(library, left, right);
+  const parts = partsOf(payload, { library, compare });
   const version = payload.provenance.versions.featuremaps;
   const header = h("header", { class: "top", id: SUMMARY },
     h("div", { class: "masthead" }, h("p", { class: "maker" }, "featuremaps"), themeControl()),
@@ -66,7 +84,7 @@ export async function render({ data: payload, element: root }) {
       h("footer", { class: "end" }, `Made with featuremaps${version ? ` ${version}` : ""}. This file is complete: it fetches nothing.`))));
   openForPrint(parts);
   await parts[0].open();
-  followLinks(root, parts);
+  followLinks(root, parts, compare);
   root.dataset.ready = plural(payload.sections.length || 1, "section");
   await fillAll(parts);
   root.dataset.filled = "";

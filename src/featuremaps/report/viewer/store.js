@@ -4,7 +4,7 @@
 export function displayState({ colormap, strength, scale }) {
   const signed = scale === "signed";
   return {
-    view: "overlay", strength, scale, fade: false, whole: false,
+    view: "overlay", strength, scale, fade: true, whole: false,
     sequential: signed ? "inferno" : colormap, diverging: signed ? colormap : "RdBu_r",
   };
 }

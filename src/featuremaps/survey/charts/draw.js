@@ -31,6 +31,7 @@ async function draw(figure, chart) {
   // Expressions are interpreted: a page whose policy forbids `eval` draws charts too.
   await vegaEmbed(figure, chart, { actions: false, ast: true, mode: "vega-lite", renderer: "svg" });
   readable(figure, chart.description ?? "Chart");
+  figure.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
 }
 
 // What can be pointed at: the cells around the marks where there are any, else the marks that say something.

@@ -4,8 +4,10 @@ import { breakable, failure, h, percent, plural } from "featuremaps/dom.js";
 import { toolbar } from "featuremaps/controls.js";
 import { createGroup } from "featuremaps/figure.js";
 import { renderMatrices } from "featuremaps/matrix.js";
+import { pictureFilter } from "featuremaps/picture_filter.js";
 import { load } from "featuremaps/pictures.js";
 import { createStore, displayState } from "featuremaps/store.js";
+import { thumbnail } from "featuremaps/thumbnails.js";
 
 function answer(picture) {
   if (!picture.top.length) return h("p", { class: "quiet" }, "The model's answer was not recorded.");
@@ -32,7 +34,7 @@ function alternative({ name, top, label }) {
   return `${name}, as the model saw it.${label ? ` Labelled ${label}.` : ""}${said}`;
 }
 
-async function renderPicture(data, id, store) {
+async function renderPicture(data, id, store, { compare }) {
   const heading = h("h3", { id: `${id}-name` }, breakable(data.name));
   const article = h("article", { class: "picture", id, "aria-labelledby": `${id}-name` });
   if (data.failure) {
@@ -40,7 +42,8 @@ async function renderPicture(data, id, store) {
     return article;
   }
   const [seen, original] = await Promise.all([load(data.seen), load(data.original)]);
-  const picture = { ...data, seen, original };
+  const maps = data.maps.map((map, place) => ({ ...map, id: `${id}-map-${place + 1}` }));
+  const picture = { ...data, maps, seen, original, compare };
   seen.image.alt = alternative(data);
   const body = picture.maps.length
     ? renderMatrices(picture, store, createGroup())
@@ -52,40 +55,79 @@ async function renderPicture(data, id, store) {
 }
 
 // One picture that cannot be drawn is a panel that says so; the others are drawn.
-async function guarded(data, id, store) {
+async function guarded(data, id, store, context) {
   try {
-    return await renderPicture(data, id, store);
+    return await renderPicture(data, id, store, context);
   } catch (error) {
     return h("article", { class: "picture", id }, failure(`${data.name} could not be shown.`, String(error)));
   }
 }
 
-function calledOf({ top, label }) {
-  const said = top[0].label;
-  if (!label) return h("span", { class: "quiet" }, said);
-  const right = said === label;
-  return h("span", { class: right ? "called right" : "called wrong" }, h("span", { class: "visually-hidden" }, right ? "right: " : "wrong: "), said);
+const FILTERED = 3;
+const PAGE = 24;
+
+// The articles of the pictures asked for, so many at a time; each is made when it is first shown.
+function stage(section, id, store, context) {
+  const made = new Map();
+  const holder = h("div", { class: "picture-articles" });
+  const more = h("button", { type: "button", class: "open-all more-pictures", onclick: () => show(places, shown + PAGE) });
+  const paper = h("p", { class: "print-only" });
+  let places = [];
+  let shown = PAGE;
+  const article = (place) => {
+    const own = `${id}-${place + 1}`;
+    if (!made.has(place)) made.set(place, guarded(section.pictures[place], own, store, context));
+    return made.get(place);
+  };
+  async function show(next, count = PAGE) {
+    [places, shown] = [next, count];
+    const articles = await Promise.all(places.slice(0, count).map(article));
+    if (places !== next || shown !== count) return;
+    const rest = places.length - count;
+    more.hidden = rest <= 0;
+    more.textContent = `Show ${Math.min(rest, PAGE)} more of ${plural(places.length, "picture")}`;
+    paper.textContent = rest > 0 ? `${count} of ${plural(places.length, "picture")} are printed.` : "";
+    holder.replaceChildren(...articles);
+  }
+  // A link may lead to a picture that is not shown yet.
+  async function reach(place) {
+    const at = places.indexOf(place);
+    if (at < 0) await show([place, ...places]);
+    else if (at >= shown) await show(places, at + 1);
+  }
+  return { show, reach, parts: [holder, more, paper] };
 }
 
-// Every picture small: the way to each of them, with what the model calls it.
-function thumbnails(section, id) {
-  if (section.pictures.length < 2) return null;
-  const items = section.pictures.map((picture, index) =>
-    h("li", {}, h("a", { href: `#${id}-${index + 1}` },
-      picture.seen ? h("img", { src: picture.seen.source, alt: "" }) : h("span", { class: "no-thumbnail" }),
-      h("span", { class: "thumbnail-name" }, picture.name),
-      picture.top?.length ? calledOf(picture) : null)));
-  return h("ul", { class: "thumbnails", "aria-label": "Pictures" }, items);
-}
-
-export async function render(section, { id, rejected }) {
+export async function render(section, { id, rejected, library, compare }) {
   if (!section.pictures.length) {
     const why = rejected.length ? ` ${plural(rejected.length, "picture was", "pictures were")} rejected; the reasons are below.` : "";
     return h("p", { class: "empty" }, `There is no picture to explain.${why}`);
   }
   const store = createStore(displayState(section.display));
-  const pictures = await Promise.all(section.pictures.map((picture, index) => guarded(picture, `${id}-${index + 1}`, store)));
+  const several = (library?.places.flatMap(({ pictures }) => pictures.flatMap(({ maps }) => maps)).length ?? 0) > 1;
+  const articles = stage(section, id, store, { compare: several ? compare : null });
   const mapped = section.pictures.some((picture) => picture.maps?.some((map) => map.map));
   const placed = section.pictures.some((picture) => picture.original);
-  return h("div", { class: "explanations" }, thumbnails(section, id), mapped && toolbar(store, { placed }), pictures);
+  const tools = mapped && toolbar(store, { placed });
+  const element = h("div", { class: "explanations" });
+  element.addEventListener("reach", ({ detail }) => detail.wait.push(articles.reach(detail.place)));
+  if (section.pictures.length < 2) {
+    await articles.show([0]);
+    element.append(...[tools, ...articles.parts].filter(Boolean));
+    return element;
+  }
+  const wall = h("ul", { class: "thumbnails", "aria-label": "Pictures" });
+  const faces = section.pictures.map((picture, place) => thumbnail(picture, `${id}-${place + 1}`, store));
+  const none = h("div", { class: "empty", hidden: true }, h("p", {}, "No picture matches."), h("button", { type: "button", class: "open-all", onclick: () => filter.clear() }, "Clear the filter"));
+  let drawn = Promise.resolve();
+  const filter = pictureFilter(section.pictures, (places) => {
+    wall.replaceChildren(...places.map((place) => faces[place]));
+    none.hidden = places.length > 0;
+    if (tools) tools.hidden = !places.length;
+    drawn = articles.show(places);
+  });
+  filter.start();
+  await drawn;
+  element.append(...[section.pictures.length >= FILTERED && filter.element, wall, none, tools, ...articles.parts].filter(Boolean));
+  return element;
 }

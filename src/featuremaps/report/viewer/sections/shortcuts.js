@@ -1,7 +1,7 @@
 // Shortcuts: the sentence, the pictures, the proof; or that there is none and what would have been found; and the repair.
 
 import { failure, h, number, plural } from "featuremaps/dom.js";
-import { chip } from "featuremaps/first_screen.js";
+import { chip } from "featuremaps/verdict.js";
 import { beforeAfterRows, between, share, track } from "featuremaps/spans.js";
 
 function exampleOf({ picture, label, called }) {
