@@ -921,10 +921,12 @@ class Scope:
         folder: str | Path,
         units: Sequence[str] | None = None,
         *,
-        n: int = 9,
+        n: int = 12,
         drawings: "Drawings | None" = None,
     ) -> Path:
         """Write a page for every unit of a survey, or for some: `folder/unit.html#layer4-452`; no server is needed.
+
+        `folder/unit.html` is a wall of all, to search, filter by class and sort.
 
         This model's maps are laid over the `n` strongest pictures; `drawings` of units stand beside them.
         """

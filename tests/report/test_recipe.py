@@ -35,7 +35,8 @@ def test_the_code_runs_and_gives_the_same_maps(comparison) -> None:
         made: dict[str, object] = {}
         exec(lines, made)
         heat = made["heat"]
-        raw = (heat if isinstance(heat, fm.Heatmaps) else heat.map()).maps[0]
+        assert map.cut == (not isinstance(heat, fm.Heatmaps))
+        raw = (heat if isinstance(heat, fm.Heatmaps) else heat.shown()).maps[0]
         # Pictures that run together differ by rounding.
         torch.testing.assert_close(raw, map.map, rtol=1e-4, atol=1e-3 * float(raw.abs().max()))
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from page_laws import check_every_look, violations
 from PIL import Image
 from survey_report_samples import COUNT, colour_survey
 
@@ -76,9 +77,8 @@ def test_tops_are_those_of_each_unit(survey) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 1280])
-def test_a_page_opens_by_its_address_from_the_disk(chromium, survey, tmp_path, width: int) -> None:
-    page = chromium.new_context(viewport={"width": width, "height": 900}).new_page()
+def test_a_page_opens_by_its_address_from_the_disk(chromium, axe, survey, tmp_path) -> None:
+    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text))
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -98,6 +98,24 @@ def test_a_page_opens_by_its_address_from_the_disk(chromium, survey, tmp_path, w
     page.goto(f"{path.as_uri()}#1-77")
     page.wait_for_selector('#report[data-ready="1:77"]')
     assert "There is no page for 1:77" in page.locator(".failure").inner_text()
+    check_every_look(page, axe)
+    page.goto(path.as_uri())
+    page.wait_for_selector('#report[data-ready="1"]')
+    bricks = page.locator(".wall .brick-note")
+    assert [text.split("\n")[0] for text in bricks.all_inner_texts()] == ["1:0", "1:1", "1:2", "1:3"]
+    assert "never active" in bricks.nth(2).inner_text()
+    assert violations(page, axe) == []
+    page.get_by_label("Highest in").select_option("green")
+    page.get_by_label("Search the units").fill("1:9")
+    assert bricks.count() == 0
+    page.get_by_role("button", name="Clear the filter").click()
+    page.get_by_label("Sort").select_option("seldom")
+    assert bricks.first.inner_text().startswith("1:2")
+    page.get_by_label("Search the units").fill("1:3")
+    page.locator(".wall a").click()
+    page.wait_for_selector('#report[data-ready="1:3"]')
+    assert page.locator(".unit-near img").count() == page.locator(".unit-near li").count() > 0
+    assert violations(page, axe) == []
     assert errors == []
     assert len(survey.pictures) == 2 * COUNT
     page.context.close()

@@ -177,6 +177,24 @@ def test_it_works_inside_a_notebook_frame(visit):
     assert frame.locator("h1").inner_text() == "A test report"
 
 
+def test_data_and_viewer_meet_in_one_entry(visit):
+    """As a server or a notebook calls it: plain data, in any element of any page that has the modules."""
+    page = visit(closed=True).page
+    page.evaluate(
+        """async data => {
+          const { render } = await import("featuremaps/report.js");
+          const element = document.createElement("div");
+          document.body.replaceChildren(element);
+          await render({ data, element });
+        }""",
+        sample_report(sample_picture("served.png")).to_json(),
+    )
+    assert page.locator("h1").inner_text() == "A test report"
+    assert page.locator(".picture h3").all_inner_texts() == ["served.png"]
+    page.locator(FIRST).click()
+    assert page.get_by_role("dialog").locator("h2").inner_text() == "Grad-CAM at layer3"
+
+
 def test_a_newer_layout_is_refused_in_words(visit, tmp_path):
     file = write(sample_report(), tmp_path / "newer.html")
     file.write_text(file.read_text(encoding="utf-8").replace('{"schema":1', '{"schema":2'), encoding="utf-8")

@@ -20,7 +20,7 @@ FINE = torch.linspace(-1, 1, 80)[:, None] * torch.linspace(0.5, 1, 80)
 def pictures(said="tabby"):
     maps = (
         HeatmapData("grad_cam", "layer4", "tabby", MAP, code="heat = 1"),
-        HeatmapData("lrp", "input", "tabby", FINE),
+        HeatmapData("lrp", "input", "tabby", FINE, cut=True),
     )
     doubtful = (*maps, HeatmapData("rise", "input", "tabby", MAP, warnings=("It is odd.",)))
     return tuple(
@@ -115,7 +115,7 @@ def test_a_map_is_kept_copied_and_linked(visit, report, tmp_path, axe):
     assert page.evaluate("location.hash") == "#section-1-2"
     page.locator("#section-1-2 .pixel-maps .map").first.click()
     path = saved(".npy")
-    assert path.name == "1.png__lrp__input__tabby__8-bit.npy"
+    assert path.name == "1.png__lrp__input__tabby__cut-at-99-percent__8-bit.npy"
     np.testing.assert_allclose(np.load(path), FINE.numpy(), atol=1 / 254)
 
 

@@ -122,7 +122,7 @@ def units(
     units: Annotated[
         list[str] | None, typer.Argument(help="Units, layer:channel. Default: every one.", show_default=False)
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="How many of its strongest pictures a page shows.")] = 9,
+    n: Annotated[int, typer.Option("-n", help="How many of its strongest pictures a page shows.")] = 12,
     draw: Annotated[bool, typer.Option("--draw", help="Draw the units named, and show that beside them.")] = False,
     model: ModelOfSurvey = None,
     weights: Weights = None,

@@ -175,6 +175,7 @@ def _panel(key: tuple[str, str, object], found: Explanation, index: int, options
         warnings=tuple(text for text in told if not is_remark(text)),
         remarks=tuple(text for text in told if is_remark(text)),
         code=map_code(method, layer, target, options),
+        cut=not isinstance(found, Heatmaps),
     )
 
 

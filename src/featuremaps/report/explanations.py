@@ -35,7 +35,8 @@ class HeatmapData:
     """One method's raw signed `map` at one layer for one target, or a `failure`.
 
     `warnings` say why the map should not be trusted, `remarks` what else a reader should know; `code` is the Python
-    that makes it, after that of its picture. Raises `OptionError` unless exactly one of the two is given.
+    that makes it, after that of its picture; of a map that is `cut` the largest hundredth of magnitudes was. Raises
+    `OptionError` unless exactly one of the two is given.
     """
 
     method: str
@@ -46,6 +47,7 @@ class HeatmapData:
     failure: str | None = None
     remarks: tuple[str, ...] = ()
     code: str = ""
+    cut: bool = False
 
     def __post_init__(self) -> None:
         where = f"HeatmapData({self.method!r}, {self.layer!r}, {self.target!r})"

@@ -37,13 +37,14 @@ def write_unit_pages(
     units: Sequence[str] | None = None,
     studied: StudiedModel | None = None,
     *,
-    n: int = 9,
+    n: int = 12,
     drawings: Mapping[str, Image.Image] = MappingProxyType({}),
 ) -> Path:
     """Write a page for each of `units` (every one of the survey if not given); return the path of `unit.html`.
 
-    A unit's address is `unit.html#layer4-452`. With `studied`, the model, a unit's maps are laid over the `n` strongest
-    pictures. `drawings` are pictures by unit. What was written before is replaced file by file.
+    A unit's address is `unit.html#layer4-452`; `unit.html` alone is a wall of all of them. With `studied`, the model,
+    a unit's maps are laid over the `n` strongest pictures. `drawings` are pictures by unit. What was written before
+    is replaced file by file.
     """
     if n < 1:
         raise OptionError(f"n is how many pictures a unit's page shows, 1 or more; got {n}.")
@@ -54,9 +55,11 @@ def write_unit_pages(
     layers = [(name, number, chosen[name]) for number, name in enumerate(survey.layers) if name in chosen]
     for name, number, channels in layers:
         known = survey.tops(name, n), layer_facts(survey, name)
+        wall: list[Json] = []
         for file, content in _LayerPages(survey, studied, name, number, drawings, target, *known).parts(channels):
-            text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
-            (target / "data" / file).write_text(f"featuremapsUnits({text});\n", encoding="utf-8")
+            wall += [_brick(unit, content["pictures"]) for unit in content["units"]]
+            _write_data(target, file, content)
+        _write_data(target, f"{number}-wall.js", {"key": f"{number}-wall.js", "units": wall})
     index = {
         "model": survey.manifest.model,
         "pictures": len(survey.pictures),
@@ -66,6 +69,23 @@ def write_unit_pages(
     page = target / "unit.html"
     page.write_text(page_parts("units.html.j2", f"Units of {survey.manifest.model}", index), encoding="utf-8")
     return page
+
+
+def _write_data(target: Path, file: str, content: Json) -> None:
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
+    (target / "data" / file).write_text(f"featuremapsUnits({text});\n", encoding="utf-8")
+
+
+def _brick(unit: Json, pictures: Mapping[int, Json]) -> Json:
+    """One unit on the wall: its strongest picture and value, how often it is active, the class it rises with most."""
+    best = unit["top"][0] if unit["top"] else None
+    return {
+        "channel": unit["channel"],
+        "source": pictures[best["row"]]["source"] if best else None,
+        "value": best["value"] if best else None,
+        "active": unit["statistics"].get("active"),
+        "label": unit["profile"][0][0] if unit["profile"] else "",
+    }
 
 
 def _chosen(survey: StoredSurvey, units: Sequence[str] | None) -> dict[str, list[int]]:

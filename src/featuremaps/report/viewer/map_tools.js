@@ -9,9 +9,10 @@ export const framed = location.protocol === "about:";
 
 const tool = (words, about, onclick) => h("button", { type: "button", class: "tool", title: about, onclick }, words);
 
-// Values travel in steps of the map's peak: 16 bits of it up to 64 × 64 cells, 8 bits above, and the name says so.
+// Values travel in steps of the map's peak: 16 bits of it up to 64 × 64 cells, 8 bits above; pixel maps are cut at
+// their 99th percentile. The name says so.
 function npyName(map, picture) {
-  return `${fileName(picture.name, map.method, map.layer, map.target)}${map.grid.bits === 8 ? "__8-bit" : ""}.npy`;
+  return `${fileName(picture.name, map.method, map.layer, map.target)}${map.cut ? "__cut-at-99-percent" : ""}${map.grid.bits === 8 ? "__8-bit" : ""}.npy`;
 }
 
 function kept(map, canvas, picture) {

@@ -1,9 +1,10 @@
 // A page for each unit, chosen by the address (#layer4-452); its data come as a script, which also works from a disk.
 
 import { select } from "featuremaps/controls.js";
-import { failure, h, number, percent } from "featuremaps/dom.js";
+import { failure, h, number, percent, plural } from "featuremaps/dom.js";
 import { foundPicture } from "featuremaps/survey_pictures.js";
 import { themeControl } from "featuremaps/theme.js";
+import { address, brickOf, wallOf } from "featuremaps/unit_wall.js";
 
 const parts = new Map();
 
@@ -30,7 +31,6 @@ export function parse(hash) {
   const found = /^#(.+)[-:](\d+)$/.exec(decodeURIComponent(hash));
   return found ? { layer: found[1], channel: Number(found[2]) } : null;
 }
-const address = (layer, channel) => `#${encodeURIComponent(layer)}-${channel}`;
 
 function profileOf({ profile, classes }) {
   if (!profile.length) return null;
@@ -61,15 +61,17 @@ function statisticsOf({ statistics }, pictures) {
         h("td", {}, number(statistics[name])), h("td", {}, number(statistics[`peak_${name}`])))))));
 }
 
-function nearestOf({ nearest }, layer, known) {
+// Channels like this one, each by the picture in which it is strongest.
+function nearestOf({ nearest }, layer, known, bricks) {
   if (!nearest.length) return null;
   return h("div", {}, h("h2", {}, "Channels that rise and fall with it"),
-    h("ol", { class: "unit-near" }, nearest.map(([channel, value]) => h("li", {},
-      known.has(channel) ? h("a", { href: address(layer, channel) }, `${layer}:${channel}`) : `${layer}:${channel}`,
-      h("span", { class: "tile-value" }, ` correlation ${number(Number(value.toFixed(3)))}`)))));
+    h("ol", { class: "wall unit-near" }, nearest.map(([channel, value]) => {
+      const note = [`${layer}:${channel}`, h("span", { class: "tile-value" }, `correlation ${number(Number(value.toFixed(2)))}`)];
+      return known.has(channel) ? brickOf(bricks.get(channel) ?? { channel }, layer, note) : h("li", {}, note);
+    })));
 }
 
-function bodyOf(unit, content, { name }, index, known) {
+function bodyOf(unit, content, { name }, index, known, bricks) {
   const address = `${name}:${unit.channel}`;
   const pictures = unit.top.map(({ row, value, box, map }) => {
     const { name: file, label, source, size: [width, height] } = content.pictures[row];
@@ -82,7 +84,7 @@ function bodyOf(unit, content, { name }, index, known) {
       pictures.map((one, rank) => foundPicture(one, address, { rank }))),
     h("p", { class: "caption" }, `The strongest of ${index.pictures.toLocaleString("en")} pictures, with the unit's highest value.${pictures.some((one) => one.map) ? " Bright where it fires; framed is what it sees from its strongest place, where that is not all." : ""}`)),
     unit.drawing && h("figure", { class: "pattern-drawing" }, h("img", { src: unit.drawing, alt: `A picture made so that ${address} is strong` }), h("figcaption", {}, "Drawn. Trust the real pictures first.")),
-    h("section", { class: "unit-facts" }, profileOf(unit), statisticsOf(unit, index.pictures), nearestOf(unit, name, known)),
+    h("section", { class: "unit-facts" }, profileOf(unit), statisticsOf(unit, index.pictures), nearestOf(unit, name, known, bricks)),
   ];
 }
 
@@ -100,10 +102,24 @@ export function mountUnits(root, index) {
     bar.replaceChildren(
       select("Layer", index.layers.map(({ name }) => [name, name]), layer.name, (name) => go(name, layers.get(name).channels[0])),
       h("label", { class: "choice" }, h("span", {}, "Channel"), input),
-      step("\u2039", "Previous unit", layer.channels[at - 1]), step("\u203a", "Next unit", layer.channels[at + 1]));
+      h("a", { href: `#${encodeURIComponent(layer.name)}` }, "All units"), step("\u2039", "Previous unit", layer.channels[at - 1]), step("\u203a", "Next unit", layer.channels[at + 1]));
+  }
+  async function showWall(layer) {
+    heading.textContent = `${plural(layer.channels.length, "unit")} of ${layer.name}`;
+    document.title = `${layer.name}, ${index.model}`;
+    bar.replaceChildren(select("Layer", index.layers.map(({ name }) => [name, name]), layer.name, (name) => (location.hash = encodeURIComponent(name))));
+    try {
+      const { units } = await load(`${layer.number}-wall.js`);
+      place.replaceChildren(...wallOf(units, layer.name));
+    } catch (error) {
+      place.replaceChildren(failure("The wall cannot be shown.", error.message));
+    }
+    root.dataset.ready = layer.name;
   }
   async function show() {
-    const wanted = parse(location.hash) ?? { layer: index.layers[0].name, channel: index.layers[0].channels[0] };
+    const named = decodeURIComponent(location.hash.slice(1)) || index.layers[0].name;
+    if (layers.has(named)) return showWall(layers.get(named));
+    const wanted = parse(location.hash) ?? { layer: named, channel: NaN };
     const layer = layers.get(wanted.layer);
     const name = `${wanted.layer}:${wanted.channel}`;
     heading.textContent = name;
@@ -115,10 +131,11 @@ export function mountUnits(root, index) {
       controls(layer, wanted.channel);
       try {
         const at = layer.channels.indexOf(wanted.channel);
-        const content = await load(`${layer.number}-${Math.floor(at / index.part)}.js`);
+        const [content, wall] = await Promise.all([load(`${layer.number}-${Math.floor(at / index.part)}.js`), load(`${layer.number}-wall.js`)]);
+        const bricks = new Map(wall.units.map((one) => [one.channel, one]));
         if (heading.textContent !== name) return;
         const unit = content.units.find(({ channel }) => channel === wanted.channel);
-        place.replaceChildren(...bodyOf(unit, content, layer, index, layer.known).filter(Boolean));
+        place.replaceChildren(...bodyOf(unit, content, layer, index, layer.known, bricks).filter(Boolean));
       } catch (error) {
         place.replaceChildren(failure("This unit cannot be shown.", error.message));
       }
