@@ -99,7 +99,7 @@ def embed(report: ReportData, height: int = 720) -> str:
     """The report as an `<iframe srcdoc>` for a notebook; `height` in CSS pixels."""
     return (
         f'<iframe srcdoc="{escape(render(report))}" title="{escape(report.title)}" width="100%" height="{height}" '
-        'style="border: 0" sandbox="allow-scripts allow-modals"></iframe>'
+        'style="border: 0" sandbox="allow-scripts allow-modals allow-downloads"></iframe>'
     )
 
 

@@ -57,7 +57,7 @@ export function openMap({ picture, matrix, store: shared, position, compare }) {
   const dialog = h("dialog", { class: "enlarged", "aria-labelledby": "dialog-title" },
     h("header", {}, heading, close),
     h("div", { class: "enlarged-body" }, stage,
-      h("div", { class: "side" }, facts, tools,
+      h("div", { class: "dialog-side" }, facts, tools,
         h("div", { class: "side-controls" }, viewControl(store), strengthControl(store)),
         h("p", { class: "hint" }, "Arrow keys: next map. Shift and arrow keys: read the values. Wheel, pinch, + and \u2212: zoom; double click or 0: whole. Esc: close."))),
     h("footer", {}, arrows));
