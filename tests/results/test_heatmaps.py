@@ -122,13 +122,13 @@ def test_overlay_pixel_by_pixel(look: dict[str, object], colormap: str, alpha: f
     )  # one of the colour table, and rounding
 
 
-def test_overlay_of_nothing_is_the_paler_picture_and_alpha_zero_too() -> None:
+def test_overlay_of_nothing_is_the_paler_picture_and_alpha_zero_the_picture_itself() -> None:
     image = picture()
     (empty,) = heat_of(MAP * 0, pictures=[image]).overlay()
     (clear,) = heat_of(MAP, pictures=[image]).overlay(alpha=0.0)
     expected = overlaid(image, np.zeros((20, 30)), 0.7, "inferno", False)
-    for found in (empty, clear):
-        assert np.abs(np.asarray(found, dtype=float) - expected).max() <= 1
+    assert np.abs(np.asarray(empty, dtype=float) - expected).max() <= 1
+    assert np.array_equal(np.asarray(clear), np.asarray(image))
 
 
 def test_overlay_keeps_the_scaling_of_normalize_and_ignores_values_that_are_not_finite() -> None:
