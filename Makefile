@@ -1,4 +1,4 @@
-# `make demo` shows what featuremaps does, `make check` tries the quick tests, `make test` all, `make bench` says how fast.
+# `make demo` shows what featuremaps does, `make check` tries the quick tests, `make test` all, `make docs` builds the site.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 QUICK := -m "not slow" tests/test_house.py tests/receptive_field tests/layers tests/rules tests/methods/test_cam.py \
 	tests/methods/test_needs.py tests/runtime/test_record.py tests/runtime/test_capture.py tests/test_session.py tests/cli/test_app.py
 
-.PHONY: demo check check-lowest test bench coverage-table evidence-truth worlds lint clean
+.PHONY: demo check check-lowest test docs bench coverage-table evidence-truth worlds lint clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,10 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml
 	$(BIN)/python $(INSTALL) ".[test]"
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(BIN)/python pyproject.toml
+	$(BIN)/python $(INSTALL) ".[docs]"
 	touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -45,6 +49,11 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	MYPY_NUM_WORKERS=2 $(BIN)/mypy
 
+# The documentation, with its tutorials run and its pictures made: build/docs/index.html. Nothing is fetched.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.surveys
@@ -63,4 +72,4 @@ worlds: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.worlds
 
 clean:
-	rm -rf $(VENV) build dist featuremaps-demo
+	rm -rf $(VENV) build dist docs/generated featuremaps-demo

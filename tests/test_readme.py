@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 import featuremaps as fm
+from featuremaps import demo
 from featuremaps.cli.app import loaded
 from featuremaps.evidence.documentation import markdown as table_of_measures
 from featuremaps.methods.documentation import markdown
+from featuremaps.sources.registry import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -17,12 +19,46 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encod
 
 def test_readme_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(BLOCKS) >= 2
+    assert BLOCKS
     names: dict[str, object] = {}
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    fm.METHODS.remove("strongest_channel")
+    assert len(list((tmp_path / "out").glob("*.png"))) == len(demo.images())
+
+
+def test_the_numbers_in_the_readme_are_those_of_the_registers() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    of_layers = sum(method.level == "layer" for method in fm.METHODS.values())
+    assert f"| class activation maps | {of_layers} |" in text
+    assert f"| methods down to the pixel | {len(fm.METHODS) - of_layers} |" in text
+    assert f"| measures of an explanation | {len(fm.MEASURES)}, " in text
+
+
+def test_getting_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    try:
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            exec(compile(block, "getting-started.md", "exec"), names)
+    finally:
+        if "strongest_channel" in fm.METHODS:
+            fm.METHODS.remove("strongest_channel")
+    assert list((tmp_path / "out").glob("*.png"))
+
+
+def test_extending_runs() -> None:
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "own_extensions"}
+    try:
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            exec(compile(block, "extending.md", "exec"), names)
+    finally:
+        for register, name in ((fm.METHODS, "power_cam"), (SOURCES, "mine")):
+            if name in register:
+                register.remove(name)
+    assert names["heat"].method == "power_cam"
 
 
 def test_bring_your_own_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,9 +129,15 @@ class Drawing(Shown):
         return settings
 
     def animation(self, path: str | Path = ".", *, duration: int | float = 3.0, hold: int | float = 1.0) -> Path:
-        """Write the way there as an animated WebP of `duration` seconds that `hold`s the final picture; returns it.
+        """Write how the picture came about as an animated WebP, and return its path.
 
-        `path` is a folder or a file that ends in .webp. `OptionError` where no frames were kept.
+        Args:
+            path: A folder, or a file that ends in .webp.
+            duration: How long the way there takes, in seconds.
+            hold: How long the final picture stays, in seconds.
+
+        Raises:
+            OptionError: No frames were kept while drawing (`frames=`), or a time is negative.
         """
         if not self.frames:
             raise OptionError(f"{self.name}: no frames were kept of the way there. Draw it again with frames=24.")

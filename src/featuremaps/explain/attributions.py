@@ -27,11 +27,20 @@ if TYPE_CHECKING:
 class Attributions(Explained):
     """One method's values of every pixel and colour for one target, a tensor per picture.
 
-    `values[i]` is (colour, height, width), or (channel, *space) of a signal or a volume, raw and signed as the formula
-    returned it; one colour where the method cannot tell colours apart. `layer` is "input", or the layer that the method
-    looked at as well. `collapse` is how the method's authors make a map of the colours. `remarks[name][i]` are numbers
-    the formula left for picture i, such as how far the values are from adding up to the score. `answers`,
-    `reading` and `regions` as for `Heatmaps`.
+    Attributes:
+        values: For each picture (colour, height, width), or `(channel, *space)` of a signal or a volume; raw and signed
+            as the formula returned it, in units of the score. One colour where the method cannot tell colours apart.
+        method: The name of the method.
+        layer: "input", or the layer that the method looked at as well.
+        targets: What was explained in each picture, in words.
+        pictures: The pictures as the model saw them.
+        warnings: For each picture, why its values should not be trusted; empty where nothing is known against them.
+        collapse: How the method's authors make one map of the colours.
+        remarks: By name, a number for each picture that the formula left, such as how far the values are from adding up
+            to the score.
+        answers: For each picture, the explained class as the model answers it: probability, score and rank.
+        reading: What was read from the model and what was assumed, in sentences.
+        regions: For each picture the places whose score was explained, where a target names a region; see `Heatmaps`.
     """
 
     values: tuple[Float[Tensor, "_colour *_space"], ...]
@@ -55,8 +64,9 @@ class Attributions(Explained):
     def map(self, collapse: Collapse | None = None) -> Heatmaps:
         """The colours collapsed into one map per picture, raw.
 
-        `"sum"` keeps the sign; `"max_abs"` is the largest magnitude of a pixel's colours (Simonyan et al. 2014,
-        section 3.1), `"norm"` their Euclidean length. Default: as the method's authors do it.
+        Args:
+            collapse: `"sum"` keeps the sign; `"max_abs"` is the largest magnitude of a pixel's colours (Simonyan et al.
+                2014, section 3.1), `"norm"` their Euclidean length. Without it, as the method's authors do it.
         """
         how = collapse or self.collapse
         return Heatmaps(

@@ -33,10 +33,17 @@ SMALLEST_TILE, SMALLEST_BARS = 32, (512, 14)
 class FeatureMaps(ByPicture):
     """Channels of one layer, or single units, over pictures.
 
-    `maps[i]` is (channel, height, width) for picture i, (channel, *space) of a signal or a volume, raw, on the model's
-    device; `units` names the channels.
-    `ranges` are the lowest and highest value of each layer over all its channels and pictures. `whole` says that the
-    channels are all those of one layer. `scaling` is how they are looked at: `"map"`, `"layer"` or limits (low, high).
+    Attributes:
+        maps: For each picture (channel, height, width), or `(channel, *space)` of a signal or a volume; raw, on the
+            model's device.
+        units: The names of the channels, such as "layer4:12".
+        layer: The layer's address.
+        pictures: The pictures as the model saw them.
+        ranges: The lowest and highest value of each layer over all its channels and pictures.
+        whole: Whether the channels are all those of one layer.
+        highlight: Units that are always shown.
+        scaling: How they are looked at: `"map"` (each its own), `"layer"` (one for all of a layer) or (low, high).
+        note: What is said below the figures.
     """
 
     maps: tuple[Float[Tensor, "channel *_space"], ...]

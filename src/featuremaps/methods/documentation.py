@@ -20,11 +20,11 @@ def listed(methods: Iterable[Method]) -> str:
     """The methods by family, a line each: name, what it costs beyond one forward pass, and what it does."""
     methods = list(methods)
     width = max(len(method.name) for method in methods)
-    costs = max(len(_cost(method)) for method in methods)
+    costs = max(len(costs_of(method)) for method in methods)
     lines = []
     for title, family in families(methods).items():
         lines += ["", title]
-        lines += [f"  {method.name:<{width}}  {_cost(method):<{costs}}  {method.summary}" for method in family]
+        lines += [f"  {method.name:<{width}}  {costs_of(method):<{costs}}  {method.summary}" for method in family]
     return "\n".join(lines[1:])
 
 
@@ -67,7 +67,7 @@ def markdown(methods: Iterable[Method]) -> str:
         ]
         for method in family:
             options = ", ".join(f"`{name}={option.default!r}`" for name, option in method.options.items()) or "–"
-            lines.append(f"| `{method.name}` | {method.summary} | {_cost(method)} | {options} | {method.paper} |")
+            lines.append(f"| `{method.name}` | {method.summary} | {costs_of(method)} | {options} | {method.paper} |")
     return "\n".join([*lines, "", COSTS])
 
 
@@ -76,7 +76,7 @@ def _kind(option: inspect.Parameter) -> str:
     return " | ".join(map(repr, choices)) if choices else str(getattr(option.annotation, "__name__", option.annotation))
 
 
-def _cost(method: Method) -> str:
+def costs_of(method: Method) -> str:
     """What running it takes, beyond one forward pass."""
     if {"observe", "gradients_at", "propagate"} & set(method.needs):
         return "passes"
