@@ -84,21 +84,35 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
 class Scope:
     """A vision model under study: the module, its preprocessing, its class names.
 
-    `transform` turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
-    `preprocess`), or a processor of the `transformers` library; without one, the model's own record of it is taken
-    (timm's), or pictures become floats from 0 to 1 at their own size, which is said. `classes` names the outputs, in
-    order; of a model of pictures and texts (CLIP) they are the texts, which its processor reads. `shown` are the three
-    channels of more that are drawn as red, green and blue. The model is used where it is, and is after every call as it
-    was before.
-    `preprocessing` leads from pictures to the model's input, and back to what it saw.
-    `layout` is how layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
-    (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's output to
-    maps (batch, channel, height, width); verbs that look into layers take another one for a single call.
-    `outputs` says what the class scores are: "logits", "probabilities", "log_probabilities", or "multi_label" (logits
-    of classes that are no alternatives); without it that is told from their values and the model's last operation.
-    `spatial` is how many axes an input has beside the channels: 1 for signals (channel, time), 2 for pictures, 3 for
-    volumes and videos (channel, depth, height, width); without it the model's first layer tells. Signals and volumes
-    are given as tensors or arrays, already preprocessed.
+    The model is used where it is, and is after every call as it was before: hooks, training flags, gradients, buffers
+    and random state. A scope is never changed; verbs that edit the model return another one.
+
+    Args:
+        model: Any `torch.nn.Module`, or a Keras model on the PyTorch backend.
+        transform: Turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
+            `preprocess`), or a processor of the `transformers` library. Without one the model's own record of it is taken (timm's), or pictures become floats from 0
+            to 1 at their own size, which is said.
+        classes: The names of the outputs, in order; of a model of pictures and texts (CLIP) the texts, which its
+            processor reads.
+        name: What the model is called in figures and reports; its class without one.
+        layout: How layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
+            (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's
+            output to maps (batch, channel, height, width).
+        outputs: What the class scores are: "logits", "probabilities", "log_probabilities", or "multi_label" (logits of
+            classes that are no alternatives). Without it that is told from their values and the model's last operation.
+        shown: The three channels of more that are drawn as red, green and blue.
+        spatial: How many axes an input has beside the channels: 1 for signals (channel, time), 2 for pictures, 3 for
+            volumes and videos (channel, depth, height, width). Without it the model's first layer tells. Signals and
+            volumes are given as tensors or arrays, already preprocessed.
+        original: The scope that this one was edited from; set by `without` and `repaired`.
+        edits: What was edited; set by the same verbs.
+
+    Attributes:
+        preprocessing: From pictures to the model's input, and back to what it saw.
+
+    Raises:
+        OptionError: An argument is not understood.
+        ModelError: The model cannot be looked into.
     """
 
     model: nn.Module
@@ -140,14 +154,35 @@ class Scope:
         return StudiedModel(self.model, self.preprocessing, names, self.name, given, self.outputs)
 
     def see(self, pictures: object) -> SeenPictures:
-        """The pictures as the model receives them, with those that could not be read."""
+        """The pictures as the model receives them, with those that could not be read.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+
+        Returns:
+            For each picture its tensor (channel, height, width), and the part of the original that is in it.
+
+        Raises:
+            ImageError: No picture can be read.
+        """
         return pictures if isinstance(pictures, SeenPictures) else see(pictures, self.preprocessing)
 
     def layers(self, pictures: object = None, *, layout: LayoutLike | None = None) -> Layers:
         """Every layer that runs: address, type, channels, size, stride, receptive field.
 
-        Found by running the model once on the first of `pictures`, or on a blank picture of the size the transform
-        gives (224 × 224 without one).
+        Found by running the model once.
+
+        Args:
+            pictures: The first of them is run; without any, a blank one of the size the transform gives (224 × 224
+                without a transform).
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            A table that prints itself. `.last` is the address that "last" stands for; sizes, strides and receptive
+            fields are in pixels of the model's input.
+
+        Raises:
+            LayoutError: A `layout` that does not fit.
         """
         inputs = self._studied.blank() if pictures is None else probe(self.see(pictures).seen)
         return self._as(layout).walk(inputs)
@@ -161,9 +196,25 @@ class Scope:
         gradients: bool = True,
         layout: LayoutLike | None = None,
     ) -> Record:
-        """One pass over a batch: `logits`, and the activations and gradients of `layers` as maps.
+        """The activations and gradients of layers, from one pass over a batch.
 
-        The pictures must have one size after preprocessing. Raises `LayerNotFoundError`, `TargetError`, `ImageError`.
+        Args:
+            pictures: What is run; all of one size after preprocessing.
+            layers: An address such as "layer4.1.conv2", a glob such as "layer*", "last", "all", a module, or a list of
+                those.
+            target: The score whose gradient is taken; see the page on targets. `None` is the top answer of each
+                picture.
+            gradients: Whether gradients are computed; without them there is no backward pass.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            `logits` (batch, classes), and by layer `activations` and `gradients` as maps (batch, channel, height,
+            width), whatever the model's own layout. Gradients are in score per unit of activation.
+
+        Raises:
+            LayerNotFoundError: No layer has this name; the nearest names are given.
+            TargetError: The target does not fit the model's output.
+            ImageError: The pictures differ in size, or cannot be read.
         """
         seen = self.see(pictures).seen
         shapes = {one.shape for one in seen}
@@ -179,9 +230,18 @@ class Scope:
             return take(session, inputs, names, [as_target(target)], classes=studied.class_outputs, gradients=gradients)
 
     def predict(self, pictures: object, top: int = 5, *, batch_size: int = 32) -> tuple[tuple[Answer, ...], ...]:
-        """The model's own answers: for each picture its `top` most probable classes, with probability and score.
+        """The model's own answers: for each picture its most probable classes.
 
-        Raises `TargetError` for a model that gives no class scores.
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            top: How many classes of each picture.
+            batch_size: How many pictures run at once.
+
+        Returns:
+            For each picture its answers, best first, with label, index, probability (0 to 1) and score.
+
+        Raises:
+            TargetError: The model gives no class scores.
         """
         return predict(self._studied, self.see(pictures).seen, top, batch_size)
 
@@ -197,10 +257,23 @@ class Scope:
     ) -> FeatureMaps | LayerMaps | LayerWalk:
         """What layers turn pictures into: every channel, whatever the model's layout.
 
-        A layer, a unit (`"layer4:452"`), a concept or a list of units and concepts gives `FeatureMaps`; several layers
-        or a glob give `LayerMaps`, keyed by layer; `"all"` gives a `LayerWalk`. `highlight` names units that are always
-        shown. A concept's map is how far each place lies along it, from where pictures without it lie on average.
-        `scaling` is `"map"` (each map its own), `"layer"` (one for all of a layer) or limits (low, high).
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            layers: A layer, a unit such as "layer4:452", a concept, a list or glob of those, or "all".
+            highlight: Units that are always shown.
+            scaling: How maps are coloured: `"map"` (each its own), `"layer"` (one for all of a layer) or limits (low,
+                high).
+            batch_size: How many pictures run at once.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            `FeatureMaps` of one layer, unit or concept, or of a list of units and concepts; `LayerMaps`, keyed by
+            layer, of several layers or a glob; a `LayerWalk` of "all". Maps are raw, (channel, height, width) for each
+            picture. A concept's map is how far each place lies along it, from where pictures without it lie on average.
+
+        Raises:
+            LayerNotFoundError: No layer or unit has this name.
+            LayoutError: The layer's output cannot be laid out as a map.
         """
         seen = self.see(pictures).seen
         studied, named = self._as(layout), self._studied.named_or_directed(layers)
@@ -230,7 +303,16 @@ class Scope:
     def filters(self, layer: LayerLike, *, scaling: FilterScaling = "filter") -> Filters:
         """The weights of a convolution as pictures, with what can be told from them; the model is not run.
 
-        `layer` is a convolution or holds exactly one. `scaling` is `"filter"` (each its own) or `"layer"`.
+        Args:
+            layer: A convolution, or a module that holds exactly one.
+            scaling: How they are coloured: `"filter"` (each its own) or `"layer"` (one for all).
+
+        Returns:
+            The filters, (filter, channel, height, width), with those that are dead or say the same as another.
+
+        Raises:
+            LayerNotFoundError: No layer has this name.
+            LayoutError: The layer holds no convolution, or several.
         """
         name = self._studied.one_named(layer)
         return filters_of(self.model, name, scaling=scaling, colours=self.preprocessing.colours)
@@ -245,9 +327,23 @@ class Scope:
         batch_size: int = 32,
         layout: LayoutLike | None = None,
     ) -> Projections:
-        """Units back in pixel space, each in the `most` pictures where it is strongest, cut to its receptive field.
+        """What units saw in the pictures where they are strongest, sent back to the pixels and cut to their receptive
+        field.
 
-        `units` are channels such as "layer4:452"; `rule` is "deconvnet", "guided" or "gradient".
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            units: Channels such as "layer4:452".
+            rule: How a ReLU is passed on the way back: "deconvnet" (Zeiler & Fergus 2014), "guided" (Springenberg et
+                al. 2015) or "gradient".
+            most: In how many of the pictures, strongest first.
+            batch_size: How many pictures run at once.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            For each unit its pictures, the values of their pixels, and the places.
+
+        Raises:
+            LayerNotFoundError: No unit has this name.
         """
         given = self._studied.named(units)
         wanted = [given] if isinstance(given, str) else given
@@ -264,9 +360,24 @@ class Scope:
         batch_size: int = 32,
         layout: LayoutLike | None = None,
     ) -> Concepts:
-        """The parts that a set of pictures share in a layer: each with its maps and the class scores it has alone.
+        """The parts that a set of pictures share in a layer, by non-negative matrix factorisation (Collins et al.
+        2018).
 
-        `negative="clip"` sets a signed layer's negative values to 0, which is an error otherwise.
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            layer: The layer whose channels are factorised.
+            concepts: How many parts.
+            negative: What is done about a layer with negative values: "refuse", or "clip" them to 0.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            Each part with its map of every picture, and the class scores that the model gives it alone.
+
+        Raises:
+            MethodError: The layer is silent, or has negative values that are not clipped.
+            ImageError: The pictures differ in size.
         """
         options = FactorizeOptions(concepts=concepts, negative=negative, seed=seed, batch_size=batch_size)
         return find_concepts(self._as(layout), self.see(pictures).seen, self._studied.one_named(layer), options)
@@ -284,11 +395,27 @@ class Scope:
         batch_size: int = 32,
         layout: LayoutLike | None = None,
     ) -> "Concept":
-        """What `positive` pictures have and `negative` ones have not, as a direction in a layer's channels.
+        """What some pictures have and others have not, as a direction among a layer's channels.
 
         It may stand where a unit does (`maps`, `draw`, `without`, `find_shortcuts`); `sensitivity` says which classes
-        rest on it. `how` says which of three directions is used, see docs/concepts.md. Without a `name` it is called as
-        the folder of the positive pictures, and what it is `against` as that of the negative ones.
+        rest on it.
+
+        Args:
+            positive: Pictures that have it, such as a folder.
+            negative: Pictures that do not.
+            layer: The layer in which they are told apart.
+            name: What it is called; without one, as the folder of the positive pictures.
+            against: What it is told from; without one, as the folder of the negative pictures.
+            how: Which of three directions is used, "pattern", "ridge" or "mean_difference"; see docs/concepts.md.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The concept, with its accuracy in held-out pictures, and whether that is beyond chance.
+
+        Raises:
+            ImageError: Too few pictures on a side, or one that is on both.
         """
         from featuremaps.concepts.find_concept import called, find_concept
         from featuremaps.concepts.options import ConceptOptions
@@ -312,11 +439,28 @@ class Scope:
         batch_size: int = 32,
         layout: LayoutLike | None = None,
     ) -> "Sensitivity":
-        """How each class's score changes along concepts, beside random ones: TCAV with a permutation test.
+        """How each class's score changes along concepts, beside random ones: TCAV (Kim et al. 2018) with a permutation
+        test.
 
-        `pictures` are a survey, whose labels count (`names` maps them to outputs that are called otherwise), or
-        pictures with `labels`, names or numbers of outputs; without those a picture counts for what the model calls it.
-        `classes` are those to test, by default all that there are.
+        Args:
+            concepts: One or several, from `concept`.
+            pictures: A survey, whose labels count, or pictures.
+            classes: The classes that are tested, by name or index; all that there are without it.
+            labels: The label of each picture, where `pictures` is no survey; without those a picture counts for what
+                the model calls it.
+            names: Which output a label means, where they are called differently: `{label: output}`.
+            per_class: How many pictures of each class are taken, at random; all where there are fewer.
+            shuffles: How many random concepts, made of the same pictures, stand beside it.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            For each concept and class the mean change of the score, the share of pictures in which it rises, and the p
+            value.
+
+        Raises:
+            OptionError: A concept of another model, or labels where a survey has its own.
         """
         from featuremaps.concepts.options import SensitivityOptions
         from featuremaps.concepts.tcav import sensitivity_to
@@ -327,10 +471,19 @@ class Scope:
         return sensitivity_to(self._as(layout), several(concepts), given, classes, labels, names, options)
 
     def without(self, what: object, *, survey: "Survey | None" = None, pictures: object = None) -> "Scope":
-        """The model without units ("layer4:12", or several), a concept, or a shortcut that was found: another scope.
+        """The model without units, a concept, or a shortcut that was found, as another scope.
 
-        Units are held at 0, or with a `survey` at their mean over its pictures. The model of this scope stays as it is.
-        Its layers are looked up on the first of `pictures`, or as `layers` does without any.
+        Args:
+            what: A unit such as "layer4:12", several, a `Concept`, or a `Shortcut`.
+            survey: Units are held at their mean over its pictures; without it at 0.
+            pictures: Layers are looked up on the first of them, or as `layers` does without any.
+
+        Returns:
+            The scope of an edited copy; its `export` gives a plain module.
+
+        Raises:
+            LayerNotFoundError: No unit has this name.
+            OptionError: A concept or shortcut of another model.
         """
         means, layers = None if survey is None else partial(_means, survey), self.layers(pictures)
         check_directions(what, layers, self.model)
@@ -347,7 +500,15 @@ class Scope:
     def export(self, pictures: object = None) -> Exported:
         """The edited model as a module of torch alone, and what differs from the original's weights.
 
-        Both must agree on `pictures`, or on noise. Raises `OptionError` where nothing was edited.
+        Args:
+            pictures: The export must agree with the edited model on these; on noise without any.
+
+        Returns:
+            The module, the changed weights, and how closely both agree.
+
+        Raises:
+            OptionError: Nothing was edited.
+            ModelError: Nothing gives the same outputs as the edited model.
         """
         if self.original is None:
             raise OptionError("this model was not edited, so there is nothing to export: scope.without(…).export().")
@@ -371,11 +532,33 @@ class Scope:
         trial: "Trial | None" = None,
         **options: object,
     ) -> Explanation:
-        """Where each picture speaks for `target`: one method on one layer, or down to the pixel.
+        """Where each picture speaks for a target: one method on one layer, or down to the pixel.
 
-        `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for a pixel method; `layer` is
-        not used by a method that looks at no layer. `method="best"` and `layer="best"` are those that came first in a
-        `trial`, with the options that they had there. `options` are the method's own. See `compare`.
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            method: The name of a method (`featuremaps methods` lists them), its function, or "best" of a `trial`.
+            layer: The layer that is looked at, "last" by default, or "best" of a `trial`; not used by a method that
+                looks at none.
+            target: What is explained: a class by name or index, `None` for the top answer of each picture, a list with
+                one for each, or an object such as `Margin`; see the page on targets.
+            smooth: "augment" averages over flipped and brightened copies, "eigen" keeps the first principal component
+                of what the channels contribute; or both.
+            seed: The seed of everything random.
+            precision: That of the extra passes which some methods make: "float32", "bfloat16" or "float16".
+            batch_size: How many pictures run at once.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+            trial: Where "best" is taken from, with the options that it had there.
+            **options: The method's own.
+
+        Returns:
+            `Heatmaps` at the layer's resolution for a method of a layer, `Attributions` for one of pixels; raw and
+            signed.
+
+        Raises:
+            MethodError: The method is not known, or cannot work on this model.
+            LayerNotFoundError: No layer has this name.
+            TargetError: The target does not fit the model's output.
+            OptionError: An option is not understood, or `layer` names several layers.
         """
         if "best" in (method, layer):
             method, layer, tried = _chosen(trial, method, layer)
@@ -406,11 +589,27 @@ class Scope:
         options: Mapping[str, Mapping[str, object]] | None = None,
         layout: LayoutLike | None = None,
     ) -> Comparison:
-        """Heatmaps keyed `(method, layer, target)`, all from one forward pass per picture and one backward per target.
+        """Several methods, layers and targets at once: one forward pass per picture, one backward pass per target.
 
-        `targets` is one target or a list of several for each picture. `smooth="augment"` averages over flipped and
-        brightened copies, `"eigen"` keeps the first principal component of the channels' contributions.
-        `precision` is that of the extra passes some methods make. `options` are per method name.
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            methods: Names of methods, or their functions.
+            layers: Addresses, globs, "last", or "all".
+            targets: One target, or a list of several for each picture; see `explain`.
+            smooth: As for `explain`.
+            seed: The seed of everything random.
+            precision: As for `explain`.
+            batch_size: How many pictures run at once.
+            options: The methods' own, by name: `{"score_cam": {"baseline": "blur"}}`.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            Heatmaps and attributions keyed `(method, layer, target)`.
+
+        Raises:
+            MethodError: A method is not known, or cannot work on this model.
+            LayerNotFoundError: No layer has this name.
+            TargetError: A target does not fit the model's output.
         """
         how = ExplainOptions(
             smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods=options or {}
@@ -436,11 +635,28 @@ class Scope:
     ) -> "Trial":
         """Which explanation to believe: every method on every layer, measured on every picture beside chance.
 
-        `targets` is one target, or a list with one for each picture. `masks` say where the object is: for each picture
-        an array, tensor or file of its size, or a box (left, top, right, bottom). `measures` are names out of
-        `featuremaps.evidence.MEASURES`, `weights` what each counts in the consensus (by default those of faithfulness
-        alike), `budget` the passes through the model after which no further picture is tried. `options` are per method
-        or measure name. With `out` it is kept in this folder, and goes on there if it was stopped.
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            methods: Names of methods, or their functions; ten usual ones by default.
+            layers: The layers that they are tried on.
+            targets: One target, or a list with one for each picture.
+            masks: Where the object is, for each picture: an array, tensor or file of its size, or a box (left, top,
+                right, bottom) in pixels.
+            measures: Names out of `MEASURES`, "usual" or "all".
+            weights: What each measure counts in the order; by default those of faithfulness alike.
+            budget: How many passes through the model may be made; no further picture is tried after those.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+            options: Options of methods and measures, by name.
+            out: A folder in which the trial is kept, and goes on if it was stopped.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The trial: an order with intervals, what fails a sanity check, and a conclusion in sentences.
+
+        Raises:
+            OptionError: A measure is not known, or masks do not fit.
+            MethodError: A method is not known.
         """
         from featuremaps.evidence.options import TrialOptions
         from featuremaps.evidence.run import run_trial
@@ -496,12 +712,39 @@ class Scope:
         compile: bool = False,
         layout: LayoutLike | None = None,
     ) -> "Drawings":
-        """Draw what each of `units` looks for, beside the best of `real` pictures, or of a survey.
+        """Draw what units look for, beside the real pictures that drive each most.
 
-        A unit is `"layer4:452"`, a neuron `"layer4:452@3,5"`, the name or index of a class, a layer, a sum such as
-        `"layer4:1 - 0.5*layer4:7"`, a concept, or an objective from `featuremaps.draw`; without `units`, the first
-        `top` channels of `layer`. The other options are those of `featuremaps.draw.DrawOptions`; without `jitter` it is
-        the usual one.
+        Args:
+            units: A channel "layer4:452", a neuron "layer4:452@3,5", the name or index of a class, a layer, a sum such
+                as "layer4:1 - 0.5*layer4:7", a concept, an objective from `featuremaps.draw`, or a list of those.
+            layer: Without `units`, the first channels of this layer are drawn.
+            top: How many of them.
+            real: Pictures, or a survey, out of which the best real one stands beside each drawing.
+            canvas: How a picture is described: "fourier", "pixels", "maco" or "cppn"; "multiscale" is the classic
+                recipe.
+            size: Height and width in pixels, one number for both; the model's own without it.
+            steps: How often the picture is changed, at most.
+            rate: How large a step is; what suits the canvas without it.
+            jitter: How the picture is moved and turned at every step, so that no single pixel counts; the usual way
+                without it.
+            variants: How many pictures of each unit.
+            diversity: How much of the value may be given up for their being different, as a share.
+            patience: After how many steps without a gain drawing stops; `None` for never.
+            frames: How many pictures of the way there are kept, for an animation.
+            alpha: Whether transparency shows how much each pixel mattered; by default on the "maco" canvas.
+            seed: The seed of everything random.
+            precision: Of the model while it is drawn from: "auto" is what is quick here. What a drawing reaches is
+                measured in float32 in any case.
+            batch_size: How many pictures are drawn at once.
+            compile: Whether the model is compiled first, which pays for many steps.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The drawings, each with its value in units of the activation, and that of the best real picture.
+
+        Raises:
+            LayerNotFoundError: No unit has this name.
+            OptionError: An option is not understood.
         """
         from featuremaps.draw import DrawOptions, Jitter, draw, first_channels
 
@@ -554,10 +797,32 @@ class Scope:
         seed: int = 0,
         layout: LayoutLike | None = None,
     ) -> "Drawings":
-        """What each of `layers` remembers of a picture: begun as noise, until the layer responds as it does to it.
+        """What layers remember of a picture: begun as noise, changed until the layer responds as it does to the
+        picture.
 
-        A drawing's `value` is the relative distance ‖φ(x) − φ₀‖ / ‖φ₀‖ that is left. `prior` is what is asked of the
-        picture besides (Mahendran & Vedaldi 2015).
+        The method is of Mahendran & Vedaldi 2015, eq. 2.
+
+        Args:
+            picture: One picture.
+            layers: The layers, a drawing for each.
+            size: Height and width in pixels that the picture is resized to first; the model's input without it.
+            steps: How often the picture is changed.
+            canvas: How a picture is described, as for `draw`.
+            prior: What is asked of the picture besides, such as smoothness; the usual without it.
+            rate: How large a step is; what suits the canvas without it.
+            optimizer: "adam", "lbfgs" or "gradient".
+            frames: How many pictures of the way there are kept.
+            seed: The seed of everything random.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            A drawing for each layer; its `value` is the relative distance ‖φ(x) − φ₀‖ / ‖φ₀‖ that is left: 0 for the
+            same features, 1 for none of them.
+
+        Raises:
+            LayoutError: A layer gives no map.
+            ModelError: A layer is silent, or the model does not take this size.
+            ImageError: Several pictures were given.
         """
         from featuremaps.draw.invert import InvertOptions, invert
 
@@ -593,8 +858,28 @@ class Scope:
     ) -> "Drawing":
         """One picture painted in the style of another, at its own size (Gatys et al. 2016).
 
-        `alpha` and `beta` weigh content and style; without `style` the content alone is drawn from noise, without
-        `content` a texture of `size`. Layers are those of a usual choice if none are given.
+        Args:
+            content: The picture that is painted; without one a texture of `size` is made of `style`.
+            style: The picture whose style it gets; without one the content alone is drawn from noise.
+            content_layers: The layers that say what is in the picture; a usual choice without them.
+            style_layers: The layers that say what it is made of; a usual choice without them.
+            alpha: How much the content counts.
+            beta: How much the style counts.
+            smooth: How much smoothness counts.
+            size: Height and width of a texture, in pixels.
+            start: "content" or "noise"; the content where there are both pictures.
+            steps: How often the picture is changed.
+            optimizer: "adam", "lbfgs" or "gradient".
+            frames: How many pictures of the way there are kept.
+            seed: The seed of everything random.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The drawing; its `value` is the loss that is left.
+
+        Raises:
+            OptionError: Neither picture was given.
+            ModelError: The model does not take their sizes.
         """
         from featuremaps.draw.style import Weights
         from featuremaps.draw.stylize import StylizeOptions, stylize
@@ -624,7 +909,25 @@ class Scope:
         seed: int = 0,
         layout: LayoutLike | None = None,
     ) -> "Drawing":
-        """A picture with what `layer` or units see in it made stronger, from small to large (DeepDream)."""
+        """A picture with what a layer sees in it made stronger, from small to large (DeepDream, Mordvintsev et al.
+        2015).
+
+        Args:
+            picture: One picture.
+            layer: A layer, units, or a list of those.
+            octaves: In how many sizes, or an `Octaves` with the rest of the recipe.
+            steps: How often the picture is changed in each size.
+            frames: How many pictures of the way there are kept.
+            seed: The seed of everything random.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The drawing.
+
+        Raises:
+            LayerNotFoundError: No layer has this name.
+            ImageError: Several pictures were given.
+        """
         from featuremaps.draw.dream import DreamOptions, dream
 
         options = DreamOptions(octaves=octaves, steps=steps, frames=frames, seed=seed)
@@ -648,12 +951,32 @@ class Scope:
         engine: str = "local",
         layout: LayoutLike | None = None,
     ) -> "Survey":
-        """What every channel of `layers` does over a whole dataset, kept in the folder `out`; goes on if stopped.
+        """What every channel of layers does over a whole dataset, kept in a folder; goes on there if it was stopped.
 
-        `dataset` is a folder with a sub-folder per class, a list of paths or of (path, label), a CSV or Parquet file
-        (columns `image` and `label`), a Dataset or DataLoader, tar shards, or a Hugging Face dataset. `labels` names
-        its labels in order. `keep` pictures are kept as strongest and weakest of each channel. `engine` "ray" computes
-        on a Ray cluster, an actor per GPU or core. Raises `SurveyError` where `out` holds a survey of something else.
+        Args:
+            dataset: A folder with a folder for each class, a list of paths or of (path, label), a CSV or Parquet file,
+                a Dataset or DataLoader, WebDataset tar shards, a DataFrame, or a Hugging Face dataset.
+            layers: The layers, all read in one pass.
+            out: The folder of the survey.
+            labels: The names of the dataset's labels, in order.
+            image: The column of a table that holds paths; "image" by default.
+            label: The column of a table that holds labels; "label" by default.
+            batch_size: How many pictures run at once; what suits the machine without it.
+            workers: How many processes read pictures; what suits the machine without it.
+            precision: Of the pass: "float32", "bfloat16" or "float16".
+            predictions: Whether the model's own answers are kept, for which all of it must run; by default where the
+                last layer is among those asked for.
+            keep: How many strongest and weakest pictures of each channel are kept.
+            resume: Whether a survey that was stopped goes on; it begins again otherwise.
+            engine: "local", or "ray" for a cluster, an actor for each GPU or core.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The survey, to be asked questions.
+
+        Raises:
+            SurveyError: `out` holds a survey of something else; what differs is said.
+            OptionError: An option, or the dataset, is not understood.
         """
         from featuremaps.survey.engine.options import SurveyOptions
         from featuremaps.survey.run import run_survey
@@ -673,7 +996,15 @@ class Scope:
     def open_survey(self, path: str | Path, dataset: object = None) -> "Survey":
         """A survey of this model that was made before, with places framed and detectors that run.
 
-        Outputs that had no names when it was made have those of this model's classes.
+        Args:
+            path: Its folder.
+            dataset: The dataset, where pictures cannot be found by their paths again.
+
+        Returns:
+            The survey. Outputs that had no names when it was made have those of this model's classes.
+
+        Raises:
+            SurveyError: The folder holds no finished survey, or one of another model.
         """
         from featuremaps.survey.survey import open_survey
 
@@ -696,13 +1027,33 @@ class Scope:
         seed: int = 0,
         batch_size: int = 32,
     ) -> "Shortcuts":
-        """What the answers to a class rest on that not all its pictures share, and others have: found without labels.
+        """What the answers to a class rest on that is not the class: found without anyone naming it.
 
-        Simple things that first layers tell apart in a `survey`'s labelled pictures and that push a class, each proven
-        by taking it out of `layer` and putting it in; `concepts` are tried along with them, in the same way. `other`
-        is a second survey or other pictures, of another domain or without any of the classes' objects, in which every
-        finding is looked up. `names` maps labels to outputs that are called otherwise; see `ShortcutOptions` for the
-        rest. No finding says what would have been found.
+        Looks for things that some pictures of a class have and others have not, that first layers tell apart and that
+        push the class; proves each by taking it out of a layer and putting it in.
+
+        Args:
+            survey: A survey of labelled pictures.
+            layer: The layer in which things are taken out and put in.
+            other: A second survey, or pictures of another domain or without any of the classes' objects; every finding
+                is looked up there.
+            concepts: Concepts that are tried along with what is found, in the same way.
+            names: Which output a label of the survey means, where they are called differently: `{label: output}`.
+            per_class: How many pictures of each class are taken, at random; all where there are fewer.
+            separation: How far apart pictures with and without a thing must lie, as Ashman's D.
+            least: How many pictures of a class must have it, and lack it.
+            tried: In how many pictures it is taken out and put in.
+            controls: How many random directions stand beside it.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+
+        Returns:
+            The findings, strongest first, each with its effect and interval; where there are none, how large one would
+            have been found.
+
+        Raises:
+            SurveyError: The survey has no labels, or is of another model.
+            OptionError: An option is not understood.
         """
         from featuremaps.concepts.concept import Concept
         from featuremaps.shortcuts.find import find_shortcuts
@@ -734,10 +1085,23 @@ class Scope:
         seed: int = 0,
         batch_size: int = 8,
     ) -> "ChannelEffects":
-        """What every channel of `layer` is worth to each class: held at 0 alone, over a survey's labelled pictures.
+        """What every channel of a layer is worth to each class: held at 0 alone, over a survey's labelled pictures.
 
-        Every picture runs once as far as the layer; what comes after it runs for each channel. `names` maps labels to
-        outputs that are called otherwise.
+        Every picture runs once as far as the layer; what comes after it runs for each channel.
+
+        Args:
+            survey: A survey of labelled pictures.
+            layer: The layer whose channels are taken out.
+            names: Which output a label of the survey means, where they are called differently: `{label: output}`.
+            per_class: How many pictures of each class are taken, at random; all where there are fewer.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+
+        Returns:
+            For each channel and class the mean change of the class's score, with its interval.
+
+        Raises:
+            SurveyError: The survey has no labels, or is of another model.
         """
         from featuremaps.shortcuts.channel_effects import channel_effects
         from featuremaps.shortcuts.options import ShortcutOptions
@@ -761,10 +1125,24 @@ class Scope:
     ) -> "Repair":
         """The model without a shortcut that was found, by the way that helps the worst group most, or why it cannot be.
 
-        `repair.scope` is the repaired model's scope. `how` takes one way: "projection", "channels", "balanced_head",
-        "hard_head", or "fine_tune", which trains a copy and is tried only where it is named, all after the shortcut's
-        layer or after `from_layer` (see `RepairOptions`). `groups` says of each of the survey's pictures whether it has
-        the shortcut.
+        Args:
+            shortcut: A finding of `find_shortcuts`.
+            survey: The survey that it was found in, or another with labels.
+            how: One way: "projection", "channels", "balanced_head", "hard_head", or "fine_tune", which trains a copy
+                and is tried only where it is named; "auto" tries the first four.
+            groups: For each of the survey's pictures whether it has the shortcut; told by the shortcut itself without
+                it.
+            names: Which output a label of the survey means, where they are called differently: `{label: output}`.
+            from_layer: With "fine_tune", the layer after which all is trained; the shortcut's own without it.
+            per_class: How many pictures of each class are taken, at random; all where there are fewer.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+
+        Returns:
+            The repair: what each way did to each group, and as `.scope` the repaired model's scope.
+
+        Raises:
+            OptionError: A way is not known, or the shortcut is of another model.
         """
         from featuremaps.repair.options import RepairOptions
         from featuremaps.repair.repairing import repair
@@ -786,7 +1164,23 @@ class Scope:
         seed: int = 0,
         batch_size: int = 32,
     ) -> "BeforeAfter":
-        """What an edit changed over a survey's labelled pictures: by class, and with a `shortcut` by group."""
+        """What an edit changed over a survey's labelled pictures: by class, and with a shortcut by group.
+
+        Args:
+            edited: The edited scope, or a `Repair`.
+            survey: A survey of labelled pictures.
+            shortcut: Pictures with it and without are told apart.
+            names: Which output a label of the survey means, where they are called differently: `{label: output}`.
+            per_class: How many pictures of each class are taken, at random; all where there are fewer.
+            seed: The seed of everything random.
+            batch_size: How many pictures run at once.
+
+        Returns:
+            How often each is right before and after, with intervals of the difference.
+
+        Raises:
+            SurveyError: The survey has no labels, or is of another model.
+        """
         from featuremaps.repair.before_after import before_after
         from featuremaps.shortcuts.options import ShortcutOptions
 
@@ -819,15 +1213,37 @@ class Scope:
         layout: LayoutLike | None = None,
         **explaining: object,
     ) -> Path:
-        """Write one self-contained HTML file that explains each picture, and return its path.
+        """Write one self-contained HTML file that explains each picture.
 
-        Without `layers`, the last layers of the three deepest map sizes. A method that fails is shown as failed; the
-        rest is written. Of a segmentation model it shows what each region rests on. `studied` adds the walk through the
-        layers, their channels and the first filters, `draw` the strongest pictures and drawings of these units,
-        `survey` what a whole dataset says, `carry_to` how well its detectors do in others, `trial` which explanation to
-        believe, and `shortcuts` what the answers rest on, with its `repair` and what that changed (`before_after`).
-        `command` repeats it. `options` are per method name, and `explaining` the other options of `compare`: smooth,
-        seed, precision, batch_size.
+        A method that fails is shown as failed; the rest is written. Of a segmentation model it shows what each region
+        rests on.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            path: The file.
+            methods: Names of methods, or their functions.
+            layers: The layers; without it the last ones of the three deepest map sizes.
+            targets: As for `compare`.
+            title: The report's title.
+            findings: Sentences that stand first.
+            anatomy: Whether the walk through the layers, their channels and the first filters are in it.
+            draw: Units whose strongest pictures and drawings are in it.
+            survey: What a whole dataset says.
+            carry_to: Other surveys by name, on which the survey's detectors are tested.
+            trial: Which explanation to believe.
+            shortcuts: What the answers rest on.
+            repair: How one of them was taken out.
+            before_after: What that changed.
+            command: The command that makes this report again.
+            options: The methods' own, by name.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+            **explaining: Other options of `compare`: smooth, seed, precision, batch_size.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ImageError: No picture can be read.
         """
         from featuremaps.draw import DrawOptions
         from featuremaps.report.explanation_report import further_sections
@@ -861,7 +1277,20 @@ class Scope:
         more: "Sequence[Section]" = (),
         command: str = "",
     ) -> Path:
-        """Write a comparison that is already there as one HTML file, with `more` sections below."""
+        """Write a comparison that is already there as one HTML file.
+
+        Args:
+            comparison: From `compare`.
+            seen_pictures: The same pictures, from `see`.
+            path: The file.
+            title: The report's title.
+            findings: Sentences that stand first.
+            more: Sections that stand below.
+            command: The command that makes this report again.
+
+        Returns:
+            The path of the file.
+        """
         from featuremaps.report.explanation_report import explanation_report
         from featuremaps.report.html import write
 
@@ -883,9 +1312,21 @@ class Scope:
         title: str = "",
         command: str = "",
     ) -> Path:
-        """Write one HTML file that asks the five questions of a survey, and return its path; see `survey_report`.
+        """Write one HTML file that asks the five questions of a survey.
 
-        `shortcuts`, its `repair` and `before_after` stand first, where they are given.
+        Args:
+            survey: A survey of this model.
+            path: The file.
+            carry_to: Other surveys by name, on which its detectors are tested.
+            layer: The layer that is asked about; the survey's deepest without it.
+            shortcuts: What the answers rest on, which stands first.
+            repair: How one of them was taken out.
+            before_after: What that changed.
+            title: The report's title.
+            command: The command that makes this report again.
+
+        Returns:
+            The path of the file.
         """
         from featuremaps.report.shortcuts import shortcuts_sections
         from featuremaps.report.survey_report import write_survey_report
@@ -898,7 +1339,14 @@ class Scope:
         )
 
     def inside(self, pictures: object) -> "tuple[Section, ...]":
-        """Sections of a report on what is inside the model: its layers for these pictures, and its first filters."""
+        """Sections of a report on what is inside the model: its layers for these pictures, and its first filters.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+
+        Returns:
+            The sections, for `write_report(more=…)`.
+        """
         from featuremaps.report.model_sections import inside
 
         return inside(self._studied, self.see(pictures).seen)
@@ -910,7 +1358,17 @@ class Scope:
         drawings: "Sequence[Drawing]" = (),
         remarks: Mapping[str, str] = MappingProxyType({}),
     ) -> "Section":
-        """A section of a report on what units look for: their strongest pictures, and what was drawn of them."""
+        """A section of a report on what units look for: their strongest pictures, and what was drawn of them.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            units: Channels such as "layer4:452".
+            drawings: Drawings of them, from `draw`.
+            remarks: A sentence about a unit, by its name.
+
+        Returns:
+            The section, for `write_report(more=…)`.
+        """
         from featuremaps.report.model_sections import patterns_section
 
         return patterns_section(self._studied, self.see(pictures).seen, units, drawings, remarks)
@@ -926,9 +1384,15 @@ class Scope:
     ) -> Path:
         """Write a page for every unit of a survey, or for some: `folder/unit.html#layer4-452`; no server is needed.
 
-        `folder/unit.html` is a wall of all, to search, filter by class and sort.
+        Args:
+            survey: A survey of this model.
+            folder: Where the pages are written; `folder/unit.html` is a wall of all, to search, filter and sort.
+            units: The units, such as "layer4:452"; all without it.
+            n: How many of a unit's strongest pictures are shown, with this model's maps over them.
+            drawings: Drawings of units, which stand beside their pictures.
 
-        This model's maps are laid over the `n` strongest pictures; `drawings` of units stand beside them.
+        Returns:
+            The path of the page.
         """
         from featuremaps.report.unit_pages import write_unit_pages
 
