@@ -156,7 +156,11 @@ def report(path: str) -> Image.Image:
         shot = Path(folder) / "shot.png"
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=15000"]
         page = Path(path).resolve().as_uri()
-        subprocess.run(["chromium", *options, "--window-size=1290,860", f"--screenshot={shot}", page], check=True, capture_output=True)
+        subprocess.run(
+            ["chromium", *options, "--window-size=1290,860", f"--screenshot={shot}", page],
+            check=True,
+            capture_output=True,
+        )
         return Image.open(shot).convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 

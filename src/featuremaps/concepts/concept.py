@@ -140,9 +140,18 @@ KIND = "concept"
 
 
 def open_concept(folder: str | Path) -> Concept:
-    """A concept that `Concept.save` wrote, without its pictures; `SurveyError` for files that are missing or damaged.
+    """A concept that `Concept.save` wrote, without its pictures.
 
     It is checked where it is used: a direction means something only in the model that it was found in.
+
+    Args:
+        folder: Where it was saved.
+
+    Returns:
+        The concept.
+
+    Raises:
+        SurveyError: Files are missing or damaged.
     """
     words, numbers = read_words(Path(folder), KIND), read_numbers(Path(folder), KIND)
     try:

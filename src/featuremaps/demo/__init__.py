@@ -27,7 +27,14 @@ MEAN, DEVIATION = 0.5, 0.25
 
 
 def network(name: str) -> SmallResNet:
-    """`"demo"`, `"demo-leaning"` or `"demo-fixed"` with its trained weights, in evaluation mode."""
+    """A bundled network with its trained weights, in evaluation mode.
+
+    Args:
+        name: "demo", "demo-leaning" or "demo-fixed".
+
+    Returns:
+        The module, which takes (batch, 3, 128, 128).
+    """
     from safetensors.torch import load_file
 
     model = SmallResNet(len(CLASSES[name]))
@@ -54,7 +61,14 @@ def normalised(pictures: Tensor) -> Tensor:
 
 
 def transform(name: str) -> Callable[[Image.Image], Tensor]:
-    """The preprocessing of a bundled network."""
+    """The preprocessing of a bundled network.
+
+    Args:
+        name: "demo", "demo-leaning" or "demo-fixed".
+
+    Returns:
+        From a PIL picture to (3, 128, 128).
+    """
     return Preprocess()
 
 
@@ -84,7 +98,14 @@ def name_of(scene: Scene) -> str:
 
 
 def card(name: str) -> dict[str, Any]:
-    """What was measured of a bundled network, and how it was trained."""
+    """What was measured of a bundled network, and how it was trained.
+
+    Args:
+        name: "demo", "demo-leaning" or "demo-fixed".
+
+    Returns:
+        Measurements with their intervals, and the training, by name.
+    """
     text = (files("featuremaps.demo") / "weights" / f"{name}.json").read_text(encoding="utf-8")
     known: dict[str, Any] = json.loads(text)
     return known

@@ -40,12 +40,19 @@ class Real:
 
 @dataclass(frozen=True, eq=False)
 class Drawing(Shown):
-    """One picture made by optimisation: values 0 to 1, as a person sees it.
+    """One picture made by optimisation.
 
-    `curve` is what was maximised or minimised, step by step; `value` the objective on the final picture, shown once,
-    undistorted, at the model's own size; `real` the best value among real pictures. `settings` is everything needed
-    to make it again, as plain JSON. `alpha` says how much each pixel mattered (0 to 1), `frames` is the way there,
-    and `notes` is what a reader must know.
+    Attributes:
+        name: What was drawn.
+        picture: Values 0 to 1, (channel, height, width), as a person sees them.
+        curve: What was maximised or minimised, step by step.
+        settings: Everything needed to make it again, as plain JSON.
+        value: The objective of the final picture, shown once, undistorted, at the model's own size.
+        real: The best value among real pictures, and the picture that has it.
+        goal: "maximised" or "minimised".
+        alpha: How much each pixel mattered, 0 to 1.
+        frames: Pictures of the way there.
+        notes: What a reader must know.
     """
 
     name: str
@@ -75,7 +82,14 @@ class Drawing(Shown):
         return image
 
     def over(self, background: str = "white") -> Image.Image:
-        """The picture in RGB, laid over a colour, such as "white" or "grey", where it is transparent."""
+        """The picture in RGB, laid over a colour where it is transparent.
+
+        Args:
+            background: A colour, such as "white" or "grey".
+
+        Returns:
+            The picture.
+        """
         image = self.image.convert("RGBA")
         try:
             ground = Image.new("RGBA", image.size, background)
@@ -107,14 +121,25 @@ class Drawing(Shown):
         return f"{reached}; {best} gives {number(self.real.value)} ({self.real.name})"
 
     def figure(self, *, background: str = "white") -> "Figure":
-        """The picture, large, with name, value and score, beside its curve; the best real picture first, if kept."""
+        """The picture, large, with name, value and score, beside its curve; the best real picture first, if kept.
+
+        Args:
+            background: The colour behind what is transparent.
+
+        Returns:
+            A figure of matplotlib.
+        """
         return drawing_figure(self._shown(background))
 
     def save(self, path: str | Path = ".", *, numbers: bool = False) -> list[Path]:
-        """Write a PNG with the settings inside it; returns the files written.
+        """Write a PNG with the settings inside it; `Drawing.settings_of` reads them back.
 
-        `path` is a folder, where the file is called after the drawing, or a file that ends in .png. `numbers` adds
-        the unrounded picture and the curve (`.npy`, float32). `Drawing.settings_of` reads the settings back.
+        Args:
+            path: A folder, where the file is called after the drawing, or a file that ends in .png.
+            numbers: Whether the unrounded picture and the curve (`.npy`, float32) are written too.
+
+        Returns:
+            The files written.
         """
         place = _place(Path(path), self.name, ".png")
         write_png(self.image, place, self._told())
@@ -123,7 +148,17 @@ class Drawing(Shown):
 
     @staticmethod
     def settings_of(path: str | Path) -> dict[str, Any]:
-        """The settings inside a PNG that `save` wrote; `ImageError` where there are none."""
+        """The settings inside a PNG that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ImageError: There are none in it.
+        """
         told = read_png(path)
         settings: dict[str, Any] = told["settings"]
         return settings
@@ -186,7 +221,12 @@ class Drawing(Shown):
 
 @dataclass(frozen=True, eq=False)
 class Drawings(Sequence[Drawing]):
-    """Several drawings, by number or by name."""
+    """Several drawings, by number or by name.
+
+    Attributes:
+        drawings: The drawings, in the order in which they were asked for.
+        title: What stands over their figure.
+    """
 
     drawings: tuple[Drawing, ...]
     title: str = ""
@@ -218,9 +258,16 @@ class Drawings(Sequence[Drawing]):
     def figure(
         self, *, columns: int | None = None, most: int = 100, real: bool = True, background: str = "white"
     ) -> "Figure":
-        """A sheet of the first `most`, each with its name, value and score; one alone is its own figure.
+        """A sheet of drawings, each with its name, value and score; one alone is its own figure.
 
-        Where the best real pictures are kept, each stands left of its drawing, unless `real` is false.
+        Args:
+            columns: How many stand in a row.
+            most: How many are shown, from the first on.
+            real: Whether the best real picture stands left of each, where it is kept.
+            background: The colour behind what is transparent.
+
+        Returns:
+            A figure of matplotlib.
         """
         if not self.drawings:
             raise OptionError("there are no drawings to show.")
@@ -232,13 +279,33 @@ class Drawings(Sequence[Drawing]):
         return sheet_figure(shown, title=self.title, columns=columns, total=len(self))
 
     def save(self, folder: str | Path = ".", *, numbers: bool = False) -> list[Path]:
-        """Write every drawing into a folder, as `Drawing.save` does; returns the files written."""
+        """Write every drawing into a folder, as `Drawing.save` does.
+
+        Args:
+            folder: Where they are written.
+            numbers: Whether the unrounded pictures and the curves are written too.
+
+        Returns:
+            The files written.
+        """
         return [path for drawing, stem in self._named(folder) for path in drawing.save(f"{stem}.png", numbers=numbers)]
 
     def animation(
         self, folder: str | Path = ".", *, duration: int | float = 3.0, hold: int | float = 1.0
     ) -> list[Path]:
-        """Write the way to every drawing as an animated WebP, as `Drawing.animation` does; returns the files."""
+        """Write the way to every drawing as an animated WebP, as `Drawing.animation` does.
+
+        Args:
+            folder: Where they are written.
+            duration: How long the way there takes, in seconds.
+            hold: How long the final picture stays, in seconds.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OptionError: No frames were kept while drawing.
+        """
         named = self._named(folder)
         return [drawing.animation(f"{stem}.webp", duration=duration, hold=hold) for drawing, stem in named]
 

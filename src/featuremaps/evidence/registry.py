@@ -48,10 +48,23 @@ MEASURES: Registry[Measure] = Registry("measure", "featuremaps.evidence.measures
 def measure(
     *, paper: str, better: Better, unit: str, family: Family, limit: int | float | None = None, failure: str = ""
 ) -> Callable[[Function], Function]:
-    """Register a formula under its own name; `paper` is the source, with the equation.
+    """Register a formula as a measure of explanations, under the function's own name.
 
-    Raises `OptionError` when the name is taken, a positional parameter is not a known need, or there is no docstring.
     The function that is registered checks that the tensors it is given belong together.
+
+    Args:
+        paper: The source, with the equation.
+        better: Which end is better: "lower" or "higher".
+        unit: What the number is of, in words.
+        family: "faithfulness", "robustness", "localisation", "sanity" or "complexity".
+        limit: For a sanity check, the value that must be kept to.
+        failure: For a sanity check, what it means to fail it, in words.
+
+    Returns:
+        A decorator.
+
+    Raises:
+        OptionError: The name is taken, a positional parameter is not a known need, or there is no docstring.
     """
     check_choice("better", better, get_args(Better))
     check_choice("family", family, get_args(Family))

@@ -93,7 +93,17 @@ def _chunks(
 
 
 def open_trial(path: str | Path) -> Trial:
-    """A trial that was made with `out=`, or saved; without maps to show. Raises `OptionError`."""
+    """A trial that was made with `out=`, or saved; without maps to show.
+
+    Args:
+        path: Its folder.
+
+    Returns:
+        The trial.
+
+    Raises:
+        OptionError: The folder holds no trial.
+    """
     folder = TrialFolder(Path(path))
     manifest = folder.manifest()
     for name in manifest["measures"]:

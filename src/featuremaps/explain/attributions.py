@@ -83,12 +83,27 @@ class Attributions(Explained):
         )
 
     def shown(self, collapse: Collapse | None = None) -> Heatmaps:
-        """As `map`, with magnitudes beyond the 99th percentile cut to it: a few pixels would outshine all others."""
+        """As `map`, with magnitudes beyond the 99th percentile cut to it: a few pixels would outshine all others.
+
+        Args:
+            collapse: As for `map`.
+
+        Returns:
+            Heatmaps at the size of the model's input.
+        """
         heat = self.map(collapse)
         return replace(heat, maps=tuple(clipped(map) for map in heat.maps))
 
     def overlay(self, collapse: Collapse | None = None, **look: Any) -> list[Image.Image]:
-        """Each map as it is shown, laid over its picture; `look` as in `Heatmaps.overlay`."""
+        """Each map as it is shown, laid over its picture.
+
+        Args:
+            collapse: As for `map`.
+            **look: See `Heatmaps.overlay`.
+
+        Returns:
+            A picture for each.
+        """
         return self.shown(collapse).overlay(**look)
 
     def colour(self) -> list[Image.Image]:
@@ -96,7 +111,16 @@ class Attributions(Explained):
         return [seen.grey(values) for seen, values in zip(self.pictures, self.values, strict=True)]
 
     def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> "Figure":
-        """Each picture beside its values as colours and its map, titled with the target; the first `most` of them."""
+        """Each picture beside its values as colours and its map, titled with the target.
+
+        Args:
+            most: How many pictures are shown, from the first on.
+            collapse: As for `map`.
+            **look: How overlays look; see `Heatmaps.overlay`.
+
+        Returns:
+            A figure of matplotlib.
+        """
         heat = self.shown(collapse)
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         if len(self.pictures[0].space) != 2:
@@ -115,14 +139,30 @@ class Attributions(Explained):
         return matrix_figure(rows, look, title=title, scaling=heat.scaling)
 
     def spatial_panels(self, collapse: Collapse | None = None, **look: Any) -> list[SpatialPanel]:
-        """How a figure shows each signal, with a band for every channel, or volume; `look` as in `Heatmaps.overlay`."""
+        """How a figure shows each signal, with a band for every channel, or volume.
+
+        Args:
+            collapse: As for `map`.
+            **look: See `Heatmaps.overlay`.
+
+        Returns:
+            A panel for each.
+        """
         heat = self.shown(collapse)
         kept = [clipped(values if heat.scaling == "signed" else values.abs()) for values in self.values]
         scaling = look.get("scaling") or heat.scaling or "max"
         return [by_channel(*pair, scaling) for pair in zip(heat.spatial_panels(**look), kept, strict=True)]
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Write an overlay and the colours (PNG) and the raw values (`.npy`) per picture, as `Heatmaps.save` does."""
+        """Write an overlay and the colours (PNG) and the raw values (`.npy`, float32) for each picture.
+
+        Args:
+            folder: A folder, or for one picture a file; as for `Heatmaps.save`.
+            **look: See `Heatmaps.overlay`.
+
+        Returns:
+            The files written.
+        """
         stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
         parts = zip(stems, self.overlay(**look), self.colour(), self.values, strict=True)
         return write_files(

@@ -26,12 +26,13 @@ Key = tuple[str, str, Any]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Mapping[Key, Explanation], Shown):
-    """Heatmaps keyed `(method, layer, target)`, all from one record.
+    """Heatmaps and attributions keyed `(method, layer, target)`, all from one record.
 
-    `target` in a key is what was asked for: an index, a name, None for the top prediction. `failures` holds the
-    messages of methods that failed, where that was allowed; `answers[i]` are the model's class scores and
-    probabilities for picture i;
-    `options` are those it was made with.
+    Attributes:
+        heatmaps: By key. The target in a key is what was asked for: an index, a name, `None` for the top prediction.
+        failures: By key, the message of a method that failed, where that was allowed.
+        answers: For each picture, the model's class scores and probabilities.
+        options: The options that it was made with.
     """
 
     heatmaps: Mapping[Key, Explanation]
@@ -56,6 +57,13 @@ class Comparison(Mapping[Key, Explanation], Shown):
         """One picture's overlays as a matrix: a row for each layer and target, a column for each method.
 
         Of a signal, whose lines are wide, all below each other.
+
+        Args:
+            picture: The number of the picture.
+            **look: How overlays look; see `Heatmaps.overlay`.
+
+        Returns:
+            A figure of matplotlib.
         """
         first_heat = next(iter(self.values()))
         if len(first_heat.pictures[picture].space) == 1:
@@ -85,7 +93,15 @@ class Comparison(Mapping[Key, Explanation], Shown):
         return spatial_figure(panels, next(iter(self.values())).pictures[picture].picture.name)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Save every heatmap, see `Heatmaps.save`; several targets get a folder each."""
+        """Save every heatmap, as `Heatmaps.save` does; several targets get a folder each.
+
+        Args:
+            folder: Where they are written.
+            **look: How overlays look; see `Heatmaps.overlay`.
+
+        Returns:
+            The files written.
+        """
         folder, targets = folder_for(folder, len(self), "heatmaps"), {key[2] for key in self}
         written = []
         for (_, _, target), heat in self.items():

@@ -21,20 +21,47 @@ if TYPE_CHECKING:
 
 
 class Filters(FilterWeights):
-    """The filters of one convolution, with their figure."""
+    """The filters of one convolution, with their figure.
+
+    Attributes:
+        layer: The layer's address.
+        tensor: The weights, (filter, channel, height, width).
+        inputs: How many channels the layer is given.
+        groups: In how many groups its channels are split.
+        dilation: How far apart the taps of a filter lie, along each axis.
+        transposed: Whether it is a transposed convolution.
+        colours: Which channels are shown as red, green and blue.
+        scaling: How they are coloured: "filter" (each its own) or "layer" (one for all).
+    """
 
     def figure(
         self, which: Sequence[int] | None = None, *, most: int = 0, scaling: FilterScaling | None = None
     ) -> "Figure":
-        """The filters as pictures, `which` of them or the first `most` (0: as many as are readable).
+        """The filters as pictures.
 
         Three channels are shown as colours, one as a tile; of more, each filter is a row of tiles, the channels with
         the largest norms first. 1×1 kernels are a matrix. For a first layer the frequency response stands beside.
+
+        Args:
+            which: The numbers of the filters that are shown.
+            most: How many from the first on, where `which` is not given; 0 for as many as are readable.
+            scaling: As for `Scope.filters`.
+
+        Returns:
+            A figure of matplotlib.
         """
         return filters_figure(replace(self, scaling=checked_scaling(scaling or self.scaling)), which, most)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Write the figure (PNG) and the weights (`.npy`, float32); returns the files written."""
+        """Write the figure (PNG) and the weights (`.npy`, float32).
+
+        Args:
+            folder: Where they are written.
+            **look: See `figure`.
+
+        Returns:
+            The files written.
+        """
         stem = file_name("filters", self.layer)
         return write_files(folder, [(stem, png_of(self.figure(**look))), (stem, self.tensor)])
 

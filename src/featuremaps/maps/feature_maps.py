@@ -63,7 +63,14 @@ class FeatureMaps(ByPicture):
         return stacked(self.maps)
 
     def values(self, by: By = "mean") -> Float[Tensor, "batch channel"]:
-        """The mean or largest activation of every channel over each picture."""
+        """One number for every channel and picture.
+
+        Args:
+            by: "mean" or "max" activation over the picture.
+
+        Returns:
+            (batch, channel), in units of the activation.
+        """
         if by not in ("mean", "max"):
             raise OptionError(
                 f"by={by!r} is not known; choose 'mean' or 'max'.{did_you_mean(str(by), ('mean', 'max'))}"
@@ -71,9 +78,16 @@ class FeatureMaps(ByPicture):
         return torch.stack([map.flatten(1).mean(1) if by == "mean" else map.flatten(1).amax(1) for map in self.maps])
 
     def top(self, n: int = 16, by: By = "mean") -> TopMaps:
-        """The `n` channels that respond most to each picture, strongest first; equal ones in order of channel.
+        """The channels that respond most to each picture, strongest first; equal ones in order of channel.
 
         Highlighted units that are not among them are appended, with their true rank.
+
+        Args:
+            n: How many channels.
+            by: "mean" or "max" activation over the picture.
+
+        Returns:
+            The strongest maps, with their figure.
         """
         if n < 1:
             raise OptionError(f"top(n) shows the n strongest channels, 1 or more; got {n}.")
@@ -102,14 +116,28 @@ class FeatureMaps(ByPicture):
     def rgb(self, over: Literal["picture", "all"] = "picture") -> ColourMaps:
         """The three leading principal components of the channels as red, green and blue.
 
-        Found for each picture, or over all of them together, which makes colours comparable between pictures.
+        Args:
+            over: "picture" finds them for each picture; "all" over all of them together, so that colours can be
+                compared.
+
+        Returns:
+            The coloured maps.
         """
         return colour_maps(self.maps, self.layer, self.pictures, over)
 
     def grid(
         self, columns: int | None = None, *, colormap: str | None = None, scaling: MapScaling | None = None
     ) -> list[Image.Image]:
-        """Every channel beside the next, in order, as one picture per picture; small maps are enlarged in blocks."""
+        """Every channel beside the next, in order; small maps are enlarged in blocks.
+
+        Args:
+            columns: How many stand in a row; about a square without it.
+            colormap: A colour map of matplotlib.
+            scaling: As for `Scope.maps`.
+
+        Returns:
+            One picture for each picture.
+        """
         scale = self._scale(scaling)
         sheets = []
         for maps in self.maps:
@@ -127,7 +155,17 @@ class FeatureMaps(ByPicture):
     def overlay(
         self, alpha: float = 0.8, colormap: str | None = None, *, scaling: MapScaling | None = None, on: Canvas = "seen"
     ) -> list[list[Image.Image]]:
-        """Each channel, enlarged, laid over its picture: channels for every picture. See `Heatmaps.overlay`."""
+        """Each channel, enlarged, laid over its picture.
+
+        Args:
+            alpha: The opacity where the map is strongest, 0 to 1.
+            colormap: A colour map of matplotlib.
+            scaling: As for `Scope.maps`.
+            on: "seen" for what the model saw, "original" for the whole picture, crop and resize undone.
+
+        Returns:
+            For each picture a list with one picture for each channel.
+        """
         scale = self._scale(scaling)
         tops = self._of_layers()
         return [
@@ -136,10 +174,16 @@ class FeatureMaps(ByPicture):
         ]
 
     def figure(self, *, most: int = 16, **look: Any) -> "Figure":
-        """A whole layer as its strongest channels (see `top`); single units as a row for each of `most` pictures.
+        """A whole layer as its strongest channels (see `top`); single units as a row for each picture.
 
-        Beside each picture stand the sum of its units, where there are several, and each of them. `look` goes to
-        `overlay`.
+        Beside each picture stand the sum of its units, where there are several, and each of them.
+
+        Args:
+            most: How many channels, or pictures, are shown.
+            **look: See `overlay`.
+
+        Returns:
+            A figure of matplotlib.
         """
         if self.whole and len(self.units) > 1:
             return self.top(most).figure(**look)
@@ -163,9 +207,16 @@ class FeatureMaps(ByPicture):
         return panels_figure(rows, bar, title=f"{self.layer}{rest}", caption=self._caption(scale))
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Write the raw maps (`.npy`, float32) of each picture, and pictures (PNG) of them; returns the files written.
+        """Write the raw maps (`.npy`, float32) of each picture, and pictures (PNG) of them.
 
-        A whole layer is drawn as its `grid`, single units as overlays. `look` goes to those.
+        A whole layer is drawn as its `grid`, single units as overlays.
+
+        Args:
+            folder: Where they are written.
+            **look: What `grid` or `overlay` take.
+
+        Returns:
+            The files written.
         """
         raw = zip(self._stems("maps", self.layer), self.maps, strict=True)
         return write_files(folder, [*raw, *self._images(look)])

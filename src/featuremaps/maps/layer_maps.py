@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerMaps(Mapping[str, FeatureMaps], Shown):
-    """Feature maps keyed by layer, in the order in which the layers run, all from one pass."""
+    """Feature maps keyed by layer, in the order in which the layers run, all from one pass.
+
+    Attributes:
+        layers: By address, the `FeatureMaps` of each layer.
+    """
 
     layers: Mapping[str, FeatureMaps]
 
@@ -35,7 +39,16 @@ class LayerMaps(Mapping[str, FeatureMaps], Shown):
         return len(self.layers)
 
     def figure(self, picture: int = 0, *, most: int = 5, **look: Any) -> "Figure":
-        """One picture through the layers: a row a layer, with its `most` strongest channels. `look` as in `top`."""
+        """One picture through the layers: a row a layer, with its strongest channels.
+
+        Args:
+            picture: The number of the picture.
+            most: How many channels of each layer.
+            **look: See `FeatureMaps.top`.
+
+        Returns:
+            A figure of matplotlib.
+        """
         rows = []
         ranges = {name: ends for maps in self.values() for name, ends in maps.ranges.items()}
         for name, maps in self.items():
@@ -52,7 +65,15 @@ class LayerMaps(Mapping[str, FeatureMaps], Shown):
         return panels_figure(rows, bar_of(scale, None, look.get("colormap")), title=title, caption=scale.caption(None))
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Save the maps of every layer, see `FeatureMaps.save`."""
+        """Save the maps of every layer, as `FeatureMaps.save` does.
+
+        Args:
+            folder: Where they are written.
+            **look: See `FeatureMaps.save`.
+
+        Returns:
+            The files written.
+        """
         folder = folder_for(folder, len(self), "layers")
         return [path for maps in self.values() for path in maps.save(folder, **look)]
 

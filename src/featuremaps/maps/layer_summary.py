@@ -75,7 +75,13 @@ class WalkRow:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerWalk(Shown):
-    """Every layer whose output is a map, in the order in which they run."""
+    """Every layer whose output is a map, in the order in which they run.
+
+    Attributes:
+        rows: For each layer its size, sparsity and strongest maps.
+        pictures: The pictures as the model saw them.
+        model: The model's name.
+    """
 
     rows: tuple[WalkRow, ...]
     pictures: tuple[Seen, ...]
@@ -103,8 +109,13 @@ class LayerWalk(Shown):
     def figure(self, picture: int = 0, *, most: int = 24) -> "Figure":
         """Rows of the strongest channels over one picture, and the sparsity curve beside them.
 
-        Of more than `most` layers those shown are spread evenly over the depth, those after an activation function
-        first; the curve has them all.
+        Args:
+            picture: The number of the picture.
+            most: How many layers are shown. Of more, those shown are spread evenly over the depth, those after an
+                activation function first; the curve has them all.
+
+        Returns:
+            A figure of matplotlib.
         """
         seen = self.pictures[picture]
         rows = [
@@ -123,7 +134,14 @@ class LayerWalk(Shown):
         return walk_figure(rows, seen.image, picture=seen.picture.name, model=self.model, most=most)
 
     def save(self, folder: str | Path = ".") -> list[Path]:
-        """Write the figure of each picture (PNG) and the table (`walk.csv`); returns the files written."""
+        """Write the figure of each picture (PNG) and the table (`walk.csv`).
+
+        Args:
+            folder: Where they are written.
+
+        Returns:
+            The files written.
+        """
         names = enumerate(unique_names([seen.picture.name for seen in self.pictures]))
         written = write_files(folder, ((file_name(name, "walk"), png_of(self.figure(i))) for i, name in names))
         table = Path(folder) / "walk.csv"

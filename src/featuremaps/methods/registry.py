@@ -38,9 +38,18 @@ METHODS: Registry[Method] = Registry("method", "featuremaps.methods", MethodErro
 
 
 def method(*, paper: str, level: Level = "layer", collapse: Collapse = "sum") -> Callable[[Function], Function]:
-    """Register a formula under its own name; `paper` is the source, with the equation.
+    """Register a formula as a method, under the function's own name.
 
-    Raises `MethodError` when the name is taken, a positional parameter is not a known need, or there is no docstring.
+    Args:
+        paper: The source, with the equation.
+        level: "layer" for a map of a layer, (batch, height, width); "pixel" for values (batch, colour, height, width).
+        collapse: How a "pixel" method makes one map of the colours: "sum", "max_abs" or "norm".
+
+    Returns:
+        A decorator that gives the function back as it was.
+
+    Raises:
+        MethodError: The name is taken, a positional parameter is not a known need, or there is no docstring.
     """
 
     def register(function: Function) -> Function:

@@ -35,10 +35,20 @@ def preprocess(
 ) -> Callable[..., Any]:
     """A transform from a PIL picture to a model's input, (channel, height, width), float32.
 
-    Pictures are resized to `size`, a square's side or (height, width); with `crop` the shorter side is made as long as
-    `size`, and the middle of that size is cut out. Pixels from 0 to 1 less `mean`, divided by `std`, one number or one
-    for each colour; `grey` gives one channel. `usual` is "imagenet" or "clip", of which the other arguments replace
-    parts. Raises `OptionError`.
+    Args:
+        usual: "imagenet" or "clip", of which the other arguments replace parts.
+        size: What pictures are resized to, in pixels: the side of a square, or (height, width).
+        crop: With it the shorter side is made as long as `size`, and the middle of this size is cut out.
+        mean: What is taken off the pixels, which go from 0 to 1: one number, or one for each colour.
+        std: What they are divided by after that: one number, or one for each colour.
+        mode: How pixels are interpolated: "bilinear", "bicubic" or "nearest".
+        grey: Whether the input has one channel instead of three.
+
+    Returns:
+        The transform, which prints itself.
+
+    Raises:
+        OptionError: An argument is not understood, or two of them contradict each other.
     """
     if usual is not None:
         check_choice("preprocess", usual, tuple(USUAL))

@@ -42,11 +42,19 @@ Canvas = Literal["seen", "original"]
 class Heatmaps(Explained):
     """One method's maps of one layer for one target, a map per picture.
 
-    `maps[i]` is (height, width), of a signal (time,), of a volume (depth, height, width): raw and signed as the formula
-    returned it, on the model's device. `targets[i]` names what is explained in picture i, and `answers[i]` is this
-    class as the model answers it, where it is a class. `warnings[i]` says why a map should not be trusted, if so, and
-    `reading` how the model was read, for all pictures. `regions[i]` are the places that a target is about, where it is
-    not about the whole picture: how much of each of the output's places counts. They are outlined in pictures.
+    Attributes:
+        maps: For each picture (height, width), of a signal (time,), of a volume (depth, height, width); raw and signed
+            as the formula returned it, on the model's device.
+        method: The name of the method.
+        layer: The layer's address.
+        targets: What was explained in each picture, in words.
+        pictures: The pictures as the model saw them.
+        warnings: For each picture, why its map should not be trusted; empty where nothing is known against it.
+        scaling: How the maps were scaled for looking at; `None` for raw ones.
+        answers: For each picture, the explained class as the model answers it: probability, score and rank.
+        reading: What was read from the model and what was assumed, in sentences.
+        regions: For each picture the places that its target is about, how much each counts, where that is not the whole
+            picture; they are outlined in pictures.
     """
 
     maps: tuple[Float[Tensor, "*_space"], ...]
@@ -67,14 +75,25 @@ class Heatmaps(Explained):
         return stacked(self.maps)
 
     def upsample(self, size: tuple[int, ...] | None = None) -> "Heatmaps":
-        """The maps enlarged to the model's input, or to `size`: linear along each axis, nothing overshoots."""
+        """The maps enlarged, linearly along each axis, so that nothing overshoots.
+
+        Args:
+            size: (height, width) in pixels; the model's input without it.
+
+        Returns:
+            New heatmaps, raw values kept.
+        """
         pairs = zip(self.maps, self.pictures, strict=True)
         return replace(self, maps=tuple(enlarged(map[None], size or seen.space)[0] for map, seen in pairs))
 
     def normalize(self, scaling: Scaling = "max") -> "Heatmaps":
         """The maps scaled for looking at.
 
-        `"max"` (what speaks for the target, 0..1), `"minmax"` (0..1) or `"signed"` (−1..1).
+        Args:
+            scaling: `"max"` (what speaks for the target, 0 to 1), `"minmax"` (0 to 1) or `"signed"` (−1 to 1).
+
+        Returns:
+            New heatmaps.
         """
         return replace(self, maps=tuple(scaled(map, scaling) for map in self.maps), scaling=scaling)
 
@@ -83,10 +102,17 @@ class Heatmaps(Explained):
     ) -> list[Image.Image]:
         """Each map laid over its picture.
 
-        On what the model saw, or with `on="original"` on the whole original picture, crop and resize undone.
-        `alpha` is the opacity where the map is strongest. The colour map is perceptually uniform ("inferno") unless
-        another is named; a diverging one for `scaling="signed"`, which is also how a map is shown in
-        which nothing speaks for the target, unless a scaling is asked for.
+        Args:
+            alpha: The opacity where the map is strongest, 0 to 1.
+            colormap: A colour map of matplotlib; a perceptually uniform one without it, a diverging one for "signed".
+            scaling: As for `normalize`; a map in which nothing speaks for the target is signed without it.
+            on: "seen" for what the model saw, "original" for the whole picture, crop and resize undone.
+
+        Returns:
+            A picture for each map.
+
+        Raises:
+            OptionError: An argument is not understood.
         """
         return list(self._overlays(alpha, colormap, scaling, on))
 
@@ -108,10 +134,17 @@ class Heatmaps(Explained):
             yield laid_over
 
     def figure(self, *, most: int = 16, **look: Any) -> "Figure":
-        """Each picture beside its overlay, titled with the target; the first `most` of them.
+        """Each picture beside its overlay, titled with the target.
 
         A signal is drawn as lines over time with the map as a band, a volume as the slices in which the map is
-        strongest and a strip through all of it. `look` goes to `overlay`.
+        strongest and a strip through all of it.
+
+        Args:
+            most: How many pictures are shown, from the first on.
+            **look: How overlays look; see `overlay`.
+
+        Returns:
+            A figure of matplotlib.
         """
         shown = self[:most]
         if len(self.pictures[0].space) != 2:
@@ -127,9 +160,18 @@ class Heatmaps(Explained):
         return matrix_figure(rows, look, title=self._title(most), scaling=scaling)
 
     def animate(self, path: str | Path, *, fps: int | float = 6, **look: Any) -> Path:
-        """Write a volume's slices with the map over them, one after the other, as a moving picture (GIF or WebP).
+        """Write a volume's slices with the map over them, one after the other, as a moving picture.
 
-        `look` goes to `overlay`. `OptionError` for anything but a single volume.
+        Args:
+            path: A file that ends in .gif or .webp.
+            fps: Slices per second.
+            **look: How overlays look; see `overlay`.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            OptionError: This is not a single volume.
         """
         if len(self) != 1 or len(self.pictures[0].space) != 3:
             raise OptionError(
@@ -140,10 +182,16 @@ class Heatmaps(Explained):
         return animate(self.pictures[0], self.maps[0], bar, Path(path), fps, **self._seen(look))
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
-        """Write an overlay (PNG) and the raw map (`.npy`, float32) per picture; returns the files written.
+        """Write an overlay (PNG) and the raw map (`.npy`, float32) for each picture.
 
-        One picture may have a file, such as "cat.png", and one volume an animation, "heart.gif". Where a folder has the
-        same picture explained for another label, this label is added to the name.
+        Where a folder has the same picture explained for another label, this label is added to the name.
+
+        Args:
+            folder: A folder. One picture may have a file, such as "cat.png", and one volume an animation, "heart.gif".
+            **look: How overlays look; see `overlay`.
+
+        Returns:
+            The files written.
         """
         if Path(folder).suffix.lower() in MOVING and len(self) == 1 and len(self.pictures[0].space) == 3:
             return [self.animate(folder, **look)]
@@ -152,7 +200,14 @@ class Heatmaps(Explained):
         return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def spatial_panels(self, **look: Any) -> list[SpatialPanel]:
-        """How a figure shows each signal or volume with its map; `look` as in `overlay`."""
+        """How a figure shows each signal or volume with its map.
+
+        Args:
+            **look: How overlays look; see `overlay`.
+
+        Returns:
+            A panel for each.
+        """
         bar, seen_as = bar_for(look, self.scaling), self._seen(look)
         return [
             spatial_panel(seen, map, f"{seen.picture.name}   {title}".rstrip(), notes, bar, **seen_as)
@@ -178,10 +233,16 @@ class Heatmaps(Explained):
 
 
 def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:
-    """Heatmaps of several layers as one, at the size of the model's input.
+    """Heatmaps of several layers as one, at the size of the model's input (Jiang et al. 2021, LayerCAM, eq. 9).
 
-    Each map is cut at zero, divided by its maximum and passed through tanh(γ·x), then the largest value of all is
-    kept (Jiang et al. 2021, LayerCAM, eq. 9).
+    Each map is cut at zero, divided by its maximum and passed through tanh(γ·x); the largest value of all is kept.
+
+    Args:
+        heatmaps: Of the same pictures and targets, each of another layer.
+        gamma: The γ of the formula.
+
+    Returns:
+        The fused heatmaps.
     """
     if not heatmaps or len({len(heat) for heat in heatmaps}) != 1:
         raise FeatureMapsError("fuse needs one or more Heatmaps of the same pictures.")

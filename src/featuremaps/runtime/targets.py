@@ -33,7 +33,8 @@ from featuremaps.runtime.segmentation_targets import Region
 class Logit:
     """The class score before the softmax; for dense outputs (segmentation), its mean over the picture.
 
-    `which` is a class index or name, one per picture, or None for each picture's top prediction.
+    Args:
+        which: A class by index or name, one for each picture, or `None` for each picture's top prediction.
     """
 
     which: Which = None
@@ -67,6 +68,9 @@ class Probability:
     """The class probability: softmax over the class scores, unless the model gives probabilities; sigmoid of one.
 
     For dense outputs (segmentation) it is the mean over the picture.
+
+    Args:
+        which: A class by index or name, one for each picture, or `None` for each picture's top prediction.
     """
 
     which: Which = None
@@ -83,7 +87,12 @@ class Probability:
 
 @dataclass(frozen=True)
 class Margin:
-    """Why `a` rather than `b`: the difference of two class scores. Without `b`: against the strongest other class."""
+    """Why one class rather than another: the difference of their scores.
+
+    Args:
+        a: A class by index or name, one for each picture, or `None` for each picture's top prediction.
+        b: The other class; without it the strongest other one.
+    """
 
     a: Which = None
     b: Which = None
@@ -117,7 +126,11 @@ class Margin:
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """How alike the model's output is to a reference embedding, (features,) or one per picture: cosine similarity."""
+    """How alike the model's output is to a reference embedding: their cosine, −1 to 1.
+
+    Args:
+        reference: The embedding, (features,), or one for each picture.
+    """
 
     reference: Tensor | NDArray[Any] | Sequence[float]
 

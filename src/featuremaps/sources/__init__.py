@@ -29,13 +29,24 @@ def load(
 ) -> Scope:
     """A model under study by name, with its preprocessing and class names.
 
-    `"demo"`, `"torchvision:resnet50"`, `"timm:…"`, `"hf:…"`, `"keras:file.keras"`, `"package.module:factory"` or
-    `"file.py:factory"`.
-    `weights` is a file with a state dict (safetensors, or PyTorch's format read without running code); `transform`
-    and `classes` replace those of the source; `layout`, `outputs` and `spatial` are those of `Scope`.
-    `trust=True` lets files run the code that is in them, with your rights on this machine: then `"model.pt"`, a whole
-    model by `torch.save(model)` or `torch.export.save`, loads, and checkpoints that hold more than tensors do. Raises
-    `SourceError`.
+    Args:
+        model: "demo", "demo-fixed", "torchvision:resnet50", "timm:…", "hf:…", "keras:file.keras",
+            "package.module:factory", "file.py:factory", or with `trust` a file "model.pt".
+        weights: A file with a state dict: safetensors, or PyTorch's format, which is read without running code.
+        transform: Replaces the preprocessing of the source; see `Scope`.
+        classes: Replaces the class names of the source, in the order of the outputs.
+        device: Where the model is put: "cpu", "cuda", "cuda:1", "mps".
+        layout: How the tokens of layers lie; see `Scope`.
+        outputs: What the class scores are; see `Scope`.
+        spatial: How many axes an input has beside the channels; see `Scope`.
+        trust: Whether files may run the code that is in them, with your rights on this machine. Then a whole model by
+            `torch.save(model)` or `torch.export.save` loads, and so do checkpoints that hold more than tensors.
+
+    Returns:
+        The scope, whose verbs ask the model.
+
+    Raises:
+        SourceError: The name is not understood, or the file, the weights or the class names do not fit.
     """
     trusted = TRUSTED.set(trust)
     try:

@@ -13,7 +13,14 @@ from featuremaps.options import OutputKind
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a source gives: the model, its preprocessing, its class names, what its outputs are, as far as it knows."""
+    """What a source gives, as far as it knows.
+
+    Attributes:
+        model: The module.
+        transform: From a PIL picture to the model's input.
+        classes: The names of the outputs, in order.
+        outputs: What the class scores are; see `Scope`.
+    """
 
     model: nn.Module
     transform: Callable[..., Any] | None = None

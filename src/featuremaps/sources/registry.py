@@ -18,7 +18,18 @@ package's, found by its entry point."""
 
 
 def source(name: str) -> Callable[[Source], Source]:
-    """Register a function from (what follows the colon, a file of weights or None) to `Loaded`."""
+    """Register a source of models, so that `load("name:rest")` works.
+
+    Args:
+        name: What stands before the colon.
+
+    Returns:
+        A decorator of a function that is given what follows the colon and a file of weights or `None`, and gives
+        `Loaded`. One with a parameter `classes` is given the user's too.
+
+    Raises:
+        SourceError: The name is taken, or the function has no docstring.
+    """
 
     def register(load: Source) -> Source:
         SOURCES.add(name, load, load)

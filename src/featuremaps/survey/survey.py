@@ -66,11 +66,20 @@ class Survey(StoredSurvey):
 
 
 def open_survey(path: str | Path, dataset: Any = None, studied: StudiedModel | None = None) -> Survey:
-    """The survey in a folder; only its manifest and its files' sizes are read now, each content when it is used.
+    """The survey in a folder; only its manifest and the sizes of its files are read now, the rest when it is used.
 
-    `dataset` is where pictures are taken from that are no files, or have moved; with an `studied` places are framed in
-    the originals and detectors run. Raises `SurveyError` where the folder holds no survey, an unfinished or damaged
-    one, one of a newer version, or one of another model or preprocessing than the studied's.
+    Args:
+        path: The folder.
+        dataset: Where pictures are taken from that are no files, or have moved.
+        studied: The model, with which places are framed in the originals and detectors run; `scope.open_survey` gives
+            it.
+
+    Returns:
+        The survey, to be asked questions.
+
+    Raises:
+        SurveyError: The folder holds no survey, an unfinished or damaged one, one of a newer version, or one of another
+            model or preprocessing.
     """
     folder = Path(path).expanduser()
     manifest = read_manifest(folder)

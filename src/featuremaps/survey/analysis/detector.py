@@ -101,37 +101,89 @@ class Detector(nn.Module):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32, device="cpu"))
 
     def forward(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
-        """The score of each preprocessed picture, float32, on the model's device."""
+        """The score of each picture, float32, on the model's device.
+
+        Args:
+            inputs: Preprocessed pictures, (batch, channel, height, width).
+
+        Returns:
+            (batch,), the weighted sum of the pooled channels, plus the bias.
+        """
         pooled = self._pooled(inputs)
         return self.scores(pooled[:, self.channels.to(pooled.device)])
 
     def scores(self, vectors: Float[Tensor, "picture channel"]) -> Float[Tensor, " picture"]:
-        """The scores of pictures whose pooled channels, only those of the detector, are already known."""
+        """The scores of pictures whose pooled channels are already known.
+
+        Args:
+            vectors: (picture, channel), only the detector's channels, in their order.
+
+        Returns:
+            (picture,).
+        """
         weights, bias = self.weights.to(vectors.device).float(), self.bias.to(vectors.device).float()
         return (vectors.float() * weights).sum(1) + bias
 
     def detect(self, inputs: Float[Tensor, "batch channel *space"]) -> Bool[Tensor, " batch"]:
-        """Whether each picture's score reaches the threshold."""
+        """Whether each picture's score reaches the threshold.
+
+        Args:
+            inputs: Preprocessed pictures, (batch, channel, height, width).
+
+        Returns:
+            (batch,), true or false.
+        """
         return self.decided(self(inputs))
 
     def decided(self, scores: Float[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
-        """Whether each score reaches the threshold."""
+        """Whether each score reaches the threshold.
+
+        Args:
+            scores: (batch,), from `forward` or `scores`.
+
+        Returns:
+            (batch,), true or false.
+        """
         positive: Tensor = scores >= self.threshold.to(scores.device).float()
         return positive
 
     def probability(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
-        """How likely each picture is positive, as calibrated on the pictures the detector was fitted to."""
+        """How likely each picture is positive, as calibrated on the pictures that the detector was fitted to.
+
+        Args:
+            inputs: Preprocessed pictures, (batch, channel, height, width).
+
+        Returns:
+            (batch,), 0 to 1.
+        """
         return self.chances(self(inputs))
 
     def chances(self, scores: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """Scores as probabilities; `SurveyError` where the detector was never calibrated."""
+        """Scores as probabilities.
+
+        Args:
+            scores: (batch,), from `forward` or `scores`.
+
+        Returns:
+            (batch,), 0 to 1.
+
+        Raises:
+            SurveyError: The detector was never calibrated.
+        """
         if not self.calibrated:
             raise SurveyError("this detector gives no probabilities: it was made by hand, without a calibration.")
         slope, offset = self.slope.to(scores.device).float(), self.offset.to(scores.device).float()
         return (slope * scores.float() + offset).sigmoid()
 
     def test(self, survey: StoredSurvey) -> Detection:
-        """How it does on a survey of other pictures with the same model: see `Detection`."""
+        """How it does on a survey of other pictures with the same model.
+
+        Args:
+            survey: A survey with labels.
+
+        Returns:
+            Curves, confusion, calibration, intervals, and their figure.
+        """
         labels, scores = self._on_survey(survey)
         origin = self.origin
         return Detection(
@@ -150,9 +202,16 @@ class Detector(nn.Module):
     def against_model(
         self, surveys: StoredSurvey | Mapping[str, StoredSurvey], *, predicted: str | int | None = None
     ) -> AgainstModel:
-        """Its decisions beside the model's own answers on the same pictures, for one survey or one per domain.
+        """Its decisions beside the model's own answers on the same pictures.
 
         The model answers the class where its highest output is the one of that name, or the one called `predicted`.
+
+        Args:
+            surveys: A survey, or one for each domain by name.
+            predicted: The output that means the class, where it is called differently.
+
+        Returns:
+            Both on the same pictures, with intervals.
         """
         domains = surveys if isinstance(surveys, Mapping) else {surveys.path.name: surveys}
         rivalries = {}
@@ -170,9 +229,17 @@ class Detector(nn.Module):
         return AgainstModel(self.origin.label, rivalries)
 
     def on(self, model: nn.Module, layout: LayoutLike | None = None) -> "Detector":
-        """The same detector on this model; `SurveyError` where its weights are not those it was made for.
+        """The same detector on a model.
 
-        `layout` is how its layer lies, where that cannot be followed from the picture; it is not saved.
+        Args:
+            model: The model that it was made for.
+            layout: How its layer's tokens lie, where that cannot be followed from the picture; it is not saved.
+
+        Returns:
+            A new detector.
+
+        Raises:
+            SurveyError: The model's weights are not those that it was made for.
         """
         find(unwrapped(model), parse(self.layer).layer)
         check_same_model(model, self.origin.model, self.origin.weights)
@@ -183,7 +250,14 @@ class Detector(nn.Module):
         return moved
 
     def save(self, folder: str | Path) -> Path:
-        """Write `detector.safetensors` and `detector.json` into a folder, without the model; returns the folder."""
+        """Write `detector.safetensors` and `detector.json`, without the model.
+
+        Args:
+            folder: Where they are written.
+
+        Returns:
+            The folder.
+        """
         words = {
             "layer": self.layer,
             "channels": self.channels.tolist(),
@@ -197,7 +271,18 @@ class Detector(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path, model: nn.Module | None = None) -> "Detector":
-        """A saved detector on its model; `SurveyError` for another model, or files that are missing or damaged."""
+        """A saved detector on its model.
+
+        Args:
+            folder: Where it was saved.
+            model: The model; without it only what was surveyed can be scored.
+
+        Returns:
+            The detector.
+
+        Raises:
+            SurveyError: It was made for another model, or files are missing or damaged.
+        """
         words, numbers = read_words(Path(folder), "detector"), read_numbers(Path(folder), "detector")
         try:
             origin = words["origin"]

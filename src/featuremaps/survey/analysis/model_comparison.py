@@ -174,12 +174,24 @@ def compare_models(
     pooling: Pooling = "mean",
     most: int = MOST,
 ) -> ModelComparison:
-    """Compare models by how the sum of their own channels separates each class, or one.
+    """Compare models by how well the sum of their own channels separates each class, or one.
 
-    `surveys` are named, each of another model on the same pictures, or a pair (source, target) each. `layer` is one for
-    all or one for each model; it may be left out where only one was surveyed. `channels[model][class]` are those to add
-    up; otherwise the (at most `most`) best separating on the source. Raises `SurveyError` where the pictures differ,
-    `OptionError` for what is no survey.
+    Args:
+        surveys: By a name of your own: a survey of each model over the same pictures, or a pair (source, target) of
+            each.
+        label: The class, by name or index; all without it.
+        layer: One for all models, or one for each by its name; may be left out where only one was surveyed.
+        channels: The channels that are added up, `{model: {class: channels}}`; without it those that separate best on
+            the source.
+        pooling: How a channel's map becomes a number: "mean" or "max".
+        most: How many channels at most.
+
+    Returns:
+        Separation, thresholds and their shift from source to target, for every class and model.
+
+    Raises:
+        SurveyError: The surveys are of different pictures.
+        OptionError: Something is no survey.
     """
     if not surveys:
         raise SurveyError("no survey was given; compare_models takes one for each model, by name.")
