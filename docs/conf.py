@@ -55,7 +55,7 @@ sphinx_gallery_conf = {
     "plot_gallery": str(RUN),
     "image_scrapers": ("scraper.last_value",),
     "capture_repr": ("_repr_html_", "__repr__"),
-    "ignore_repr_types": r"matplotlib|PIL|Image",
+    "ignore_repr_types": r"matplotlib|Figure|PIL|Image",
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_memory": False,

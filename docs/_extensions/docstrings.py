@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 MODULES = re.compile(r"\b(?:featuremaps|torch|jaxtyping|collections|typing|pathlib|PIL|matplotlib)(?:\.\w+)*\.(?=\w)")
 
@@ -11,6 +12,9 @@ MODULES = re.compile(r"\b(?:featuremaps|torch|jaxtyping|collections|typing|pathl
 def setup(app: Sphinx) -> dict[str, bool]:
     """Shorten every signature that autodoc reads."""
     app.connect("autodoc-process-signature", shorten)
+    for part in PyObject.doc_field_types:
+        if part.name == "variable":
+            part.label = "Attributes"
     return {"parallel_read_safe": True}
 
 

@@ -51,9 +51,12 @@ def write_pages(app: Sphinx) -> None:
 
 
 def shown(app: Sphinx, name: str, source: list[str]) -> None:
-    """The gallery with its grid of methods."""
+    """The gallery with its grid of methods; the table of methods with links to their pages."""
     if name == "gallery":
         source[0] = source[0].replace("% methods", grid(Path(app.srcdir)))
+    if name == "methods":
+        linked = rf"| [`\1`]({FOLDER}/\1.md) |"
+        source[0] = re.sub(r"^\| `(\w+)` \|", linked, source[0], flags=re.MULTILINE)
 
 
 def draw(folder: Path) -> dict[str, str]:

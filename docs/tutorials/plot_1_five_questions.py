@@ -25,7 +25,7 @@ scope.predict(scissors, top=3)
 # From layer to layer the maps get coarser and more of them are zero: early layers answer to edges and colours
 # everywhere, late ones to few things in few places.
 
-scope.maps(scissors, "all").figure()
+scope.maps(scissors, "all").figure(most=8)
 
 # %%
 # The strongest channels of one layer, over the picture:
