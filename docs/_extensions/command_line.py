@@ -2,10 +2,9 @@
 
 import re
 
-import typer
 from sphinx.application import Sphinx
 
-from featuremaps.cli import app as commands
+from featuremaps.cli.app import COMMANDS, loaded
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -21,18 +20,25 @@ def shown(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def reference() -> str:
-    """Every command: how it is called, what it does, its arguments and options in a table."""
-    known = typer.main.get_command(commands)
+    """Every command by its group: how it is called, what it does, its arguments and options in a table."""
+    groups: dict[str, list[str]] = {}
+    for name, listed in COMMANDS.items():
+        groups.setdefault(listed.panel, []).append(name)
     lines = []
-    for name, command in known.commands.items():  # type: ignore[attr-defined]
-        arguments = [each for each in command.params if each.param_type_name == "argument"]
-        options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
-        usage = " ".join(["featuremaps", name, *(each.name.upper() for each in arguments)])
-        lines += [f"## {name}", "", f"```\n{usage} [OPTIONS]\n```", "", described(command.help or ""), ""]
-        lines += ["| option | |", "|---|---|"] if options else []
-        lines += [f"| {written(each.opts)} | {help_of(each)} |" for each in options]
-        lines.append("")
+    for title, names in groups.items():
+        lines += [f"## {title}", "", *(line for name in names for line in explained(name))]
     return "\n".join(lines)
+
+
+def explained(name: str) -> list[str]:
+    """One command."""
+    command = loaded(name)
+    arguments = [each.name.upper() for each in command.params if each.param_type_name == "argument"]
+    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    usage = " ".join(["featuremaps", name, *arguments])
+    lines = [f"### {name}", "", f"```\n{usage} [OPTIONS]\n```", "", described(command.help or ""), ""]
+    lines += ["| option | |", "|---|---|"] if options else []
+    return [*lines, *(f"| {written(each.opts)} | {help_of(each)} |" for each in options), ""]
 
 
 def described(text: str) -> str:
