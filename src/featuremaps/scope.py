@@ -90,8 +90,8 @@ class Scope:
     Args:
         model: Any `torch.nn.Module`, or a Keras model on the PyTorch backend.
         transform: Turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
-            `preprocess`), or a processor of the `transformers` library. Without one the model's own record of it is taken (timm's), or pictures become floats from 0
-            to 1 at their own size, which is said.
+            `preprocess`), or a processor of the `transformers` library. Without one the model's own record of it is
+            taken (timm's), or pictures become floats from 0 to 1 at their own size, which is said.
         classes: The names of the outputs, in order; of a model of pictures and texts (CLIP) the texts, which its
             processor reads.
         name: What the model is called in figures and reports; its class without one.
