@@ -38,7 +38,6 @@ PENDING = frozenset(
         "Layers.name_of",
         "Layers.resolve",
         "Layers.units",
-        "Mask",
         "Query",
         "Record",
         "Record.for_target",

@@ -290,10 +290,22 @@ class Scope:
     ) -> "AttentionMaps":
         """What every attention head looks at: maps (head, height, width) for each picture and layer.
 
-        `layers` are attentions, modules that hold them, globs or "last"; without it all that attend to places of the
-        picture. `query` is whose attention: "class", "mean" (over all queries), the number of a token, or a pixel
-        (y, x) of what the model saw; without it the class token or the probe of a pooling head, else the mean. Fused
-        attention is written out; windows are laid back over the picture.
+        Fused attention is written out; windows are laid back over the picture.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            layers: Attentions, modules that hold them, globs or "last"; without it all that attend to the picture.
+            query: Whose attention: "class", "mean" (over all queries), the number of a token, or a pixel (y, x) of what
+                the model saw; without it the class token or the probe of a pooling head, else the mean.
+            batch_size: How many pictures run together at most.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            The maps, each between 0 and 1: the share of a head's attention that a place gets.
+
+        Raises:
+            LayerNotFoundError: No attention has this name.
+            LayoutError: The places that a layer attends to are not known.
         """
         from featuremaps.maps.attention import read_attention
 
@@ -680,9 +692,22 @@ class Scope:
     ) -> "tuple[SegmentedPicture, ...]":
         """How a segmentation model divides each picture, and what its `most` largest classes rest on.
 
-        For each class a map by `method` on `layer`, by default the last of the coarsest map size, and its mean
-        probability in its region: as it is, without the region, without each other one, and without all else.
-        Raises `TargetError` for a model that gives no scores of places.
+        For each class a map, and its mean probability in its region: as it is, without the region, without each other
+        one, and without all else.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            method: The name of a method, or its function; `None` for no maps.
+            layer: The layer of the maps; without it the last of the coarsest map size.
+            most: How many of the largest classes are looked at in each picture.
+            seed: The seed of what fills a region that is taken out.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            What was found in each picture.
+
+        Raises:
+            TargetError: The model gives no scores of places.
         """
         from featuremaps.evidence.segmented import segmented
 

@@ -22,15 +22,30 @@ AXES = {1: "time,", 2: "height, width", 3: "depth, height, width"}
 class Region:
     """For segmentation: a class where the model gives it, by the mean of its score over these places.
 
-    `which` is a class index or name, one per picture, or None for the class that covers most of each picture, other
-    than background where that has a name. The places are those of the picture itself: masked copies of it are scored
-    in the same ones. Vinogradova et al. 2020, Seg-Grad-CAM, eq. 2, whose sum is a mean here.
+    The places are those of the picture itself: masked copies of it are scored in the same ones. Vinogradova et al. 2020,
+    Seg-Grad-CAM, eq. 2, whose sum is a mean here.
+
+    Args:
+        which: A class by index or name, one for each picture, or `None` for the class that covers most of each picture,
+            other than background where that has a name.
     """
 
     which: Which = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """See `Target`; `TargetError` names the classes that are there where this one is given to no place."""
+        """The target for outputs that are known; see `Target`.
+
+        Args:
+            outputs: What the model gave for a batch.
+            classes: How class scores are read from it.
+            batch: The number of pictures.
+
+        Returns:
+            The scores of these and of other outputs, over the same places.
+
+        Raises:
+            TargetError: The class is given to no place; the message names those that are.
+        """
         read = PlaceScores(outputs, classes, batch)
         indices = read.chosen(self.which)
         inside = read.inside(indices).float()
@@ -51,9 +66,10 @@ class Region:
 class Mask:
     """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
 
-    It has the output's size, or the picture's: it is then averaged over what each of the output's pixels covers. For
-    volumes it is (depth, height, width), for signals (time,), or one for each of the batch. `which` is the class, by
-    default the one that has the highest mean score inside.
+    Args:
+        mask: In the output's size, or the picture's: it is then averaged over what each of the output's pixels covers.
+            For volumes (depth, height, width), for signals (time,), or one for each of the batch.
+        which: A class by index or name, one for each picture, or `None` for the highest mean score inside.
     """
 
     mask: Tensor | NDArray[Any]
@@ -74,15 +90,28 @@ class Mask:
 class Point:
     """For segmentation: the score of a class at one place of the model's input, (row, column), counted from 0.
 
-    For volumes it is (slice, row, column), for signals one number. `which` is the class, by default the one that the
-    model gives to the place.
+    Args:
+        place: (row, column), for volumes (slice, row, column), for signals one number.
+        which: A class by index or name, one for each picture, or `None` for the one that the model gives to the place.
     """
 
     place: Sequence[int]
     which: Which = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """See `Target`; `TargetError` for a place outside the input."""
+        """The target for outputs that are known; see `Target`.
+
+        Args:
+            outputs: What the model gave for a batch.
+            classes: How class scores are read from it.
+            batch: The number of pictures.
+
+        Returns:
+            The scores of these and of other outputs, over the same places.
+
+        Raises:
+            TargetError: The place lies outside the input.
+        """
         read = PlaceScores(outputs, classes, batch)
         grid = tuple(read.scores.shape[2:])
         size = classes.space or grid
