@@ -22,8 +22,8 @@ AXES = {1: "time,", 2: "height, width", 3: "depth, height, width"}
 class Region:
     """For segmentation: a class where the model gives it, by the mean of its score over these places.
 
-    The places are those of the picture itself: masked copies of it are scored in the same ones. Vinogradova et al. 2020,
-    Seg-Grad-CAM, eq. 2, whose sum is a mean here.
+    The places are those of the picture itself: masked copies of it are scored in the same ones. Vinogradova et al.
+    2020, Seg-Grad-CAM, eq. 2, whose sum is a mean here.
 
     Args:
         which: A class by index or name, one for each picture, or `None` for the class that covers most of each picture,
