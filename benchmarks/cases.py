@@ -1,4 +1,4 @@
-"""What is measured of class activation maps, beside `pixel_cases` and `drawing_cases`, and the models for all."""
+"""What is measured of class activation maps, beside pixels, detectors and drawings, and the models for all."""
 
 import torch
 import torchvision
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from benchmarks import ours, peers
 from benchmarks.attention_cases import ATTENTION_CASES
 from benchmarks.case import OURS, Case, Contestant, Goal, Pair
+from benchmarks.detector_cases import DETECTOR_CASES, SETTINGS
 from benchmarks.drawing_cases import DRAWING_CASES
 from benchmarks.pixel_cases import PIXEL_CASES
 from benchmarks.timing import Run
@@ -82,6 +83,7 @@ CASES: dict[str, Case] = {
         (Pair(OURS, GRAD_CAM, Goal(1)), Pair(f"{OURS}, bfloat16", GRAD_CAM, Goal(2.5))),
     ),
     **PIXEL_CASES,
+    **DETECTOR_CASES,
     **DRAWING_CASES,
     **ATTENTION_CASES,
 }
@@ -93,7 +95,8 @@ def made(architecture: str, device: torch.device) -> nn.Module:
     Batch norm is fitted to noise; small pictures do for that, and keep the memory measured afterwards low.
     """
     torch.manual_seed(0)
-    model: nn.Module = getattr(torchvision.models, architecture)(weights=None).eval()
+    model: nn.Module = torchvision.models.get_model(architecture, weights=None, **SETTINGS.get(architecture, {}))
+    model.eval()
     for module in model.modules():
         if isinstance(module, nn.Linear) and not bool(module.weight.any()):
             nn.init.normal_(module.weight, std=0.02)  # torchvision's ViT begins with a head of zeros
@@ -115,5 +118,6 @@ def entered(case: Case, name: str, batch: int, device: torch.device) -> tuple[nn
     model = made(case.architecture, device)
     pictures = torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)).to(device)
     with torch.no_grad():
-        classes: Tensor = model(pictures).argmax(1)
-    return model, case.contestants[name].build(model, pictures, classes.tolist())
+        answers: object = model(pictures)
+    classes = answers.argmax(1).tolist() if isinstance(answers, Tensor) else []
+    return model, case.contestants[name].build(model, pictures, classes)

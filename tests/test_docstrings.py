@@ -26,7 +26,6 @@ POINTER = "See `Target`."
 
 PENDING = frozenset(
     {
-        "Box",
         "Concept",
         "Concept.by",
         "Concept.cosine",
@@ -38,9 +37,9 @@ PENDING = frozenset(
         "Layers.name_of",
         "Layers.resolve",
         "Layers.units",
-        "Query",
         "Record",
         "Record.for_target",
+        "Record.for_targets",
         "Record.grid",
         "Record.spatial",
         "Repair",

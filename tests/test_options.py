@@ -88,6 +88,8 @@ def test_a_name_that_is_no_option_is_told_with_the_nearest(kind: type[Any]) -> N
 
 
 def test_a_report_tells_an_unknown_option_before_anything_is_read() -> None:
-    message = re.escape("there is no option 'presicion'; choose seed, precision, smooth, batch_size, of_methods.")
+    message = re.escape(
+        "there is no option 'presicion'; choose seed, precision, smooth, batch_size, threshold, of_methods."
+    )
     with pytest.raises(OptionError, match=message + " Did you mean 'precision'"):
         fm.load("demo").report("nowhere.jpg", presicion="bfloat16")

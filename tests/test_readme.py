@@ -160,6 +160,19 @@ def test_the_page_on_segmenters_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
 
 
+def test_the_page_on_detectors_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "detectors.md"
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, page.name, "exec"), names)
+    assert len(names["heat"]) >= 1
+    assert len([*(tmp_path / "out").iterdir()]) == 2 * len(names["heat"])
+    assert (len(names["surest"]), len(names["corner"])) == (1, 1)
+    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
 def _files(names: dict[str, Any], kind: str) -> list[str]:
     """The files of a finding's examples."""
     rows = getattr(names["found"][0].examples, kind)

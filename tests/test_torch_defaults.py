@@ -11,7 +11,7 @@ import featuremaps as fm
 from method_samples import FEWER, Little, noise
 from picture_samples import quarters
 
-METHODS = [name for name, method in fm.METHODS.items() if "attentions" not in method.needs]
+METHODS = [name for name, method in fm.METHODS.items() if not {"attentions", "similarities"} & {*method.needs}]
 VERBS: dict[str, Callable[[fm.Scope, Path], Any]] = {
     "layers": lambda scope, _: scope.layers().last,
     "predict": lambda scope, _: scope.predict(noise(2)),

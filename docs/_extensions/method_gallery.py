@@ -127,7 +127,7 @@ def page(method: Method, family: list[Method], refusal: str, folder: Path) -> st
         "",
     ]
     if refusal and not (folder / f"{method.name}-fixed-clutter.webp").exists():
-        lines += [":::{note}", f"No picture here: the bundled networks are convolutional. {refusal}", ":::", ""]
+        lines += [":::{note}", f"No picture of the bundled networks here: {refusal}", ":::", ""]
     elif (folder / "clutter.webp").exists():
         lines += pictures_of(method.name, folder)
     where = ', layer="layer3"' if method.by_layer else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featuremaps.methods import METHODS, method
     from featuremaps.pictures.preprocess import preprocess
     from featuremaps.results.heatmaps import Heatmaps, fuse
-    from featuremaps.runtime.detection_targets import Box, Query
+    from featuremaps.runtime.detection_targets import Box, Detection, Query
     from featuremaps.runtime.record import Record
     from featuremaps.runtime.segmentation_targets import Mask, Point, Region
     from featuremaps.runtime.targets import Logit, Margin, Probability, Similarity
@@ -37,6 +37,7 @@ __all__ = [
     "Box",
     "Comparison",
     "Concept",
+    "Detection",
     "Detector",
     "FeatureMaps",
     "FeatureMapsError",
@@ -75,6 +76,7 @@ _WHERE = {
     "Box": "featuremaps.runtime.detection_targets",
     "Comparison": "featuremaps.explain.comparison",
     "Concept": "featuremaps.concepts.concept",
+    "Detection": "featuremaps.runtime.detection_targets",
     "Detector": "featuremaps.survey.analysis.detector",
     "FeatureMaps": "featuremaps.maps.feature_maps",
     "FeatureMapsError": "featuremaps.errors",

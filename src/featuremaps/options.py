@@ -120,8 +120,11 @@ class Seeded:
 
 
 Precision = Literal["float32", "bfloat16", "float16"]
-OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label"]
-"""What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own."""
+OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label", "detections"]
+"""What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own.
+
+"detections": rows of a box and class scores for each picture, see `featuremaps.runtime.detections`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,7 @@ from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
+from featuremaps.runtime.detections import DetectedBox
 from featuremaps.runtime.huggingface_models import class_names, of_pictures
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
@@ -99,7 +100,8 @@ class Scope:
             (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's
             output to maps (batch, channel, height, width).
         outputs: What the class scores are: "logits", "probabilities", "log_probabilities", or "multi_label" (logits of
-            classes that are no alternatives). Without it that is told from their values and the model's last operation.
+            classes that are no alternatives); or "detections", rows of a box and class probabilities, as YOLO gives
+            them. Without it that is told from their values and the model's last operation.
         shown: The three channels of more that are drawn as red, green and blue.
         spatial: How many axes an input has beside the channels: 1 for signals (channel, time), 2 for pictures, 3 for
             volumes and videos (channel, depth, height, width). Without it the model's first layer tells. Signals and
@@ -229,21 +231,25 @@ class Scope:
         with studied.session() as session:
             return take(session, inputs, names, [as_target(target)], classes=studied.class_outputs, gradients=gradients)
 
-    def predict(self, pictures: object, top: int = 5, *, batch_size: int = 32) -> tuple[tuple[Answer, ...], ...]:
-        """The model's own answers: for each picture its most probable classes.
+    def predict(
+        self, pictures: object, top: int | None = None, *, batch_size: int = 32, threshold: float = 0.5
+    ) -> tuple[tuple[Answer | DetectedBox, ...], ...]:
+        """The model's own answers: for each picture its most probable classes, or what a detector finds in it.
 
         Args:
             pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
-            top: How many classes of each picture.
+            top: How many classes of each picture, 5 by default; of a detector all that it finds.
             batch_size: How many pictures run at once.
+            threshold: The score (0 to 1) from which on something that a detector finds counts.
 
         Returns:
-            For each picture its answers, best first, with label, index, probability (0 to 1) and score.
+            For each picture its answers, best first, with label, index, probability (0 to 1) and score; of a detector
+            boxes with label, index, score and box, or the surest one, which says so, where none is sure enough.
 
         Raises:
-            TargetError: The model gives no class scores.
+            TargetError: The model gives neither class scores nor boxes.
         """
-        return predict(self._studied, self.see(pictures).seen, top, batch_size)
+        return predict(self._studied, self.see(pictures).seen, top, batch_size, threshold)
 
     def maps(
         self,
@@ -540,6 +546,7 @@ class Scope:
         seed: int = 0,
         precision: Precision = "float32",
         batch_size: int = 32,
+        threshold: float = 0.5,
         layout: LayoutLike | None = None,
         trial: "Trial | None" = None,
         **options: object,
@@ -550,14 +557,17 @@ class Scope:
             pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
             method: The name of a method (`featuremaps methods` lists them), its function, or "best" of a `trial`.
             layer: The layer that is looked at, "last" by default, or "best" of a `trial`; not used by a method that
-                looks at none.
+                looks at none. "last" of a detector is all maps that its heads read, added up: "levels". "a + b" adds
+                the maps of two layers up.
             target: What is explained: a class by name or index, `None` for the top answer of each picture, a list with
-                one for each, or an object such as `Margin`; see the page on targets.
+                one for each, or an object such as `Margin`; see the page on targets. Of a detector each thing found of
+                a class, or of all, in a row of its own.
             smooth: "augment" averages over flipped and brightened copies, "eigen" keeps the first principal component
                 of what the channels contribute; or both.
             seed: The seed of everything random.
             precision: That of the extra passes which some methods make: "float32", "bfloat16" or "float16".
             batch_size: How many pictures run at once.
+            threshold: Of what a detector finds, the score (0 to 1) from which on it is explained.
             layout: How the tokens of layers lie, for this call only; see `Scope`.
             trial: Where "best" is taken from, with the options that it had there.
             **options: The method's own.
@@ -577,7 +587,12 @@ class Scope:
             options = {**tried, **options}
         chosen = one_method(method)
         how = ExplainOptions(
-            smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods={chosen.name: options}
+            smooth=smooth,
+            seed=seed,
+            precision=precision,
+            batch_size=batch_size,
+            threshold=threshold,
+            of_methods={chosen.name: options},
         )
         comparison = self._compare(pictures, [chosen.formula], layer, [target], how, layout=layout)
         if len(comparison) > 1:
@@ -598,6 +613,7 @@ class Scope:
         seed: int = 0,
         precision: Precision = "float32",
         batch_size: int = 32,
+        threshold: float = 0.5,
         options: Mapping[str, Mapping[str, object]] | None = None,
         layout: LayoutLike | None = None,
     ) -> Comparison:
@@ -612,6 +628,7 @@ class Scope:
             seed: The seed of everything random.
             precision: As for `explain`.
             batch_size: How many pictures run at once.
+            threshold: As for `explain`.
             options: The methods' own, by name: `{"score_cam": {"baseline": "blur"}}`.
             layout: How the tokens of layers lie, for this call only; see `Scope`.
 
@@ -624,7 +641,12 @@ class Scope:
             TargetError: A target does not fit the model's output.
         """
         how = ExplainOptions(
-            smooth=smooth, seed=seed, precision=precision, batch_size=batch_size, of_methods=options or {}
+            smooth=smooth,
+            seed=seed,
+            precision=precision,
+            batch_size=batch_size,
+            threshold=threshold,
+            of_methods=options or {},
         )
         return self._compare(pictures, methods, layers, targets, how, layout=layout)
 

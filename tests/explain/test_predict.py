@@ -10,6 +10,7 @@ import featuremaps as fm
 from featuremaps.errors import OptionError, TargetError
 from map_samples import pictures, real_scope
 from method_samples import Little, noise
+from planted_detector import CAT, DOG, scene, scope_of
 from snapshots import snapshot
 
 NAMES = ("a", "b", "c", "d")
@@ -48,7 +49,7 @@ def test_real_photographs(shared: Path) -> None:
 
 
 def test_models_and_options_without_an_answer() -> None:
-    with pytest.raises(TargetError, match="no class scores were found"):
+    with pytest.raises(TargetError, match="'labels' is missing. Wrap the model so that it returns them"):
         fm.Scope(nn.Sequential(Little(), Boxes())).predict(noise(1))
     with pytest.raises(TargetError, match="2 class names were given, and the model has 4 outputs"):
         fm.Scope(Little(), classes=NAMES[:2]).predict(noise(1))
@@ -59,3 +60,17 @@ def test_models_and_options_without_an_answer() -> None:
 class Boxes(nn.Module):
     def forward(self, x: torch.Tensor) -> list[dict[str, torch.Tensor]]:
         return [{"boxes": row[None]} for row in x]
+
+
+def test_a_detector_says_what_it_finds_or_what_it_is_surest_of() -> None:
+    scope, inputs = scope_of(least=0.0), torch.stack([scene(CAT, DOG), scene(CAT), scene(seed=1)])
+    both, cat, nothing = scope.predict(inputs, batch_size=2)
+    assert [(box.label, repr(box)) for box in both] == [
+        ("dog", "dog 96.8% at (28, 2, 52, 22)"),
+        ("cat", "cat 96.7% at (20, 36, 36, 52)"),
+    ]
+    assert [box.label for box in cat] == ["cat"]
+    assert "Nothing was found with a score of 0.5 or more" in nothing[0].note
+    assert [len(boxes) for boxes in scope.predict(inputs, top=1)] == [1, 1, 1]
+    assert len(scope.predict(inputs, threshold=0.004)[1]) > 1
+    assert scope_of().predict(inputs)[2] == ()

@@ -16,9 +16,10 @@ from featuremaps.errors import ModelError
 from method_samples import FEWER, Little, noise, photographs, principal, squeezenet
 
 ATTENDING = {name for name, method in fm.METHODS.items() if "attentions" in method.needs}
-ALL = sorted(set(fm.METHODS) - ATTENDING)
-RANDOM = sorted(name for name, method in fm.METHODS.items() if "generator" in method.needs)
-CHUNKED = sorted(name for name, method in fm.METHODS.items() if "chunk" in method.options)
+BOXES = {"d_rise"}  # which is for detectors: see tests/explain/test_detectors.py
+ALL = sorted(set(fm.METHODS) - ATTENDING - BOXES)
+RANDOM = sorted(name for name in {*fm.METHODS} - BOXES if "generator" in fm.METHODS[name].needs)
+CHUNKED = sorted(name for name in {*fm.METHODS} - BOXES if "chunk" in fm.METHODS[name].options)
 COMBINING = sorted(name for name, method in fm.METHODS.items() if "combine" in method.options)
 BY_GRADIENT = sorted(name for name, method in fm.METHODS.items() if "gradients" in method.needs)
 

@@ -63,6 +63,7 @@ ISSUE = [
     "excitation_backprop",
     "occlusion",
     "rise",
+    "d_rise",
     "lime",
     "kernel_shap",
 ]

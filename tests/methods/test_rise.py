@@ -1,6 +1,7 @@
 """RISE beside a loop of masks written from its paper."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from featuremaps.errors import MethodError, OptionError
-from featuremaps.methods.rise import rise
+from featuremaps.methods.rise import d_rise, rise
 from method_samples import Little, noise, photographs, squeezenet
 from perturbation_samples import score_of, seeded
 
@@ -38,6 +39,32 @@ def test_equals_a_loop_over_masks(cells: int, keep: float, size: tuple[int, int]
     found = rise(pictures, probability, seeded(3), masks=40, cells=cells, keep=keep, centre=False, chunk=7)
     assert float(expected.max()) > 0.1
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def d_rise_by_hand(pictures: Tensor, similarity: Callable[[Tensor], Tensor], masks: int, seed: int) -> Tensor:
+    """Petsiuk et al. 2021, eq. 2: each mask counted by how alike the most alike detection behind it is."""
+    height, width, generator = pictures.shape[2], pictures.shape[3], seeded(seed)
+    grids = (torch.rand((masks, 4, 4), generator=generator) < 0.5).float()
+    shifts = torch.rand((masks, 2), generator=generator)
+    down, across = math.ceil(height / 4), math.ceil(width / 4)
+    result = torch.zeros(2, len(pictures), 1, height, width)
+    for grid, (y, x) in zip(grids, shifts.tolist(), strict=True):
+        large = F.interpolate(grid[None, None], (5 * down, 5 * across), mode="bilinear", align_corners=False)[0, 0]
+        mask = large[int(y * down) :, int(x * across) :][:height, :width]
+        for picture in range(len(pictures)):
+            for target, alike in enumerate(similarity(pictures[picture : picture + 1] * mask)[0].tolist()):
+                result[target, picture, 0] += alike * mask / (masks * 0.5)
+    return result
+
+
+@pytest.mark.parametrize("chunk", [0, 5])
+def test_d_rise_equals_a_loop_over_masks_and_boxes(chunk: int) -> None:
+    def similarity(new: Tensor) -> Tensor:
+        return torch.stack([new.mean((1, 2, 3)).sigmoid(), new.amax((1, 2, 3)).sigmoid()], 1)
+
+    pictures = noise(2, (17, 11))
+    found = d_rise(pictures, similarity, seeded(3), masks=30, cells=4, centre=False, chunk=chunk)
+    torch.testing.assert_close(found, d_rise_by_hand(pictures, similarity, 30, 3), rtol=1e-4, atol=1e-6)
 
 
 def test_centred_counts_probabilities_from_their_mean() -> None:

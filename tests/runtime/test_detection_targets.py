@@ -83,8 +83,15 @@ def test_without_names_it_must_be_said_whether_there_is_a_no_object() -> None:
 
 def test_boxes_that_do_not_fit() -> None:
     scope = fm.Scope(Queries().eval(), classes=NAMES)
-    with pytest.raises(TargetError, match=r"looks like pixels, and this model gives boxes in shares.*from 0 to 1"):
-        scope.record(noise(1), "features", fm.Box((10.0, 10.0, 50.0, 50.0)))
+    inputs = noise(1)
+    with pytest.raises(
+        TargetError, match=r"box \(100.0, 10.0, 150.0, 50.0\) lies outside the picture, .*16 pixels wide"
+    ):
+        scope.record(inputs, "features", fm.Box((100.0, 10.0, 150.0, 50.0)))
+    with pytest.raises(TargetError, match="right beyond left"):
+        scope.record(inputs, "features", fm.Box((10.0, 10.0, 5.0, 50.0)))
+    with pytest.raises(TargetError, match=r"looks like pixels, and the size of the model's input is not known here"):
+        fm.Box((1.0, 1.0, 5.0, 5.0)).bind(scope.model(inputs), ClassOutputs(NAMES), 1)
     with pytest.raises(TargetError, match="label 3 is out of range: the model has 3 labels, 0 to 2"):
         scope.record(noise(1), "features", fm.Box(BOX, 3))
     with pytest.raises(TargetError, match="'dgo' is not one of the model's 3 classes. Did you mean 'dog'"):

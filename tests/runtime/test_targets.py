@@ -144,7 +144,10 @@ def test_box_sums_overlap_times_confidence() -> None:
     assert labels(fm.Box((0.0, 0.0, 10.0, 10.4), label=2), NAMES, found) == ("drill at (0, 0, 10, 10)",) * 2
     boxes = [fm.Box((0.0, 0.0, 10.0, 10.0)), fm.Box((1.0, 1.0, 2.0, 2.0))]
     assert bound_scores(boxes, found) == [round(0.8 + 0.5 * 0.5, 5), 0.0]
-    with pytest.raises(TargetError, match="Box needs a detector that returns boxes, labels and scores; .* a Tensor"):
+    with pytest.raises(
+        TargetError,
+        match="returns a Tensor, in which no detections were found. A detector gives boxes, labels and scores",
+    ):
         fm.Box((0.0, 0.0, 1.0, 1.0)).bind(SCORES, ClassOutputs(), 2)
 
 

@@ -63,6 +63,8 @@ def explain(
     featuremaps explain photos/ -m torchvision:resnet50 -w my.safetensors --method layer_cam -l layer3 -l layer4
 
     featuremaps explain cat.jpg -m torchvision:resnet50 --method integrated_gradients --method lrp --method occlusion
+
+    featuremaps explain street.jpg -m torchvision:fasterrcnn_resnet50_fpn --threshold 0.7 --target person
     """
     settings = settings_of(option)
     scope = model_under_study(model, weights, classes, device, setup)

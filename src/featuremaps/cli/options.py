@@ -104,7 +104,7 @@ class ModelOptions:
     ] = None
     outputs: Annotated[
         OutputKind | None,
-        Help("What class scores are: logits, probabilities, log_probabilities or multi_label."),
+        Help("What outputs are: logits, probabilities, log_probabilities, multi_label or detections."),
     ] = None
     trust: Annotated[
         bool,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featuremaps.errors import MethodError, OptionError, WrittenError
+from featuremaps.errors import MethodError, OptionError, TargetError, WrittenError
 from featuremaps.evidence.curves import Curve, Curves, Order
 from featuremaps.evidence.explainer import Explainer, Key
 from featuremaps.evidence.fills import Fill
@@ -26,7 +26,7 @@ from featuremaps.methods.passes import Pass
 from featuremaps.options import PassOptions
 from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.bound import Target
+from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import take
 from featuremaps.session import Session
@@ -64,10 +64,10 @@ class Examination:
         options: TrialOptions,
         masks: Masks | None = None,
     ) -> None:
-        target: Target = next(iter(request.targets.values()))
+        target = next(iter(request.targets.values()))
         record = take(session, inputs, (), [target], classes=request.classes, gradients=False)
         given = Pass(session, record, "input", options=PassOptions(seed=options.seed))
-        (bound,) = record.targets
+        bound = _only(record.targets)
         self._inputs, self._rows, self._options = record.inputs.float(), rows, options
         self._score, self._probability = (KnownScores(NEEDS[name].supply(given)) for name in ("score", "probability"))
         self._explainer = Explainer(session, self._inputs, request, bound)
@@ -172,6 +172,16 @@ class Examination:
         if sought not in self._greedy:
             self._greedy[sought] = greedy_map(self._inputs, self._curves.filling, self._probability, *sought)
         return self._greedy[sought]
+
+
+def _only(targets: Sequence[Bound]) -> Bound:
+    """The one target that explanations are measured for; `TargetError` where a detector found several, or none."""
+    if len(targets) != 1 or None in (targets[0].boxes or ()):
+        raise TargetError(
+            "a trial measures one explanation of each picture, and a detector finds several things, or none: say "
+            "which, target=featuremaps.Detection(0) for the surest of each picture, or featuremaps.Box(…)."
+        )
+    return targets[0]
 
 
 def heatmaps_of(explained: Explanation) -> Heatmap:

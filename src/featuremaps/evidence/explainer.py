@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from featuremaps.errors import MethodError
 from featuremaps.evidence.shapes import Heatmap, Inputs, Randomisation
-from featuremaps.explain.compare import maps_of
+from featuremaps.explain.formulas import Number, maps_of
 from featuremaps.explain.request import Request
 from featuremaps.methods import Method
 from featuremaps.plotting.rendering import collapsed, enlarged
@@ -103,7 +103,7 @@ class Explainer:
         self, request: Request, target: Target | Bound, inputs: Inputs | None = None, session: Session | None = None
     ) -> Explained:
         inputs = self._inputs if inputs is None else inputs
-        failures: dict[tuple[str, str, object], str] = {}
+        failures: dict[Number, str] = {}
         _, parts = maps_of(session or self._session, inputs, request, [target], failures)
         methods = {method.name: method for method in request.methods}
         maps = {key[:2]: heatmap_of(methods[key[0]], part.maps, inputs) for key, part in parts.items()}

@@ -18,6 +18,7 @@ from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
+from featuremaps.runtime.detections import DetectedBox
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +42,9 @@ class Attributions(Explained):
         answers: For each picture, the explained class as the model answers it: probability, score and rank.
         reading: What was read from the model and what was assumed, in sentences.
         regions: For each picture the places whose score was explained, where a target names a region; see `Heatmaps`.
+        boxes: For each row what a detector found that is explained there; `None` for other models.
+        picture_numbers: For each row the number of the picture that it is of; a detector's pictures may have several
+            rows, or none.
     """
 
     values: tuple[Float[Tensor, "_colour *_space"], ...]
@@ -54,7 +58,9 @@ class Attributions(Explained):
     answers: tuple[Answer | None, ...] = ()
     reading: tuple[str, ...] = ()
     regions: tuple[Float[Tensor, "*_grid"] | None, ...] = ()
-    by_picture = ("values", "targets", "pictures", "warnings", "answers", "regions")
+    boxes: tuple[DetectedBox | None, ...] = ()
+    picture_numbers: tuple[int, ...] = ()
+    by_picture = ("values", "targets", "pictures", "warnings", "answers", "regions", "boxes", "picture_numbers")
 
     @property
     def tensor(self) -> Float[Tensor, "batch colour *space"]:
@@ -80,6 +86,8 @@ class Attributions(Explained):
             answers=self.answers,
             reading=self.reading,
             regions=self.regions,
+            boxes=self.boxes,
+            picture_numbers=self.picture_numbers,
         )
 
     def shown(self, collapse: Collapse | None = None) -> Heatmaps:
@@ -126,13 +134,19 @@ class Attributions(Explained):
         if len(self.pictures[0].space) != 2:
             panels = self[:most].spatial_panels(collapse, **look)
             return spatial_figure(panels, f"{method_name(self.method)}, cut at the 99th percentile{rest}")
-        outlined = [seen.outlined(seen.image, region) for seen, region in zip(self.pictures, self.regions, strict=True)]
+        first, heat = self[:most], heat[:most]
         columns = zip(
-            outlined, self.pictures, self.colour(), heat.overlay(**look), self.titles, self.warnings, strict=True
+            first.marked(),
+            first.pictures,
+            first.colour(),
+            heat.overlay(**look),
+            first.titles,
+            first.warnings,
+            strict=True,
         )
         rows = [
-            [Panel(picture, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
-            for picture, seen, colour, overlay, title, notes in list(columns)[:most]
+            [Panel(image, seen.picture.name), Panel(colour, "per colour"), Panel(overlay, title, notes)]
+            for image, seen, colour, overlay, title, notes in columns
         ]
         shown = f"{collapse or self.collapse} over the colours"
         title = f"{method_name(self.method)}, {shown}, cut at the 99th percentile{rest}"

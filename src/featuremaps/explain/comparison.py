@@ -56,10 +56,10 @@ class Comparison(Mapping[Key, Explanation], Shown):
     def figure(self, picture: int = 0, **look: Any) -> "Figure":
         """One picture's overlays as a matrix: a row for each layer and target, a column for each method.
 
-        Of a signal, whose lines are wide, all below each other.
+        Of a signal, whose lines are wide, all below each other. Of a detector those of one box.
 
         Args:
-            picture: The number of the picture.
+            picture: The number of the picture; of a detector the number of the row, which is of one box.
             **look: How overlays look; see `Heatmaps.overlay`.
 
         Returns:
@@ -72,11 +72,15 @@ class Comparison(Mapping[Key, Explanation], Shown):
         rows: list[list[Panel]] = []
         for layer, target in dict.fromkeys(key[1:] for key in self):
             keys = [(method, layer, target) for method in methods]
-            heats = [self[key][picture] if key in self.heatmaps else None for key in keys]
+            kept = [key in self.heatmaps and picture < len(self.heatmaps[key]) for key in keys]
+            if not any(kept):  # a detector found fewer of this target
+                continue
+            heats = [self[key][picture] if there else None for key, there in zip(keys, kept, strict=True)]
             first = next(heat for heat in heats if heat is not None)
             titles = [heat.titles[0] for heat in heats if heat is not None]
             side = f"{layer}\n{next((text for text in titles if text != ANY), ANY)}"
-            row = [Panel(first.pictures[0].image, "" if rows else first.pictures[0].picture.name, side=side)]
+            (image,) = first.boxed([first.pictures[0].image])
+            row = [Panel(image, "" if rows else first.pictures[0].picture.name, side=side)]
             for method, heat in zip(methods, heats, strict=True):
                 title = "" if rows else method_name(method)
                 row.append(

@@ -2,44 +2,61 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 from featuremaps.errors import FeatureMapsWarning, OptionError
 from featuremaps.explain.warnings import scale_doubts
 from featuremaps.pictures.seen import Seen
 from featuremaps.results.answer import Answer, Answers
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.class_outputs import ClassScores
+from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores
+from featuremaps.runtime.detections import DetectedBox, Detections, chosen_rows, detections_if_any
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.outputs import class_indices
 from featuremaps.runtime.place_scores import PlaceScores, is_dense
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studied_model import StudiedModel
 
+MOST = 5
+"""So many classes of a picture are given, where nobody says how many."""
+
 
 def predict(
-    studied: StudiedModel, pictures: Sequence[Seen], top: int, batch_size: int
-) -> tuple[tuple[Answer, ...], ...]:
+    studied: StudiedModel, pictures: Sequence[Seen], top: int | None, batch_size: int, threshold: float = 0.5
+) -> tuple[tuple[Answer | DetectedBox, ...], ...]:
     """For each picture the `top` most probable classes, or as many as there are, most probable first.
 
+    Of a detector what it finds with a score of `threshold` or more, surest first; where that is nothing, the surest.
     Raises `TargetError` for a model that gives no class scores; a `FeatureMapsWarning` says why they may be doubted.
     """
-    if top < 1:
+    if top is not None and top < 1:
         raise OptionError(f"top is how many classes are given, 1 or more; got {top}.")
-    best: dict[int, tuple[Answer, ...]] = {}
+    classes = replace(studied.class_outputs, threshold=threshold)
+    best: dict[int, tuple[Answer | DetectedBox, ...]] = {}
     doubts: dict[str, None] = {}
     with studied.session() as session:
         for batch in batches(pictures, batch_size, "asking the model"):
             with batch:
-                record = take(session, batch.inputs, classes=studied.class_outputs, gradients=False)
+                record = take(session, batch.inputs, classes=classes, gradients=False)
+                found = detections_if_any(record.outputs, record.classes)
+                if found is not None:
+                    boxes = [_boxes(each, record.classes)[:top] for each in found]
+                    best |= dict(zip(batch.rows, boxes, strict=True))
+                    continue
                 scores = _scores(record)
                 best |= {
-                    row: answer.top(top) for row, answer in zip(batch.rows, answers_of(record, scores), strict=True)
+                    row: answer.top(top or MOST)
+                    for row, answer in zip(batch.rows, answers_of(record, scores), strict=True)
                 }
                 doubts |= dict.fromkeys(filter(None, (*unsteady(session, record.inputs), scores.doubt)))
     in_order = tuple(best[row] for row in range(len(pictures)))
-    for doubt in (*doubts, *scale_doubts(pictures, [answers[0].label for answers in in_order])):
+    for doubt in (*doubts, *scale_doubts(pictures, [each[0].label if each else "" for each in in_order])):
         warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
     return in_order
+
+
+def _boxes(found: Detections, classes: ClassOutputs) -> tuple[DetectedBox, ...]:
+    return tuple(found.boxed(row, classes) for row in chosen_rows(found, None, classes.threshold))
 
 
 def scores_if_any(record: Record) -> ClassScores | None:

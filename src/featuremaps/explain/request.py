@@ -12,7 +12,7 @@ from featuremaps.explain.options import ExplainOptions
 from featuremaps.layers.given import GivenLayout
 from featuremaps.methods import Method, find_method
 from featuremaps.methods.needs import together
-from featuremaps.runtime.bound import Target
+from featuremaps.runtime.bound import Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import as_target, select
@@ -26,17 +26,19 @@ class Request:
     """Every method on every layer for every target.
 
     `targets` are keyed by what the user gave. `deeper` holds, per layer, the last layer of every coarser map size after
-    it, where a method asks for them. `stop_early` allows the model to stop after the deepest layer. With
+    it, where a method asks for them. `fused` names the layers whose maps are added up where one of `layers` stands for
+    several. `stop_early` allows the model to stop after the deepest layer. With
     `keep_failures` a method that fails leaves its message instead of raising. `layout` is how the user says that layers
     lie.
     """
 
     methods: tuple[Method, ...]
     layers: tuple[str, ...]
-    targets: Mapping[Any, Target]
+    targets: Mapping[Any, Target | Several]
     options: ExplainOptions = field(default_factory=ExplainOptions)
     classes: ClassOutputs = field(default_factory=ClassOutputs)
     deeper: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stop_early: bool = False
     keep_failures: bool = False
     layout: GivenLayout | None = None
@@ -98,14 +100,16 @@ def request_for(
     if not chosen or not wanted:
         raise OptionError("compare needs at least one method and one target.")
     need = together(name for method in chosen for name in method.needs)
-    names = studied.resolve(layers, inputs) if need.layer else []
+    names, fused = studied.resolve_fused(layers, inputs) if need.layer else ([], {})
+    single = [each for name in names for each in fused.get(name, (name,))]
     return Request(
         methods=tuple(dict.fromkeys(chosen)),
         layers=tuple(names),
         targets={_key(target): as_target(target) for target in wanted},
         options=replace(options, of_methods=_checked(chosen, options.of_methods)),
-        classes=studied.class_outputs,
-        deeper={name: studied.deeper(name, inputs) for name in names} if need.deeper else {},
+        classes=replace(studied.class_outputs, threshold=options.threshold),
+        deeper={name: studied.deeper(name, inputs) for name in single} if need.deeper else {},
+        fused=fused,
         stop_early=not need.target and all(target is None for target in wanted),
         keep_failures=keep_failures,
         layout=studied.layout,

@@ -1,67 +1,95 @@
 """Why an explanation should not be trusted: maps that are not finite, empty, or the same everywhere, and the reason."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.errors import FeatureMapsWarning, TargetError
+from featuremaps.explain.comparison import Explanation, Key
+from featuremaps.explain.fused import fused
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import NEGATIVE
 from featuremaps.runtime.doubts import misplaced
 from featuremaps.runtime.record import Record
 
+UNREAD = (
+    "It is strongest at a place that this detection does not depend on: the method weighs channels by means over all "
+    "places, and so marks other things that look alike. hires_cam and layer_cam keep to the places that count, and "
+    "d_rise and occlusion ask the detector."
+)
 ALIKE = 4
 """So many pictures with the same answer look odd."""
 
 
 def map_warnings(
-    map: Float[Tensor, "batch *space"], record: Record, layer: str, target: int, by_gradient: bool
+    map: Float[Tensor, "batch *space"], record: Record, layers: Sequence[str], target: int, by_gradient: bool
 ) -> tuple[tuple[str, ...], ...]:
-    """For each picture why its map should not be trusted, if so: not finite, empty, or the same everywhere."""
-    doubts = misplaced(record.layouts.get(layer))
+    """For each picture why its map should not be trusted, if so: not finite, empty, or the same everywhere.
+
+    `layers` are those that the map is of, several where they were added up.
+    """
+    doubts = tuple(dict.fromkeys(doubt for layer in layers for doubt in misplaced(record.layouts.get(layer))))
     flat = map.flatten(1)
     finite = flat.isfinite().all(1)
+    unread = _unread(map, record, layers, target) if by_gradient else torch.zeros(len(map), dtype=torch.bool)
     empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
     constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
-    if bool((finite & ~constant & ~nothing).all()):
+    if bool((finite & ~constant & ~nothing).all()) and not bool(unread.any()):
         return (doubts,) * len(map)
 
     def notes(i: int) -> tuple[str, ...]:
         if not finite[i]:
             return (_not_finite(flat[i]),)
         if empty[i]:
-            return (f"The map is zero everywhere: {_why_empty(record, layer, target, i, by_gradient)}",)
+            return (f"The map is zero everywhere: {_why_empty(record, layers, target, i, by_gradient)}",)
         if nothing[i]:
             score = f" (its score is {float(record.scores[target][i]):.3g})" if record.scores else ""
             return (f"{NEGATIVE}: this layer speaks against the target{score}. It is shown signed.",)
-        return ("The map is the same everywhere: it prefers no place.",) if constant[i] else ()
+        if constant[i]:
+            return ("The map is the same everywhere: it prefers no place.",)
+        return (UNREAD,) if unread[i] else ()
 
     return tuple((*notes(i), *doubts) for i in range(len(map)))
+
+
+def _unread(map: Tensor, record: Record, layers: Sequence[str], target: int) -> Tensor:
+    """For each picture whether a detection's map is strongest at a place that its score does not depend on."""
+    none = torch.zeros(len(map), dtype=torch.bool, device=map.device)
+    if record.targets[target].boxes is None:
+        return none
+    gradients = record.gradients_by_target[target]
+    grids = [gradients[layer].abs().sum(1).reshape(len(map), *record.grid(layer)) for layer in layers]
+    read, strongest = fused(grids)[0].flatten(1), map.flatten(1).argmax(1)
+    return (read.gather(1, strongest[:, None])[:, 0] == 0) & (read.amax(1) > 0)
 
 
 def _not_finite(values: Tensor) -> str:
     return f"{int((~values.isfinite()).sum())} of {len(values)} values are not finite."
 
 
-def _why_empty(record: Record, layer: str, target: int, i: int, by_gradient: bool) -> str:
-    if not bool(record.activations[layer][i].any()):
+def _why_empty(record: Record, layers: Sequence[str], target: int, i: int, by_gradient: bool) -> str:
+    if not any(bool(record.activations[layer][i].any()) for layer in layers):
         return "every activation of the layer is zero (a dead layer) for this picture."
-    if by_gradient and layer in record.unreached:
+    if by_gradient and record.unreached.issuperset(layers):
         return (
             "no gradient reaches the layer: the target's score does not depend on it, or the model cuts the gradient "
             "off (detach, no_grad, a hook, a checkpoint with use_reentrant=True)."
         )
-    if by_gradient and not bool(record.gradients_by_target[target][layer][i].any()):
-        layout = record.layouts.get(layer)
-        if layout is not None and layout.kind == "tokens" and layout.prefix:
+    gradients = [record.gradients_by_target[target][layer][i] for layer in layers if by_gradient]
+    if by_gradient and not any(bool(each.any()) for each in gradients):
+        layouts = [record.layouts.get(layer) for layer in layers]
+        if any(layout is not None and layout.kind == "tokens" and layout.prefix for layout in layouts):
             return (
                 "the target's score depends on none of the layer's patches, as for a head that reads only the class "
                 "token after the last attention. Choose layer 'last', the last one whose patches count, or an earlier "
                 "block."
             )
         return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
-    if by_gradient and not bool((record.gradients_by_target[target][layer][i] > 0).any()):
+    if by_gradient and not any(bool((each > 0).any()) for each in gradients):
         return "every gradient is negative: nothing in the layer speaks for the target."
     return "no channel was given any weight."
 
@@ -93,4 +121,28 @@ def scale_doubts(pictures: Sequence[Seen], best: Sequence[str]) -> Iterator[str]
         yield (
             f"All {len(pictures)} pictures get the same answer, {best[0]!r}, and no preprocessing was given: the "
             "model may expect other numbers than 0 to 1."
+        )
+
+
+def check_found(explanations: Mapping[Key, Explanation], pictures: Sequence[Seen]) -> None:
+    """`TargetError` where a detector found nothing at all to explain; a warning where so in some pictures."""
+    for (_, _, target), explanation in explanations.items():
+        what = "nothing" if target is None else f"no {target!r}"
+        if not len(explanation):
+            raise TargetError(
+                f"the detector found {what} in {counted(len(pictures), 'picture')}, however unsure, so there is no box "
+                "to explain. Its own settings may leave out what is unsure (torchvision's score_thresh or "
+                "box_score_thresh, 0.05 or so): lower them, give other pictures, or ask for another label."
+            )
+    without = {
+        pictures[number].picture.name: what
+        for (_, _, target), explanation in explanations.items()
+        for what in ["nothing" if target is None else f"no {target!r}"]
+        for number in sorted({*range(len(pictures))} - {*explanation.picture_numbers})
+    }
+    if without:
+        names = [*without]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        warnings.warn(
+            f"The detector found {without[names[0]]} in {shown}: not explained.", FeatureMapsWarning, stacklevel=4
         )

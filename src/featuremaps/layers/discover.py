@@ -5,7 +5,7 @@ Found by running, so a functional pooling or a strided slice counts as much as a
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
 from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
+from featuremaps.layers.levels import Together
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
 from featuremaps.layers.model_output import followed, given_beside
@@ -63,6 +64,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
             f"has {', '.join(_described(item) for item in arguments) or 'nothing'}."
         )
     visits: list[Visit] = []
+    together: list[Together] = []
     with preserved(model) as session, torch.no_grad():
         # A model may write to its input, which belongs to the caller.
         copies = tuple(item.clone() if isinstance(item, Tensor) else item for item in arguments)
@@ -73,6 +75,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
             if name:
                 session.before_forward(module, partial(_entered, attending, name))
                 session.on_forward(module, partial(_visit, visits, calls, attending, name, given))
+                session.on_forward(module, partial(_note_together, together, flow))
         with flow, attending:
             output = run_model(model, *copies)
     with preserved(model), torch.no_grad():
@@ -88,7 +91,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
     ]
     if given is not None and not any(visit.note for visit in visits):
         given.check_used(info.layout for info in infos)
-    choice = choose(candidates, flow, output, partial(_last_reaching, model, arguments, infos))
+    choice = choose(candidates, flow, output, partial(_last_reaching, model, arguments, infos), together)
     ran = set(calls)
     return Layers(
         infos,
@@ -99,7 +102,21 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         frozenset(name for name, _ in model.named_modules() if name and name not in ran),
         followed(output, flow, beside),
         attending.infos([visit.layout for visit in visits if visit.layout is not None]),
+        choice.levels,
     )
+
+
+def _note_together(together: list[Together], flow: Dataflow, module: nn.Module, args: object, output: object) -> None:
+    """Note which maps a module was handed in one list, tuple or dict, or gave in one."""
+    for packed in (*(args if isinstance(args, tuple) else ()), output):
+        parts = packed.values() if isinstance(packed, Mapping) else packed
+        if not isinstance(packed, Mapping | list | tuple):
+            continue
+        maps = [part for part in parts if isinstance(part, Tensor) and part.ndim == len(flow.picture)]
+        traced = [(map, trace) for map in maps if (trace := flow.trace(map)) is not None]
+        sizes = {trace.step: tuple(map.shape[2:]) for map, trace in traced}
+        if len({*sizes.values()}) > 1:
+            together.append(sizes)
 
 
 def _is_picture(item: object) -> bool:

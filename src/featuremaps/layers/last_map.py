@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from featuremaps.layers.info import LayerInfo
+from featuremaps.layers.levels import Together, levels_of
 from featuremaps.layers.model_ends import ends_of, is_gate, is_prediction, upstream
 from featuremaps.receptive_field import Dataflow, Step
 from featuremaps.receptive_field.op_rules import PRODUCTS
@@ -37,22 +38,30 @@ class Map:
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer: `last` is None where no layer gives maps."""
+    """The answer: `last` is None where no layer gives maps; `levels` are what a detector's heads read, if several."""
 
     last: str | None
     stages: tuple[str, ...]
+    levels: tuple[str, ...] = ()
 
 
 LastReaching = Callable[[Sequence[str]], str | None]
 
 
-def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last_reaching: LastReaching) -> Choice:
+def choose(
+    candidates: Sequence[Candidate],
+    flow: Dataflow,
+    output: object,
+    last_reaching: LastReaching,
+    together: Sequence[Together] = (),
+) -> Choice:
     """The last map and the last of each size, among layers in order of completion.
 
-    `last_reaching` is asked for token sequences only: it says which is the last whose patch tokens reach the
-    output.
+    `together` are the maps that were handed to a module at once, as `levels_of` takes them. `last_reaching` is asked
+    for token sequences only: it says which is the last whose patch tokens reach the output.
     """
-    maps = _maps(candidates, flow)
+    every = _maps(candidates, flow, least=1)
+    maps = [it for it in every if it.info.positions > 1]
     ends = ends_of(output, flow)
     if ends:
         used = upstream(ends, flow)
@@ -66,7 +75,8 @@ def choose(candidates: Sequence[Candidate], flow: Dataflow, output: object, last
     if not maps or _only_embedded(maps[-1], candidates):
         return Choice(None, ())
     last = maps[-1] if any(end.classes for end in ends) else _in_backbone(maps)
-    return Choice(last.info.name, _stages(maps, last))
+    sizes = {it.number: (it.info.name, it.info.size) for it in every if it.number is not None and it.info.size}
+    return Choice(last.info.name, _stages(maps, last), levels_of(together, sizes, ends, flow))
 
 
 def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
@@ -76,11 +86,11 @@ def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
     return it.step is not None and it.step.mixings <= 1 and len(lost) > len(after) / 2
 
 
-def _maps(candidates: Sequence[Candidate], flow: Dataflow) -> list[Map]:
-    """Every distinct map: layers that give the very same elements count once."""
+def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[Map]:
+    """Every distinct map with at least so many places: layers that give the very same elements count once."""
     groups: dict[object, list[Candidate]] = {}
     for candidate in candidates:
-        if candidate.info.positions > 1:
+        if candidate.info.positions >= least:
             key = candidate.info.name if candidate.number is None else candidate.number
             groups.setdefault(key, []).append(candidate)
     maps = []

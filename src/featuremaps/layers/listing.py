@@ -11,6 +11,9 @@ from featuremaps.layers.attentions import AttentionInfo
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.model_output import FollowedOutput, Key
 
+LEVELS = "levels"
+"""The address of all maps that a detector's heads read, added up."""
+
 
 @dataclass(frozen=True)
 class Layers(Sequence[LayerInfo]):
@@ -18,7 +21,8 @@ class Layers(Sequence[LayerInfo]):
 
     `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
     registered twice, `idle` the modules that never ran, `outputs` what is known about what the model returns,
-    `attentions` what may be an attention, in the order in which they run.
+    `attentions` what may be an attention, in the order in which they run. `levels` are the layers whose maps a
+    detector's heads read, fine to coarse, where they are several.
     """
 
     infos: tuple[LayerInfo, ...]
@@ -29,6 +33,7 @@ class Layers(Sequence[LayerInfo]):
     idle: frozenset[str] = frozenset()
     outputs: Mapping[Key, FollowedOutput] = field(default_factory=dict)
     attentions: tuple[AttentionInfo, ...] = ()
+    levels: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,6 +96,26 @@ class Layers(Sequence[LayerInfo]):
         wanted = {name for pattern in given for name in self._matches(pattern)}
         return [name for name in self.names if name in wanted]
 
+    def fused(self, address: str) -> tuple[str, tuple[str, ...]]:
+        """An address as it is called, and the layers whose maps are added up for it.
+
+        Args:
+            address: "a + b" adds layers up. "levels" are those that a detector's heads read, and so is "last" where
+                there are several.
+
+        Returns:
+            The address, and the names of the layers; none for an address of another kind.
+
+        Raises:
+            LayerNotFoundError: A layer of a sum is not there.
+        """
+        if self._exact(address) is None and address in (LEVELS, "last") and self.levels:
+            return LEVELS, self.levels
+        parts = [part.strip() for part in address.split("+")]
+        if len(parts) > 1 and self._exact(address) is None:
+            return " + ".join(parts), tuple(self.resolve(parts))
+        return address, ()
+
     def name_of(self, name: str) -> str:
         """A layer's own name; that of a module that runs several times stands for its last call."""
         info = self.get(name)
@@ -137,6 +162,8 @@ class Layers(Sequence[LayerInfo]):
         body = layer if layer and channel.isdecimal() else pattern
         if body == "last":
             return [self.last]
+        if body == LEVELS and self.levels:
+            return list(self.levels)
         if body == "all":
             # `last` also says what is wrong where no layer gives maps.
             return [self.last, *(info.name for info in self.infos if info.positions > 1)]
@@ -175,6 +202,11 @@ class Layers(Sequence[LayerInfo]):
                 f"there is no call {name!r}: {base!r} ran {_times(len(calls))} on this input, so its last call is "
                 f"{base}#{len(calls) - 1}. scope.layers() lists all calls."
             )
+        if name == LEVELS:
+            return LayerNotFoundError(
+                f"the heads of {self.model} read maps of one size, or it is no detector, so there are no 'levels'. "
+                "'last' is the last map; 'layer2 + layer3' adds maps of several layers up."
+            )
         outermost = sorted(self.infos, key=lambda info: (info.depth, info.order))
         return LayerNotFoundError(
             f"layer {name!r} is not in {self.model}.{did_you_mean(name, [*self.names, *self.aliases])} "
@@ -185,7 +217,8 @@ class Layers(Sequence[LayerInfo]):
     def _summary(self) -> str:
         if self.last_map is None:
             return f"{self.model}: {len(self)} layers, none of which gives maps"
-        return f"{self.model}: {len(self)} layers; last: {self.last_map}; stages: {', '.join(self.stages)}"
+        levels = f"; levels that the heads read: {', '.join(self.levels)}" if self.levels else ""
+        return f"{self.model}: {len(self)} layers; last: {self.last_map}; stages: {', '.join(self.stages)}{levels}"
 
     def __str__(self) -> str:
         return info.as_text(self.infos, self._summary())

@@ -20,6 +20,7 @@ from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import propagate as send_back
+from featuremaps.runtime.detections import detections_of
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record, take
 from featuremaps.tail import Without
@@ -32,7 +33,7 @@ class Need:
     """A parameter name that formulas may use, what it is, and what recording it takes.
 
     `layer`: it depends on the layer. `ways`: ways back through a ReLU to the inputs that the record must hold.
-    `attention`: the record must hold the model's attentions.
+    `attention`: the record must hold the model's attentions. `joint`: it is about all targets of the record at once.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Need:
     layer: bool = False
     ways: Ways = ()
     attention: bool = False
+    joint: bool = False
 
 
 NEEDS: dict[str, Need] = {}
@@ -57,6 +59,7 @@ def need(
     layer: bool = False,
     ways: Ways = (),
     attention: bool = False,
+    joint: bool = False,
 ) -> Callable[[Callable[[Pass], Any]], Callable[[Pass], Any]]:
     """Register a supplier under its function's name; its docstring is the description users read."""
 
@@ -64,7 +67,7 @@ def need(
         doc, name = (supply.__doc__ or "").strip(), supply.__name__
         wants_target = target or gradients or attention or bool(ways)
         by_layer = layer or gradients or deeper
-        NEEDS[name] = Need(name, doc, supply, gradients, deeper, wants_target, by_layer, ways, attention)
+        NEEDS[name] = Need(name, doc, supply, gradients, deeper, wants_target, by_layer, ways, attention, joint)
         return supply
 
     return register
@@ -166,6 +169,27 @@ def probability(given: Pass) -> Score:
     return copies(given, scoring(given, given.target.probability or given.target.scores))
 
 
+@need(target=True, joint=True)
+def similarities(given: Pass) -> Score:
+    """A function from new inputs (batch·k, …) to how alike what is found there is to each target's box (batch·k, box).
+
+    Overlap × cosine of the class scores × objectness, of the detection that is most alike.
+    """
+    targets = given.record.targets
+    alike = [target.similarity for target in targets if target.similarity is not None]
+    if len(alike) < len(targets):
+        raise MethodError(
+            "this method compares boxes, and the target is none: it is for detectors, with no target (each box found), "
+            "a label, Detection(0) or Box(…). For classes use rise."
+        )
+
+    def read(outputs: object, _: int) -> Tensor:
+        found = detections_of(outputs, given.record.classes)
+        return torch.stack([similarity(found) for similarity in alike], 1)
+
+    return copies(given, scoring(given, read))
+
+
 @need(target=True, layer=True)
 def tail(given: Pass) -> Score:
     """A function from edited maps (batch·k, channel, height, width), picture by picture, to target scores (batch·k,).
@@ -195,7 +219,9 @@ def observe(given: Pass) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 
     def observed(new: Tensor) -> tuple[Tensor, Tensor]:
         with autocast(given):
-            record = take(given.session, new, [given.layer], [given.target])
+            single = () if given.apart else (given.layer,)
+            record = take(given.session, new, single, [given.target], apart=given.apart)
+        record = record.of_levels() if given.apart else record
         return record.activations[given.layer], record.gradients[given.layer]
 
     return observed

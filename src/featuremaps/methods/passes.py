@@ -26,7 +26,8 @@ class Pass:
     """One layer and one target of a record, from which a formula's needs are supplied.
 
     `deeper` names the last layer of every coarser map size after `layer`. `tails` is shared between the passes over one
-    batch, so that a tail is split off only once. `notes` gathers warnings about what is supplied, `remarks` named
+    batch, so that a tail is split off only once. `apart` names the layers, this one among them, whose gradients do not
+    come through one another. `notes` gathers warnings about what is supplied, `remarks` named
     numbers, one per picture, that a formula leaves.
     """
 
@@ -36,6 +37,7 @@ class Pass:
     deeper: tuple[str, ...] = ()
     options: PassOptions = field(default_factory=PassOptions)
     tails: dict[str, Tail] = field(default_factory=dict)
+    apart: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     remarks: dict[str, Tensor] = field(default_factory=dict)
 

@@ -32,6 +32,11 @@ class Method(Formula):
         """Whether what it gives depends on a layer."""
         return any(NEEDS[need].layer for need in self.needs)
 
+    @property
+    def joint(self) -> bool:
+        """Whether it gives the maps of all targets at once, (target, batch, …), from the same extra passes."""
+        return any(NEEDS[need].joint for need in self.needs)
+
 
 METHODS: Registry[Method] = Registry("method", "featuremaps.methods", MethodError)
 """Every formula of this folder, and those that users register."""

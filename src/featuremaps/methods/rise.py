@@ -1,6 +1,8 @@
-"""RISE: the class probability of a picture seen through many random masks, and where the good masks were open."""
+"""RISE and D-RISE: a score of a picture seen through many random masks, and where the good masks were open."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +11,7 @@ from torch import Tensor
 from featuremaps.methods.chunking import checked, in_chunks, picture_size
 from featuremaps.methods.random_numbers import uniform
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Inputs, PixelMap, Score
+from featuremaps.methods.shapes import Inputs, Pictures, PixelMap, Score
 
 
 @method(paper="Petsiuk et al. 2018, RISE, eq. 6 and section 3.2", level="pixel")
@@ -33,26 +35,76 @@ def rise(
     (0: chosen for the device).
     """
     height, width = picture_size(inputs, "rise")
-    checked("masks", masks, "how many random masks are tried", least=1)
-    checked("cells", cells, "how many cells of the mask lie along each side", least=1, most=min(height, width))
-    checked("keep", keep, "the share of the cells that are open", least=0.001, most=0.999)
-    grids = (uniform((masks, cells, cells), generator) < keep).to(inputs)
-    shifts = uniform((masks, 2), generator)
-    down, across = _shifted_ramps(cells, height).to(inputs), _shifted_ramps(cells, width).to(inputs)
-    tops, lefts = ((shifts[:, i] * len(axis)).long().to(inputs.device) for i, axis in enumerate((down, across)))
-    # In double: the map is a small difference of large sums, which are added up in other chunks in a larger batch.
-    weighted = inputs.new_zeros((len(inputs), height * width), dtype=torch.float64)
-    coverage, total = weighted.new_zeros(height * width), weighted.new_zeros((len(inputs), 1))
-    for part in in_chunks(masks, inputs, chunk, "looking through random masks"):
-        drawn = enlarged_masks(grids[part], down, across, tops[part], lefts[part])
-        with torch.no_grad():
-            scores = probability((inputs[:, None] * drawn[:, None]).flatten(0, 1)).reshape(len(inputs), -1).double()
-        flat = drawn.flatten(1).double()
-        weighted += scores @ flat
-        coverage += flat.sum(0)
-        total += scores.sum(1, keepdim=True)
-    summed = weighted - total / masks * coverage if centre else weighted
-    return (summed / (masks * keep)).to(inputs).reshape(len(inputs), 1, height, width)
+
+    def scores(masked: Inputs) -> Float[Tensor, "copies 1"]:
+        return probability(masked)[:, None]
+
+    look = RandomMasks(masks, cells, keep, centre, chunk)
+    return look.seen_through(inputs, scores, generator).reshape(len(inputs), 1, height, width)
+
+
+@method(paper="Petsiuk et al. 2021, D-RISE, eq. 2-7", level="pixel")
+def d_rise(
+    inputs: Inputs,
+    similarities: Score,
+    generator: torch.Generator,
+    *,
+    masks: int = 2000,
+    cells: int = 16,
+    keep: float = 0.5,
+    centre: bool = True,
+    chunk: int = 0,
+) -> Float[Tensor, "target batch 1 height width"]:
+    """For detectors: the mean over random masks of how alike the most alike detection behind a mask is to the box.
+
+    Alike is overlap (intersection over union) × cosine of the class scores × objectness, as far as the detector gives
+    these; of one that gives a label and a score each, that of the label times the score. Masks and options are those of
+    `rise`, with finer `cells` and as many pictures for all boxes as for one.
+    """
+    height, width = picture_size(inputs, "d_rise")
+    look = RandomMasks(masks, cells, keep, centre, chunk)
+    return look.seen_through(inputs, similarities, generator).reshape(-1, len(inputs), 1, height, width)
+
+
+@dataclass(frozen=True)
+class RandomMasks:
+    """How pictures are looked at through random masks; the fields are the options of `rise`."""
+
+    masks: int
+    cells: int
+    keep: float
+    centre: bool
+    chunk: int
+
+    def seen_through(
+        self,
+        inputs: Pictures,
+        scores_of: Callable[[Pictures], Float[Tensor, "copies target"]],
+        generator: torch.Generator,
+    ) -> Float[Tensor, "target batch pixel"]:
+        """The mean over the masks of each of several scores behind a mask times the mask, divided by `keep`."""
+        height, width = inputs.shape[2:]
+        checked("masks", self.masks, "how many random masks are tried", least=1)
+        checked("cells", self.cells, "how many cells of the mask lie along each side", least=1, most=min(height, width))
+        checked("keep", self.keep, "the share of the cells that are open", least=0.001, most=0.999)
+        grids = (uniform((self.masks, self.cells, self.cells), generator) < self.keep).to(inputs)
+        shifts = uniform((self.masks, 2), generator)
+        down, across = (_shifted_ramps(self.cells, side).to(inputs) for side in (height, width))
+        tops, lefts = ((shifts[:, i] * len(axis)).long().to(inputs.device) for i, axis in enumerate((down, across)))
+        # In double: the map is a small difference of large sums, which are added up in other chunks in a larger batch.
+        coverage = inputs.new_zeros(height * width, dtype=torch.float64)
+        weighted, total = coverage.new_zeros(()), coverage.new_zeros(())
+        for part in in_chunks(self.masks, inputs, self.chunk, "looking through random masks"):
+            drawn = enlarged_masks(grids[part], down, across, tops[part], lefts[part])
+            with torch.no_grad():
+                scores = scores_of((inputs[:, None] * drawn[:, None]).flatten(0, 1)).double()
+            by_target = scores.T.unflatten(1, (len(inputs), -1))
+            flat = drawn.flatten(1).double()
+            weighted = weighted + by_target @ flat
+            coverage += flat.sum(0)
+            total = total + by_target.sum(2, keepdim=True)
+        summed = weighted - total / self.masks * coverage if self.centre else weighted
+        return (summed / (self.masks * self.keep)).to(inputs)
 
 
 def enlarged_masks(

@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
+from PIL import Image
 from torch import nn
 
 from featuremaps.errors import OptionError, check_choice
 
 Size = int | Sequence[int]
-Mode = Literal["bilinear", "bicubic", "nearest"]
+Mode = Literal["bilinear", "bicubic", "nearest", "letterbox"]
+GREY = 114 / 255
+"""What a letterboxed picture is padded with, as YOLO's are."""
 USUAL: dict[str, dict[str, Any]] = {
     "imagenet": {"size": 256, "crop": 224, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
     "clip": {
@@ -41,7 +44,8 @@ def preprocess(
         crop: With it the shorter side is made as long as `size`, and the middle of this size is cut out.
         mean: What is taken off the pixels, which go from 0 to 1: one number, or one for each colour.
         std: What they are divided by after that: one number, or one for each colour.
-        mode: How pixels are interpolated: "bilinear", "bicubic" or "nearest".
+        mode: How pixels are interpolated: "bilinear", "bicubic" or "nearest"; or "letterbox", which keeps a picture's
+            proportions and puts it in the middle of grey, as YOLO takes them.
         grey: Whether the input has one channel instead of three.
 
     Returns:
@@ -73,12 +77,14 @@ def _composed(
 
     check_choice("mode", mode, get_args(Mode))
     steps: list[nn.Module] = [v2.Grayscale()] if grey else []
+    if mode == "letterbox" and (size is None or crop is not None):
+        raise OptionError("mode='letterbox' fits pictures whole into size=…, which is needed, and crop= is not for it.")
     if size is not None:
         shorter = _lengths("size", size)
         if crop is not None and len(set(shorter)) > 1:
             raise OptionError(f"size={size!r} is the shorter side where a crop follows: give one number.")
         lengths = [shorter[0]] if crop is not None else list(shorter)
-        steps.append(v2.Resize(lengths, InterpolationMode(mode)))
+        steps.append(Letterbox(shorter) if mode == "letterbox" else v2.Resize(lengths, InterpolationMode(mode)))
     if crop is not None:
         steps.append(v2.CenterCrop(list(_lengths("crop", crop))))
     steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
@@ -90,6 +96,29 @@ def _composed(
         steps.append(v2.Normalize(means, deviations))
     composed: nn.Module = v2.Compose(steps)
     return composed
+
+
+class Letterbox(nn.Module):
+    """Pictures resized to fit into (height, width) with their proportions, in the middle of grey."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, image: Image.Image) -> Image.Image:
+        """The picture in its frame; of a single channel as of three."""
+        height, width = self.size
+        scale = min(width / image.width, height / image.height)
+        inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        level = round(GREY * 255)
+        framed = Image.new(image.mode, (width, height), level if len(image.getbands()) == 1 else (level,) * 3)
+        corner = (width - inner[0]) // 2, (height - inner[1]) // 2
+        framed.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
+        return framed
+
+    def extra_repr(self) -> str:
+        """The size, as the module prints itself."""
+        return "size={} × {}".format(*self.size)
 
 
 def _lengths(name: str, size: Size) -> tuple[int, int]:

@@ -49,6 +49,12 @@ class Placement:
         top, bottom = sorted((self.offset_y, self.offset_y + self.scale_y * self.height))
         return (left, top, right, bottom)
 
+    def box_of(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """A box (left, top, right, bottom) in pixels of the input, in pixels of the original."""
+        left, right = sorted(self.offset_x + self.scale_x * edge for edge in box[::2])
+        top, bottom = sorted(self.offset_y + self.scale_y * edge for edge in box[1::2])
+        return (left, top, right, bottom)
+
     def paste(
         self, map: Float[Tensor, "height width"], size: PictureSize, *, outside: float = math.nan
     ) -> Float[Tensor, "original_height original_width"]:

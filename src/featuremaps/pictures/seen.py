@@ -13,6 +13,7 @@ from featuremaps.errors import FeatureMapsWarning, OptionError
 from featuremaps.pictures.bands import Prepared
 from featuremaps.pictures.load import KEPT, Picture, Pictures, Rejected, gather
 from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.probe_transform import Placement
 from featuremaps.pictures.signals import inputs_of
 from featuremaps.plotting.outlines import nearest, outlined
 from featuremaps.plotting.rendering import Scaling, around_grey, looked_at
@@ -84,6 +85,15 @@ class Seen:
 
     def original(self, map: Float[Tensor, "height width"]) -> tuple[Image.Image, Tensor]:
         """The whole original picture, and a map of the input's size put back where the input was cut from."""
+        image, placement = self._placed()
+        return image, placement.paste(map, image.size).nan_to_num(0.0)
+
+    def box_on_original(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """A box in pixels of the model's input, in pixels of the original picture; see `original`."""
+        return self._placed()[1].box_of(box)
+
+    def _placed(self) -> tuple[Image.Image, Placement]:
+        """The original picture, and where the model's input lies in it; `OptionError` where that is not known."""
         image = self.picture.image
         placement = None if image is None else self.preprocessing.placement(image.size)
         if image is None or placement is None:
@@ -91,7 +101,7 @@ class Seen:
                 f"where the model's input lies in the original of {self.picture.name!r} is not known "
                 "(a tensor was given, or the preprocessing is random). Draw on what the model saw: on='seen'."
             )
-        return image, placement.paste(map, image.size).nan_to_num(0.0)
+        return image, placement
 
     def outlined(
         self, image: Image.Image, region: Float[Tensor, "*grid"] | None, *, original: bool = False

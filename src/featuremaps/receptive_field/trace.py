@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from featuremaps.receptive_field import op_rules, window_rules
 from featuremaps.receptive_field.call import Call, Shape, Value
-from featuremaps.receptive_field.field_algebra import Field, Reach, everywhere, of_picture
+from featuremaps.receptive_field.field_algebra import Field, Reach, channels, everywhere, of_picture
 from featuremaps.receptive_field.value_ranges import UNBOUNDED, Range, value_range
 
 Key = tuple[int, Shape, Shape]
@@ -219,6 +219,7 @@ def _written_over(old: Field | None, new: Field | None) -> Field | None:
 def _part_of(traces: Mapping[Key, Trace], shape: Shape) -> Trace | None:
     """An unknown view of known memory: known tensors of the same rank were written into it."""
     alike = [trace for trace in traces.values() if trace.field and len(trace.field.dims) == len(shape)]
+    alike = alike or _one_by_one(traces, shape)
     if not alike or alike[0].field is None:
         return next((Trace(trace.step, None) for trace in traces.values()), None)
     field = alike[0].field
@@ -228,3 +229,14 @@ def _part_of(traces: Mapping[Key, Trace], shape: Shape) -> Trace | None:
             run = runs[0]
             field = field.with_dim(dim, type(field.dims[dim])((type(run)(size, run.axis, run.step),)))
     return Trace(alike[0].step, field if field.shape == shape else None)
+
+
+def _one_by_one(traces: Mapping[Key, Trace], shape: Shape) -> list[Trace]:
+    """Known tensors that are the upper left corners of single items of a batch, each as a batch."""
+    every = math.prod(shape[1:])
+    strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape)))
+    return [
+        Trace(trace.step, trace.field._replace(dims=(channels(shape[0]), *trace.field.dims)))
+        for (offset, _, stride), trace in traces.items()
+        if trace.field and len(trace.field.dims) == len(shape) - 1 and not offset % every and stride == strides
+    ]

@@ -12,6 +12,7 @@ from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
+from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.rendering import is_remark
 from featuremaps.report import model_sections
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
@@ -23,6 +24,7 @@ from featuremaps.report.survey_sections import survey_sections
 from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.detections import DetectedBox
 from featuremaps.runtime.outputs import Classes, class_label
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.survey import Survey
@@ -90,7 +92,13 @@ def explained_picture(
     """
     image = seen.picture.image
     placement = None if image is None else seen.preprocessing.placement(image.size)
-    panels = [_panel(key, heat, index, comparison.options) for key, heat in comparison.items()]
+    panels = [
+        _panel(key, heat, row, comparison.options) for key, heat in comparison.items() for row in heat.rows_of(index)
+    ]
+    boxes = boxes_in(comparison, index)
+    shown = seen.image
+    for box in boxes:
+        shown = boxed(shown, box.box)
     failed = [
         HeatmapData(method, layer, str(target), failure=text)
         for (method, layer, target), text in comparison.failures.items()
@@ -98,7 +106,7 @@ def explained_picture(
     label = seen.picture.label
     return ExplainedPicture(
         name=seen.picture.name,
-        seen=seen.image,
+        seen=shown,
         original=image if placement is not None else None,
         placement=None if placement is None else placement.box,
         label=class_label(label, classes) if isinstance(label, int) else label,
@@ -109,10 +117,21 @@ def explained_picture(
 
 
 def top_classes(comparison: Comparison, index: int) -> tuple[ClassScore, ...]:
-    """The model's most probable classes for one picture; of a segmentation those that cover most of it."""
+    """The model's most probable classes for one picture; of a segmentation those that cover most of it.
+
+    Of a detector what it found there.
+    """
+    if boxes := boxes_in(comparison, index):
+        return tuple(ClassScore(box.name, box.index or 0, box.score) for box in boxes)
     answers = comparison.answers[index] if comparison.answers else None
     best = () if answers is None else answers.top(TOP_CLASSES)
     return tuple(ClassScore(answer.label, answer.index, answer.probability, answer.covers) for answer in best)
+
+
+def boxes_in(comparison: Comparison, index: int) -> list[DetectedBox]:
+    """The boxes that are explained in one picture, each once, surest first."""
+    rows = [heat.boxes[row] for heat in comparison.values() for row in heat.rows_of(index)]
+    return sorted({box: None for box in rows if box is not None}, key=lambda box: -box.score)
 
 
 def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tuple[str, ...]:
@@ -163,8 +182,9 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
 def _panel(key: tuple[str, str, object], found: Explanation, index: int, options: ExplainOptions) -> HeatmapData:
     method, layer, target = key
     heat = found if isinstance(found, Heatmaps) else found.shown()
+    box = heat.boxes[index]
     label = heat.targets[index] or "any class"
-    shown = f"top: {label}" if target is None and heat.targets[index] else label
+    shown = f"top: {label}" if target is None and heat.targets[index] and box is None else label
     map = heat.pictures[index].sheet.small(heat.maps[index][None], LONGEST)[0]
     told = heat.warnings[index]
     return HeatmapData(

@@ -1,16 +1,19 @@
 """What results share: a part for every picture, taken by number, and a figure that a notebook shows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from PIL import Image
 from torch import Tensor
 
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of
 from featuremaps.results.answer import Answer, captions, titles
+from featuremaps.runtime.detections import DetectedBox
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +57,17 @@ class ByPicture(Shown):
         return [file_name(name, *parts) for name in names]
 
 
+def _caption(target: str, box: DetectedBox) -> str:
+    label = target if box.number is None else f"detection {box.number}: {box.label}"
+    return f"{label} ({box.share}, box {box.place.strip('()')})"
+
+
 class Explained(ByPicture):
-    """What a method made of pictures for a target, and how the model was read for that."""
+    """What a method made of pictures for a target, and how the model was read for that.
+
+    Of a detector there is a row for each box that is explained: several of a picture, or none. `boxes[i]` is that of
+    row i, and `picture_numbers[i]` says which of the pictures given the row is of, counted from 0.
+    """
 
     method: str
     layer: str
@@ -63,21 +75,60 @@ class Explained(ByPicture):
     answers: tuple[Answer | None, ...]
     reading: tuple[str, ...]
     regions: tuple[Tensor | None, ...]
+    boxes: tuple[DetectedBox | None, ...]
+    picture_numbers: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        for name in ("answers", "regions"):
+        count = len(self.targets)
+        unset: dict[str, tuple[object, ...]] = dict.fromkeys(("answers", "regions", "boxes"), (None,) * count)
+        for name, value in (unset | {"picture_numbers": tuple(range(count))}).items():
             if not getattr(self, name):
-                object.__setattr__(self, name, (None,) * len(self.targets))
+                object.__setattr__(self, name, value)
 
     @property
     def captions(self) -> list[str]:
-        """What is explained in each picture, with the class's probability where it is one."""
-        return captions(self.targets, self.answers)
+        """What is explained in each picture, with the class's probability or the detection's score and box."""
+        plain = captions(self.targets, self.answers)
+        return [text if box is None else _caption(text, box) for text, box in zip(plain, self.boxes, strict=True)]
 
     @property
     def titles(self) -> list[str]:
         """The same, short enough for a figure."""
-        return titles(self.targets, self.answers)
+        plain = titles(self.targets, self.answers)
+        pairs = zip(plain, self.boxes, strict=True)
+        return [text if box is None else f"{box.name} {box.share}" for text, box in pairs]
+
+    def rows_of(self, picture: int) -> list[int]:
+        """The rows of one picture: one, or of a detector as many as boxes are explained.
+
+        Args:
+            picture: The number of the picture, from 0 on.
+
+        Returns:
+            The numbers of the rows.
+        """
+        return [row for row, number in enumerate(self.picture_numbers) if number == picture]
+
+    def marked(self) -> Iterator[Image.Image]:
+        """The picture of each row as the model saw it, with the region or the box that is explained."""
+        pairs = zip(self.pictures, self.regions, strict=True)
+        return self.boxed(seen.outlined(seen.image, region) for seen, region in pairs)
+
+    def boxed(self, images: Iterable[Image.Image], on: str = "seen") -> Iterator[Image.Image]:
+        """A picture for each row with its box drawn on it, where it has one.
+
+        Args:
+            images: A picture for each row.
+            on: "seen" where they are what the model saw, "original" where they are the whole original pictures.
+
+        Returns:
+            The pictures, one after the other.
+        """
+        for image, seen, box in zip(images, self.pictures, self.boxes, strict=True):
+            if box is None:
+                yield image
+            else:
+                yield boxed(image, seen.box_on_original(box.box) if on == "original" else box.box)
 
     def how(self) -> str:
         """How these maps came about: what was read of the model, what of it was assumed, and what of each picture."""

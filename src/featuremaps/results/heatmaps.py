@@ -31,6 +31,7 @@ from featuremaps.plotting.rendering import (
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.spatial_figures import MOVING, SpatialPanel, animate, spatial_figure, spatial_panel
+from featuremaps.runtime.detections import DetectedBox
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +56,10 @@ class Heatmaps(Explained):
         reading: What was read from the model and what was assumed, in sentences.
         regions: For each picture the places that its target is about, how much each counts, where that is not the whole
             picture; they are outlined in pictures.
+        boxes: For each row what a detector found that is explained there; `None` for other models.
+        picture_numbers: For each row the number of the picture that it is of; a detector's pictures may have several
+            rows, or none.
+        levels: For each row the share that each of several layers has in its map, where they were added up.
     """
 
     maps: tuple[Float[Tensor, "*_space"], ...]
@@ -67,7 +72,10 @@ class Heatmaps(Explained):
     answers: tuple[Answer | None, ...] = ()
     reading: tuple[str, ...] = ()
     regions: tuple[Float[Tensor, "*_grid"] | None, ...] = ()
-    by_picture = ("maps", "targets", "pictures", "warnings", "answers", "regions")
+    boxes: tuple[DetectedBox | None, ...] = ()
+    picture_numbers: tuple[int, ...] = ()
+    levels: tuple[Mapping[str, float], ...] = ()
+    by_picture = ("maps", "targets", "pictures", "warnings", "answers", "regions", "boxes", "picture_numbers", "levels")
 
     @property
     def tensor(self) -> Float[Tensor, "batch *space"]:
@@ -121,17 +129,23 @@ class Heatmaps(Explained):
     ) -> Iterator[Image.Image]:
         if on not in get_args(Canvas):
             raise OptionError(f"on={on!r} is not known; choose 'seen' or 'original'.")
-        for map, seen, target, region in zip(self.maps, self.pictures, self.targets, self.regions, strict=True):
+        laid_over = self._laid_over(alpha, colormap, scaling, on)
+        for image, target in zip(self.boxed(laid_over, on), self.targets, strict=True):
+            image.info[LABEL] = target
+            yield image
+
+    def _laid_over(
+        self, alpha: float, colormap: str | None, scaling: Scaling | None, on: Canvas
+    ) -> Iterator[Image.Image]:
+        for map, seen, region in zip(self.maps, self.pictures, self.regions, strict=True):
             kind = scaling_for(map, scaling or self.scaling)
             signed = kind == "signed"
             chosen = colormap or (DIVERGING if signed else SEQUENTIAL)
             shown, image = seen.looked_at(map, kind), seen.image
             if on == "original":
                 image, shown = seen.original(shown)
-            laid_over = overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed)
-            laid_over = seen.outlined(laid_over, region, original=on == "original")
-            laid_over.info[LABEL] = target
-            yield laid_over
+            laid = overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed)
+            yield seen.outlined(laid, region, original=on == "original")
 
     def figure(self, *, most: int = 16, **look: Any) -> "Figure":
         """Each picture beside its overlay, titled with the target.
@@ -150,9 +164,9 @@ class Heatmaps(Explained):
         if len(self.pictures[0].space) != 2:
             return spatial_figure(shown.spatial_panels(**look), self._title(most))
         rows = [
-            [Panel(seen.outlined(seen.image, region), seen.picture.name), Panel(picture, title, notes)]
-            for seen, region, picture, title, notes in zip(
-                shown.pictures, shown.regions, shown.overlay(**look), shown.titles, shown.warnings, strict=True
+            [Panel(image, seen.picture.name), Panel(picture, title, notes)]
+            for image, seen, picture, title, notes in zip(
+                shown.marked(), shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
         ]
         kinds = {scaling_for(map, look.get("scaling") or self.scaling) for map in shown.maps}
@@ -223,6 +237,14 @@ class Heatmaps(Explained):
     def _title(self, most: int) -> str:
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         return f"{method_name(self.method)} of {self.layer}{rest}"
+
+    def how(self) -> str:
+        """See `Explained`; and which of several layers each map comes from."""
+        lines = [super().how()]
+        for name, levels in zip(self.titles, self.levels, strict=False):
+            shares = ", ".join(f"{layer} {share:.0%}" for layer, share in levels.items() if share >= 0.005)
+            lines += [f"{name}: {shares}"] if shares else []
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         sizes = sorted({places(map.shape) for map in self.maps})

@@ -1,6 +1,6 @@
 """A target for a batch of pictures, and what can be bound to one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.detections import DetectedBox, Detections
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,8 @@ class Bound:
     whether it means the same in a mirrored picture, "perhaps" where only its author knows. A target of some places of
     the picture has them as its `region` (batch, *grid), how much of each of the output's places counts; `in_mirror`
     makes the one that means the same in a mirrored picture, and `of_classes` the one of other classes (batch,) there.
+    `boxes` is what a target of a detector is about in each picture, None for a picture without it; `similarity` says
+    how alike to that what was found in each of several copies is, (copies,), as D-RISE counts it.
     """
 
     labels: tuple[str, ...]
@@ -30,6 +33,8 @@ class Bound:
     region: Float[Tensor, "batch *grid"] | None = None
     in_mirror: "Callable[[], Bound] | None" = None
     of_classes: "Callable[[Int[Tensor, ' batch']], Bound] | None" = None
+    boxes: tuple[DetectedBox | None, ...] | None = None
+    similarity: Callable[[Sequence[Detections]], Tensor] | None = None
 
     def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:
         """The score of each output, float32; `repeats` outputs in a row belong to the same picture."""
@@ -42,4 +47,13 @@ class Target(Protocol):
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """The target for these outputs; raises `TargetError` where it does not fit them."""
+        ...
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A target of which there may be several in a picture, such as each box found."""
+
+    def bind_each(self, outputs: object, classes: ClassOutputs, batch: int) -> Sequence[Bound]:
+        """The targets for these outputs, the first of each picture, the second, and so on."""
         ...

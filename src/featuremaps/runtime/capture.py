@@ -1,7 +1,7 @@
 """Listening to layers during one forward pass: their outputs as maps, with or without a graph, and stopping early."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from featuremaps.layers.known import Reading, reading_of
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
 from featuremaps.running import run as run_model
+from featuremaps.runtime.gate import Gate
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session, listening
 
@@ -25,7 +26,10 @@ class Stop(BaseException):
 
 @dataclass
 class Capture:
-    """What the hooks collect during one forward pass: each layer's output by name, and how it lies."""
+    """What the hooks collect during one forward pass: each layer's output by name, and how it lies.
+
+    Layers named in `apart` lie behind the `gate`: closed, it lets no gradient of one come through another.
+    """
 
     wanted: tuple[Address, ...]
     reading: Reading
@@ -34,6 +38,8 @@ class Capture:
     taken: dict[str, Tensor] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    apart: Collection[str] = ()
+    gate: Gate = field(default_factory=Gate)
 
     def maps(self, name: str) -> Tensor:
         """What a layer gave, as maps (batch, channel, height, width)."""
@@ -65,6 +71,8 @@ class Capture:
             return output
         torch.set_grad_enabled(True)
         kept = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+        if name in self.apart and tensor.requires_grad:
+            kept = self.gate.at(tensor)
         self.taken[name] = kept
         return output if self._done else with_first_tensor(output, kept.clone())
 
@@ -83,15 +91,17 @@ def run_capturing(
     stop_early: bool,
     with_graph: bool = True,
     rules: Sequence[Rule] = (),
+    apart: Collection[str] = (),
 ) -> tuple[Capture, Any]:
     """Run the model on `inputs` and take what the layers `wanted` give; with it, the model's outputs, None if stopped.
 
-    With `gradients` what is taken is in the graph, or where none leads there, a leaf. `ModelError` for a layer that
+    With `gradients` what is taken is in the graph, or where none leads there, a leaf; `apart` as in `Capture`.
+    `ModelError` for a layer that
     did not run.
     """
     with run_on(session.model, inputs):
         reading = reading_of(session.model, [address.name for address in wanted], inputs, session.layout)
-    tap = Capture(tuple(wanted), reading, gradients, stop_early)
+    tap = Capture(tuple(wanted), reading, gradients, stop_early, apart=apart)
     outputs = None
     with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), ExitStack() as heard:
         for rule in rules:

@@ -37,6 +37,7 @@ class ClassOutputs:
     `part` of what the model returns has the scores, (batch, classes, time) if they are of a `signal`. `told` says how
     that is known, `unread` why the outputs hold no class scores though they look as if they did, `squashed` why they
     are hardly what they are taken for. `space` is the size of the inputs that they were seen for, without channels.
+    Something that a detector finds counts from a score of `threshold` on.
     """
 
     names: tuple[str, ...] | None = None
@@ -47,6 +48,7 @@ class ClassOutputs:
     squashed: str = ""
     signal: bool = False
     space: tuple[int, ...] | None = None
+    threshold: float = 0.5
 
     @property
     def count(self) -> int | None:

@@ -1,6 +1,6 @@
-"""What a detector finds, as a target: an object in a box, or the class of one query."""
+"""What a detector finds, as a target: an object in a box, each or one of those found, or the class of one query."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,21 +11,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
-from featuremaps.runtime.bound import Bound
+from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.outputs import Which, class_label, class_named, describe, needs_logits
-from featuremaps.runtime.targets import Logit
+from featuremaps.runtime.detections import (
+    NO_OBJECT,
+    DetectedBox,
+    Detections,
+    chosen_rows,
+    detections_if_any,
+    detections_of,
+    query_outputs,
+)
+from featuremaps.runtime.outputs import Which, class_label, class_named, needs_logits
+from featuremaps.runtime.targets import Logit, Named
 
 NOTHING = "no object"
-Finding = tuple[Float[Tensor, "box 4"], Float[Tensor, " box"]]
-"""The boxes found in one picture, (left, top, right, bottom), and how sure each is of the label asked for."""
+SAME = 1e-5
+"""Boxes whose edges differ by no more than this share of the largest are the same one, but for rounding."""
+Label = int | str | np.integer[Any]
 
 
 @dataclass(frozen=True)
 class Query:
     """One query's or token's score of a class, of a model that gives (batch, queries, classes), as DETR does.
 
-    One output more than names is "no object".
+    Args:
+        query: The number of the query, from 0 on.
+        which: A class by index or name, one for each picture, or `None` for each picture's top prediction. One output
+            more than names is "no object".
     """
 
     query: int
@@ -62,87 +75,244 @@ class Query:
 class Box:
     """For detectors: how surely an object is found at `box` (left, top, right, bottom).
 
-    The score is the sum of overlap (intersection over union) times confidence over the detections of that label, by
-    number or name. Boxes are in pixels of the model's input in torchvision's format (a dict of boxes, labels and scores
-    for each picture), and shares of its width and height (0 to 1) where a model gives a box and class scores for each
-    of its queries, as DETR and YOLOS do. One output more than names is "no object", as many are labels that are no
-    alternatives; without names `outputs="logits"` or `"multi_label"` of the scope says which.
+    The score is the sum of overlap (intersection over union) times confidence over the detections of that label. Where
+    a model gives class scores for each of its queries, as DETR and YOLOS do, one output more than names is "no object",
+    as many are labels that are no alternatives, and without names `outputs="logits"` or `"multi_label"` of the scope
+    says which.
+
+    Args:
+        box: Left, top, right and bottom in pixels of the model's input; for models with queries also in shares of its
+            width and height (0 to 1).
+        label: The object's label, by number or name; any without it.
     """
 
     box: Sequence[int | float] | Tensor | NDArray[Any]
-    label: int | str | np.integer[Any] | None = None
+    label: Label | None = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        box = [float(edge) for edge in self.box]
-        if _queries(outputs) is not None and max(box) > 1:
-            raise TargetError(
-                f"{tuple(box)} looks like pixels, and this model gives boxes in shares of the picture: give the box in "
-                "numbers from 0 to 1, left and right divided by its width, top and bottom by its height."
-            )
-        label = class_named(self.label, 0, classes.names) if isinstance(self.label, str) else self.label
-        label = None if label is None else int(label)
+        edges = [float(edge) for edge in self.box]
+        shares = query_outputs(outputs) is not None and max(edges) <= 1
+        found = detections_of(outputs, classes)
+        label = label_of(self.label, classes, found)
+        box = _in_pixels(edges, shares, query_outputs(outputs) is not None, classes)
         name = "object" if label is None else class_label(label, classes.names)
-        edges = tuple(round(edge, 2 if max(box) <= 1 else None) for edge in box)
+        shown = tuple(round(edge, 2 if shares else None) for edge in edges)
 
         def rule(new: object, _: int) -> Tensor:
-            from torchvision.ops import box_iou
+            found = detections_of(new, classes)
+            return torch.stack([(_overlaps(box, each) * each.sure_of(label)).sum() for each in found])
 
-            found = [(box_iou(boxes.new_tensor([box]), boxes)[0], sure) for boxes, sure in _found(new, label, classes)]
-            return torch.stack([(overlap * sure).sum() for overlap, sure in found])
+        scores = rule(outputs, 1).detach().tolist()
+        corners = (box[0], box[1], box[2], box[3])
+        boxes = tuple(DetectedBox(name, score, corners, label) for score in scores)
+        similarity = _similarity([_Wanted(box, label, None)] * batch)
+        labels = (f"{name} at {shown}",) * batch
+        return Bound(labels, None, rule, mirrored="no", boxes=boxes, similarity=similarity)
 
-        rule(outputs, 1)  # raises what does not fit
-        return Bound((f"{name} at {edges}",) * batch, None, rule, mirrored="no")
+
+@dataclass(frozen=True)
+class Detection:
+    """One of the things that a detector finds in each picture.
+
+    The score is the detector's own for it. In other pictures it is that of the detection that fits best, overlap
+    (intersection over union) times score.
+
+    Args:
+        number: Its place among what is found, surest first, counted from 0.
+        label: A label, by number or name, that alone is counted; all without it.
+    """
+
+    number: int = 0
+    label: Label | None = None
+
+    def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
+        """See `Target`."""
+        found = detections_of(outputs, classes)
+        label = label_of(self.label, classes, found)
+        rows = []
+        for picture, each in enumerate(found):
+            sure = each.sure_of(label).detach()
+            if label is not None and each.class_scores is None:
+                sure = torch.where(each.labels == label, sure, -1.0)
+            known = [row for row in sure.argsort(descending=True, stable=True).tolist() if sure[row] >= 0]
+            if not 0 <= self.number < len(known):
+                name = "" if label is None else f" of {class_label(label, classes.names)!r}"
+                raise TargetError(
+                    f"Detection({self.number}) counts from 0, surest first, and the detector has {len(known)} "
+                    f"detections{name} in picture {picture} of this batch."
+                )
+            rows.append(known[self.number])
+        return _bound([[row] for row in rows], found, label, classes)[0]
 
 
-def _found(outputs: object, label: int | None, classes: ClassOutputs) -> Sequence[Finding]:
-    queries = _queries(outputs)
-    if queries is not None:
-        boxes, shares = _corners(queries[0]), _of_labels(queries[1], classes)
-        _check_label(label, shares.shape[2])
-        return list(zip(boxes, shares.amax(2) if label is None else shares[..., label], strict=True))
-    if not isinstance(outputs, list | tuple) or not all(
-        isinstance(each, Mapping) and "boxes" in each for each in outputs
-    ):
+@dataclass(frozen=True)
+class EachDetection:
+    """Each thing found in a picture whose score is high enough, of one label or any; the surest where none is."""
+
+    label: Label | None = None
+
+    def bind_each(self, outputs: object, classes: ClassOutputs, batch: int) -> Sequence[Bound]:
+        """See `Several`."""
+        found = detections_of(outputs, classes)
+        label = label_of(self.label, classes, found)
+        return _bound([chosen_rows(each, label, classes.threshold) for each in found], found, label, classes)
+
+
+def bound_targets(
+    target: Target | Several | Bound, outputs: object, classes: ClassOutputs, batch: int
+) -> Sequence[Bound]:
+    """A target, or each of several, for a batch whose outputs are known.
+
+    Of a detector a class, or nothing, means each thing found of it.
+    """
+    if isinstance(target, Bound):
+        return [target]
+    which = target.which if isinstance(target, Named | Logit) else ()
+    if (which is None or isinstance(which, int | str | np.integer)) and detections_if_any(outputs, classes) is not None:
+        target = EachDetection(which)
+    if isinstance(target, Several):
+        return target.bind_each(outputs, classes, batch)
+    return [target.bind(outputs, classes, batch)]
+
+
+def label_of(given: Label | None, classes: ClassOutputs, found: Sequence[Detections]) -> int | None:
+    """The number of a label; `TargetError` for one that the detector does not have."""
+    if given is None:
+        return None
+    scores = found[0].class_scores
+    count = classes.count if scores is None else scores.shape[1]
+    label = class_named(given, count or 0, classes.names) if isinstance(given, str) else int(given)
+    if label < 0 or (count is not None and label >= count):
+        raise TargetError(f"label {label} is out of range: the model has {count} labels, 0 to {(count or 1) - 1}.")
+    if (name := class_label(label, classes.names)) in NO_OBJECT:
         raise TargetError(
-            f"Box needs a detector that returns boxes, labels and scores; the model returns {describe(outputs)}."
+            f"label {label} is {name!r}, which stands for nothing that the detector finds: it was never taught any "
+            "object of this number. Give another label, by number or name."
         )
-    return [
-        (each["boxes"], each["scores"] if label is None else each["scores"] * (each["labels"] == label))
-        for each in outputs
-    ]
+    return label
 
 
-def _queries(outputs: object) -> tuple[Tensor, Tensor] | None:
-    """Boxes (batch, query, 4) and class scores (batch, query, class) where a model gives them for each query."""
-    parts = []
-    for names in (("pred_boxes",), ("logits", "pred_logits")):
-        every = [outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None) for name in names]
-        parts += [value for value in every if isinstance(value, Tensor) and value.ndim == 3][:1]
-    return (parts[0], parts[1]) if len(parts) == 2 else None
-
-
-def _corners(boxes: Float[Tensor, "batch query 4"]) -> Float[Tensor, "batch query 4"]:
-    """From middle, width and height to left, top, right and bottom."""
-    middle, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat([middle - half, middle + half], -1)
-
-
-def _of_labels(scores: Float[Tensor, "batch query class"], classes: ClassOutputs) -> Float[Tensor, "batch query label"]:
-    """The probability of each label for each query, without that of "no object"."""
-    surplus = None if classes.names is None else scores.shape[2] - len(classes.names)
-    if classes.kind == "multi_label" or (surplus == 0 and classes.kind is None):
-        return scores.float().sigmoid()
-    if surplus not in (None, 1) or (surplus is None and classes.kind is None):
-        known = "no names" if classes.names is None else f"{len(classes.names)} names"
+def _in_pixels(edges: list[float], shares: bool, queries: bool, classes: ClassOutputs) -> list[float]:
+    """A box in pixels of the input, or in shares of it where its size is not known; `TargetError` for one outside."""
+    given, scale = tuple(edges), [1.0] * 4
+    if len(edges) != 4 or not (edges[0] < edges[2] and edges[1] < edges[3]):
         raise TargetError(
-            f'the model gives {scores.shape[2]} scores for each query, and {known} are known: whether one is "no '
-            'object" is not. Name every label, or say Scope(…, outputs="logits") where the last one is, or '
-            'outputs="multi_label" where none is.'
+            f"box {given} is not understood: give left, top, right and bottom, right beyond left and bottom beyond top."
         )
-    return scores.float().softmax(2)[..., :-1]
+    if classes.space is None:
+        if queries and not shares:
+            raise TargetError(
+                f"{given} looks like pixels, and the size of the model's input is not known here: give the box in "
+                "numbers from 0 to 1, left and right divided by its width, top and bottom by its height."
+            )
+        return edges
+    height, width = classes.space
+    if shares:
+        scale = [width, height, width, height]
+    left, top, right, bottom = box = [edge * side for edge, side in zip(edges, scale, strict=True)]
+    if right <= 0 or bottom <= 0 or left >= width or top >= height:
+        raise TargetError(
+            f"box {given} lies outside the picture, which the model gets {width} pixels wide and {height} high. Boxes "
+            "are in pixels of the model's input: scope.see(picture).seen[0].size says how large that is."
+        )
+    return box
 
 
-def _check_label(label: int | None, count: int) -> None:
-    if label is not None and not 0 <= label < count:
-        raise TargetError(f"label {label} is out of range: the model has {count} labels, 0 to {count - 1}.")
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """What is looked for in copies of a picture: a box, a label, the class scores that it had."""
+
+    box: Sequence[float]
+    label: int | None
+    class_scores: Float[Tensor, " label"] | None
+
+
+def _bound(
+    rows: Sequence[Sequence[int]], found: Sequence[Detections], label: int | None, classes: ClassOutputs
+) -> list[Bound]:
+    """A target for the first row chosen of each picture, for the second, and so on."""
+    return [_nth(number, rows, found, label, classes) for number in range(max(map(len, rows), default=0))]
+
+
+def _nth(
+    number: int,
+    rows: Sequence[Sequence[int]],
+    found: Sequence[Detections],
+    label: int | None,
+    classes: ClassOutputs,
+) -> Bound:
+    boxes: list[DetectedBox | None] = []
+    wanted: list[_Wanted | None] = []
+    for chosen, each in zip(rows, found, strict=True):
+        if number >= len(chosen):
+            boxes.append(None)
+            wanted.append(None)
+            continue
+        row = chosen[number]
+        box = each.boxed(row, classes, label)
+        scores = None if each.class_scores is None else each.class_scores[row].detach()
+        boxes.append(box)
+        wanted.append(_Wanted(box.box, box.index, scores))
+
+    def rule(new: object, repeats: int) -> Tensor:
+        copies = detections_of(new, classes)
+        repeated = [each for each in wanted for _ in range(repeats)]
+        return torch.stack([_score(*pair) for pair in zip(repeated, copies, strict=True)])
+
+    labels = tuple("" if box is None else f"{box.label}, detection {box.number}" for box in boxes)
+    return Bound(labels, None, rule, mirrored="no", boxes=tuple(boxes), similarity=_similarity(wanted))
+
+
+def _score(wanted: _Wanted | None, found: Detections) -> Tensor:
+    """The score of what fits best: of the very box, where it is there, else times its overlap."""
+    if wanted is None:
+        return found.scores.sum() * 0
+    sure, wide = found.sure_of(wanted.label), max(map(abs, wanted.box))
+    apart = (found.boxes.detach() - found.boxes.new_tensor(wanted.box)).abs()
+    same = (apart <= SAME * wide).all(1)
+    fits = torch.where(same, 1.0, _overlaps(wanted.box, found)) * sure
+    order = fits.detach() + same * (sure.detach() > 0)  # the very box before any other
+    best = order.argmax()[None] if len(order) else order.long()
+    return fits[best].sum()
+
+
+def _overlaps(box: Sequence[float], found: Detections) -> Float[Tensor, " box"]:
+    """Intersection over union of a box with each that was found; 0 for boxes without an area."""
+    given, boxes = found.boxes.new_tensor(box), found.boxes
+    sides = (torch.minimum(boxes[:, 2:], given[2:]) - torch.maximum(boxes[:, :2], given[:2])).clamp(min=0)
+    own = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1)
+    both = sides.prod(1)
+    return both / (own + (given[2:] - given[:2]).prod() - both).clamp(min=1e-12)
+
+
+def _similarity(wanted: Sequence[_Wanted | None]) -> Callable[[Sequence[Detections]], Tensor]:
+    def similarity(found: Sequence[Detections]) -> Tensor:
+        repeats = len(found) // len(wanted)
+        repeated = [each for each in wanted for _ in range(repeats)]
+        return torch.stack([_alike(*pair) for pair in zip(repeated, found, strict=True)])
+
+    return similarity
+
+
+def _alike(wanted: _Wanted | None, found: Detections) -> Tensor:
+    """How alike the most alike detection is: overlap × cosine of the class scores × objectness (D-RISE, eq. 4-7).
+
+    Where a detector gives one label and score each, the cosine is 1 or 0, and the score stands for the objectness.
+    """
+    if wanted is None or not len(found.boxes):
+        return found.scores.new_zeros(())
+    if found.class_scores is None:
+        alike = found.sure_of(wanted.label)
+    else:
+        scores = wanted.class_scores
+        if scores is None:  # a box given by the user
+            alike = (
+                found.sure_of(wanted.label)
+                if wanted.label is None
+                else found.class_scores[:, wanted.label] / (found.class_scores.norm(dim=1).clamp(min=1e-12))
+            )
+        else:
+            alike = torch.nn.functional.cosine_similarity(found.class_scores, scores[None].to(found.class_scores))
+        alike = alike if found.objectness is None else alike * found.objectness
+    return (_overlaps(wanted.box, found) * alike).max()

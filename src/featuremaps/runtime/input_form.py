@@ -63,9 +63,15 @@ def _refuses_colours(model: nn.Module, pictures: bool) -> bool:
 
 
 def recorded_transform(model: nn.Module) -> Callable[..., Any] | None:
-    """The preprocessing that a model says it was trained with (timm's `pretrained_cfg`, layers of Keras), if any."""
+    """The preprocessing that a model says it was trained with (timm's `pretrained_cfg`, layers of Keras), if any.
+
+    A model that resizes and normalises pictures itself, as torchvision's detectors do, takes them from 0 to 1.
+    """
     if isinstance(model, KerasModel):
         return model.transform
+    inside = getattr(unwrapped(model), "transform", None)
+    if isinstance(inside, nn.Module) and hasattr(inside, "image_mean") and hasattr(inside, "image_std"):
+        return preprocess()
     record = getattr(unwrapped(model), "pretrained_cfg", None)
     if not isinstance(record, Mapping) or not {"input_size", "mean", "std"} <= set(record):
         return None

@@ -4,7 +4,7 @@ Nothing is computed that nobody asked for: there is no graph before the first la
 gradients, never a weight gradient, and where only activations are wanted the model stops after the last layer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +19,10 @@ from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.attention import Attended, WatchedAttention
-from featuremaps.runtime.bound import Bound, Target
+from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
+from featuremaps.runtime.detection_targets import bound_targets
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.outputs import mapped
@@ -38,7 +39,9 @@ class Record:
     a warning where that way found nothing to act on. `unreached` names layers the target's score does not depend on.
     `classes` is how the class scores in `outputs` are read. `attentions_by_target` are the attentions that ran, with
     the gradients of each target's score, and `token_norms` those of the tokens that a layer norm was last given, by how
-    many tokens there are; both are empty where attention was not asked for.
+    many tokens there are; both are empty where attention was not asked for. `apart_by_target` holds gradients that do
+    not come through another of the layers recorded apart. `counts` says of each target asked for how many of `targets`
+    it became: each box that a detector finds is one.
     """
 
     inputs: Tensor
@@ -54,6 +57,8 @@ class Record:
     classes: ClassOutputs = field(default_factory=ClassOutputs)
     attentions_by_target: tuple[tuple[Attended, ...], ...] = ()
     token_norms: Mapping[int, Float[Tensor, "batch _token"]] = field(default_factory=dict)
+    counts: tuple[int, ...] = ()
+    apart_by_target: tuple[Mapping[str, Float[Tensor, "batch _channel _height _width"]], ...] = ()
 
     @property
     def logits(self) -> Tensor | None:
@@ -91,17 +96,30 @@ class Record:
         gradients = f", gradients for {wanted}" if self.gradients_by_target else ""
         return f"<Record of {len(self.inputs)} picture{'s' if len(self.inputs) != 1 else ''}: {shapes}{gradients}>"
 
+    def of_levels(self) -> "Record":
+        """The same pass with the gradients of layers that were recorded apart."""
+        return replace(self, gradients_by_target=self.apart_by_target)
+
     def for_target(self, number: int) -> "Record":
         """The same pass seen from its target `number`."""
-        one = slice(number, number + 1)
-        return replace(
-            self,
-            targets=self.targets[one],
-            scores=self.scores[one],
-            gradients_by_target=self.gradients_by_target[one],
-            input_gradients_by_target=self.input_gradients_by_target[one],
-            attentions_by_target=self.attentions_by_target[one],
-        )
+        return self.for_targets([number])
+
+    def for_targets(self, numbers: Sequence[int]) -> "Record":
+        """The same pass seen from these of its targets; from none where there is none."""
+        kept: dict[str, Any] = {
+            name: tuple(getattr(self, name)[n] for n in numbers if n < len(getattr(self, name))) for name in BY_TARGET
+        }
+        return replace(self, **kept, counts=(1,) * len(numbers))
+
+
+BY_TARGET = (
+    "targets",
+    "scores",
+    "gradients_by_target",
+    "apart_by_target",
+    "input_gradients_by_target",
+    "attentions_by_target",
+)
 
 
 @torch.enable_grad()  # the caller may be a formula, which runs without
@@ -109,8 +127,9 @@ def take(
     session: Session,
     inputs: Float[Tensor, "batch channel *space"],
     layers: Sequence[str] = (),
-    targets: Sequence[Target | Bound] = (),
+    targets: Sequence[Target | Several | Bound] = (),
     *,
+    apart: Sequence[str] = (),
     classes: ClassOutputs | None = None,
     gradients: bool = True,
     input_gradients: Sequence[ReluRule] = (),
@@ -124,11 +143,12 @@ def take(
     recorded maps, and one for each of `input_gradients` what comes back to the inputs that way. A `Bound` target may
     come from fewer pictures than `inputs` has, if `inputs` is a multiple of them, picture by picture. `layout` is how
     the inputs lie in memory, `classes` what is known of the class scores. With `attention` the probabilities of every
-    attention are kept, and the same backward pass gives the gradients there. Raises `TargetError` for a target that
-    does not fit, has no gradient, or whose score is not finite; `LayoutError` for a layer without maps; `ModelError`
-    for one that never ran.
+    attention are kept, and the same backward pass gives the gradients there. Layers named in `apart` are recorded too,
+    with the gradients that do not come through another of them: what a detector's heads send to each of their maps.
+    Raises `TargetError` for a target that does not fit, has no gradient, or whose score is not finite; `LayoutError`
+    for a layer without maps; `ModelError` for one that never ran.
     """
-    addresses = tuple(parse(layer) for layer in layers)
+    addresses = tuple(parse(layer) for layer in dict.fromkeys((*layers, *apart)))
     far = bool(input_gradients) or attention
     backward = bool(targets) and (gradients or far)
     inputs = to_model(session.model, inputs)
@@ -139,15 +159,18 @@ def take(
         leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and far)
         rules = [each for each in (rule, seen and seen.rule) if each is not None]
         graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rules": rules}
-        tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, **graph)
-        read, bound = _bind(session, inputs, outputs, targets, classes)
+        tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, apart=apart, **graph)
+        read, each = _bind(session, inputs, outputs, targets, classes)
+        bound = tuple(target for several in each for target in several)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
         if not backward or with_graph or all(score.requires_grad for score in scores):
             break  # else the model left the graph out itself (its own no_grad): once more, with a graph all the way
     record: dict[str, Any] = {}
-    if backward:
+    if backward and bound:
         check_gradients(bound, scores, list(tap.taken) if gradients else [])
-        record = _backward(tap, leaf, scores, gradients, tuple(input_gradients), rule, seen)
+        of_layers = (layers, apart) if gradients else ((), ())
+        passes = list(_ways_back(len(scores), *of_layers, tuple(input_gradients), seen))
+        record = _backward(tap, leaf, scores, passes, rule, seen)
     return Record(
         inputs=leaf.detach(),
         outputs=_detached(outputs),
@@ -156,6 +179,7 @@ def take(
         targets=bound,
         scores=tuple(score.detach() for score in scores),
         classes=read,
+        counts=tuple(map(len, each)),
         **record,
     )
 
@@ -169,16 +193,14 @@ def _bind(
     session: Session,
     inputs: Tensor,
     outputs: Any,
-    targets: Sequence[Target | Bound],
+    targets: Sequence[Target | Several | Bound],
     classes: ClassOutputs | None,
-) -> tuple[ClassOutputs, tuple[Bound, ...]]:
-    """How the class scores are read, where that is of interest, and the targets for these outputs."""
+) -> tuple[ClassOutputs, list[Sequence[Bound]]]:
+    """How the class scores are read, where that is of interest, and what each target is for these outputs."""
     read = ClassOutputs()
     if classes is not None or not all(isinstance(target, Bound) for target in targets):
         read = seen_outputs(session, inputs, outputs, classes or read)
-    return read, tuple(
-        target if isinstance(target, Bound) else target.bind(outputs, read, len(inputs)) for target in targets
-    )
+    return read, [bound_targets(target, outputs, read, len(inputs)) for target in targets]
 
 
 def checked_scores(target: Bound, outputs: object, batch: int) -> Tensor:
@@ -207,47 +229,76 @@ def check_gradients(bound: Sequence[Bound], scores: Sequence[Tensor], layers: Se
             )
 
 
+@dataclass(frozen=True)
+class _WayBack:
+    """One backward pass: from the score of a target, by a way through ReLUs, to layers and perhaps to the inputs.
+
+    `apart`: none of the layers sends anything on to another. `attended`: the pass reaches the attentions too.
+    """
+
+    target: int
+    way: ReluRule
+    layers: tuple[str, ...] = ()
+    to_inputs: bool = False
+    apart: bool = False
+    attended: bool = False
+
+
+def _ways_back(
+    count: int,
+    layers: Sequence[str],
+    apart: Sequence[str],
+    ways: tuple[ReluRule, ...],
+    seen: WatchedAttention | None,
+) -> Iterator[_WayBack]:
+    """For each target one pass for layers, attentions and the plain input gradient, and one for each other way."""
+    attended = seen is not None and bool(seen.differentiable)
+    for target in range(count):
+        if apart:
+            yield _WayBack(target, "gradient", tuple(dict.fromkeys(apart)), apart=True)
+        if layers or attended or "gradient" in ways:
+            names = tuple(dict.fromkeys(layers))
+            yield _WayBack(target, "gradient", names, "gradient" in ways, attended=attended)
+        for way in dict.fromkeys(ways):
+            if way != "gradient":
+                yield _WayBack(target, way, to_inputs=True)
+
+
 def _backward(
     tap: Capture,
     inputs: Tensor,
     scores: Sequence[Tensor],
-    gradients: bool,
-    ways: tuple[ReluRule, ...],
+    passes: Sequence[_WayBack],
     rule: Rectifiers | None,
     seen: WatchedAttention | None,
 ) -> dict[str, Any]:
-    """One backward pass per score for layers, attentions and the plain input gradient, and one for each other way."""
-    names = list(tap.taken) if gradients else []
-    watched = [] if seen is None else seen.differentiable
-    attentions: list[tuple[Attended, ...]] = [() for _ in scores]
-    plain: list[ReluRule] = ["gradient"] if names or watched or "gradient" in ways else []
-    passes = [(score, way) for score in scores for way in dict.fromkeys([*plain, *ways])]
-    by_target: list[dict[str, Tensor]] = [{} for _ in scores]
+    """What these passes give, as fields of a record."""
+    by_target: dict[bool, list[dict[str, Tensor]]] = {apart: [{} for _ in scores] for apart in (False, True)}
     of_inputs: list[dict[ReluRule, Tensor]] = [{} for _ in scores]
+    attentions: list[tuple[Attended, ...]] = [() for _ in scores]
     notes: dict[ReluRule, str] = {}
     unreached: set[str] = set()
-    for number, (score, way) in enumerate(passes):
-        target = number * len(scores) // len(passes)
-        wanted = names if way == "gradient" else []
-        of_attention = watched if way == "gradient" else []
-        leaves = [*(tap.taken[name] for name in wanted), *of_attention, *([inputs] if way in ways else [])]
+    for number, one in enumerate(passes):
+        watched = seen.differentiable if seen is not None and one.attended else []
+        leaves = [*(tap.taken[name] for name in one.layers), *watched, *[inputs] * one.to_inputs]
+        tap.gate.open = not one.apart
         if rule is not None:
-            rule.way = way
-            if way != "gradient" and (note := rule.warning()):
-                notes[way] = note
-        last = number == len(passes) - 1
-        found = sent_back(score, leaves, retain_graph=not last)
-        unreached |= {name for name, grad in zip(wanted, found, strict=False) if grad is None}
-        if seen is not None and way == "gradient":
-            attentions[target] = seen.with_gradients(found[len(wanted) : len(wanted) + len(watched)])
+            rule.way = one.way
+            if one.way != "gradient" and (note := rule.warning()):
+                notes[one.way] = note
+        found = sent_back(scores[one.target], leaves, retain_graph=number < len(passes) - 1)
+        unreached |= {name for name, grad in zip(one.layers, found, strict=False) if grad is None}
+        if seen is not None and one.way == "gradient" and not one.apart:
+            attentions[one.target] = seen.with_gradients(found[len(one.layers) : len(one.layers) + len(watched)])
         grads = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found, strict=True)]
-        for name, grad in zip(wanted, grads, strict=False):
-            by_target[target][name] = tap.layouts[name].to_maps(grad).float()
-        if way in ways:
-            of_inputs[target][way] = grads[-1].float()
+        for name, grad in zip(one.layers, grads, strict=False):
+            by_target[one.apart][one.target][name] = tap.layouts[name].to_maps(grad).float()
+        if one.to_inputs:
+            of_inputs[one.target][one.way] = grads[-1].float()
     return {
-        "gradients_by_target": tuple(by_target) if gradients else (),
-        "input_gradients_by_target": tuple(of_inputs) if ways else (),
+        "gradients_by_target": tuple(by_target[False]) if any(by_target[False]) else (),
+        "apart_by_target": tuple(by_target[True]) if any(by_target[True]) else (),
+        "input_gradients_by_target": tuple(of_inputs) if any(of_inputs) else (),
         "notes": notes,
         "unreached": frozenset(unreached),
         "attentions_by_target": tuple(attentions) if seen else (),

@@ -130,6 +130,22 @@ class StudiedModel:
             return known.resolve(patterns)
         return list(dict.fromkeys(known.name_of(pattern) for pattern in patterns))
 
+    def resolve_fused(
+        self, layers: str | Sequence[str], inputs: Tensor
+    ) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+        """As `resolve`, where a name may stand for several layers whose maps are added up; and which these are.
+
+        "last" of a detector that reads maps of several strides is "levels", all of them.
+        """
+        patterns = [layers] if isinstance(layers, str) else list(layers)
+        if all(is_layer(self.model, pattern) for pattern in patterns):
+            return self.resolve(patterns, inputs), {}
+        known = self.walk(inputs)
+        fused = {name: levels for name, levels in map(known.fused, patterns) if len(levels) > 1}
+        single = [pattern for pattern in patterns if len(known.fused(pattern)[1]) < 2]
+        names = self.resolve(single, inputs) if single or not fused else []
+        return [*names, *fused], fused
+
     def deeper(self, layer: str, inputs: Tensor) -> tuple[str, ...]:
         """The last layer of every coarser map size that comes after `layer`."""
         layers = self.walk(inputs)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
-from featuremaps.runtime.bound import Bound, Target
+from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores, picked
+from featuremaps.runtime.detections import Detections
 from featuremaps.runtime.outputs import (
     Which,
     check_length,
@@ -184,9 +185,9 @@ class Each:
         return _of_each([target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)])
 
 
-def as_target(value: object) -> Target:
+def as_target(value: object) -> Target | Several:
     """A target from whatever names one: None, an index, a class name, one per picture, a target, any callable."""
-    if isinstance(value, Target):
+    if isinstance(value, Target | Several):
         return value
     if isinstance(value, np.ndarray | Tensor) and value.ndim > 1:
         raise TargetError(
@@ -202,7 +203,7 @@ def as_target(value: object) -> Target:
     if isinstance(value, Sequence) and value:
         if all(isinstance(item, int | str) and not isinstance(item, bool) for item in value):
             return Named(tuple(value))
-        return Each(tuple(as_target(item) for item in value))
+        return Each(tuple(_single(as_target(item)) for item in value))
     if callable(value):
         return Score(value)
     raise TargetError(
@@ -211,7 +212,16 @@ def as_target(value: object) -> Target:
     )
 
 
-def select(target: Target, indices: Sequence[int], total: int, axes: int = 2) -> Target:
+def _single(target: Target | Several) -> Target:
+    if isinstance(target, Target):
+        return target
+    raise TargetError(
+        f"{target!r} may be several things in a picture, and a list gives one target per picture: pass it alone, or "
+        "with others as compare(targets=[…])."
+    )
+
+
+def select(target: Target | Several, indices: Sequence[int], total: int, axes: int = 2) -> Target | Several:
     """The target for some of `total` pictures, of so many `axes`: what it gives one per picture is picked out.
 
     Raises `TargetError` where it was given for another number of pictures.
@@ -249,6 +259,7 @@ def _of_each(bound: Sequence[Bound]) -> Bound:
 
     regions = [part.region for part in bound if part.region is not None]
     every = [part.every_class for part in bound if part.every_class is not None]
+    boxes = tuple(part.boxes[0] for part in bound if part.boxes)
     shares = [part.probability for part in bound if part.probability is not None]
     return Bound(
         tuple(part.labels[0] for part in bound),
@@ -258,8 +269,24 @@ def _of_each(bound: Sequence[Bound]) -> Bound:
         every_class=of_each(every) if len(every) == batch else None,
         mirrored=next((word for word in ("no", "perhaps") if any(part.mirrored == word for part in bound)), "yes"),
         region=torch.cat(regions) if len(regions) == batch else None,
+        boxes=boxes if len(boxes) == batch else None,
+        similarity=_similarity_of_each([part.similarity for part in bound]),
         in_mirror=lambda: _of_each([part.in_mirror() if part.in_mirror else part for part in bound]),
     )
+
+
+def _similarity_of_each(
+    similarities: Sequence[Callable[[Sequence[Detections]], Tensor] | None],
+) -> Callable[[Sequence[Detections]], Tensor] | None:
+    known = [each for each in similarities if each is not None]
+    if len(known) < len(similarities):
+        return None
+
+    def similarity(found: Sequence[Detections]) -> Tensor:
+        repeats = len(found) // len(known)
+        return torch.cat([each(found[i * repeats : (i + 1) * repeats]) for i, each in enumerate(known)])
+
+    return similarity
 
 
 def _embedding(outputs: object, features: int) -> Float[Tensor, "batch features"]:
