@@ -46,6 +46,13 @@ def trained(steps: int = 150) -> nn.Module:
     return model.eval()
 
 
+def hits(heat: fm.Heatmaps | fm.Attributions, middles: Tensor) -> int:
+    """In how many pictures a map is strongest on the disc."""
+    maps = heat.upsample().tensor if isinstance(heat, fm.Heatmaps) else heat.tensor.sum(1)
+    strongest = torch.stack([torch.tensor(divmod(int(each.argmax()), 64)) for each in maps])
+    return int(((strongest - middles).square().sum(1) <= 100).sum())
+
+
 def main() -> None:
     """Write docs/attention.jpg, and say how often each map is strongest on the disc."""
     scope = fm.Scope(trained(), classes=NAMES)
@@ -54,15 +61,13 @@ def main() -> None:
         answers[0].index == label for answers, label in zip(scope.predict(pictures), labels.tolist(), strict=True)
     )
     print(f"answers right: {right} of 200")  # noqa: T201
-    methods = ("attention_rollout", "generic_attention", "legrad", "grad_cam")
+    methods = ("attention_rollout", "generic_attention", "transformer_attribution", "legrad", "grad_cam")
     found = scope.compare(pictures, methods, targets=labels)
     for (method, _, _), heat in found.items():
-        maps = heat.upsample().tensor if isinstance(heat, fm.Heatmaps) else heat.tensor.sum(1)
-        hit = [
-            (torch.tensor(divmod(int(map.argmax()), 64)) - middle).square().sum() <= 100
-            for map, middle in zip(maps, middles, strict=True)
-        ]
-        print(f"{method}: strongest on the disc in {sum(map(int, hit))} of 200")  # noqa: T201
+        print(f"{method}: strongest on the disc in {hits(heat, middles)} of 200")  # noqa: T201
+    for composite in ("gamma", "attn_lrp", "epsilon"):
+        heat = scope.explain(pictures, "transformer_attribution", target=labels, composite=composite)
+        print(f"transformer_attribution, {composite}: {hits(heat, middles)} of 200")  # noqa: T201
     heads = scope.attention(pictures[:1])
     print(heads)  # noqa: T201
     pixels = fm.Comparison({key: heat for key, heat in found.items() if key[0] != "grad_cam"})

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 KEPT: list[Tensor] = []
 """The probabilities of the last run whose attention was written by hand."""
+Matrix = list[list[float]]
+TOKENS = 25
+"""How many tokens the transformer has."""
 
 
 def by_hand(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -57,3 +60,21 @@ class TinyViT(nn.Module):
 def tiny_vit() -> TinyViT:
     """One for the command line, of pictures of 16 × 24 pixels."""
     return TinyViT(F.scaled_dot_product_attention)
+
+
+def kept(x: Tensor, target: int, pooled: bool = False) -> tuple[list[Tensor], list[Tensor]]:
+    """One picture: each layer's attention (head, query, key) and the score's gradient there."""
+    KEPT.clear()
+    TinyViT(by_hand, pooled).double()(x[None])[0, target].backward()
+    gradients = [each.grad for each in KEPT]
+    return [each.detach()[0] for each in KEPT], [each[0] for each in gradients if each is not None]
+
+
+def product(left: Matrix, right: Matrix) -> Matrix:
+    return [[sum(row[k] * right[k][j] for k in range(TOKENS)) for j in range(TOKENS)] for row in left]
+
+
+def drawn(row: list[float], size: tuple[int, int]) -> Tensor:
+    """A row's patches, without the class token, over the picture."""
+    patches = torch.tensor(row[1:], dtype=torch.float64).view(1, 1, 4, 6)
+    return F.interpolate(patches, size, mode="bilinear")[0]

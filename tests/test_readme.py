@@ -217,6 +217,6 @@ def test_the_page_on_attention_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         exec(compile(block, page.name, "exec"), names)
     assert names["array"].shape == (2, 2, 4, 8, 8)
     assert names["last"].layers == ("encoder.layers.encoder_layer_1.self_attention",)
-    assert len(names["found"]) == 4
+    assert len(names["found"]) == 5
     assert (tmp_path / "out" / "picture 0__attention.png").stat().st_size > 5_000
     assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))

@@ -26,7 +26,7 @@ from featuremaps.session import preserved
 from snapshots import snapshot
 from transformer_families import FAMILIES, tiny
 
-FLOWS = ("attention_rollout", "generic_attention")
+FLOWS = ("attention_rollout", "generic_attention", "transformer_attribution")
 METHODS = (*FLOWS, "legrad", "grad_cam")
 WINDOWED = ("Swin", "MaxViT", "Hiera", "MobileViT")
 POOLED = ("PVT", "MViT", "SegFormer")

@@ -58,6 +58,7 @@ ISSUE = [
     "full_grad",
     "attention_rollout",
     "generic_attention",
+    "transformer_attribution",
     "legrad",
     "lrp",
     "excitation_backprop",
@@ -143,6 +144,8 @@ def test_a_method_without_a_docstring_or_default_is_an_error() -> None:
         ("FEM", "fem"),
         ("Score-CAM", "score_cam"),
         ("LIME", "lime"),
+        ("Transformer-Attribution", "transformer_attribution"),
+        ("transformer-attribution", "transformer_attribution"),
         ("Kernel SHAP", "kernel_shap"),
         ("KernelShap", "kernel_shap"),
     ],
@@ -158,6 +161,21 @@ def test_an_unknown_method_names_the_nearest_and_all() -> None:
         find_method("gard_cam")
     with pytest.raises(MethodError, match=r"no method 'xyzzy'\. Known methods"):
         find_method("xyzzy")
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("chefer", "'generic_attention' or 'transformer_attribution'"),
+        ("Chefer 2021 CVPR", "'transformer_attribution'"),
+        ("Abnar", "'attention_rollout'"),
+        ("transformer_atribution", "'transformer_attribution'"),
+        ("transformer interpretability", "'transformer_attribution'"),
+    ],
+)
+def test_an_author_or_title_names_the_methods_of_that_source(asked: str, meant: str) -> None:
+    with pytest.raises(MethodError, match=rf"no method '{asked}'\. Did you mean {meant}"):
+        find_method(asked)
 
 
 def test_a_formula_finds_its_method_and_another_function_does_not() -> None:

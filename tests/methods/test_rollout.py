@@ -7,32 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attention_samples import KEPT, TinyViT, by_hand
+from attention_samples import TOKENS, Matrix, TinyViT, drawn, kept, product
 from featuremaps.errors import MethodError, OptionError
 from featuremaps.methods.rollout import attention_rollout, generic_attention
 from method_samples import Little, noise
 from propagating import Given
-
-Matrix = list[list[float]]
-TOKENS = 25
-
-
-def kept(x: Tensor, target: int, pooled: bool = False) -> tuple[list[Tensor], list[Tensor]]:
-    """One picture: each layer's attention (head, query, key) and the score's gradient there."""
-    KEPT.clear()
-    TinyViT(by_hand, pooled).double()(x[None])[0, target].backward()
-    gradients = [each.grad for each in KEPT]
-    return [each.detach()[0] for each in KEPT], [each[0] for each in gradients if each is not None]
-
-
-def product(left: Matrix, right: Matrix) -> Matrix:
-    return [[sum(row[k] * right[k][j] for k in range(TOKENS)) for j in range(TOKENS)] for row in left]
-
-
-def drawn(row: list[float], size: tuple[int, int]) -> Tensor:
-    """A row's patches, without the class token, over the picture."""
-    patches = torch.tensor(row[1:], dtype=torch.float64).view(1, 1, 4, 6)
-    return F.interpolate(patches, size, mode="bilinear")[0]
 
 
 def slow_rollout(layers: list[Tensor], heads: str, discard: float, residual: float) -> Matrix:

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from featuremaps.errors import MethodError
 from featuremaps.layers.attentions import Tokens
-from featuremaps.runtime.attention import Attended
+from featuremaps.methods.shapes import Inputs, PixelMap
+from featuremaps.plotting.rendering import enlarged
+from featuremaps.runtime.attention import Attended, on_grid
 
 Rows = Float[Tensor, "batch _row _column"]
 Across = Callable[[Rows, "Carried"], Rows]
@@ -115,6 +117,14 @@ class Carried:
         else:
             mine, theirs = weights.split([self.outside.shape[1], self.picture.shape[1]], 2)
             self.outside = mine @ self.outside + theirs @ self.picture + keep * self.outside
+
+
+def laid(share: Float[Tensor, "batch query"], carried: Carried, steps: Sequence[Step], inputs: Inputs) -> PixelMap:
+    """What is read of the picture's tokens, laid over it; class and register tokens are left out."""
+    rows = carried.picture if steps[-1].kind == "picture" else carried.outside
+    tokens = next(step.attended.info.keys for step in steps if step.kind in ("picture", "cross"))
+    grid = on_grid(share[:, None] @ rows, tokens)
+    return enlarged(grid, tuple(inputs.shape[2:]))[:, None]
 
 
 def not_usable(method: str, attentions: Sequence[Attended], reason: str | None = None) -> MethodError:

@@ -3,6 +3,7 @@
 A method is a pure function. Its positional parameters are needs, its keyword-only parameters are options.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -80,4 +81,16 @@ def find_method(name: str | Callable[..., Any]) -> Method:
         if known.name.replace("_", "") == key.replace("_", ""):
             return known
     known_names = ", ".join(sorted(METHODS))
-    raise MethodError(f"there is no method {name!r}.{did_you_mean(key, METHODS)} Known methods: {known_names}.")
+    meant = did_you_mean(key, METHODS) or _by_source(key)
+    raise MethodError(f"there is no method {name!r}.{meant} Known methods: {known_names}.")
+
+
+def _by_source(key: str) -> str:
+    """`" Did you mean 'a' or 'b'?"` for the methods whose source has all words of the key, or an empty string."""
+    asked = _words(key)
+    found = [repr(known.name) for known in METHODS.values() if asked and asked <= _words(known.paper)]
+    return f" Did you mean {' or '.join(found)}?" if found else ""
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.split(r"[\W_]+", text.lower()) if len(word) > 2}

@@ -8,11 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.methods.attention_flow import Carried, Rows, Step, score_rows, steps_of
+from featuremaps.methods.attention_flow import Carried, Rows, laid, score_rows, steps_of
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, PixelMap
-from featuremaps.plotting.rendering import enlarged
-from featuremaps.runtime.attention import Attended, on_grid
+from featuremaps.runtime.attention import Attended
 
 Heads = Literal["mean", "max", "min"]
 
@@ -49,7 +48,7 @@ def attention_rollout(
         carried.go(step, weights / scale, residual / scale, lambda weights, known: weights @ known.picture)
     shares = score_rows(steps)
     read = (shares > 0).to(shares)
-    return _laid(read / read.sum(1, keepdim=True), carried, steps, inputs)
+    return laid(read / read.sum(1, keepdim=True), carried, steps, inputs)
 
 
 @method(
@@ -63,15 +62,15 @@ def generic_attention(inputs: Inputs, attentions: Sequence[Attended]) -> PixelMa
     A layer's map is the mean over heads of attention × gradient where that is positive; each adds what it attends to
     to the relevance R of its tokens, R ← R + Ā·R, and attention from one kind of tokens to another goes by equation 10.
     Read at the class token, at pooled patches by how much the score depends on each, or at whatever else it is read
-    from. The authors' CVPR paper has LRP relevance in the place of attention. Raises `MethodError` as
-    `attention_rollout` does.
+    from. The authors' CVPR paper has relevance in the place of attention: `transformer_attribution`. Raises
+    `MethodError` as `attention_rollout` does.
     """
     steps = steps_of("generic_attention", attentions)
     carried = Carried.at_first(steps)
     for step in steps:
         weights = (step.probabilities * step.gradients).relu().mean(1)
         carried.go(step, weights, 1.0, _between_kinds)
-    return _laid(score_rows(steps), carried, steps, inputs)
+    return laid(score_rows(steps), carried, steps, inputs)
 
 
 def _between_kinds(weights: Rows, known: Carried) -> Rows:
@@ -100,11 +99,3 @@ def _kept(fused: Rows, discard: float) -> Rows:
     count = int(discard * flat.shape[1])
     smallest = flat.argsort(dim=1, stable=True)[:, :count]
     return flat.scatter(1, smallest, 0.0).view_as(fused)
-
-
-def _laid(share: Float[Tensor, "batch query"], carried: Carried, steps: Sequence[Step], inputs: Inputs) -> PixelMap:
-    """What is read of the picture's tokens, laid over it; class and register tokens are left out."""
-    rows = carried.picture if steps[-1].kind == "picture" else carried.outside
-    tokens = next(step.attended.info.keys for step in steps if step.kind in ("picture", "cross"))
-    grid = on_grid(share[:, None] @ rows, tokens)
-    return enlarged(grid, tuple(inputs.shape[2:]))[:, None]

@@ -22,8 +22,12 @@ OUTLYING = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Attended:
-    """One attention of a run: its probabilities, and the gradient of a score there, None where that does not reach."""
+    """One attention of a run: its probabilities, and the gradient of a score there, None where that does not reach.
 
+    `number` is which it is of all that ran.
+    """
+
+    number: int
     info: AttentionInfo
     probabilities: Float[Tensor, "batch window head query key"]
     gradients: Float[Tensor, "batch window head query key"] | None = None
@@ -40,7 +44,7 @@ def attended(infos: Sequence[AttentionInfo], seen: AttentionMaps, batch: int) ->
             "something else for every picture, or was changed. If it was changed, ask once more."
         )
     return tuple(
-        Attended(infos[number], infos[number].split(at_least_single(probabilities.detach()), batch))
+        Attended(number, infos[number], infos[number].split(at_least_single(probabilities.detach()), batch))
         for number, probabilities in seen.probabilities.items()
     )
 
