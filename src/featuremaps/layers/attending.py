@@ -5,7 +5,7 @@ tokens are known by what the model did, not by how many tokens there are.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from featuremaps.layers.attentions import NOWHERE, AttentionInfo, Between, Tokens
 from featuremaps.layers.layout import Layout
@@ -42,6 +43,7 @@ class Attending(TorchFunctionMode):
         super().__init__()
         self.flow, self.inside = flow, [""]
         self.found: list[AttentionInfo] = []
+        self._between: list[tuple[set[int], int | None]] = []
         self._batch = flow.picture[0]
         self._products: dict[int, tuple[_Side, _Side]] = {}
         self._origin: tuple[Field, Layout] | None = None
@@ -52,9 +54,12 @@ class Attending(TorchFunctionMode):
         operation = operation_of(func, args, kwargs or {})
         if operation is None:
             return func(*args, **(kwargs or {}))
-        if attends(operation):
+        attending, before = attends(operation), self._steps_of(operation.args, operation.kwargs.values())
+        if attending:
             self.found.append(self._described(operation))
         output = func(*args, **(kwargs or {}))
+        if attending:
+            self._between.append((before, next(iter(self._steps_of([output], [])), None)))
         if operation.kind in ("matmul", "einsum", "other_product"):
             self._note_product(operation, output)
         elif operation.kind == "multi_head_attention":
@@ -78,14 +83,29 @@ class Attending(TorchFunctionMode):
     def infos(self, layouts: Sequence[Layout]) -> tuple[AttentionInfo, ...]:
         """All of them, by names of their own; tokens that could not be followed as the layers' `layouts` say."""
         names = [info.name for info in self.found]
-        named, counts = [], dict.fromkeys(names, 0)
-        for info in self.found:
+        named: list[AttentionInfo] = []
+        counts = dict.fromkeys(names, 0)
+        for info, seen in zip(self.found, self._seen(), strict=True):
             name = info.name or "attention"
             name = name if names.count(info.name) == 1 else f"{name}#{counts[info.name]}"
             counts[info.name] += 1
             queries, keys = (_by_count(tokens, info.windows, layouts) for tokens in (info.queries, info.keys))
-            named.append(replace(info, name=name, queries=queries, keys=keys))
+            keys = info.keys if queries.between == "unknown" else keys  # which of its axes is which is not known
+            after = None if seen is None else frozenset(named[number].name for number in seen)
+            named.append(replace(info, name=name, queries=queries, keys=keys, after=after))
         return tuple(named)
+
+    def _seen(self) -> Iterator[list[int] | None]:
+        """For each attention the numbers of those before it whose results went into it; None where it is unknown."""
+        for number, (before, gave) in enumerate(self._between):
+            known = set().union(*map(self.flow.ancestors, before))
+            earlier = [other for other, (_, result) in enumerate(self._between[:number]) if result in known]
+            yield earlier if before and gave is not None else None
+
+    def _steps_of(self, args: Iterable[Any], more: Iterable[Any]) -> set[int]:
+        """The steps that computed the tensors among what a call is given or gives."""
+        traces = (self.flow.trace(leaf) for leaf in tree_leaves((list(args), list(more))) if isinstance(leaf, Tensor))
+        return {trace.step for trace in traces if trace is not None}
 
     def _described(self, operation: Operation) -> AttentionInfo:
         name = self.inside[-1]
@@ -94,7 +114,7 @@ class Attending(TorchFunctionMode):
             lead = operation.input.shape[:-2]
             if sides is None:
                 query, key = operation.input.shape[-2:]
-                between: Between = "no places" if self.flow.trace(operation.input) is None else "unknown"
+                between: Between = "unknown" if self._perhaps_a_product(operation.input) else "no places"
                 return AttentionInfo(name, Tokens(query, between), Tokens(key, between), _unknown(lead, self._batch))
             return self._info(name, *sides, 0)
         query, key = (operation.argument(name, place) for place, name in enumerate(("query", "key")))
@@ -195,24 +215,40 @@ class Attending(TorchFunctionMode):
 
     def _product_behind(self, logits: Tensor) -> tuple[_Side, _Side] | None:
         """The queries and keys that attention logits are the products of; None where there are none."""
-        trace, wanted = self.flow.trace(logits), tuple(logits.shape[-2:])
+        for step in self._behind(logits, _BETWEEN):
+            if step in self._products:
+                left, right = self._products[step]
+                if (left.shape[left.token_dim], right.shape[right.token_dim]) == tuple(logits.shape[-2:]):
+                    return left, right
+        return None
+
+    def _perhaps_a_product(self, logits: Tensor) -> bool:
+        """Whether logits without known queries and keys may be of such: a gate's, or features, are of one tensor."""
+        trace = self.flow.trace(logits)
+        if trace is None:
+            return False
+        followed = trace.field is not None and not trace.field.lost and not trace.field.moved
+        steps = self._behind(logits, _BETWEEN - _WEIGHTED)
+        return not followed or any(self.flow.steps[step].op in _PRODUCTS for step in steps)
+
+    def _behind(self, logits: Tensor, between: frozenset[str]) -> Iterator[int]:
+        """The steps that logits were made by, the latest first, back to the products that they are of."""
+        trace = self.flow.trace(logits)
         waiting, seen = [] if trace is None else [trace.step], set()
         while waiting:
             step = max(waiting)
             waiting.remove(step)
-            if step in self._products:
-                left, right = self._products[step]
-                if (left.shape[left.token_dim], right.shape[right.token_dim]) == wanted:
-                    return left, right
-                continue
+            yield step
             known = self.flow.steps[step]
-            if known.pointwise or known.op in _BETWEEN:
+            if step not in self._products and (known.pointwise or known.op in between):
                 waiting += [parent for parent in known.parents if parent not in seen]
                 seen |= set(known.parents)
-        return None
 
 
-_BETWEEN = frozenset({"mm", "addmm", "linear", "index_put_", "copy_", "masked_fill", "constant_pad_nd", "clone"})
+_PRODUCTS = frozenset({"bmm", "baddbmm", "matmul"})
+"""Products of tensors that both have a batch, as queries and keys do and the weights of a layer do not."""
+_WEIGHTED = frozenset({"mm", "addmm", "linear"})
+_BETWEEN = _WEIGHTED | frozenset({"index_put_", "copy_", "masked_fill", "constant_pad_nd", "clone"})
 """What may lie between a product and its softmax beside operations on single values: heads mixed with each other."""
 
 

@@ -40,12 +40,14 @@ class AttentionInfo:
     """One attention of a run: `name` is the address of the module that attends, with `#number` where it does so often.
 
     `leading` are the axes before (query, key) after the batch: how long each is, and whether it runs over windows.
+    `after` names the attentions whose result it sees; None where that could not be followed.
     """
 
     name: str
     queries: Tokens
     keys: Tokens
     leading: tuple[tuple[int, bool], ...] = ()
+    after: frozenset[str] | None = None
 
     @property
     def windows(self) -> int:

@@ -7,6 +7,7 @@ that attend to these from outside: a class token that joins late, the probe of a
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -178,10 +179,18 @@ def _obstacles(attentions: Sequence[Attended]) -> Iterator[str]:
         )
     if any("unknown" in (info.queries.between, info.keys.between) for info in infos):
         yield _lost(attentions)
+    known = [info for info in infos if info.after is not None]
+    for before, info in pairwise(known):
+        if info.after is not None and before.name not in info.after:
+            yield (
+                f"follows attention from layer to layer, and here {info.name} does not see what {before.name} gave: "
+                "they stand side by side, as heads that are modules of their own, parallel blocks or two networks do"
+            )
 
 
 def _lost(attentions: Iterable[Attended]) -> str:
-    counts = sorted({each.info.keys.count for each in attentions if each.info.keys.between == "unknown"})
+    sides = (side for each in attentions for side in (each.info.queries, each.info.keys))
+    counts = sorted({side.count for side in sides if side.between == "unknown"})
     return (
         f"found attention over {', '.join(map(str, counts))} tokens whose places in the picture could not be followed: "
         "say how they lie, Scope(model, layout=(rows, columns, prefix)), if you know"
