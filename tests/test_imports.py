@@ -15,3 +15,17 @@ print([name for name in ("scipy", "sklearn", "skimage", "pandas", "altair") if n
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_rooms_are_there_as_attributes_before_anything_was_used() -> None:
+    program = """
+import sys
+import featuremaps
+assert "torch" not in sys.modules
+assert not hasattr(featuremaps, "no_such_room")
+assert {"Scope", "__version__"} <= set(dir(featuremaps))
+assert issubclass(featuremaps.errors.TargetError, featuremaps.FeatureMapsError)
+print(featuremaps.methods.METHODS is featuremaps.METHODS)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
