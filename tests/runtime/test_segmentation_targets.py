@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import TargetError
@@ -168,3 +168,41 @@ def test_a_region_in_a_mirrored_picture() -> None:
     bound = fm.Region(1).bind(scores, ClassOutputs(), 2)
     assert bound.in_mirror is not None
     torch.testing.assert_close(bound.in_mirror().scores(scores.flip(-1)), bound.scores(scores))
+
+
+class Unpadded(nn.Module):
+    """Its score for "spot" is the brightness in the middle of nine pixels, and there are 8 fewer each way."""
+
+    def __init__(self, padding: int = 0) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(1, 2, 9, padding=padding)
+        nn.init.zeros_(self.look.weight)
+        self.look.weight.data[1, 0, 4, 4] = 10.0
+        self.look.bias = nn.Parameter(torch.tensor([0.0, -5.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.look(x)
+        return scores
+
+
+def test_scores_that_leave_the_edges_out_are_not_stretched_over_the_picture() -> None:
+    x = torch.zeros(1, 1, 24, 20)
+    x[0, 0, 6:9, 6:9] = 1
+    scope = fm.Scope(Unpadded(), classes=["background", "spot"])
+    refused = [
+        lambda: scope.explain(x, "saliency", target=fm.Point((7, 7))),
+        lambda: scope.explain(x, "saliency", target=fm.Mask(x[0, 0], "spot")),
+        lambda: scope.regions(x),
+    ]
+    for ask in refused:
+        with pytest.raises(TargetError, match=r"over pixels 4 to 20 × 4 to 16 of its input \(24 × 20\)"):
+            ask()
+    inner = scope.explain(x, "saliency", target=fm.Mask(x[0, 0, 4:-4, 4:-4], "spot"))
+    default = scope.explain(x, "saliency")
+    assert default.targets == ("spot in its 5% of the picture",)
+    assert torch.equal(inner.tensor, default.tensor)
+    assert torch.equal(default.tensor[0, 0] != 0, x[0, 0] > 0)
+    assert default.regions == () or default.regions[0] is None  # there is no outline to draw
+    padded = fm.Scope(Unpadded(4), classes=["background", "spot"])
+    assert padded.explain(x, "saliency", target=fm.Point((7, 7))).targets == ("spot at (7, 7)",)
+    assert padded.regions(x)[0].labels == ("background", "spot")

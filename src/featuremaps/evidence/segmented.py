@@ -123,6 +123,7 @@ def coarsest(studied: StudiedModel, seen: Seen) -> str:
 def _segmented(studied: StudiedModel, session: Session, seen: Seen, most: int, seed: int) -> SegmentedPicture:
     record = take(session, seen.input[None], classes=studied.class_outputs, gradients=False)
     read = PlaceScores(record.outputs, record.classes, 1)
+    read.check_covered("their regions are not those of the picture")
     covers: Float[Tensor, " class"] = read.covers[0]
     largest = [index for index in covers.argsort(descending=True, stable=True).tolist() if covers[index] > 0][:most]
     indices = torch.tensor(largest, dtype=torch.long, device=covers.device)

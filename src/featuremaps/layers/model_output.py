@@ -4,6 +4,7 @@ What it gives for a picture beside another one tells which axis counts the pictu
 chance, on what was asked before, or on the other pictures of a batch.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from featuremaps.receptive_field import UNBOUNDED, Dataflow, Range
+from featuremaps.receptive_field import UNBOUNDED, Dataflow, Field, Range
 from featuremaps.running import run as run_model
 
 Key = str | int
@@ -27,6 +28,8 @@ class FollowedOutput(NamedTuple):
     Its values lie in `range`; `places` says of each of its axes whether it walks along the picture, () where nobody
     knows; `after` names the other tensors that went into it. `picture_axis` counts the pictures, None
     where that cannot be told, and beside another picture the scores of one change by a share `change` of the largest.
+    `uncovered` says for each axis of the picture how many of its pixels lie before the first of the tensor's places and
+    behind the last, where these are more than two strides of it, as without padding.
     """
 
     range: Range = UNBOUNDED
@@ -34,6 +37,7 @@ class FollowedOutput(NamedTuple):
     after: frozenset[Key] = frozenset()
     picture_axis: int | None = None
     change: float = 0.0
+    uncovered: tuple[tuple[int, int], ...] = ()
 
 
 def parts_of(output: object) -> Mapping[Key, object]:
@@ -112,7 +116,24 @@ def _followed(tensor: Tensor, flow: Dataflow, steps: Mapping[Key, int]) -> Follo
     places = () if field is None or field.lost or field.moved else tuple(bool(dim.axes) for dim in field.dims)
     before = flow.ancestors(trace.step) - {trace.step}
     after = frozenset(other for other, step in steps.items() if step in before)
-    return FollowedOutput(flow.steps[trace.step].range, places, after)
+    uncovered = _uncovered(field, flow.picture[2:]) if places else ()
+    return FollowedOutput(flow.steps[trace.step].range, places, after, uncovered=uncovered)
+
+
+def _uncovered(field: Field, picture: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """See `FollowedOutput`; () where the places reach from edge to edge, or where each sees the whole picture."""
+    margins = []
+    for axis, (side, reach) in enumerate(zip(picture, field.reach, strict=True)):
+        step = field.step(axis)
+        if step is None or reach.whole:
+            return ()
+        count = math.prod(run.size for dim in field.dims for run in dim.runs if run.axis == axis)
+        before = reach.centre - step / 2
+        behind = side - before - count * step  # strides may shift all places a little, which leaves the sum as it is
+        within = reach.low > -step and reach.high + (count - 1) * step < side + step  # no place looks over the edge
+        free = within and before + behind > 2 * step
+        margins.append((max(0, round(before)), max(0, round(behind))) if free else (0, 0))
+    return tuple(margins) if any(map(any, margins)) else ()
 
 
 def _picture_axis(alone: Tensor, together: Tensor) -> int | None:

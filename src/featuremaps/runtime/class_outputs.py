@@ -36,7 +36,8 @@ class ClassOutputs:
 
     `part` of what the model returns has the scores, (batch, classes, time) if they are of a `signal`. `told` says how
     that is known, `unread` why the outputs hold no class scores though they look as if they did, `squashed` why they
-    are hardly what they are taken for. `space` is the size of the inputs that they were seen for, without channels.
+    are hardly what they are taken for. `space` is the size of the inputs that they were seen for, without channels, of
+    which scores of places leave the margins `uncovered`, before and behind along each axis.
     Something that a detector finds counts from a score of `threshold` on.
     """
 
@@ -49,6 +50,7 @@ class ClassOutputs:
     signal: bool = False
     space: tuple[int, ...] | None = None
     threshold: float = 0.5
+    uncovered: tuple[tuple[int, int], ...] = ()
 
     @property
     def count(self) -> int | None:
@@ -168,8 +170,8 @@ def as_followed(
         return classes
     shape = tuple(needs_logits(outputs, part=part).shape)
     if len(shape) > 3 or shape == (pictures, pictures) != (1, 1):
-        unread = _unread(shape, _known(known, part), inputs)
-        classes = replace(classes, unread=unread)
+        read = _known(known, part)
+        classes = replace(classes, unread=_unread(shape, read, inputs), uncovered=read.uncovered)
     if classes.unread:
         return classes
     if (

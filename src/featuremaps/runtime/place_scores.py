@@ -61,6 +61,19 @@ class PlaceScores:
         """The probabilities, which are not squashed again where the model gives them."""
         return self.classes.probabilities_in(needs_logits(outputs, part=self.classes.part))
 
+    def check_covered(self, what: str) -> None:
+        """`TargetError` where the scores' places do not reach from edge to edge of the input, with `what` follows."""
+        if not self.classes.uncovered or self.classes.space is None:
+            return
+        size = " × ".join(map(str, self.classes.space))
+        sides = zip(self.classes.uncovered, self.classes.space, strict=True)
+        inner = " × ".join(f"{before} to {side - behind}" for (before, behind), side in sides)
+        raise TargetError(
+            f"the model's scores lie over pixels {inner} of its input ({size}) only, as those of convolutions without "
+            f"padding do, so that {what}. Wrap the model so that it pads its scores to the input's size, or give "
+            f"target=featuremaps.Mask(region) in the size of its scores, {tuple(self.scores.shape[2:])}."
+        )
+
     @cached_property
     def probabilities(self) -> Float[Tensor, "batch classes *space"]:
         """Those of the batch, float32."""

@@ -78,7 +78,10 @@ class Mask:
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         read = PlaceScores(outputs, classes, batch)
-        mask = _fitted(torch.as_tensor(self.mask), read.scores, batch).to(read.scores.device)
+        given = torch.as_tensor(self.mask)
+        if given.shape[-read.scores.ndim + 2 :] != read.scores.shape[2:]:
+            read.check_covered("a mask of another size is not laid over them")
+        mask = _fitted(given, read.scores, batch).to(read.scores.device)
         if bool((mask.flatten(1).sum(1) == 0).any()):
             raise TargetError("the mask is empty for at least one picture: nothing to explain.")
         indices = class_indices(self.which, mean_inside(read.scores, mask), classes.names, batch)
@@ -120,6 +123,7 @@ class Point:
                 f"Point({tuple(self.place)}) is no place ({AXES[len(grid)]}) of the model's input, whose size is "
                 f"{size}: each number counts from 0 to one less than the side."
             )
+        read.check_covered("a place of the input is no place of theirs")
         region = torch.zeros(grid, device=read.scores.device)
         region[tuple(at * into // side for at, into, side in zip(self.place, grid, size, strict=True))] = 1
         region = region.expand(batch, *grid)
@@ -147,7 +151,7 @@ def inside_of(
         lambda new, repeats: of_chosen(read.read(new), repeats),
         lambda new, repeats: of_chosen(read.read_probabilities(new), repeats),
         every_class,
-        region=region,
+        region=None if read.classes.uncovered else region,
         in_mirror=lambda: inside_of(read, region.flip(-1), indices, labels),
         of_classes=lambda others: inside_of(read, region, others, class_labels(others, read.classes.names)),
     )
