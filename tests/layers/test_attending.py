@@ -106,3 +106,25 @@ def test_queries_in_chunks_and_two_networks_are_no_layers() -> None:
             fm.Scope(model).explain(X, "attention_rollout", target=0)
     with pytest.raises(MethodError, match=r"other\S* does not see what one"):
         fm.Scope(Two()).explain(X, "attention_rollout", target=0)
+
+
+@pytest.mark.parametrize("method", ["attention_rollout", "generic_attention"])
+def test_a_trunk_that_lets_no_gradient_through_is_not_left_out(method: str) -> None:
+    class Under(nn.Module):
+        """Attention, and what follows it, under no_grad; then a layer of attention that learns."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk, self.mix, self.head = TinyViT(functional), nn.Linear(8, 24), nn.Linear(8, 5)
+            self.trunk.head, self.trunk.pooled = nn.Identity(), False  # type: ignore[assignment]
+            self.trunk.norm.register_forward_hook(lambda _, __, tokens: setattr(self, "tokens", tokens))
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                self.trunk(x)
+            parts = self.mix(self.tokens).view(len(x), -1, 3, 2, 4).permute(2, 0, 3, 1, 4)
+            scores: Tensor = self.head(functional(*parts).transpose(1, 2).flatten(2)[:, 0])
+            return scores
+
+    with pytest.raises(MethodError, match=r"lets none through to trunk\S* \(2 of 3 attentions\)"):
+        fm.Scope(Under()).explain(X, method, target=0)

@@ -7,7 +7,7 @@ that attend to these from outside: a class token that joins late, the probe of a
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal
 
 import torch
@@ -61,7 +61,7 @@ def steps_of(method: str, attentions: Sequence[Attended]) -> list[Step]:
     Raises `MethodError` where the tokens of one layer are not those of the next, or are no patches.
     """
     on_the_way = [each for each in attentions if each.gradients is not None]
-    reason = next(_obstacles(on_the_way), None)
+    reason = next(chain(_cut_off(attentions, on_the_way), _obstacles(on_the_way)), None)
     sides = (side for each in on_the_way for side in (each.info.queries, each.info.keys))
     picture = next((side for side in sides if side.between == "places"), None)
     if reason is not None or picture is None:
@@ -160,6 +160,17 @@ def same(one: Tokens, other: Tokens) -> bool:
     if one.places is None or other.places is None:
         return False
     return one.grid == other.grid and torch.equal(one.places, other.places)
+
+
+def _cut_off(attentions: Sequence[Attended], on_the_way: Sequence[Attended]) -> Iterator[str]:
+    """Attention that others on the way to the score have seen, and that no gradient reaches."""
+    seen = frozenset().union(*(each.info.after or () for each in on_the_way))
+    cut = [each.info.name for each in attentions if each.gradients is None and each.info.name in seen]
+    if cut:
+        yield (
+            f"follows attention by the score's gradient, and the model lets none through to {cut[-1]} "
+            f"({len(cut)} of {len(attentions)} attentions), as where a part of it runs under no_grad or is detached"
+        )
 
 
 def _obstacles(attentions: Sequence[Attended]) -> Iterator[str]:

@@ -75,7 +75,14 @@ def comparing(model: Any, transform: object, texts: Sequence[str] | None) -> Pic
 
 
 def encoded(model: Any, tokenizer: Any, texts: Sequence[str], name: str, advice: str = "") -> Tensor:
-    """The texts' embeddings (text, feature) of length 1; `SourceError` for texts that the tokenizer cannot read."""
+    """The texts' embeddings (text, feature) of length 1; `SourceError` for texts that the tokenizer cannot read,
+    and for a model that scores in another way.
+    """
+    if not hasattr(model, "logit_scale"):
+        raise SourceError(
+            f"{type(model).__name__} does not scale how alike a picture and a text are by a logit_scale, as CLIP and "
+            "SigLIP do, so its scores are not known here. Wrap it: pictures in, (batch, text) out."
+        )
     longest = model.config.text_config.max_position_embeddings
     given = ["", *texts]  # a tokenizer without its vocabulary reads nothing
     settings = {"padding": "max_length", "truncation": True, "max_length": longest, "return_tensors": "pt"}
