@@ -90,7 +90,7 @@ def test_the_section_in_a_browser(visit, pictures: tuple[SegmentedPicture, ...])
     page = visit(sample_report(sections=(RegionsSection(pictures),))).page
     assert page.locator(".region-picture").count() == 2
     first = page.locator(".region-picture").first
-    assert first.locator(".regions tbody th").all_inner_texts()[1].split() == ["boat", "3", "%", "of", "the", "picture"]
+    assert first.locator(".regions tbody th").all_inner_texts()[1].split() == ["boat", "3%", "of", "the", "picture"]
     evidence = pictures[0].evidence
     numbers = first.locator(".regions tbody tr").nth(1).locator(".region-number").all_inner_texts()
     expected = (evidence.whole[0, 1], evidence.alone[0, 1], evidence.without[0, 1, 1])

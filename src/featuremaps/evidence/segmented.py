@@ -146,7 +146,7 @@ def _segmented(studied: StudiedModel, session: Session, seen: Seen, most: int, s
             score, inputs, regions, fill="linear" if inputs.ndim == 4 else "mean", chunk=CHUNK // 4, seed=seed
         )
     else:
-        evidence = RegionEvidence(torch.zeros(1, 0), torch.zeros(1, 0, 0), torch.zeros(1, 0))
+        evidence = RegionEvidence(*(torch.zeros(1, *size, device="cpu") for size in ((0,), (0, 0), (0,))))
     names = tuple(class_label(index, record.classes.names) for index in largest)
     return SegmentedPicture(
         seen, names, tuple(largest), tuple(covers[indices].tolist()), read.winners[0].cpu(), evidence

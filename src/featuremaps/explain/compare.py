@@ -161,7 +161,7 @@ def _joined(parts: Sequence[Part]) -> Part:
         (part, row) for part in parts for row in range(len(part.maps)) if not part.boxes or part.boxes[row] is not None
     ]
     if not kept:
-        return Part(torch.zeros(0), rows=())
+        return Part(torch.zeros(0, device="cpu"), rows=())
     names = kept[0][0].remarks
     return Part(
         maps=torch.stack([part.maps[row] for part, row in kept]),

@@ -35,7 +35,7 @@ def map_warnings(
     doubts = tuple(dict.fromkeys(doubt for layer in layers for doubt in misplaced(record.layouts.get(layer))))
     flat = map.flatten(1)
     finite = flat.isfinite().all(1)
-    unread = _unread(map, record, layers, target) if by_gradient else torch.zeros(len(map), dtype=torch.bool)
+    unread = _unread(map, record, layers, target, by_gradient)
     empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
     constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
     if bool((finite & ~constant & ~nothing).all()) and not bool(unread.any()):
@@ -56,10 +56,10 @@ def map_warnings(
     return tuple((*notes(i), *doubts) for i in range(len(map)))
 
 
-def _unread(map: Tensor, record: Record, layers: Sequence[str], target: int) -> Tensor:
+def _unread(map: Tensor, record: Record, layers: Sequence[str], target: int, by_gradient: bool) -> Tensor:
     """For each picture whether a detection's map is strongest at a place that its score does not depend on."""
     none = torch.zeros(len(map), dtype=torch.bool, device=map.device)
-    if record.targets[target].boxes is None:
+    if not by_gradient or record.targets[target].boxes is None:
         return none
     gradients = record.gradients_by_target[target]
     grids = [gradients[layer].abs().sum(1).reshape(len(map), *record.grid(layer)) for layer in layers]

@@ -162,7 +162,10 @@ class Attending(TorchFunctionMode):
         sizes = [math.prod(run.size for run in runs if run.axis == axis) for axis in axes]
         grid, shift = self._origin_of(placed, sizes, bool(windows))
         numbers = torch.zeros(
-            math.prod(run.size for run in windows), math.prod(run.size for run in token_dim.runs), dtype=torch.long
+            math.prod(run.size for run in windows),
+            math.prod(run.size for run in token_dim.runs),
+            dtype=torch.long,
+            device="cpu",
         )
         inside = torch.ones_like(numbers, dtype=torch.bool)
         for axis in axes:
@@ -309,9 +312,9 @@ def _channels(side: _Side) -> bool:
 
 def _steps(runs: Sequence[Any], axis: int, step: float | None) -> Int[Tensor, " element"]:
     """For each element of a dimension how many places it lies from the first along an axis."""
-    total = torch.zeros(1, dtype=torch.long)
+    total = torch.zeros(1, dtype=torch.long, device="cpu")
     for run in runs:
-        own = torch.arange(run.size) * (round(run.step / step) if run.axis == axis and step else 0)
+        own = torch.arange(run.size, device="cpu") * (round(run.step / step) if run.axis == axis and step else 0)
         total = (total[:, None] + own[None]).flatten()
     return total
 
@@ -327,5 +330,5 @@ def _by_count(tokens: Tokens, windows: int, layouts: Sequence[Layout]) -> Tokens
     if tokens.between != "unknown" or windows != 1 or len(fitting) != 1:
         return tokens
     ((prefix, grid, suffix),) = fitting
-    places = pad(torch.arange(math.prod(grid))[None], (prefix, suffix), value=NOWHERE)
+    places = pad(torch.arange(math.prod(grid), device="cpu")[None], (prefix, suffix), value=NOWHERE)
     return Tokens(tokens.count, "places", grid, places)

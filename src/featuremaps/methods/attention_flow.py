@@ -103,8 +103,8 @@ class Carried:
         outside = next((step.probabilities for step in steps if step.kind != "picture"), first[:, :, :0])
         sources = next(step.sources for step in steps if step.kind != "outside")
         batch, queries = len(first), outside.shape[2]
-        picture = torch.eye(sources).to(first).expand(batch, -1, -1)
-        own = torch.eye(queries).to(first).expand(batch, -1, -1)
+        picture = torch.eye(sources, device=first.device, dtype=first.dtype).expand(batch, -1, -1)
+        own = torch.eye(queries, device=first.device, dtype=first.dtype).expand(batch, -1, -1)
         return cls(picture, first.new_zeros(batch, queries, sources), own)
 
     def go(self, step: Step, weights: Rows, keep: Tensor | float, across: Across) -> None:

@@ -33,6 +33,7 @@ NAMES = {
     "kernel_shap": "Kernel SHAP",
     "lrp": "LRP",
     "rise": "RISE",
+    "d_rise": "D-RISE",
     "input_x_gradient": "Input × Gradient",
     "guided_backprop": "Guided Backprop",
     "deconvnet": "DeconvNet",

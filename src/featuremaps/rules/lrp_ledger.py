@@ -21,7 +21,7 @@ class Ledger:
 
     def total(self) -> Tensor:
         """What was kept in all."""
-        return torch.stack([torch.zeros(()), *(kept.cpu() for kept in self.kept.values())]).sum()
+        return torch.stack([torch.zeros((), device="cpu"), *(kept.cpu() for kept in self.kept.values())]).sum()
 
     def missing(self, sent: Tensor, arrived: Tensor) -> float:
         """The part of what was sent back (rows,) that neither arrived at the inputs nor was kept."""

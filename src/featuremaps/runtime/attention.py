@@ -1,5 +1,6 @@
 """What attentions gave in a run: their probabilities, the score's gradient there, and both laid over the picture."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -104,7 +105,7 @@ def on_grid(values: Float[Tensor, "batch window token"], tokens: Tokens) -> Floa
     A place without a token is 0. The tokens must have places.
     """
     assert tokens.places is not None
-    count = int(torch.tensor(tokens.grid).prod())
+    count = math.prod(tokens.grid)
     places = tokens.places.to(values.device).flatten()
     index = places.where(places >= 0, count)  # what has no place goes behind the last one
     laid = values.new_zeros(len(values), count + 1).index_copy(
