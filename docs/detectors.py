@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
+from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, matrix_figure
 
 NAMES = ("scissors", "hammer")
@@ -123,7 +124,7 @@ def main() -> None:
     for row, title in enumerate(heats[0].titles):
         seen = heats[0].pictures[row]
         (plain,) = heats[0][row].boxed([seen.image])
-        overlays = [Panel(heat[row].overlay()[0], heat.method) for heat in heats]
+        overlays = [Panel(heat[row].overlay()[0], method_name(heat.method)) for heat in heats]
         rows.append([Panel(plain, title), *overlays])
     figure = matrix_figure(rows, {}, title="what each of the boxes rests on")
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=75)

@@ -46,4 +46,7 @@ def test_the_report_has_every_box(written: tuple[str, Path]) -> None:
     (payload,) = re.findall(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[:1]
     (picture,) = json.loads(payload)["sections"][0]["pictures"]
     assert [answer["label"] for answer in picture["top"]] == ["0: dog", "1: cat"]
+    assert "What " in page
+    assert " finds in street.png: dog, cat</title>" in page
+    assert "target=fm.Detection(number=1, label=None)" in picture["maps"][1]["code"]
     assert [heat["target"] for heat in picture["maps"]] == ["dog, detection 0", "cat, detection 1"]

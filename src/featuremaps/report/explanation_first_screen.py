@@ -58,14 +58,20 @@ def panel_of(picture: ExplainedPicture) -> Panel:
 
 
 def _shown_map(picture: ExplainedPicture) -> HeatmapData | None:
-    """The first method's map at the last layer; one with a warning, or of pixels, only where there is no other."""
+    """The first method's map at the last layer, for the first target.
+
+    One with a warning, or of pixels, only where there is no other.
+    """
     known = [heatmap for heatmap in picture.maps if heatmap.map is not None]
     if not known:
         return None
-    first = known[0].method
-    return min(
-        reversed(known), key=lambda heatmap: (bool(heatmap.warnings), heatmap.layer == INPUT, heatmap.method != first)
-    )
+    first = known[0]
+
+    def worse(heatmap: HeatmapData) -> tuple[bool, ...]:
+        others = heatmap.method != first.method, heatmap.target != first.target
+        return (bool(heatmap.warnings), heatmap.layer == INPUT, *others)
+
+    return min(reversed(known), key=worse)
 
 
 def _telling(pictures: Sequence[ExplainedPicture]) -> list[ExplainedPicture]:

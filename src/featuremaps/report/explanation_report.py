@@ -1,6 +1,7 @@
 """From heatmaps to a report: what each panel shows, what was found, and how it was made."""
 
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
@@ -24,12 +25,15 @@ from featuremaps.report.survey_sections import survey_sections
 from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.detection_targets import Detection
 from featuremaps.runtime.detections import DetectedBox
 from featuremaps.runtime.outputs import Classes, class_label
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.survey import Survey
 
 TOP_CLASSES = 5
+NAMED = 4
+"""So many labels of what a detector found stand in the title."""
 LONGEST = 256
 """The longest side of a volume's map, its slices beside each other."""
 
@@ -51,7 +55,7 @@ def explanation_report(
     )
     sentences = tuple(findings) or summary(comparison, pictures)
     return ReportData(
-        title=title or explanation_title(studied.name, pictures),
+        title=title or found_title(studied.name, comparison, pictures) or explanation_title(studied.name, pictures),
         provenance=provenance_of(studied, comparison, command),
         findings=sentences,
         first=explanation_first_screen(pictures, sentences[0], more),
@@ -128,6 +132,18 @@ def top_classes(comparison: Comparison, index: int) -> tuple[ClassScore, ...]:
     return tuple(ClassScore(answer.label, answer.index, answer.probability, answer.covers) for answer in best)
 
 
+def found_title(name: str, comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> str:
+    """What a detector found in one sentence; "" for other models."""
+    boxes = [box for index in range(len(pictures)) for box in boxes_in(comparison, index)]
+    if not boxes:
+        return ""
+    where = pictures[0].name if len(pictures) == 1 else _count(len(pictures), "picture")
+    labels = Counter(box.label for box in boxes)
+    named = ", ".join(label if times == 1 else f"{times} × {label}" for label, times in labels.most_common(NAMED))
+    more = f" and {len(labels) - NAMED} more labels" if len(labels) > NAMED else ""
+    return f"What {name} finds in {where}: {named}{more}"
+
+
 def boxes_in(comparison: Comparison, index: int) -> list[DetectedBox]:
     """The boxes that are explained in one picture, each once, surest first."""
     rows = [heat.boxes[row] for heat in comparison.values() for row in heat.rows_of(index)]
@@ -187,6 +203,7 @@ def _panel(key: tuple[str, str, object], found: Explanation, index: int, options
     shown = f"top: {label}" if target is None and heat.targets[index] and box is None else label
     map = heat.pictures[index].sheet.small(heat.maps[index][None], LONGEST)[0]
     told = heat.warnings[index]
+    one = target if target is not None or box is None or box.number is None else Detection(box.number)
     return HeatmapData(
         method,
         layer,
@@ -194,7 +211,7 @@ def _panel(key: tuple[str, str, object], found: Explanation, index: int, options
         map,
         warnings=tuple(text for text in told if not is_remark(text)),
         remarks=tuple(text for text in told if is_remark(text)),
-        code=map_code(method, layer, target, options),
+        code=map_code(method, layer, one, options),
         cut=not isinstance(found, Heatmaps),
     )
 

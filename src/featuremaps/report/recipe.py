@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import INPUT
 from featuremaps.pictures.load import Picture
-from featuremaps.runtime import targets
+from featuremaps.runtime import detection_targets, targets
 
 LOADABLE = re.compile(r"demo(-\w+)?|[\w./-]+:\S+")
 """What names a model for `fm.load`: a bundled one, or a source and what it is called there."""
@@ -47,4 +47,8 @@ def _target(target: object) -> str:
         return repr(target)
     text, kind = repr(target), type(target).__name__
     simple = re.fullmatch(rf"{kind}\((?:\w+=)?[^()<>\[\]]*\)", text)
-    return f"fm.{text}" if simple and hasattr(targets, kind) else f"...,  # {kind}: the target you gave\n   "
+    return (
+        f"fm.{text}"
+        if simple and (hasattr(targets, kind) or hasattr(detection_targets, kind))
+        else f"...,  # {kind}: the target you gave\n   "
+    )
