@@ -207,3 +207,12 @@ def test_answers_are_ranked_by_their_scores() -> None:
 
     answers = Answers(torch.tensor([20.0, 25.0, 30.0, -1.0]), torch.tensor([1.0, 1.0, 1.0, 0.2]))
     assert [(answer.index, answer.rank) for answer in answers.top(4)] == [(2, 1), (1, 2), (0, 3), (3, 4)]
+
+
+def test_an_embedding_taken_for_class_scores_is_doubted() -> None:
+    """Rows of length 1 are no scores, unless somebody says so or names them."""
+    unit = Ends(lambda scores: nn.functional.normalize(scores, dim=1)).eval()
+    (doubts, *_) = fm.Scope(unit).explain(INPUTS, layer="conv").warnings
+    assert any("have length 1, as embeddings have" in doubt for doubt in doubts)
+    for said in (fm.Scope(unit, outputs="logits"), fm.Scope(unit, classes=list("abcd")), fm.Scope(Ends().eval())):
+        assert not any("length 1" in doubt for one in said.explain(INPUTS, layer="conv").warnings for doubt in one)

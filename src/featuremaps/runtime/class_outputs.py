@@ -18,6 +18,7 @@ from featuremaps.receptive_field import Range
 from featuremaps.runtime.outputs import (
     are_probabilities,
     candidates,
+    have_unit_length,
     last_of,
     logits_of,
     needs_logits,
@@ -174,6 +175,8 @@ def as_followed(
         classes = replace(classes, unread=_unread(shape, read, inputs), uncovered=read.uncovered)
     if classes.unread:
         return classes
+    if classes.kind is None and classes.names is None and have_unit_length(given):
+        return replace(classes, squashed="the numbers of every picture have length 1, as embeddings have")
     if (
         classes.kind not in (None, "multi_label")
         or are_probabilities(given)

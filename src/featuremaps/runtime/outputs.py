@@ -144,6 +144,14 @@ def are_probabilities(scores: Float[Tensor, "batch classes *space"]) -> bool:
     return scores.shape[1] > 1 and bool((values >= 0).all()) and bool(sums.all())
 
 
+def have_unit_length(scores: Float[Tensor, "batch outputs"]) -> bool:
+    """Whether the numbers of every picture are of length 1, as normalised embeddings are and class scores hardly."""
+    values = scores.detach().float()
+    rounding = 16 * torch.finfo(scores.dtype).eps
+    lengths = (values.square().sum(1) - 1).abs() <= rounding * max(1, scores.shape[1] ** 0.5)
+    return scores.shape[1] > 1 and bool(lengths.all()) and int((values != 0).sum(1).min()) > 1
+
+
 def mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     """`value` with `change` applied to everything of this kind inside tuples, lists, dicts and dataclasses."""
     if isinstance(value, kind):
