@@ -108,7 +108,7 @@ def test_queries_in_chunks_and_two_networks_are_no_layers() -> None:
         fm.Scope(Two()).explain(X, "attention_rollout", target=0)
 
 
-@pytest.mark.parametrize("method", ["attention_rollout", "generic_attention"])
+@pytest.mark.parametrize("method", ["attention_rollout", "generic_attention", "transformer_attribution", "legrad"])
 def test_a_trunk_that_lets_no_gradient_through_is_not_left_out(method: str) -> None:
     class Under(nn.Module):
         """Attention, and what follows it, under no_grad; then a layer of attention that learns."""

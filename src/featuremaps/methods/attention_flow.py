@@ -61,7 +61,7 @@ def steps_of(method: str, attentions: Sequence[Attended]) -> list[Step]:
     Raises `MethodError` where the tokens of one layer are not those of the next, or are no patches.
     """
     on_the_way = [each for each in attentions if each.gradients is not None]
-    reason = next(chain(_cut_off(attentions, on_the_way), _obstacles(on_the_way)), None)
+    reason = next(chain(cut_off(attentions, on_the_way), _obstacles(on_the_way)), None)
     sides = (side for each in on_the_way for side in (each.info.queries, each.info.keys))
     picture = next((side for side in sides if side.between == "places"), None)
     if reason is not None or picture is None:
@@ -162,7 +162,7 @@ def same(one: Tokens, other: Tokens) -> bool:
     return one.grid == other.grid and torch.equal(one.places, other.places)
 
 
-def _cut_off(attentions: Sequence[Attended], on_the_way: Sequence[Attended]) -> Iterator[str]:
+def cut_off(attentions: Sequence[Attended], on_the_way: Sequence[Attended]) -> Iterator[str]:
     """Attention that others on the way to the score have seen, and that no gradient reaches."""
     seen = frozenset().union(*(each.info.after or () for each in on_the_way))
     cut = [each.info.name for each in attentions if each.gradients is None and each.info.name in seen]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from featuremaps.methods.attention_flow import not_usable
+from featuremaps.methods.attention_flow import cut_off, not_usable
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, PixelMap
 from featuremaps.plotting.rendering import enlarged
@@ -22,11 +22,14 @@ def legrad(inputs: Inputs, attentions: Sequence[Attended]) -> PixelMap:
     Per layer the mean over heads and query tokens, at the patches' own places; class and register tokens are left
     out, and windows are laid back over the picture. The paper scores each layer's own tokens with the head; here the
     model's own score is sent back once, which needs one backward pass. Raises `MethodError` for a model that does not
-    attend to places of the picture.
+    attend to places of the picture, and for one that lets no gradient through to some of its attention.
     """
+    on_the_way = [each for each in attentions if each.gradients is not None]
+    for reason in cut_off(attentions, on_the_way):
+        raise not_usable("legrad", attentions, reason)
     maps = [
         enlarged(on_grid(each.gradients.relu().mean((2, 3)), each.info.keys), tuple(inputs.shape[2:]))
-        for each in attentions
+        for each in on_the_way
         if each.gradients is not None and each.info.keys.between == "places"
     ]
     if not maps:
