@@ -206,3 +206,24 @@ def test_scores_that_leave_the_edges_out_are_not_stretched_over_the_picture() ->
     padded = fm.Scope(Unpadded(4), classes=["background", "spot"])
     assert padded.explain(x, "saliency", target=fm.Point((7, 7))).targets == ("spot at (7, 7)",)
     assert padded.regions(x)[0].labels == ("background", "spot")
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_one_of_several_equal_maps_of_scores_is_not_taken_for_the_answer(kind: type) -> None:
+    class Supervised(nn.Module):
+        """Deep supervision: a map of class scores from each of its depths, the best one last, or first."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.one, self.two = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 4, 1), nn.Conv2d(8, 4, 1)
+
+        def forward(self, x: Tensor) -> object:
+            maps = self.conv(x).relu()
+            both = self.one(maps), self.two(maps)
+            return {"out": both[0], "aux": both[1]} if kind is dict else kind(both)
+
+    with pytest.raises(TargetError, match=r"2 maps of class scores of shape \(1, 4, 12, 12\).*not known"):
+        fm.Scope(Supervised().eval()).explain(torch.rand(1, 3, 12, 12), layer="conv")
+    kind = dict  # an auxiliary head is named as one
+    assert len(fm.Scope(Supervised().eval()).explain(torch.rand(1, 3, 12, 12), layer="conv")) == 1

@@ -1,7 +1,7 @@
 """What a model's outputs are: the names of its classes, and whether their scores are logits or probabilities."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -161,6 +161,8 @@ def as_followed(
     if len(possible) > 1:
         last = last_of(possible, {key: followed.after for key, followed in known().outputs.items()})
         part = part if last is None else last
+        if last is None and (several := _equal_maps(possible)):
+            classes = replace(classes, unread=several)
     classes = replace(classes, part=part, space=tuple(inputs[2:]))
     if part is not None and len(inputs) == 3 and needs_logits(outputs, part=part).ndim == 3:
         read = _known(known, part)
@@ -185,6 +187,19 @@ def as_followed(
         return classes
     bounds = _known(known, part).range
     return classes.bounded(bounds) if classes.kind is None or 0 <= bounds.low <= bounds.high <= 1 else classes
+
+
+def _equal_maps(possible: Mapping[Key, Tensor]) -> str:
+    """Why none of several maps of class scores is taken, of which one is as good as another; else nothing."""
+    answers = [tensor for key, tensor in possible.items() if "aux" not in str(key)]
+    shapes = {tuple(tensor.shape) for tensor in answers}
+    if len(answers) < 2 or len(shapes) > 1 or len(next(iter(shapes))) < 4:
+        return ""
+    return (
+        f"the model returns {len(answers)} maps of class scores of shape {next(iter(shapes))}, as models with deep "
+        "supervision do, and which one is its answer is not known. Wrap the model so that it returns that one, or give "
+        "target= a function from the model's output to one score per picture."
+    )
 
 
 def _known(known: Callable[[], Layers], part: Key) -> FollowedOutput:
