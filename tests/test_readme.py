@@ -17,6 +17,20 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
+def run_page(name: str, **names: Any) -> dict[str, Any]:
+    """What the Python of a page of the documentation leaves behind, run in the folder that one is in."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, name, "exec"), names)
+    return names
+
+
+def largest_shown(name: str) -> int:
+    """The bytes of the largest file that a page of the documentation shows or leads to."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    return max((ROOT / "docs" / target).stat().st_size for target in re.findall(r"\]\(([^)#]+)\)", text))
+
+
 def test_readme_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert BLOCKS
@@ -36,12 +50,9 @@ def test_the_numbers_in_the_readme_are_those_of_the_registers() -> None:
 
 
 def test_getting_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
     try:
-        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-            exec(compile(block, "getting-started.md", "exec"), names)
+        run_page("getting-started.md")
     finally:
         if "strongest_channel" in fm.METHODS:
             fm.METHODS.remove("strongest_channel")
@@ -49,11 +60,8 @@ def test_getting_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_extending_runs() -> None:
-    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {"__name__": "own_extensions"}
     try:
-        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-            exec(compile(block, "extending.md", "exec"), names)
+        names = run_page("extending.md", __name__="own_extensions")
     finally:
         for register, name in ((fm.METHODS, "power_cam"), (SOURCES, "mine")):
             if name in register:
@@ -66,21 +74,15 @@ def test_bring_your_own_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     page = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
     cases = re.findall(r"^## (\d+)\. .*?```python\n(.*?)```", page, re.DOTALL | re.MULTILINE)
     assert [int(number) for number, _ in cases] == list(range(1, 16))
-    names: dict[str, object] = {"__name__": "own_model"}
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(compile(block, "your-own-model.md", "exec"), names)
+    run_page("your-own-model.md", __name__="own_model")
 
 
 def test_the_page_on_signals_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "signals.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    run_page("signals.md")
     for written in ("ecg.png", "volume.png", "volume.gif"):
         assert (tmp_path / written).stat().st_size > 5_000
-    assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("signals.md") < 200_000
 
 
 def test_every_method_has_its_row() -> None:
@@ -100,77 +102,57 @@ def test_every_measure_has_its_row() -> None:
 
 
 def test_the_page_on_evidence_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "evidence.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
     try:
-        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-            exec(compile(block, page.name, "exec"), names)
+        run_page("evidence.md")
     finally:
         if "upper_half" in fm.MEASURES:
             fm.MEASURES.remove("upper_half")
     assert (tmp_path / "trial" / "trial.png").stat().st_size > 5_000
-    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("evidence.md") < 300_000
 
 
 def test_the_page_on_shortcuts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "shortcuts.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    names = run_page("shortcuts.md")
     assert [each.label for each in names["found"]] == ["scissors"]
     plain = {Path(path).name.startswith("plain") for path in _files(names, "strongest")}
     clutter = {Path(path).name.startswith("plain") for path in _files(names, "missing")}
     assert (plain, clutter) == ({True}, {False})
     assert not names["made"].repaired
     assert (tmp_path / "out" / "shortcut-1.png").stat().st_size > 5_000
-    assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("shortcuts.md") < 200_000
 
 
 def test_the_page_on_concepts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "concepts.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    names = run_page("concepts.md")
     assert names["ground"].beyond_chance
     assert names["resting"].of("scissors").sure
     assert not names["of_fixed"].of("scissors").sure
     assert "'plain ground'" in repr(names["found"])
     assert (tmp_path / "out" / "concept.png").stat().st_size > 5_000
-    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("concepts.md") < 300_000
 
 
 def test_the_page_on_segmenters_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "segmenters.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(page.parent))
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    names = run_page("segmenters.md")
     assert names["heat"].targets[0].startswith("scissors in its ")
     hammer = names["told"]
     assert float(hammer.evidence.whole[0, 1]) > 0.5
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    assert all((page.parent / target).stat().st_size < 200_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("segmenters.md") < 200_000
 
 
 def test_the_page_on_detectors_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "detectors.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    names = run_page("detectors.md")
     assert len(names["heat"]) >= 1
     assert len([*(tmp_path / "out").iterdir()]) == 2 * len(names["heat"])
     assert (len(names["surest"]), len(names["corner"])) == (1, 1)
-    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("detectors.md") < 300_000
 
 
 def _files(names: dict[str, Any], kind: str) -> list[str]:
@@ -209,14 +191,10 @@ def test_every_public_name_is_documented() -> None:
 
 
 def test_the_page_on_attention_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = ROOT / "docs" / "attention.md"
-    text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    names = run_page("attention.md")
     assert names["array"].shape == (2, 2, 4, 8, 8)
     assert names["last"].layers == ("encoder.layers.encoder_layer_1.self_attention",)
     assert len(names["found"]) == 5
     assert (tmp_path / "out" / "picture 0__attention.png").stat().st_size > 5_000
-    assert all((page.parent / target).stat().st_size < 300_000 for target in re.findall(r"\]\(([^)#]+)\)", text))
+    assert largest_shown("attention.md") < 300_000
