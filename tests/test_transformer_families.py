@@ -15,11 +15,11 @@ from featuremaps.errors import LayoutError, MethodError
 from featuremaps.explain.compare import compare
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import request_for
-from featuremaps.layers.attentions import AttentionInfo
+from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.discover import walk
 from featuremaps.layers.known import known_layers
 from featuremaps.maps.head_maps import AttentionMaps
-from featuremaps.rules.attention import AttentionMaps as AttentionProbabilities
+from featuremaps.rules.attention import AttentionProbabilities
 from featuremaps.runtime.attention import attend
 from featuremaps.runtime.detection_targets import Query
 from featuremaps.session import preserved

@@ -68,7 +68,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.dream import Octaves
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
-    from featuremaps.evidence.segmented import SegmentedPicture
+    from featuremaps.evidence.segmented_picture import SegmentedPicture
     from featuremaps.evidence.trial import Trial
     from featuremaps.maps.head_maps import AttentionMaps
     from featuremaps.repair.before_after import BeforeAfter
@@ -313,7 +313,7 @@ class Scope:
             LayerNotFoundError: No attention has this name.
             LayoutError: The places that a layer attends to are not known.
         """
-        from featuremaps.maps.attention import read_attention
+        from featuremaps.maps.read_attention import read_attention
 
         wanted = None if layers is None else self._studied.named(layers)
         return read_attention(self._as(layout), self.see(pictures).seen, wanted, query, batch_size)
@@ -731,7 +731,7 @@ class Scope:
         Raises:
             TargetError: The model gives no scores of places.
         """
-        from featuremaps.evidence.segmented import segmented
+        from featuremaps.evidence.segmented_picture import segmented
 
         name = None if layer is None else self._studied.one_named(layer)
         return segmented(self._as(layout), self.see(pictures).seen, method, name, most=most, seed=seed)

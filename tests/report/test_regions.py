@@ -9,7 +9,7 @@ from report_samples import sample_report
 from torch import nn
 
 import featuremaps as fm
-from featuremaps.evidence.segmented import SegmentedPicture
+from featuremaps.evidence.segmented_picture import SegmentedPicture
 from featuremaps.plotting.class_colours import PALETTE
 from featuremaps.report.explanation_first_screen import explanation_title
 from featuremaps.report.explanation_report import explained_picture

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from featuremaps.rules.attention import AttentionMaps
+from featuremaps.rules.attention import AttentionProbabilities
 from featuremaps.rules.operations import operation_of
 from featuremaps.rules.unfused_attention import written_out
 
@@ -88,7 +88,7 @@ def test_multi_head(layer_options: str, masks: str, weights: str) -> None:
     given |= {"need_weights": weights != "none", "average_attn_weights": weights == "mean"}
     query = query.detach().requires_grad_()
     expected = layer(query, key, value, **given)
-    rule = AttentionMaps()
+    rule = AttentionProbabilities()
     with rule:
         found = layer(query, key, value, **given)
     torch.testing.assert_close(found, expected)
@@ -99,7 +99,7 @@ def test_multi_head(layer_options: str, masks: str, weights: str) -> None:
 def test_a_form_that_is_not_known_is_left_alone() -> None:
     layer = nn.MultiheadAttention(8, 2).eval()
     query = random(3, 8).requires_grad_()
-    rule = AttentionMaps()
+    rule = AttentionProbabilities()
     with rule:
         found = layer(query, query, query)
     torch.testing.assert_close(found, layer(query, query, query))

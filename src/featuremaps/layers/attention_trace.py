@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from featuremaps.layers.attentions import NOWHERE, AttentionInfo, Between, Tokens
+from featuremaps.layers.attention_info import NOWHERE, AttentionInfo, Between, Tokens
 from featuremaps.layers.layout import Layout
 from featuremaps.receptive_field import Dataflow, Field
 from featuremaps.receptive_field.field_algebra import Dim, Run, channels
@@ -33,10 +33,10 @@ class _Side:
     token_dim: int
 
 
-class Attending(TorchFunctionMode):
+class AttentionTrace(TorchFunctionMode):
     """Notes every attention of a run that `flow` follows, in order; `inside` says in which module the run is.
 
-    Counts what `rules.attention.AttentionMaps` counts, so that the one belongs to the other.
+    Counts what `rules.attention.AttentionProbabilities` counts, so that the one belongs to the other.
     """
 
     def __init__(self, flow: Dataflow) -> None:
@@ -54,11 +54,11 @@ class Attending(TorchFunctionMode):
         operation = operation_of(func, args, kwargs or {})
         if operation is None:
             return func(*args, **(kwargs or {}))
-        attending, before = attends(operation), self._steps_of(operation.args, operation.kwargs.values())
-        if attending:
+        is_attention, before = attends(operation), self._steps_of(operation.args, operation.kwargs.values())
+        if is_attention:
             self.found.append(self._described(operation))
         output = func(*args, **(kwargs or {}))
-        if attending:
+        if is_attention:
             self._between.append((before, next(iter(self._steps_of([output], [])), None)))
         if operation.kind in ("matmul", "einsum", "other_product"):
             self._note_product(operation, output)

@@ -5,7 +5,7 @@ Found by running, so a functional pooling or a strided slice counts as much as a
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,12 +15,12 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from featuremaps.errors import LayoutError, ModelError
-from featuremaps.layers.attending import Attending
+from featuremaps.layers.attention_trace import AttentionTrace
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
 from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
-from featuremaps.layers.levels import Together
+from featuremaps.layers.levels import Together, note_together
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
 from featuremaps.layers.model_output import followed, given_beside
@@ -58,11 +58,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
     """
     model = unwrapped(model)
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-    if not any(_is_picture(item) for item in arguments):
-        raise ModelError(
-            "layers are found by running the model on a batch (batch, channel, height, width), but the input "
-            f"has {', '.join(_described(item) for item in arguments) or 'nothing'}."
-        )
+    _check_picture_among(arguments)
     visits: list[Visit] = []
     together: list[Together] = []
     with preserved(model) as session, torch.no_grad():
@@ -70,13 +66,13 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         copies = tuple(item.clone() if isinstance(item, Tensor) else item for item in arguments)
         flow = Dataflow([item for item in copies if _is_picture(item)])
         calls: Counter[str] = Counter()
-        attending = Attending(flow)
+        attention = AttentionTrace(flow)
         for name, module in model.named_modules():
             if name:
-                session.before_forward(module, partial(_entered, attending, name))
-                session.on_forward(module, partial(_visit, visits, calls, attending, name, given))
-                session.on_forward(module, partial(_note_together, together, flow))
-        with flow, attending:
+                session.before_forward(module, partial(_entered, attention, name))
+                session.on_forward(module, partial(_visit, visits, calls, attention, name, given))
+                session.on_forward(module, partial(note_together, together, flow))
+        with flow, attention:
             output = run_model(model, *copies)
     with preserved(model), torch.no_grad():
         beside = given_beside(model, arguments)
@@ -101,22 +97,17 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         _aliases(model),
         frozenset(name for name, _ in model.named_modules() if name and name not in ran),
         followed(output, flow, beside),
-        attending.infos([visit.layout for visit in visits if visit.layout is not None]),
+        attention.infos([visit.layout for visit in visits if visit.layout is not None]),
         choice.levels,
     )
 
 
-def _note_together(together: list[Together], flow: Dataflow, module: nn.Module, args: object, output: object) -> None:
-    """Note which maps a module was handed in one list, tuple or dict, or gave in one."""
-    for packed in (*(args if isinstance(args, tuple) else ()), output):
-        parts = packed.values() if isinstance(packed, Mapping) else packed
-        if not isinstance(packed, Mapping | list | tuple):
-            continue
-        maps = [part for part in parts if isinstance(part, Tensor) and part.ndim == len(flow.picture)]
-        traced = [(map, trace) for map in maps if (trace := flow.trace(map)) is not None]
-        sizes = {trace.step: tuple(map.shape[2:]) for map, trace in traced}
-        if len({*sizes.values()}) > 1:
-            together.append(sizes)
+def _check_picture_among(arguments: Sequence[object]) -> None:
+    if not any(_is_picture(item) for item in arguments):
+        raise ModelError(
+            "layers are found by running the model on a batch (batch, channel, height, width), but the input "
+            f"has {', '.join(_described(item) for item in arguments) or 'nothing'}."
+        )
 
 
 def _is_picture(item: object) -> bool:
@@ -147,15 +138,15 @@ def _aliases(model: nn.Module) -> dict[str, str]:
 def _visit(
     visits: list[Visit],
     calls: Counter[str],
-    attending: Attending,
+    attention: AttentionTrace,
     name: str,
     given: GivenLayout | None,
     module: nn.Module,
     args: object,
     output: object,
 ) -> None:
-    attending.leave(name)
-    flow = attending.flow
+    attention.leave(name)
+    flow = attention.flow
     tensor = main_tensor(output)
     trace = None if tensor is None else flow.trace(tensor)
     shape, layout, note = None, None, ""
@@ -166,14 +157,14 @@ def _visit(
         except LayoutError as error:  # the layout given does not fit: only of interest where this layer is asked for
             note = str(error)
     formula = None if trace is None else flow.formula(trace.step, _given_at(args, flow, trace.step - 1))
-    attending.saw(layout, None if trace is None else trace.field)
+    attention.saw(layout, None if trace is None else trace.field)
     visits.append(Visit(name, module, calls[name], shape, layout, trace, isinstance(output, Tensor), formula, note))
     calls[name] += 1
 
 
-def _entered(attending: Attending, name: str, module: nn.Module, _: object) -> None:
+def _entered(attention: AttentionTrace, name: str, module: nn.Module, _: object) -> None:
     if next(module.children(), next(module.parameters(), None)) is not None:  # no mere softmax or dropout
-        attending.enter(name)
+        attention.enter(name)
 
 
 def _given_at(args: object, flow: Dataflow, otherwise: int) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import ref
 
@@ -64,13 +65,17 @@ def known_layers(model: nn.Module, inputs: Tensor, given: GivenLayout | None = N
 
 
 def _walked(model: nn.Module, inputs: Tensor, given: GivenLayout | None) -> Layers:
-    """The layers as they run on the first picture; on all of them in a model that takes only as many as these."""
+    """The layers as they run on the first picture; on all of them in a model that takes only as many as these.
+
+    Where neither works, the reason is that of a single picture.
+    """
     try:
         return walk(model, inputs[:1], given)
-    except Exception:
-        if len(inputs) == 1:
-            raise
-    return walk(model, inputs, given)
+    except Exception as alone:
+        if len(inputs) > 1:
+            with suppress(Exception):
+                return walk(model, inputs, given)
+        raise alone
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,8 @@ they are what the last maps of each size have in common.
 import math
 from collections.abc import Mapping, Sequence
 
+from torch import Tensor, nn
+
 from featuremaps.layers.model_ends import End
 from featuremaps.receptive_field import Dataflow
 
@@ -14,6 +16,19 @@ Named = Mapping[int, tuple[str, tuple[int, ...]]]
 """The layer that gave the map of a step, and the size of the map."""
 Together = Mapping[int, tuple[int, ...]]
 """Maps of several sizes that were handed to a module at once, or came from one: the size of each, by its step."""
+
+
+def note_together(together: list[Together], flow: Dataflow, module: nn.Module, args: object, output: object) -> None:
+    """Note which maps a module was handed in one list, tuple or dict, or gave in one."""
+    for packed in (*(args if isinstance(args, tuple) else ()), output):
+        parts = packed.values() if isinstance(packed, Mapping) else packed
+        if not isinstance(packed, Mapping | list | tuple):
+            continue
+        maps = [part for part in parts if isinstance(part, Tensor) and part.ndim == len(flow.picture)]
+        traced = [(map, trace) for map in maps if (trace := flow.trace(map)) is not None]
+        sizes = {trace.step: tuple(map.shape[2:]) for map, trace in traced}
+        if len({*sizes.values()}) > 1:
+            together.append(sizes)
 
 
 def levels_of(together: Sequence[Together], maps: Named, ends: Sequence[End], flow: Dataflow) -> tuple[str, ...]:

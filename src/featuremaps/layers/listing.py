@@ -7,7 +7,7 @@ from typing import overload
 from featuremaps.errors import LayerNotFoundError, LayoutError, did_you_mean
 from featuremaps.layers import info
 from featuremaps.layers.addresses import Address, glob, is_glob, parse
-from featuremaps.layers.attentions import AttentionInfo
+from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.model_output import FollowedOutput, Key
 

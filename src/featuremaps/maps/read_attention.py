@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import LayoutError, ModelError, OptionError
-from featuremaps.layers.attentions import NOWHERE, AttentionInfo, Tokens, named
+from featuremaps.layers.attention_info import NOWHERE, AttentionInfo, Tokens, named
 from featuremaps.maps.head_maps import AttentionMaps
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.attention import Attended, attend, on_grid, outliers

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError
-from featuremaps.layers.attentions import Tokens
+from featuremaps.layers.attention_info import Tokens
 from featuremaps.methods.shapes import Inputs, PixelMap
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.attention import Attended, on_grid

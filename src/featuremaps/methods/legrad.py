@@ -25,7 +25,7 @@ def legrad(inputs: Inputs, attentions: Sequence[Attended]) -> PixelMap:
     attend to places of the picture, and for one that lets no gradient through to some of its attention.
     """
     on_the_way = [each for each in attentions if each.gradients is not None]
-    for reason in cut_off(attentions, on_the_way):
+    if reason := next(cut_off(attentions, on_the_way), None):
         raise not_usable("legrad", attentions, reason)
     maps = [
         enlarged(on_grid(each.gradients.relu().mean((2, 3)), each.info.keys), tuple(inputs.shape[2:]))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from featuremaps.report.data import section
 from featuremaps.report.encode import Json
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.detector_vs_model import Rivalry
 from featuremaps.survey.charts.detections import roc_chart, score_distributions_chart
 from featuremaps.survey.charts.theme import Chart, shared
@@ -21,7 +21,7 @@ class TestedDetector:
     label: str
     layer: str
     channels: tuple[int, ...]
-    domains: Sequence[tuple[str, Detection, Rivalry | None]]
+    domains: Sequence[tuple[str, DetectorEvaluation, Rivalry | None]]
     words: Sequence[str]
     proven: bool = True
 

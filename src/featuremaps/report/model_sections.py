@@ -13,11 +13,11 @@ from featuremaps.filters.figures import full_weights, kernel_pixels
 from featuremaps.filters.filters import Filters, filters_of
 from featuremaps.layers import Layers
 from featuremaps.layers.info import receptive_field_of
-from featuremaps.maps.attention import read_attention
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import WalkRow, walk_through
 from featuremaps.maps.read import read_maps
+from featuremaps.maps.read_attention import read_attention
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.project import project
 from featuremaps.report.attention import AttendingLayer, AttentionSection

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from featuremaps.report.data import section
 from featuremaps.report.encode import Json, plain
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.model_comparison import ModelComparison, Standing
 
 
@@ -46,7 +46,7 @@ def _row(standing: Standing) -> Json:
     }
 
 
-def _measured(detection: Detection) -> Json:
+def _measured(detection: DetectorEvaluation) -> Json:
     return {
         "area": detection.area.value,
         **detection.area.interval._asdict(),

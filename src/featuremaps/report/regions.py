@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image, ImageColor
 
-from featuremaps.evidence.segmented import SegmentedPicture, segmented
+from featuremaps.evidence.segmented_picture import SegmentedPicture, segmented
 from featuremaps.explain.comparison import Comparison
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import PALETTE

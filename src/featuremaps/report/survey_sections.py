@@ -17,7 +17,7 @@ from featuremaps.report.sums import SumsSection
 from featuremaps.report.survey_context import AskedSurvey, is_proven
 from featuremaps.report.unit_pictures import PicturedUnit, UnitPicturesSection
 from featuremaps.survey.analysis.channel_sums import Sums
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.detector_vs_model import Rivalry
 from featuremaps.survey.analysis.mistakes import Mistake, Mistakes
 from featuremaps.survey.analysis.specialists import Specialists
@@ -217,7 +217,7 @@ def _tested(asked: AskedSurvey, label: str) -> TestedDetector:
     return TestedDetector(label, asked.layer, channels, domains, words, bool(asked.proven(label)))
 
 
-def _detected(detection: Detection, rival: Rivalry | None) -> str:
+def _detected(detection: DetectorEvaluation, rival: Rivalry | None) -> str:
     here, best = detection.confusion, detection.best.counts
     text = (
         f"Area {detection.area}. From {number(detection.threshold)} on it finds {here.recall}, with "

@@ -21,7 +21,7 @@ def attends(operation: Operation) -> bool:
     return ndim >= 3 and operation.argument("dim", 1) in (-1, ndim - 1)
 
 
-class AttentionMaps(Rule):
+class AttentionProbabilities(Rule):
     """Watches the probabilities (…, query, key) of attentions as they run; changes nothing.
 
     Fused attention is written out, so that its probabilities exist. `wanted` are the numbers of those to watch, of all

@@ -14,7 +14,7 @@ class AttentionRelevance(Relevance):
     """Relevance, kept where it arrives at the probabilities (…, query, key) of attentions, fused or not.
 
     What is sent back from the score is 1, whatever the score. After the backward pass `at_attention` says what arrived
-    there, by the number that `rules.attention.AttentionMaps` gives the attention.
+    there, by the number that `rules.attention.AttentionProbabilities` gives the attention.
     """
 
     title: ClassVar[str] = "relevance at attention"

@@ -18,7 +18,7 @@ from featuremaps.rules.lrp_attention import Softmax, norm_of, product_of
 from featuremaps.rules.lrp_layers import Descent, linear
 from featuremaps.rules.lrp_ledger import Ledger
 from featuremaps.rules.lrp_linear import LinearRule
-from featuremaps.rules.lrp_ways import Average, Equally, Terms, passed
+from featuremaps.rules.lrp_splits import Average, Equally, Terms, passed
 from featuremaps.rules.operations import ACTIVATIONS, Operation, asks, moves
 from featuremaps.rules.rule import Rule, counted
 from featuremaps.rules.unfused_attention import written_out
@@ -162,8 +162,8 @@ class Relevance(Rule):
     def _average(self, operation: Operation) -> Tensor | None:
         if not depends_on_input(operation.input):
             return None
-        way = Average(operation.applied(), self.composite)
-        return passed(way, operation.run, self.ledger, operation.input)
+        average = Average(operation.applied(), self.composite)
+        return passed(average, operation.run, self.ledger, operation.input)
 
     def _resized(self, operation: Operation) -> Tensor | None:
         return None if "nearest" in operation.argument("mode", 3, "nearest") else self._average(operation)
@@ -197,8 +197,8 @@ class Relevance(Rule):
     def _product(self, operation: Operation) -> Tensor | None:
         if not self.composite.signed:
             return None
-        way, operands = product_of(operation, self.composite.stabiliser)
-        return passed(way, partial(way.run, *operands), self.ledger, *operands)
+        product, operands = product_of(operation, self.composite.stabiliser)
+        return passed(product, partial(product.run, *operands), self.ledger, *operands)
 
     def _binary(self, operation: Operation) -> Tensor | None:
         first, second = operation.input, operation.argument("other", 1)

@@ -13,14 +13,14 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from featuremaps.rules.graph_origin import depends_on_input
 from featuremaps.rules.lrp_linear import stabilised
-from featuremaps.rules.lrp_ways import Way, wide
+from featuremaps.rules.lrp_splits import Split, wide
 from featuremaps.rules.operations import Operation
 
 _ADDED = {"added_product": ("input", 0), "linear": ("bias", 2), "conv": ("bias", 2), "conv_transpose": ("bias", 2)}
 
 
 @dataclass(frozen=True, eq=False)
-class Softmax(Way):
+class Softmax(Split):
     """The first terms of the Taylor series with its offset (proposition 3.1).
 
     R_i = x_i·(R_i − s_i·Σ_j R_j). The offset, the part of the probabilities that no logit's size explains, keeps the
@@ -43,7 +43,7 @@ class Softmax(Way):
 
 
 @dataclass(frozen=True, eq=False)
-class Normalised(Way):
+class Normalised(Split):
     """Layer and group norm as the linear function that they are with the deviation held (proposition 3.4).
 
     With y = weight·(x − mean)/deviation + bias and u = R·weight/(deviation·y), R_x = x·(u − mean(u)) over the values
@@ -73,7 +73,7 @@ class Normalised(Way):
         return ((x * (share - share.mean(self.dims, keepdim=True))).reshape(arriving.shape),)
 
 
-class Product(Way):
+class Product(Split):
     """Products of tensors that are linear in each: every factor gets its ε-LRP share, over how many factors vary.
 
     R_A = A·∂/∂A ⟨f(A, B), R/(k·(f + ε))⟩ for k factors that depend on the input (proposition
@@ -109,7 +109,7 @@ class Product(Way):
 
 
 def norm_of(operation: Operation, stabiliser: float) -> Normalised:
-    """The way through a layer, group or instance norm."""
+    """The split for a layer, group or instance norm."""
     x = operation.input
     if operation.kind == "layer_norm":
         dims = tuple(range(-len(operation.argument("normalized_shape", 1)), 0))
@@ -124,7 +124,7 @@ def norm_of(operation: Operation, stabiliser: float) -> Normalised:
 
 
 def product_of(operation: Operation, stabiliser: float) -> tuple[Product, list[Tensor]]:
-    """The way through a product of tensors, and which of its operands depend on the input."""
+    """The split for a product of tensors, and which of its operands depend on the input."""
     leaves, spec = tree_flatten((operation.args, dict(operation.kwargs)))
     places = [place for place, leaf in enumerate(leaves) if depends_on_input(leaf)]
     operands: list[Tensor] = [leaves[place] for place in places]

@@ -1,6 +1,6 @@
-"""How relevance passes operations that are not layers: activations, gates, sums and averages.
+"""How relevance is split among the operands of activations, gates, sums and averages.
 
-A way back is a small class: what it keeps of the forward pass, and what it makes of the relevance that arrives.
+A split is a small class: what it keeps of the forward pass, and what it makes of the relevance that arrives.
 """
 
 from abc import ABC, abstractmethod
@@ -17,13 +17,13 @@ from featuremaps.rules.lrp_ledger import Ledger
 from featuremaps.rules.lrp_linear import stabilised
 
 
-class Way(ABC):
+class Split(ABC):
     """How relevance goes back. `cause` is under which name the ledger enters what is not sent on."""
 
     cause: ClassVar[str] = "biases"
 
     def kept(self, output: Tensor, *operands: Tensor) -> tuple[Tensor, ...]:
-        """What the way back needs of the operation's output and operands, copied where it could be overwritten."""
+        """What a split needs of the output and the operands, copied where it could be overwritten."""
         return ()
 
     @abstractmethod
@@ -31,33 +31,33 @@ class Way(ABC):
         """The relevance of each operand, in the output's shape or in its own."""
 
 
-def passed(way: Way, run: Callable[[], Tensor], ledger: Ledger, *operands: Tensor) -> Tensor:
-    """What `run` gives, from which relevance goes to the operands in some way; to constants none goes."""
-    output: Tensor = _Passed.apply(way, run, ledger, *operands)
+def passed(split: Split, run: Callable[[], Tensor], ledger: Ledger, *operands: Tensor) -> Tensor:
+    """What `run` gives, from which relevance goes to the operands as `split` says; to constants none goes."""
+    output: Tensor = _Passed.apply(split, run, ledger, *operands)
     return output
 
 
 class _Passed(torch.autograd.Function, Followed):
     @staticmethod
-    def forward(ctx: Any, way: Way, run: Callable[[], Tensor], ledger: Ledger, *operands: Tensor) -> Tensor:
+    def forward(ctx: Any, split: Split, run: Callable[[], Tensor], ledger: Ledger, *operands: Tensor) -> Tensor:
         output = unviewed(run())
-        ctx.way, ctx.ledger = way, ledger
+        ctx.split, ctx.ledger = split, ledger
         ctx.like = [(operand.shape, operand.dtype) for operand in operands]
-        ctx.save_for_backward(*way.kept(output, *operands))
+        ctx.save_for_backward(*split.kept(output, *operands))
         return output
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
         with torch.autocast(arriving[0].device.type, enabled=False):
-            received = ctx.way.back(arriving[0], *ctx.saved_tensors)
+            received = ctx.split.back(arriving[0], *ctx.saved_tensors)
         wanted = zip(received, ctx.like, ctx.needs_input_grad[3:], strict=True)
         sent = [each.sum_to_size(shape).to(dtype) if needed else None for each, (shape, dtype), needed in wanted]
-        ctx.ledger.enter(ctx.way.cause, arriving[0], sent)
+        ctx.ledger.enter(ctx.split.cause, arriving[0], sent)
         return None, None, None, *sent
 
 
 @dataclass(frozen=True, eq=False)
-class Equally(Way):
+class Equally(Split):
     """To `count` operands alike: all of it through functions of single values (Achtibat et al. 2024, eq. 9), and half
     to each of two factors that are multiplied value by value (eq. 7).
     """
@@ -70,7 +70,7 @@ class Equally(Way):
 
 
 @dataclass(frozen=True, eq=False)
-class Terms(Way):
+class Terms(Split):
     """To two terms in proportion (Achtibat et al. 2024, eq. 8); the second is added `scale` times."""
 
     scale: float
@@ -88,7 +88,7 @@ class Terms(Way):
 
 
 @dataclass(frozen=True, eq=False)
-class Average(Way):
+class Average(Split):
     """To the values that were averaged, in proportion; `average` is any linear function without a bias."""
 
     average: Callable[[Tensor], Tensor]

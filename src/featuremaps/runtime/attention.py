@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import ModelError
-from featuremaps.layers.attentions import AttentionInfo, Tokens
+from featuremaps.layers.attention_info import AttentionInfo, Tokens
 from featuremaps.layers.known import known_layers
-from featuremaps.rules.attention import AttentionMaps
+from featuremaps.rules.attention import AttentionProbabilities
 from featuremaps.running import run
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.memory_format import run_on
@@ -34,7 +34,7 @@ class Attended:
     gradients: Float[Tensor, "batch window head query key"] | None = None
 
 
-def attended(infos: Sequence[AttentionInfo], seen: AttentionMaps, batch: int) -> tuple[Attended, ...]:
+def attended(infos: Sequence[AttentionInfo], seen: AttentionProbabilities, batch: int) -> tuple[Attended, ...]:
     """The attentions that were watched, as the model's layers say that they lie.
 
     Raises `ModelError` for a run that had another number of attentions than when the layers were found.
@@ -55,7 +55,7 @@ def attend(
 ) -> tuple[tuple[Attended, ...], Mapping[int, Tensor]]:
     """The attentions of these numbers in one forward pass, and the tokens' last norms, by how many tokens there are."""
     inputs = to_model(session.model, inputs)
-    seen = AttentionMaps(wanted, gradients=False)
+    seen = AttentionProbabilities(wanted, gradients=False)
     with torch.no_grad(), run_on(session.model, inputs):
         infos = known_layers(session.model, inputs, session.layout).attentions
         with session.one_pass(), listening(seen):
@@ -80,7 +80,7 @@ class WatchedAttention:
     """The attentions of a run with a graph, known from `infos`, and a rule that watches them."""
 
     def __init__(self, infos: Sequence[AttentionInfo], batch: int) -> None:
-        self.rule, self._infos, self._batch = AttentionMaps(), infos, batch
+        self.rule, self._infos, self._batch = AttentionProbabilities(), infos, batch
 
     @property
     def differentiable(self) -> list[Tensor]:

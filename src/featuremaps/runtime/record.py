@@ -14,7 +14,7 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.layers.addresses import parse
-from featuremaps.layers.attentions import AttentionInfo
+from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rectifiers, ReluRule

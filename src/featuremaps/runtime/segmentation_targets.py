@@ -28,24 +28,15 @@ class Region:
     Args:
         which: A class by index or name, one for each picture, or `None` for the class that covers most of each picture,
             other than background where that has a name.
+
+    Raises:
+        TargetError: The class is given to no place; the message names those that are.
     """
 
     which: Which = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """The target for outputs that are known; see `Target`.
-
-        Args:
-            outputs: What the model gave for a batch.
-            classes: How class scores are read from it.
-            batch: The number of pictures.
-
-        Returns:
-            The scores of these and of other outputs, over the same places.
-
-        Raises:
-            TargetError: The class is given to no place; the message names those that are.
-        """
+        """See `Target`."""
         read = PlaceScores(outputs, classes, batch)
         indices = read.chosen(self.which)
         inside = read.inside(indices).float()
@@ -96,25 +87,16 @@ class Point:
     Args:
         place: (row, column), for volumes (slice, row, column), for signals one number.
         which: A class by index or name, one for each picture, or `None` for the one that the model gives to the place.
+
+    Raises:
+        TargetError: The place lies outside the input.
     """
 
     place: Sequence[int]
     which: Which = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
-        """The target for outputs that are known; see `Target`.
-
-        Args:
-            outputs: What the model gave for a batch.
-            classes: How class scores are read from it.
-            batch: The number of pictures.
-
-        Returns:
-            The scores of these and of other outputs, over the same places.
-
-        Raises:
-            TargetError: The place lies outside the input.
-        """
+        """See `Target`."""
         read = PlaceScores(outputs, classes, batch)
         grid = tuple(read.scores.shape[2:])
         size = classes.space or grid

@@ -12,19 +12,19 @@ from tiny_surveys import made_up, survey_of_demo
 
 from featuremaps.errors import SurveyError
 from featuremaps.survey.analysis.detector import Detector, Origin
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.fit_detector import detector
 from map_samples import PNG, texts
 
 
-def on_xrays(rule: str = "sum", label: str = "hammer") -> Detection:
+def on_xrays(rule: str = "sum", label: str = "hammer") -> DetectorEvaluation:
     found = detector(survey_of_demo("demo-fixed", "photograph"), label, rule=rule, layer="layer4")
     return found.test(survey_of_demo("demo-fixed", "xray"))
 
 
-def small(threshold: float = 2.0) -> Detection:
+def small(threshold: float = 2.0) -> DetectorEvaluation:
     """Scores 0 to 5; positives are 2, 4 and 5."""
-    return Detection(
+    return DetectorEvaluation(
         label="cat",
         detector="by hand",
         data="pets",
@@ -89,7 +89,7 @@ def test_the_table_has_both_thresholds_with_intervals() -> None:
 
 def test_words_and_files(tmp_path: Path) -> None:
     found = on_xrays()
-    assert repr(found).startswith("<Detection: hammer in demo-fixed-xray: area 0.9")
+    assert repr(found).startswith("<DetectorEvaluation: hammer in demo-fixed-xray: area 0.9")
     assert "The best threshold here would be" in str(found)
     png, words, scores, _ = found.save(tmp_path / "new")
     assert png.read_bytes().startswith(PNG)

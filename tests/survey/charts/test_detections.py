@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_surveys import survey_of_demo
 
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.model_comparison import ModelComparison, compare_models
 from featuremaps.survey.charts.detections import MOST, roc_chart, score_distributions_chart, scores_chart
 
@@ -20,7 +20,7 @@ def compared() -> ModelComparison:
     return compare_models(pairs, layer="layer4")
 
 
-def xrays(compared: ModelComparison) -> Detection:
+def xrays(compared: ModelComparison) -> DetectorEvaluation:
     found = compared.of("demo-fixed", "hammer").target
     assert found is not None
     return found

@@ -21,7 +21,7 @@ from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import take
 from featuremaps.session import preserved, unwrapped
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.detector_vs_model import AgainstModel, output_of, rivalry
 from featuremaps.survey.storage.fingerprint import check_same_model
 from featuremaps.survey.storage.json_and_safetensors import read_numbers, read_words, write
@@ -175,7 +175,7 @@ class Detector(nn.Module):
         slope, offset = self.slope.to(scores.device).float(), self.offset.to(scores.device).float()
         return (slope * scores.float() + offset).sigmoid()
 
-    def test(self, survey: StoredSurvey) -> Detection:
+    def test(self, survey: StoredSurvey) -> DetectorEvaluation:
         """How it does on a survey of other pictures with the same model.
 
         Args:
@@ -186,7 +186,7 @@ class Detector(nn.Module):
         """
         labels, scores = self._on_survey(survey)
         origin = self.origin
-        return Detection(
+        return DetectorEvaluation(
             label=labels.label,
             detector=self.extra_repr(),
             data=survey.path.name,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Detection(ScoredPictures, Illustrated):
+class DetectorEvaluation(ScoredPictures, Illustrated):
     """A detector's scores on pictures whose truth is known.
 
     `threshold` is the one it brought along, `chosen` says how and on what that was chosen, and `before` what it did
@@ -103,7 +103,7 @@ class Detection(ScoredPictures, Illustrated):
         )
 
     def __repr__(self) -> str:
-        return f"<Detection: {self}>"
+        return f"<DetectorEvaluation: {self}>"
 
     def _summary(self) -> dict[str, Any]:
         calibration = self.calibration

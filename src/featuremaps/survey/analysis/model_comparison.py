@@ -20,7 +20,7 @@ from featuremaps.plotting.panels import number
 from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
 from featuremaps.survey.analysis.class_labels import class_labels
 from featuremaps.survey.analysis.detector import Detector, checked_channels
-from featuremaps.survey.analysis.detector_evaluation import Detection
+from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.fit_detector import MOST, detector, separating
 from featuremaps.survey.analysis.picture_alignment import orders
 from featuremaps.survey.analysis.separation import channel_areas
@@ -49,12 +49,12 @@ class Standing:
     model: str
     label: str
     detector: Detector
-    source: Detection
-    target: Detection | None
+    source: DetectorEvaluation
+    target: DetectorEvaluation | None
     proven: bool | None
 
     @property
-    def tests(self) -> dict[Literal["source", "target"], Detection]:
+    def tests(self) -> dict[Literal["source", "target"], DetectorEvaluation]:
         """What it was tested on."""
         return {"source": self.source} if self.target is None else {"source": self.source, "target": self.target}
 
@@ -298,7 +298,7 @@ def _row(standing: Standing) -> dict[str, Any]:
     return row | _measured("target_", target, shifted)
 
 
-def _measured(prefix: str, detection: Detection, thresholds: Mapping[str, float | None]) -> dict[str, Any]:
+def _measured(prefix: str, detection: DetectorEvaluation, thresholds: Mapping[str, float | None]) -> dict[str, Any]:
     """The area with its interval, the thresholds, and what the one brought along gets right and wrong."""
     area, counts = detection.area, detection.confusion
     return {
