@@ -64,7 +64,7 @@ class Lines:
 
 
 @contextlib.contextmanager
-def traced(lines: Lines) -> Iterator[None]:
+def traced(lines: Callable[[FrameType, str, Any], Any]) -> Iterator[None]:
     sys.settrace(lines)
     try:
         yield
@@ -104,6 +104,47 @@ def test_an_exception_at_every_line_of_entering_leaving_and_undoing(name: str) -
         assert before.differences(snapshot(model, inputs)) == [], place
         assert torch.allclose(following(fm.Scope(model), inputs), expected, rtol=1e-4, atol=1e-6), place
     assert stopped > len(tried) / 2
+
+
+class Managers:
+    """A trace function that lists whence the functions of `contextlib` are called, and raises as one of them begins."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at, self.places = at, list[tuple[str, str, int]]()
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        caller = frame.f_back
+        if event == "call" and caller is not None and frame.f_code.co_filename == contextlib.__file__:
+            self.places.append((frame.f_code.co_name, caller.f_code.co_filename, caller.f_lineno))
+            if self.at == len(self.places):
+                raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lrp", "grad_cam"])
+def test_an_exception_as_a_context_manager_is_made_entered_or_left(name: str) -> None:
+    """Python closes one that was not left only when the traceback goes: by then it must have nothing to put back.
+
+    Torch's own among them, that take a mode off around each call of it. At the first and the last time at each place.
+    """
+    inputs, managers = pictures(), Managers()
+    CALLS[name](fm.Scope(network()), inputs)
+    with traced(managers):
+        CALLS[name](fm.Scope(network()), inputs)
+    turns = {place: number for number, place in enumerate(managers.places, 1)}
+    turns |= {(*place, 0): number for number, place in reversed(list(enumerate(managers.places, 1)))}
+    assert any("torch" in place[1] for place in managers.places)
+    stopped = 0
+    for turn in sorted(set(turns.values())):
+        model = network()
+        scope, before = fm.Scope(model), snapshot(model, inputs)
+        try:
+            with traced(Managers(turn)):
+                CALLS[name](scope, inputs)
+        except KeyboardInterrupt:
+            stopped += 1
+        assert before.differences(snapshot(model, inputs)) == [], managers.places[turn - 1]
+    assert stopped > 50
 
 
 @pytest.mark.slow

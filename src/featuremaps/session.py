@@ -5,6 +5,7 @@ buffers, the random state and torch's modes are afterwards what they were before
 are watched, not copied. Every undo is noted before its change, touches only what differs, and may be run again.
 """
 
+import contextlib
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -190,10 +191,26 @@ def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
             _set_training(session.modules, [False] * len(session.modules))
             try:
                 yield session
-            except BaseException:
+            except BaseException as error:
+                _finish_context_managers(error)
                 tensors.distrust_versions()
                 raise
         tensors.check_unwritten()
+
+
+def _finish_context_managers(error: BaseException) -> None:
+    """Have generators left that an interrupt kept from being left: they would be, once the traceback is dropped.
+
+    By then what they put back is long outdated. (Torch puts a mode back so, around each call of it.)
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == contextlib.__file__:
+            with suppress(RuntimeError):  # one that is still running
+                trace.tb_frame.clear()
+        trace = trace.tb_next
+    if error.__context__ is not None:
+        _finish_context_managers(error.__context__)
 
 
 class _Tensors:
