@@ -1,4 +1,4 @@
-"""Make the picture of detectors.md: `python docs/detectors.py` trains a small detector and explains it.
+"""Make the pictures of detectors.md: `python docs/detectors.py` trains a small detector and explains it.
 
 Heads on two maps of a bundled network learn, in a minute, where scissors and hammers lie; four scenes are one picture.
 """
@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
@@ -111,7 +112,7 @@ def street() -> Image.Image:
 
 
 def main() -> None:
-    """Write docs/detectors.png, and say what it shows."""
+    """Write docs/detectors.png and docs/detectors-boxes.png, and say what they show."""
     demo = fm.load("demo-fixed")
     scope = fm.Scope(trained(demo.model), whole_picture(demo), classes=NAMES)
     with TemporaryDirectory() as folder:
@@ -119,6 +120,8 @@ def main() -> None:
         street().save(path)
         print(scope.predict(path))  # noqa: T201
         comparison = scope.compare(path, list(METHODS), options=METHODS)
+        (told,) = scope.boxes(path)
+    print(*told.sentences(), sep="\n")  # noqa: T201
     heats = list(comparison.values())
     print(heats[0].how())  # noqa: T201
     rows = []
@@ -127,10 +130,15 @@ def main() -> None:
         (plain,) = heats[0][row].boxed([seen.image])
         overlays = [Panel(heat[row].overlay()[0], method_name(heat.method)) for heat in heats]
         rows.append([Panel(plain, title), *overlays])
-    figure = matrix_figure(rows, {}, title="what each of the boxes rests on")
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=75)
-    small = Image.open(Path(__file__).with_suffix(".png")).convert("RGB").quantize(192)
-    small.save(Path(__file__).with_suffix(".png"))
+    write(matrix_figure(rows, {}, title="what each of the boxes rests on"), Path(__file__).with_suffix(".png"))
+    write(told.figure(), Path(__file__).with_name("detectors-boxes.png"))
+
+
+def write(figure: Figure, path: Path) -> None:
+    """A figure as a small file."""
+    figure.savefig(path, dpi=75)
+    small = Image.open(path).convert("RGB").quantize(192)
+    small.save(path)
 
 
 def whole_picture(demo: fm.Scope) -> object:

@@ -152,6 +152,10 @@ def test_the_page_on_detectors_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(names["heat"]) >= 1
     assert len([*(tmp_path / "out").iterdir()]) == 2 * len(names["heat"])
     assert (len(names["surest"]), len(names["corner"])) == (1, 1)
+    told = names["told"]
+    assert told.evidence.lost.shape == (1, len(told), len(told))
+    assert told.boxes == names["heat"].boxes[: len(told)]
+    assert "What each box rests on" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert largest_shown("detectors.md") < 300_000
 
 

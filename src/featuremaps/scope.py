@@ -68,6 +68,8 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.dream import Octaves
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
+    from featuremaps.evidence.detected_picture import DetectedPicture
+    from featuremaps.evidence.fills import Fill
     from featuremaps.evidence.segmented_picture import SegmentedPicture
     from featuremaps.evidence.trial import Trial
     from featuremaps.maps.head_maps import AttentionMaps
@@ -736,6 +738,51 @@ class Scope:
         name = None if layer is None else self._studied.one_named(layer)
         return segmented(self._as(layout), self.see(pictures).seen, method, name, most=most, seed=seed)
 
+    def boxes(
+        self,
+        pictures: object,
+        method: MethodLike | None = "hires_cam",
+        *,
+        layer: LayerLike = "last",
+        target: object = None,
+        threshold: float = 0.5,
+        fill: "Fill" = "linear",
+        most: int = 20,
+        seed: int = 0,
+        layout: LayoutLike | None = None,
+    ) -> "tuple[DetectedPicture, ...]":
+        """What a detector finds in each picture, and what the score of each box rests on.
+
+        For each box a map, and its score: as it is, without what lies inside the box, without the content of each other
+        box, and without all that lies outside. In a changed picture that is the score of what fits best there, times
+        its overlap with the box.
+
+        Args:
+            pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
+            method: The name of a method, or its function; `None` for no maps.
+            layer: The layer of the maps; without it all that the detector's heads read, added up.
+            target: A label, `Detection`, `Box`, or a list of several; without it each box that is found.
+            threshold: The least score of a box that is found; where none has it, the surest is taken and noted.
+            fill: What stands where places are taken out: "linear" (what their neighbours lead to), "mean", "blur" or
+                "zero".
+            most: How many boxes of a picture are looked at, surest first.
+            seed: The seed of the noise in what stands where places are taken out.
+            layout: How the tokens of layers lie, for this call only; see `Scope`.
+
+        Returns:
+            What was found in each picture.
+
+        Raises:
+            TargetError: The model is no detector, or a target is no box.
+            MethodError: The method looks at no target.
+        """
+        from featuremaps.evidence.detected_picture import detected
+
+        seen, name = self.see(pictures).seen, self._studied.one_named(layer)
+        return detected(
+            self._as(layout), seen, method, name, target, threshold=threshold, fill=fill, most=most, seed=seed
+        )
+
     def draw(
         self,
         units: object = None,
@@ -1263,7 +1310,7 @@ class Scope:
         """Write one self-contained HTML file that explains each picture.
 
         A method that fails is shown as failed; the rest is written. Of a segmentation model it shows what each region
-        rests on.
+        rests on, of a detector what each box does.
 
         Args:
             pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
@@ -1293,6 +1340,7 @@ class Scope:
             ImageError: No picture can be read.
         """
         from featuremaps.draw import DrawOptions
+        from featuremaps.report.boxes import boxes_sections
         from featuremaps.report.explanation_report import further_sections
         from featuremaps.report.regions import regions_sections
         from featuremaps.report.shortcuts import shortcuts_sections
@@ -1308,7 +1356,8 @@ class Scope:
             self._as(layout), seen_pictures.seen, units, survey, carry_to, trial, inside=anatomy, options=drawn
         )
         divided = regions_sections(self._as(layout), seen_pictures.seen, comparison)
-        more = [*suspected, *divided, *more]
+        boxes = boxes_sections(self._as(layout), seen_pictures.seen, comparison, targets)
+        more = [*suspected, *divided, *boxes, *more]
         return self.write_report(
             comparison, seen_pictures, path, title=title, findings=findings, more=more, command=command
         )

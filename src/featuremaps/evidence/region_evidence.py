@@ -1,4 +1,7 @@
-"""Class by region: what the classes of a segmentation lose when their own region, another one, or all else is gone."""
+"""Region by region: what a score loses when its own region, another one, or all else is gone.
+
+It is the mean probability of a class in its region of a segmentation, or a detector's score of a box.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +18,10 @@ from featuremaps.evidence.shapes import Inputs
 
 @dataclass(frozen=True, eq=False)
 class RegionEvidence:
-    """The mean probability of each class in its own region: on pictures, and on copies with places taken out.
+    """The score of each region, as a class's mean probability there: on pictures, and on copies with places taken out.
 
     `whole` (batch, region) is that on the picture, `without` (batch, region, removed) without each of the regions in
-    turn, `alone` (batch, region) without all that lies outside the class's own region.
+    turn, `alone` (batch, region) without all that lies outside the region itself.
     """
 
     whole: Float[Tensor, "batch region"]
@@ -27,22 +30,22 @@ class RegionEvidence:
 
     @property
     def lost(self) -> Float[Tensor, "batch region removed"]:
-        """What each class loses without each region; on the diagonal without its own."""
+        """What each region's score loses without each region; on the diagonal without its own."""
         return self.whole[:, :, None] - self.without
 
     @property
     def lost_inside(self) -> Float[Tensor, "batch region"]:
-        """What each class loses without its own region."""
+        """What each region's score loses without the region."""
         return self.lost.diagonal(dim1=1, dim2=2)
 
     @property
     def lost_outside(self) -> Float[Tensor, "batch region"]:
-        """What each class loses without all that lies outside its own region."""
+        """What each region's score loses without all that lies outside it."""
         return self.whole - self.alone
 
 
 def region_evidence(
-    probability: Callable[[Tensor], Tensor],
+    score: Callable[[Tensor], Tensor],
     inputs: Inputs,
     regions: Bool[Tensor, "batch region *space"],
     *,
@@ -50,12 +53,11 @@ def region_evidence(
     chunk: int = CHUNK,
     seed: int = 0,
 ) -> RegionEvidence:
-    """What each class has in its own region without each region, and without all else: 2·regions + 1 passes a picture.
+    """What each region scores without each region, and without all else: 2·regions + 1 passes a picture.
 
-    `probability` takes new inputs (batch·k, …), picture by picture, to the mean probability (batch·k, region) of each
-    region's class in that region, which stays where it is. `regions` are places of the inputs. What is taken out is
-    filled as `fill` says, by default with what its neighbours lead to (see `Filling`). Raises `OptionError` for regions
-    of another size.
+    `score` takes new inputs (batch·k, …), picture by picture, to a score (batch·k, region) of each region, such as the
+    mean probability of its class there. `regions` are places of the inputs. What is taken out is filled as `fill` says,
+    by default with what its neighbours lead to (see `Filling`). Raises `OptionError` for regions of another size.
     """
     if regions.shape[2:] != inputs.shape[2:] or len(regions) != len(inputs):
         raise OptionError(
@@ -70,6 +72,6 @@ def region_evidence(
             yield filling(removed[:, None], fill)[:, 0]
 
     with torch.no_grad():
-        found = precise(torch.cat(list(in_chunks(copies(), probability, chunk)), 1))
+        found = precise(torch.cat(list(in_chunks(copies(), score, chunk)), 1))
     without, alone = found[:, 1 : count + 1], found[:, count + 1 :]
     return RegionEvidence(found[:, 0], without.transpose(1, 2), alone.diagonal(dim1=1, dim2=2))

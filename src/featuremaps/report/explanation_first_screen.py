@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from featuremaps.explain.request import INPUT
 from featuremaps.plotting.panels import counted
+from featuremaps.report.boxes import BoxesSection
 from featuremaps.report.data import Section
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
@@ -115,6 +116,8 @@ def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> lis
             cards.append(shortcut_card(section))
         elif isinstance(section, RegionsSection):
             cards.append(Card("What does a region rest on?", section.summary, section=TITLE, link="The regions"))
+        elif isinstance(section, BoxesSection):
+            cards.append(Card("What does a box rest on?", section.summary, section=section.title, link="The boxes"))
         elif isinstance(section, TrialSection):
             cards.append(Card("Which map to believe?", section.summary, section=section.title, link="The trial"))
     return cards

@@ -20,8 +20,9 @@ class Bound:
     whether it means the same in a mirrored picture, "perhaps" where only its author knows. A target of some places of
     the picture has them as its `region` (batch, *grid), how much of each of the output's places counts; `in_mirror`
     makes the one that means the same in a mirrored picture, and `of_classes` the one of other classes (batch,) there.
-    `boxes` is what a target of a detector is about in each picture, None for a picture without it; `similarity` says
-    how alike to that what was found in each of several copies is, (copies,), as D-RISE counts it.
+    `boxes` is what a target of a detector is about in each picture, None for a picture without it; `of_found` is its
+    score of what was found in each of several copies, (copies,), and `similarity` says how alike to it that is, as
+    D-RISE counts it.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +35,7 @@ class Bound:
     in_mirror: "Callable[[], Bound] | None" = None
     of_classes: "Callable[[Int[Tensor, ' batch']], Bound] | None" = None
     boxes: tuple[DetectedBox | None, ...] | None = None
+    of_found: Callable[[Sequence[Detections]], Tensor] | None = None
     similarity: Callable[[Sequence[Detections]], Tensor] | None = None
 
     def scores(self, outputs: object, repeats: int = 1) -> Float[Tensor, " outputs"]:

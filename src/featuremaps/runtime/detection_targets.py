@@ -99,16 +99,15 @@ class Box:
         name = "object" if label is None else class_label(label, classes.names)
         shown = tuple(round(edge, 2 if shares else None) for edge in edges)
 
-        def rule(new: object, _: int) -> Tensor:
-            found = detections_of(new, classes)
+        def of_found(found: Sequence[Detections]) -> Tensor:
             return torch.stack([(_overlaps(box, each) * each.sure_of(label)).sum() for each in found])
 
-        scores = rule(outputs, 1).detach().tolist()
+        scores = of_found(found).detach().tolist()
         corners = (box[0], box[1], box[2], box[3])
         boxes = tuple(DetectedBox(name, score, corners, label) for score in scores)
-        similarity = _similarity([_Wanted(box, label, None)] * batch)
+        similarity = _for_each([_Wanted(box, label, None)] * batch, _alike)
         labels = (f"{name} at {shown}",) * batch
-        return Bound(labels, None, rule, mirrored="no", boxes=boxes, similarity=similarity)
+        return _of_boxes(labels, boxes, of_found, similarity, classes)
 
 
 @dataclass(frozen=True)
@@ -255,13 +254,30 @@ def _nth(
         boxes.append(box)
         wanted.append(_Wanted(box.box, box.index, scores))
 
-    def rule(new: object, repeats: int) -> Tensor:
-        copies = detections_of(new, classes)
-        repeated = [each for each in wanted for _ in range(repeats)]
-        return torch.stack([_score(*pair) for pair in zip(repeated, copies, strict=True)])
-
     labels = tuple("" if box is None else f"{box.label}, detection {box.number}" for box in boxes)
-    return Bound(labels, None, rule, mirrored="no", boxes=tuple(boxes), similarity=_similarity(wanted))
+    return _of_boxes(labels, tuple(boxes), _for_each(wanted, _score), _for_each(wanted, _alike), classes)
+
+
+OfFound = Callable[[Sequence[Detections]], Tensor]
+"""A number (copies,) for what was found in each of several copies, as many in a row of each picture."""
+
+
+def _of_boxes(
+    labels: tuple[str, ...],
+    boxes: tuple[DetectedBox | None, ...],
+    of_found: OfFound,
+    similarity: OfFound,
+    classes: ClassOutputs,
+) -> Bound:
+    return Bound(
+        labels,
+        None,
+        lambda new, _: of_found(detections_of(new, classes)),
+        mirrored="no",
+        boxes=boxes,
+        of_found=of_found,
+        similarity=similarity,
+    )
 
 
 def _score(wanted: _Wanted | None, found: Detections) -> Tensor:
@@ -286,13 +302,13 @@ def _overlaps(box: Sequence[float], found: Detections) -> Float[Tensor, " box"]:
     return both / (own + (given[2:] - given[:2]).prod() - both).clamp(min=1e-12)
 
 
-def _similarity(wanted: Sequence[_Wanted | None]) -> Callable[[Sequence[Detections]], Tensor]:
-    def similarity(found: Sequence[Detections]) -> Tensor:
+def _for_each(wanted: Sequence[_Wanted | None], number_of: Callable[[_Wanted | None, Detections], Tensor]) -> OfFound:
+    def of_found(found: Sequence[Detections]) -> Tensor:
         repeats = len(found) // len(wanted)
         repeated = [each for each in wanted for _ in range(repeats)]
-        return torch.stack([_alike(*pair) for pair in zip(repeated, found, strict=True)])
+        return torch.stack([number_of(*pair) for pair in zip(repeated, found, strict=True)])
 
-    return similarity
+    return of_found
 
 
 def _alike(wanted: _Wanted | None, found: Detections) -> Tensor:

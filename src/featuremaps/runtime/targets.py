@@ -270,23 +270,24 @@ def _of_each(bound: Sequence[Bound]) -> Bound:
         mirrored=next((word for word in ("no", "perhaps") if any(part.mirrored == word for part in bound)), "yes"),
         region=torch.cat(regions) if len(regions) == batch else None,
         boxes=boxes if len(boxes) == batch else None,
-        similarity=_similarity_of_each([part.similarity for part in bound]),
+        of_found=_found_by_each([part.of_found for part in bound]),
+        similarity=_found_by_each([part.similarity for part in bound]),
         in_mirror=lambda: _of_each([part.in_mirror() if part.in_mirror else part for part in bound]),
     )
 
 
-def _similarity_of_each(
-    similarities: Sequence[Callable[[Sequence[Detections]], Tensor] | None],
+def _found_by_each(
+    numbers_of: Sequence[Callable[[Sequence[Detections]], Tensor] | None],
 ) -> Callable[[Sequence[Detections]], Tensor] | None:
-    known = [each for each in similarities if each is not None]
-    if len(known) < len(similarities):
+    known = [each for each in numbers_of if each is not None]
+    if len(known) < len(numbers_of):
         return None
 
-    def similarity(found: Sequence[Detections]) -> Tensor:
+    def of_found(found: Sequence[Detections]) -> Tensor:
         repeats = len(found) // len(known)
         return torch.cat([each(found[i * repeats : (i + 1) * repeats]) for i, each in enumerate(known)])
 
-    return similarity
+    return of_found
 
 
 def _embedding(outputs: object, features: int) -> Float[Tensor, "batch features"]:

@@ -1,10 +1,9 @@
 // How a segmentation model divides each picture, and what each class rests on: its own region, another one, all else.
 
-import { failure, h, number, percent } from "featuremaps/dom.js";
+import { failure, h, percent } from "featuremaps/dom.js";
+import { leftCell, share, signed } from "featuremaps/losses.js";
 
 const chip = (colour) => h("span", { class: "region-chip", style: { "--chip": colour } });
-const signed = (value) => `${value < 0 ? "+" : "\u2212"}${Math.abs(value).toFixed(2)}`;
-const share = (value) => (value === null ? "unknown" : value.toFixed(2));
 
 function shown({ source, width, height }, alt, caption) {
   return h("figure", { class: "region-figure" },
@@ -12,20 +11,13 @@ function shown({ source, width, height }, alt, caption) {
     h("figcaption", {}, caption));
 }
 
-// The probability that is left, as a number over a bar whose mark is what it was.
-function left(value, whole, name) {
-  const mark = h("span", { class: "region-left", "aria-hidden": "true", style: { "--share": value ?? 0, "--whole": whole ?? 0 } });
-  return h("td", { "data-name": name }, h("span", { class: "region-number" }, share(value)), mark,
-    value !== null && whole !== null && h("span", { class: "walk-under" }, Math.abs(whole - value) < 0.005 ? "as it was" : signed(whole - value)));
-}
-
 function rowOf(one, withMaps) {
   return h("tr", {},
     h("th", { scope: "row" }, chip(one.colour), h("span", {}, one.label, h("span", { class: "walk-under" }, `${percent(one.covers, 0)} of the picture`))),
     withMaps && h("td", { class: "region-map" }, one.map && h("img", { src: one.map.source, alt: `Where the picture speaks for ${one.label}`, width: one.map.width, height: one.map.height, loading: "lazy" })),
-    left(one.whole, null, "in its region"),
-    left(one.alone, one.whole, "without all else"),
-    left(one.without, one.whole, "without the region"));
+    leftCell(one.whole, null, "in its region"),
+    leftCell(one.alone, one.whole, "without all else"),
+    leftCell(one.without, one.whole, "without the region"));
 }
 
 function classesOf({ classes }) {
