@@ -53,6 +53,7 @@ from featuremaps.runtime.huggingface_models import class_names, of_pictures
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.pictures_and_texts import PicturesAndTexts
+from featuremaps.runtime.placed_masks import placed
 from featuremaps.runtime.record import Record, take
 from featuremaps.runtime.studiable import studiable
 from featuremaps.runtime.studied_model import LayerLike, StudiedModel
@@ -230,8 +231,9 @@ class Scope:
         inputs = torch.stack([one.input for one in seen])
         studied = self._as(layout)
         names = studied.resolve(studied.named(layers), inputs)
+        wanted = [placed(as_target(target), seen)]
         with studied.session() as session:
-            return take(session, inputs, names, [as_target(target)], classes=studied.class_outputs, gradients=gradients)
+            return take(session, inputs, names, wanted, classes=studied.class_outputs, gradients=gradients)
 
     def predict(
         self, pictures: object, top: int | None = None, *, batch_size: int = 32, threshold: float = 0.5

@@ -332,9 +332,10 @@ def test_model_is_asked_once_for_a_score_that_is_not_finite() -> None:
 
 def test_requests_of_some_pictures_keep_their_own_targets() -> None:
     asked = request("grad_cam", targets={"k": as_target([5, 6, 7])})
-    part = asked.of([2, 0], 3).targets["k"]
+    part = asked.of([2, 0], seen(noise(3))).targets["k"]
     assert part == as_target([7, 5])
-    each = request("grad_cam", targets={"k": Each((fm.Logit(1), fm.Margin(2, 3)))}).of([1], 2).targets["k"]
+    each = request("grad_cam", targets={"k": Each((fm.Logit(1), fm.Margin(2, 3)))})
+    each = each.of([1], seen(noise(2))).targets["k"]
     assert each == Each((fm.Margin(2, 3),))
 
 

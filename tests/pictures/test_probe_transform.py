@@ -312,3 +312,23 @@ def test_what_is_pasted_lies_where_it_was(name):
     away = pasted - torch.from_numpy(np.array(ramp)[..., 0].astype(np.float32))
     inside = away[5:-5, 5:-5]
     assert inside[~inside.isnan()].abs().max() < 2
+
+
+def test_a_mask_of_the_original_is_cut_by_a_slow_oracle():
+    mask = torch.rand(7, 6, generator=torch.Generator().manual_seed(0))
+    placement = Placement(scale_y=1.5, offset_y=-1.0, scale_x=-2.5, offset_x=6.5, height=5, width=2)
+    found = placement.cut(mask)
+    fine = 100
+    for row in range(5):
+        for column in range(2):
+            total = 0.0
+            for a in range(fine):
+                for b in range(fine):
+                    y = 1.5 * (row + (a + 0.5) / fine) - 1.0
+                    x = -2.5 * (column + (b + 0.5) / fine) + 6.5
+                    if 0 <= y < 7 and 0 <= x < 6:
+                        total += float(mask[int(y), int(x)])
+            assert float(found[row, column]) == pytest.approx(total / fine**2, abs=0.01)
+    whole = Placement(1.0, 0.0, 1.0, 0.0, 7, 6)
+    assert torch.equal(whole.cut(mask), mask)
+    assert torch.equal(whole.cut(mask > 0.5), (mask > 0.5).float())

@@ -163,6 +163,37 @@ def test_a_class_over_the_whole_picture() -> None:
     assert (logit.region, share.region) == (None, None)
 
 
+def test_why_one_class_rather_than_another_in_a_region() -> None:
+    scores, known = dense(), ClassOutputs(NAMES)
+    winners = scores.argmax(1)
+    bound = fm.Margin("cat", "dog", within=fm.Region("cat")).bind(scores, known, 2)
+    copies = scores.repeat_interleave(2, 0) * 2
+    for picture in range(2):
+        inside = (winners[picture] == 1).nonzero().tolist()
+        by_hand = sum(float(scores[picture, 1, y, x] - scores[picture, 2, y, x]) for y, x in inside) / len(inside)
+        assert float(bound.scores(scores)[picture]) == pytest.approx(by_hand, abs=1e-6)
+        assert bound.scores(copies, 2)[2 * picture : 2 * picture + 2].tolist() == pytest.approx([2 * by_hand] * 2)
+        assert bound.labels[picture].startswith("cat rather than dog (cat in its ")
+    assert bound.region is not None
+    assert torch.equal(bound.region.bool(), winners == 1)
+    assert bound.in_mirror is not None
+    torch.testing.assert_close(bound.in_mirror().scores(scores.flip(-1)), bound.scores(scores))
+    assert bound.in_mirror().labels == bound.labels
+    corner = torch.zeros(scores.shape[2:])
+    corner[0, 0] = 1
+    own = fm.Margin(within=fm.Mask(corner, "dog")).bind(scores, known, 2)
+    assert own.indices.tolist() == [2, 2]
+    rival = scores[:, :2, 0, 0].amax(1)
+    torch.testing.assert_close(own.scores(scores), (scores[:, 2, 0, 0] - rival).float())
+    whole = fm.Margin("cat", "dog").bind(scores, known, 2)
+    assert whole.labels[0] == "cat rather than dog over the whole picture"
+    torch.testing.assert_close(whole.scores(scores), (scores[:, 1] - scores[:, 2]).mean((1, 2)).float())
+    part = select(fm.Margin("cat", within=fm.Region(["cat", "dog"])), [1], 2)
+    assert part.within == fm.Region(("dog",))
+    with pytest.raises(TargetError, match=r"within=Logit\(which='cat'\) is no region of a segmentation"):
+        fm.Margin("cat", "dog", within=fm.Logit("cat")).bind(scores, known, 2)
+
+
 def test_a_region_in_a_mirrored_picture() -> None:
     scores = dense()
     bound = fm.Region(1).bind(scores, ClassOutputs(), 2)

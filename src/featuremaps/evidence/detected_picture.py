@@ -224,7 +224,7 @@ def _detected(
         return scoring(new)
 
     regions = torch.stack([inside(box.box, inputs.shape[2:]) for box in boxes]).to(inputs.device)[None]
-    chunk = max(1, min(CHUNK // 4, TOGETHER // math.prod(inputs.shape[2:])))
+    chunk = max(1, min(CHUNK // 8, TOGETHER // math.prod(inputs.shape[2:])))
     evidence = region_evidence(score, inputs, regions, fill=fill, chunk=chunk, seed=seed)
     without, alone = tuple(shown[1 : len(boxes) + 1]), tuple(shown[len(boxes) + 1 :])
     return bounds, DetectedPicture(seen, boxes, evidence, (), alone, without, len(ranked) - len(boxes))

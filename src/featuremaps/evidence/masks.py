@@ -46,28 +46,18 @@ def _mask(mask: object, seen: Seen) -> Mask:
             f"the mask of {seen.picture.name!r} has shape {tuple(inside.shape)}; it takes the size of the input, "
             f"{' × '.join(map(str, seen.space))}{original}."
         )
-    return _cut(inside, seen, image)
+    return _cut(inside, seen)
 
 
-def _cut(inside: Mask, seen: Seen, image: Image.Image) -> Mask:
-    """A mask of the original at the middle of each of the input's pixels; false where that lies outside."""
-    placement = seen.preprocessing.placement(image.size)
+def _cut(inside: Mask, seen: Seen) -> Mask:
+    """Those of the input's pixels half of which or more show what is inside a mask of the original."""
+    placement = seen.placement
     if placement is None:
         raise OptionError(
             f"where the model's input lies in the original of {seen.picture.name!r} is not known; give its mask in the "
             f"input's size, {' × '.join(map(str, seen.space))}."
         )
-    for axis, (scale, offset, count) in enumerate(
-        [
-            (placement.scale_y, placement.offset_y, placement.height),
-            (placement.scale_x, placement.offset_x, placement.width),
-        ]
-    ):
-        places = (scale * (torch.arange(count) + 0.5) + offset).floor().long()
-        known = (places >= 0) & (places < inside.shape[axis])
-        inside = inside.index_select(axis, places.clamp(0, inside.shape[axis] - 1))
-        inside = inside & (known[:, None] if axis == 0 else known)
-    return inside
+    return placement.cut(inside) >= 0.5
 
 
 def _box(box: tuple[object, ...], seen: Seen) -> Mask:

@@ -78,7 +78,7 @@ def _chunks(
             continue
         with batch:
             if done is None or shown is None:
-                asked = request.of(batch.rows, len(pictures), batch.inputs.ndim - 2)
+                asked = request.of(batch.rows, pictures)
                 comparison = compare(session.model, [pictures[row] for row in batch.rows], asked)
                 shown = shown or comparison
             if done is None:

@@ -60,7 +60,7 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     with preserved(model, request.layout) as session:
         for batch in batches(pictures, request.options.batch_size, "explaining pictures"):
             with batch:
-                chunk = _explain(session, batch.inputs, request.of(batch.rows, len(pictures), batch.inputs.ndim - 2))
+                chunk = _explain(session, batch.inputs, request.of(batch.rows, pictures))
                 explained |= {index: (chunk, row) for row, index in enumerate(batch.rows)}
     rows = [explained[index] for index in range(len(pictures))]
     failures = {key: text for chunk, _ in rows for key, text in chunk.failures.items()}

@@ -12,8 +12,10 @@ from featuremaps.explain.options import ExplainOptions
 from featuremaps.layers.given import GivenLayout
 from featuremaps.methods import Method, find_method
 from featuremaps.methods.needs import together
+from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.bound import Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.placed_masks import placed
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import as_target, select
 
@@ -59,11 +61,11 @@ class Request:
         by_layer = [(layer, method) for layer in self.layers for method in self.methods if method.by_layer]
         return by_layer + [(INPUT, method) for method in self.methods if not method.by_layer]
 
-    def of(self, indices: Sequence[int], total: int, axes: int = 2) -> "Request":
-        """The same request for some of the pictures, of so many axes, where targets were given one per picture."""
-        return replace(
-            self, targets={key: select(target, indices, total, axes) for key, target in self.targets.items()}
-        )
+    def of(self, rows: Sequence[int], pictures: Sequence[Seen]) -> "Request":
+        """The same request for some of the pictures: targets given one per picture are picked out, masks laid on."""
+        chosen, total, axes = [pictures[row] for row in rows], len(pictures), len(pictures[0].space)
+        targets = {key: placed(select(one, rows, total, axes), chosen) for key, one in self.targets.items()}
+        return replace(self, targets=targets)
 
 
 def methods_of(methods: MethodLike | Sequence[MethodLike]) -> list[Method]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from PIL import Image
 from torch import Tensor
 
@@ -74,6 +74,22 @@ class Placement:
             unseen = ((share < 0) | (share > 1)).nonzero().flatten().to(map.device)
             result.index_fill_(dim, unseen, outside)
         return result
+
+    def cut(self, mask: Shaped[Tensor, "original_height original_width"]) -> Float[Tensor, "height width"]:
+        """What of a mask of the original lies in each of the input's pixels: its mean there, 0 beyond the picture."""
+        down = _covered(self.height, self.scale_y, self.offset_y, mask.shape[0])
+        across = _covered(self.width, self.scale_x, self.offset_x, mask.shape[1])
+        found = down @ mask.to("cpu", torch.float64) @ across.T
+        return found.to(mask.device, torch.float32)
+
+
+def _covered(count: int, scale: float, offset: float, pixels: int) -> Float[Tensor, "place pixel"]:
+    """How much of each of the input's places along an axis shows each of the original's pixels, in shares."""
+    edges = scale * torch.arange(count + 1, dtype=torch.float64, device="cpu") + offset
+    near, far = torch.minimum(edges[:-1], edges[1:]), torch.maximum(edges[:-1], edges[1:])
+    starts = torch.arange(pixels, dtype=torch.float64, device="cpu")
+    shared = torch.minimum(far[:, None], starts + 1) - torch.maximum(near[:, None], starts)
+    return shared.clamp(min=0) / abs(scale)
 
 
 def _resampled(values: Tensor, share: Tensor, dim: int) -> Tensor:

@@ -92,10 +92,15 @@ class Seen:
         """A box in pixels of the model's input, in pixels of the original picture; see `original`."""
         return self._placed()[1].box_of(box)
 
+    @property
+    def placement(self) -> Placement | None:
+        """Where the model's input lies in the original picture; None where that is not known, or there is none."""
+        image = self.picture.image
+        return None if image is None else self.preprocessing.placement(image.size)
+
     def _placed(self) -> tuple[Image.Image, Placement]:
         """The original picture, and where the model's input lies in it; `OptionError` where that is not known."""
-        image = self.picture.image
-        placement = None if image is None else self.preprocessing.placement(image.size)
+        image, placement = self.picture.image, self.placement
         if image is None or placement is None:
             raise OptionError(
                 f"where the model's input lies in the original of {self.picture.name!r} is not known "

@@ -58,8 +58,9 @@ class Mask:
     """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
 
     Args:
-        mask: In the output's size, or the picture's: it is then averaged over what each of the output's pixels covers.
-            For volumes (depth, height, width), for signals (time,), or one for each of the batch.
+        mask: In the size of the model's output, of its input, or of the original picture, whose crop and resize it
+            then follows: what of it lies in each of the output's pixels is averaged. For volumes (depth, height,
+            width), for signals (time,), or one for each of the batch.
         which: A class by index or name, one for each picture, or `None` for the highest mean score inside.
     """
 
@@ -72,9 +73,11 @@ class Mask:
         given = torch.as_tensor(self.mask)
         if given.shape[-read.scores.ndim + 2 :] != read.scores.shape[2:]:
             read.check_covered("a mask of another size is not laid over them")
-        mask = _fitted(given, read.scores, batch).to(read.scores.device)
+        mask = _fitted(given, read.scores, batch, classes.space).to(read.scores.device)
         if bool((mask.flatten(1).sum(1) == 0).any()):
-            raise TargetError("the mask is empty for at least one picture: nothing to explain.")
+            raise TargetError(
+                "the mask is empty for at least one picture, in what the model sees of it: nothing to explain."
+            )
         indices = class_indices(self.which, mean_inside(read.scores, mask), classes.names, batch)
         labels = tuple(f"{label} in mask" for label in class_labels(indices, classes.names))
         return inside_of(read, mask, indices, labels)
@@ -150,19 +153,24 @@ def _given_to_no_place(read: PlaceScores, row: int, label: str, batch: int) -> T
     )
 
 
-def _fitted(mask: Tensor, dense: Tensor, batch: int) -> Tensor:
-    """A mask for each picture, in the size of the scores; `TargetError` where it is no multiple of it."""
+def _fitted(mask: Tensor, dense: Tensor, batch: int, space: tuple[int, ...] | None) -> Tensor:
+    """A mask for each picture, in the size of the scores.
+
+    `TargetError` where it has neither this size nor that of the input, `space`, or is no multiple if that is not known.
+    """
     grid = tuple(dense.shape[2:])
     sides = AXES[len(grid)]
     if mask.ndim - len(grid) not in (0, 1) or (mask.ndim > len(grid) and len(mask) not in (1, batch)):
         raise TargetError(f"a mask is ({sides}), or one for each of {batch} pictures; got shape {tuple(mask.shape)}.")
     mask = mask.float().expand(batch, *mask.shape[-len(grid) :])
     shrinks = {divmod(side, into) for side, into in zip(mask.shape[1:], grid, strict=True)}
-    if len(shrinks) == 1 and next(iter(shrinks))[1] == 0:
+    several = len(shrinks) == 1 and next(iter(shrinks))[1] == 0
+    if tuple(mask.shape[1:]) == space or (space is None and several):
         mask = getattr(torch.nn.functional, f"adaptive_avg_pool{len(grid)}d")(mask[:, None], grid)[:, 0]
     if mask.shape[1:] != grid:
+        known = "" if space is None else f", its input {space}"
         raise TargetError(
-            f"the mask is {tuple(mask.shape[1:])} and the model's output {grid} "
-            f"({sides}); resize the mask to the output, or give it in the picture's size."
+            f"the mask is {tuple(mask.shape[1:])} and the model's output {grid}{known} ({sides}); resize the mask to "
+            "one of these, or give it in the size of the original picture, and that as a picture and not as a tensor."
         )
     return mask

@@ -19,6 +19,7 @@ from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores, picked
 from featuremaps.runtime.detections import Detections
 from featuremaps.runtime.outputs import (
+    Classes,
     Which,
     check_length,
     class_indices,
@@ -93,16 +94,35 @@ class Margin:
     Args:
         a: A class by index or name, one for each picture, or `None` for each picture's top prediction.
         b: The other class; without it the strongest other one.
+        within: For segmentation the places that are meant, such as `Region("cat")`, a `Mask` or a `Point`: the scores
+            are the means there, and without `a` the class is the one that it names. Without it the whole picture.
     """
 
     a: Which = None
     b: Which = None
+    within: Target | None = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        read = ClassScores(outputs, classes, batch)
-        scores = read.given
-        first = class_indices(self.a, scores, classes.names, batch)
+        if self.within is None:
+            read = ClassScores(outputs, classes, batch)
+            first, second = self._classes(read.given, classes, batch)
+            own = Bound((_where(outputs, classes, batch),) * batch, first, read.read, *read.of(first)[1:])
+            return _margin(own, read.read, first, second, classes.names)
+        there = self.within.bind(outputs, classes, batch)
+        if there.every_class is None or there.of_classes is None or there.indices is None:
+            raise TargetError(
+                f"within={self.within!r} is no region of a segmentation: give Region, Mask or Point, or leave it out."
+            )
+        first, second = self._classes(there.every_class(outputs, 1), classes, batch, there.indices)
+        own = replace(there.of_classes(first), labels=tuple(f" ({label})" for label in there.labels))
+        return _margin(own, there.every_class, first, second, classes.names)
+
+    def _classes(
+        self, scores: Tensor, classes: ClassOutputs, batch: int, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Both classes of each picture; the first is the `known` one where none is named."""
+        first = known if known is not None and self.a is None else class_indices(self.a, scores, classes.names, batch)
         if self.b is None:
             if scores.shape[1] < 2:
                 raise TargetError("Margin needs at least two class scores, and the model gives one.")
@@ -115,14 +135,27 @@ class Margin:
                 f"Margin compares a class with itself ({class_labels(first, classes.names)[0]!r}); "
                 "give two different classes."
             )
-        pairs = zip(class_labels(first, classes.names), class_labels(second, classes.names), strict=True)
+        return first, second
 
-        def rule(new: object, repeats: int) -> Tensor:
-            new_scores = read.read(new, repeats)
-            return picked(new_scores, first, repeats) - picked(new_scores, second, repeats)
 
-        labels = tuple(f"{a} rather than {b}" for a, b in pairs)
-        return Bound(labels, first, rule, *read.of(first)[1:])
+def _margin(
+    own: Bound, every_class: Callable[[Any, int], Tensor], first: Tensor, second: Tensor, names: Classes
+) -> Bound:
+    """The difference of two classes' scores, from the target of the first, whose labels say where they are taken."""
+
+    def rule(new: object, repeats: int) -> Tensor:
+        scores = every_class(new, repeats)
+        return picked(scores, first, repeats) - picked(scores, second, repeats)
+
+    def in_mirror() -> Bound:
+        assert own.in_mirror is not None
+        mirrored = own.in_mirror()
+        assert mirrored.every_class is not None
+        return _margin(replace(mirrored, labels=own.labels), mirrored.every_class, first, second, names)
+
+    named = zip(class_labels(first, names), class_labels(second, names), own.labels, strict=True)
+    labels = tuple(f"{a} rather than {b}{where}" for a, b, where in named)
+    return replace(own, labels=labels, rule=rule, in_mirror=in_mirror if own.in_mirror else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +270,8 @@ def select(target: Target | Several, indices: Sequence[int], total: int, axes: i
         elif isinstance(value, list | tuple):
             check_length(len(value), total)
             chosen[name] = tuple(value[i] for i in indices)
+    if isinstance(target, Margin) and target.within is not None:
+        chosen["within"] = select(target.within, indices, total, axes)
     return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
 
 
