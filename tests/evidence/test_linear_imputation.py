@@ -146,3 +146,14 @@ def test_wide_holes_cost_little_more_than_narrow_ones(size: tuple[int, int], mon
         cycles.clear()
         impute(noise(1, 1, *size), removed[None, None])
         assert sum(cycles) <= 28
+
+
+def test_pictures_of_one_colour_stay_as_they_are() -> None:
+    random = torch.Generator().manual_seed(0)
+    pictures = (2 * torch.rand(20, 3, 1, 1, generator=random) - 0.7).expand(-1, -1, 96, 96)
+    removed = torch.zeros(20, 2, 96, 96, dtype=torch.bool)
+    removed[:, 0, 20:48, 30:51] = True
+    removed[:, 1] = ~removed[:, 0]
+    torch.testing.assert_close(
+        impute(pictures, removed), pictures[:, None].expand(-1, 2, -1, -1, -1), rtol=0, atol=1e-4
+    )

@@ -20,7 +20,10 @@ Scale = tuple[Tensor, Tensor]
 SWEEPS, DAMPING = 2, 0.8
 """Steps of the smoother on each scale of the cycle, before the coarser one and after it, and how far each goes."""
 CLOSE = {torch.float32: 2e-4, torch.float64: 1e-11}
-"""The error at which a system is solved, as a share of the picture's contrast; the noise of ROAD is some 3e-3 of it."""
+"""The error at which a system is solved, as a share of the picture's contrast; the noise of ROAD is some 3e-3 of it.
+
+In a picture of one colour, or nearly, it is what rounding leaves of that.
+"""
 TOGETHER = 2**18
 """So many places of copies are solved at once: what the cache of a processor holds."""
 
@@ -41,7 +44,8 @@ def impute(
 
 def _filled(pictures: Planes, holes: Planes) -> Planes:
     mean = pictures.mean((2, 3), keepdim=True)
-    close = CLOSE[pictures.dtype] * (pictures - mean).abs().amax((2, 3), keepdim=True)
+    contrast, largest = (values.abs().amax((2, 3), keepdim=True) for values in (pictures - mean, pictures))
+    close = torch.maximum(CLOSE[pictures.dtype] * contrast, torch.finfo(pictures.dtype).eps * largest)
     scales = _scales(holes)
     start = torch.lerp(pictures, mean, holes)
     return start + _solve(_left(torch.zeros_like(start), start, *scales[0]), scales, close)

@@ -8,6 +8,8 @@ const place = ({ edges }) => {
   const [left, top, right, bottom] = edges;
   return { "--x": (left + right) / 2, "--y": (top + bottom) / 2, "--w": right - left, "--h": bottom - top };
 };
+// Of more boxes than these only the chosen one is named on the picture, the others are numbered.
+const CROWD = 8;
 const area = ({ edges }) => (edges[2] - edges[0]) * (edges[3] - edges[1]);
 const called = ({ number, label, whole }) => `${number === null ? "" : `${number}: `}${label}, score ${share(whole)}`;
 
@@ -79,7 +81,7 @@ function pictureOf(one, id) {
     announce(`${called(one.boxes[index])}. ${one.boxes[index].verdict}`);
   }
   show(0);
-  const canvas = h("div", { class: "boxes-canvas", role: "group", "aria-label": `Boxes in ${one.name}`, style: { "--ratio": one.seen.height / one.seen.width } }, image, buttons);
+  const canvas = h("div", { class: one.boxes.length > CROWD ? "boxes-canvas crowded" : "boxes-canvas", role: "group", "aria-label": `Boxes in ${one.name}`, style: { "--ratio": one.seen.height / one.seen.width } }, image, buttons);
   return h("article", { class: "region-picture" }, heading,
     one.note && h("p", { class: "warning" }, one.note),
     h("div", { class: "boxes-stage" }, canvas, detail),
