@@ -9,6 +9,7 @@ import featuremaps as fm
 from featuremaps.errors import MethodError, OptionError, TargetError
 from featuremaps.evidence.detected_picture import inside
 from featuremaps.running import counting
+from method_samples import unchecked
 from planted_detector import CAT, DOG, FORMS, SIDE, Form, Plant, PlantedDetector, scene, scope_of
 
 Corners = tuple[float, float, float, float]
@@ -76,6 +77,8 @@ def test_the_pixels_of_a_box() -> None:
     assert inside((-3.0, -2.0, 1.0, 99.0), (3, 3)).nonzero().tolist() == [[0, 0], [1, 0], [2, 0]]
     assert inside((1.1, 1.1, 1.2, 1.2), (3, 3)).nonzero().tolist() == [[1, 1]]
     assert not inside((-9.0, 1.0, -5.0, 2.0), (3, 3)).any()
+    assert not inside((1.0, 1.0, float("nan"), 2.0), (3, 3)).any()
+    assert inside((float("-inf"), 1.0, float("inf"), 2.0), (3, 3)).nonzero().tolist() == [[1, 0], [1, 1], [1, 2]]
 
 
 def test_passes_are_counted_and_the_surest_are_kept() -> None:
@@ -143,6 +146,8 @@ def test_targets_and_methods() -> None:
         scope.boxes(picture, "eigen_cam")
     with pytest.raises(OptionError, match="1 or more; got 0"):
         scope.boxes(picture, most=0)
+    with pytest.raises(OptionError, match=r"fill.*'foo'"), unchecked():
+        scope.boxes(picture, fill="foo")
     with pytest.raises(TargetError, match="mine: this is no box"):
         scope.boxes(picture, target=mine)
     with pytest.raises(TargetError, match="in which no detections were found"):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from jaxtyping import Bool
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.acceleration.box_scoring import Scoring
-from featuremaps.errors import MethodError, OptionError, TargetError
+from featuremaps.errors import MethodError, OptionError, TargetError, check_choice
 from featuremaps.evidence.copies import CHUNK
 from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.region_evidence import RegionEvidence, region_evidence
@@ -151,6 +151,7 @@ def detected(
     """
     if most < 1:
         raise OptionError(f"most is the number of boxes that are looked at in a picture, 1 or more; got {most}.")
+    check_choice("fill", fill, get_args(Fill))
     chosen = None if method is None else _by_target(one_method(method))
     options = ExplainOptions(seed=seed, threshold=threshold)
     classes = replace(studied.class_outputs, threshold=threshold)
@@ -231,10 +232,15 @@ def _detected(
 
 
 def inside(box: tuple[float, float, float, float], space: Sequence[int]) -> Bool[Tensor, "height width"]:
-    """The pixels of a picture of this size (height, width) that lie in a box, to the nearest edge; at least one."""
+    """The pixels of a picture of this size (height, width) that lie in a box, to the nearest edge.
+
+    At least one, but for a box that lies outside or whose edges are no numbers.
+    """
     height, width = space
-    left, top, right, bottom = (round(edge) for edge in box)
     region = torch.zeros(height, width, dtype=torch.bool, device="cpu")
+    if any(math.isnan(edge) for edge in box):
+        return region
+    left, top, right, bottom = (round(min(max(edge, -2.0), height + width)) for edge in box)
     region[max(0, top) : max(0, top + 1, bottom), max(0, left) : max(0, left + 1, right)] = True
     return region
 
