@@ -15,6 +15,7 @@ from featuremaps.errors import OptionError
 from featuremaps.methods import find_method
 from featuremaps.methods.relevance import excitation_backprop, lrp
 from featuremaps.rules.composites import COMPOSITES
+from featuremaps.running import counting
 from method_samples import Little, cifar_model, noise, photographs, small_photographs, squeezenet
 from relevance_samples import Spelt, bias_free, gradient, propagator, randomised, vgg
 
@@ -257,3 +258,19 @@ def test_relevance_does_not_touch_the_model(spelling: str) -> None:
     excitation_backprop(propagator(model, noise(), 0), contrastive=True)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("targets", [[None], [0, 1]])
+def test_one_forward_pass_serves_the_record_and_the_first_target(targets: list[object]) -> None:
+    model = randomised(vgg())
+    scope = fm.Scope(model)
+    scope.compare(noise(), "lrp", targets=targets)  # layers and outputs are looked at once
+    with counting() as count:
+        found = scope.compare(noise(), "lrp", targets=targets)
+    assert count.pictures == len(targets) * len(noise())
+    both = scope.compare(noise(), ["lrp", "excitation_backprop"], targets=targets)  # from a record of its own
+    for target in targets:
+        alone, other = found["lrp", "input", target], both["lrp", "input", target]
+        torch.testing.assert_close(alone.tensor, other.tensor, rtol=1e-5, atol=1e-6)
+        assert (alone.targets, alone.remarks.keys()) == (other.targets, other.remarks.keys())
+        assert alone.answers[0].score == pytest.approx(other.answers[0].score, rel=1e-5)

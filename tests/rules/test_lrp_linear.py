@@ -112,3 +112,37 @@ def test_the_box_is_each_pictures_own_per_colour() -> None:
     assert lowest(x).flatten().tolist() == [0, 4, 8, 12, 16, 20]
     assert highest(x).flatten().tolist() == [3, 7, 11, 15, 19, 23]
     assert lowest(x.flatten(1)).tolist() == [[0], [12]]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_an_output_of_zero_shares_by_size_under_gamma(signed: bool) -> None:
+    """The mean of what is sent where the output is just above and just below zero; relevance is kept."""
+    layer = nn.Linear(2, 1, bias=False).double()
+    x = torch.tensor([[1.0, 1.0]] if not signed else [[-1.0, 1.0]], dtype=torch.float64)
+    layer.weight.data = torch.tensor([[-3.0, 3.0]] if not signed else [[3.0, 3.0]], dtype=torch.float64)
+    arriving = torch.ones(1, 1, dtype=torch.float64)
+    affine, rule = affine_of(operations(layer, x)[0]), lrp_linear.gamma_rule(0.25)
+    at, above, below = (
+        lrp_linear.shared(rule, affine, x + shift, layer(x + shift).detach(), arriving)
+        for shift in (torch.zeros(2), torch.tensor([0.0, 1e-3]), torch.tensor([0.0, -1e-3]))
+    )
+    torch.testing.assert_close(at, torch.full((1, 2), 0.5, dtype=torch.float64), rtol=0, atol=1e-5)
+    torch.testing.assert_close(at, (above + below) / 2, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("padding", [0, 2, "same"])
+def test_few_channels_are_shared_side_by_side_as_apart(
+    rule: str, padding: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = nn.Conv2d(3, 5, 3, padding=padding).double()
+    x = torch.randn(2, 3, 7, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    output = layer(x).detach()
+    affine = affine_of(operations(layer, x)[0])
+    together = lrp_linear.shared(RULES[rule], affine, x, output, output.cos())
+    monkeypatch.setattr("featuremaps.rules.affine.FEW_CHANNELS", 0)
+    torch.testing.assert_close(together, lrp_linear.shared(RULES[rule], affine, x, output, output.cos()))
+
+
+def test_gamma_of_zero_is_epsilon() -> None:
+    assert lrp_linear.gamma_rule(0.0) == lrp_linear.epsilon_rule(lrp_linear.STABILISER)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import MethodError, WrittenError
+from featuremaps.explain.first_rule import FirstRule
 from featuremaps.explain.fused import fused
 from featuremaps.explain.request import Request
 from featuremaps.layers.listing import LEVELS
@@ -86,13 +87,16 @@ def maps_of(
             layout=layout,
         )
 
-    all_the_way = bool(need.ways) and inputs.ndim == 4  # where the other layout pays
-    record = quickest(session, run) if all_the_way else run(torch.preserve_format)
-    made: NumberedParts = {}
+    record, made = _by_first_rule(session, inputs, request, targets)
+    if record is None:
+        all_the_way = bool(need.ways) and inputs.ndim == 4  # where the other layout pays
+        record = quickest(session, run) if all_the_way else run(torch.preserve_format)
     tails: dict[str, Any] = {}
     every = list(range(sum(record.counts) if record.counts else 1))
     for layer, method in request.pairs:
         for numbers in [every] if method.joint and every else [[number] for number in every]:
+            if (method.name, layer, numbers[0]) in made:
+                continue
             of_targets = record.for_targets(numbers)
             try:
                 parts = _of_layer(method, layer, of_targets, session, request, tails)
@@ -103,6 +107,23 @@ def maps_of(
                     raise
                 failures |= {(method.name, layer, number): f"{type(error).__name__}: {error}" for number in numbers}
     return record, made
+
+
+def _by_first_rule(
+    session: Session, inputs: Tensor, request: Request, targets: Sequence[Target | Several | Bound]
+) -> tuple[Record | None, NumberedParts]:
+    """The record and the first target's part, where all that is asked for comes back by a rule: one pass for both."""
+    pairs = request.pairs
+    if request.keep_failures or len(pairs) != 1 or pairs[0][1].needs != ("propagate",):
+        return None, {}
+    layer, method = pairs[0]
+    first = FirstRule(session, inputs, targets, request.classes, layer, request.options)
+    with torch.no_grad(), run_on(session.model, inputs):
+        map = _mapped(method, [first], request)
+    if first.record is None or first.given is None:
+        return first.record, {}
+    maps = _checked(method, map, first.given)
+    return first.record, {(method.name, layer, 0): _part(maps, [first.given])}
 
 
 def _of_layer(
@@ -140,15 +161,24 @@ def _drowned(passes: Sequence[Pass]) -> tuple[str, ...]:
 
 def _maps(method: Method, given: Pass, request: Request) -> list[Tensor]:
     """What a formula gives for each target of the pass."""
+    with torch.no_grad(), run_on(given.session.model, given.record.inputs):
+        map = _mapped(method, [NEEDS[name].supply(given) for name in method.needs], request)
+    return _checked(method, map, given)
+
+
+def _mapped(method: Method, needs: Sequence[Any], request: Request) -> object:
+    """What a formula gives."""
     options = dict(request.options.of_methods.get(method.name, {}))
     if "eigen" in request.options.smoothings and "combine" in method.options:
         options["combine"] = "principal"
-    with torch.no_grad(), run_on(given.session.model, given.record.inputs):
-        needs = [NEEDS[name].supply(given) for name in method.needs]
-        with unwritten(method, needs):
-            map = method.formula(*needs, **options)
+    with unwritten(method, needs):
+        return method.formula(*needs, **options)
+
+
+def _checked(method: Method, map: object, given: Pass) -> list[Tensor]:
+    """The maps, one for each target of the pass; `MethodError` where they have another shape than such maps have."""
     shape = tuple(map.shape) if isinstance(map, Tensor) else None
-    if shape not in _expected(method, given):
+    if not isinstance(map, Tensor) or shape not in _expected(method, given):
         wanted = " or ".join(str(expected) for expected in _expected(method, given))
         axes = "(batch, height, width)" if method.level == "layer" else "(batch, colour, height, width)"
         got = f"shape {shape}" if shape else f"a {type(map).__name__}"

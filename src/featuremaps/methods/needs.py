@@ -19,7 +19,7 @@ from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.attention import Attended, left_out, outliers
-from featuremaps.runtime.backward import propagate as send_back
+from featuremaps.runtime.backward import RuleRun, run_by
 from featuremaps.runtime.detections import detections_of
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record, take
@@ -267,19 +267,21 @@ def gradients_at(given: Pass) -> Score:
 def propagate(given: Pass) -> Callable[[Rule], Tensor]:
     """A function from a backward rule to what it sends from the target's score to the preprocessed pictures."""
 
-    def propagated(rule: Rule) -> Tensor:
-        arrived = send_back(given.session, given.record.inputs, given.target, rule)
-        given.remarks.update(rule.remarks)
-        if note := rule.warning():
-            given.notes.append(note)
-        if not bool(arrived.isfinite().all()):
-            given.notes.append(
-                f"What {rule.title} sends back grew beyond all numbers on its way through the model. Another baseline, "
-                "if it has one, may help; integrated_gradients asks the same question without a rule."
-            )
-        return arrived
+    return lambda rule: sent(given, run_by(given.session, given.record.inputs, rule))
 
-    return propagated
+
+def sent(given: Pass, run: RuleRun) -> Tensor:
+    """What a run's rule sends from the target's score to the inputs; what is to be said of it is left in the pass."""
+    arrived, rule = run.sent_back(given.target), run.rule
+    given.remarks.update(rule.remarks)
+    if note := rule.warning():
+        given.notes.append(note)
+    if not bool(arrived.isfinite().all()):
+        given.notes.append(
+            f"What {rule.title} sends back grew beyond all numbers on its way through the model. Another baseline, "
+            "if it has one, may help; integrated_gradients asks the same question without a rule."
+        )
+    return arrived
 
 
 @need(attention=True)

@@ -1,6 +1,6 @@
 """Convolutions and dense layers as what they have in common: W·x + b, and Wᵀ·y on the way back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,8 @@ _SETTINGS = {
     "conv_transpose": {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1},
     "linear": {},
 }  # in the order of the functions' own arguments
+FEW_CHANNELS = 4
+"""Those of a picture: kernels are made for more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,26 @@ class Affine:
             [True, False, False],
         )
         return back[0]
+
+    def summed(self, parts: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor | None) -> Tensor:
+        """Σ Wₖ·xₖ + b. Inputs of few channels are convolved side by side, which costs little more than one of them."""
+        if self._side_by_side:
+            return self(torch.cat(list(parts), 1), torch.cat(list(weights), 1), bias)
+        total = self(parts[0], weights[0], bias)
+        for part, weight in zip(parts[1:], weights[1:], strict=True):
+            total += self(part, weight, None)
+        return total
+
+    def each_transposed(self, y: Tensor, shape: torch.Size, weights: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Wₖᵀ·y of each weight, for inputs of this shape; side by side as in `summed`."""
+        if len(weights) == 1 or not self._side_by_side:
+            return [self.transposed(y, shape, weight) for weight in weights]
+        wide = torch.Size((shape[0], shape[1] * len(weights), *shape[2:]))
+        return self.transposed(y, wide, torch.cat(list(weights), 1)).chunk(len(weights), 1)
+
+    @property
+    def _side_by_side(self) -> bool:
+        return self.kind == "conv" and self.settings["groups"] == 1 and self.weight.shape[1] <= FEW_CHANNELS
 
     def _differentiated(self, y: Tensor, shape: torch.Size, weight: Tensor) -> Tensor:
         """The same at the price of a forward pass, where the padding is given in words."""

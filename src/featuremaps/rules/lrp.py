@@ -77,9 +77,11 @@ class Relevance(Rule):
     def act(self, operation: Operation) -> Any:
         """The output of an operation that has a rule, from which relevance goes back by it; None for all others."""
         handler = _TABLE.get(operation.kind)
-        if handler is None or not any(map(depends_on_input, tree_leaves((operation.args, dict(operation.kwargs))))):
+        if handler is None:
             return None
-        return handler(self, operation)
+        if depends_on_input(operation.input) or _any_depends((operation.args, dict(operation.kwargs))):
+            return handler(self, operation)
+        return None
 
     def passed_over(self, function: Callable[..., Any], operation: Operation | None, output: Any) -> None:
         """Counts a function without a rule once relevance arrives there, unless it only moves values."""
@@ -94,7 +96,7 @@ class Relevance(Rule):
             self.kept[name] += not reached
             reached.append(True)
 
-        for each in tree_leaves(output):
+        for each in [output] if isinstance(output, Tensor) else tree_leaves(output):
             if depends_on_input(each):
                 each.register_hook(arrived)
 
@@ -255,6 +257,10 @@ _TABLE: Mapping[str, Callable[[Relevance, Operation], Any]] = {
     "softmax": Relevance._softmax,
     "neg": Relevance._negated,
 }
+
+
+def _any_depends(values: object) -> bool:
+    return any(map(depends_on_input, tree_leaves(values)))
 
 
 def _entered(ledger: Ledger, dim: int, constants: list[tuple[int, int]], arriving: Tensor) -> None:

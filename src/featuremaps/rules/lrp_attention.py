@@ -39,7 +39,8 @@ class Softmax(Split):
     def back(self, arriving: Tensor, *kept: Tensor) -> Sequence[Tensor]:
         """The relevance of the logits."""
         logits, probabilities = kept
-        return (logits * (arriving - probabilities * arriving.sum(self.dim, keepdim=True, dtype=logits.dtype)),)
+        total = arriving.sum(self.dim, keepdim=True, dtype=logits.dtype)
+        return (torch.addcmul(arriving.to(logits.dtype), probabilities, total, value=-1).mul_(logits),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Normalised(Split):
     def kept(self, output: Tensor, *operands: Tensor) -> tuple[Tensor, ...]:
         """The values, and weight/(deviation·y), in the shape in which values are normalised."""
         x, y = operands[0].to(wide(operands[0]), copy=True), output.to(wide(output))
-        slope = 1 / stabilised(y, self.stabiliser)
+        slope = stabilised(y, self.stabiliser).reciprocal_()
         slope = slope if self.weight is None else slope * self.weight.detach().to(x.dtype)
         x = x.reshape(self.shape)
         variance = (x - x.mean(self.dims, keepdim=True)).square_().mean(self.dims, keepdim=True)
@@ -83,8 +84,7 @@ class Product(Split):
 
     def __init__(self, function: Callable[..., Tensor], added: Sequence[bool], stabiliser: float) -> None:
         self.function, self.stabiliser = function, stabiliser
-        factors = len(added) - sum(added)
-        self.factors = [1.0 if each else 1 / factors for each in added]
+        self.added, self.factors = added, max(1, len(added) - sum(added))
         self._leaves: list[Tensor] = []
         self._output = torch.empty(0)
 
@@ -97,15 +97,16 @@ class Product(Split):
         return self._output.detach() if same else self.function(*operands)
 
     def kept(self, output: Tensor, *operands: Tensor) -> tuple[Tensor, ...]:
-        """One over the product."""
-        return (1 / stabilised(self._output.detach(), self.stabiliser),)
+        """One over the product, and over how many factors vary."""
+        total = stabilised(self._output.detach(), self.stabiliser)
+        return (torch.div(total.new_tensor(1 / self.factors), total, out=total),)
 
     def back(self, arriving: Tensor, *kept: Tensor) -> Sequence[Tensor]:
         """The relevance of each operand."""
         share = arriving.to(kept[0].dtype) * kept[0]
         gradients = torch.autograd.grad(self._output, self._leaves, share, retain_graph=True)
-        leaves = zip(self._leaves, gradients, self.factors, strict=True)
-        return [leaf.detach() * gradient * factor for leaf, gradient, factor in leaves]
+        shares = [leaf.detach() * gradient for leaf, gradient in zip(self._leaves, gradients, strict=True)]
+        return [each * self.factors if added else each for each, added in zip(shares, self.added, strict=True)]
 
 
 def norm_of(operation: Operation, stabiliser: float) -> Normalised:

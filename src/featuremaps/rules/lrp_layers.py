@@ -54,10 +54,10 @@ class _Linear(torch.autograd.Function, Linear):
         descent: Descent,
         ledger: Ledger,
     ) -> Tensor:
-        output = unviewed(run())
+        own = run()
         needed = any(rule is not None and rule.needs_output for rule in rules)
-        # A copy: the next operation may work in place.
-        ctx.save_for_backward(x, output.clone() if needed else None)
+        output = own.clone() if needed else unviewed(own)  # a copy: the next operation may work in place
+        ctx.save_for_backward(x, own if needed else None)
         ctx.layer, ctx.rules, ctx.ledger = layer, rules, ledger
         ctx.descent, ctx.number = descent, descent.numbered()
         return output

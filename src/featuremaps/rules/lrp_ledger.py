@@ -14,9 +14,12 @@ class Ledger:
 
     def enter(self, cause: str, arriving: Tensor, sent: Iterable[Tensor | None]) -> None:
         """An operation's account: what arrived at its output, and what it sent to each of its inputs."""
+        given = [each for each in sent if each is not None]
+        if len(given) == 1 and given[0] is arriving:
+            return
         kept = _sum(arriving)
-        for each in sent:
-            kept = kept if each is None else kept - _sum(each)
+        for each in given:
+            kept = kept - _sum(each)
         self.kept[cause] = self.kept[cause] + kept if cause in self.kept else kept
 
     def total(self) -> Tensor:

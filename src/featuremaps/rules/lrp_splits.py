@@ -51,9 +51,13 @@ class _Passed(torch.autograd.Function, Followed):
         with torch.autocast(arriving[0].device.type, enabled=False):
             received = ctx.split.back(arriving[0], *ctx.saved_tensors)
         wanted = zip(received, ctx.like, ctx.needs_input_grad[3:], strict=True)
-        sent = [each.sum_to_size(shape).to(dtype) if needed else None for each, (shape, dtype), needed in wanted]
+        sent = [_fitted(each, *like) if needed else None for each, like, needed in wanted]
         ctx.ledger.enter(ctx.split.cause, arriving[0], sent)
         return None, None, None, *sent
+
+
+def _fitted(relevance: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    return (relevance if relevance.shape == shape else relevance.sum_to_size(shape)).to(dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,8 @@ class Terms(Split):
 
     def kept(self, output: Tensor, *operands: Tensor) -> tuple[Tensor, ...]:
         """The part of the sum that each term is."""
-        first, second = (self.composite.sums(term.to(wide(term))) for term in (operands[0], operands[1] * self.scale))
+        added = operands[1] if self.scale == 1 else operands[1] * self.scale
+        first, second = (self.composite.sums(term.to(wide(term))) for term in (operands[0], added))
         total = stabilised(first + second, self.composite.stabiliser)
         return first / total, second / total
 

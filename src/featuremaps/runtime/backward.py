@@ -1,5 +1,8 @@
 """Sending something back to the inputs: what a rule makes of a score, or a unit from its strongest place."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -16,21 +19,44 @@ from featuremaps.runtime.record import check_gradients, checked_scores
 from featuremaps.session import Session, listening
 
 
+@dataclass(frozen=True, eq=False)
+class RuleRun:
+    """A forward pass under a rule: what it ran on, which may be what the rule made of the inputs, and the outputs."""
+
+    session: Session
+    rule: Rule
+    inputs: Tensor
+    leaf: Tensor
+    outputs: Any
+
+    @torch.enable_grad()
+    def sent_back(self, target: Bound) -> Tensor:
+        """What the rule sends from the target's score back to the inputs, shaped like them, in one backward pass."""
+        rule, leaf = self.rule, self.leaf
+        with listening(rule), run_on(self.session.model, leaf):
+            scores = checked_scores(target, self.outputs, len(leaf))
+        check_gradients([target], [scores], [])
+        start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
+        places = [leaf, *rule.watched]
+        followed = [place for place in places if place.requires_grad]  # not what the model computed under no_grad
+        found = iter(sent_back(scores, followed, start))
+        arrived = [next(found) if place.requires_grad else None for place in places]
+        rule.arrived, rule.sent = arrived[1:], start
+        return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], self.inputs).float()
+
+
 @torch.enable_grad()
-def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Tensor:
-    """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
+def run_by(session: Session, inputs: Tensor, rule: Rule) -> RuleRun:
+    """A forward pass of the model under the rule."""
     inputs = to_model(session.model, inputs.detach())
     leaf = to_model(session.model, rule.prepared(inputs)).detach().clone().requires_grad_()
     with session.one_pass(), listening(rule), run_on(session.model, leaf):
-        scores = checked_scores(target, run_model(session.model, leaf), len(leaf))
-    check_gradients([target], [scores], [])
-    start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
-    places = [leaf, *rule.watched]
-    followed = [place for place in places if place.requires_grad]  # not what the model computed under no_grad
-    found = iter(sent_back(scores, followed, start))
-    arrived = [next(found) if place.requires_grad else None for place in places]
-    rule.arrived, rule.sent = arrived[1:], start
-    return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], inputs).float()
+        return RuleRun(session, rule, inputs, leaf, run_model(session.model, leaf))
+
+
+def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Tensor:
+    """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
+    return run_by(session, inputs, rule).sent_back(target)
 
 
 @torch.enable_grad()

@@ -184,6 +184,21 @@ def take(
     )
 
 
+def recorded(
+    session: Session,
+    inputs: Float[Tensor, "batch channel *space"],
+    outputs: Any,
+    targets: Sequence[Target | Several | Bound],
+    classes: ClassOutputs,
+) -> Record:
+    """The record, without layers, of a pass that gave these outputs; raises as `take` does."""
+    read, each = _bind(session, inputs, outputs, targets, classes)
+    bound = tuple(target for several in each for target in several)
+    scores = tuple(checked_scores(target, outputs, len(inputs)).detach() for target in bound)
+    counts = tuple(map(len, each))
+    return Record(inputs.detach(), _detached(outputs), {}, {}, bound, scores, classes=read, counts=counts)
+
+
 def _attentions(session: Session, inputs: Tensor) -> tuple[AttentionInfo, ...]:
     with run_on(session.model, inputs):
         return known_layers(session.model, inputs, session.layout).attentions
