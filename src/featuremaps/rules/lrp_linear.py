@@ -199,7 +199,9 @@ def _sent_back(
             layer.transposed(*each) for each in zip(fractions, [shape] * len(terms), weights, strict=True)
         ]
     elif len(terms) > 1 and _all_equal(parts):  # sizes of inputs that are all positive
-        joined = torch.stack([by * factor for factor, by in zip(factors, weights, strict=True)]).sum(0)
+        joined = weights[0] if factors[0] == 1 else weights[0] * factors[0]
+        for factor, by in zip(factors[1:], weights[1:], strict=True):
+            joined = torch.add(joined, by, alpha=factor)
         return [(1.0, parts[0], layer.transposed(fraction, shape, joined))]
     else:
         back = layer.each_transposed(fraction, shape, weights)
