@@ -81,6 +81,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.shortcuts.channel_effects import ChannelEffects
     from featuremaps.shortcuts.shortcut import Shortcut
     from featuremaps.shortcuts.shortcuts import Shortcuts
+    from featuremaps.survey.storage.manifest import Each
     from featuremaps.survey.survey import Survey
 
 
@@ -1045,6 +1046,8 @@ class Scope:
         keep: int = 100,
         resume: bool = True,
         engine: str = "local",
+        each: "Each | None" = None,
+        threshold: float = 0.5,
         layout: LayoutLike | None = None,
     ) -> "Survey":
         """What every channel of layers does over a whole dataset, kept in a folder; goes on there if it was stopped.
@@ -1065,6 +1068,9 @@ class Scope:
             keep: How many strongest and weakest pictures of each channel are kept.
             resume: Whether a survey that was stopped goes on; it begins again otherwise.
             engine: "local", or "ray" for a cluster, an actor for each GPU or core.
+            each: What counts: a "picture", each "box" that a detector finds, or the "region" of each class that a
+                segmenter gives in a picture; by default what the model gives.
+            threshold: Of what a detector finds, the score (0 to 1) from which on it counts.
             layout: How the tokens of layers lie, for this call only; see `Scope`.
 
         Returns:
@@ -1085,6 +1091,8 @@ class Scope:
             keep=keep,
             resume=resume,
             engine=engine,
+            each=each,
+            threshold=threshold,
         )
         layers = self._studied.named(layers)
         return run_survey(self._as(layout), dataset, layers, out, options, image=image, label=label, labels=labels)
@@ -1532,6 +1540,7 @@ class Scope:
 
 def _means(survey: "Survey", layer: str) -> torch.Tensor:
     """The mean activation of a layer's channels over a survey's pictures."""
+    survey.check_of_pictures("the mean at which a channel is held")
     return torch.from_numpy(survey.vectors(survey.layer_of(layer).name).mean(0))
 
 

@@ -71,10 +71,12 @@ def test_a_survey_begins_with_how_often_the_model_is_right_and_who_suffers() -> 
     confusion = Confusion(np.array([[9, 1], [6, 4]]), ("cat", "dog"))
     shown = [(Mistake(row, f"{row}.png", "dog", "cat", 0.9), drawn()) for row in range(2)]
     sections = (ShortcutsSection(found(shortcut()), repair(works=False)), MistakesSection(confusion, shown, 7))
-    assert survey_title("net", 20, sections) == "net is right for 65% of 20 pictures, least often for dog (40%)"
+    assert (
+        survey_title("net", "20 pictures", sections) == "net is right for 65% of 20 pictures, least often for dog (40%)"
+    )
     first = survey_first_screen("Lead.", sections)
     assert [panel.title for panel in first.panels] == ["dog called cat"]
     assert first.cards[0].title == "Which classes suffer?"
     assert [change.value for change in first.cards[0].changes] == [0.4, 0.9]
     assert first.cards[2].right is False
-    assert survey_title("net", 1200, ()) == "What net does over 1,200 pictures"
+    assert survey_title("net", "1,200 pictures", ()) == "What net does over 1,200 pictures"

@@ -175,7 +175,9 @@ def _tell(survey: Any) -> None:
     pictures, names = survey.pictures, survey.classes
     layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in survey.layers.items())
     of = f" of {len(names)} class{'es' if len(names) != 1 else ''}" if names else ", none with a label"
-    typer.echo(f"{survey.manifest.model}, {layers}: {len(pictures):,} pictures{of}")
+    if survey.regions is not None:
+        of = f" of {len(found := survey.found_counts)} class{'es' if len(found) != 1 else ''} of the model's"
+    typer.echo(f"{survey.manifest.model}, {layers}: {survey.counted}{of}")
     if names and len(names) <= MOST_TOLD:
         counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(names)).tolist()
         typer.echo(", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True)))

@@ -12,6 +12,7 @@ from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.separation import Separation
 from featuremaps.survey.analysis.top_pictures import Which
 from featuremaps.survey.measures.auc import Separating
+from featuremaps.survey.storage.region_tables import NAME_OF_REST
 from featuremaps.survey.survey import Survey
 
 MOST_CLASSES = 6
@@ -83,7 +84,27 @@ class AskedSurvey:
         """A sentence on what the pictures show of a channel, where its maps are known."""
         if self.survey.studied is None:
             return ""
+        if self.survey.regions is not None:
+            return " A picture is lit where the channel fires; the box, or what holds the region, stands above."
         return " A picture is lit where the channel fires; where it sees only a part of it, that stands above."
+
+    @property
+    def of_regions(self) -> str:
+        """What the regions are, and what to mind about them; nothing where pictures are counted."""
+        manifest = self.survey.manifest
+        if manifest.each == "picture":
+            return ""
+        which = (
+            f"each box that the model finds with a score of {manifest.threshold:g} or more, and in every picture what "
+            f"lies in none (“{NAME_OF_REST}”)"
+            if manifest.each == "box"
+            else "the places of a picture to which the model gives one class"
+        )
+        return (
+            f" A region is {which}; what counts of a channel is its map there. The classes are the model's own "
+            "answers, not the truth. Regions of one picture depend on each other, so that intervals are too narrow "
+            "where it has many."
+        )
 
     def pictures(
         self, unit: str, n: int, which: Which = "strongest", label: str | None = None

@@ -21,11 +21,14 @@ SUFFERING = 4
 """So many classes are named, those that fare worst."""
 
 
-def survey_title(model: str, pictures: int, sections: Sequence[Section]) -> str:
-    """How often the model is right, and which class it is right for least often, where that is known."""
+def survey_title(model: str, counted: str, sections: Sequence[Section]) -> str:
+    """How often the model is right, and which class it is right for least often, where that is known.
+
+    Else what it does over so many pictures, or boxes in them, which are `counted` in words.
+    """
     mistakes = next((section for section in sections if isinstance(section, MistakesSection)), None)
     if mistakes is None:
-        return f"What {model} does over {pictures:,} pictures"
+        return f"What {model} does over {counted}"
     title = (
         f"{model} is right for {mistakes.confusion.accuracy.value:.0%} of {mistakes.confusion.accuracy.of:,} pictures"
     )

@@ -35,7 +35,7 @@ def survey_report(
     manifest, pictures = survey.manifest, survey.pictures
     sections, findings = (*first, *survey_sections(survey, carry_to, layer=layer)), _findings(survey, carry_to)
     return ReportData(
-        title=title or survey_title(manifest.model, len(pictures), sections),
+        title=title or survey_title(manifest.model, survey.counted, sections),
         provenance=Provenance(
             model=manifest.model,
             source=str(survey.path),
@@ -54,10 +54,12 @@ def survey_report(
 
 def _findings(survey: Survey, carry_to: Mapping[str, Survey]) -> tuple[str, ...]:
     """What was surveyed, and how often the model was right where that is known."""
-    count = len(survey.pictures)
     classes = f" of {len(survey.classes)} classes" if survey.classes else ", without labels"
+    if survey.regions is not None:
+        found = len(survey.found_counts)
+        classes = f" by {'the class' if found == 1 else f'the {found} classes'} that it gives them"
     layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in survey.layers.items())
-    sentences = [f"{survey.manifest.model} was surveyed over {count:,} pictures{classes}: {layers}."]
+    sentences = [f"{survey.manifest.model} was surveyed over {survey.counted}{classes}: {layers}."]
     if survey.pictures.bad:
         sentences.append(f"{len(survey.pictures.bad)} more could not be read and do not count.")
     if carry_to:

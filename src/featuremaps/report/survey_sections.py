@@ -17,11 +17,13 @@ from featuremaps.report.sums import SumsSection
 from featuremaps.report.survey_context import AskedSurvey, is_proven
 from featuremaps.report.unit_pictures import PicturedUnit, UnitPicturesSection
 from featuremaps.survey.analysis.channel_sums import Sums
+from featuremaps.survey.analysis.class_labels import class_labels
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.detector_vs_model import Rivalry
 from featuremaps.survey.analysis.mistakes import Mistake, Mistakes
 from featuremaps.survey.analysis.specialists import Specialists
 from featuremaps.survey.measures.auc import Separating
+from featuremaps.survey.measures.roc import Threshold, choose_threshold
 from featuremaps.survey.storage.fingerprint import check_carried
 from featuremaps.survey.survey import Survey
 
@@ -39,11 +41,15 @@ def survey_sections(
 ) -> tuple[Section, ...]:
     """The five questions, asked of one layer of a survey: the deepest unless another is named.
 
+    Where boxes or regions are counted there is no truth beside the model's answers, so the first three.
+
     `carry_to` are surveys of the same model in other domains, onto which detectors are carried over. `name` is what
     this survey is called beside the others, `of` stands before each title. A part that cannot be made says why.
     """
     for named, target in carry_to.items():
         check_carried(survey.manifest, target.manifest, named)
+    if carry_to:
+        survey.check_of_pictures("carrying over to other surveys")
     layer = survey.layer_of(layer or list(survey.layers)[-1]).name
     asked = AskedSurvey(survey, layer, carry_to, name or survey.path.name)
     if not bool((survey.pictures.labels >= 0).any()):
@@ -52,9 +58,9 @@ def survey_sections(
         (SpecialistsSection.title, specialists_section),
         (UnitPicturesSection.title, unit_pictures_section),
         (SumsSection.title, sums_section),
-        (DetectorsSection.title, detectors_section),
-        (MistakesSection.title, mistakes_section),
     ]
+    if survey.regions is None:  # whose classes are the model's own answers, so that there is nothing to test
+        makers += [(DetectorsSection.title, detectors_section), (MistakesSection.title, mistakes_section)]
     return tuple(_made(titled(title, of), make, asked) for title, make in makers)
 
 
@@ -95,13 +101,13 @@ def specialists_section(asked: AskedSurvey, title: str) -> SpecialistsSection:
     """For each class its best channels with their strongest pictures of any class, and the article's own list."""
     article = asked.survey.specialists(asked.layer)
     classes = tuple(_class_channels(asked, label, article) for label in asked.labels)
-    count = len(asked.survey.pictures.names)
+    count, rows = len(asked.survey.pictures.names), asked.survey.rows
     caption = (
-        f"For each class the channels of {asked.layer} whose mean separates its pictures best from all others, and of "
-        f"{count:,} pictures of any class those in which the channel is strongest, with its highest value. The area is "
-        "the share of pairs of pictures, one of the class and one of another, in which the channel is stronger in the "
+        f"For each class the channels of {asked.layer} whose mean separates its {rows} best from all others, and of "
+        f"{count:,} {rows} of any class those in which the channel is strongest, with its highest value. The area is "
+        f"the share of pairs of {rows}, one of the class and one of another, in which the channel is stronger in the "
         "former: 1 is perfect, 0.5 is chance. “Beyond chance” is meant with all channels counted (Holm)."
-        f"{asked.of_pictures}{asked.of_classes(len(classes))}"
+        f"{asked.of_regions}{asked.of_pictures}{asked.of_classes(len(classes))}"
     )
     return SpecialistsSection(classes, title, caption)
 
@@ -113,8 +119,9 @@ def _class_channels(asked: AskedSurvey, label: str, article: Specialists) -> Cla
     listed, count = article[label], article[label].pictures
     frequent = ", ".join(f"{c} (in {n} of {count})" for c, n in zip(listed.channels[:5], listed.counts, strict=False))
     subject = f"{proven} of {of} channels separate" if proven else f"No channel of {of} separates"
-    words = f"{subject} its {count} pictures from all others beyond chance."
-    strongest = f"ost often among a picture's {article.per_image} strongest"
+    rows = asked.survey.rows_of(label)
+    words = f"{subject} its {count} {rows} from all others beyond chance."
+    strongest = f"ost often among a {article.rows[:-1]}'s {article.per_image} strongest"
     if frequent:
         most_frequent = f"M{strongest} and on no other class's list: {frequent}."
     else:
@@ -132,9 +139,9 @@ def _channel(asked: AskedSurvey, label: str, channel: Separating) -> ChannelOfCl
 
 def unit_pictures_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:
     """Of each class's best channel the strongest pictures, and within the class from strongest to weakest."""
-    units = tuple(_pictured_unit(asked, label) for label in asked.labels[:UNITS])
+    units, rows = tuple(_pictured_unit(asked, label) for label in asked.labels[:UNITS]), asked.survey.rows
     caption = (
-        "For each class its best channel: the pictures of any class in which it is strongest, then pictures of the "
+        f"For each class its best channel: the {rows} of any class in which it is strongest, then {rows} of the "
         "class alone, evenly from its strongest to its weakest. The last ones are those in which it misses its object."
         f"{asked.of_pictures}{asked.of_classes(len(units))}"
     )
@@ -148,21 +155,30 @@ def _pictured_unit(asked: AskedSurvey, label: str) -> PicturedUnit:
         "Strongest of all": asked.pictures(unit, ROW),
         f"{label}, from strongest to weakest": asked.pictures(unit, ROW, "spread", label),
     }
-    single = asked.survey.detector(label, [channel], rule="single", layer=asked.layer, by="max")
-    here = single.test(asked.survey).confusion
+    threshold = _single_threshold(asked, label, channel)
+    here, kind = threshold.counts, asked.survey.rows_of(label)
     words = (
-        f"From {number(float(single.threshold))} on, its highest value finds {here.recall} of the pictures of {label}, "
-        f"and {here.false_alarm_rate} of the others reach as much. The threshold is the best one for these pictures."
+        f"From {number(threshold.value)} on, its highest value finds {here.recall} of the {kind} of {label}, and "
+        f"{here.false_alarm_rate} of the others reach as much. The threshold is the best one for these "
+        f"{asked.survey.rows}."
     )
     return PicturedUnit(unit, label, words, rows)
 
 
+def _single_threshold(asked: AskedSurvey, label: str, channel: int) -> Threshold:
+    """The best threshold of a channel's highest value, and what it finds."""
+    shown = class_labels(asked.survey, label)
+    values = asked.survey.vectors(asked.layer, "max", [channel])[shown.rows, 0]
+    return choose_threshold(values, shown.positives)
+
+
 def sums_section(asked: AskedSurvey, title: str) -> SumsSection:
     """Every picture's summed activation of each class's channels."""
+    rows, row = asked.survey.rows, asked.survey.rows[:-1]
     caption = (
-        "A dot is a picture: left to right the pictures in order of their class, upwards the sum of the channels' mean "
-        "activations. Channels that are a class's own lift its pictures alone over the dashed threshold (Youden's). "
-        "They were chosen on these pictures, so that the areas flatter them a little. Point at a picture for its "
+        f"A dot is a {row}: left to right the {rows} in order of their class, upwards the sum of the channels' mean "
+        f"activations. Channels that are a class's own lift its {rows} alone over the dashed threshold (Youden's). "
+        f"They were chosen on these {rows}, so that the areas flatter them a little. Point at a {row} for its "
         "name, or walk through them with the arrow keys."
         f"{asked.of_classes(len(asked.labels))}"
     )

@@ -63,6 +63,7 @@ def write_unit_pages(
     index = {
         "model": survey.manifest.model,
         "pictures": len(survey.pictures),
+        "rows": survey.rows,
         "part": PART,
         "layers": [{"name": name, "number": number, "channels": channels} for name, number, channels in layers],
     }

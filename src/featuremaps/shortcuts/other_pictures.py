@@ -102,6 +102,8 @@ def _told(
 
 def _answered(studied: StudiedModel, given: Responses, others: Others, options: ShortcutOptions) -> _Answered:
     """Run other pictures, at most `per_class` for every class there is."""
+    if isinstance(others, StoredSurvey):
+        others.check_of_pictures("a second sample, in which findings are tried,")
     count = len(others.pictures) if isinstance(others, StoredSurvey) else len(others)
     if count < 2 * options.least:
         raise SurveyError(

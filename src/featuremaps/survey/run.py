@@ -1,5 +1,6 @@
 """Making a survey: one streaming pass over a dataset, shard by shard, that goes on where it was stopped."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -9,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from featuremaps.errors import SurveyError
+from featuremaps.errors import FeatureMapsWarning, SurveyError
 from featuremaps.progress import meter
+from featuremaps.runtime.found_regions import ELSEWHERE
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets import examples_of
@@ -99,3 +101,12 @@ def complete(job: Job, best_so_far: BestSoFar) -> None:
     if not any(shard.rows for shard in manifest.shards):
         raise SurveyError(f"none of the {manifest.pictures} pictures could be surveyed; partial/pictures says why.")
     finish(job.store, best_so_far)
+    manifest = job.store.manifest
+    if manifest.each == "box" and not {*manifest.region_labels} - {ELSEWHERE}:
+        warnings.warn(
+            f"nothing was found in any picture with a score of {manifest.threshold:g} or more, so all of them counts "
+            "as elsewhere. scope.predict(pictures) shows the surest thing in each; give a lower threshold=, and "
+            "another out= or resume=False (--fresh).",
+            FeatureMapsWarning,
+            stacklevel=4,
+        )

@@ -46,16 +46,16 @@ function profileOf({ profile, classes }) {
 const QUANTILES = ["min", "q01", "q05", "q25", "q50", "q75", "q95", "q99", "max"];
 const QUANTILE_NAMES = { min: "lowest", q01: "1%", q05: "5%", q25: "25%", q50: "middle", q75: "75%", q95: "95%", q99: "99%", max: "highest" };
 
-function statisticsOf({ statistics }, pictures) {
+function statisticsOf({ statistics }, { pictures, rows }) {
   const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
   return h("div", {}, h("h2", {}, "In figures"),
     h("dl", { class: "made" },
-      fact("Active in", `${percent(statistics.active)} of ${pictures.toLocaleString("en")} pictures`),
+      fact("Active in", `${percent(statistics.active)} of ${pictures.toLocaleString("en")} ${rows}`),
       fact("Sparsity: positions that are 0", percent(statistics.sparsity)),
       fact("Mean", `${number(statistics.mean)}, deviation ${number(statistics.std)}`),
       fact("Highest value", `${number(statistics.peak_mean)} on average, deviation ${number(statistics.peak_std)}`)),
     h("table", { class: "unit-quantiles" },
-      h("caption", {}, "Of all pictures, the share that is below: mean and highest value of each"),
+      h("caption", {}, `Of all ${rows}, the share that is below: mean and highest value of each`),
       h("thead", {}, h("tr", {}, h("td", {}), ["mean", "highest"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, QUANTILES.map((name) => h("tr", {}, h("th", { scope: "row" }, QUANTILE_NAMES[name]),
         h("td", {}, number(statistics[name])), h("td", {}, number(statistics[`peak_${name}`])))))));
@@ -79,12 +79,12 @@ function bodyOf(unit, content, { name }, index, known, bricks) {
   });
   const silent = !(unit.statistics.active > 0);
   return [
-    silent && h("p", { class: "warning" }, "This channel is above 0 in none of the pictures."),
+    silent && h("p", { class: "warning" }, `This channel is above 0 in none of the ${index.rows}.`),
     h("section", {}, h("ol", { class: "found-row unit-top", "aria-label": `Pictures in which ${address} is strongest` },
       pictures.map((one, rank) => foundPicture(one, address, { rank }))),
-    h("p", { class: "caption" }, `The strongest of ${index.pictures.toLocaleString("en")} pictures, with the unit's highest value.${pictures.some((one) => one.map) ? " Bright where it fires; framed is what it sees from its strongest place, where that is not all." : ""}`)),
+    h("p", { class: "caption" }, `The strongest of ${index.pictures.toLocaleString("en")} ${index.rows}, with the unit's highest value.${pictures.some((one) => one.map) ? " Bright where it fires; framed is what it sees from its strongest place, where that is not all." : ""}`)),
     unit.drawing && h("figure", { class: "pattern-drawing" }, h("img", { src: unit.drawing, alt: `A picture made so that ${address} is strong` }), h("figcaption", {}, "Drawn. Trust the real pictures first.")),
-    h("section", { class: "unit-facts" }, profileOf(unit), statisticsOf(unit, index.pictures), nearestOf(unit, name, known, bricks)),
+    h("section", { class: "unit-facts" }, profileOf(unit), statisticsOf(unit, index), nearestOf(unit, name, known, bricks)),
   ];
 }
 

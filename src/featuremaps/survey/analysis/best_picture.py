@@ -11,6 +11,7 @@ def best_picture(survey: StoredSurvey, preprocessing: Preprocessing, layer: str,
     """The best picture that a survey knows of a channel, by the mean of its map; None where the layer is not in it."""
     if layer not in survey.layers:
         return None
+    survey.check_of_pictures("the best real picture of a channel")
     best = survey.top(f"{layer}:{channel}", 1, by="mean")[0]
     names = survey.pictures.names
     try:

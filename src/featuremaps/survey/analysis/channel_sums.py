@@ -34,7 +34,8 @@ class Sums(Illustrated):
 
     `values[i, g]` is that of picture i and group g, whose channels are `channels[g]`. A group called like a class is
     measured by how well its sum tells that class from the rest: `areas[g]` and `thresholds[g]` (Youden's), None for a
-    group that has no channels or no such class with pictures. `labels[i]` is −1 for a picture without a label.
+    group that has no channels or no such class with pictures. `labels[i]` is −1 for a picture without a label. `rows`
+    says what is counted as pictures here: these, or regions of them.
     """
 
     values: Float[np.ndarray, "picture group"]
@@ -46,10 +47,13 @@ class Sums(Illustrated):
     by: Pooling
     areas: tuple[Area | None, ...]
     thresholds: tuple[Threshold | None, ...]
+    rows: str = "pictures"
 
     def figure(self, *, most: int = 9) -> "Figure":
         """Picture index, grouped by true class, against the sum: a colour per class, a panel per group."""
-        return index_figure(self._summed_groups, self._pictures_by_class, layer=self.layer, by=self.by, most=most)
+        return index_figure(
+            self._summed_groups, self._pictures_by_class, layer=self.layer, by=self.by, most=most, counted=self.rows
+        )
 
     def distributions(self, *, most: int = 9) -> "Figure":
         """The sums of each class's pictures as distributions, a panel per group."""
@@ -59,7 +63,9 @@ class Sums(Illustrated):
 
     def charts(self, names: Sequence[str], most: int = GROUPS) -> dict[str, Chart]:
         """Both as charts to hover over, for the first `most` groups that have channels; `names` are the pictures'."""
-        return sums_charts(self._summed_groups, labels=self.labels, classes=self.classes, names=names, most=most)
+        return sums_charts(
+            self._summed_groups, labels=self.labels, classes=self.classes, names=names, most=most, counted=self.rows
+        )
 
     @property
     def _summed_groups(self) -> tuple[SummedGroup, ...]:
@@ -112,7 +118,7 @@ class Sums(Illustrated):
 
     def __repr__(self) -> str:
         kind = "means" if self.by == "mean" else "largest activations"
-        lines = [f"<Sums of {kind} in {self.layer} over {len(self.values):,} pictures"]
+        lines = [f"<Sums of {kind} in {self.layer} over {len(self.values):,} {self.rows}"]
         for name, channels, area, threshold in zip(
             self.groups[:20], self.channels, self.areas, self.thresholds, strict=False
         ):
@@ -166,6 +172,7 @@ def sums(
         by,
         tuple(area for area, _ in measured),
         tuple(threshold for _, threshold in measured),
+        survey.rows,
     )
 
 

@@ -96,6 +96,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
     `names` maps labels to outputs that are called otherwise. Raises `SurveyError` where predictions were not kept,
     outputs have no names, or no label has an output.
     """
+    survey.check_of_pictures("how often the model is right")
     labels, classes = labels_of(survey)
     predictions, outputs = survey.predictions(), survey.model_classes or ()
     if predictions is None:
@@ -124,6 +125,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
 
 def outputs_meant(survey: StoredSurvey, names: Mapping[str, str] | None = None) -> dict[int, int]:
     """For each label that has one, the number of the model's output; see `answers` for how names are matched."""
+    survey.check_of_pictures("which output of the model means which label")
     if survey.model_classes is None:
         raise SurveyError(
             "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "

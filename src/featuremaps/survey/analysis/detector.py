@@ -325,6 +325,7 @@ class Detector(nn.Module):
                 f"detector (weights {made[:12]}…), whose threshold means nothing there. Survey the pictures with "
                 "the same model, or compare the two with compare_models."
             )
+        survey.check_of_pictures("a detector made of channels")
         labels, layer = class_labels(survey, self.origin.label), survey.layer_of(self.layer)
         check_channels([self.last], layer.channels, layer.name)
         vectors = survey.vectors(layer.name, self.pooling, self.channels.tolist())[labels.rows]

@@ -50,6 +50,7 @@ def detector(
     """
     check_choice("rule", rule, get_args(ScoringRule))
     check_choice("by", by, get_args(Pooling))
+    survey.check_of_pictures("a detector made of channels, which is run on pictures,")
     model, layout = (survey.studied.model, survey.studied.layout) if survey.studied else (None, None)
     labels, layer = class_labels(survey, label), survey.layer_of(layer).name
     _check_model(survey, model)

@@ -30,6 +30,8 @@ def orders(surveys: Mapping[str, StoredSurvey]) -> dict[str, Int[np.ndarray, " p
 
 def _keys(first: str, a: StoredSurvey, second: str, b: StoredSurvey) -> tuple[Sequence[object], Sequence[object]]:
     """What tells the pictures of both surveys apart."""
+    for survey in (a, b):
+        survey.check_of_pictures("what two models do on the same pictures")
     for ours, theirs in ((a.pictures.names, b.pictures.names), (a.pictures.paths, b.pictures.paths)):
         if len(set(ours)) == len(ours) and len(set(theirs)) == len(theirs):
             return ours, theirs

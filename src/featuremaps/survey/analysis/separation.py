@@ -34,6 +34,7 @@ class Separation(Illustrated):
     former: 1 is perfect, ½ is chance, below it the channel is weaker for the class. `low` and `high` are the ends of
     its confidence interval, `p_values` those of "it is ½", corrected for the number of channels. `pictures` counts
     each class's; a class without any has NaN, and one with fewer than five, or all but so few, no interval (NaN).
+    `rows` says what is counted as pictures here: these, or regions of them.
     """
 
     areas: Float[np.ndarray, "class channel"]
@@ -45,6 +46,7 @@ class Separation(Illustrated):
     layer: str
     by: Pooling
     level: float
+    rows: str = "pictures"
 
     def best(self, label: str | int, n: int = 10) -> tuple[Separating, ...]:
         """The `n` channels that separate a class best, by area; equal ones in order of channel.
@@ -80,6 +82,7 @@ class Separation(Illustrated):
             channels=self.areas.shape[1],
             classes=len(having),
             level=self.level,
+            counted=self.rows,
         )
 
     def table(self, n: int = 25) -> "pa.Table":
@@ -103,7 +106,7 @@ class Separation(Illustrated):
                 lines.append(f"  {name}: no pictures")
                 continue
             shown = (f"{o.channel} {o.area:.3f} ({o.interval.words()})" for o in self.best(row, 3))
-            lines.append(f"  {name}, {self.pictures[row]:,} pictures: {', '.join(shown)}")
+            lines.append(f"  {name}, {self.pictures[row]:,} {self.rows}: {', '.join(shown)}")
         lines += [f"  … {classes} classes in all"] if classes > 20 else []
         return "\n".join(lines) + ">"
 
@@ -137,7 +140,7 @@ def separation(
         )
     areas = channel_areas(survey, layer, by, labels, len(names))
     low, high = areas.intervals(level)
-    return Separation(areas.values, low, high, holm(areas.p_values), pictures, names, layer, by, level)
+    return Separation(areas.values, low, high, holm(areas.p_values), pictures, names, layer, by, level, survey.rows)
 
 
 def holm(p_values: Float[np.ndarray, "row test"]) -> Float[np.ndarray, "row test"]:

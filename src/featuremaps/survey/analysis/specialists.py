@@ -49,7 +49,8 @@ class ClassSpecialists:
 class Specialists(Illustrated):
     """The channels of every class. `tally[c, k]`: how many pictures of class c have channel k among their strongest.
 
-    `notes` say what a reader should know: classes without pictures, cut-offs beyond what there is.
+    `notes` say what a reader should know: classes without pictures, cut-offs beyond what there is. `rows` says what is
+    counted as pictures here: these, or regions of them.
     """
 
     classes: tuple[ClassSpecialists, ...]
@@ -60,6 +61,7 @@ class Specialists(Illustrated):
     unique: bool
     tally: Int[np.ndarray, "class channel"]
     notes: tuple[str, ...] = ()
+    rows: str = "pictures"
 
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:
@@ -72,7 +74,9 @@ class Specialists(Illustrated):
             ClassRow(listed.label, listed.pictures, listed.channels, tally)
             for listed, tally in zip(self.classes, self.tally, strict=True)
         ]
-        return specialists_figure(rows, layer=self.layer, per_image=self.per_image, unique=self.unique, most=most)
+        return specialists_figure(
+            rows, layer=self.layer, per_image=self.per_image, unique=self.unique, most=most, counted=self.rows
+        )
 
     def table(self) -> "pa.Table":
         """A row for every channel on a class's list, those removed as shared too (`kept` is false)."""
@@ -97,13 +101,13 @@ class Specialists(Illustrated):
         kind = "not shared with another" if self.unique else "shared ones too"
         lines = [
             f"<Specialists of {self.layer}: for each class up to {self.per_class} channels that are most often among "
-            f"the {self.per_image} with the highest {self.by} of a picture, {kind}"
+            f"the {self.per_image} with the highest {self.by} of a {self.rows[:-1]}, {kind}"
         ]
         for each in self.classes[:20]:
             shown = ", ".join(f"{c} ({n})" for c, n in zip(each.channels[:6], each.counts, strict=False))
             more = f", … {len(each.channels)} in all" if len(each.channels) > 6 else ""
             lines.append(
-                f"  {each.label}, {each.pictures} pictures: {shown or 'none'}{more}; {len(each.shared)} shared"
+                f"  {each.label}, {each.pictures} {self.rows}: {shown or 'none'}{more}; {len(each.shared)} shared"
             )
         lines += [f"  … {len(self)} classes in all"] if len(self) > 20 else []
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
@@ -173,6 +177,7 @@ def specialists(
         unique,
         tally,
         (*_notes(names, pictures, channels, per_image, tally), *_emptied(lists, unique, per_class, channels)),
+        survey.rows,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
@@ -43,6 +44,7 @@ class TopPicture:
 
     `value` is the unit's largest activation there, at its `place` (row, column of the map). `box` is what the unit sees
     from there, in pixels of `image`, the original or, of a tensor, what the model saw; None where that is not known.
+    Of a survey that counts boxes or regions it is that box, or holds that region, and `value` is of what lies in it.
     `seen` and `map` are what the model saw and the unit's map over it, where a model was given.
     """
 
@@ -83,7 +85,8 @@ class TopPicture:
 class TopPictures(Sequence[TopPicture], Illustrated):
     """Pictures of one unit: its strongest or weakest first, or spread from the strongest to the weakest.
 
-    `of` is how many pictures they were chosen from, of class `label` where one was named.
+    `of` is how many pictures they were chosen from, of class `label` where one was named. `rows` says what is counted
+    as pictures here: these, or the boxes or regions in them, which are framed then (`in_regions`).
     """
 
     pictures: tuple[TopPicture, ...]
@@ -91,13 +94,15 @@ class TopPictures(Sequence[TopPicture], Illustrated):
     which: Which
     of: int
     label: str | None = None
+    rows: str = "pictures"
+    in_regions: bool = False
 
     def figure(self) -> "Figure":
         """What the unit sees of each picture, the whole picture with that place framed, and the unit's map over it."""
         maps = [picture.map for picture in self if picture.map is not None]
         peak = max((float(map.abs().max()) for map in maps), default=0.0)
         scale = scale_for("layer", min((float(map.min()) for map in maps), default=0.0))
-        of = f"{self.of:,} pictures{f' of {short(self.label)}' if self.label else ''}"
+        of = f"{self.of:,} {self.rows}{f' of {short(self.label)}' if self.label else ''}"
         count = len(self)
         chosen = {
             "strongest": f"the {count} strongest of {of}",
@@ -108,6 +113,7 @@ class TopPictures(Sequence[TopPicture], Illustrated):
             [_shown(picture, peak, scale) for picture in self],
             f"{self.unit}: {chosen[self.which]}",
             bar_of(scale, peak, None),
+            "the region" if self.in_regions else "what it sees",
         )
 
     def save(self, folder: str | Path = ".") -> list[Path]:
@@ -143,7 +149,7 @@ class TopPictures(Sequence[TopPicture], Illustrated):
         return len(self.pictures)
 
     def __repr__(self) -> str:
-        of = f"{self.of:,} pictures{f' of {self.label}' if self.label else ''}"
+        of = f"{self.of:,} {self.rows}{f' of {self.label}' if self.label else ''}"
         lines = [f"<TopPictures of {self.unit}: {len(self)} {WORDS[self.which]} of {of}"]
         for picture in self[:9]:
             lines.append(f"  {picture.value:.3g}  {picture.name}{f' ({picture.label})' if picture.label else ''}")
@@ -200,7 +206,8 @@ def top_pictures(
     if maps and studied is not None:
         seen = seen_pictures(survey, studied.preprocessing, rows.tolist())
         shown_maps = maps_of_units(studied, info.name, seen, [[channel]] * len(seen))
-        places = {row: _peak(shown_maps[rank, channel]) for rank, row in enumerate(rows.tolist())}
+        if survey.regions is None:
+            places = {row: _peak(shown_maps[rank, channel]) for rank, row in enumerate(rows.tolist())}
     labels = survey.pictures.labels
     shown = []
     for rank, row in enumerate(rows.tolist()):
@@ -213,12 +220,20 @@ def top_pictures(
                 float(values[rank]),
                 image,
                 place,
-                _box(info, place, image, studied.preprocessing if studied else None),
+                _box_of(survey, row, info, place, image),
                 seen[rank] if seen else None,
                 shown_maps.get((rank, channel)),
             )
         )
-    return TopPictures(tuple(shown), f"{info.name}:{channel}", which, len(candidates), name)
+    return TopPictures(
+        tuple(shown),
+        f"{info.name}:{channel}",
+        which,
+        len(candidates),
+        name,
+        survey.rows if name is None else survey.rows_of(name),
+        survey.regions is not None,
+    )
 
 
 def _candidates(survey: StoredSurvey, label: str | int | None) -> tuple[str | None, Int[np.ndarray, " picture"]]:
@@ -260,6 +275,18 @@ def _peak(map: Float[Tensor, "*_space"]) -> tuple[int, int]:
     """Row and column, a volume's slices below each other."""
     row, column = divmod(int(torch.argmax(map)), map.shape[-1])
     return row, column
+
+
+def _box_of(
+    survey: StoredSurvey, row: int, layer: SurveyedLayer, place: tuple[int, int] | None, image: Image.Image
+) -> PixelBox | None:
+    """What is framed in the picture of a row: what the unit sees from its place, or the region that the row is of."""
+    preprocessing = survey.studied.preprocessing if survey.studied else None
+    if survey.regions is None:
+        return _box(layer, place, image, preprocessing)
+    left, top, right, bottom = survey.regions.boxes[row].tolist()
+    box = PixelBox(floor(left), floor(top), ceil(right), ceil(bottom))
+    return None if preprocessing is None else original_box(box, image.size, preprocessing)
 
 
 def _box(

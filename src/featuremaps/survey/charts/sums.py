@@ -30,10 +30,12 @@ def sums_charts(
     classes: Sequence[str],
     names: Sequence[str],
     most: int = GROUPS,
+    counted: str = "pictures",
 ) -> dict[str, Chart]:
     """For each of the first `most` groups that have channels both charts, as `pictures-0`, `values-0` and so on.
 
-    `labels` and `names` are the pictures'. The last chart's note says how many groups are left out.
+    `labels` and `names` are the pictures', and `counted` says what is counted as these. The last chart's note says how
+    many groups are left out.
     """
     every = {g: group for g, group in enumerate(groups) if group.channels}
     shown = dict(list(every.items())[:most])
@@ -47,7 +49,7 @@ def sums_charts(
     charts: dict[str, Chart] = {}
     for g, group in shown.items():
         kinds = _kinds(group, labels, classes)
-        charts[f"pictures-{g}"] = _by_picture(group, f"sum{g}", kinds, spans, places)
+        charts[f"pictures-{g}"] = _by_picture(group, f"sum{g}", kinds, spans, places, counted)
         charts[f"values-{g}"] = _by_value(group, kinds)
     if len(every) > most:
         charts[f"values-{list(shown)[-1]}"]["usermeta"]["note"] += f"; {len(every) - most} more are not charted"
@@ -67,12 +69,12 @@ def shown_rows(labels: np.ndarray, most: int = MOST) -> np.ndarray:
 
 
 def _by_picture(
-    group: SummedGroup, field: str, kinds: Sequence[Kind], spans: list[tuple[str, int, int]], places: Rows
+    group: SummedGroup, field: str, kinds: Sequence[Kind], spans: list[tuple[str, int, int]], places: Rows, counted: str
 ) -> Chart:
     """`field` is the name of the group's sum in `places`, the data that all charts by picture share."""
     import altair as alt
 
-    told: Told = {"picture": "picture", "class": "class", "sum": (field, DIGITS)}
+    told: Told = {counted[:-1]: "picture", "class": "class", "sum": (field, DIGITS)}
     near, count = nearest(), len(places)
     names = [kind.name for kind in kinds]
     charted = sorted({row["label"] for row in places if row["class"] in names})
@@ -84,7 +86,7 @@ def _by_picture(
         .encode(
             x=alt.X(
                 "place:Q",
-                title="pictures, in order of class",
+                title=f"{counted}, in order of class",
                 scale=alt.Scale(domain=[-0.5, count - 0.5], nice=False),
                 axis=_class_axis(spans, count),
             ),
@@ -97,7 +99,7 @@ def _by_picture(
     ends = [{"place": start - 0.5} for _, start, _ in spans[1:]]
     layers = [alt.Chart(data(ends)).mark_rule(color=LINE, tooltip=None).encode(x="place:Q")] if ends else []
     chart = alt.layer(*layers, points, *lines(_marks(group), "y"))
-    return theme.finished(chart, f"Channels of {group.name}, picture by picture", _note(group))
+    return theme.finished(chart, f"Channels of {group.name}, {counted[:-1]} by {counted[:-1]}", _note(group))
 
 
 def _spans(labels: Int[np.ndarray, " picture"], classes: Sequence[str]) -> list[tuple[str, int, int]]:

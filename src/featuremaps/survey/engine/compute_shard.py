@@ -4,9 +4,10 @@
 the same for the same examples whoever calls it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +20,23 @@ from featuremaps.layers.given import GivenLayout
 from featuremaps.options import Precision
 from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.found_regions import FoundRegion
 from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.stream import stream
 from featuremaps.session import Session
 from featuremaps.survey.engine.prefetch import sent_ahead
+from featuremaps.survey.engine.regions import layers_for, pooled_inside, regions_found
+from featuremaps.survey.storage.manifest import Each
 from featuremaps.survey.storage.pooled import RANKINGS, Pooled, Pooling, best, pool
-from featuremaps.survey.storage.shard_result import TOP, LayerResult, LoadedPicture, Predicted, ShardResult
+from featuremaps.survey.storage.shard_result import (
+    TOP,
+    LayerResult,
+    LoadedPicture,
+    Predicted,
+    ShardResult,
+    SurveyedRegion,
+)
 
 PENDING = 4  # batches of pictures of different sizes that wait for company
 
@@ -35,7 +46,8 @@ class PassPlan:
     """What a pass does with every picture: the layers (exact names), and how the model is run.
 
     `shape` is the input that the model is known to run on: a failure there is the model's, elsewhere the picture's.
-    `layout` is how the user says that layers lie, `classes` how class scores are read.
+    `layout` is how the user says that layers lie, `classes` how class scores, or what is found, are read. `each` is
+    what counts.
     """
 
     layers: tuple[str, ...]
@@ -46,6 +58,17 @@ class PassPlan:
     keep: int = 100
     layout: GivenLayout | None = None
     classes: ClassOutputs = field(default_factory=ClassOutputs)
+    each: Each = "picture"
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """What is kept of a batch: pooled maps, a row for each picture, or for each region, which lies in `pictures`."""
+
+    pooled: dict[str, Pooled]
+    pictures: Sequence[int]
+    probabilities: Tensor | None = None
+    regions: Sequence[tuple[int, FoundRegion]] = ()
 
 
 @dataclass
@@ -56,6 +79,16 @@ class _Shard:
     rows: list[int] = field(default_factory=list)  # of `outcomes`, in the order in which they ran
     pooled: dict[str, list[Pooled]] = field(default_factory=dict)
     probabilities: list[Tensor] = field(default_factory=list)
+    regions: list[tuple[int, FoundRegion]] = field(default_factory=list)
+
+    def add(self, rows: Sequence[int], batch: _Batch) -> None:
+        """Keep what was seen of these examples."""
+        self.rows += [rows[picture] for picture in batch.pictures]
+        self.regions += batch.regions
+        for layer, of_batch in batch.pooled.items():
+            self.pooled.setdefault(layer, []).append(of_batch)
+        if batch.probabilities is not None:
+            self.probabilities.append(batch.probabilities)
 
 
 def compute_shard(session: Session, plan: PassPlan, number: int, examples: Iterable[LoadedPicture]) -> ShardResult:
@@ -67,12 +100,8 @@ def compute_shard(session: Session, plan: PassPlan, number: int, examples: Itera
     shard = _Shard()
     with torch.no_grad():
         for rows, inputs in sent_ahead(_batches(shard, plan, examples), device_of(session.model)):
-            for done, pooled, shares in _run(session, plan, shard, rows, inputs):
-                shard.rows += done
-                for layer, of_batch in pooled.items():
-                    shard.pooled.setdefault(layer, []).append(of_batch)
-                if shares is not None:
-                    shard.probabilities.append(shares)
+            for done, batch in _run(session, plan, shard, rows, inputs):
+                shard.add(done, batch)
         return _result(session, plan, number, shard)
 
 
@@ -98,12 +127,12 @@ def _batches(
 
 def _run(
     session: Session, plan: PassPlan, shard: _Shard, rows: list[int], inputs: Tensor
-) -> Iterator[tuple[list[int], dict[str, Pooled], Tensor | None]]:
+) -> Iterator[tuple[list[int], _Batch]]:
     """One batch, in halves where memory runs out; pictures of a size that the model cannot take are put aside."""
     for row in rows:
         shard.outcomes[row] = replace(shard.outcomes[row], input=None)  # which would fill the memory until the end
     try:
-        yield rows, *_forward(session, plan, inputs)
+        yield rows, _forward(session, plan, inputs)
         return
     except (RuntimeError, ModelError) as error:
         short = out_of_memory(error)
@@ -122,40 +151,58 @@ def _run(
         shard.outcomes[row] = shard.outcomes[row].bad(f"the model does not run on an input of {size}: {reason}")
 
 
-def _forward(session: Session, plan: PassPlan, inputs: Tensor) -> tuple[dict[str, Pooled], Tensor | None]:
+def _forward(session: Session, plan: PassPlan, inputs: Tensor) -> _Batch:
     inputs = to_model(session.model, inputs)
     addresses = [parse(layer) for layer in plan.layers]
     half = plan.precision != "float32"
     autocast = torch.autocast(inputs.device.type, dtype=getattr(torch, plan.precision)) if half else nullcontext()
+    each = tuple(range(len(inputs)))
+    infos = {} if plan.each == "picture" else layers_for(session, plan.layers, inputs)
 
-    def run(layout: torch.memory_format) -> tuple[dict[str, Pooled], Tensor | None]:
+    def run(layout: torch.memory_format) -> _Batch:
         laid_out = inputs.contiguous(memory_format=layout) if inputs.ndim == 4 else inputs
-        pooled: dict[str, Pooled] = {}
+        seen: dict[str, Any] = {}
 
         def look(layer: str, maps: Tensor) -> None:
-            pooled[layer] = pool(maps)
+            seen[layer] = pool(maps) if plan.each == "picture" else maps.clone()  # what is found is known at the end
 
+        stop = plan.each == "picture" and not plan.predictions
         with autocast, batch_norms_folded(session, [address.layer for address in addresses]):
-            outputs = stream(session, laid_out, addresses, look, stop=not plan.predictions)
-        if not plan.predictions:
-            return pooled, None
-        return pooled, plan.classes.probabilities(outputs, len(inputs))
+            outputs = stream(session, laid_out, addresses, look, stop=stop)
+        if plan.each != "picture":
+            found = regions_found(session, inputs, outputs, plan.classes, plan.each, plan.shape)
+            pictures = [picture for picture, of_picture in enumerate(found) for _ in of_picture.regions]
+            size = (inputs.shape[2], inputs.shape[3])
+            pooled = {layer: pooled_inside(seen[layer], found, infos[layer], size) for layer in plan.layers}
+            return _Batch(
+                pooled, pictures, None, [one for of_picture in found for one in enumerate(of_picture.regions)]
+            )
+        shares = plan.classes.probabilities(outputs, len(inputs)) if plan.predictions else None
+        return _Batch(seen, each, shares)
 
     return quickest(session, run)
 
 
 def _result(session: Session, plan: PassPlan, number: int, shard: _Shard) -> ShardResult:
-    order = torch.tensor(np.argsort(shard.rows, kind="stable"), dtype=torch.long, device="cpu")
+    ran = np.argsort(shard.rows, kind="stable")
+    order = torch.tensor(ran, dtype=torch.long, device="cpu")
     layers = {layer: _joined(shard.pooled[layer], order) for layer in plan.layers if layer in shard.pooled}
     good = _set_aside_not_finite(session, shard, sorted(shard.rows), layers)
     rows = [row for row, kept in zip(sorted(shard.rows), good.tolist(), strict=True) if kept]
-    numbers = torch.tensor([shard.outcomes[row].number for row in rows], dtype=torch.long, device="cpu")
+    of_rows = [shard.outcomes[row].number for row in rows]
+    regions = None
+    if plan.each != "picture":
+        found = [shard.regions[place] for place, kept in zip(ran.tolist(), good.tolist(), strict=True) if kept]
+        regions = tuple(SurveyedRegion(of, *one) for of, one in zip(of_rows, found, strict=True))
+    keys = of_rows if regions is None else [region.key for region in regions]
+    numbers = torch.tensor(keys, dtype=torch.long, device="cpu")
     shares = torch.cat(shard.probabilities).cpu()[order][good] if shard.probabilities else None
     return ShardResult(
         number,
         tuple(shard.outcomes),
         {layer: _layer_result(pooled, good, numbers, plan.keep) for layer, pooled in layers.items()} if rows else {},
         None if shares is None or not rows else _predicted(shares),
+        regions,
     )
 
 
@@ -180,7 +227,7 @@ def _set_aside_not_finite(session: Session, shard: _Shard, rows: list[int], laye
             if "own weights" in why:
                 raise ModelError(f"{shard.outcomes[rows[at]].name}: {reason}. {why}")
         good &= finite
-    return good
+    return good & torch.tensor([shard.outcomes[row].reason is None for row in rows], dtype=torch.bool, device="cpu")
 
 
 def _layer_result(pooled: Pooled, good: Tensor, numbers: Tensor, keep: int) -> LayerResult:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.options import Help, Precision, check
+from featuremaps.survey.storage.manifest import Each
 
 ENGINES = ("local", "ray")
 
@@ -16,7 +17,9 @@ class SurveyOptions:
     `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
     nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures are
     computed between two writes. `resume` False removes the survey that is there and begins again. `engine` "ray"
-    computes shards on a Ray cluster. Raises `OptionError`.
+    computes shards on a Ray cluster. `each` is what counts: a "picture", a "box" that a detector finds with a score of
+    `threshold` or more, or the "region" of a class that a segmenter gives; None is what the model gives. Raises
+    `OptionError`.
     """
 
     batch_size: Annotated[int | None, Help("Pictures that run at once.", least=1, what="a number of pictures")] = None
@@ -37,10 +40,19 @@ class SurveyOptions:
         bool, Help("Remove the survey that is in the folder, and begin again.", flag="--fresh", on=False)
     ] = True
     engine: Annotated[str, Help("local, or ray: on a Ray cluster.")] = "local"
+    each: Annotated[
+        Each | None,
+        Help("What counts: picture, box (of a detector) or region (of a segmenter). Default: what the model gives."),
+    ] = None
+    threshold: Annotated[
+        float, Help("Of what a detector finds, the score from which on it counts.", least=0, what="a score")
+    ] = 0.5
 
     def __post_init__(self) -> None:
         check(self)
         if self.shard is not None and self.shard < 1:
             raise OptionError(f"shard is a number of pictures, 1 or more; got {self.shard}.")
+        if self.threshold > 1:
+            raise OptionError(f"threshold is a score from 0 to 1; got {self.threshold}.")
         if self.engine not in ENGINES:
             raise OptionError(f"engine is 'local' or 'ray'; got {self.engine!r}.{did_you_mean(self.engine, ENGINES)}")

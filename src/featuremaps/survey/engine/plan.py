@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,19 @@ from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
 from featuremaps.pictures.preprocessing import Preprocessing
-from featuremaps.running import run as run_model
-from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
-from featuremaps.runtime.memory_format import run_on
-from featuremaps.runtime.place_scores import is_dense
+from featuremaps.runtime.capture import device_of
+from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples, digest
+from featuremaps.survey.engine.answers import FirstAnswer, are_wanted, counted
 from featuremaps.survey.engine.compute_shard import PassPlan
 from featuremaps.survey.engine.loader import load_alone
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.storage.atomic_files import Store
 from featuremaps.survey.storage.fingerprint import check_pictures, check_same, model_digest, preprocessing_digest
-from featuremaps.survey.storage.manifest import NAME, Manifest, SurveyedLayer, read_manifest
+from featuremaps.survey.storage.manifest import NAME, PLURALS, Each, Manifest, SurveyedLayer, read_manifest
+from featuremaps.survey.storage.pooled import PICTURES
+from featuremaps.survey.storage.shard_result import MOST_REGIONS
 
 SHARDS = 128  # about as many as a survey is made of, between the two sizes below
 SMALLEST, LARGEST = 512, 8192
@@ -53,10 +53,16 @@ def prepared(
     preprocessing, classes = studied.preprocessing, studied.classes
     first = _first(examples, preprocessing)
     known = studied.walk(first[None])
-    infos = [known[name] for name in known.resolve(_whole(layers, known))]
-    surveyed = tuple(_surveyed(info, first) for info in infos)
-    answers = _answers(studied, first, known, infos, options.predictions)
     there = read_manifest(out) if options.resume and (out / NAME).exists() else None
+    answer = cache(partial(FirstAnswer, studied, first, known))
+    each = counted(answer, examples, options, None if there is None else there.each)
+    infos = [known[name] for name in known.resolve(_whole(layers, known, each))]
+    surveyed = tuple(_surveyed(info, first) for info in infos)
+    if each == "picture":
+        answers = answer().predicted(options.predictions) if are_wanted(known, infos, options.predictions) else None
+    else:
+        _check_regions(infos, each, len(examples))
+        answers = answer().reading(each, options.threshold)
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
         **_identity(studied, examples, surveyed),
@@ -67,8 +73,10 @@ def prepared(
         shard_size=known_size or _shard_size(len(examples), sum(layer.channels for layer in surveyed)),
         precision=options.precision,
         keep=options.keep,
-        predictions=answers is not None,
+        predictions=answers is not None and each == "picture",
         created_by=f"featuremaps {version('featuremaps')}",
+        each=each,
+        threshold=options.threshold if each == "box" else None,
     ).with_settings()
     if there is not None:
         check_same(there, manifest, out)
@@ -88,6 +96,7 @@ def prepared(
         options.keep,
         studied.layout,
         answers or ClassOutputs(),
+        each,
     )
     return Job(studied.model, preprocessing, examples, plan, store, options.workers)
 
@@ -106,48 +115,42 @@ def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
     raise SurveyError(f"None of {of_these} pictures could be read:\n  " + "\n  ".join(reasons))
 
 
-def _whole(layers: str | Sequence[str], known: Layers) -> list[str]:
-    """The layers asked for; `LayerNotFoundError` for one channel of one."""
+def _whole(layers: str | Sequence[str], known: Layers, each: Each) -> list[str]:
+    """The layers asked for; `LayerNotFoundError` for one channel of one.
+
+    Where boxes count, "last" is the finest of the maps that the detector's heads read, in which each box has most
+    places.
+    """
     asked = [layers] if isinstance(layers, str) else list(layers)
     for name in asked:
         layer, _, channel = name.rpartition(":")
         if layer and channel.isdecimal() and name not in known.names:
             raise LayerNotFoundError(f"{name!r} is one channel, and a survey is of whole layers: name {layer!r}.")
+    if each == "box" and known.levels and known.get("last") is None:
+        return [known.levels[0] if name == "last" else name for name in asked]
     return asked
 
 
-def _answers(
-    studied: StudiedModel, first: Tensor, known: Layers, infos: Sequence[LayerInfo], asked: bool | None
-) -> ClassOutputs | None:
-    """How the model's own answers are read, None if they are not kept; by default they are where they cost nothing.
-
-    `OptionError` where its classes do not name each of its outputs.
-    """
-    last = known[known.last_map].order if known.last_map else 0
-    if asked is False or (asked is None and max(info.order for info in infos) < last):
-        return None
-    model, name = studied.model, type(studied.model).__name__
-    with preserved(model), torch.no_grad(), run_on(model, first):
-        outputs = run_model(model, to_model(model, first[None]))
-    classes = as_followed(studied.class_outputs, outputs, (1, *first.shape), lambda: known)
-    logits = classes.logits(outputs)
-    if logits is None or logits.ndim > 2 or not logits.is_floating_point():
-        if asked:
-            dense = is_dense(outputs, classes, 1)
-            gives = "scores of each place" if dense else "no class scores"
-            instead = " What each class covers of pictures is scope.predict(pictures, top=…)." if dense else ""
-            raise OptionError(
-                f"predictions=True keeps one answer for each picture, so it needs a classifier, and {name} gives "
-                f"{gives}. Leave it out.{instead}"
-            )
-        return None
-    count = classes.scores(outputs, 1).shape[1]
-    if classes.names is not None and len(classes.names) != count:
+def _check_regions(infos: Sequence[LayerInfo], each: Each, pictures: int) -> None:
+    """`OptionError` where layers have no places to tell regions apart by, or pictures are too many to number these."""
+    several = PLURALS[each]
+    if single := [info.name for info in infos if info.positions <= 1]:
+        others = [info.name for info in infos if info.positions > 1]
+        instead = f"Leave it out: layers={others}" if others else "Name one with more places"
         raise OptionError(
-            f"{len(classes.names)} class names were given, and {name} has {count} outputs. Name every output, in "
-            "order, or none: Scope(model, classes=…). With predictions=False names are not used."
+            f"layer {single[0]!r} has one place for the whole picture, which all {several} in it share, so that it "
+            f"cannot tell them apart. {instead}, or survey whole pictures: each='picture' (--each picture)."
         )
-    return classes
+    if flat := [info.name for info in infos if info.size is not None and len(info.size) != 2]:
+        raise OptionError(
+            f"the maps of layer {flat[0]!r} are not of pictures, in which {several} have their places. Survey whole "
+            "ones: each='picture' (--each picture)."
+        )
+    if pictures > PICTURES // MOST_REGIONS:
+        raise OptionError(
+            f"{pictures:,} pictures are more than the {PICTURES // MOST_REGIONS:,} whose {several} one survey can "
+            "number. Survey them in parts, a folder each."
+        )
 
 
 def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:

@@ -34,11 +34,17 @@ class ClassPictures:
 
 
 def index_figure(
-    groups: Sequence[SummedGroup], classes: Sequence[ClassPictures], *, layer: str, by: str, most: int
+    groups: Sequence[SummedGroup],
+    classes: Sequence[ClassPictures],
+    *,
+    layer: str,
+    by: str,
+    most: int,
+    counted: str = "pictures",
 ) -> "Figure":
     """Pictures across, grouped by true class, and their sums; a panel for each of the first `most` groups.
 
-    `by` is what was summed, "mean" or "max" of each channel.
+    `by` is what was summed, "mean" or "max" of each channel; `counted` says what is counted as pictures.
     """
     shown = groups[:most]
     columns = 1 if len(classes) > 12 or len(shown) == 1 else 2 if len(shown) in (2, 4) else min(3, len(shown))
@@ -50,7 +56,9 @@ def index_figure(
     figure = plain_figure(each * columns + 0.4, (1.75 + below) * rows + 0.75)
     for axes, group in zip(_places(figure, rows, columns, len(shown)), shown, strict=True):
         _indexed(axes, group, classes)
-    _words(figure, groups, layer, by, len(shown), "pictures, grouped by true class")
+    _words(
+        figure, groups, layer, by, len(shown), f"{counted}, grouped by {'true ' if counted == 'pictures' else ''}class"
+    )
     return figure
 
 

@@ -25,12 +25,19 @@ class ClassPanel:
 
 
 def separation_figure(
-    panels: Sequence[ClassPanel], *, n: int, layer: str, channels: int, classes: int, level: float
+    panels: Sequence[ClassPanel],
+    *,
+    n: int,
+    layer: str,
+    channels: int,
+    classes: int,
+    level: float,
+    counted: str = "pictures",
 ) -> "Figure":
     """A panel for each class: a point for each channel's area and a line for its interval.
 
     A panel has room for `n` channels. `channels` is how many the layer has, `classes` how many have pictures, `level`
-    the confidence of the intervals.
+    the confidence of the intervals; `counted` says what is counted as pictures.
     """
     columns = min(len(panels), 4 if len(panels) > 6 else 3)
     rows = math.ceil(len(panels) / columns)
@@ -45,7 +52,7 @@ def separation_figure(
     rest = f" (first {len(panels)} of {classes} classes)" if len(panels) < classes else ""
     figure.suptitle(f"{layer}: the channels that separate each class best{rest}", fontsize=10)
     caption = (
-        f"area under the ROC curve, ½ is chance; lines: {level:.0%} intervals, from {FEWEST} pictures on\n"
+        f"area under the ROC curve, ½ is chance; lines: {level:.0%} intervals, from {FEWEST} {counted} on\n"
         f"filled: differs from ½ beyond doubt (p ≤ {BEYOND_DOUBT}, Holm over {channels:,} channels)"
     )
     figure.supxlabel(caption, fontsize=8, color="#555555")

@@ -28,8 +28,13 @@ class ClassRow:
     tally: Int[np.ndarray, " channel"]
 
 
-def specialists_figure(classes: Sequence[ClassRow], *, layer: str, per_image: int, unique: bool, most: int) -> "Figure":
-    """Shares of pictures, the first `most` classes × channels; these in blocks, one for each class that has any."""
+def specialists_figure(
+    classes: Sequence[ClassRow], *, layer: str, per_image: int, unique: bool, most: int, counted: str = "pictures"
+) -> "Figure":
+    """Shares of pictures, the first `most` classes × channels; these in blocks, one for each class that has any.
+
+    `counted` says what is counted as pictures.
+    """
     rows = classes[:most]
     shown = [number for number, row in enumerate(rows) if row.channels]
     each = max(1, min(EACH, COLUMNS // max(1, len(shown))))
@@ -52,7 +57,7 @@ def specialists_figure(classes: Sequence[ClassRow], *, layer: str, per_image: in
     rest = f", first {len(rows)} of {len(classes)} classes" if len(rows) < len(classes) else ""
     cut = f", {each} at most shown" if any(len(row.channels) > each for row in rows) else ""
     figure.suptitle(f"{layer}: each class's channels {kind}{cut}{rest}", fontsize=10)
-    share = f"share of pictures with it\namong their {per_image} strongest"
+    share = f"share of {counted} with it\namong their {per_image} strongest"
     add_bar(figure, [axes], Bar(COLOURS, 0.0, 1.0, share))
     if not channels:
         axes.text(0.5, 0.5, "no class has any", transform=axes.transAxes, ha="center", va="center", fontsize=9)

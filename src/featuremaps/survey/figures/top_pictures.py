@@ -34,10 +34,12 @@ class ShownPicture:
     overlay: Image.Image | None = None
 
 
-def top_pictures_figure(pictures: Sequence[ShownPicture], title: str, bar: Bar) -> "Figure":
+def top_pictures_figure(
+    pictures: Sequence[ShownPicture], title: str, bar: Bar, framed_as: str = "what it sees"
+) -> "Figure":
     """Bands of pictures, each with a row of crops, one of whole pictures and one of maps, as far as they are known.
 
-    `bar` explains the colours of the maps.
+    `bar` explains the colours of the maps, `framed_as` says what is cut out and framed.
     """
     unframed = all(picture.frame is None for picture in pictures)
     crops = [] if unframed else [_crop(picture) for picture in pictures]
@@ -47,14 +49,15 @@ def top_pictures_figure(pictures: Sequence[ShownPicture], title: str, bar: Bar) 
     ]
     maps = [Panel(picture.overlay) for picture in pictures if picture.overlay is not None]
     columns = columns_for(len(pictures))
-    sides = {"what it sees": crops, _where(pictures): wholes, "its map,\nover what the model saw": maps}
+    sides = {framed_as: crops, _where(pictures): wholes, "its map,\nover what the model saw": maps}
     kinds = {side: in_rows(panels, columns) for side, panels in sides.items() if panels}
     rows = [
         [replace(row[0], side=side), *row[1:]]
         for band in zip(*kinds.values(), strict=True)
         for side, row in zip(kinds, band, strict=True)
     ]
-    words = "above each picture: its largest activation" + ("; frame: what the unit sees there" if crops else "")
+    frame = "what the unit sees there" if framed_as == "what it sees" else f"{framed_as}, in which that is"
+    words = "above each picture: its largest activation" + (f"; frame: {frame}" if crops else "")
     return panels_figure(rows, bar if maps else None, title=title, caption=words)
 
 

@@ -21,7 +21,7 @@ UNFINISHED = ".part"
 LOCK = ".survey.lock"
 SHARD = "[0-9]" * 5 + ".parquet"
 PATTERNS = (
-    *(f"{table}.parquet" for table in ("pictures", "top", "channels", "classes")),
+    *(f"{table}.parquet" for table in ("pictures", "regions", "top", "channels", "classes")),
     *(f"{folder}/{SHARD}" for folder in ("vectors/*/*", "predictions", "partial/*")),
 )
 """What a survey's files are called beside its manifest."""

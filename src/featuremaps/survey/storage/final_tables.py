@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from featuremaps.survey.storage.atomic_files import Store
+from featuremaps.survey.storage.atomic_files import Store, Write
 from featuremaps.survey.storage.integrity import AT_ONCE
 from featuremaps.survey.storage.manifest import SurveyedLayer, WrittenFile
 from featuremaps.survey.storage.pooled import (
@@ -22,6 +23,7 @@ from featuremaps.survey.storage.pooled import (
     rows_and_columns,
     summary,
 )
+from featuremaps.survey.storage.region_tables import class_numbers, found_labels, labelled
 from featuremaps.survey.storage.shard_files import (
     BestSoFar,
     Ranking,
@@ -81,9 +83,17 @@ def finish(store: Store, best_so_far: BestSoFar) -> None:
     classes = store.manifest.classes
     if classes is None and known:
         classes = tuple(map(str, range(known)))
-    count = len(classes or ())
+    count, of_regions = len(classes or ()), dict[str, Write]()
+    facts: dict[str, Any] = {"classes": classes}
+    if store.manifest.each != "picture":
+        tables = [_part(store, "regions", number) for number in shards]
+        regions = found_labels(tables)
+        labels, count = np.concatenate([class_numbers(table, regions) for table in tables]), len(regions)
+        facts |= {"region_labels": regions, "region_counts": tuple(np.bincount(labels, minlength=count).tolist())}
+        manifest = replace(store.manifest, region_labels=regions)
+        of_regions = {"regions.parquet": parquet(*(partial(labelled, table, manifest) for table in tables), rows=ROWS)}
     tops = [
-        partial(_top, layer.name, ranking, best_so_far.best[layer.name, ranking])
+        partial(_top, layer.name, ranking, best_so_far.best[layer.name, ranking], store.manifest.key)
         for layer in store.manifest.layers
         for ranking in RANKINGS
     ]
@@ -100,17 +110,22 @@ def finish(store: Store, best_so_far: BestSoFar) -> None:
         by_class["classes.parquet"] = store.write("classes.parquet", write_classes)
 
     written = store.write_all(
-        {
+        of_regions
+        | {
             "pictures.parquet": parquet(*(partial(_pictures, store, number) for number in shards), rows=ROWS),
             "top.parquet": parquet(*tops, rows=ROWS),
             "channels.parquet": write_channels,
         }
     )
-    store.finish(tables=written | by_class, classes=classes)
+    store.finish(tables=written | by_class, **facts)
 
 
 def _pictures(store: Store, shard: int) -> pa.Table:
-    with reading(store.folder / part_file("pictures", shard)) as file:
+    return _part(store, "pictures", shard)
+
+
+def _part(store: Store, part: str, shard: int) -> pa.Table:
+    with reading(store.folder / part_file(part, shard)) as file:
         return file.read()
 
 
@@ -119,7 +134,7 @@ def _labels(table: pa.Table) -> NDArray[np.int64]:
     return labels_in(table.filter(pc.is_null(table["reason"])))
 
 
-def _top(layer: str, ranking: Ranking, best: Best) -> pa.Table:
+def _top(layer: str, ranking: Ranking, best: Best, key: str) -> pa.Table:
     channels, ranks = best.values.shape
     y, x = rows_and_columns(best.places.flatten().numpy())
     columns: dict[str, Any] = {
@@ -133,7 +148,9 @@ def _top(layer: str, ranking: Ranking, best: Best) -> pa.Table:
         "y": y,
         "x": x,
     }
-    return pa.table(columns, schema=TOP_TABLE)
+    return pa.table(columns, schema=TOP_TABLE).rename_columns(
+        [key if name == "picture" else name for name in TOP_TABLE.names]
+    )
 
 
 def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[range, dict[str, NDArray[np.float32]]]]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from featuremaps.errors import SurveyError
@@ -16,6 +16,9 @@ NAME = "manifest.json"
 OURS = {"created_by", "fingerprint", "shard_size"}
 """Keys of which one at least is in the manifest of a survey, and in no other file of that name."""
 ANEW = "make the survey anew with resume=False (--fresh)"
+Each = Literal["picture", "box", "region"]
+"""What a survey counts: pictures, the boxes of a detector, or the regions that a segmenter gives its classes."""
+PLURALS: Mapping[str, str] = {"picture": "pictures", "box": "boxes", "region": "regions"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,12 @@ class FinishedShard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a survey is. `fingerprint` is a sha256 of each thing that must not change, `described` says it in words."""
+    """What a survey is. `fingerprint` is a sha256 of each thing that must not change, `described` says it in words.
+
+    `each` is what is counted, and `threshold` the score from which on a box counts. `region_labels` are the model's
+    numbers of the classes that were found, in the order in which the tables count them, and `region_counts` how many
+    there are of each; −1 is elsewhere.
+    """
 
     fingerprint: Mapping[str, str]
     described: Mapping[str, str]
@@ -76,6 +84,15 @@ class Manifest:
     shards: tuple[FinishedShard, ...] = ()
     tables: Mapping[str, WrittenFile] = field(default_factory=dict)
     complete: bool = False
+    each: Each = "picture"
+    threshold: float | None = None
+    region_labels: tuple[int, ...] = ()
+    region_counts: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The column of the tables that says of what a row is."""
+        return "picture" if self.each == "picture" else "region"
 
     @property
     def files(self) -> dict[str, WrittenFile]:
@@ -106,6 +123,8 @@ class Manifest:
         """The same with its settings among the things that must not change."""
         answers = "yes" if self.predictions else "no"
         words = f"precision {self.precision}, shard {self.shard_size}, keep {self.keep}, predictions {answers}"
+        words += "" if self.each == "picture" else f", each {self.each}"
+        words += "" if self.threshold is None else f", threshold {self.threshold:g}"
         return replace(
             self,
             described={**self.described, "settings": words},

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -57,6 +57,29 @@ def pool(maps: Float[Tensor, "batch channel height width"]) -> Pooled:
     zeros = (own == 0).view(torch.uint8).sum(columns_at, dtype=small).sum(rows_at, dtype=torch.int32)
     positions = torch.full((len(maps),), height * width, device=maps.device)
     return Pooled(mean, highest.float(), row << _SHIFT | column, zeros, positions)
+
+
+def pool_inside(
+    maps: Float[Tensor, "batch channel height width"],
+    pictures: Int64[Tensor, " region"],
+    members: Bool[Tensor, "region height width"],
+) -> Pooled:
+    """The same of the places of each region alone, which lies in one of the `pictures` of the batch and has some.
+
+    One by one, so that no region's numbers depend on what runs beside it.
+    """
+    width = maps.shape[3]
+    parts = []
+    for picture, inside in zip(pictures.tolist(), members, strict=True):
+        places = inside.flatten().nonzero()[:, 0].to(maps.device)
+        values = maps[picture].flatten(1)[:, places]
+        highest, first = values.max(1)
+        place = places[first].int()
+        zeros = (values == 0).sum(1, dtype=torch.int32)
+        count = torch.tensor(len(places), device=maps.device)
+        packed = (place // width) << _SHIFT | place % width
+        parts.append((values.mean(1, dtype=torch.float32), highest.float(), packed, zeros, count))
+    return Pooled(*(torch.stack(columns) for columns in zip(*parts, strict=True)))
 
 
 def _first(values: Tensor, highest: Tensor, axis: int) -> Int32[Tensor, "batch channel"]:

@@ -16,14 +16,23 @@ from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, Surv
 from featuremaps.layers import parse
 from featuremaps.pictures.load import Picture, read
 from featuremaps.pictures.seen import Seen
+from featuremaps.runtime.found_regions import ELSEWHERE
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.examples import Examples, digest
 from featuremaps.survey.datasets.files import sha256_of
 from featuremaps.survey.datasets.items import with_axes
 from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
-from featuremaps.survey.storage.manifest import Manifest, SurveyedLayer
+from featuremaps.survey.storage.manifest import PLURALS, Manifest, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
+from featuremaps.survey.storage.region_tables import (
+    NAME_OF_REST,
+    RegionTable,
+    region_classes,
+    regions_as_rows,
+    regions_in,
+    shown_names,
+)
 from featuremaps.survey.storage.shard_files import labels_in, read_vectors, reading, values_of, vectors_file
 from featuremaps.survey.storage.stored_rows import BadPicture, PictureTable, Predictions, Ranked
 
@@ -58,8 +67,11 @@ class StoredSurvey:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The labels' names, in label order; None where no picture has a label."""
-        return self.manifest.classes
+        """The labels' names, in label order; None where no picture has a label.
+
+        Where regions are counted, the model's classes that were found, and last "elsewhere".
+        """
+        return self.manifest.classes if self.manifest.each == "picture" else region_classes(self.manifest)
 
     @property
     def model_classes(self) -> tuple[str, ...] | None:
@@ -68,18 +80,42 @@ class StoredSurvey:
 
     @cached_property
     def pictures(self) -> PictureTable:
-        """The pictures that count, and beside them those that do not."""
+        """The pictures that count, or their regions, and beside them those that do not."""
         table = self._read("pictures.parquet")
         good = table.filter(pc.is_null(table["reason"]))
         bad = table.filter(pc.is_valid(table["reason"])).select(["picture", "name", "reason"])
-        return PictureTable(
-            tuple(good["name"].to_pylist()),
+        names, numbers = tuple(good["name"].to_pylist()), values_of(good["picture"])
+        pictures = PictureTable(
+            names,
             tuple(good["path"].to_pylist()),
             labels_in(good),
-            values_of(good["picture"]),
+            numbers,
             tuple(good["sha256"].to_pylist()),
             tuple(BadPicture(*row.values()) for row in bad.to_pylist()),
+            names,
+            numbers,
         )
+        regions = self.regions
+        if regions is None:
+            return pictures
+        files = dict(zip(numbers.tolist(), names, strict=True))
+        shown = tuple(shown_names(regions, files, self.classes or (), self.manifest.each))
+        return regions_as_rows(pictures, regions, shown)
+
+    @cached_property
+    def regions(self) -> RegionTable | None:
+        """The boxes or regions that are counted; None where whole pictures are."""
+        return None if self.manifest.each == "picture" else regions_in(self._read("regions.parquet"))
+
+    def check_of_pictures(self, what: str) -> None:
+        """`SurveyError` where this survey counts no whole pictures, which `what` is about."""
+        each = self.manifest.each
+        if each != "picture":
+            raise SurveyError(
+                f"{what} is about whole pictures, and survey {self.path.name!r} counts {PLURALS[each]}: it knows what "
+                "channels do in their places alone. Survey whole pictures, each='picture' (--each picture), with "
+                "labels of your own."
+            )
 
     def vectors(self, layer: str, pool: str = "mean", channels: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Mean or highest activation (picture, channel) over all pictures; of all channels, or those asked for only."""
@@ -145,7 +181,7 @@ class StoredSurvey:
         with reading(self._whole("top.parquet")) as file:
             table = _rows(file, start, len(channels) * kept)
         columns = {name: values_of(table[name]) for name in ("value", "y", "x")}
-        columns["row"] = np.searchsorted(self.pictures.numbers, values_of(table["picture"]))
+        columns["row"] = np.searchsorted(self.pictures.keys, values_of(table[self.manifest.key]))
         return {name: values.reshape(len(channels), kept) for name, values in columns.items()}
 
     def layer_of(self, name: str | None = None) -> SurveyedLayer:
@@ -232,7 +268,7 @@ class StoredSurvey:
 
         Folders may have moved, so that file names alone are compared.
         """
-        for number, name in zip(self.pictures.numbers.tolist(), self.pictures.names, strict=True):
+        for number, name in zip(self.pictures.numbers.tolist(), self.pictures.files, strict=True):
             there = examples[number].name
             if Path(there).name != Path(name).name:
                 raise SurveyError(
@@ -274,10 +310,37 @@ class StoredSurvey:
     def __repr__(self) -> str:
         layers = ", ".join(f"{layer.name} ({layer.channels} channels)" for layer in self.manifest.layers)
         classes = f", {len(self.classes)} classes" if self.classes else ""
-        rows, bad = (sum(getattr(shard, name) for shard in self.manifest.shards) for name in ("rows", "bad"))
-        return (
-            f"<Survey of {self.manifest.model}: {rows} pictures{f' and {bad} bad' if bad else ''}{classes}; {layers}>"
+        bad = sum(shard.bad for shard in self.manifest.shards)
+        counted = f"{self.counted}{f' and {bad} bad' if bad else ''}"
+        return f"<Survey of {self.manifest.model}: {counted}{classes}; {layers}>"
+
+    @property
+    def counted(self) -> str:
+        """How many pictures count, or how many boxes or regions were found in how many pictures, in words."""
+        manifest = self.manifest
+        good = sum(len(manifest.numbers(shard.number)) - shard.bad for shard in manifest.shards)
+        pictures = f"{good:,} picture{'' if good == 1 else 's'}"
+        if manifest.each == "picture":
+            return pictures
+        found = sum(self.found_counts.values())
+        return f"{found:,} {manifest.each if found == 1 else PLURALS[manifest.each]} in {pictures}"
+
+    @property
+    def rows(self) -> str:
+        """What the rows of its tables are, in the plural."""
+        return "pictures" if self.manifest.each == "picture" else "regions"
+
+    def rows_of(self, label: str) -> str:
+        """What the rows of a class are, in the plural: of what lies elsewhere there is one in a picture."""
+        return "pictures" if label == NAME_OF_REST else PLURALS[self.manifest.each]
+
+    @property
+    def found_counts(self) -> dict[str, int]:
+        """How many boxes or regions there are of each class that was found; what lies elsewhere is none."""
+        known = zip(
+            region_classes(self.manifest), self.manifest.region_labels, self.manifest.region_counts, strict=True
         )
+        return {name: count for name, label, count in known if label != ELSEWHERE}
 
 
 def _channel(layer: SurveyedLayer, channel: int) -> int:

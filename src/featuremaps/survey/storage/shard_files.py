@@ -20,7 +20,8 @@ from featuremaps.survey.storage.atomic_files import Store, Write
 from featuremaps.survey.storage.integrity import AGAIN
 from featuremaps.survey.storage.manifest import FinishedShard, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, Best, End, Pooling, merged
-from featuremaps.survey.storage.shard_result import TOP, LayerResult, ShardResult
+from featuremaps.survey.storage.region_tables import shard_rows
+from featuremaps.survey.storage.shard_result import MOST_REGIONS, TOP, LayerResult, ShardResult
 
 HALF_MOST = float(np.finfo(np.float16).max)
 HALF_LEAST = float(np.finfo(np.float16).smallest_normal)  # below it half precision rounds more and more
@@ -77,25 +78,29 @@ class BestSoFar:
 
 def write_shard(store: Store, result: ShardResult, best_so_far: BestSoFar) -> None:
     """Put everything of a shard on disk, and then into the manifest."""
-    number, good, manifest = result.number, result.good, store.manifest
+    number, keys, manifest = result.number, result.keys, store.manifest
     files: dict[str, Write] = {}
     for layer in manifest.layers:
         of_layer = result.layers.get(layer.name)
         for pool in manifest.pools:
             values = np.zeros((0, layer.channels), np.float32) if of_layer is None else getattr(of_layer, pool)
-            files[vectors_file(layer, pool, number)] = parquet(partial(vectors_table, good, values), plain=True)
+            files[vectors_file(layer, pool, number)] = parquet(
+                partial(vectors_table, keys, values, manifest.key), plain=True
+            )
     if manifest.predictions:
         files[f"predictions/{number:05d}.parquet"] = parquet(partial(_predictions, result))
-    parts = {
+    parts: dict[str, list[Callable[[], pa.Table]]] = {
         "pictures": [partial(_pictures, result, manifest.classes)],
         "counts": [partial(_counts, layer, result.layers.get(layer.name)) for layer in manifest.layers],
         "top": [
             partial(_candidates, layer, result, best_so_far, manifest.numbers(number)) for layer in manifest.layers
         ],
     }
+    if result.regions is not None:
+        parts["regions"] = [partial(shard_rows, result.regions)]
     files |= {part_file(part, number): parquet(*made) for part, made in parts.items()}
     written = store.write_all(files)
-    store.finish_shard(FinishedShard(number, len(good), len(result.pictures) - len(good), written))
+    store.finish_shard(FinishedShard(number, len(keys), len(result.pictures) - len(result.good), written))
 
 
 def vectors_file(layer: SurveyedLayer, pool: str, shard: int) -> str:
@@ -108,7 +113,7 @@ def part_file(part: str, shard: int) -> str:
     return f"partial/{part}/{shard:05d}.parquet"
 
 
-def vectors_table(numbers: NDArray[np.int64], values: NDArray[np.float32]) -> pa.Table:
+def vectors_table(numbers: NDArray[np.int64], values: NDArray[np.float32], key: str = "picture") -> pa.Table:
     """A column per channel in half precision; in full where half would overflow or lose what the channel says."""
     columns = np.ascontiguousarray(values.T)
     halves, fits = np.empty(columns.shape, np.float16), np.zeros(len(columns), bool)
@@ -120,7 +125,7 @@ def vectors_table(numbers: NDArray[np.int64], values: NDArray[np.float32]) -> pa
             fits[part] = _kept_by_half(columns[part], halves[part])
     in_full = dict(zip(np.flatnonzero(~fits).tolist(), _arrow(columns[~fits]), strict=True))
     vectors = [in_full.get(channel, kept) for channel, kept in enumerate(_arrow(halves))]
-    return pa.Table.from_arrays([pa.array(numbers), *vectors], ["picture", *map(str, range(len(vectors)))])
+    return pa.Table.from_arrays([pa.array(numbers), *vectors], [key, *map(str, range(len(vectors)))])
 
 
 def _kept_by_half(
@@ -186,10 +191,10 @@ def _candidates(layer: SurveyedLayer, result: ShardResult, best_so_far: BestSoFa
     """This shard's candidates that came in among the best so far."""
     if layer.name not in result.layers:
         return CANDIDATES.empty_table()
-    parts = []
+    parts, each = [], 1 if result.regions is None else MOST_REGIONS
     for at, ranking in enumerate(RANKINGS):
         best = best_so_far.admit(layer.name, ranking, result.layers[layer.name].best[ranking])
-        fresh = (best.pictures >= numbers.start) & (best.pictures < numbers.stop)
+        fresh = (best.pictures >= numbers.start * each) & (best.pictures < numbers.stop * each)
         channel = fresh.nonzero()[:, 0].int().numpy()
         arrays = [np.full(len(channel), at, np.int8), channel]
         arrays += [tensor[fresh].numpy() for tensor in (best.values, best.pictures, best.places)]

@@ -9,9 +9,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featuremaps.runtime.found_regions import FoundRegion
 from featuremaps.survey.storage.pooled import Best, End, Pooling
 
 TOP = 5
+MOST_REGIONS = 1024
+"""So many regions of a picture can be numbered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ class Predicted:
 
 @dataclass(frozen=True, eq=False)
 class LayerResult:
-    """What one layer did in one shard: rows are the shard's good pictures, in order.
+    """What one layer did in one shard: rows are the shard's good pictures, or their regions, in order.
 
     `active` is in how many pictures a channel is above 0 anywhere, `zeros` at how many of `positions` it is 0.
     """
@@ -54,16 +57,39 @@ class LayerResult:
     positions: int
 
 
+@dataclass(frozen=True)
+class SurveyedRegion:
+    """A region of the dataset's picture number `picture`, in which it is the number `index`."""
+
+    picture: int
+    index: int
+    found: FoundRegion
+
+    @property
+    def key(self) -> int:
+        """What it is called in every table."""
+        return self.picture * MOST_REGIONS + self.index
+
+
 @dataclass(frozen=True, eq=False)
 class ShardResult:
-    """Everything a survey keeps of one shard. `pictures` are all its examples, the bad ones with their reason."""
+    """Everything a survey keeps of one shard. `pictures` are all its examples, the bad ones with their reason.
+
+    `regions` are what rows are, in order, where a survey counts regions; None where it counts pictures.
+    """
 
     number: int
     pictures: tuple[LoadedPicture, ...]
     layers: Mapping[str, LayerResult]
     predicted: Predicted | None
+    regions: tuple[SurveyedRegion, ...] | None = None
 
     @property
     def good(self) -> NDArray[np.int64]:
         """The dataset's numbers of the pictures that count."""
         return np.array([picture.number for picture in self.pictures if picture.reason is None], np.int64)
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """What each row is called: its picture's number, or its region's key."""
+        return self.good if self.regions is None else np.array([region.key for region in self.regions], np.int64)

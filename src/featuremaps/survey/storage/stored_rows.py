@@ -17,7 +17,11 @@ class BadPicture:
 
 @dataclass(frozen=True, eq=False)
 class PictureTable:
-    """The pictures that count, in order; `numbers` are their positions in the dataset, a label of -1 is none."""
+    """The pictures that count, in order; `numbers` are their positions in the dataset, a label of -1 is none.
+
+    Where a survey counts regions, a row is a region: `names` say which of its picture's, `files` what the picture is
+    called, and `keys` are what other tables call rows.
+    """
 
     names: tuple[str, ...]
     paths: tuple[str | None, ...]
@@ -25,6 +29,8 @@ class PictureTable:
     numbers: NDArray[np.int64]
     sha256: tuple[str | None, ...]
     bad: tuple[BadPicture, ...]
+    files: tuple[str, ...]
+    keys: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
