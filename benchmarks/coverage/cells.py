@@ -139,7 +139,7 @@ class Trial:
         """Eight pictures."""
         pictures = list(torch.rand(8, *self.entry.shape))
         with tempfile.TemporaryDirectory() as folder:
-            survey = self.scope.survey(pictures, "last", out=Path(folder) / "survey", workers=0)
+            survey = self.scope.survey(pictures, "last", out=Path(folder) / "survey", workers=0, each="picture")
             return YES if len(survey.pictures) == 8 else f"{len(survey.pictures)} pictures of 8"
 
     def unchanged(self) -> str:
