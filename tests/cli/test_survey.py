@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from region_samples import write_scenes
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
@@ -128,6 +129,28 @@ def test_survey_of_a_table_with_names_for_its_columns(
     matrix = fm.open_survey(tmp_path / "s").confusion(names={"a hammer": "hammer"})
     assert f"Confusion of 2 classes, right: {matrix.accuracy}" in capsys.readouterr().out
     assert len(rows_of(out / "mistakes.csv")) == 12 - np.trace(matrix.counts)
+
+
+def test_survey_of_a_detector_and_of_a_segmenter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], undrawn: None
+) -> None:
+    write_scenes(tmp_path / "photos", 8)
+    given = ("survey", tmp_path / "photos", "--workers", "0", "-o")
+    assert run(*given, tmp_path / "boxes", "-m", "region_samples:detector", "-l", "fine", "--threshold", "0.4") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].endswith(", fine (4 channels): 8 boxes in 8 pictures of 2 classes of the model's")
+    assert told[1] == "cat 4, dog 4, elsewhere 8"
+    assert run("specialists", tmp_path / "boxes", "--separation", "-o", tmp_path / "out") == 0
+    assert "  cat, 4 regions: 0 1.000" in capsys.readouterr().out
+    named = ("top", tmp_path / "boxes", "fine:0", "-n", "2", "--label", "cat", "-m", "region_samples:detector")
+    assert run(*named, "-o", tmp_path / "out") == 0
+    assert "2 strongest of 4 boxes of cat" in capsys.readouterr().out
+    assert run("confusion", tmp_path / "boxes", "-o", tmp_path / "out") == 1
+    assert "is about whole pictures, and survey 'boxes' counts boxes" in " ".join(capsys.readouterr().err.split())
+    assert run(*given, tmp_path / "regions", "-m", "region_samples:segmenter", "-l", "stem") == 0
+    assert "regions in 8 pictures of 3 classes of the model's" in capsys.readouterr().out
+    assert run(*given, tmp_path / "whole", "-m", "region_samples:segmenter", "-l", "stem", "--each", "picture") == 0
+    assert "8 pictures, none with a label" in capsys.readouterr().out
 
 
 def test_survey_of_tar_shards(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,3 +120,13 @@ def shares_of(map: Tensor, step: int, mask: Tensor) -> dict[tuple[int, int], flo
         for y in range(height)
         for x in range(width)
     }
+
+
+def detector() -> tuple[nn.Module, object, tuple[str, ...]]:
+    """The boxed detector as the command line takes it."""
+    return BoxedDetector("rows").eval(), fm.preprocess(), NAMES
+
+
+def segmenter() -> tuple[nn.Module, object, tuple[str, ...]]:
+    """The segmenter as the command line takes it."""
+    return Segmenter().eval(), fm.preprocess(), CLASSES

@@ -1,6 +1,7 @@
 """Surveys that count boxes and regions: every number against one picture at a time, planted channels, what is refused."""
 
 import itertools
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,20 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError
+from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.session import preserved
 from featuremaps.survey.analysis.best_picture import best_picture
+from featuremaps.survey.engine.compute_shard import compute_shard
+from featuremaps.survey.engine.loader import stream
+from featuremaps.survey.engine.plan import Job
+from featuremaps.survey.engine.ray import write_all
+from featuremaps.survey.storage.shard_files import BestSoFar
+from featuremaps.survey.storage.shard_result import ShardResult
 from featuremaps.survey.survey import open_survey
 from planted_detector import CAT, DOG, NAMES, SIDE, Form, PlantedDetector, scene
 
 STEPS = {"stem": 4, "fine": 8, "coarse": 16}
+PLAIN = Preprocessing(fm.preprocess())
 HALF = {"rtol": 2e-3, "atol": 2e-4}
 
 
@@ -152,6 +162,33 @@ def test_batches_workers_and_where_it_was_stopped_change_nothing(tmp_path: Path)
     assert [bad.name for bad in one.pictures.bad] == ["03.png"]
     assert one.verify() == len(one.manifest.files)
     assert repr(one).startswith("<Survey of BoxedDetector: 10 boxes in 9 pictures and 1 bad, 3 classes; fine")
+
+
+def test_shards_computed_elsewhere_in_any_order_give_the_same_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ray's actors do it: results travel as bytes, and come as they are ready."""
+
+    def scattered(job: Job) -> BestSoFar:
+        def computed(number: int) -> ShardResult:
+            plan = pickle.loads(pickle.dumps(job.plan))
+            pictures = stream(job.examples, job.preprocessing, job.store.manifest.numbers(number), 0)
+            result: ShardResult = pickle.loads(pickle.dumps(compute_shard(session, plan, number, pictures)))
+            return result
+
+        with preserved(job.model) as session:
+            return write_all(job.store, map(computed, [2, 0, 3, 1]), lambda picture: None)
+
+    write_scenes(tmp_path / "pictures", 14)
+    kinds = {"layers": ["fine"], "model": BoxedDetector().eval(), "classes": NAMES, "preprocessing": PLAIN}
+    one = survey_of(tmp_path / "pictures", tmp_path / "local", **kinds)
+    monkeypatch.setattr("featuremaps.survey.run.run_here", scattered)
+    survey_of(tmp_path / "pictures", tmp_path / "scattered", **kinds)
+    here, there = (contents(tmp_path / name) for name in ("local", "scattered"))
+    assert {name for name in here if here[name] != there[name]} <= {"manifest.json"} | {
+        name for name in here if name.startswith("partial/top/")
+    }
+    assert len(one.pictures) == 14 + sum(one.found_counts.values())
 
 
 def test_the_tables_say_region_and_what_it_is(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class SumsSection:
         labelled = int((self.sums.labels >= 0).sum())
         return {
             "caption": self.caption,
+            "rows": self.sums.rows,
             "left_out": labelled - len(shown_rows(self.sums.labels)),
             "charts": charts,
             "datasets": datasets,

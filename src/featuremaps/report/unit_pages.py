@@ -17,6 +17,7 @@ from PIL import Image
 from featuremaps.errors import OptionError
 from featuremaps.layers.layout import folded
 from featuremaps.projection.project import receptive_box
+from featuremaps.projection.projections import PixelBox
 from featuremaps.report.encode import Json, picture_file, plain
 from featuremaps.report.html import page_parts
 from featuremaps.report.survey_pictures import QUALITY, mask_uri
@@ -154,11 +155,11 @@ class _LayerPages:
         for start in range(0, len(chosen), PART):
             channels = chosen[start : start + PART]
             rows = sorted({int(row) for channel in channels for row in self.tops["row"][channel]})
-            pictures, maps = self._pictures(channels, rows)
+            pictures, maps, sizes = self._pictures(channels, rows)
             units = [
                 {
                     "channel": channel,
-                    "top": [self._top(channel, i, maps) for i in range(self.tops["row"].shape[1])],
+                    "top": [self._top(channel, i, maps, sizes) for i in range(self.tops["row"].shape[1])],
                     "statistics": {name: plain(float(values[channel])) for name, values in statistics.items()},
                     "drawing": self._drawing(channel),
                     **self._facts(channel),
@@ -168,8 +169,10 @@ class _LayerPages:
             name = f"{self.number}-{start // PART}.js"
             yield name, {"key": name, "pictures": pictures, "units": units}
 
-    def _pictures(self, channels: Sequence[int], rows: list[int]) -> tuple[dict[int, Json], dict[tuple[int, int], str]]:
-        """Names, labels and files of the pictures shown, and the maps over them by (row, channel)."""
+    def _pictures(
+        self, channels: Sequence[int], rows: list[int]
+    ) -> tuple[dict[int, Json], dict[tuple[int, int], str], dict[int, tuple[int, ...]]]:
+        """Names, labels and files of the pictures shown, the maps over them by (row, channel), the inputs' sizes."""
         survey, studied = self.survey, self.studied
         seen = () if studied is None else seen_pictures(survey, studied.preprocessing, rows)
         maps: dict[tuple[int, int], str] = {}
@@ -187,20 +190,26 @@ class _LayerPages:
             label = int(survey.pictures.labels[row])
             text = "" if label < 0 else survey.classes[label] if survey.classes else str(label)
             shown[row] = {"name": survey.pictures.names[row], "label": text, "source": file, "size": size}
-        return shown, maps
+        sizes = {row: tuple(one.input.shape[1:]) for row, one in zip(rows, seen, strict=False)}
+        return shown, maps, sizes
 
     def _drawing(self, channel: int) -> str | None:
         image = self.drawings.get(f"{self.name}:{channel}")
         return None if image is None else _written(image, f"drawn-{self.number}-{channel}", self.target)[0]
 
-    def _top(self, channel: int, i: int, maps: dict[tuple[int, int], str]) -> Json:
-        """One picture of a unit: how strong, and where in what the model sees."""
+    def _top(
+        self, channel: int, i: int, maps: dict[tuple[int, int], str], sizes: Mapping[int, tuple[int, ...]]
+    ) -> Json:
+        """One picture of a unit: how strong, and where in what the model sees, or the region that counts there."""
         row, value, *place = (self.tops[name][channel, i].item() for name in ("row", "value", "y", "x"))
-        info = self.survey.layers[self.name]
-        height, width = folded(info.input_size)
+        info, regions = self.survey.layers[self.name], self.survey.regions
         sides = None
         if maps:
-            box = receptive_box(info, (place[0], place[1]), info.input_size)
+            height, width = folded(sizes[row])
+            if regions is None:
+                box = receptive_box(info, (place[0], place[1]), sizes[row])
+            else:
+                box = PixelBox(*regions.boxes[row].round().astype(int).tolist())
             if box != (0, 0, width, height):
                 sides = plain([box.left / width, box.top / height, box.right / width, box.bottom / height])
         return {"row": row, "value": plain(value), "box": sides, "map": maps.get((row, channel))}

@@ -82,7 +82,7 @@ function bodyOf(unit, content, { name }, index, known, bricks) {
     silent && h("p", { class: "warning" }, `This channel is above 0 in none of the ${index.rows}.`),
     h("section", {}, h("ol", { class: "found-row unit-top", "aria-label": `Pictures in which ${address} is strongest` },
       pictures.map((one, rank) => foundPicture(one, address, { rank }))),
-    h("p", { class: "caption" }, `The strongest of ${index.pictures.toLocaleString("en")} ${index.rows}, with the unit's highest value.${pictures.some((one) => one.map) ? " Bright where it fires; framed is what it sees from its strongest place, where that is not all." : ""}`)),
+    h("p", { class: "caption" }, `The strongest of ${index.pictures.toLocaleString("en")} ${index.rows}, with the unit's highest value.${pictures.some((one) => one.map) ? ` Bright where it fires; framed is ${index.rows === "pictures" ? "what it sees from its strongest place" : "the region that counts"}, where that is not all.` : ""}`)),
     unit.drawing && h("figure", { class: "pattern-drawing" }, h("img", { src: unit.drawing, alt: `A picture made so that ${address} is strong` }), h("figcaption", {}, "Drawn. Trust the real pictures first.")),
     h("section", { class: "unit-facts" }, profileOf(unit), statisticsOf(unit, index), nearestOf(unit, name, known, bricks)),
   ];

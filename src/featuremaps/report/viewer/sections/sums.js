@@ -3,7 +3,6 @@
 import { drawChart } from "featuremaps/charts/draw.js";
 import { h, plural } from "featuremaps/dom.js";
 
-const VIEWS = { pictures: "By picture", values: "Distributions" };
 const MOST_NAMED = 25;
 let groups = 0;
 
@@ -27,10 +26,11 @@ export async function render(section) {
   const panels = section.groups.map((group, index) => panelOf(section, group, index));
   const name = `sums-${groups++}`;
   const show = (view) => panels.forEach((panel) => panel.show(view));
-  const choices = Object.entries(VIEWS).map(([view, text], index) => h("label", {}, h("input", { type: "radio", name, value: view, checked: index === 0, onchange: () => show(view) }), h("span", {}, text)));
+  const one = section.rows.slice(0, -1);
+  const choices = Object.entries({ pictures: `By ${one}`, values: "Distributions" }).map(([view, text], index) => h("label", {}, h("input", { type: "radio", name, value: view, checked: index === 0, onchange: () => show(view) }), h("span", {}, text)));
   show("pictures");
   return h("div", { class: "sums" },
     h("fieldset", { class: "segments" }, h("legend", { class: "visually-hidden" }, "Show the sums"), choices),
     h("div", { class: "chart-grid" }, panels.map((panel) => panel.element)),
-    h("p", { class: "caption" }, section.caption, section.left_out > 0 && ` The charts leave out ${plural(section.left_out, "picture")}, evenly within each class; the areas are of all.`));
+    h("p", { class: "caption" }, section.caption, section.left_out > 0 && ` The charts leave out ${plural(section.left_out, one)}, evenly within each class; the areas are of all.`));
 }
