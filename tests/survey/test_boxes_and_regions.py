@@ -161,7 +161,7 @@ def test_batches_workers_and_where_it_was_stopped_change_nothing(tmp_path: Path)
     assert contents(tmp_path / "one") == contents(tmp_path / "stopped")
     assert [bad.name for bad in one.pictures.bad] == ["03.png"]
     assert one.verify() == len(one.manifest.files)
-    assert repr(one).startswith("<Survey of BoxedDetector: 10 boxes in 9 pictures and 1 bad, 3 classes; fine")
+    assert repr(one).startswith("<Survey of BoxedDetector: 10 boxes in 9 pictures and 1 bad, 2 classes; fine")
 
 
 def test_shards_computed_elsewhere_in_any_order_give_the_same_tables(

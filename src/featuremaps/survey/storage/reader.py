@@ -309,7 +309,8 @@ class StoredSurvey:
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{layer.name} ({layer.channels} channels)" for layer in self.manifest.layers)
-        classes = f", {len(self.classes)} classes" if self.classes else ""
+        known = (self.classes or ()) if self.manifest.each == "picture" else self.found_counts
+        classes = f", {len(known)} class{'' if len(known) == 1 else 'es'}" if known else ""
         bad = sum(shard.bad for shard in self.manifest.shards)
         counted = f"{self.counted}{f' and {bad} bad' if bad else ''}"
         return f"<Survey of {self.manifest.model}: {counted}{classes}; {layers}>"
