@@ -58,11 +58,11 @@ def prepared(
     each = counted(answer, examples, options, None if there is None else there.each)
     infos = [known[name] for name in known.resolve(_whole(layers, known, each))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
-    if each == "picture":
-        answers = answer().predicted(options.predictions) if are_wanted(known, infos, options.predictions) else None
-    else:
+    if each != "picture":
         _check_regions(infos, each, len(examples))
-        answers = answer().reading(each, options.threshold)
+        answers: ClassOutputs | None = answer().reading(each, options.threshold)
+    else:
+        answers = answer().predicted(options.predictions) if are_wanted(known, infos, options.predictions) else None
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
         **_identity(studied, examples, surveyed),
@@ -85,20 +85,30 @@ def prepared(
     store.begin(fresh=not options.resume)
     if not store.manifest.complete:
         check_pictures(store.manifest, out, examples)
-    batch_size = options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128)
-    names = tuple(layer.name for layer in surveyed)
-    plan = PassPlan(
-        names,
+    plan = _pass(studied, first, surveyed, options, manifest, answers)
+    return Job(studied.model, preprocessing, examples, plan, store, options.workers)
+
+
+def _pass(
+    studied: StudiedModel,
+    first: Tensor,
+    layers: Sequence[SurveyedLayer],
+    options: SurveyOptions,
+    manifest: Manifest,
+    answers: ClassOutputs | None,
+) -> PassPlan:
+    """What is done with every picture; `answers` say how what the model gives is read, if it is."""
+    return PassPlan(
+        tuple(layer.name for layer in layers),
         tuple(first.shape),
-        batch_size,
+        options.batch_size or (16 if device_of(studied.model).type == "cpu" else 128),
         options.precision,
         manifest.predictions,
         options.keep,
         studied.layout,
         answers or ClassOutputs(),
-        each,
+        manifest.each,
     )
-    return Job(studied.model, preprocessing, examples, plan, store, options.workers)
 
 
 def _first(examples: Examples, preprocessing: Preprocessing) -> Tensor:
