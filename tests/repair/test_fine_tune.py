@@ -40,7 +40,7 @@ class WithNorm(MarkReader):
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer settings and steps, which are enough for so small a model."""
     monkeypatch.setattr(fine_tune, "STRENGTHS", (1.0,))
-    monkeypatch.setattr(fine_tune, "STEPS", (40, 150))
+    monkeypatch.setattr(fine_tune, "STEPS", (20, 60))
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,9 @@ def test_weights_that_are_made_of_others_are_trained_too(early: Setting, tmp_pat
     assert all(not torch.equal(made, scope.model.state_dict()[name]) for name, made in repair.edit.weights.items())
 
 
-def test_the_same_seed_gives_the_same_weights(early: Setting) -> None:
+def test_the_same_seed_gives_the_same_weights(early: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     scope, survey, shortcut, _ = early
+    monkeypatch.setattr(fine_tune, "STEPS", (20,))
     first, again = (scope.repaired(shortcut, survey, "fine_tune", per_class=20).edit for _ in range(2))
     assert isinstance(first, NewWeights)
     assert isinstance(again, NewWeights)
@@ -152,7 +153,7 @@ def test_a_heavy_penalty_leaves_no_derivative_along_the_direction(
 ) -> None:
     scope, survey, shortcut, data = early
     monkeypatch.setattr(fine_tune, "STRENGTHS", (100.0,))
-    monkeypatch.setattr(fine_tune, "STEPS", (150,))
+    monkeypatch.setattr(fine_tune, "STEPS", (110,))
     made = scope.repaired(shortcut, survey, "fine_tune").attempt.model
     direction = torch.from_numpy(shortcut.direction)
     sizes = []
