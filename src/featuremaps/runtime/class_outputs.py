@@ -15,6 +15,7 @@ from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key, is_named
 from featuremaps.options import OutputKind
 from featuremaps.receptive_field import Range
+from featuremaps.runtime.box_form import BoxForm
 from featuremaps.runtime.outputs import (
     are_probabilities,
     candidates,
@@ -39,7 +40,7 @@ class ClassOutputs:
     that is known, `unread` why the outputs hold no class scores though they look as if they did, `squashed` why they
     are hardly what they are taken for. `space` is the size of the inputs that they were seen for, without channels, of
     which scores of places leave the margins `uncovered`, before and behind along each axis.
-    Something that a detector finds counts from a score of `threshold` on.
+    Something that a detector finds counts from a score of `threshold` on; `boxes` is the form in which it gives them.
     """
 
     names: tuple[str, ...] | None = None
@@ -52,6 +53,7 @@ class ClassOutputs:
     space: tuple[int, ...] | None = None
     threshold: float = 0.5
     uncovered: tuple[tuple[int, int], ...] = ()
+    boxes: BoxForm | None = None
 
     @property
     def count(self) -> int | None:
@@ -62,11 +64,16 @@ class ClassOutputs:
         """The scores as the model gives them; `TargetError` where there are none."""
         if self.unread:
             raise TargetError(self.unread)
+        if self.kind == "detections":
+            raise TargetError(
+                "outputs='detections' says that the model is a detector, and in what it returns no boxes, labels and "
+                "scores were found: for any other model leave it out."
+            )
         return scores_of(outputs, pictures, self.count, self.part, signal=self.signal)
 
     def logits(self, outputs: object) -> Tensor | None:
         """The tensor of scores in whatever the model returns, if there is one."""
-        return None if self.unread else logits_of(outputs, self.count, self.part)
+        return None if self.unread or self.kind == "detections" else logits_of(outputs, self.count, self.part)
 
     def given_if_any(self, outputs: object, pictures: int) -> Float[Tensor, "batch outputs"] | None:
         """One score per class and picture where the model gives such; None where it gives something else."""

@@ -1,5 +1,6 @@
 """What a detector finds, as a target: an object in a box, each or one of those found, or the class of one query."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,15 +15,15 @@ from featuremaps.errors import TargetError
 from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detections import (
-    NO_OBJECT,
     DetectedBox,
     Detections,
     chosen_rows,
     detections_if_any,
     detections_of,
+    is_no_object,
     query_outputs,
 )
-from featuremaps.runtime.outputs import Which, class_label, class_named, needs_logits
+from featuremaps.runtime.outputs import Which, check_length, class_label, class_named, needs_logits
 from featuremaps.runtime.targets import Logit, Named
 
 NOTHING = "no object"
@@ -81,8 +82,8 @@ class Box:
     says which.
 
     Args:
-        box: Left, top, right and bottom in pixels of the model's input; for models with queries also in shares of its
-            width and height (0 to 1).
+        box: Left, top, right and bottom in pixels of the model's input, or, all from 0 to 1, in shares of its width and
+            height.
         label: The object's label, by number or name; any without it.
     """
 
@@ -91,9 +92,9 @@ class Box:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        edges = [float(edge) for edge in self.box]
-        shares = query_outputs(outputs) is not None and max(edges) <= 1
-        found = detections_of(outputs, classes)
+        edges = _edges(self.box)
+        shares = max(map(abs, edges)) <= 1 and (classes.space is not None or query_outputs(outputs) is not None)
+        found = _found(outputs, classes, batch)
         label = label_of(self.label, classes, found)
         box = _in_pixels(edges, shares, query_outputs(outputs) is not None, classes)
         name = "object" if label is None else class_label(label, classes.names)
@@ -127,7 +128,9 @@ class Detection:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        found = detections_of(outputs, classes)
+        if not _is_whole(self.number):
+            raise TargetError(f"Detection({self.number!r}) counts from 0: its number is a whole one.")
+        found = _found(outputs, classes, batch)
         label = label_of(self.label, classes, found)
         rows = []
         for picture, each in enumerate(found):
@@ -142,20 +145,28 @@ class Detection:
                     f"detections{name} in picture {picture} of this batch."
                 )
             rows.append(known[self.number])
-        return _bound([[row] for row in rows], found, label, classes)[0]
+        return _bound([[row] for row in rows], found, [label] * batch, classes)[0]
 
 
 @dataclass(frozen=True)
 class EachDetection:
-    """Each thing found in a picture whose score is high enough, of one label or any; the surest where none is."""
+    """Each thing found in a picture whose score is high enough, of one label or any; the surest where none is.
 
-    label: Label | None = None
+    Several labels are one for each picture.
+    """
+
+    label: Label | Sequence[Label] | None = None
 
     def bind_each(self, outputs: object, classes: ClassOutputs, batch: int) -> Sequence[Bound]:
         """See `Several`."""
-        found = detections_of(outputs, classes)
-        label = label_of(self.label, classes, found)
-        return _bound([chosen_rows(each, label, classes.threshold) for each in found], found, label, classes)
+        found = _found(outputs, classes, batch)
+        given = (
+            [self.label] * batch if self.label is None or isinstance(self.label, int | str | np.integer) else self.label
+        )
+        check_length(len(given), batch)
+        labels = [label_of(each, classes, found) for each in given]
+        rows = [chosen_rows(each, label, classes.threshold) for each, label in zip(found, labels, strict=True)]
+        return _bound(rows, found, labels, classes)
 
 
 def bound_targets(
@@ -167,24 +178,49 @@ def bound_targets(
     """
     if isinstance(target, Bound):
         return [target]
-    which = target.which if isinstance(target, Named | Logit) else ()
-    if (which is None or isinstance(which, int | str | np.integer)) and detections_if_any(outputs, classes) is not None:
-        target = EachDetection(which)
+    if isinstance(target, Named | Logit):
+        read = detections_of if classes.kind == "detections" else detections_if_any
+        target = target if read(outputs, classes) is None else EachDetection(_labels(target.which))
     if isinstance(target, Several):
         return target.bind_each(outputs, classes, batch)
     return [target.bind(outputs, classes, batch)]
+
+
+def _found(outputs: object, classes: ClassOutputs, batch: int) -> list[Detections]:
+    """What was found in each picture; `TargetError` where that is of another number of pictures."""
+    found = detections_of(outputs, classes)
+    if len(found) != batch:
+        raise TargetError(
+            f"the detector gives what it finds in {len(found)} picture{'s' if len(found) > 1 else ''}, and was given "
+            f"{batch}. Wrap it so that it returns boxes, labels and scores for each of them, or explain the pictures "
+            "one by one, batch_size=1."
+        )
+    return found
+
+
+def _labels(which: Which) -> Label | Sequence[Label] | None:
+    """A label for all pictures, or one for each."""
+    if which is None or isinstance(which, int | str | np.integer):
+        return which
+    return tuple(which.tolist() if isinstance(which, Tensor | np.ndarray) else which)
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def label_of(given: Label | None, classes: ClassOutputs, found: Sequence[Detections]) -> int | None:
     """The number of a label; `TargetError` for one that the detector does not have."""
     if given is None:
         return None
+    if not isinstance(given, str) and not _is_whole(given):
+        raise TargetError(f"label {given!r} is not understood: give its number, a whole one, or its name.")
     scores = found[0].class_scores
     count = classes.count if scores is None else scores.shape[1]
     label = class_named(given, count or 0, classes.names) if isinstance(given, str) else int(given)
     if label < 0 or (count is not None and label >= count):
         raise TargetError(f"label {label} is out of range: the model has {count} labels, 0 to {(count or 1) - 1}.")
-    if (name := class_label(label, classes.names)) in NO_OBJECT:
+    if is_no_object(name := class_label(label, classes.names)):
         raise TargetError(
             f"label {label} is {name!r}, which stands for nothing that the detector finds: it was never taught any "
             "object of this number. Give another label, by number or name."
@@ -192,13 +228,23 @@ def label_of(given: Label | None, classes: ClassOutputs, found: Sequence[Detecti
     return label
 
 
+def _edges(box: object) -> list[float]:
+    """Left, top, right and bottom; `TargetError` for anything else."""
+    given = box.tolist() if isinstance(box, Tensor | np.ndarray) else box
+    numbers = list(given) if isinstance(given, list | tuple) else []
+    known = all(isinstance(edge, int | float | np.number) and math.isfinite(edge) for edge in numbers)
+    edges = [float(edge) for edge in numbers] if known else []
+    if len(edges) != 4 or not (edges[0] < edges[2] and edges[1] < edges[3]):
+        raise TargetError(
+            f"box {given!r} is not understood: give left, top, right and bottom, four numbers, right beyond left and "
+            "bottom beyond top."
+        )
+    return edges
+
+
 def _in_pixels(edges: list[float], shares: bool, queries: bool, classes: ClassOutputs) -> list[float]:
     """A box in pixels of the input, or in shares of it where its size is not known; `TargetError` for one outside."""
     given, scale = tuple(edges), [1.0] * 4
-    if len(edges) != 4 or not (edges[0] < edges[2] and edges[1] < edges[3]):
-        raise TargetError(
-            f"box {given} is not understood: give left, top, right and bottom, right beyond left and bottom beyond top."
-        )
     if classes.space is None:
         if queries and not shares:
             raise TargetError(
@@ -228,22 +274,22 @@ class _Wanted:
 
 
 def _bound(
-    rows: Sequence[Sequence[int]], found: Sequence[Detections], label: int | None, classes: ClassOutputs
+    rows: Sequence[Sequence[int]], found: Sequence[Detections], labels: Sequence[int | None], classes: ClassOutputs
 ) -> list[Bound]:
     """A target for the first row chosen of each picture, for the second, and so on."""
-    return [_nth(number, rows, found, label, classes) for number in range(max(map(len, rows), default=0))]
+    return [_nth(number, rows, found, labels, classes) for number in range(max(map(len, rows), default=0))]
 
 
 def _nth(
     number: int,
     rows: Sequence[Sequence[int]],
     found: Sequence[Detections],
-    label: int | None,
+    labels: Sequence[int | None],
     classes: ClassOutputs,
 ) -> Bound:
     boxes: list[DetectedBox | None] = []
     wanted: list[_Wanted | None] = []
-    for chosen, each in zip(rows, found, strict=True):
+    for chosen, each, label in zip(rows, found, labels, strict=True):
         if number >= len(chosen):
             boxes.append(None)
             wanted.append(None)
@@ -254,8 +300,8 @@ def _nth(
         boxes.append(box)
         wanted.append(_Wanted(box.box, box.index, scores))
 
-    labels = tuple("" if box is None else f"{box.label}, detection {box.number}" for box in boxes)
-    return _of_boxes(labels, tuple(boxes), _for_each(wanted, _score), _for_each(wanted, _alike), classes)
+    titles = tuple("" if box is None else f"{box.label}, detection {box.number}" for box in boxes)
+    return _of_boxes(titles, tuple(boxes), _for_each(wanted, _score), _for_each(wanted, _alike), classes)
 
 
 OfFound = Callable[[Sequence[Detections]], Tensor]

@@ -1,29 +1,36 @@
 """What a detector finds, whatever form it gives it in: boxes in pixels of its input, their labels and scores.
 
-Three forms are read: a dict of boxes, labels and scores for each picture (torchvision), a box and class scores for each
-query (DETR, YOLOS), and rows of numbers, a box, perhaps an objectness, and class scores (YOLO).
+Three forms are read: boxes, labels and scores listed for each picture (torchvision), a box and class scores for each
+query (DETR, YOLOS), and the rows of a head, a box, perhaps an objectness, and class scores (YOLO).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.errors import TargetError
+from featuremaps.runtime.box_form import BoxForm, form_of_corners, form_of_rows
 from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.head_rows import HeadRows, head_rows
+from featuremaps.runtime.listed_detections import listed_of
 from featuremaps.runtime.outputs import class_label, describe
 
-NO_OBJECT = frozenset({"__background__", "background", "N/A", "no object"})
-"""Names of labels that stand for nothing that a detector finds."""
+NO_OBJECT = frozenset({"__background__", "background", "bg", "n/a", "no object"})
+"""Names of labels that stand for nothing that a detector finds, in small letters."""
 LEAST = 0.05
 """A row of numbers counts as a detection from this score on, as in torchvision's detectors; the best always does."""
 OVERLAP = 0.45
 """Of rows of one label that overlap by more than this share, the surest is kept."""
 MOST = 300
 """So many rows of a picture are kept."""
+OF_BOXES = (
+    "the model is a detector: it scores the boxes that it finds, and no class for the whole picture. Give target= a "
+    "label, by number or name, for each box of it, Detection(0) for the surest, or Box((left, top, right, bottom), "
+    "label)."
+)
 
 
 @dataclass(frozen=True)
@@ -119,38 +126,55 @@ def detections_of(outputs: object, classes: ClassOutputs) -> list[Detections]:
 
 def detections_if_any(outputs: object, classes: ClassOutputs) -> list[Detections] | None:
     """The same, or None for a model that is no detector."""
-    if is_listed(outputs):
-        return [_of_dict(each) for each in outputs]  # type: ignore[attr-defined]
+    listed = listed_of(outputs, classes.kind == "detections")
+    if listed is not None:
+        form = classes.boxes or form_of_corners([each["boxes"] for each in listed])
+        return [_of_dict(each, form, classes) for each in listed]
     queries = query_outputs(outputs)
     if queries is not None:
         return _of_queries(*queries, classes)
-    rows = _rows(outputs, classes)
-    return None if rows is None else [_of_rows(each, classes) for each in rows]
+    rows = head_rows(outputs, classes)
+    return None if rows is None else _of_rows(rows, classes)
+
+
+def seen_boxes(outputs: object, classes: ClassOutputs) -> ClassOutputs:
+    """The same with the form in which a detector gives its boxes, as is told from those of some pictures.
+
+    Of any other model as it is.
+    """
+    form = _box_form(outputs, classes)
+    if form is None:
+        return classes
+    return replace(classes, boxes=form, unread=classes.unread if query_outputs(outputs) is not None else OF_BOXES)
+
+
+def _box_form(outputs: object, classes: ClassOutputs) -> BoxForm | None:
+    """In which form the boxes of a detector are; None of any other model."""
+    listed = listed_of(outputs, classes.kind == "detections")
+    if listed is not None:
+        return form_of_corners([each["boxes"] for each in listed])
+    if (queries := query_outputs(outputs)) is not None:
+        return form_of_rows(queries[0], classes.space)
+    rows = head_rows(outputs, classes)
+    return None if rows is None else form_of_rows(rows.boxes, classes.space)
 
 
 def form_of(outputs: object, classes: ClassOutputs) -> str:
     """In which form detections are given, in words; "" where there are none."""
-    if is_listed(outputs):
-        return "boxes, labels and scores of each picture"
-    if (queries := query_outputs(outputs)) is not None:
-        return f"boxes and class scores of {queries[0].shape[1]} queries"
-    rows = _rows(outputs, classes)
-    if rows is None:
+    form = classes.boxes or _box_form(outputs, classes)
+    if form is None:
         return ""
-    objectness = "objectness, " if rows[0].objectness is not None else ""
-    count = rows[0].class_scores.shape[1]
+    if listed_of(outputs, classes.kind == "detections") is not None:
+        return "boxes, labels and scores of each picture" + (", in shares of its size" if form.shares else "")
+    if (queries := query_outputs(outputs)) is not None:
+        usual = form == BoxForm(shares=True)
+        return f"boxes{'' if usual else f' ({form.words})'} and class scores of {queries[0].shape[1]} queries"
+    rows = head_rows(outputs, classes)
+    assert rows is not None
+    objectness = "objectness, " if rows.objectness is not None else ""
     return (
-        f"{len(rows[0].boxes)} rows of x, y, width, height, {objectness}{count} class scores; of those that overlap "
-        f"by more than {OVERLAP:.0%} the surest are kept"
-    )
-
-
-def is_listed(outputs: object) -> bool:
-    """Whether these are a dict of boxes, labels and scores for each picture."""
-    return (
-        isinstance(outputs, list | tuple)
-        and bool(outputs)
-        and all(isinstance(each, Mapping) and "boxes" in each for each in outputs)
+        f"{rows.boxes.shape[1]} rows of {form.words}, {objectness}{rows.class_scores.shape[2]} class scores; of those "
+        f"that overlap by more than {OVERLAP:.0%} the surest are kept"
     )
 
 
@@ -163,36 +187,40 @@ def query_outputs(outputs: object) -> tuple[Tensor, Tensor] | None:
     return (parts[0], parts[1]) if len(parts) == 2 else None
 
 
-def corners(boxes: Float[Tensor, "*boxes 4"]) -> Float[Tensor, "*boxes 4"]:
-    """From middle, width and height to left, top, right and bottom."""
-    middle, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat([middle - half, middle + half], -1)
-
-
-def _of_dict(given: Mapping[str, Any]) -> Detections:
-    for name in ("labels", "scores"):
-        if name not in given:
-            raise TargetError(
-                "a detector gives boxes, labels and scores for each picture, and this one "
-                f"{', '.join(map(repr, given))}: {name!r} is missing. Wrap the model so that it returns them."
-            )
+def _of_dict(given: Mapping[str, Tensor], form: BoxForm, classes: ClassOutputs) -> Detections:
     order = given["scores"].detach().argsort(descending=True, stable=True)
-    return Detections(given["boxes"][order], given["labels"][order].long(), given["scores"][order])
+    labels = given["labels"][order].long()
+    if classes.count is not None and len(labels) and not 0 <= int(labels.max()) < classes.count:
+        raise TargetError(
+            f"the detector gives label {int(labels.max())}, and {classes.count} names are known, 0 to "
+            f"{classes.count - 1}. Name every label from 0 on: those of torchvision's detectors begin with "
+            "'__background__', which is number 0."
+        )
+    return Detections(form.in_pixels(given["boxes"][order], classes.space), labels, given["scores"][order])
 
 
 def _of_queries(boxes: Tensor, scores: Tensor, classes: ClassOutputs) -> list[Detections]:
-    boxes = corners(boxes.float())
-    if classes.space is not None:
-        height, width = classes.space
-        boxes = boxes * boxes.new_tensor([width, height, width, height])
+    boxes = (classes.boxes or form_of_rows(boxes, classes.space)).in_pixels(boxes, classes.space)
     shares, something = query_shares(scores, classes)
     found = []
     for picture, each in enumerate(shares):
-        sure, labels = each.max(1)
+        sure, labels = of_objects(each, classes).max(1)
         order = sure.detach().argsort(descending=True, stable=True)
         objectness = None if something is None else something[picture, order]
         found.append(Detections(boxes[picture, order], labels[order], sure[order], each[order], objectness))
     return found
+
+
+def is_no_object(name: str) -> bool:
+    """Whether a label of this name stands for nothing that a detector finds."""
+    return name.strip().lower() in NO_OBJECT
+
+
+def of_objects(scores: Float[Tensor, "row label"], classes: ClassOutputs) -> Float[Tensor, "row label"]:
+    """The same scores, 0 for labels whose names stand for no object."""
+    nothing = [index for index, name in enumerate(classes.names or ()) if is_no_object(name)]
+    nothing = [index for index in nothing if index < scores.shape[1]]
+    return scores.index_fill(1, torch.tensor(nothing, device=scores.device), 0) if nothing else scores
 
 
 def query_shares(scores: Float[Tensor, "batch query class"], classes: ClassOutputs) -> tuple[Tensor, Tensor | None]:
@@ -216,74 +244,24 @@ def query_shares(scores: Float[Tensor, "batch query class"], classes: ClassOutpu
     return shares[..., :-1], 1 - shares[..., -1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """All rows of a picture: boxes, the objectness where there is one, and class scores."""
-
-    boxes: Tensor
-    objectness: Tensor | None
-    class_scores: Tensor
+def _of_rows(rows: HeadRows, classes: ClassOutputs) -> list[Detections]:
+    boxes = (classes.boxes or form_of_rows(rows.boxes, classes.space)).in_pixels(rows.boxes, classes.space)
+    objectness = [None] * len(boxes) if rows.objectness is None else rows.objectness
+    return [_kept_rows(*each, classes) for each in zip(boxes, objectness, rows.class_scores, strict=True)]
 
 
-def _rows(outputs: object, classes: ClassOutputs) -> list[_Rows] | None:
-    """The rows of each picture; None where the outputs hold none. Several tensors of them are taken together."""
-    if isinstance(outputs, Tensor):
-        outputs = [outputs]
-    if not isinstance(outputs, list | tuple):
-        return None
-    parts = [_oriented(each, classes) for each in outputs if isinstance(each, Tensor)]
-    known = [part for part in parts if part is not None]
-    if not known:
-        return None
-    objectness, width = known[0][1], known[0][0].shape[2]
-    rows = torch.cat([each for each, with_it in known if with_it == objectness and each.shape[2] == width], 1).float()
-    shares = rows[..., 4:].detach()
-    if not bool(((shares >= 0) & (shares <= 1)).all()):
-        if classes.kind != "detections":
-            return None
-        raise TargetError(
-            f"the rows of a detector hold probabilities after the box, and here they go from {float(shares.min()):.3g} "
-            f"to {float(shares.max()):.3g}. Wrap the model so that they go through a sigmoid."
-        )
-    return [_Rows(corners(each[:, :4]), each[:, 4] if objectness else None, each[:, 4 + objectness :]) for each in rows]
-
-
-def _oriented(given: Tensor, classes: ClassOutputs) -> tuple[Tensor, bool] | None:
-    """A tensor as (batch, row, number), and whether an objectness stands after the box; None where it has no rows.
-
-    Names tell by their count. Without any, more rows than numbers are taken for granted, and the usual form: an
-    objectness where rows come before numbers, none where they come after.
-    """
-    if given.ndim != 3 or not given.is_floating_point():
-        return None
-    count = classes.count
-    if count is not None:
-        for extra in (5, 4):
-            if given.shape[2] == count + extra:
-                return given, extra == 5
-            if given.shape[1] == count + extra:
-                return given.transpose(1, 2), extra == 5
-        return None
-    if classes.kind != "detections" or min(given.shape[1:]) < 5:
-        return None
-    rows_first = given.shape[1] >= given.shape[2]
-    return (given, given.shape[2] > 5) if rows_first else (given.transpose(1, 2), False)
-
-
-def _of_rows(rows: _Rows, classes: ClassOutputs) -> Detections:
+def _kept_rows(boxes: Tensor, objectness: Tensor | None, class_scores: Tensor, classes: ClassOutputs) -> Detections:
     """What stays of a picture's rows: sure enough, and of those that overlap in one label the surest."""
     from torchvision.ops import batched_nms
 
-    every = rows.class_scores if rows.objectness is None else rows.class_scores * rows.objectness[:, None]
-    sure, labels = every.max(1)
+    every = class_scores if objectness is None else class_scores * objectness[:, None]
+    sure, labels = of_objects(every, classes).max(1)
     certain = sure.detach()
     likely = (certain >= min(LEAST, classes.threshold)).nonzero()[:, 0]
     likely = likely if len(likely) else certain.argmax()[None]
-    kept = likely[batched_nms(rows.boxes[likely].detach(), certain[likely], labels[likely], OVERLAP)[:MOST]]
-    objectness = None if rows.objectness is None else rows.objectness[kept]
-    return Detections(
-        rows.boxes[kept], labels[kept], sure[kept], rows.class_scores[kept], objectness, objectness is not None
-    )
+    kept = likely[batched_nms(boxes[likely].detach(), certain[likely], labels[likely], OVERLAP)[:MOST]]
+    objectness = None if objectness is None else objectness[kept]
+    return Detections(boxes[kept], labels[kept], sure[kept], class_scores[kept], objectness, objectness is not None)
 
 
 def chosen_rows(found: Detections, label: int | None, threshold: float) -> Sequence[int]:

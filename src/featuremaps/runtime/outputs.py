@@ -131,7 +131,8 @@ def scores_of(
     if logits.ndim == 3 and not signal:
         raise TargetError(
             f"the model gives shape {shape}: scores of {shape[1]} queries or tokens for each picture, not of classes. "
-            f"Say which one is meant: target=Query(0, class), or Similarity(…) to an embedding, or a function."
+            "Say which one is meant: target=Query(0, class), or Similarity(…) to an embedding, or a function; of a "
+            "detector's rows of boxes and class probabilities Scope(…, outputs='detections')."
         )
     return logits if logits.ndim == 2 else logits.flatten(2).mean(2)
 

@@ -23,9 +23,11 @@ from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
 from featuremaps.runtime.detection_targets import bound_targets
+from featuremaps.runtime.detections import seen_boxes
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.outputs import mapped
+from featuremaps.runtime.torchvision_detectors import check_label_names
 from featuremaps.session import Session
 
 
@@ -214,7 +216,8 @@ def _bind(
     """How the class scores are read, where that is of interest, and what each target is for these outputs."""
     read = ClassOutputs()
     if classes is not None or not all(isinstance(target, Bound) for target in targets):
-        read = seen_outputs(session, inputs, outputs, classes or read)
+        read = seen_boxes(outputs, seen_outputs(session, inputs, outputs, classes or read))
+        check_label_names(session.model, read.count)
     return read, [bound_targets(target, outputs, read, len(inputs)) for target in targets]
 
 
