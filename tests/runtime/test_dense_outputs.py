@@ -1,6 +1,7 @@
 """Scores that lie along the places of an input, of signals and volumes too, and lists with a part for each picture."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -81,3 +82,19 @@ def test_numbers_of_a_list_as_long_as_there_are_pictures() -> None:
         torch.testing.assert_close(heat.maps[number], alone.maps[0])
     with pytest.raises(TargetError, match="4 tensors of 4 numbers for as many pictures.*batch_size=3"):
         scope.explain(pictures, layer="conv", target=targets)
+
+
+@pytest.mark.parametrize("squeeze", [lambda scores: scores.squeeze(1), lambda scores: scores.squeeze()])
+@pytest.mark.parametrize("target", [None, 0, fm.Region(0), fm.Point((2, 3))])
+def test_a_score_for_each_place_without_an_axis_of_classes_is_refused(squeeze: Any, target: Any) -> None:
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            given: Tensor = squeeze(self.scores(x))
+            return given
+
+    with pytest.raises(TargetError, match=r"shape \(2, 8, 12\): one score for each place .*unsqueeze\(1\)"):
+        fm.Scope(Squeezed().eval()).explain(torch.rand(2, 3, 8, 12), target=target)

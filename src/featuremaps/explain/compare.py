@@ -145,7 +145,7 @@ def _explain(session: Session, inputs: Tensor, request: Request) -> _Chunk:
     reading |= {name: f"{name}: {' + '.join(reading[level] for level in of)}" for name, of in request.fused.items()}
     scores = scores_if_any(record)
     if scores is None:
-        form = form_of(record.outputs, record.classes)
+        form = "" if record.classes.boxes is None else form_of(record.outputs, record.classes)
         return _Chunk(parts, failures, None, reading | ({OUTPUTS: f"detections: {form}"} if form else {}))
     reading[OUTPUTS] = scores.reading
     if scores.doubt:

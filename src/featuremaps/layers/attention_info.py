@@ -40,7 +40,8 @@ class AttentionInfo:
     """One attention of a run: `name` is the address of the module that attends, with `#number` where it does so often.
 
     `leading` are the axes before (query, key) after the batch: how long each is, and whether it runs over windows.
-    `after` names the attentions whose result it sees; None where that could not be followed.
+    `after` names the attentions whose result it sees; None where that could not be followed. `changed` is the operation
+    that changes its probabilities before they weigh the values, "" where none does.
     """
 
     name: str
@@ -48,6 +49,7 @@ class AttentionInfo:
     keys: Tokens
     leading: tuple[tuple[int, bool], ...] = ()
     after: frozenset[str] | None = None
+    changed: str = ""
 
     @property
     def windows(self) -> int:

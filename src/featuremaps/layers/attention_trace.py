@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from featuremaps.layers.attention_info import NOWHERE, AttentionInfo, Between, Tokens
+from featuremaps.layers.attention_use import AttentionUse
 from featuremaps.layers.layout import Layout
 from featuremaps.receptive_field import Dataflow, Field
 from featuremaps.receptive_field.field_algebra import Dim, Run, channels
@@ -47,6 +48,7 @@ class AttentionTrace(TorchFunctionMode):
         self._batch = flow.picture[0]
         self._products: dict[int, tuple[_Side, _Side]] = {}
         self._origin: tuple[Field, Layout] | None = None
+        self.use = AttentionUse(flow)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -57,10 +59,14 @@ class AttentionTrace(TorchFunctionMode):
         is_attention, before = attends(operation), self._steps_of(operation.args, operation.kwargs.values())
         if is_attention:
             self.found.append(self._described(operation))
+        if operation.kind in PRODUCTS:
+            self._note_use(operation)
         output = func(*args, **(kwargs or {}))
         if is_attention:
             self._between.append((before, next(iter(self._steps_of([output], [])), None)))
-        if operation.kind in ("matmul", "einsum", "other_product"):
+            if operation.kind == "softmax":
+                self.use.gave(len(self.found) - 1, output)
+        if operation.kind in PRODUCTS:
             self._note_product(operation, output)
         elif operation.kind == "multi_head_attention":
             self._understand(operation, output[0])
@@ -92,7 +98,8 @@ class AttentionTrace(TorchFunctionMode):
             queries, keys = (_by_count(tokens, info.windows, layouts) for tokens in (info.queries, info.keys))
             keys = info.keys if queries.between == "unknown" else keys  # which of its axes is which is not known
             after = None if seen is None else frozenset(named[number].name for number in seen)
-            named.append(replace(info, name=name, queries=queries, keys=keys, after=after))
+            changed = self.use.changed.get(len(named), "")
+            named.append(replace(info, name=name, queries=queries, keys=keys, after=after, changed=changed))
         return tuple(named)
 
     def _seen(self) -> Iterator[list[int] | None]:
@@ -146,6 +153,8 @@ class AttentionTrace(TorchFunctionMode):
             return Tokens(count, "unknown")
         token_dim = placed.dims[side.token_dim]
         windows = [run for dim in _batch_dims(side) for run in dim.runs if run.axis is not None and run.size > 1]
+        if any(run.picked for run in token_dim.runs):
+            return Tokens(count, "unknown")
         placed_tokens = math.prod(run.size for run in token_dim.runs if run.axis is not None)
         if (not token_dim.axes and token_dim.size > 1) or (placed_tokens == 1 and not windows):
             return Tokens(count, "no places")
@@ -208,6 +217,12 @@ class AttentionTrace(TorchFunctionMode):
         trace = self.flow.trace(tensor)
         return _Side(tuple(tensor.shape), None if trace is None else trace.field, token_dim)
 
+    def _note_use(self, operation: Operation) -> None:
+        between_places = {step for step, sides in self._products.items() if all(map(_of_places, sides))}
+        for factor in tree_leaves((operation.args, operation.kwargs)):
+            if isinstance(factor, Tensor) and factor.ndim > 1:
+                self.use.weighs(factor, self.inside[-1] or "the model itself", between_places)
+
     def _note_product(self, operation: Operation, output: Any) -> None:
         trace = self.flow.trace(output) if isinstance(output, Tensor) else None
         tensors = _operands(operation)
@@ -231,7 +246,7 @@ class AttentionTrace(TorchFunctionMode):
         if trace is None:
             return False
         followed = trace.field is not None and not trace.field.lost and not trace.field.moved
-        steps = self._behind(logits, _BETWEEN - _WEIGHTED)
+        steps = self._behind(logits, (_BETWEEN - _WEIGHTED) | _PARTS)
         return not followed or any(self.flow.steps[step].op in _PRODUCTS for step in steps)
 
     def _behind(self, logits: Tensor, between: frozenset[str]) -> Iterator[int]:
@@ -248,9 +263,11 @@ class AttentionTrace(TorchFunctionMode):
                 seen |= set(known.parents)
 
 
+PRODUCTS = frozenset({"matmul", "einsum", "other_product"})
 _PRODUCTS = frozenset({"bmm", "baddbmm", "matmul"})
 """Products of tensors that both have a batch, as queries and keys do and the weights of a layer do not."""
 _WEIGHTED = frozenset({"mm", "addmm", "linear"})
+_PARTS = frozenset({"slice", "select", "split", "split_with_sizes", "unbind", "index", "index_select"})
 _BETWEEN = _WEIGHTED | frozenset({"index_put_", "copy_", "masked_fill", "constant_pad_nd", "clone"})
 """What may lie between a product and its softmax beside operations on single values: heads mixed with each other."""
 
@@ -276,6 +293,11 @@ def _operands(operation: Operation) -> tuple[tuple[Tensor, int], tuple[Tensor, i
                 (tensors[second], terms[second].index(key) - len(terms[second])),
             )
     return None
+
+
+def _of_places(side: _Side) -> bool:
+    """Whether the dimension that a product keeps of a factor walks along the picture."""
+    return side.field is not None and bool(side.field.dims[side.token_dim].axes)
 
 
 def _batch_dims(side: _Side) -> tuple[Dim, ...]:

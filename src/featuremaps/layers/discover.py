@@ -99,6 +99,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         followed(output, flow, beside),
         attention.infos([visit.layout for visit in visits if visit.layout is not None]),
         choice.levels,
+        tuple(attention.use.without),
     )
 
 
@@ -322,20 +323,20 @@ def _last_reaching(
     with preserved(model) as session, torch.autograd.set_detect_anomaly(False):
         for name in {info.module_name for info in wanted.values()}:
             session.on_forward(model.get_submodule(name), partial(keep, name))
+        layouts = {info.name: info.layout for info in wanted.values()}
         try:
             result = main_tensor(run_model(model, *(_first_picture(item) for item in arguments)))
+            if result is None or not result.requires_grad:
+                return None
+            poison = torch.full_like(result, math.nan)
+            for name in (name for name in reversed(names) if name in kept):
+                gradient = torch.autograd.grad(result, kept[name], poison, retain_graph=True, allow_unused=True)[0]
+                layout = layouts[name]
+                if gradient is not None and layout and layout.to_maps(gradient).isnan().any():
+                    return name
         except RuntimeError:
-            # A model that runs, but not under autograd, still has its layers.
+            # A model that runs, but not under autograd, or that writes over what it needs, still has its layers.
             return None
-        if result is None or not result.requires_grad:
-            return None
-        poison = torch.full_like(result, math.nan)
-        layouts = {info.name: info.layout for info in wanted.values()}
-        for name in (name for name in reversed(names) if name in kept):
-            gradient = torch.autograd.grad(result, kept[name], poison, retain_graph=True, allow_unused=True)[0]
-            layout = layouts[name]
-            if gradient is not None and layout and layout.to_maps(gradient).isnan().any():
-                return name
     return None
 
 

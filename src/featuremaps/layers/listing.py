@@ -22,7 +22,8 @@ class Layers(Sequence[LayerInfo]):
     `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
     registered twice, `idle` the modules that never ran, `outputs` what is known about what the model returns,
     `attentions` what may be an attention, in the order in which they run. `levels` are the layers whose maps a
-    detector's heads read, fine to coarse, where they are several.
+    detector's heads read, fine to coarse, where they are several. `without_softmax` names the modules that attend
+    without a softmax over the keys.
     """
 
     infos: tuple[LayerInfo, ...]
@@ -34,6 +35,7 @@ class Layers(Sequence[LayerInfo]):
     outputs: Mapping[Key, FollowedOutput] = field(default_factory=dict)
     attentions: tuple[AttentionInfo, ...] = ()
     levels: tuple[str, ...] = ()
+    without_softmax: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Reading attention off a model: what every head of every layer attends to, seen from one of the tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -8,6 +8,8 @@ from torch import Tensor
 
 from featuremaps.errors import LayoutError, ModelError, OptionError
 from featuremaps.layers.attention_info import NOWHERE, AttentionInfo, Tokens, named
+from featuremaps.layers.attention_use import words_of_changed, words_of_missing
+from featuremaps.layers.listing import Layers
 from featuremaps.maps.head_maps import AttentionMaps
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.attention import Attended, attend, on_grid, outliers
@@ -37,8 +39,9 @@ def read_attention(
             "the pictures have several sizes after preprocessing, and attention is laid over one size. Give a "
             "transform that resizes them alike, or read them one by one."
         )
-    infos = studied.walk(pictures[0].input[None]).attentions
-    wanted = _wanted(studied, infos, layers)
+    known = studied.walk(pictures[0].input[None])
+    infos = known.attentions
+    wanted = _wanted(studied, known, layers)
     if isinstance(query, tuple) and layers is None:
         wanted = [number for number in wanted if infos[number].queries.places is not None] or wanted
     maps: dict[int, tuple[Tensor, ...]] = {}
@@ -57,12 +60,17 @@ def read_attention(
         layers=tuple(infos[number].name for number in wanted),
         query=_words(query, [infos[number] for number in wanted]),
         pictures=tuple(pictures),
-        warnings=(*doubts, *([_left_out(left, len(infos))] if left else [])),
+        warnings=(*doubts, *_said(known, wanted), *([_left_out(left, len(infos))] if left else [])),
     )
 
 
-def _wanted(studied: StudiedModel, infos: Sequence[AttentionInfo], layers: str | Sequence[str] | None) -> list[int]:
+def _wanted(studied: StudiedModel, known: Layers, layers: str | Sequence[str] | None) -> list[int]:
     """The numbers of the attentions asked for; `LayoutError` where one attends to no places."""
+    infos = known.attentions
+    if not infos and known.without_softmax:
+        raise LayoutError(
+            f"{studied.name} cannot be asked what it attends to: {words_of_missing(known.without_softmax)}."
+        )
     if not infos:
         raise LayoutError(
             f"{studied.name} has no softmax attention, so there is none to look at. scope.maps shows what its layers "
@@ -158,6 +166,15 @@ def _words(query: Query, infos: Sequence[AttentionInfo]) -> str:
         return "from the class token"
     alone = query is None and any(info.queries.count == 1 or has_class(info.queries) for info in infos)
     return "from the class token or probe, where there is one" if alone else "mean over all queries"
+
+
+def _said(known: Layers, wanted: Sequence[int]) -> Iterator[str]:
+    """What is said of attention that is changed after its softmax, or has none."""
+    shown = [known.attentions[number] for number in wanted]
+    if changed := {info.name: info.changed for info in shown if info.changed}:
+        yield words_of_changed(changed)
+    if known.without_softmax:
+        yield f"Not all attention is shown: {words_of_missing(known.without_softmax)}."
 
 
 def _left_out(left: Sequence[AttentionInfo], total: int) -> str:

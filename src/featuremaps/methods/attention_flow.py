@@ -149,8 +149,8 @@ def _kind(method: str, each: Attended, picture: Tokens, attentions: Sequence[Att
     raise not_usable(
         method,
         attentions,
-        "follows the same tokens from layer to layer, and here they change, as where keys are pooled or stages get "
-        f"coarser: it begins with {_words(picture)}, and in {each.info.name} {_words(queries)} attend to "
+        "follows the same tokens from layer to layer, and here they change, as where keys are pooled or left out, or "
+        f"stages get coarser: it begins with {_words(picture)}, and in {each.info.name} {_words(queries)} attend to "
         f"{_words(keys)}",
     )
 
@@ -213,7 +213,11 @@ def _why_nothing(attentions: Sequence[Attended]) -> str:
     if not attentions:
         return "reads a vision transformer's attention maps, and this model has no softmax attention"
     if all(each.gradients is None for each in attentions):
-        return f"follows the score back to attention maps, and it depends on none of the model's {len(attentions)}"
+        return (
+            "follows the score back to attention maps, and its gradient reaches none of the model's "
+            f"{len(attentions)}: it depends on none of them, or the model lets no gradient through (no_grad, detach, "
+            "a checkpoint with use_reentrant=True)"
+        )
     if kinds["channels"]:
         return f"needs attention between patches, and this model attends between channels ({kinds['channels']} times)"
     if kinds["unknown"]:

@@ -15,6 +15,8 @@ from torch import Tensor
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import MethodError, TargetError
+from featuremaps.layers.attention_use import words_of_missing
+from featuremaps.layers.known import known_layers
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score
 from featuremaps.rules import ReluRule, Rule
@@ -287,6 +289,12 @@ def sent(given: Pass, run: RuleRun) -> Tensor:
 @need(attention=True)
 def attentions(given: Pass) -> tuple[Attended, ...]:
     """The softmax attentions, in the order in which they run, with the gradient of the target's score at each."""
+    known = known_layers(given.session.model, given.record.inputs, given.session.layout)
+    if known.without_softmax:
+        raise MethodError(
+            f"this method follows attention, and {words_of_missing(known.without_softmax)}. Choose grad_cam, which "
+            "reads any layer."
+        )
     given.notes.extend(left_out(given.record.attentions))
     given.notes.extend(outliers(given.record.attentions, given.record.token_norms))
     return given.record.attentions

@@ -12,11 +12,15 @@ Number = int | float
 
 
 class Run(NamedTuple):
-    """`size` positions, `step` input pixels apart, along one axis of the picture (None: batch or channels)."""
+    """`size` positions, `step` input pixels apart, along one axis of the picture (None: batch or channels).
+
+    `picked`: some of the picture's places, and which was not followed.
+    """
 
     size: int
     axis: int | None = None
     step: Number = 0.0
+    picked: bool = False
 
 
 class Dim(NamedTuple):

@@ -6,6 +6,7 @@ from featuremaps.receptive_field.call import Call, FieldRule, Shape, Value
 from featuremaps.receptive_field.field_algebra import (
     Dim,
     Field,
+    Run,
     blurred,
     channels,
     everywhere,
@@ -75,7 +76,10 @@ def _part(field: Field, dim: int, start: int, size: int, stride: int = 1) -> Fie
             return field.with_dim(dim, channels(size))
         if start <= whole.lead and end >= patches_end:
             return field.with_dim(dim, Dim(whole.runs, whole.lead - start, end - patches_end))
-    return slid(field, dim, size, step=stride, first=start)
+    some = slid(field, dim, size, step=stride, first=start)
+    if whole.axes and size > 1 and (whole.extra or len(whole.runs) > 1):
+        return some.with_dim(dim, Dim((Run(size, picked=True),)))
+    return some
 
 
 def _slice(call: Call) -> Field:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from featuremaps.errors import ModelError
 from featuremaps.layers.attention_info import AttentionInfo, Tokens
+from featuremaps.layers.attention_use import words_of_changed
 from featuremaps.layers.known import known_layers
 from featuremaps.rules.attention import AttentionProbabilities
 from featuremaps.running import run
@@ -64,7 +65,7 @@ def attend(
 
 
 def left_out(of_run: Sequence[Attended]) -> Iterator[str]:
-    """What is said of attention on the score's way that goes to no places of the picture."""
+    """What is said of attention on the score's way that goes to no places of the picture, or is changed afterwards."""
     reaching = [each for each in of_run if each.gradients is not None]
     channels = sum(each.info.keys.between == "channels" for each in reaching)
     unknown = sum(each.info.keys.between == "unknown" for each in reaching)
@@ -74,6 +75,8 @@ def left_out(of_run: Sequence[Attended]) -> Iterator[str]:
     ):
         if count:
             yield f"{count} of {len(reaching)} attentions {why} and were left out."
+    if changed := {each.info.name: each.info.changed for each in reaching if each.info.changed}:
+        yield words_of_changed(changed)
 
 
 class WatchedAttention:

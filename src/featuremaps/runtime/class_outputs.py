@@ -175,6 +175,8 @@ def as_followed(
         read = _known(known, part)
         shape = tuple(needs_logits(outputs, part=part).shape)
         classes = replace(classes, signal=read.places == (False, False, True), unread=_unread(shape, read, inputs))
+    if part is not None and len(inputs) == 4 and needs_logits(outputs, part=part).ndim == 3:
+        classes = replace(classes, unread=_without_classes(needs_logits(outputs, part=part), _known(known, part)))
     given = classes.given_if_any(outputs, pictures)
     if part is None or given is None:
         return classes
@@ -211,6 +213,17 @@ def _equal_maps(possible: Mapping[Key, Tensor]) -> str:
 
 def _known(known: Callable[[], Layers], part: Key) -> FollowedOutput:
     return known().outputs.get(part, FollowedOutput())
+
+
+def _without_classes(given: Tensor, known: FollowedOutput) -> str:
+    """Why a score for each place of the picture is not read where there is no axis of classes; else nothing."""
+    if known.places not in ((False, True, True), (True, True)):  # the latter of a single picture, squeezed
+        return ""
+    return (
+        f"the model gives shape {tuple(given.shape)}: one score for each place of the picture, without an axis of "
+        "classes. Wrap it so that it returns (batch, 1, height, width), as scores.unsqueeze(1) does, or give target= a "
+        "function from its output to one score per picture."
+    )
 
 
 def _unread(shape: tuple[int, ...], known: FollowedOutput, inputs: Sequence[int]) -> str:

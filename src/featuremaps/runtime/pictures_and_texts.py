@@ -1,12 +1,13 @@
 """Models of pictures and texts (CLIP, SigLIP) as models of pictures, whose classes are the texts that were given."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import SourceError
+from featuremaps.errors import FeatureMapsWarning, SourceError
 from featuremaps.options import OutputKind
 from featuremaps.pictures.processor import Processor
 
@@ -75,8 +76,10 @@ def comparing(model: Any, transform: object, texts: Sequence[str] | None) -> Pic
 
 
 def encoded(model: Any, tokenizer: Any, texts: Sequence[str], name: str, advice: str = "") -> Tensor:
-    """The texts' embeddings (text, feature) of length 1; `SourceError` for texts that the tokenizer cannot read,
-    and for a model that scores in another way.
+    """The texts' embeddings (text, feature) of length 1.
+
+    A `FeatureMapsWarning` names texts that are longer than what the model reads. Raises `SourceError` for texts that
+    the tokenizer cannot read, and for a model that scores in another way.
     """
     if not hasattr(model, "logit_scale"):
         raise SourceError(
@@ -88,6 +91,7 @@ def encoded(model: Any, tokenizer: Any, texts: Sequence[str], name: str, advice:
     settings = {"padding": "max_length", "truncation": True, "max_length": longest, "return_tensors": "pt"}
     try:
         tokens = tokenizer(given, **settings)
+        whole = tokenizer(list(texts), padding=False, truncation=False)["input_ids"]
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise SourceError(f"the tokenizer of {name!r} cannot read the texts in classes=…: {reason} {advice}") from error
@@ -97,6 +101,14 @@ def encoded(model: Any, tokenizer: Any, texts: Sequence[str], name: str, advice:
         raise SourceError(
             f"the tokenizer of {name!r} reads {alike[0]!r} as another text of classes=…, or as none. {advice}".strip()
         )
+    for text, row in zip(texts, whole, strict=True):
+        if len(row) > longest:
+            warnings.warn(
+                f"{name!r} reads {longest} tokens of a text, and {text[:40]!r}… has {len(row)}: its end is left out of "
+                "what pictures are compared with. Give a shorter one.",
+                FeatureMapsWarning,
+                stacklevel=4,
+            )
     device = next(model.parameters()).device
     training = model.training
     try:

@@ -39,6 +39,8 @@ class PlaceScores:
     """
 
     def __init__(self, outputs: object, classes: ClassOutputs, batch: int) -> None:
+        if classes.unread:
+            raise TargetError(classes.unread)
         if not is_dense(outputs, classes, batch):
             given = classes.logits(outputs)
             what = f"{describe(outputs)} without any" if given is None else f"shape {tuple(given.shape)}"

@@ -27,6 +27,7 @@ from featuremaps.runtime.detections import seen_boxes
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.outputs import mapped
+from featuremaps.runtime.targets import is_function
 from featuremaps.runtime.torchvision_detectors import check_label_names
 from featuremaps.session import Session
 
@@ -216,7 +217,9 @@ def _bind(
     """How the class scores are read, where that is of interest, and what each target is for these outputs."""
     read = ClassOutputs()
     if classes is not None or not all(isinstance(target, Bound) for target in targets):
-        read = seen_boxes(outputs, seen_outputs(session, inputs, outputs, classes or read))
+        read = seen_outputs(session, inputs, outputs, classes or read)
+    if classes is not None and not any(isinstance(target, Bound) or is_function(target) for target in targets):
+        read = seen_boxes(outputs, read)
         check_label_names(session.model, read.count)
     return read, [bound_targets(target, outputs, read, len(inputs)) for target in targets]
 
@@ -293,7 +296,8 @@ def _backward(
     """What these passes give, as fields of a record."""
     by_target: dict[bool, list[dict[str, Tensor]]] = {apart: [{} for _ in scores] for apart in (False, True)}
     of_inputs: list[dict[ReluRule, Tensor]] = [{} for _ in scores]
-    attentions: list[tuple[Attended, ...]] = [() for _ in scores]
+    unreached_attentions = seen.with_gradients([None] * len(seen.differentiable)) if seen is not None else ()
+    attentions = [unreached_attentions for _ in scores]
     notes: dict[ReluRule, str] = {}
     unreached: set[str] = set()
     for number, one in enumerate(passes):

@@ -218,6 +218,11 @@ class Each:
         return _of_each([target.bind(_part(outputs, i, 1, batch), classes, 1) for i, target in enumerate(self.targets)])
 
 
+def is_function(target: object) -> bool:
+    """Whether a target is a function of the user's, for all pictures or one of them, who knows what the model gives."""
+    return isinstance(target, Score) or (isinstance(target, Each) and any(map(is_function, target.targets)))
+
+
 def as_target(value: object) -> Target | Several:
     """A target from whatever names one: None, an index, a class name, one per picture, a target, any callable."""
     if isinstance(value, Target | Several):
