@@ -83,6 +83,37 @@ def test_a_head_of_several_layers_is_left_out() -> None:
     )
 
 
+class Pyramid(nn.Module):
+    """Three maps handed over together, the finest scaled to a length of its own, as SSD300's backbone does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.ReLU())
+        self.middle, self.coarse = (nn.Sequential(nn.Conv2d(4, 4, 2, 2), nn.ReLU()) for _ in range(2))
+        self.scale = nn.Parameter(torch.full((1, 4, 1, 1), 20.0))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        fine = self.fine(x)
+        middle = self.middle(fine)
+        return [self.scale * nn.functional.normalize(fine), middle, self.coarse(middle)]
+
+
+class Normalised(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.heads = Pyramid(), nn.ModuleList(nn.Conv2d(4, 7, 1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = zip(self.heads, self.backbone(x), strict=True)
+        return torch.cat([head(each).flatten(2) for head, each in maps], 2).sigmoid()
+
+
+def test_a_level_that_is_normalised_before_the_heads_read_it_is_one() -> None:
+    scope = fm.Scope(Normalised().eval(), classes=("a", "b", "c"))
+    levels = ("backbone.fine", "backbone.middle", "backbone.coarse")
+    assert scope.layers(torch.rand(1, 3, 64, 64)).levels == levels
+
+
 @pytest.mark.parametrize("build", [plain, TinyUNet])
 def test_others_have_none(build: Callable[[], nn.Module]) -> None:
     layers = fm.Scope(build().eval()).layers(torch.rand(1, 3, 32, 32))

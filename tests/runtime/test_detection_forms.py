@@ -201,6 +201,17 @@ def test_labels_and_numbers_are_whole() -> None:
             target.bind(given, CLASSES, 2)
 
 
+def test_of_queries_that_give_the_very_same_box_each_is_explained_by_itself() -> None:
+    logits = torch.tensor([[[3.0, 0], [2, 0], [1, 0]]], requires_grad=True)
+    outputs = {"pred_boxes": torch.full((1, 3, 4), 0.5), "logits": logits}
+    classes = ClassOutputs(("cat", "no object"), space=SPACE)
+    for number in range(3):
+        bound = fm.Detection(number).bind(outputs, classes, 1)
+        assert bound.scores(outputs).tolist() == logits[:, number].softmax(1)[:, 0].tolist()
+        (gradient,) = torch.autograd.grad(bound.scores(outputs).sum(), logits)
+        assert gradient[0].any(1).nonzero().tolist() == [[number]]
+
+
 class Head(nn.Module):
     """Rows of boxes of which one, in a corner, is as sure as the picture is bright there."""
 

@@ -75,3 +75,19 @@ def test_no_marks_remain_when_export_fails() -> None:
     with pytest.raises(Exception, match="data-dependent"):
         exported(model, torch.randn(1, 3, 4, 4))
     assert not model.conv._forward_hooks
+
+
+def test_nothing_is_printed_of_a_model_that_cannot_be_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    class Chosen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            values = self.conv(x).flatten()
+            kept = values[values > 0]
+            return kept * 2 if len(kept) > 3 else kept
+
+    with pytest.raises(Exception, match="data-dependent"):
+        exported(Chosen().eval(), torch.randn(1, 3, 4, 4))
+    assert capsys.readouterr() == ("", "")

@@ -50,13 +50,16 @@ def levels_of(together: Sequence[Together], maps: Named, ends: Sequence[End], fl
 
 
 def _named(step: int, maps: Named, flow: Dataflow) -> int | None:
-    """The step of the layer's map that a map is, or was made of place by place."""
-    while step not in maps:
-        known = flow.steps[step]
-        if not known.pointwise or len(known.parents) != 1:
-            return None
-        step = known.parents[0]
-    return step
+    """The step of the layer's map that a map is, or was made of alone, without a convolution: scaled, or normalised."""
+    if step in maps:
+        return step
+    before = flow.ancestors(step)
+    of = max((other for other in before if other in maps), default=None)
+    if of is None or flow.steps[of].mixings < flow.steps[step].mixings:
+        return None
+    since = before - flow.ancestors(of)
+    alone = all(parent in since or parent == of for later in since for parent in flow.steps[later].parents)
+    return of if alone else None
 
 
 def _is_read(step: int, group: set[int], used: set[int], targets: set[int], flow: Dataflow) -> bool:

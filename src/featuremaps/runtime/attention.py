@@ -75,7 +75,8 @@ def left_out(of_run: Sequence[Attended]) -> Iterator[str]:
     ):
         if count:
             yield f"{count} of {len(reaching)} attentions {why} and were left out."
-    if changed := {each.info.name: each.info.changed for each in reaching if each.info.changed}:
+    placed = [each.info for each in reaching if each.info.keys.between == "places"]
+    if changed := {info.name: info.changed for info in placed if info.changed}:
         yield words_of_changed(changed)
 
 

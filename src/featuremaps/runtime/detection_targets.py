@@ -266,11 +266,12 @@ def _in_pixels(edges: list[float], shares: bool, queries: bool, classes: ClassOu
 
 @dataclass(frozen=True, eq=False)
 class _Wanted:
-    """What is looked for in copies of a picture: a box, a label, the class scores that it had."""
+    """What is looked for in copies of a picture: a box, a label, the class scores and the score that it had."""
 
     box: Sequence[float]
     label: int | None
     class_scores: Float[Tensor, " label"] | None
+    score: float = 0.0
 
 
 def _bound(
@@ -298,7 +299,7 @@ def _nth(
         box = each.boxed(row, classes, label)
         scores = None if each.class_scores is None else each.class_scores[row].detach()
         boxes.append(box)
-        wanted.append(_Wanted(box.box, box.index, scores))
+        wanted.append(_Wanted(box.box, box.index, scores, box.score))
 
     titles = tuple("" if box is None else f"{box.label}, detection {box.number}" for box in boxes)
     return _of_boxes(titles, tuple(boxes), _for_each(wanted, _score), _for_each(wanted, _alike), classes)
@@ -334,7 +335,8 @@ def _score(wanted: _Wanted | None, found: Detections) -> Tensor:
     apart = (found.boxes.detach() - found.boxes.new_tensor(wanted.box)).abs()
     same = (apart <= SAME * wide).all(1)
     fits = torch.where(same, 1.0, _overlaps(wanted.box, found)) * sure
-    order = fits.detach() + same * (sure.detach() > 0)  # the very box before any other
+    apart_by_score = (sure.detach() - wanted.score).abs()  # several queries may give the very same box
+    order = torch.where(same & (sure.detach() > 0), 2 - apart_by_score, fits.detach())  # it comes before any other
     best = order.argmax()[None] if len(order) else order.long()
     return fits[best].sum()
 

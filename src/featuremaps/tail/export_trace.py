@@ -3,9 +3,12 @@
 An exported graph has lost the model's layers, so while it is made a hook on every layer leaves a mark in it.
 """
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import cache
+from io import StringIO
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -30,9 +33,28 @@ def exported(model: nn.Module, inputs: Tensor) -> Trace:
             raise ModelError(f"module {name!r} has a hook before its forward pass")
     pictures = inputs[:1].repeat_interleave(2, 0)  # a batch of one would be taken for a constant
     axes = {"inputs": {0: torch.export.Dim("batch")}}
-    with tracing(), without_hooks(model), _marked(model), torch.no_grad(), warnings_ignored():
+    with tracing(), without_hooks(model), _marked(model), torch.no_grad(), warnings_ignored(), _nothing_printed():
         program = torch.export.export(Entry(model), (pictures,), dynamic_shapes=axes, strict=False)
     return _trace_of(program)
+
+
+class _OfOtherThreads(StringIO):
+    """What this thread writes is lost, what others write goes where it went."""
+
+    def __init__(self, out: Any) -> None:
+        super().__init__()
+        self._out, self._thread = out, get_ident()
+
+    def write(self, text: str) -> int:
+        """As of any file."""
+        return len(text) if get_ident() == self._thread else int(self._out.write(text))
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """`torch.export` prints the graph of a model that it cannot follow, which is of no use to anybody here."""
+    with redirect_stderr(_OfOtherThreads(sys.stderr)):
+        yield
 
 
 def _trace_of(program: torch.export.ExportedProgram) -> Trace:
