@@ -175,7 +175,7 @@ def as_followed(
         read = _known(known, part)
         shape = tuple(needs_logits(outputs, part=part).shape)
         classes = replace(classes, signal=read.places == (False, False, True), unread=_unread(shape, read, inputs))
-    if part is not None and len(inputs) == 4 and needs_logits(outputs, part=part).ndim == 3:
+    if part is not None and len(inputs) == 4 and _like_the_picture(needs_logits(outputs, part=part).shape, inputs):
         classes = replace(classes, unread=_without_classes(needs_logits(outputs, part=part), _known(known, part)))
     given = classes.given_if_any(outputs, pictures)
     if part is None or given is None:
@@ -213,6 +213,14 @@ def _equal_maps(possible: Mapping[Key, Tensor]) -> str:
 
 def _known(known: Callable[[], Layers], part: Key) -> FollowedOutput:
     return known().outputs.get(part, FollowedOutput())
+
+
+def _like_the_picture(shape: Sequence[int], inputs: Sequence[int]) -> bool:
+    """Whether scores (batch, row, column) have about the proportions of the picture."""
+    if len(shape) != 3 or min(shape) == 0:
+        return False
+    down, across = (side / into for side, into in zip(inputs[2:], shape[1:], strict=True))
+    return math.isclose(down, across, rel_tol=0.1)
 
 
 def _without_classes(given: Tensor, known: FollowedOutput) -> str:
