@@ -31,10 +31,23 @@ Features = Float[np.ndarray, "picture channel"]
 class Concept(Illustrated):
     """A direction in the channels of `layer`, usable where a unit is: in maps, draw, without, find_shortcuts.
 
-    `features` are the layer's activations in pictures, averaged over places, and `has` says which of them have the
-    concept; the others are `against`. `vectors` are the directions by each way, all of length 1, and `how` says which
-    is used; `held_out` is how well each tells pictures that it was not made of. `names` and `pictures` are those of the
-    features, where they are at hand. `model` is what it was found in, and `weights` a digest of it up to the layer.
+    `scope.concept` makes it and `open_concept` reads a saved one. Source: Kim et al. 2018 (concept activation vectors),
+    Haufe et al. 2014 ("pattern"), Anders et al. 2022 (`removal`).
+
+    Attributes:
+        name: What the pictures with it have in common, in words.
+        against: What the pictures without it are.
+        layer: The layer's address.
+        how: Which of `vectors` is used: "pattern", "ridge" or "mean_difference".
+        vectors: The direction (channel,) by each way, all of length 1.
+        features: The layer's activations (picture, channel) in the pictures that it was made of, averaged over places.
+        has: (picture,), which of these pictures have the concept.
+        held_out: By each way, how well its direction tells pictures that it was not made of.
+        names: What these pictures are called.
+        model: The model that it was found in, in words.
+        weights: A digest (sha256) of the model up to the layer, by which another model is told.
+        notes: What should be known beside it, in sentences.
+        pictures: The pictures as the model saw them; empty where they are not at hand.
     """
 
     name: str
@@ -84,17 +97,45 @@ class Concept(Illustrated):
         return self.held_out[self.how].beyond_chance
 
     def by(self, how: How) -> "Concept":
-        """The same concept with another way's direction: "pattern", "ridge" or "mean_difference"."""
+        """The same concept with another way's direction.
+
+        Args:
+            how: "pattern" (how the channels change with the concept), "ridge" (what tells it best) or
+                "mean_difference".
+
+        Returns:
+            A new concept.
+
+        Raises:
+            OptionError: There is no such way.
+        """
         check_choice("how", how, get_args(How))
         return replace(self, how=how)
 
     def cosine(self, how: How) -> float:
-        """How far another way's direction is the one that is used: 1 where they are the same."""
+        """How near another way's direction is to the one that is used.
+
+        Args:
+            how: "pattern", "ridge" or "mean_difference".
+
+        Returns:
+            The cosine of the angle between them, −1 to 1; 1 where they are the same.
+
+        Raises:
+            OptionError: There is no such way.
+        """
         check_choice("how", how, get_args(How))
         return float(self.vectors[how] @ self.vectors[self.how])
 
     def present(self, means: Float[np.ndarray, "other channel"]) -> Bool[np.ndarray, " other"]:
-        """Which other pictures have it, by the layer's means in them."""
+        """Which other pictures have it: those that lie above `threshold` along the direction.
+
+        Args:
+            means: (other, channel), the layer's activations in them, averaged over places.
+
+        Returns:
+            (other,), true or false.
+        """
         present: Bool[np.ndarray, " other"] = means @ self.vectors[self.how] > self.threshold
         return present
 
@@ -105,7 +146,14 @@ class Concept(Illustrated):
         return concept_figure(shown)
 
     def save(self, folder: str | Path = ".") -> list[Path]:
-        """Write the figure (PNG), the numbers (safetensors) and what is said (JSON); `open_concept` reads them."""
+        """Write the figure (PNG), the numbers (safetensors) and what is said (JSON); `open_concept` reads them.
+
+        Args:
+            folder: Where they are written; it is made where it is not there.
+
+        Returns:
+            The three files.
+        """
         words: dict[str, Any] = {
             name: getattr(self, name) for name in ("name", "against", "layer", "how", "model", "weights")
         }

@@ -24,9 +24,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trial(Standings, Shown):
-    """Standings with what they were made of, to be stored.
+    """How every explanation did by every measure, how sure that is, and what follows; `scope.trial` makes it.
 
-    `comparison` has the maps of the first pictures, where the model was there to make them.
+    A row is an explanation, keyed (method, layer), or a reference, keyed (name, "reference"). It prints as a table.
+
+    Attributes:
+        rows: The explanations and references.
+        measures: The names of the measures.
+        values: (row, measure, picture), each in its measure's own unit; NaN where undefined.
+        undefined: Why there is no number, by row and measure.
+        pictures: What the pictures are called.
+        weights: How much each measure counts in the rank.
+        curves: Mean probabilities (point,) while places are taken out, by row, order and fill; NaN where no measure
+            asked.
+        passes: How many pictures went through the model, all told.
+        left_out: How many pictures were not tried, for want of budget.
+        budget: The limit that was given for `passes`; `None` where there was none.
+        seed: Of all that is drawn by lot.
+        doubts: The warnings that all maps carry.
+        chunks: The measurements, a group of pictures each, as they are stored.
+        manifest: What it was made of: model, preprocessing, options.
+        comparison: The maps of the first pictures; `None` where the model was not there to make them.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -39,7 +57,14 @@ class Trial(Standings, Shown):
         return conclusion(self)
 
     def options_of(self, method: str) -> Mapping[str, Any]:
-        """The options that a method was tried with."""
+        """The options that a method was tried with.
+
+        Args:
+            method: Its name.
+
+        Returns:
+            By name; empty where none were given.
+        """
         tried = self.manifest.get("options", {}) if self.comparison is None else self.comparison.options.of_methods
         return dict(tried.get(method, {}))
 
@@ -51,6 +76,12 @@ class Trial(Standings, Shown):
         """Each explanation, best first: its map of one picture, its rank, and every measure, with intervals.
 
         A band behind a measure's estimates reaches from chance to the best map that the measure lets be built.
+
+        Args:
+            picture: Whose maps are shown, one of the first `shown`, counted from 0.
+
+        Returns:
+            The figure, without maps where the model was not there to make them.
         """
         overlays = self.overlays(picture)
         rows = [
@@ -67,7 +98,17 @@ class Trial(Standings, Shown):
         return trial_figure(rows, columns, self.conclusion)
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a folder, where `open_trial` finds it again: a manifest, Parquet tables, and the figure."""
+        """Write it into a folder, where `open_trial` finds it again: a manifest, Parquet tables, and the figure.
+
+        Args:
+            folder: Where they are written; groups of pictures that are there already stay as they are.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OptionError: The folder holds another trial, or there is a file in its place.
+        """
         stored = TrialFolder(Path(folder))
         stored.begin(self.manifest)
         for chunk in self.chunks:
@@ -83,7 +124,14 @@ class Trial(Standings, Shown):
         return 0 if self.comparison is None else min(map(len, self.comparison.values()), default=0)
 
     def overlays(self, picture: int) -> dict[Key, Image.Image]:
-        """Each explanation's map over one of the first pictures; none where the maps are not there."""
+        """Each explanation's map over one of the first pictures.
+
+        Args:
+            picture: One of the first `shown`, counted from 0.
+
+        Returns:
+            By (method, layer), pictures at the model's resolution or enlarged; empty where the maps are not there.
+        """
         if self.comparison is None:
             return {}
         return {key[:2]: heat[picture].overlay()[0] for key, heat in self.comparison.items()}

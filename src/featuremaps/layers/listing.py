@@ -19,11 +19,19 @@ LEVELS = "levels"
 class Layers(Sequence[LayerInfo]):
     """The layers of one run, in the order in which they completed.
 
-    `stages` are the last layers of each map size, shallow to deep. `aliases` gives the other names of modules
-    registered twice, `idle` the modules that never ran, `outputs` what is known about what the model returns,
-    `attentions` what may be an attention, in the order in which they run. `levels` are the layers whose maps a
-    detector's heads read, fine to coarse, where they are several. `without_softmax` names the modules that attend
-    without a softmax over the keys.
+    A sequence of `LayerInfo`, and by name: `layers["layer4"]`. It prints as a table.
+
+    Attributes:
+        infos: Each layer: address, type, channels, size of its maps, stride, receptive field.
+        model: What the model is called.
+        last_map: The address that "last" stands for; `None` where no layer gives maps.
+        stages: The last layers of each map size, shallow to deep.
+        aliases: For modules that are registered twice, the name that counts by the other name.
+        idle: The modules that never ran.
+        outputs: What is known about each tensor that the model returns, by its name or number.
+        attentions: What may be an attention, in the order in which they run.
+        levels: The layers whose maps a detector's heads read, fine to coarse, where they are several.
+        without_softmax: The modules that attend without a softmax over the keys.
     """
 
     infos: tuple[LayerInfo, ...]
@@ -72,7 +80,14 @@ class Layers(Sequence[LayerInfo]):
         return info
 
     def get(self, name: str) -> LayerInfo | None:
-        """The layer of this name, other name or call; None where there is none."""
+        """The layer of a name.
+
+        Args:
+            name: An address, another name of the same module, or one call of several, "relu#0".
+
+        Returns:
+            What is known of the layer; `None` where there is none.
+        """
         exact = self._exact(name)
         return next((info for info in self.infos if info.name == exact), None)
 
@@ -88,9 +103,16 @@ class Layers(Sequence[LayerInfo]):
     def resolve(self, patterns: str | Sequence[str]) -> list[str]:
         """The names that these addresses stand for, in order of completion, each once.
 
-        An address is a name, a unit (its layer counts), a glob, "last" or "all"; of a module that ran several
-        times the last call is meant unless the address says which. Raises `LayerNotFoundError` for a name that
-        matches nothing, `LayoutError` for "last" and "all" where no layer gives maps.
+        Args:
+            patterns: One address or several: a name, a unit (its layer counts), a glob, "last", "all" or "levels". Of
+                a module that ran several times the last call is meant unless the address says which.
+
+        Returns:
+            The names of the layers.
+
+        Raises:
+            LayerNotFoundError: A name matches nothing.
+            LayoutError: "last" or "all", where no layer gives maps.
         """
         given = [patterns] if isinstance(patterns, str) else list(patterns)
         if not given:
@@ -119,12 +141,30 @@ class Layers(Sequence[LayerInfo]):
         return address, ()
 
     def name_of(self, name: str) -> str:
-        """A layer's own name; that of a module that runs several times stands for its last call."""
+        """What a layer is called where it is shown.
+
+        Args:
+            name: An address.
+
+        Returns:
+            The address as it was given where it stands for the last or only call of its module; else the call's own
+            name, "relu#0".
+        """
         info = self.get(name)
         return name if info is None or info.call == info.calls - 1 else info.name
 
     def units(self, texts: Sequence[str]) -> list[Address]:
-        """The channels that unit addresses stand for, each once; raises `LayerNotFoundError` for one that is not."""
+        """The channels that unit addresses stand for, each once.
+
+        Args:
+            texts: Addresses such as "layer4:12"; a glob before the colon takes that channel of each layer.
+
+        Returns:
+            The units, in the order in which they were given.
+
+        Raises:
+            LayerNotFoundError: A layer or a channel is not there, or no channel was named.
+        """
         found = {}
         for text in texts:
             asked = parse(text)

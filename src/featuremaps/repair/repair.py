@@ -35,11 +35,22 @@ class Tried:
 
 @dataclass(frozen=True, eq=False)
 class Repair:
-    """What was tried against a shortcut to `label`, and how it went; the first of `tried` was taken.
+    """What was tried against a shortcut, and how it went; `scope.repaired` makes it.
 
-    `before` are the groups' accuracies in the model as it is, in the same held-out pictures, `gain` what the way taken
-    gives the group that fared worst. `decodable` says for each layer how well the class is told in pictures without the
-    shortcut. `attempt` is the model with the `edit`, whether or not that helped. `notes` say what was left out.
+    A group is a class with or without the shortcut, and its accuracy the share of its pictures that are called right, 0
+    to 1, in pictures that no way was trained on.
+
+    Attributes:
+        label: The class that the shortcut leads to.
+        shortcut: What tells the shortcut, in words.
+        before: The groups' accuracies in the model as it is.
+        accuracy: That of all pictures in the model as it is.
+        tried: The ways, each at its best setting; the first one was taken.
+        gain: What the way taken gives the group that fared worst, with its interval; `None` where that is not known.
+        decodable: For each layer, how well a linear probe tells the class in pictures without the shortcut.
+        edit: What was changed in the model.
+        attempt: The scope of the model with the edit, whether or not that helped.
+        notes: What was left out, in sentences.
     """
 
     label: str

@@ -36,15 +36,31 @@ from featuremaps.session import Session
 class Record:
     """One pass over a batch.
 
-    `activations[layer]` and `gradients[layer]` are maps (batch, channel, height, width), float32, on the model's
-    device. With several targets `gradients` is that of the first; `for_target(i)` gives the record of another.
-    `input_gradients[way]` is shaped like `inputs`, for each way back through a ReLU that was asked for; `notes[way]` is
-    a warning where that way found nothing to act on. `unreached` names layers the target's score does not depend on.
-    `classes` is how the class scores in `outputs` are read. `attentions_by_target` are the attentions that ran, with
-    the gradients of each target's score, and `token_norms` those of the tokens that a layer norm was last given, by how
-    many tokens there are; both are empty where attention was not asked for. `apart_by_target` holds gradients that do
-    not come through another of the layers recorded apart. `counts` says of each target asked for how many of `targets`
-    it became: each box that a detector finds is one.
+    Maps are (batch, channel, height, width), float32, on the model's device, whatever the model's own layout; `spatial`
+    gives those of signals and volumes with their own axes. With several targets `gradients`, `input_gradients` and
+    `attentions` are those of the first, and `for_target(i)` gives the record of another.
+
+    Attributes:
+        inputs: The batch as the model was given it, preprocessed, (batch, channel, *space).
+        outputs: What the model returned, without a graph.
+        activations: Each layer's maps, by its address.
+        layouts: How each layer's maps lie in what it returned.
+        targets: What was explained, bound to this batch.
+        scores: For each target the score (batch,) of each picture, in the model's own unit.
+        gradients_by_target: For each target the gradients of its score with respect to each layer's maps, shaped like
+            these, in score per unit of activation.
+        input_gradients_by_target: For each target what came back to the inputs, shaped like them, by each way back
+            through a ReLU that was asked for.
+        notes: By way, a warning where it found nothing to act on.
+        unreached: The layers that the target's score does not depend on.
+        classes: How the class scores in `outputs` are read.
+        attentions_by_target: For each target the attentions that ran, with the gradients of its score; empty where
+            attention was not asked for.
+        token_norms: The norms (batch, token) of the tokens that a layer norm was last given, by how many tokens there
+            are; empty where attention was not asked for.
+        counts: For each target that was asked for, how many of `targets` it became: each box that a detector finds is
+            one.
+        apart_by_target: For each target the gradients that do not come through another of the layers recorded apart.
     """
 
     inputs: Tensor
@@ -84,12 +100,34 @@ class Record:
         return self.input_gradients_by_target[0] if self.input_gradients_by_target else {}
 
     def spatial(self, layer: str) -> Float[Tensor, "batch channel *space"]:
-        """A layer's maps with the axes of its places: (time,) of a signal, (depth, height, width) of a volume."""
+        """A layer's maps with the axes of its places.
+
+        Args:
+            layer: A recorded layer's address.
+
+        Returns:
+            (batch, channel, height, width) of pictures, (batch, channel, time) of signals, (batch, channel, depth,
+            height, width) of volumes and videos.
+
+        Raises:
+            KeyError: The layer was not recorded.
+        """
         maps = self.activations[layer]
         return maps.reshape(*maps.shape[:2], *self.grid(layer))
 
     def grid(self, layer: str) -> tuple[int, ...]:
-        """How many places a layer has along each axis; a function given as layout= reads a signal as one row."""
+        """How many places a layer has along each axis.
+
+        Args:
+            layer: A recorded layer's address.
+
+        Returns:
+            (height, width) of pictures, (time,) of signals, (depth, height, width) of volumes and videos.
+
+        Raises:
+            KeyError: The layer was not recorded.
+        """
+        # A function that was given as layout= reads a signal as one row.
         grid = self.layouts[layer].grid
         return grid[1:] if self.inputs.ndim == 3 and len(grid) == 2 and grid[0] == 1 else grid
 
@@ -104,11 +142,25 @@ class Record:
         return replace(self, gradients_by_target=self.apart_by_target)
 
     def for_target(self, number: int) -> "Record":
-        """The same pass seen from its target `number`."""
+        """The same pass seen from one of its targets.
+
+        Args:
+            number: Which of `targets`, counted from 0.
+
+        Returns:
+            A record with that target alone, on the same tensors.
+        """
         return self.for_targets([number])
 
     def for_targets(self, numbers: Sequence[int]) -> "Record":
-        """The same pass seen from these of its targets; from none where there is none."""
+        """The same pass seen from some of its targets.
+
+        Args:
+            numbers: Which of `targets`, counted from 0; a number that no target has gives a record without gradients.
+
+        Returns:
+            A record with these targets, on the same tensors.
+        """
         kept: dict[str, Any] = {
             name: tuple(getattr(self, name)[n] for n in numbers if n < len(getattr(self, name))) for name in BY_TARGET
         }

@@ -74,17 +74,39 @@ class ExampleRows:
 class Shortcut:
     """Something that raises the answer `label` in pictures that have it, whatever they show.
 
-    `prevalence` says how many of the class's pictures have it, and `elsewhere` how many others. `own` is how much more
-    probable the class is in its own pictures with it than in those without, `others` the same in pictures of other
-    classes, compared class by class. `right_with` and `right_without` are the class's pictures that are called right,
-    `called_with` and `called_without` the other classes' that are called it. `taken_out` and `put_in` are the proof by
-    intervention. `p_value` is corrected for all that was tried (Holm 1979). `called` says what the model calls the
-    pictures of `examples`, and `removal` is the edit that takes it out. `rows` of the `survey` were looked at, in the
-    order of the attribute's; in other pictures it is where the layer's mean lies above `threshold` along `direction`.
-    `survey` is that one's identity. Where it is `undecided`, wrong labels would look alike (see `label_noise`).
-    `raises` and `lowers` are the other classes that it makes more probable, and less. `in_other_pictures` is what it
-    does in other pictures, where there were any; the `p_value` is then that of both together. `weights` is a digest of
-    the model up to the layer. It may stand where a unit does, in maps and drawings.
+    `scope.find_shortcuts` finds it. It may stand where a unit does: `scope.maps(pictures, found[0])`,
+    `scope.draw(found[0])`, `scope.without(found[0])`.
+
+    Attributes:
+        label: The class that it leads to.
+        attribute: Which pictures have it, how clearly, and the number of the first layers that tells it best.
+        layer: The layer in which it was proven.
+        prevalence: How many of the class's pictures have it.
+        elsewhere: How many of the other classes' pictures have it.
+        own: How much more probable the class is in its own pictures with it than in those without, a difference of
+            probabilities with its interval; `None` where too few have it, or lack it.
+        others: The same in pictures of other classes, compared class by class.
+        right_with: Of the class's pictures with it, how many are called right.
+        right_without: Of those without it, how many.
+        called_with: Of the other classes' pictures with it, how many are called the class.
+        called_without: Of those without it, how many.
+        taken_out: The proof: the class's probability before and after it was taken out of the layer in pictures that
+            have it; `None` where that could not be tried.
+        put_in: The same where it was put into pictures without it.
+        p_value: Of the effect, corrected for all that was tried (Holm 1979); with other pictures that of both together
+            (Fisher's method).
+        examples: The clearest pictures, by their rows in the survey.
+        removal: The edit that takes it out.
+        called: What the model calls the pictures of `examples`, by row.
+        survey: The identity of the survey that it was found in.
+        rows: (picture,), the survey's rows that were looked at, in the order of the attribute's.
+        direction: (channel,), along which other pictures are judged by the layer's mean in them.
+        threshold: A picture has it where it lies above this along `direction`.
+        undecided: Whether wrong labels would look alike.
+        raises: The other classes that it makes more probable.
+        lowers: The other classes that it makes less probable.
+        in_other_pictures: What it does in other pictures; `None` where there were none.
+        weights: A digest (sha256) of the model up to the layer, by which another model is told.
     """
 
     label: str
@@ -148,7 +170,16 @@ class Shortcut:
     def present_in(
         self, survey: StoredSurvey, rows: Int[np.ndarray, " picture"], means: Float[np.ndarray, "picture channel"]
     ) -> Bool[np.ndarray, " picture"]:
-        """Which pictures of a survey have it, given the layer's means in them."""
+        """Which pictures of a survey have it: as it was found there in its own, else by the direction.
+
+        Args:
+            survey: Any survey with the same model.
+            rows: (picture,), the pictures' rows in that survey.
+            means: (picture, channel), the layer's activations in them, averaged over places.
+
+        Returns:
+            (picture,), true or false.
+        """
         present: Bool[np.ndarray, " picture"] = means @ self.direction > self.threshold
         if survey.identity == self.survey:
             known = dict(zip(self.rows.tolist(), self.attribute.present.tolist(), strict=True))

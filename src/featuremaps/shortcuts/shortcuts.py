@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Shortcuts(Sequence[Shortcut], Illustrated):
-    """The proven shortcuts, the largest effect first.
+    """The proven shortcuts, the largest effect first; `scope.find_shortcuts` gives them.
 
-    `unproven` push a class in the pictures, and no intervention in the layer bore it out. `tried` attributes were
-    looked at in `pictures` of each of the `classes`. `power` says what would have been found. `open` opens a
-    picture of the survey by its row, and `label_of` names it.
+    A sequence: `found[0]` is the first, and it is empty where none was proven.
+
+    Attributes:
+        proven: The findings that are beyond chance and that changing the layer bears out.
+        unproven: What raises a class's probability in the pictures, and no change of the layer bore out: no all-clear.
+        classes: The classes that were looked at.
+        pictures: How many pictures of each of the classes.
+        layer: The layer in which findings were changed.
+        tried: How many attributes were tried.
+        power: Which shares and effects would have been found, class by class.
+        open: Opens a picture of the survey by its row.
+        label_of: Names the label of a picture by its row.
+        notes: What should be known beside it, in sentences.
     """
 
     proven: tuple[Shortcut, ...]
@@ -57,7 +67,17 @@ class Shortcuts(Sequence[Shortcut], Illustrated):
         return nothing(self.classes, self.pictures, self.tried, self.power, len(self.unproven))
 
     def figure(self, number: int = 0) -> "Figure":
-        """The pictures of a finding: its strongest, those of the class that lack it, and others that have it."""
+        """The pictures of a finding: its strongest, those of the class that lack it, and others that have it.
+
+        Args:
+            number: Which finding, counted from 0.
+
+        Returns:
+            The figure; its frames are green where the model calls the picture right. Without any finding it says so.
+
+        Raises:
+            IndexError: There are not as many findings.
+        """
         if not self.proven:
             return empty_figure(self.sentence)
         found = self.proven[number]
@@ -76,7 +96,14 @@ class Shortcuts(Sequence[Shortcut], Illustrated):
         return pa.Table.from_pylist([row_of(each) for each in (*self.proven, *self.unproven)])
 
     def save(self, folder: str | Path = ".") -> list[Path]:
-        """Write each finding's figure (PNG) and all numbers (CSV)."""
+        """Write each finding's figure (PNG) and all numbers (CSV).
+
+        Args:
+            folder: Where they are written; it is made where it is not there.
+
+        Returns:
+            The files; without any finding one figure that says so.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []

@@ -27,20 +27,43 @@ if TYPE_CHECKING:
 class Survey(StoredSurvey):
     """What every channel of some layers did over a whole dataset, on disk, and the questions one can ask of it.
 
-    `classes` are the labels' names, in order. A question such as `survey.separation()` is a function that is marked
-    `@question`, and `dir(survey)` lists them; `layer` may be left out where only one was surveyed. With `studied`, the
-    model it was made of, places are framed in the original pictures and detectors can run.
+    `scope.survey` makes it and `open_survey` reads one. A question such as `survey.separation()` is a function that is
+    marked `@question`, and `dir(survey)` lists them; `layer` may be left out where only one was surveyed.
+
+    Attributes:
+        path: The folder.
+        manifest: What it was made of: model, preprocessing, layers, classes, files with their digests.
+        dataset: Where pictures are taken from; `None` for the files that were surveyed.
+        studied: The model that it was made of, with which places are framed in the original pictures and detectors can
+            run; `None` where it is not at hand.
     """
 
     def made_of(self, studied: StudiedModel) -> "Survey":
-        """The same survey, with the model it was made of; `SurveyError` where that is another one."""
+        """The same survey, with the model it was made of.
+
+        Args:
+            studied: The model with its preprocessing; `scope.open_survey` gives it.
+
+        Returns:
+            A new survey on the same files.
+
+        Raises:
+            SurveyError: The survey was made of another model, or with another preprocessing.
+        """
         if self.studied is studied:
             return self
         check_made_with(self.manifest, studied.model, studied.preprocessing, self.path)
         return replace(self, studied=studied)
 
     def with_outputs(self, names: tuple[str, ...]) -> "Survey":
-        """The same survey with names for the model's outputs, where it has none."""
+        """The same survey with names for the model's outputs, where it has none.
+
+        Args:
+            names: A name for each output, in order.
+
+        Returns:
+            A new survey on the same files; this one where the outputs have names already.
+        """
         if self.model_classes is not None:
             return self
         return replace(self, manifest=replace(self.manifest, model_classes=names))

@@ -51,9 +51,26 @@ class Origin:
 class Detector(nn.Module):
     """Scores pictures by a weighted sum of the pooled `channels` of one layer; positive from the threshold on.
 
-    The model runs in evaluation mode, stops after the layer, and is left as it was; threads take turns with it. It is
-    the one that was given, not a copy: `.to(device)` moves it too. Scores carry no gradient. Without a model only what
-    was surveyed can be scored. `calibration` is the slope and offset that turn a score into log-odds.
+    `survey.detector` makes it. The model runs in evaluation mode, stops after the layer, and is left as it was; threads
+    take turns with it. It is the one that was given, not a copy: `.to(device)` moves it too. Scores carry no gradient.
+
+    Args:
+        model: The model; with `None` only what was surveyed can be scored.
+        layer: The layer's address.
+        channels: The numbers of its channels, counted from 0.
+        rule: "sum" adds the channels up, "single" takes the only one, "logistic" weights each.
+        weights: A weight for each channel, for "logistic" alone.
+        bias: What is added to the sum.
+        threshold: The score from which on a picture is positive.
+        pooling: "mean" or "max" over the places of the layer.
+        calibration: Slope and offset that turn a score into log-odds; without them there are no probabilities.
+        origin: What it finds, how its threshold was chosen, and on which pictures.
+        layout: How the layer's tokens lie, where that cannot be followed from the picture.
+
+    Raises:
+        LayerNotFoundError: The model has no such layer.
+        OptionError: A rule or pooling that is not there, or channels that are no numbers.
+        SurveyError: Channels that are none, doubled or negative, or weights that do not fit the rule.
     """
 
     channels: Tensor
