@@ -392,3 +392,22 @@ def test_mirrored_copies_are_not_explained_for_a_place() -> None:
     heat = scope.explain(pictures, "saliency", target=lambda maps: maps[:, 1].mean((1, 2)), smooth="augment")
     assert "Mirrored copies" in heat.warnings[0][0]
     assert scope.explain(pictures, "saliency", target=1, smooth="augment").warnings == ((),)
+
+
+def test_a_figure_has_a_colour_bar_for_every_way_its_maps_are_scaled() -> None:
+    found = fm.Scope(Little()).compare(noise()[:1], ["layer_cam", "input_x_gradient"], targets=0)
+    bars = [axes.get_ylabel() for axes in found.figure().axes if axes.get_ylabel().endswith("strongest)")]
+    assert len(bars) == 2
+    assert [text.startswith("against") for text in sorted(bars)] == [True, False]
+    (only,) = (axes for axes in found.figure(scaling="signed").axes if axes.get_ylabel().startswith("against"))
+    assert only.get_ylim() == (-1.0, 1.0)
+
+
+def test_every_column_of_a_figure_has_its_method_above_it() -> None:
+    scope, both = fm.Scope(Little()), ["layer_cam", "saliency"]
+    beside = scope.compare(noise()[:1], both, targets=[0, 1])
+    assert [axes.get_title() for axes in beside.figure().axes[:6]] == ["picture 0", "LayerCAM", "Saliency", "", "", ""]
+    below = scope.compare(noise()[:1], both, "all", 0)
+    titles = [axes.get_title() for axes in below.figure().axes]
+    assert {"LayerCAM", "Saliency"} <= set(titles)
+    assert titles.count("LayerCAM") == titles.count("Saliency") == 1

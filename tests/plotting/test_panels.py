@@ -28,6 +28,12 @@ def test_a_bar_says_what_it_measures_and_is_not_endless() -> None:
     assert drawn.get_position().height * figure.get_size_inches()[1] <= TALLEST_BAR
 
 
+def test_a_grey_picture_stays_grey() -> None:
+    figure = panels_figure([[Panel(Image.new("L", (4, 4), 90))]], None)
+    assert (figure.axes[0].images[0].get_array() == 90).all()
+    assert figure.axes[0].images[0].get_array().shape == (4, 4, 3)
+
+
 def test_rows_are_filled_up() -> None:
     rows = in_rows([Panel(PICTURE)] * 5, 3)
     assert [[panel.image is not None for panel in row] for row in rows] == [[True] * 3, [True, True, False]]

@@ -235,6 +235,7 @@ def test_what_is_wrong_in_a_layer_or_a_file_is_one_sentence() -> None:
 
 
 def test_the_documented_example_runs() -> None:
+    assert (ROOT / "docs" / "digits.jpg").stat().st_size < 200_000
     code = (ROOT / "docs" / "keras.md").read_text().split("```python\n")[1].split("```")[0]
     names: dict[str, object] = {}
     exec(code, names)

@@ -115,7 +115,7 @@ class Concepts:
             place.set_axis_off()
         for number, (seen, overlaid, maps) in enumerate(shown):
             above, below = axes[2 * (number // columns) :, number % columns][:2]
-            above.imshow(seen.image)
+            above.imshow(seen.image.convert("RGB"))
             above.set_title(short(seen.picture.name, 26), fontsize=8)
             below.imshow(overlaid)
             _number(below, maps.detach().float().cpu(), seen.sheet)

@@ -16,7 +16,7 @@ from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.plotting.rendering import Collapse, clipped, collapsed, places, stacked
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
-from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.results.heatmaps import Heatmaps, scalings_of
 from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
 from featuremaps.runtime.detections import DetectedBox
 
@@ -150,7 +150,7 @@ class Attributions(Explained):
         ]
         shown = f"{collapse or self.collapse} over the colours"
         title = f"{method_name(self.method)}, {shown}, cut at the 99th percentile{rest}"
-        return matrix_figure(rows, look, title=title, scaling=heat.scaling)
+        return matrix_figure(rows, look, title=title, scalings=scalings_of(heat, look))
 
     def spatial_panels(self, collapse: Collapse | None = None, **look: Any) -> list[SpatialPanel]:
         """How a figure shows each signal, with a band for every channel, or volume.

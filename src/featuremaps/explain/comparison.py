@@ -12,9 +12,10 @@ from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, matrix_figure
+from featuremaps.plotting.rendering import Scaling
 from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.by_picture import Shown
-from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.results.heatmaps import Heatmaps, scalings_of
 from featuremaps.results.spatial_figures import spatial_figure
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Explanation = Heatmaps | Attributions
 Key = tuple[str, str, Any]
+INPUT = "input"
+"""The layer in the key of a method that looks at no layer."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +59,8 @@ class Comparison(Mapping[Key, Explanation], Shown):
     def figure(self, picture: int = 0, **look: Any) -> "Figure":
         """One picture's overlays as a matrix: a row for each layer and target, a column for each method.
 
+        Methods that go down to the pixel stand in the rows of the layer where there is one.
+
         Of a signal, whose lines are wide, all below each other. Of a detector those of one box.
 
         Args:
@@ -68,10 +73,10 @@ class Comparison(Mapping[Key, Explanation], Shown):
         first_heat = next(iter(self.values()))
         if len(first_heat.pictures[picture].space) == 1:
             return self._of_signal(picture, look)
-        methods = list(dict.fromkeys(key[0] for key in self))
         rows: list[list[Panel]] = []
-        for layer, target in dict.fromkeys(key[1:] for key in self):
-            keys = [(method, layer, target) for method in methods]
+        scalings: set[Scaling] = set()
+        headed: set[str] = set()
+        for layer, keys in self._grid():
             kept = [key in self.heatmaps and picture < len(self.heatmaps[key]) for key in keys]
             if not any(kept):  # a detector found fewer of this target
                 continue
@@ -81,13 +86,31 @@ class Comparison(Mapping[Key, Explanation], Shown):
             side = f"{layer}\n{next((text for text in titles if text != ANY), ANY)}"
             (image,) = first.boxed([first.pictures[0].image])
             row = [Panel(image, "" if rows else first.pictures[0].picture.name, side=side)]
-            for method, heat in zip(methods, heats, strict=True):
-                title = "" if rows else method_name(method)
-                row.append(
-                    Panel(None, title) if heat is None else Panel(heat.overlay(**look)[0], title, heat.warnings[0])
-                )
+            for (method, _, _), heat in zip(keys, heats, strict=True):
+                if heat is None:
+                    row.append(Panel(None))
+                    continue
+                scalings |= _scalings(heat, look)
+                title = "" if method in headed else method_name(method)
+                headed.add(method)
+                row.append(Panel(heat.overlay(**look)[0], title, heat.warnings[0]))
             rows.append(row)
-        return matrix_figure(rows, look)
+        return matrix_figure(rows, look, scalings=scalings)
+
+    def _grid(self) -> list[tuple[str, list[Key]]]:
+        """The keys of each row, one for every method, with what the row says of its layer.
+
+        Methods that read the input stand beside those of a layer, where all others are of the same one.
+        """
+        methods = list(dict.fromkeys(key[0] for key in self))
+        layers_of = {method: {key[1] for key in self if key[0] == method} for method in methods}
+        layers, targets = dict.fromkeys(key[1] for key in self), dict.fromkeys(key[2] for key in self)
+        named = [layer for layer in layers if layer != INPUT]
+        if len(named) == 1 and all(len(found) == 1 for found in layers_of.values()):
+            layer_of = {method: next(iter(found)) for method, found in layers_of.items()}
+            return [(named[0], [(method, layer_of[method], target) for method in methods]) for target in targets]
+        pairs = dict.fromkeys(key[1:] for key in self)
+        return [(layer, [(method, layer, target) for method in methods]) for layer, target in pairs]
 
     def _of_signal(self, picture: int, look: Mapping[str, Any]) -> "Figure":
         panels = []
@@ -116,3 +139,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
     def __repr__(self) -> str:
         rows = "\n".join(f"  {method} / {layer} / {target}" for method, layer, target in self)
         return f"<Comparison of {len(self)} heatmaps:\n{rows}>"
+
+
+def _scalings(heat: Explanation, look: Mapping[str, Any]) -> set[Scaling]:
+    return scalings_of(heat.shown() if isinstance(heat, Attributions) else heat, look)

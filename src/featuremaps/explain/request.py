@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.explain.comparison import Key
+from featuremaps.explain.comparison import INPUT, Key
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.layers.given import GivenLayout
 from featuremaps.methods import Method, find_method
@@ -20,7 +20,6 @@ from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import as_target, select
 
 MethodLike = str | Callable[..., Any]
-INPUT = "input"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Figures for notebooks and papers, in matplotlib, without touching its global state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -58,10 +58,19 @@ def bar_for(look: Mapping[str, Any], scaling: str | None) -> Bar:
 
 
 def matrix_figure(
-    rows: Sequence[Sequence[Panel]], look: Mapping[str, Any], *, title: str = "", scaling: str | None = None
+    rows: Sequence[Sequence[Panel]],
+    look: Mapping[str, Any],
+    *,
+    title: str = "",
+    scalings: Collection[str | None] = (None,),
 ) -> "Figure":
-    """Panels in rows and columns, with a colour bar that says what the colours mean."""
-    return panels_figure(rows, bar_for(look, scaling), title=title)
+    """Panels in rows and columns, with a colour bar for each of the scalings of their maps."""
+    first, *others = [bar_for(look, scaling) for scaling in sorted(scalings, key=str)]
+    figure = panels_figure(rows, first, title=title)
+    panels = figure.axes[: len(rows) * len(rows[0])]
+    for bar in others:
+        add_bar(figure, panels, bar)
+    return figure
 
 
 def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> "Figure":
@@ -120,7 +129,7 @@ def draw_panel(axes: "Axes", panel: Panel) -> None:
     if panel.image is None:
         axes.set_axis_off()
         return
-    axes.imshow(panel.image)
+    axes.imshow(panel.image.convert("RGB"))  # a grey one would be drawn in matplotlib's own colours
     axes.set_title(_short(panel.title), fontsize=8, color=panel.frame or "black")
     axes.set_ylabel(panel.side, fontsize=8)
     axes.set_xticks([])
@@ -130,7 +139,7 @@ def draw_panel(axes: "Axes", panel: Panel) -> None:
         side.set(color=panel.frame or "black", linewidth=3)
     if panel.notes:
         remark = is_remark(panel.notes[0])
-        text = _short(panel.notes[0], 60)
+        text = _short(panel.notes[0], 78)
         lines = wrap(text if remark else "⚠ " + text, 40)  # matplotlib's own wrapping takes a $ for mathematics
         axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else "#b3261e")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from featuremaps.explain.request import INPUT
+from featuremaps.explain.comparison import INPUT
 from featuremaps.plotting.panels import counted
 from featuremaps.report.boxes import BoxesSection
 from featuremaps.report.data import Section

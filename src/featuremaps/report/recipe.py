@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from featuremaps.explain.comparison import INPUT
 from featuremaps.explain.options import ExplainOptions
-from featuremaps.explain.request import INPUT
 from featuremaps.pictures.load import Picture
 from featuremaps.runtime import detection_targets, targets
 

@@ -169,9 +169,7 @@ class Heatmaps(Explained):
                 shown.marked(), shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
         ]
-        kinds = {scaling_for(map, look.get("scaling") or self.scaling) for map in shown.maps}
-        scaling = kinds.pop() if len(kinds) == 1 else self.scaling
-        return matrix_figure(rows, look, title=self._title(most), scaling=scaling)
+        return matrix_figure(rows, look, title=self._title(most), scalings=scalings_of(shown, look))
 
     def animate(self, path: str | Path, *, fps: int | float = 6, **look: Any) -> Path:
         """Write a volume's slices with the map over them, one after the other, as a moving picture.
@@ -280,3 +278,8 @@ def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:
     layers = " + ".join(dict.fromkeys(heat.layer for heat in heatmaps))
     doubts = tuple(tuple(dict.fromkeys(sum(notes, ()))) for notes in zip(*(h.warnings for h in heatmaps), strict=True))
     return replace(first, maps=fused, layer=layers, warnings=doubts, scaling="max")
+
+
+def scalings_of(heat: Heatmaps, look: Mapping[str, Any]) -> set[Scaling]:
+    """How maps are scaled where they are looked at this way: "signed" also where nothing speaks for the target."""
+    return {scaling_for(map, look.get("scaling") or heat.scaling) for map in heat.maps} or {"max"}

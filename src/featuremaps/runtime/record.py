@@ -41,7 +41,7 @@ class Record:
     `attentions` are those of the first, and `for_target(i)` gives the record of another.
 
     Attributes:
-        inputs: The batch as the model was given it, preprocessed, (batch, channel, *space).
+        inputs: The batch as the model was given it, preprocessed, `(batch, channel, *space)`.
         outputs: What the model returned, without a graph.
         activations: Each layer's maps, by its address.
         layouts: How each layer's maps lie in what it returned.
