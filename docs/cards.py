@@ -127,7 +127,7 @@ def evidence() -> Image.Image:
     axes = figure.add_subplot()
     for place, key in enumerate(trial.order):
         rank = trial.rank(key)
-        pale, strong = ("#eecaa9", "#d55e00") if trial.failed(key) else ("#9db9d3", "#1f6fb2")
+        pale, strong = ("#e6b8b5", "#b3261e") if trial.failed(key) else ("#9db9d3", "#1f6fb2")
         axes.plot([rank.low, rank.high], [place, place], color=pale, linewidth=5, solid_capstyle="round")
         axes.plot(rank.mean, place, "o", color=strong, markersize=10)
     names = [f"{key[0].replace('_', ' ')}{' ✗' if trial.failed(key) else ''}" for key in trial.order]

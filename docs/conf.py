@@ -32,7 +32,7 @@ nitpicky = False
 suppress_warnings = ["config.cache"]
 
 # Markdown as on the code's own site: headings can be linked to, and a table may follow a line.
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 # Docstrings: Google style, members in the order of the source, types where the signature stands.
@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
 method_gallery_run = RUN
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "featuremaps"
 html_static_path = ["_static"]
 html_css_files = ["featuremaps.css"]

@@ -1,38 +1,57 @@
-"""Draws the README's picture: `python docs/figures.py` writes docs/shortcut.png."""
+"""Draws the README's picture: `python docs/figures.py` writes docs/shortcut.png, and shortcut-narrow.png for phones."""
 
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 import featuremaps as fm
 from featuremaps import demo
-from featuremaps.runtime.outputs import probabilities
 
-SHOWN = ("scissors on plain ground", "something else on plain ground")
+SHOWN = {
+    "scissors on plain ground": "scissors on\nplain ground",
+    "something else on plain ground": "a spoon on\nplain ground",
+}
+
+
+def panels() -> list[list[tuple[Image.Image, str]]]:
+    """For each picture itself and what speaks for scissors in two networks, each with its title."""
+    rows = []
+    for picture in [picture for picture in demo.images() if picture.name in SHOWN]:
+        row = [(picture.image, SHOWN[picture.name])]
+        for name in ("demo", "demo-fixed"):
+            scope = fm.load(name)
+            answer = scope.predict(picture.image)[0][0]
+            heat = scope.explain(picture.image, "grad_cam", target="scissors")
+            row.append((heat.overlay()[0], f"{name}:\n{answer.label} {answer.probability:.0%}"))
+        rows.append(row)
+    return rows
+
+
+def figure(rows: list[list[tuple[Image.Image, str]]], width: float, height: float, size: float) -> Figure:
+    """Panels in these rows, their titles of this size in points."""
+    drawn = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(drawn)
+    for axes, (image, title) in zip(drawn.subplots(len(rows), len(rows[0])).flat, chain(*rows), strict=True):
+        axes.imshow(image)
+        axes.set_title(title, fontsize=size)
+        axes.axis("off")
+    drawn.suptitle("What speaks for scissors (Grad-CAM, last layer)", fontsize=size, color="#555")
+    return drawn
 
 
 def main() -> None:
-    pictures = [picture for picture in demo.images() if picture.name in SHOWN]
-    figure = Figure(figsize=(10.4, 2.35), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 6)
-    for number, picture in enumerate(pictures):
-        panels = [(picture.image, picture.name)]
-        for name in ("demo", "demo-fixed"):
-            scope = fm.load(name)
-            comparison = scope.compare(picture.image, "grad_cam", "last", "scissors")
-            shares = probabilities(comparison.scores[0][None])[0]
-            top = int(shares.argmax())
-            title = f"{name}: {scope.classes[top]} {shares[top]:.0%}"
-            panels.append((next(iter(comparison.values())).overlay()[0], title))
-        for place, (image, title) in enumerate(panels):
-            panel = axes[3 * number + place]
-            panel.imshow(image)
-            panel.set_title(title, fontsize=8)
-            panel.axis("off")
-    figure.suptitle("What speaks for scissors (Grad-CAM, last layer)", fontsize=9, color="#555")
-    figure.savefig(Path(__file__).parent / "shortcut.png", dpi=130)
+    """Write both pictures, in few colours."""
+    rows = panels()
+    for name, drawn in {
+        "shortcut": figure([[*chain(*rows)]], 10.4, 2.65, 11.5),
+        "shortcut-narrow": figure(rows, 5.2, 4.7, 12),
+    }.items():
+        path = Path(__file__).with_name(f"{name}.png")
+        drawn.savefig(path, dpi=130)
+        Image.open(path).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

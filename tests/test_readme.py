@@ -1,6 +1,9 @@
 """The README's Python runs as it stands, and the documentation is complete."""
 
+import ast
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +170,8 @@ def _files(names: dict[str, Any], kind: str) -> list[str]:
 
 def test_links_and_pictures_in_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if not t.startswith("http")]
+    found = re.findall(r"""\]\(([^)#]+)|(?:src|srcset)="([^"]+)""", text)
+    targets = [target for pair in found for target in pair if target and not target.startswith("http")]
     assert targets
     for target in targets:
         assert (ROOT / target).exists(), target
@@ -202,3 +206,16 @@ def test_the_page_on_attention_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(names["found"]) == 5
     assert (tmp_path / "out" / "picture 0__attention.png").stat().st_size > 5_000
     assert largest_shown("attention.md") < 300_000
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docs").glob("*.py")), ids=lambda path: path.stem)
+def test_what_the_scripts_of_the_pages_import_is_there(script: Path) -> None:
+    """They are run by hand, when a picture is to be made anew."""
+    nodes = [
+        node for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+    ]
+    for node in nodes:
+        if node.module and node.module.split(".")[0] == "featuremaps":
+            module = import_module(node.module)
+            missing = [each.name for each in node.names if not hasattr(module, each.name)]
+            assert not [name for name in missing if find_spec(f"{node.module}.{name}") is None]

@@ -12,6 +12,9 @@ from sphinx.application import Sphinx
 
 BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 NOTEBOOKS = "generated/notebooks"
+TUTORIAL = "generated/tutorials/plot_"
+NOTE = re.compile(r"\.\. only:: html\n\n    \.\. note::\n.*?(?=^\.\. rst-class)", re.DOTALL | re.MULTILINE)
+TITLE = re.compile(r"^(?P<title>\S.*)\n=+\n", re.MULTILINE)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -24,6 +27,8 @@ def changed(app: Sphinx, name: str, source: list[str]) -> None:
     """The home page with its guides; a page with code with its notebook."""
     if name == "index":
         source[0] = source[0].replace("% guides", "\n".join(guides(Path(app.srcdir), source[0])))
+    elif name.startswith(TUTORIAL):
+        source[0] = with_downloads(source[0], name.rsplit("/", 1)[1])
     elif "/" not in name and BLOCK.search(source[0]) and (Path(app.srcdir) / f"{name}.md").exists():
         path = Path(app.srcdir) / NOTEBOOKS / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +39,17 @@ def changed(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def guides(folder: Path, home: str) -> list[str]:
-    """The pages of this folder that the home page does not name, by title."""
+    """The pages of this folder that the home page does not name, by title: of it what stands before the colon."""
     named = set(re.findall(r"^(?:.*<)?([\w/-]+)>?$", home, re.MULTILINE))
     titles = {page.stem: page.read_text(encoding="utf-8").split("\n", 1)[0] for page in folder.glob("*.md")}
-    return sorted((page for page in titles if page != "index" and page not in named), key=lambda page: titles[page])
+    listed = sorted((page for page in titles if page != "index" and page not in named), key=lambda page: titles[page])
+    return [f"{titles[page].removeprefix('# ').partition(':')[0]} <{page}>" for page in listed]
+
+
+def with_downloads(page: str, name: str) -> str:
+    """A page that sphinx-gallery wrote, with its script and notebook below the title, as the guides have theirs."""
+    links = f":download:`Download as a notebook <{name}.ipynb>` :download:`as a script <{name}.py>`"
+    return TITLE.sub(lambda found: f"{found[0]}\n{links}\n", NOTE.sub("", page, count=1), count=1)
 
 
 def notebook(page: str) -> str:

@@ -29,6 +29,8 @@ VIEWS = {
 }
 SIDE = 384
 FOLDER = "generated/methods"
+OWN = "gallery/method-{}.webp"
+"""The picture of a method for models that the bundled ones are not: transformers, detectors."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -98,8 +100,9 @@ def grid(home: Path) -> str:
         for method in methods:
             views = [f"{FOLDER}/{method.name}-{view}-clutter.webp" for view in ("early", "fixed")]
             lines += [f":::{{grid-item-card}} {method.name}", f":link: {FOLDER}/{method.name}", ":link-type: doc"]
+            views.append(OWN.format(method.name))
             for picture in [view for view in views if (home / view).exists()][:1]:
-                lines += [f":img-top: {picture}", f":img-alt: {method.name}: where scissors are seen"]
+                lines += [f":img-top: {picture}", f":img-alt: {method.name}: what it shows"]
             lines += ["", method.summary, ":::"]
         lines += ["::::", ""]
     return "\n".join(lines)
@@ -126,7 +129,11 @@ def page(method: Method, family: list[Method], refusal: str, folder: Path) -> st
         re.sub(r"\s+", " ", doc.split("\n\n", 1)[0]),
         "",
     ]
-    if refusal and not (folder / f"{method.name}-fixed-clutter.webp").exists():
+    own = OWN.format(method.name)
+    if (folder.parents[1] / own).exists():
+        where = "[Detectors](../../detectors.md)" if method.name == "d_rise" else "[Attention](../../attention.md)"
+        lines += [f"![{method.name}: what it shows](../../{own}){{width=384px}}", "", f"{where} tells more.", ""]
+    elif refusal and not (folder / f"{method.name}-fixed-clutter.webp").exists():
         lines += [":::{note}", f"No picture of the bundled networks here: {refusal}", ":::", ""]
     elif (folder / "clutter.webp").exists():
         lines += pictures_of(method.name, folder)

@@ -15,13 +15,21 @@ def last_value(block: tuple[str, str, int], variables: dict[str, Any], settings:
     """Save the block's last value as a PNG file where it is a figure, a picture or a list of those."""
     value = variables["example_globals"].get("___")
     found = list(value) if isinstance(value, list) else [value]
-    paths = []
+    paths, titles = [], []
     for picture in (each for each in found if isinstance(each, Figure | Image.Image)):
         path = Path(next(variables["image_path_iterator"]))
         path.parent.mkdir(parents=True, exist_ok=True)
         _picture(picture).save(path)
         paths.append(str(path))
-    return figure_rst(paths, settings["src_dir"])
+        titles.append(" ".join(titled(picture).split()))
+    return figure_rst(paths, settings["src_dir"], ", ".join(filter(None, titles)) or "a picture that this code makes")
+
+
+def titled(picture: Figure | Image.Image) -> str:
+    """What a figure says it shows, for those who do not see it: its title, or those of its panels."""
+    if not isinstance(picture, Figure):
+        return ""
+    return picture.get_suptitle() or ", ".join(filter(None, (axes.get_title() for axes in picture.axes)))
 
 
 def _picture(shown: Figure | Image.Image) -> Image.Image:

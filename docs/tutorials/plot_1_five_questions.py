@@ -6,6 +6,8 @@ What does a layer make of a picture? What is a channel looking for? Which part d
 channels does each class use? Can a few of them do the model's work? One call each.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/walk.webp"
+
 from pathlib import Path
 from tempfile import mkdtemp
 

@@ -6,6 +6,8 @@ What a class activation map is, made by hand from one recording; then layers, ta
 that grew from it.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/map.webp"
+
 import torch
 
 import featuremaps as fm

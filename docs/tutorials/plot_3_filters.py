@@ -5,6 +5,8 @@ Filters and receptive fields
 What the weights look like, how far a unit can see, and what it saw.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/filters.webp"
+
 import featuremaps as fm
 from featuremaps import demo
 

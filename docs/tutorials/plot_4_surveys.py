@@ -6,6 +6,8 @@ One pass over labelled pictures; then questions, without the model. The long ver
 and what is kept on disk, is :doc:`/surveys`.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/specialists.webp"
+
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -25,7 +27,7 @@ survey
 survey.confusion()
 
 # %%
-# Which channels tell a class from the rest? The area under the ROC curve is 1 where a channel tells them
+# Which channels tell a class from the rest? The area under the ROC curve (AUROC) is 1 where a channel tells them
 # apart without fault and 0.5 where chance would do as well; the bars are 95 % intervals.
 
 separation = survey.separation()

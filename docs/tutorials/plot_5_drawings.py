@@ -6,6 +6,8 @@ A picture is drawn from noise until a channel, a neuron or a class is as strong 
 of drawings is in :doc:`/drawing`.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/drawing.webp"
+
 import featuremaps as fm
 from featuremaps import demo
 

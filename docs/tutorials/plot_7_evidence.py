@@ -7,6 +7,8 @@ model random weights and looks whether the map notices, and sets every number be
 say, and what it costs, is in :doc:`/evidence`.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/evidence.webp"
+
 import featuremaps as fm
 from featuremaps.demo.world import scene
 

@@ -7,6 +7,8 @@ to look for, and proves it by changing it and nothing else. How it works, and wh
 :doc:`/shortcuts`.
 """
 
+# sphinx_gallery_thumbnail_path = "gallery/shortcut.webp"
+
 from pathlib import Path
 from tempfile import mkdtemp
 

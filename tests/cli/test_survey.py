@@ -273,7 +273,7 @@ def test_compare(home: Path, survey: Path, tmp_path: Path, capsys: pytest.Captur
     assert run(*given, "-l", "biased=layer4") == 0
     printed = capsys.readouterr().out
     assert "ModelComparison of 2 models:" in printed
-    assert re.search(r"  scissors, fixed: area 1\.000.*, threshold", printed)
+    assert re.search(r"  scissors, fixed: AUROC 1\.000.*, threshold", printed)
     assert re.search(r"ChannelMatches: biased layer4 and fixed layer4: \d+ mutual", printed)
     assert [row["model"] for row in rows_of(tmp_path / "models.csv")] == ["biased", "fixed"]
     assert is_figure(tmp_path / "models__scissors.png")

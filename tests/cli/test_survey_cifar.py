@@ -44,7 +44,7 @@ def test_resnet20_on_cifar_pictures(cifar: Path, tmp_path: Path, capsys: pytest.
     frog = fm.open_survey("s").specialists("layer3")["frog"]
     assert f"  frog, 20 pictures: {frog.channels[0]} ({frog.counts[0]})" in capsys.readouterr().out
     assert run("detect", "s", "--label", "frog", "-l", "layer3", "--rule", "logistic", *model, "-o", "o") == 0
-    area = float(re.search(r"frog in s: area ([\d.]+)", capsys.readouterr().out)[1])  # type: ignore[index]
+    area = float(re.search(r"frog in s: AUROC ([\d.]+)", capsys.readouterr().out)[1])  # type: ignore[index]
     assert area > 0.95
     assert run("top", "s", f"layer3:{frog.channels[0]}", "-n", "4", "--label", "frog", *model, "-o", "o") == 0
     assert "4 strongest of 20 pictures of frog" in capsys.readouterr().out

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 
 from featuremaps.concepts.held_out import HeldOut
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.class_colours import GREY, INK, bare, on_square, plain_figure, short
+from featuremaps.plotting.class_colours import GREY, INK, WITH, WITHOUT, bare, on_square, plain_figure, short
 from featuremaps.plotting.panels import number
-from featuremaps.survey.figures.detector_plots import MUTED, WITH, WITHOUT, edges_of
+from featuremaps.survey.figures.detector_plots import MUTED, edges_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

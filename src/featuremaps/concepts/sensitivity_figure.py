@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import GREY, INK, bare, plain_figure, short
-from featuremaps.survey.figures.detector_plots import MUTED, WITH
+from featuremaps.survey.figures.detector_plots import MUTED
 from featuremaps.survey.measures.proportions import Interval, Rate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def sensitivity_figure(rows: Sequence[ShownSensitivity], layers: Sequence[str], 
     for place, row in enumerate(shown):
         low, high = row.shuffled
         axes.barh(place, high - low, 0.62, left=low, color=BAND, linewidth=0)
-        colour = WITH if row.sure else GREY
+        colour = INK if row.sure else GREY
         axes.plot([0, row.effect], [place, place], color=colour, linewidth=1.4)
         axes.plot(row.effect, place, "o", color=colour, markersize=6)
         told = f"p = {row.p_value:.3f}" if row.p_value >= 0.001 else "p < 0.001"

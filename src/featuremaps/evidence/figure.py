@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 
 from featuremaps.evidence.estimate import Estimate
-from featuremaps.plotting.class_colours import GREY, INK, PALETTE, bare, on_square, plain_figure
+from featuremaps.plotting.class_colours import DOUBT, GREY, INK, PALETTE, bare, on_square, plain_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, RED = PALETTE[0], PALETTE[1]
+BLUE = PALETTE[0]
 BAND = "#e8eef4"
 ROW, COLUMN, NAMES = 0.46, 1.25, 2.0  # inches
 THUMB = 192  # pixels
@@ -73,7 +73,7 @@ def _pictures(axes: "Axes", rows: Sequence[FigureRow]) -> None:
     axes.set_yticks(range(len(rows)), [f"{row.label}{' ✗' if row.doubted else ''}" for row in rows], fontsize=8)
     axes.tick_params(axis="y", length=0)
     for text, row in zip(axes.get_yticklabels(), rows, strict=True):
-        text.set_color(RED if row.doubted else INK if row.rank is not None else GREY)
+        text.set_color(DOUBT if row.doubted else INK if row.rank is not None else GREY)
 
 
 def _dots(axes: "Axes", rows: Sequence[FigureRow], estimates: Sequence[Estimate], title: str, unit: str) -> None:

@@ -16,6 +16,11 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 MARKS = ("o", "^", "s", "D")
 GREY, INK, RULE = "#9a9a9a", "#222222", "#222222"
 
+# What a colour means beside those of classes, the same in every figure and in reports.
+RIGHT, WRONG = "#0d6354", "#a03a0c"
+WITH, WITHOUT = "#6a4c93", "#767676"
+DOUBT = "#b3261e"
+
 
 def class_look(number: int) -> tuple[str, str]:
     """The colour and the mark of a class: 28 pairs, and neighbours always differ in colour."""

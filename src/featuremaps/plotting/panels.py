@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from featuremaps.plotting.class_colours import DOUBT
 from featuremaps.plotting.contact_sheet import blank_figure, inches
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, is_remark
 
@@ -141,7 +142,7 @@ def draw_panel(axes: "Axes", panel: Panel) -> None:
         remark = is_remark(panel.notes[0])
         text = _short(panel.notes[0], 78)
         lines = wrap(text if remark else "⚠ " + text, 40)  # matplotlib's own wrapping takes a $ for mathematics
-        axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else "#b3261e")
+        axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else DOUBT)
 
 
 def number(value: float) -> str:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.plotting.class_colours import INK, bare
+from featuremaps.plotting.class_colours import DOUBT, INK, bare
 from featuremaps.plotting.contact_sheet import blank_figure, inches
 from featuremaps.plotting.panels import Bar, bar_beside
 from featuremaps.plotting.paper import wrapped
@@ -77,7 +77,7 @@ def _draw(figure: "Figure", panel: SignalPanel, top: float) -> None:
     below.set_yticks([])
     notes = wrapped(f"⚠ {panel.notes[0]}", WIDE - 0.6, 7) if panel.notes else []
     below.set_xlabel("sample" if not notes else "\n".join(notes[:2]), fontsize=7, labelpad=2)
-    below.xaxis.label.set_color("#b3261e" if notes else "#555555")
+    below.xaxis.label.set_color(DOUBT if notes else "#555555")
 
 
 def _draw_lines(axes: "Axes", panel: SignalPanel, map: Float[Tensor, "_bands _shorter"]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from featuremaps.plotting.class_colours import DOUBT
 from featuremaps.plotting.panels import Bar, bar_beside
 from featuremaps.plotting.paper import Rectangle, cut, fitted, paper, show, wrapped, write
 
@@ -19,7 +20,7 @@ SIDE, LARGE, SMALL, GAP, RIGHT, TOP = 0.2, 2.1, 0.51, 0.06, 0.95, 0.5
 HEADING, NUMBERS, FOOT = 0.4, 0.17, 0.3
 """Inches: of what is written above a volume and above its strip, and the room below it."""
 WIDE = STRONGEST * LARGE + (STRONGEST - 1) * GAP
-FRAME, GREY, WARNING = "#d9480f", "#555555", "#b3261e"
+FRAME, GREY = "#d9480f", "#555555"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def volume_figure(panels: Sequence[VolumePanel], title: str) -> "Figure":
 def _draw(axes: "Axes", panel: VolumePanel, top: float) -> None:
     write(axes, SIDE, top + 0.08, [cut(panel.title, WIDE, 8)], 8)
     if panel.notes:
-        write(axes, SIDE, top + 0.22, wrapped(f"⚠ {panel.notes[0]}", WIDE, 7)[:1], 7, WARNING)
+        write(axes, SIDE, top + 0.22, wrapped(f"⚠ {panel.notes[0]}", WIDE, 7)[:1], 7, DOUBT)
     (large, small), last = panel.sizes, len(panel.slices) - 1
     for place, number in enumerate(panel.strongest):
         left = SIDE + place * (LARGE + GAP)

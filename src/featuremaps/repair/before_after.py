@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from featuremaps.layers.directions import check_directions
-from featuremaps.plotting.class_colours import on_square, short
+from featuremaps.plotting.class_colours import RIGHT, WRONG, on_square, short
 from featuremaps.plotting.panels import Panel
 from featuremaps.repair.explained_change import ExplainedChange, maps_of, some_of, worst_group
 from featuremaps.repair.features import worked
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-RIGHT, WRONG = "#1a7f37", "#b3261e"
 """The frames of maps by the answer."""
 
 

@@ -111,7 +111,7 @@ class Repair:
         if self.told is not None:
             area = self.told.area
             can = f" Without the shortcut {self.label} is told in {self.told.layer} at best with an area under the ROC "
-            can += f"curve of {area.value:.2f} ({area.interval.words(2)}), where 0.5 is chance."
+            can += f"curve (AUROC) of {area.value:.2f} ({area.interval.words(2)}), where 0.5 is chance."
         if self.repaired:
             return (
                 f"Repaired by {best.title}: {group} are called right in {now.value:.0%} of pictures, {was.value:.0%} "

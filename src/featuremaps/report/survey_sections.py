@@ -104,9 +104,10 @@ def specialists_section(asked: AskedSurvey, title: str) -> SpecialistsSection:
     count, rows = len(asked.survey.pictures.names), asked.survey.rows
     caption = (
         f"For each class the channels of {asked.layer} whose mean separates its {rows} best from all others, and of "
-        f"{count:,} {rows} of any class those in which the channel is strongest, with its highest value. The area is "
-        f"the share of pairs of {rows}, one of the class and one of another, in which the channel is stronger in the "
-        "former: 1 is perfect, 0.5 is chance. “Beyond chance” is meant with all channels counted (Holm)."
+        f"{count:,} {rows} of any class those in which the channel is strongest, with its highest value. The AUROC, "
+        f"the area under the ROC curve, is the share of pairs of {rows}, one of the class and one of another, in which "
+        "the channel is stronger in the former: 1 is perfect, 0.5 is chance. “Beyond chance” is meant with all "
+        "channels counted (Holm)."
         f"{asked.of_regions}{asked.of_pictures}{asked.of_classes(len(classes))}"
     )
     return SpecialistsSection(classes, title, caption)
@@ -132,7 +133,7 @@ def _class_channels(asked: AskedSurvey, label: str, article: Specialists) -> Cla
 def _channel(asked: AskedSurvey, label: str, channel: Separating) -> ChannelOfClass:
     pictures, proven = asked.pictures(channel.unit, PICTURES), is_proven(channel)
     of_class = sum(picture.label == label for picture in pictures)
-    words = f"area {channel.area:.3f} ({channel.interval.words()})"
+    words = f"AUROC {channel.area:.3f} ({channel.interval.words()})"
     words += "" if proven else ", not beyond chance"
     return ChannelOfClass(channel.unit, f"{words}; {of_class} of these {len(pictures)} are {label}", pictures, proven)
 
@@ -200,7 +201,7 @@ def _sum_words(sums: Sums, g: int, proven: bool) -> str:
     }
     mean = means.pop(sums.groups[g])
     nearest = max(means, key=means.__getitem__)
-    return f"{text}; area {area}. Mean sum {number(mean)}, next {nearest} with {number(means[nearest])}."
+    return f"{text}; AUROC {area}. Mean sum {number(mean)}, next {nearest} with {number(means[nearest])}."
 
 
 def detectors_section(asked: AskedSurvey, title: str) -> DetectorsSection:
@@ -236,7 +237,7 @@ def _tested(asked: AskedSurvey, label: str) -> TestedDetector:
 def _detected(detection: DetectorEvaluation, rival: Rivalry | None) -> str:
     here, best = detection.confusion, detection.best.counts
     text = (
-        f"Area {detection.area}. From {number(detection.threshold)} on it finds {here.recall}, with "
+        f"AUROC {detection.area}. From {number(detection.threshold)} on it finds {here.recall}, with "
         f"{here.false_alarm_rate} false alarms"
     )
     if not isclose(detection.best.value, detection.threshold, rel_tol=1e-6):

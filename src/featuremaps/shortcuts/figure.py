@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from featuremaps.plotting.class_colours import on_square, plain_figure, short
+from featuremaps.plotting.class_colours import RIGHT, WRONG, on_square, plain_figure, short
 from featuremaps.plotting.panels import Panel, panels_figure
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def shortcut_figure(shown: ShownShortcut) -> "Figure":
             Panel(
                 on_square(each.image),
                 short(f"{each.label}, called {each.called}", 30),
-                frame="#1a7f37" if each.label == each.called else "#b3261e",
+                frame=RIGHT if each.label == each.called else WRONG,
             )
             for each in pictures[:WIDE]
         ]

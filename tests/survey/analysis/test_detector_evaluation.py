@@ -89,7 +89,7 @@ def test_the_table_has_both_thresholds_with_intervals() -> None:
 
 def test_words_and_files(tmp_path: Path) -> None:
     found = on_xrays()
-    assert repr(found).startswith("<DetectorEvaluation: hammer in demo-fixed-xray: area 0.9")
+    assert repr(found).startswith("<DetectorEvaluation: hammer in demo-fixed-xray: AUROC 0.9")
     assert "The best threshold here would be" in str(found)
     png, words, scores, _ = found.save(tmp_path / "new")
     assert png.read_bytes().startswith(PNG)
@@ -111,7 +111,7 @@ def test_the_chart_shows_scores_curves_confusion_and_calibration() -> None:
         f"best here: {found.best.value:.3g}",
         "with hammer (40)",
         "without (80)",
-        f"ROC: area {found.area.value:.3f}",
+        f"ROC curve: AUROC {found.area.value:.3f}",
         "average precision",
         "Calibration: off by",
         str(found.confusion.true_negatives),

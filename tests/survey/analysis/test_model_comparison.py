@@ -57,7 +57,7 @@ def test_a_standing_is_the_detector_of_that_model(compared: ModelComparison) -> 
 
 
 def test_words_table_and_files(compared: ModelComparison, tmp_path: Path) -> None:
-    assert "scissors, demo-fixed: area 0.97" in repr(compared)
+    assert "scissors, demo-fixed: AUROC 0.97" in repr(compared)
     assert "(not beyond chance)" in repr(compared)
     written = compared.save(tmp_path / "new")
     assert [path.name for path in written] == [

@@ -123,7 +123,7 @@ class Sums(Illustrated):
             self.groups[:20], self.channels, self.areas, self.thresholds, strict=False
         ):
             count = f"{len(channels)} channel{'s' if len(channels) != 1 else ''}"
-            says = f"area {area}, threshold {threshold.value:.4g}" if area and threshold else "not measured"
+            says = f"AUROC {area}, threshold {threshold.value:.4g}" if area and threshold else "not measured"
             lines.append(f"  {name}, {count}: {says}")
         lines += [f"  … {len(self)} groups in all"] if len(self) > 20 else []
         return "\n".join(lines) + ">"

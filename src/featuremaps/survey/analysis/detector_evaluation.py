@@ -91,7 +91,7 @@ class DetectorEvaluation(ScoredPictures, Illustrated):
         """The finding in a sentence or two."""
         now, best = self.confusion, self.best
         text = (
-            f"{self.label} in {self.data}: area {self.area}. From {number(self.threshold)} on it finds "
+            f"{self.label} in {self.data}: AUROC {self.area}. From {number(self.threshold)} on it finds "
             f"{now.recall} and calls {now.false_alarm_rate} of the others {self.label}."
         )
         if isclose(best.value, self.threshold, rel_tol=1e-6):

@@ -87,7 +87,7 @@ def best_channels(
     if not proven:
         warnings.warn(
             f"no channel of {layer!r} separates {shown.label!r} beyond chance on {len(shown.rows)} pictures; the best, "
-            f"{layer}:{chosen[0]} with an area of {areas.values[1, chosen[0]]:.2f}, is taken alone.",
+            f"{layer}:{chosen[0]} with an AUROC of {areas.values[1, chosen[0]]:.2f}, is taken alone.",
             FeatureMapsWarning,
             stacklevel=3,
         )

@@ -315,14 +315,14 @@ def _line(standing: Standing) -> str:
     source, target = standing.source, standing.target
     doubt = "" if standing.proven is not False else " (not beyond chance)"
     text = (
-        f"  {standing.label}, {standing.model}: area {source.area.value:.3f}{doubt}, threshold "
+        f"  {standing.label}, {standing.model}: AUROC {source.area.value:.3f}{doubt}, threshold "
         f"{number(source.threshold)}, both of the pictures that chose them"
     )
     if target is None:
         return text
     here = target.confusion
     return text + (
-        f"; on {target.data} area {target.area.value:.3f}, that threshold finds {here.recall.brief()} with "
+        f"; on {target.data} AUROC {target.area.value:.3f}, that threshold finds {here.recall.brief()} with "
         f"{here.false_alarm_rate.brief()} false alarms, the best would be {number(target.best.value)} "
         f"({standing.shift:+.1f} standard deviations)"
     )

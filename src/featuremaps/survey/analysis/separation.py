@@ -99,7 +99,7 @@ class Separation(Illustrated):
     def __repr__(self) -> str:
         classes, channels = self.areas.shape
         lines = [
-            f"<Separation of {classes} classes by {channels} channels of {self.layer} ({self.by}), area (interval)"
+            f"<Separation of {classes} classes by {channels} channels of {self.layer} ({self.by}), AUROC (interval)"
         ]
         for row, name in enumerate(self.classes[:20]):
             if not self.pictures[row]:

@@ -65,7 +65,7 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
     base = base.transform_calculate(place="datum.model + ' ' + datum.domain")
     scale = alt.Scale(domain=[min(0.45, *(test.scored.area.interval.low for test in tested)), 1.0])
     rules = base.mark_rule(strokeWidth=1.5, tooltip=None).encode(
-        x=alt.X("low:Q", scale=scale, title="area (AUC)"), x2="high:Q"
+        x=alt.X("low:Q", scale=scale, title="area under the ROC curve (AUROC)"), x2="high:Q"
     )
     shapes = alt.Scale(domain=["source", "target"], range=["circle", "diamond"])
     points = base.mark_point(filled=True, size=70, opacity=1, tooltip=said(told)).encode(

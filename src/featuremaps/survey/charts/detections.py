@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from featuremaps.plotting import class_colours
 from featuremaps.survey.charts.distributions import Kind, distributions
 from featuremaps.survey.charts.marks import DOTTED, Mark, lines
 from featuremaps.survey.charts.theme import (
@@ -31,7 +32,7 @@ MOST = 2000
 """More points than this are thinned out evenly, with a note: each costs about a hundred bytes of the page."""
 STEPS = 400
 """A ROC curve keeps at most so many of its corners."""
-WITH, WITHOUT = colour(1), colour(0)
+WITH, WITHOUT = f"var(--with, {class_colours.WITH})", f"var(--without, {class_colours.WITHOUT})"
 """As in the printed figures."""
 CLOSE = 0.01
 """Two thresholds nearer than this share of the scores' range are marked as one."""

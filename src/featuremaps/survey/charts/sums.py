@@ -143,7 +143,7 @@ def _by_value(group: SummedGroup, kinds: Sequence[Kind]) -> Chart:
 
 def _note(group: SummedGroup) -> str:
     count = len(group.channels)
-    return f"{count} channel{'' if count == 1 else 's'}" + ("" if group.area is None else f", area {group.area}")
+    return f"{count} channel{'' if count == 1 else 's'}" + ("" if group.area is None else f", AUROC {group.area}")
 
 
 def _marks(group: SummedGroup) -> list[Mark]:

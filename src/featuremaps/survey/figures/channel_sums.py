@@ -161,7 +161,7 @@ def _stress(names: "Sequence[Text]", group: SummedGroup, classes: Sequence[Class
 
 def _title(axes: "Axes", group: SummedGroup) -> None:
     count, area, threshold = len(group.channels), group.area, group.threshold
-    says = f", area {area.value:.2f}, threshold {number(threshold.value)}" if area and threshold else ""
+    says = f", AUROC {area.value:.2f}, threshold {number(threshold.value)}" if area and threshold else ""
     name = f"{short(group.name)}: {count} channel{'s' if count != 1 else ''}"
     axes.set_title(f"{name}{says}", fontsize=8, loc="left")
 

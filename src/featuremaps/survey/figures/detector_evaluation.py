@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featuremaps.plotting.class_colours import INK, plain_figure
+from featuremaps.plotting.class_colours import INK, WITH, WITHOUT, plain_figure
 from featuremaps.survey.figures.detector_plots import (
     FAINT,
     MUTED,
-    WITH,
-    WITHOUT,
     edges_of,
     mirrored,
     plain,
@@ -81,7 +79,7 @@ def _roc(axes: "Axes", scored: ScoredPictures) -> None:
     axes.plot(alarms.interval(), (recall.value,) * 2, color=MUTED, linewidth=1)
     axes.plot((alarms.value,) * 2, recall.interval(), color=MUTED, linewidth=1)
     unit_square(axes)
-    title = f"ROC: area {scored.area.value:.3f} ({scored.area.interval.words()})"
+    title = f"ROC curve: AUROC {scored.area.value:.3f} ({scored.area.interval.words()})"
     plain(axes, title, "false alarms among those without", f"{scored.label} found")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featuremaps.plotting.class_colours import INK, PALETTE
+from featuremaps.plotting.class_colours import INK, WITH, WITHOUT
 from featuremaps.plotting.panels import number
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MUTED, FAINT = "#666666", "#dddddd"
-WITH, WITHOUT = PALETTE[1], PALETTE[0]
 BINS = 32
 
 

@@ -65,7 +65,7 @@ def areas_figure(
                     area.value, y + lift, "osD^v"[number % 5], color=colour, markerfacecolor=fill,
                     label=model if row == 0 and fill == colour else "_", markersize=6,
                 )  # fmt: skip
-    plain(axes, "", f"area under the ROC curve; lines: 95% intervals, from {FEWEST} pictures on")
+    plain(axes, "", f"area under the ROC curve (AUROC); lines: 95% intervals, from {FEWEST} pictures on")
     axes.set_yticks(range(len(labels)), [short(label) for label in labels])
     axes.set_ylim(len(labels) - 0.4, -0.7)
     axes.tick_params(axis="y", labelsize=9, colors=INK, length=0)
@@ -123,6 +123,6 @@ def _sums(axes: "Axes", panel: ScoredPictures, edges: np.ndarray) -> float:
     best = panel.best.value
     if abs(best - panel.threshold) > 1e-6 * abs(panel.threshold):
         lines.append(("best here", best, ":"))
-    plain(axes, f"{panel.data}\narea {panel.area.value:.3f} ({panel.area.interval.words()})")
+    plain(axes, f"{panel.data}\nAUROC {panel.area.value:.3f} ({panel.area.interval.words()})")
     thresholds(axes, lines)
     return top

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featuremaps.plotting.class_colours import GREY, PALETTE, bare, plain_figure, short
+from featuremaps.plotting.class_colours import GREY, INK, bare, plain_figure, short
 from featuremaps.survey.measures.auc import FEWEST, Separating
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def separation_figure(
     rest = f" (first {len(panels)} of {classes} classes)" if len(panels) < classes else ""
     figure.suptitle(f"{layer}: the channels that separate each class best{rest}", fontsize=10)
     caption = (
-        f"area under the ROC curve, ½ is chance; lines: {level:.0%} intervals, from {FEWEST} {counted} on\n"
+        f"area under the ROC curve (AUROC), ½ is chance; lines: {level:.0%} intervals, from {FEWEST} {counted} on\n"
         f"filled: differs from ½ beyond doubt (p ≤ {BEYOND_DOUBT}, Holm over {channels:,} channels)"
     )
     figure.supxlabel(caption, fontsize=8, color="#555555")
@@ -62,7 +62,7 @@ def separation_figure(
 def _draw(axes: "Axes", panel: ClassPanel) -> None:
     for place, channel in enumerate(panel.best):
         sure = channel.p_value <= BEYOND_DOUBT
-        colour = PALETTE[0] if sure else GREY
+        colour = INK if sure else GREY
         axes.plot(channel.interval, (place, place), color=colour, linewidth=1.4, solid_capstyle="butt")
         axes.plot(channel.area, place, "o", color=colour, markersize=4.5, markerfacecolor=colour if sure else "white")
     axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int
 
-from featuremaps.plotting.class_colours import bare, plain_figure, short
+from featuremaps.plotting.class_colours import INK, bare, plain_figure, short
 from featuremaps.plotting.panels import Bar, add_bar
 
 if TYPE_CHECKING:
@@ -70,7 +70,5 @@ def _mark(axes: "Axes", blocks: list[tuple[int, ...]], shown: list[int]) -> None
 
     left = 0
     for block, number in zip(blocks, shown, strict=True):
-        axes.add_patch(
-            Rectangle((left, number), len(block), 1, fill=False, edgecolor="#D55E00", linewidth=1.6, clip_on=False)
-        )
+        axes.add_patch(Rectangle((left, number), len(block), 1, fill=False, edgecolor=INK, linewidth=2, clip_on=False))
         left += len(block)

@@ -19,7 +19,7 @@ function cellOf(measured, name, series) {
   const { area, low, high, threshold, best, recall, false_alarm_rate: alarms } = measured;
   return h("td", { "data-name": name },
     intervalOf(measured, series),
-    h("span", {}, `area ${area.toFixed(3)} (${low === null ? "no interval" : `${low.toFixed(3)} to ${high.toFixed(3)}`})`),
+    h("span", {}, `AUROC ${area.toFixed(3)} (${low === null ? "no interval" : `${low.toFixed(3)} to ${high.toFixed(3)}`})`),
     h("span", { class: "walk-under" }, `from ${number(threshold)} on: finds ${percent(recall, 0)}, false alarms ${percent(alarms, 0)}; best from ${number(best)}`));
 }
 
