@@ -43,6 +43,12 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == f"featuremaps {fm.__version__}\n"
 
 
+def test_demo_stands_for_the_bundled_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("explain", "demo", "-m", "demo", "-o", "out", monkeypatch=monkeypatch) == 0
+    assert len([*(tmp_path / "out").glob("*.png")]) == len(demo.images())
+
+
 def test_explain_writes_overlays_maps_and_report(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

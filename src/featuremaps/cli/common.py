@@ -42,9 +42,13 @@ def lines_of(option: str, path: Path | None) -> list[str] | None:
 
 
 def gathered(pictures: list[str]) -> Any:
-    """The pictures named on the command line, with those that could not be read."""
+    """The pictures named on the command line, with those that could not be read; "demo" stands for the bundled ones."""
     from featuremaps.pictures.load import gather
 
+    if pictures == ["demo"] and not Path("demo").exists():
+        from featuremaps import demo
+
+        return gather(demo.images())
     return gather(pictures[0] if len(pictures) == 1 else pictures)
 
 
