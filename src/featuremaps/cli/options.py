@@ -37,7 +37,9 @@ Classes = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps …")]
-PicturePaths = Annotated[list[str], typer.Argument(help="Pictures, folders or patterns; demo: the bundled pictures.", show_default=False)]
+PicturePaths = Annotated[
+    list[str], typer.Argument(help="Pictures, folders or patterns; demo: the bundled pictures.", show_default=False)
+]
 Methods = Annotated[
     list[str], typer.Option("--method", help="A method; give it several times for several. See `featuremaps methods`.")
 ]
