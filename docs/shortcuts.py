@@ -1,7 +1,10 @@
 """Make the picture of shortcuts.md: `python docs/shortcuts.py` searches pictures such as `demo` learned from."""
 
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from PIL import Image
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
@@ -18,5 +21,7 @@ if __name__ == "__main__":
             found = scope.find_shortcuts(survey)
             print(found)  # noqa: T201
             if name == "demo":
-                Path(__file__).with_suffix(".png").write_bytes(png_of(found.figure()))
+                whole = Image.open(BytesIO(png_of(found.figure()))).convert("RGB")
+                small = whole.resize((whole.width * 3 // 4, whole.height * 3 // 4), Image.Resampling.LANCZOS)
+                small.quantize(192, Image.Quantize.MEDIANCUT).save(Path(__file__).with_suffix(".png"), optimize=True)
                 print(scope.repaired(found[0], survey))  # noqa: T201
