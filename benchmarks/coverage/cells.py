@@ -7,7 +7,7 @@ patches).
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,8 @@ class Trial:
         return YES if snapshot(self.model) == self.before else "the model was changed"
 
 
-def tried(entry: Entry) -> Mapping[str, str]:
-    """Every cell of one architecture."""
+def tried(entry: Entry, columns: Sequence[str] = COLUMNS) -> Mapping[str, str]:
+    """Every cell of one architecture, or those of these columns and whether it loads."""
     cells: dict[str, str] = {}
     trial: list[Trial] = []
 
@@ -168,7 +168,8 @@ def tried(entry: Entry) -> Mapping[str, str]:
     if not trial:
         return cells
     for column in COLUMNS[1:]:
-        attempt(column, getattr(trial[0], column))
+        if column in columns:
+            attempt(column, getattr(trial[0], column))
     return cells
 
 
@@ -234,14 +235,16 @@ def by_hook(trial: Trial, layer: str, lies: str, heat: fm.Heatmaps) -> Tensor:
 
 
 def of_classes(outputs: Any, part: int | str | None, heat: fm.Heatmaps) -> Tensor:
-    """The score of each picture's class, dense ones averaged."""
+    """The score of each picture's class; of dense ones the mean over the places that are given to the class."""
     if part is not None:
         outputs = outputs[part]
     elif not isinstance(outputs, Tensor):
         outputs = next(outputs[key] for key in ("logits", "out") if key in outputs)
     scores = outputs[:, None] if outputs.ndim == 1 else outputs
-    scores = scores.flatten(2).mean(2) if scores.ndim > 2 else scores
     chosen = torch.tensor([answer.index for answer in heat.answers if answer is not None])
+    if scores.ndim > 2:
+        inside = (scores.argmax(1) == chosen[(...,) + (None,) * (scores.ndim - 2)])[:, None]
+        scores = (scores * inside).flatten(2).sum(2) / inside.flatten(2).sum(2)
     return scores.gather(1, chosen[:, None])[:, 0]
 
 

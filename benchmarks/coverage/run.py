@@ -1,6 +1,6 @@
 """Tries every architecture, one process for each with a time limit; goes on where it stopped; writes the page.
 
-`python -m benchmarks.coverage.run [--only TEXT] [--fresh] [--page]`
+`python -m benchmarks.coverage.run [--only TEXT] [--fresh] [--columns NAMES] [--page]`
 """
 
 import argparse
@@ -8,12 +8,12 @@ import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.coverage.cells import NOT, YES, tried
+from benchmarks.coverage.cells import COLUMNS, NOT, YES, tried
 from benchmarks.coverage.page import write_page
 from benchmarks.coverage.zoo import Entry, zoo
 
@@ -27,15 +27,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="architectures whose group or name has this text")
     parser.add_argument("--fresh", action="store_true", help="try again what was tried before")
+    parser.add_argument("--columns", default="", help="with --fresh: only these, such as last,grad_cam")
     parser.add_argument("--page", action="store_true", help="only write the page from what was tried")
     options = parser.parse_args()
     torch.set_num_threads(1)
     entries = [entry for entry in zoo() if options.only in f"{entry.group} {entry.name}"]
     results = known_results()
+    columns = options.columns.split(",") if options.columns else COLUMNS
+    if unknown := set(columns) - set(COLUMNS):
+        parser.error(f"there is no column {', '.join(unknown)}; choose {', '.join(COLUMNS)}")
     for entry in [] if options.page else entries:
         if options.fresh or entry.key not in results:
             started = time.perf_counter()
-            cells = results[entry.key] = in_process(entry)
+            cells = in_process(entry, columns)
+            results[entry.key] = {**(results.get(entry.key, {}) if options.columns else {}), **cells}
             RESULTS.write_text(json.dumps(results, ensure_ascii=False, indent=0), encoding="utf-8")
             bad = {column: cell for column, cell in cells.items() if not cell.startswith((YES, NOT))}
             print(f"{entry.group:26} {entry.name:44} {time.perf_counter() - started:5.0f} s", bad or "", flush=True)
@@ -47,11 +52,11 @@ def known_results() -> dict[str, Mapping[str, str]]:
     return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
 
 
-def in_process(entry: Entry) -> Mapping[str, str]:
+def in_process(entry: Entry, columns: Sequence[str] = COLUMNS) -> Mapping[str, str]:
     """The cells, found in a process of their own; what ran out of time says so."""
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sending.send(dict(tried(entry))))
+    process = context.Process(target=lambda: sending.send(dict(tried(entry, columns))))
     process.start()
     sending.close()
     try:

@@ -1,13 +1,15 @@
 """Occlusion beside a loop over windows and beside captum's, and what it need not run."""
 
+import itertools
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import MethodError, OptionError
+from featuremaps.errors import OptionError
 from featuremaps.methods.occlusion import occlusion
 from method_samples import Little, noise, photographs, squeezenet
 from perturbation_samples import score_of
@@ -158,11 +160,47 @@ def test_options_that_do_not_fit(options: dict[str, int], message: str) -> None:
         occlusion(noise(1), lambda new: new.sum((1, 2, 3)), **options)
 
 
-def test_a_line_of_samples_has_no_windows() -> None:
-    with pytest.raises(
-        MethodError, match=r"occlusion hides parts of pictures .* has shape \(1, 3, 16\)\. Use a method"
-    ):
-        occlusion(torch.randn(1, 3, 16), lambda new: new.sum((1, 2)))
+def windows_along(size: int, window: int, stride: int) -> list[slice]:
+    """From 0 on, every `stride` places, until the end is reached."""
+    starts = [0]
+    while starts[-1] + window < size:
+        starts.append(starts[-1] + stride)
+    return [slice(start, start + window) for start in starts]
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "windows", "strides"),
+    [
+        ((60,), {}, (3,), (1,)),  # a twentieth of a signal
+        ((37,), {"window": 8, "stride": 5}, (8,), (5,)),
+        ((5, 16, 11), {}, (1, 3, 2), (1, 1, 1)),  # a fifth of each side of a volume
+        ((3, 12, 9), {"window": 6}, (3, 6, 6), (1, 3, 3)),  # all of the side that is shorter
+        ((3, 12, 9), {"window": 5, "stride": 4, "baseline": "mean"}, (3, 5, 5), (3, 4, 4)),
+    ],
+)
+def test_signals_and_volumes_equal_a_loop_over_windows(
+    space: tuple[int, ...], options: dict[str, Any], windows: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    inputs = torch.randn(2, 2, *space, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(2, 2, *space, generator=torch.Generator().manual_seed(1))
+
+    def score(new: Tensor) -> Tensor:
+        own = new.reshape(2, -1, 2, *space) * weights[:, None]
+        return own.flatten(2).sum(2).tanh().flatten()  # no sum of parts, and another one for each input
+
+    found = occlusion(inputs, score, chunk=7, **options)
+    assert found.shape == (2, 1, *space)
+    for row, one in enumerate(inputs):
+        lost, count = torch.zeros(space), torch.zeros(space)
+        whole = (one * weights[row]).sum().tanh()
+        sides = zip(space, windows, strides, strict=True)
+        for window in itertools.product(*(windows_along(*side) for side in sides)):
+            covered = one.clone()
+            empty = one.flatten(1).mean(1) if "baseline" in options else torch.zeros(2)
+            covered[(slice(None), *window)] = empty.view(2, *(1,) * len(space))
+            lost[window] += whole - (covered * weights[row]).sum().tanh()
+            count[window] += 1
+        torch.testing.assert_close(found[row, 0], lost / count, rtol=1e-4, atol=1e-5)
 
 
 def test_an_interrupt_leaves_the_pictures_alone() -> None:

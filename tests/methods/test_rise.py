@@ -122,7 +122,7 @@ def test_a_model_that_looks_at_one_patch_lights_that_patch_up() -> None:
     ("options", "message"),
     [
         ({"masks": 0}, "'masks' is how many random masks are tried, 1 or more; got 0"),
-        ({"cells": 17}, "'cells' is how many cells of the mask lie along each side, 1 to 16; got 17"),
+        ({"cells": 17}, r"'cells' is how many cells of the mask lie along each side \(0: chosen\), 0 to 16; got 17"),
         ({"keep": 0.0}, "'keep' is the share of the cells that are open, 0.001 to 0.999; got 0.0"),
         ({"keep": float("nan")}, "'keep' is .* got nan"),
         ({"chunk": -1}, "'chunk' is how many copies"),
@@ -133,9 +133,43 @@ def test_options_that_do_not_fit(options: dict[str, float], message: str) -> Non
         rise(noise(1), lambda new: new.sum((1, 2, 3)), seeded(), **options)
 
 
-def test_a_volume_has_no_masks() -> None:
-    with pytest.raises(MethodError, match=r"rise hides parts of pictures .* has shape \(1, 3, 4, 4, 4\)"):
-        rise(torch.randn(1, 3, 4, 4, 4), lambda new: new.sum((1, 2, 3, 4)), seeded())
+@pytest.mark.parametrize(
+    ("space", "asked", "cells"),
+    [
+        ((60,), 0, (49,)),
+        ((23,), 0, (23,)),  # as many as there are samples
+        ((41,), 6, (6,)),
+        ((6, 9, 11), 0, (4, 4, 4)),
+        ((3, 9, 8), 5, (3, 5, 5)),  # as many as there are slices
+    ],
+)
+def test_signals_and_volumes_equal_a_loop_over_masks(
+    space: tuple[int, ...], asked: int, cells: tuple[int, ...]
+) -> None:
+    inputs = torch.randn(2, 2, *space, generator=seeded(5))
+
+    def probability(new: Tensor) -> Tensor:
+        return new.flatten(1)[:, ::3].sum(1).sigmoid()
+
+    found = rise(inputs, probability, seeded(3), masks=20, cells=asked, centre=False, chunk=7)
+    generator = seeded(3)
+    grids = (torch.rand((20, *cells), generator=generator) < 0.5).float()
+    shifts = torch.rand((20, len(space)), generator=generator)
+    expected = torch.zeros(2, 1, *space)
+    sizes = [math.ceil(size / count) for size, count in zip(space, cells, strict=True)]
+    for grid, shift in zip(grids, shifts.tolist(), strict=True):
+        wider = tuple((count + 1) * size for count, size in zip(cells, sizes, strict=True))
+        mask = F.interpolate(grid[None, None], wider, mode={1: "linear", 3: "trilinear"}[len(space)])[0, 0]
+        for axis, (share, size, length) in enumerate(zip(shift, sizes, space, strict=True)):
+            mask = mask.narrow(axis, int(share * size), length)
+        for row, one in enumerate(inputs):
+            expected[row, 0] += probability((one * mask)[None]) * mask / (20 * 0.5)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_detectors_see_pictures() -> None:
+    with pytest.raises(MethodError, match=r"d_rise hides parts of pictures .* has shape \(1, 3, 4, 4, 4\)"):
+        d_rise(torch.randn(1, 3, 4, 4, 4), lambda new: new.sum((2, 3, 4)), seeded())
 
 
 def test_finds_the_fox_on_the_real_squeezenet(shared: Path) -> None:

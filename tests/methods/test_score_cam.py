@@ -13,6 +13,7 @@ from featuremaps.errors import MethodError, OptionError
 from featuremaps.methods.score_cam import ablation_cam, score_cam
 from featuremaps.tail import Without
 from method_samples import Curved, Little, cifar_model, explained, noise, small_photographs
+from planted import KINDS as PLANTED
 
 Measure = Callable[[Tensor], float]
 
@@ -37,11 +38,12 @@ def measure(model: nn.Module, weighting: str, target: int) -> Measure:
     return measured
 
 
-def unit_mask(channel: Tensor, size: tuple[int, int]) -> Tensor | None:
+def unit_mask(channel: Tensor, size: tuple[int, ...]) -> Tensor | None:
     """A channel enlarged, then scaled to 0..1; None where it is the same everywhere."""
     if float(channel.max()) == float(channel.min()):
         return None
-    enlarged = F.interpolate(channel[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(size)]
+    enlarged = F.interpolate(channel[None, None], size, mode=mode, align_corners=False)[0, 0]
     return (enlarged - enlarged.min()) / (enlarged.max() - enlarged.min())
 
 
@@ -265,9 +267,34 @@ def test_options_that_count_must_be_positive() -> None:
             explained(Little(), noise(1), method, "features", **{option: 0})
 
 
-def test_masking_needs_a_picture() -> None:
+@pytest.mark.parametrize("kind", ["ecg", "volumes"])
+@pytest.mark.parametrize("name", ["score_cam", "ss_cam", "is_cam"])
+def test_signals_and_volumes_are_masked_channel_by_channel(kind: str, name: str) -> None:
+    make, items, _ = PLANTED[kind]
+    model, inputs = make().eval(), items(2, 3).inputs
+    given = {"ss_cam": {"samples": 1, "noise": 0.0}, "is_cam": {"steps": 3}}.get(name, {})
+    steps = [1, 2, 3] if name == "is_cam" else [1]
+    activations = layer_output(model, inputs, model.features[1])
+    expected = []
+    for one, maps in zip(inputs, activations, strict=True):
+        score = measure(model, "probability", 1)
+        gain = lambda m, _, o=one, s=score: sum(s(o * m * (step / len(steps))) for step in steps) / len(steps)  # noqa: E731
+        expected.append(masked_map(one, maps, "probability", gain, score(torch.zeros_like(one))))
+    heat = fm.Scope(model).explain(inputs, name, layer="features.1", target=1, **given)
+    agree(heat.tensor, expected)
+
+
+def test_eigen_smoothing_of_a_volume_has_its_axes() -> None:
+    make, items, _ = PLANTED["volumes"]
+    heat = fm.Scope(make().eval()).explain(items(1, 0).inputs, "score_cam", layer="features.3", smooth="eigen")
+    assert heat.tensor.shape == (1, 4, 8, 8)
+
+
+def test_masks_need_the_axes_of_the_input() -> None:
     mean = lambda inputs: inputs.mean((1, 2))  # noqa: E731
-    with pytest.raises(MethodError, match=r"masking with channels is for pictures .* shape \(1, 3, 16\)"):
+    with pytest.raises(
+        MethodError, match=r"has shape \(1, 3, 16\), and the layer's maps .* \(1, 3, 1, 4\): other axes"
+    ):
         score_cam(torch.randn(1, 3, 1, 4), torch.randn(1, 3, 16), mean, mean)
 
 

@@ -196,4 +196,5 @@ def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
         batch, colours, *space = given.record.inputs.shape
         return [(*joint, batch, colours, *space)] + ([(*joint, batch, 1, *space)] if colours != 1 else [])
     maps = given.record.activations[given.layer]
-    return [(*joint, maps.shape[0], *maps.shape[2:])]
+    own = [(*joint, len(maps), *given.record.grid(given.layer))] if given.record.inputs.ndim != 4 else []
+    return [(*joint, len(maps), *maps.shape[2:]), *own]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.methods.shapes import Map, Maps
+from featuremaps.methods.shapes import Maps, SpatialMap, SpatialMaps
 from featuremaps.methods.spectrum import leading_eigenpair
 
 NOISE = 1e-12
@@ -16,7 +16,7 @@ NOISE = 1e-12
 Combine = Literal["sum", "principal"]
 
 
-def combined(contributions: Maps, combine: Combine) -> Map:
+def combined(contributions: SpatialMaps, combine: Combine) -> SpatialMap:
     """What all channels contribute together.
 
     `"sum"` is what the papers do; `"principal"` keeps what varies most over the picture (eigen-smoothing), which
@@ -25,13 +25,13 @@ def combined(contributions: Maps, combine: Combine) -> Map:
     return contributions.sum(1) if combine == "sum" else principal_component(contributions)
 
 
-def principal_component(maps: Maps) -> Map:
+def principal_component(maps: SpatialMaps) -> SpatialMap:
     """Each position's projection on the first principal component of the channels.
 
     Centred over the positions. The sign, which an eigendecomposition leaves open, is that of the correlation with
     the mean over the channels. The eigenvectors are those of the smaller Gram matrix, channels or positions.
     """
-    batch, _, height, width = maps.shape
+    batch, _, *places = maps.shape
     points, broken = centred_points(maps)
     if points.shape[1] <= points.shape[2]:
         values, vectors = leading_eigenpair(points @ points.mT)
@@ -40,7 +40,7 @@ def principal_component(maps: Maps) -> Map:
         _, vectors = leading_eigenpair(points.mT @ points)
         projection = (points @ vectors[..., None])[..., 0]
     component = oriented(projection, points.mean(2)).masked_fill(broken, torch.nan)
-    return component.reshape(batch, height, width).to(maps.dtype)
+    return component.reshape(batch, *places).to(maps.dtype)
 
 
 def leading_components(
@@ -66,7 +66,7 @@ def leading_components(
     return components.reshape(batch, count, height, width).to(maps.dtype), shares.to(maps.dtype)
 
 
-def centred_points(maps: Maps) -> tuple[Tensor, Tensor]:
+def centred_points(maps: SpatialMaps) -> tuple[Tensor, Tensor]:
     """Positions as points in channel space (batch, position, channel), double, with their mean at 0.
 
     And which pictures (batch, 1) hold a value that is not finite: their points are all 0, because no decomposition

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import MethodError, OptionError
-from featuremaps.methods.shapes import Inputs, Pictures, Score
+from featuremaps.methods.shapes import Inputs, Score
 from featuremaps.progress import track
 
 
 def kept_scores(
-    inputs: Pictures, empty: Pictures, masks: Float[Tensor, "_batch copy height width"], score: Score
+    inputs: Inputs, empty: Inputs, masks: Float[Tensor, "_batch copy *space"], score: Score
 ) -> Float[Tensor, "batch copy"]:
     """The scores of copies that show the picture where a mask is 1, and `empty` where it is 0.
 
@@ -53,6 +53,14 @@ def picture_size(inputs: Tensor, method: str) -> tuple[int, int]:
             f"{tuple(inputs.shape)}. Use a method that works on the layer, such as grad_cam or ablation_cam."
         )
     return int(inputs.shape[2]), int(inputs.shape[3])
+
+
+def longest_side(space: tuple[int, ...]) -> int:
+    """The most that one length may be which is meant for every side: all of the shortest of a picture or signal.
+
+    Of a volume it is the longest, as it has few slices, or frames: what is longer than a side covers all of it.
+    """
+    return max(space) if len(space) == 3 else min(space)
 
 
 def checked(

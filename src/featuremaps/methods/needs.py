@@ -18,7 +18,7 @@ from featuremaps.errors import MethodError, TargetError
 from featuremaps.layers.attention_use import words_of_missing
 from featuremaps.layers.known import known_layers
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
-from featuremaps.methods.shapes import Inputs, Maps, Score
+from featuremaps.methods.shapes import Inputs, Maps, Score, SpatialMaps
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import RuleRun, run_by
@@ -95,6 +95,16 @@ def together(names: Iterable[str]) -> Need:
 def activations(given: Pass) -> Maps:
     """The layer's output as maps."""
     return given.record.activations[given.layer]
+
+
+@need(layer=True)
+def spatial_activations(given: Pass) -> SpatialMaps:
+    """The same with the input's own axes: (batch, channel, time) of signals, (…, depth, height, width) of volumes.
+
+    A formula may return its map with these axes too.
+    """
+    record = given.record
+    return record.activations[given.layer] if record.inputs.ndim == 4 else record.spatial(given.layer)
 
 
 @need(gradients=True)

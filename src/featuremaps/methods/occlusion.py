@@ -1,13 +1,14 @@
-"""Occlusion: how much of the score is lost when a window of the picture is covered."""
+"""Occlusion: how much of the score is lost when a window of the picture, signal or volume is covered."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from featuremaps.methods.baselines import Baseline, baseline_of
-from featuremaps.methods.chunking import checked, in_chunks, kept_scores, picture_size
+from featuremaps.methods.chunking import checked, in_chunks, kept_scores, longest_side
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, PixelMap, Score
 
@@ -18,38 +19,45 @@ def occlusion(
 ) -> PixelMap:
     """The score that is lost when a square window is covered, in each pixel the mean over the windows that cover it.
 
-    Windows of `window` pixels (0: a fifth of the shorter side) start every `stride` pixels (0: half a window), the
-    last ones cut off at the border. Where a picture equals the baseline already nothing is run, and on the CPU, in
-    early layers, no more than what a window reaches. `chunk` copies of the pictures run at a time (0: chosen for the
-    device).
+    Windows of `window` pixels (0: a fifth of the shorter side; a twentieth of a signal, a fifth of each side of a
+    volume) start every `stride` pixels (0: half a window), the last ones cut off at the border. In a signal they are
+    stretches of time, in a volume boxes, all of a side that is shorter. Where a picture equals the baseline already
+    nothing is run, and on the CPU, in early layers, no more than what a window reaches. `chunk` copies of the pictures
+    run at a time (0: chosen for the device).
     """
-    height, width = picture_size(inputs, "occlusion")
-    window, stride = _sizes(min(height, width), window, stride)
+    space = tuple(inputs.shape[2:])
+    sizes = zip(space, *_sizes(space, window, stride), strict=True)
+    covers = [_covered(*size).to(inputs) for size in sizes]
     empty = baseline_of(inputs, baseline)
-    rows, columns = (_covered(size, window, stride).to(inputs) for size in (height, width))
-    differs = (inputs != empty).any(1).to(inputs)
-    changes = torch.einsum("bhw,rh,cw->brc", differs, rows, columns).flatten(1) > 0
-    losses = torch.zeros(changes.shape, dtype=inputs.dtype, device=inputs.device)
+    changes = _along((inputs != empty).any(1).to(inputs), covers) > 0
+    losses = torch.zeros(changes.flatten(1).shape, dtype=inputs.dtype, device=inputs.device)
     with torch.no_grad():
         whole = box_score(inputs)[:, None]
-    order = _changing_first(changes)
+    order = _changing_first(changes.flatten(1))
     for part in in_chunks(order.shape[1], inputs, chunk, "covering windows"):
         windows = order[:, part]
-        covered = rows[windows // len(columns)][..., None] * columns[windows % len(columns)][..., None, :]
-        losses.scatter_(1, windows, (whole - kept_scores(inputs, empty, 1 - covered, box_score)).to(losses))
-    grid = torch.where(changes, losses, 0.0).unflatten(1, (len(rows), len(columns)))
-    counts = rows.sum(0)[:, None] * columns.sum(0)
-    return (torch.einsum("brc,rh,cw->bhw", grid, rows, columns) / counts)[:, None]
+        scores = kept_scores(inputs, empty, 1 - _windows(windows, covers), box_score)
+        losses.scatter_(1, windows, (whole - scores).to(losses))
+    grid = torch.where(changes, losses.view_as(changes), 0.0)
+    back = [cover.mT for cover in covers]
+    return (_along(grid, back) / _along(torch.ones_like(grid[:1]), back))[:, None]
 
 
-def _sizes(side: int, window: int, stride: int) -> tuple[int, int]:
-    checked(
-        "window", window, "the side of the covered square in pixels (0: a fifth of the picture)", least=0, most=side
-    )
-    window = window or max(1, round(side / 5))
+def _sizes(space: tuple[int, ...], window: int, stride: int) -> tuple[list[int], list[int]]:
+    """The side of a window and the step to the next along each axis."""
+    meaning = "the side of the covered square in pixels (0: a fifth of the picture)"
+    checked("window", window, meaning, least=0, most=longest_side(space))
+    chosen = [_chosen(size, space) for size in space]
+    windows = [min(window or own, size) for own, size in zip(chosen, space, strict=True)]
     meaning = "the step from window to window in pixels, no longer than a window (0: half of it)"
-    checked("stride", stride, meaning, least=0, most=window)
-    return window, stride or max(1, window // 2)
+    checked("stride", stride, meaning, least=0, most=max(windows))
+    return windows, [min(stride or max(1, own // 2), own) for own in windows]
+
+
+def _chosen(size: int, space: tuple[int, ...]) -> int:
+    """The side of a window along an axis where none is asked for."""
+    side = {1: size / 20, 2: min(space) / 5, 3: size / 5}[len(space)]
+    return max(1, round(side))
 
 
 def _covered(size: int, window: int, stride: int) -> Float[Tensor, "window size"]:
@@ -57,6 +65,22 @@ def _covered(size: int, window: int, stride: int) -> Float[Tensor, "window size"
     starts = torch.arange(math.ceil((size - window) / stride) + 1, device="cpu")[:, None] * stride
     pixels = torch.arange(size, device="cpu")
     return ((pixels >= starts) & (pixels < starts + window)).float()
+
+
+def _along(values: Float[Tensor, "batch *given"], matrices: Sequence[Tensor]) -> Float[Tensor, "batch *made"]:
+    """The product with a matrix (made, given) along each axis after the first."""
+    for matrix in matrices:
+        values = torch.tensordot(values, matrix, dims=([1], [1]))  # what is made comes last: once round, all in order
+    return values
+
+
+def _windows(numbers: Tensor, covers: Sequence[Tensor]) -> Float[Tensor, "batch window *space"]:
+    """The windows of these numbers (batch, window), 1 in them and 0 elsewhere."""
+    drawn = torch.ones(numbers.shape, dtype=covers[0].dtype, device=numbers.device)
+    for places, cover in zip(torch.unravel_index(numbers, [len(cover) for cover in covers]), covers, strict=True):
+        own = cover[places]
+        drawn = drawn[..., None] * own.view(*numbers.shape, *(1,) * (drawn.ndim - 2), -1)
+    return drawn
 
 
 def _changing_first(changes: Bool[Tensor, "batch window"]) -> Tensor:

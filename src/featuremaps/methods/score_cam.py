@@ -17,15 +17,18 @@ from featuremaps.methods.channel_weights import Combine, at_least_one, combined,
 from featuremaps.methods.chunking import of_each
 from featuremaps.methods.random_numbers import normal
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Inputs, Map, Maps, Score
+from featuremaps.methods.shapes import Inputs, Map, Maps, Score, SpatialMap, SpatialMaps
 from featuremaps.progress import track
 
 Weighting = Literal["probability", "score", "softmax"]
 
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+"""How torch calls linear interpolation along so many axes."""
+
 
 @method(paper="Wang et al. 2020, Score-CAM, eq. 5-8, with the authors' weights")
 def score_cam(
-    activations: Maps,
+    spatial_activations: SpatialMaps,
     inputs: Inputs,
     score: Score,
     probability: Score,
@@ -34,7 +37,7 @@ def score_cam(
     weighting: Weighting = "probability",
     chunk: int = 0,
     combine: Combine = "sum",
-) -> Map:
+) -> SpatialMap:
     """Channels weighted by what the class gains when the channel masks the picture.
 
     The masks are the enlarged channels scaled to 0..1; a channel that is constant over the picture has no mask and
@@ -49,13 +52,13 @@ def score_cam(
         masks = _unit_masks(maps, inputs)
         return measure(torch.addcmul(empty[:, None], masks, (inputs - empty)[:, None]).flatten(0, 1))
 
-    weights = _mask_weights(activations, gains, measure(empty), of_each(inputs, chunk), weighting)
-    return combined(weights * activations, combine)
+    weights = _mask_weights(spatial_activations, gains, measure(empty), of_each(inputs, chunk), weighting)
+    return combined(weights * spatial_activations, combine)
 
 
 @method(paper="Wang et al. 2020, SS-CAM, eq. 5-7, smoothing on the feature maps")
 def ss_cam(
-    activations: Maps,
+    spatial_activations: SpatialMaps,
     inputs: Inputs,
     score: Score,
     probability: Score,
@@ -66,7 +69,7 @@ def ss_cam(
     weighting: Weighting = "probability",
     chunk: int = 0,
     combine: Combine = "sum",
-) -> Map:
+) -> SpatialMap:
     """Score-CAM whose gains are means over `samples` noisy copies of each channel.
 
     `noise` is the standard deviation as a share of the channel's range (the paper gives it in units of the
@@ -74,19 +77,21 @@ def ss_cam(
     """
     at_least_one(samples=samples)
     measure = probability if weighting == "probability" else score
-    shifts = normal((samples, *activations.shape[2:]), generator).to(activations)
+    shifts = normal((samples, *spatial_activations.shape[2:]), generator).to(spatial_activations)
 
     def gains(maps: Tensor) -> Tensor:
-        spread = noise * (maps.amax((2, 3), keepdim=True) - maps.amin((2, 3), keepdim=True))
+        spread = noise * (_highest(maps) - _lowest(maps))
         return torch.stack([measure(_masked(inputs, maps + spread * shift)) for shift in shifts]).mean(0)
 
-    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk), weighting)
-    return combined(weights * activations, combine)
+    weights = _mask_weights(
+        spatial_activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk), weighting
+    )
+    return combined(weights * spatial_activations, combine)
 
 
 @method(paper="Naidu et al. 2020, IS-CAM, eq. 3-5, read as a mean over the path")
 def is_cam(
-    activations: Maps,
+    spatial_activations: SpatialMaps,
     inputs: Inputs,
     score: Score,
     probability: Score,
@@ -95,7 +100,7 @@ def is_cam(
     weighting: Weighting = "probability",
     chunk: int = 0,
     combine: Combine = "sum",
-) -> Map:
+) -> SpatialMap:
     """Score-CAM whose gains are means over masks scaled by 1/steps, 2/steps, … 1: an integral from blank to masked."""
     at_least_one(steps=steps)
     measure = probability if weighting == "probability" else score
@@ -104,8 +109,10 @@ def is_cam(
         masked = _masked(inputs, maps)
         return torch.stack([measure(masked * (step / steps)) for step in range(1, steps + 1)]).mean(0)
 
-    weights = _mask_weights(activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk), weighting)
-    return combined(weights * activations, combine)
+    weights = _mask_weights(
+        spatial_activations, gains, measure(torch.zeros_like(inputs)), of_each(inputs, chunk), weighting
+    )
+    return combined(weights * spatial_activations, combine)
 
 
 @method(paper="Desai & Ramaswamy 2020, Ablation-CAM, eq. 4-5")
@@ -127,8 +134,8 @@ def ablation_cam(
 
 
 def _mask_weights(
-    activations: Maps, gains: Score, floor: Float[Tensor, " batch"], together: int, weighting: Weighting
-) -> Float[Tensor, "batch channel 1 1"]:
+    activations: SpatialMaps, gains: Score, floor: Float[Tensor, " batch"], together: int, weighting: Weighting
+) -> Float[Tensor, "batch channel *ones"]:
     """What each channel's mask gains over the empty picture; 0 for channels without a mask."""
     gained = activations.new_full(activations.shape[:2], -torch.inf)
     varies = activations.flatten(2).amax(2) > activations.flatten(2).amin(2)
@@ -137,25 +144,32 @@ def _mask_weights(
             gained[:, channels] = gains(activations[:, channels]).reshape(len(activations), -1) - floor[:, None]
     gained = torch.where(varies, gained, -torch.inf)
     weights = gained.softmax(1) if weighting == "softmax" else gained
-    return torch.where(varies, weights, 0.0)[..., None, None]
+    return torch.where(varies, weights, 0.0)[(...,) + (None,) * (activations.ndim - 2)]
 
 
-def _masked(inputs: Inputs, maps: Maps) -> Tensor:
-    """Copies of the pictures (batch·channel, colour, height, width) behind each of the maps as a mask."""
+def _masked(inputs: Inputs, maps: SpatialMaps) -> Tensor:
+    """Copies of the pictures (batch·channel, colour, *space) behind each of the maps as a mask."""
     return (_unit_masks(maps, inputs) * inputs[:, None]).flatten(0, 1)
 
 
-def _unit_masks(maps: Maps, inputs: Inputs) -> Float[Tensor, "batch channel 1 input_height input_width"]:
-    """The maps enlarged to the picture, then scaled to 0..1 each."""
+def _unit_masks(maps: SpatialMaps, inputs: Inputs) -> Float[Tensor, "batch channel 1 *space"]:
+    """The maps enlarged to the picture, signal or volume, then scaled to 0..1 each."""
     size = tuple(inputs.shape[2:])
-    if len(size) != 2:
+    if maps.ndim != inputs.ndim:
         raise MethodError(
-            "masking with channels is for pictures (batch, channel, height, width), and the model's input has shape "
-            f"{tuple(inputs.shape)}. Use grad_cam or ablation_cam."
+            f"masking with channels lays each over the model's input, which has shape {tuple(inputs.shape)}, and the "
+            f"layer's maps have shape {tuple(maps.shape)}: other axes. Use grad_cam or ablation_cam, or another layer."
         )
-    enlarged = torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)
-    lowest = enlarged.amin((2, 3), keepdim=True)
-    return divided(enlarged - lowest, enlarged.amax((2, 3), keepdim=True) - lowest)[:, :, None]
+    enlarged = torch.nn.functional.interpolate(maps, size, mode=LINEAR[len(size)], align_corners=False)
+    return divided(enlarged - _lowest(enlarged), _highest(enlarged) - _lowest(enlarged))[:, :, None]
+
+
+def _lowest(maps: SpatialMaps) -> Tensor:
+    return maps.amin(tuple(range(2, maps.ndim)), keepdim=True)
+
+
+def _highest(maps: SpatialMaps) -> Tensor:
+    return maps.amax(tuple(range(2, maps.ndim)), keepdim=True)
 
 
 def _chunks(channels: Tensor, size: int, doing: str) -> Iterator[Tensor]:

@@ -9,6 +9,8 @@ from featuremaps.rules import Rule
 
 Maps = Float[Tensor, "batch channel height width"]
 Map = Float[Tensor, "batch height width"]
+SpatialMaps = Float[Tensor, "batch channel *places"]
+SpatialMap = Float[Tensor, "batch *places"]
 Inputs = Float[Tensor, "batch colour *space"]
 Pictures = Float[Tensor, "batch colour height width"]
 PixelMap = Float[Tensor, "batch 1 *space"]
