@@ -1038,7 +1038,8 @@ class Scope:
         *,
         labels: Sequence[str] | None = None,
         image: str | None = None,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
+        multi_label: bool = False,
         batch_size: int | None = None,
         workers: int | None = None,
         precision: Precision = "float32",
@@ -1059,7 +1060,10 @@ class Scope:
             out: The folder of the survey.
             labels: The names of the dataset's labels, in order.
             image: The column of a table that holds paths; "image" by default.
-            label: The column of a table that holds labels; "label" by default.
+            label: The column of a table that holds labels; "label" by default. With `multi_label` also several, each
+                with a 1 or 0 for the class that it is called.
+            multi_label: Whether a picture may have several labels: a list of them, a 1 or 0 for each of `labels`, or
+                names in one cell, between which "|", ";" or "," stands.
             batch_size: How many pictures run at once; what suits the machine without it.
             workers: How many processes read pictures; what suits the machine without it.
             precision: Of the pass: "float32", "bfloat16" or "float16".
@@ -1089,6 +1093,7 @@ class Scope:
             precision=precision,
             predictions=predictions,
             keep=keep,
+            multi_label=multi_label,
             resume=resume,
             engine=engine,
             each=each,

@@ -153,6 +153,21 @@ def test_survey_of_a_detector_and_of_a_segmenter(
     assert "8 pictures, none with a label" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_survey_of_several_labels_a_picture(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted((home / "xray").rglob("*.png"))
+    lines = ["path,scissors,even", *(f"{p},{int(p.parent.name == 'scissors')},{n % 2}" for n, p in enumerate(files))]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    given = ("survey", tmp_path / "list.csv", "-m", "demo", "--multi-label", "-o", tmp_path / "s", "--workers", "0")
+    assert run(*given, "--label-column", "scissors,odd") == 1
+    assert "has no column 'odd'" in capsys.readouterr().err
+    assert run(*given, "--label-column", "scissors,even") == 0
+    assert "12 pictures of 2 classes\nscissors 6, even 6" in capsys.readouterr().out
+    assert run("specialists", tmp_path / "s", "--separation", "-o", tmp_path / "o") == 0
+    assert run("confusion", tmp_path / "s", "-o", tmp_path / "o") == 1
+    assert "may have several labels" in capsys.readouterr().err
+
+
 def test_survey_of_tar_shards(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted((home / "xray").rglob("*.png"))
     for shard, own in enumerate((files[::2], files[1::2])):

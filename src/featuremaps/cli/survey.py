@@ -28,7 +28,13 @@ LabelsFile = Annotated[
     Path | None, typer.Option("--labels", help="A text file with one label name per line, in label order.")
 ]
 ImageColumn = Annotated[str | None, typer.Option("--image-column", help="The column of a table that holds the paths.")]
-LabelColumn = Annotated[str | None, typer.Option("--label-column", help="The column of a table that holds the labels.")]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        help="The column of a table that holds the labels; of several a picture also one for each class: a,b,c.",
+    ),
+]
 
 
 @app.command()
@@ -64,6 +70,8 @@ def survey(
     featuremaps survey photos/ --model torchvision:resnet50 --layer layer4 -o survey/
 
     featuremaps survey list.csv -m torchvision:resnet50 -l layer3 -l layer4 --label-column species --precision bfloat16
+
+    featuremaps survey chest.csv -m mynet.py:make -l features --multi-label --label-column Edema,Effusion,Nodule
     """
     scope = model_under_study(model, weights, classes, device, setup)
     surveyed = scope.survey(
@@ -72,10 +80,15 @@ def survey(
         out,
         labels=lines_of("--labels", labels),
         image=image_column,
-        label=label_column,
+        label=_columns(label_column, options["multi_label"]),
         **options,
     )
     _tell(surveyed)
+
+
+def _columns(label: str | None, several: bool) -> str | list[str] | None:
+    """The column of labels, or with `several` labels a picture those that are named with commas between them."""
+    return [name.strip() for name in label.split(",")] if several and label and "," in label else label
 
 
 @app.command()
@@ -170,7 +183,7 @@ def verify(survey: SurveyFolder) -> None:
 
 def _tell(survey: Any) -> None:
     """How many pictures of what were surveyed and where that is kept; on standard error what was left out, and why."""
-    import numpy as np
+    from featuremaps.survey.analysis.class_labels import counted
 
     pictures, names = survey.pictures, survey.classes
     layers = ", ".join(f"{name} ({layer.channels} channels)" for name, layer in survey.layers.items())
@@ -179,7 +192,8 @@ def _tell(survey: Any) -> None:
         of = f" of {len(found := survey.found_counts)} class{'es' if len(found) != 1 else ''} of the model's"
     typer.echo(f"{survey.manifest.model}, {layers}: {survey.counted}{of}")
     if names and len(names) <= MOST_TOLD:
-        counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(names)).tolist()
+        labels = pictures.labels if pictures.sets is None else pictures.sets
+        counts = counted(labels, len(names)).tolist()
         typer.echo(", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True)))
     if pictures.bad:
         typer.secho(f"{len(pictures.bad):,} left out:", err=True)

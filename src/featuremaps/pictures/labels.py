@@ -93,7 +93,7 @@ def _several(values: Sequence[Any]) -> str:
         )
     return (
         f"its label is multi-hot ({len(values)} numbers, {len(ones)} of them 1), and a survey knows one class a "
-        "picture: survey one of them at a time, with label[k] as the label."
+        "picture unless it is told: multi_label=True (--multi-label)."
     )
 
 

@@ -33,7 +33,8 @@ class Picture:
     """One picture: either an `image`, upright RGB, or a `tensor`, already preprocessed (channel, height, width);
     of a signal (channel, time), of a volume (channel, depth, height, width).
 
-    The image is `kept`, or read again from its file each time it is asked for.
+    The image is `kept`, or read again from its file each time it is asked for. `labels` are the numbers of its classes
+    where a picture may have several.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Picture:
     tensor: Shaped[Tensor, "channel *space"] | None = field(default=None, repr=False)
     path: Path | None = None
     label: Label = None
+    labels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.kept is None and self.path is None) == (self.tensor is None):

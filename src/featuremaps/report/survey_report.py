@@ -11,6 +11,7 @@ from featuremaps.report.data import Provenance, Rejection, ReportData, Section
 from featuremaps.report.html import write
 from featuremaps.report.survey_first_screen import survey_first_screen, survey_title
 from featuremaps.report.survey_sections import survey_sections
+from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.survey import Survey
 
 
@@ -31,7 +32,10 @@ def survey_report(
     """The five questions asked of a layer, the deepest if none is named, below the sections that stand `first`.
 
     `carry_to` are surveys of the same model in other domains. Without the model, pictures are shown without its maps.
+    Raises `SurveyError` where pictures may have several labels, and the survey is not about one of them.
     """
+    if survey.pictures.sets is not None:
+        labels_of(survey)  # which says how to ask
     manifest, pictures = survey.manifest, survey.pictures
     sections, findings = (*first, *survey_sections(survey, carry_to, layer=layer)), _findings(survey, carry_to)
     return ReportData(

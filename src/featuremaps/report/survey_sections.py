@@ -52,7 +52,7 @@ def survey_sections(
         survey.check_of_pictures("carrying over to other surveys")
     layer = survey.layer_of(layer or list(survey.layers)[-1]).name
     asked = AskedSurvey(survey, layer, carry_to, name or survey.path.name)
-    if not bool((survey.pictures.labels >= 0).any()):
+    if survey.pictures.sets is None and not bool((survey.pictures.labels >= 0).any()):
         return (_made(STANDS_OUT, standing_out_section, asked),)
     makers: list[tuple[str, Callable[[AskedSurvey, str], Section]]] = [
         (SpecialistsSection.title, specialists_section),

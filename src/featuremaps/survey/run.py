@@ -35,7 +35,7 @@ def run_survey(
     options: SurveyOptions,
     *,
     image: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Survey:
     """Survey `layers` over a dataset into the folder `out`; called again after a stop, it goes on.
@@ -44,7 +44,8 @@ def run_survey(
     holds another survey, or any and not `options.resume`, or is being written by another process.
     """
     run = engine_named(options.engine)
-    examples = examples_of(dataset, image=image, label=label, classes=labels)
+    several = options.multi_label
+    examples = examples_of(dataset, image=image, label=label, classes=labels, several=several)
     form = studied.preprocessing.form
     examples = with_axes(examples, form.axes)
     if isinstance(examples, Items) and form.bands is not None:

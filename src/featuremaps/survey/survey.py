@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from featuremaps.errors import SurveyError, did_you_mean
 from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.survey.analysis.class_labels import number_of
 from featuremaps.survey.analysis.question import QUESTIONS
 from featuremaps.survey.storage.fingerprint import check_made_with
 from featuremaps.survey.storage.integrity import check_files
@@ -54,6 +55,28 @@ class Survey(StoredSurvey):
             return self
         check_made_with(self.manifest, studied.model, studied.preprocessing, self.path)
         return replace(self, studied=studied)
+
+    def about(self, label: str | int) -> "Survey":
+        """The same survey with the labels of one class alone, where pictures may have several: "not dog" and "dog".
+
+        Questions about classes that are alternatives can be asked of it, and reports written.
+
+        Args:
+            label: The class, by its name or number.
+
+        Returns:
+            The survey, whose pictures have one label each.
+
+        Raises:
+            SurveyError: It has no such class, or its pictures have one label each already.
+        """
+        if not self.manifest.multi_label:
+            raise SurveyError(
+                f"the pictures of survey {self.path.name!r} have one label each already. A survey of several is made "
+                "with multi_label=True (--multi-label)."
+            )
+        known = replace(self, about_class=None)
+        return replace(self, about_class=number_of(label, known.classes or (), f"survey {self.path.name!r}"))
 
     def with_outputs(self, names: tuple[str, ...]) -> "Survey":
         """The same survey with names for the model's outputs, where it has none.

@@ -77,7 +77,8 @@ def test_fewer_candidates_than_are_kept() -> None:
 def test_sums_of_classes() -> None:
     labels = np.array([2, 0, -1, 2, 0, 2])
     means, maxima = noise(4, 6).numpy(), noise(4, 6, seed=1).numpy()
-    found = class_sums(labels, means, maxima, 4)
+    rows = np.flatnonzero(labels >= 0)
+    found = class_sums(rows, labels[rows], means, maxima, 4)
     assert found.counts.tolist() == [2, 0, 3, 0]
     for label in (0, 2):
         own = labels == label
@@ -86,7 +87,10 @@ def test_sums_of_classes() -> None:
         np.testing.assert_array_equal(found.highest[label], maxima[:, own].max(1))
     assert np.isneginf(found.highest[[1, 3]]).all()
     assert (found.sums[[1, 3]] == 0).all()
-    assert class_sums(np.full(6, -1), means, maxima, 2).counts.tolist() == [0, 0]
+    none = np.zeros(0, np.int64)
+    assert class_sums(none, none, means, maxima, 2).counts.tolist() == [0, 0]
+    twice = class_sums(np.array([3, 1, 3]), np.array([1, 1, 0]), means, maxima, 2)  # a picture of two classes
+    np.testing.assert_allclose(twice.sums, np.stack([means[:, 3], means[:, 1] + means[:, 3]]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 100])

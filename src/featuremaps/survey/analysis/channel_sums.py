@@ -160,6 +160,8 @@ def sums(
         part = union[start : start + COLUMNS]
         member = np.array([[channel in group for group in map(set, groups.values())] for channel in part], np.float64)
         values += survey.vectors(layer, by, part).astype(np.float64) @ member
+    if survey.pictures.sets is not None:
+        labels_of(survey)  # which says how to ask
     labels, classes = survey.pictures.labels, survey.classes or ()
     measured = [_measured(values[:, g], labels, classes, name if groups[name] else "") for g, name in enumerate(groups)]
     return Sums(

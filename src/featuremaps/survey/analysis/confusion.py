@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import SurveyError, did_you_mean
-from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.class_labels import labels_of, no_single_answer, number_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.confusion import confusion_figure
 from featuremaps.survey.figures.illustrated import Illustrated
@@ -97,6 +97,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
     outputs have no names, or no label has an output.
     """
     survey.check_of_pictures("how often the model is right")
+    no_single_answer(survey)
     labels, classes = labels_of(survey)
     predictions, outputs = survey.predictions(), survey.model_classes or ()
     if predictions is None:
@@ -126,6 +127,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
 def outputs_meant(survey: StoredSurvey, names: Mapping[str, str] | None = None) -> dict[int, int]:
     """For each label that has one, the number of the model's output; see `answers` for how names are matched."""
     survey.check_of_pictures("which output of the model means which label")
+    no_single_answer(survey)
     if survey.model_classes is None:
         raise SurveyError(
             "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "

@@ -7,7 +7,6 @@ from operator import index
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -221,7 +220,8 @@ class Detector(nn.Module):
     ) -> AgainstModel:
         """Its decisions beside the model's own answers on the same pictures.
 
-        The model answers the class where its highest output is the one of that name, or the one called `predicted`.
+        The model answers the class where its highest output is the one of that name, or the one called `predicted`; in
+        a survey of several labels a picture, where the probability of that output is at least one half.
 
         Args:
             surveys: A survey, or one for each domain by name.
@@ -241,7 +241,8 @@ class Detector(nn.Module):
                     "compare with. Survey the pictures again with predictions."
                 )
             output = output_of(labels.label, survey.model_classes, predicted)
-            called = np.asarray(answers.indices)[labels.rows] == output
+            several = survey.manifest.multi_label
+            called = (answers.of(output) >= 0.5 if several else answers.indices == output)[labels.rows]
             rivalries[domain] = rivalry(labels.positives, self.decided(scores).numpy(), called)
         return AgainstModel(self.origin.label, rivalries)
 

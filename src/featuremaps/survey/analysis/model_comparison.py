@@ -18,7 +18,7 @@ from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
 from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
-from featuremaps.survey.analysis.class_labels import class_labels
+from featuremaps.survey.analysis.class_labels import class_labels, counted, labelling
 from featuremaps.survey.analysis.detector import Detector, checked_channels
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.fit_detector import MOST, detector, separating
@@ -32,6 +32,7 @@ from featuremaps.survey.figures.model_comparison import ModelRow, areas_figure, 
 from featuremaps.survey.measures.auc import Areas
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.survey.storage.stored_rows import LabelSets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -234,7 +235,7 @@ class _Model:
     @cached_property
     def areas(self) -> Areas:
         """Of every class at once, which takes no longer than of one."""
-        labels = self.source.pictures.labels
+        labels, _ = labelling(self.source)
         return channel_areas(self.source, self.layer, self.pooling, labels, len(self.source.classes or ()))
 
     def standing(self, label: str) -> Standing:
@@ -270,10 +271,10 @@ def _pair(
 
 def _separable(survey: StoredSurvey) -> list[str]:
     """The classes that some pictures show and others do not."""
-    labels = survey.pictures.labels
-    labels = labels[labels >= 0]
-    counts = np.bincount(labels, minlength=len(survey.classes or ()))
-    separable = [name for name, count in zip(survey.classes or (), counts, strict=False) if 0 < count < len(labels)]
+    labels, classes = labelling(survey)
+    total = int((labels.known if isinstance(labels, LabelSets) else labels >= 0).sum())
+    counts = counted(labels, len(classes))
+    separable = [name for name, count in zip(classes, counts, strict=False) if 0 < count < total]
     if not separable:
         raise SurveyError(
             f"survey {survey.path.name!r} has no class that some pictures show and others do not, so nothing can be "

@@ -1,8 +1,9 @@
 """How well every channel tells every class from the rest: a ranking that needs no cut-off, with its uncertainty."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
-from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.separation import ClassPanel, separation_figure
@@ -18,6 +19,7 @@ from featuremaps.survey.measures.auc import Areas, Separating, areas_of
 from featuremaps.survey.measures.proportions import Interval
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.survey.storage.stored_rows import LabelSets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,10 +131,9 @@ def separation(
     """
     check_choice("by", by, get_args(Pooling))
     layer = survey.layer_of(layer).name
-    labels, names = labels_of(survey)
-    labelled = labels >= 0
-    pictures = np.bincount(labels[labelled], minlength=len(names))
-    if (pictures > 0).sum() < 2:
+    labels, names = labelling(survey)
+    pictures = counted(labels, len(names))
+    if not isinstance(labels, LabelSets) and (pictures > 0).sum() < 2:
         only = names[int(pictures.argmax())]
         raise SurveyError(
             f"only {only!r} has pictures, so there is nothing to separate it from. specialists(…) lists its frequent "
@@ -154,18 +155,19 @@ def holm(p_values: Float[np.ndarray, "row test"]) -> Float[np.ndarray, "row test
 
 
 def channel_areas(
-    survey: StoredSurvey, layer: str, by: Pooling, labels: Int[np.ndarray, " picture"], classes: int
+    survey: StoredSurvey, layer: str, by: Pooling, labels: Int[np.ndarray, " picture"] | LabelSets, classes: int
 ) -> Areas:
-    """Areas of all channels; pictures labelled −1 do not count.
+    """Areas of all channels; pictures without a label, or labelled −1, do not count.
 
     Some columns are read at a time, and shared out to as many threads as torch has.
     """
-    labelled = labels >= 0
-    numbers = labels[labelled]
+    labelled = labels.known if isinstance(labels, LabelSets) else labels >= 0
     threads = min(torch.get_num_threads(), os.cpu_count() or 1)
 
     def of_part(vectors: Float[np.ndarray, "picture channel"]) -> Areas:
-        return areas_of(vectors, numbers, classes)
+        if not isinstance(labels, LabelSets):
+            return areas_of(vectors, labels[labelled], classes)
+        return _of_each([areas_of(vectors, own, 2) for own in labels.members[labelled].T.astype(np.int64)])
 
     parts: list[Areas] = []
     channels = survey.layers[layer].channels
@@ -177,3 +179,8 @@ def channel_areas(
         np.concatenate([getattr(part, name) for part in parts], 1) for name in ("values", "variances", "p_values")
     )
     return Areas(values, variances, p_values, parts[0].own, parts[0].rest)
+
+
+def _of_each(parts: Sequence[Areas]) -> Areas:
+    """The areas of every class beside all other pictures, each from a pass of its own."""
+    return Areas(*(np.stack([getattr(part, field.name)[1] for part in parts]) for field in fields(Areas)))

@@ -13,12 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
-from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.specialists import ClassRow, specialists_figure
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.survey.storage.stored_rows import LabelSets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,9 +154,9 @@ def specialists(
         if value < 1:
             raise OptionError(f"{name} is how many channels are kept, 1 or more; got {value}.")
     layer, channels = survey.layer_of(layer).name, survey.layer_of(layer).channels
-    labels, names = labels_of(survey)
+    labels, names = labelling(survey)
     tally, means = tallied(survey.blocks(layer, by), labels, len(names), channels, per_image)
-    pictures = np.bincount(labels[labels >= 0], minlength=len(names))
+    pictures = counted(labels, len(names))
     lists = [most_frequent(tally[c], means[c], per_class) for c in range(len(names))]
     holders: dict[int, list[str]] = {}
     for name, listed in zip(names, lists, strict=True):
@@ -183,7 +184,7 @@ def specialists(
 
 def tallied(
     blocks: Iterable[tuple[slice, Vectors]],
-    labels: Int[np.ndarray, " picture"],
+    labels: Int[np.ndarray, " picture"] | LabelSets,
     classes: int,
     channels: int,
     per_image: int,
@@ -195,17 +196,25 @@ def tallied(
     tally = torch.zeros(classes, channels, dtype=torch.int32, device="cpu")
     sums = torch.zeros(classes, channels, dtype=torch.float64, device="cpu")
     for rows, vectors in blocks:
-        of_block = labels[rows]
+        of_block = labels.members[rows] if isinstance(labels, LabelSets) else labels[rows]
         for start in range(0, len(vectors), ROWS):
-            numbers = of_block[start : start + ROWS]
-            kept = numbers >= 0
-            values, index = np.ascontiguousarray(vectors[start : start + ROWS][kept]), torch.from_numpy(numbers[kept])
+            places, numbers = _labels_in(of_block[start : start + ROWS])
+            values, index = np.ascontiguousarray(vectors[start : start + ROWS][places]), torch.from_numpy(numbers)
             if np.isnan(values).any():
                 raise SurveyError("the survey has activations that are not numbers (NaN); they have no order.")
             tally.index_add_(0, index, torch.from_numpy(strongest(values, per_image)).int())
             sums.index_add_(0, index, torch.from_numpy(values).double())
-    pictures = np.maximum(np.bincount(labels[labels >= 0], minlength=classes), 1)
+    pictures = np.maximum(counted(labels, classes), 1)
     return tally.numpy(), sums.numpy() / pictures[:, None]
+
+
+def _labels_in(given: np.ndarray) -> tuple[Int[np.ndarray, " label"], Int[np.ndarray, " label"]]:
+    """The place and the class of every label, of numbers (picture,) or members (picture, class)."""
+    if given.ndim == 2:
+        places, numbers = given.nonzero()
+        return places, numbers
+    places = np.flatnonzero(given >= 0)
+    return places, given[places]
 
 
 def strongest(values: Vectors, per_image: int) -> Bool[np.ndarray, "picture channel"]:

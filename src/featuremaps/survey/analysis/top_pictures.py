@@ -22,7 +22,7 @@ from featuremaps.plotting.colour_scales import Scale, scale_for
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.projection.project import receptive_box
 from featuremaps.projection.projections import PixelBox, original_box
-from featuremaps.survey.analysis.class_labels import labels_of, number_of
+from featuremaps.survey.analysis.class_labels import label_words, labelling, number_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.analysis.seen_pictures import maps_of_units, seen_pictures
 from featuremaps.survey.figures.illustrated import Illustrated
@@ -30,6 +30,7 @@ from featuremaps.survey.figures.top_pictures import ShownPicture, framed, top_pi
 from featuremaps.survey.storage.manifest import SurveyedLayer
 from featuremaps.survey.storage.pooled import End
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.survey.storage.stored_rows import LabelSets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -208,7 +209,6 @@ def top_pictures(
         shown_maps = maps_of_units(studied, info.name, seen, [[channel]] * len(seen))
         if survey.regions is None:
             places = {row: _peak(shown_maps[rank, channel]) for rank, row in enumerate(rows.tolist())}
-    labels = survey.pictures.labels
     shown = []
     for rank, row in enumerate(rows.tolist()):
         place, image = places.get(row), survey.picture(row)
@@ -216,7 +216,7 @@ def top_pictures(
             TopPicture(
                 row,
                 survey.pictures.names[row],
-                survey.classes[labels[row]] if survey.classes and labels[row] >= 0 else "",
+                label_words(survey, row),
                 float(values[rank]),
                 image,
                 place,
@@ -240,9 +240,9 @@ def _candidates(survey: StoredSurvey, label: str | int | None) -> tuple[str | No
     """The class's name and the rows to choose from."""
     if label is None:
         return None, np.arange(len(survey.pictures.names))
-    labels, classes = labels_of(survey)
+    labels, classes = labelling(survey)
     number = number_of(label, classes)
-    rows = np.flatnonzero(labels == number)
+    rows = np.flatnonzero(labels.members[:, number] if isinstance(labels, LabelSets) else labels == number)
     if not len(rows):
         raise SurveyError(f"class {classes[number]!r} has no pictures, so a unit has none to show there.")
     return classes[number], rows

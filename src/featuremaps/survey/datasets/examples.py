@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
+from featuremaps.pictures.label_sets import label_set, separator_in
 from featuremaps.pictures.labels import Label, label_of
 from featuremaps.pictures.load import Picture
 
@@ -81,6 +82,38 @@ def numbered(
         return [label_number(label, names, places) for label in whole], names
     except ImageError as error:
         raise SurveyError(f"the dataset has a label that does not fit: {error}") from error
+
+
+def numbered_sets(
+    labels: Sequence[object], classes: Sequence[str] | None
+) -> tuple[list[tuple[int, ...] | None], tuple[str, ...] | None]:
+    """The same where each picture may have several labels: of each the numbers of its classes, None without any."""
+    _, names = numbered([], classes)
+    separator = separator_in(labels)
+    sets = [_set_of(number, label, names, separator) for number, label in enumerate(labels)]
+    every = [label for own in sets for label in own or ()]
+    numbers, names = numbered(every, names)
+    known = dict(zip(every, numbers, strict=True))
+    chosen = [
+        None if own is None else {number for label in own if (number := known[label]) is not None} for own in sets
+    ]
+    return [None if own is None else tuple(sorted(own)) for own in chosen], names
+
+
+def label_numbers(labels: tuple[int | str, ...] | None, classes: tuple[str, ...] | None) -> tuple[int, ...] | None:
+    """Labels as numbers in order; an `ImageError` gives the reason where one is none of the classes."""
+    if labels is None:
+        return None
+    return tuple(sorted({number for label in labels if (number := label_number(label, classes)) is not None}))
+
+
+def _set_of(
+    number: int, label: object, classes: tuple[str, ...] | None, separator: str | None
+) -> tuple[int | str, ...] | None:
+    try:
+        return label_set(label, classes, separator)
+    except ImageError as error:
+        raise SurveyError(f"picture {number} (counted from 0) has a label that does not fit: {error}") from error
 
 
 def _understood(number: int, label: object) -> Label:

@@ -11,7 +11,7 @@ from featuremaps.errors import SurveyError
 from featuremaps.pictures.decode import SUFFIXES, decoded
 from featuremaps.pictures.folders import files_below
 from featuremaps.pictures.load import Picture
-from featuremaps.survey.datasets.examples import Example, digest, numbered
+from featuremaps.survey.datasets.examples import Example, digest, numbered, numbered_sets
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,8 @@ class Files:
     labels: Sequence[int | None]
     classes: tuple[str, ...] | None
     threads: bool = True
+    sets: Sequence[tuple[int, ...] | None] | None = None
+    """The classes of each, where a picture may have several."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -33,7 +35,8 @@ class Files:
     def read(self, number: int) -> Picture:
         """The picture in the file."""
         path = self.paths[number]
-        return Picture(self.names[number], kept=decoded(path), path=path, label=self.labels[number])
+        several = None if self.sets is None else self.sets[number]
+        return Picture(self.names[number], kept=decoded(path), path=path, label=self.labels[number], labels=several)
 
     def sha256(self, number: int) -> str | None:
         """Of the file's content; None where that cannot be read."""
@@ -45,9 +48,8 @@ class Files:
     def identity(self) -> str:
         """Names, labels and sizes, not the place: a folder may move, and another folder of the same names is seen."""
         sizes = map(_size, self.paths)
-        return digest(
-            f"{name}|{label}|{size}" for name, label, size in zip(self.names, self.labels, sizes, strict=True)
-        )
+        labels = self.labels if self.sets is None else self.sets
+        return digest(f"{name}|{label}|{size}" for name, label, size in zip(self.names, labels, sizes, strict=True))
 
 
 def folder(path: Path, classes: Sequence[str] | None = None) -> Files:
@@ -76,14 +78,21 @@ def matching(pattern: str) -> Files:
     return listed([(path, None) for path in files])
 
 
-def listed(pairs: Sequence[tuple[str | Path, object]], classes: Sequence[str] | None = None) -> Files:
-    """Paths with their labels (a number, a class name, or None)."""
-    labels, names = numbered([label for _, label in pairs], classes)
+def listed(
+    pairs: Sequence[tuple[str | Path, object]], classes: Sequence[str] | None = None, several: bool = False
+) -> Files:
+    """Paths with their labels (a number, a class name, or None); `several` of them, see `label_sets`."""
+    given, sets = [label for _, label in pairs], None
+    labels: Sequence[int | None] = [None] * len(pairs)
+    if several:
+        sets, names = numbered_sets(given, classes)
+    else:
+        labels, names = numbered(given, classes)
     paths = tuple(Path(path).expanduser().absolute() for path, _ in pairs)
     shown = tuple(path.name for path in paths)
     if len(set(shown)) < len(shown):  # "a/1.jpg" and "b/1.jpg" must be told apart
         shown = tuple(Path(path).as_posix() for path, _ in pairs)
-    return Files(paths, shown, labels, names)
+    return Files(paths, shown, labels, names, sets=sets)
 
 
 def sha256_of(path: Path) -> str:

@@ -19,7 +19,9 @@ def is_hugging_face(dataset: object) -> bool:
     return library and (isinstance(dataset, dict) or hasattr(dataset, "features"))
 
 
-def hugging_face(dataset: Any, image: str | None, label: str | None, classes: Sequence[str] | None) -> Items:
+def hugging_face(
+    dataset: Any, image: str | None, label: str | None, classes: Sequence[str] | None, several: bool = False
+) -> Items:
     """The dataset's image column and its label column, names from its `ClassLabel`.
 
     A `with_transform` may give other columns than the dataset has: those of its first item count then.
@@ -46,7 +48,8 @@ def hugging_face(dataset: Any, image: str | None, label: str | None, classes: Se
         )
     label = column(label, (*labels, *LABEL_KEYS), given, "label", where)
     feature = features.get(label)
-    names = classes if classes is not None else getattr(feature, "names", None)
-    if names is None and getattr(feature, "dtype", "") in TEXTS:
+    inner = getattr(feature, "feature", None) if several else None  # of a list of labels
+    names = classes if classes is not None else getattr(inner or feature, "names", None)
+    if names is None and not several and getattr(feature, "dtype", "") in TEXTS:
         names = numbered(dataset.with_format(None)[label], None)[1]
-    return items(dataset, names, image, label)
+    return items(dataset, names, image, label, several)

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
-from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS
+from featuremaps.pictures.label_sets import label_set
+from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS, parts_of
 from featuremaps.pictures.load import Picture, picture_of
 from featuremaps.pictures.signals import KINDS, input_of
 from featuremaps.survey.datasets.columns import warn_unlabelled
-from featuremaps.survey.datasets.examples import Example, Examples, digest
+from featuremaps.survey.datasets.examples import Example, Examples, digest, label_numbers
 from featuremaps.survey.datasets.loader import Collated
 
 
@@ -25,7 +26,7 @@ class Items:
     """Anything with a length and items: an image, (image, label), or a dict of both.
 
     `image` and `label` are the keys of a dict, where they were asked for; `prepare` is given every item. A
-    floating-point tensor is taken as already preprocessed.
+    floating-point tensor is taken as already preprocessed. With `several` a picture may have several labels.
     """
 
     dataset: Any
@@ -34,6 +35,7 @@ class Items:
     label: str | None = None
     prepare: Callable[[Any], Any] | None = None
     threads: bool = False
+    several: bool = False
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -53,6 +55,15 @@ class Items:
             others = [key for key in item if key not in (self.image, *PICTURE_KEYS)]
             warn_unlabelled(others, f"the {type(self.dataset).__name__}")
         item = item if self.image is None and self.label is None else self._chosen(item)
+        if self.several:
+            content, label = parts_of(item)
+            labels = label_numbers(label_set(label, self.classes), self.classes)
+            return replace(
+                self._picture({**item, "label": None} if isinstance(item, Mapping) else content), labels=labels
+            )
+        return self._picture(item)
+
+    def _picture(self, item: Any) -> Picture:
         prepared = item if self.prepare is None else self.prepare(item)
         return prepared if isinstance(prepared, Picture) else picture_of(prepared)
 
@@ -118,10 +129,16 @@ def with_axes(examples: Examples, axes: int) -> Examples:
     return replace(examples, prepare=partial(input_of, axes=axes))
 
 
-def items(dataset: Any, classes: Sequence[str] | None, image: str | None = None, label: str | None = None) -> Items:
+def items(
+    dataset: Any,
+    classes: Sequence[str] | None,
+    image: str | None = None,
+    label: str | None = None,
+    several: bool = False,
+) -> Items:
     """A map-style dataset or sequence; torchvision's `dataset.classes` names the labels unless `classes` does.
 
-    `image` and `label` name keys, where its items are dicts.
+    `image` and `label` name keys, where its items are dicts. Of `several` labels a picture the classes must be known.
     """
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
         raise SurveyError(
@@ -133,7 +150,12 @@ def items(dataset: Any, classes: Sequence[str] | None, image: str | None = None,
         raise SurveyError(f"the {type(dataset).__name__} has no items.")
     own = _classes(dataset)
     names = classes if classes is not None else own if isinstance(own, list | tuple) else None
-    return Items(dataset, None if names is None else tuple(map(str, names)), image, label)
+    if several and names is None:
+        raise SurveyError(
+            "where a picture may have several labels, the classes are named in order: labels=[…] (labels=scope.classes "
+            "where they are those of the model)."
+        )
+    return Items(dataset, None if names is None else tuple(map(str, names)), image, label, several=several)
 
 
 def _classes(dataset: Any) -> Any:

@@ -2,31 +2,43 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from featuremaps.errors import SurveyError
+import numpy as np
+
+from featuremaps.errors import OptionError, SurveyError
 from featuremaps.pictures.labels import LABEL_KEYS
 from featuremaps.survey.datasets.columns import column, needed_column, warn_unlabelled
 from featuremaps.survey.datasets.examples import Examples, cells_as_labels
 from featuremaps.survey.datasets.files import Files, listed
 from featuremaps.survey.datasets.items import items
 
+WRITTEN = {"1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0}
 PATHS = ("path", "image", "file", "img", "picture", "filename", "file_name", "image_path", "filepath")
 LABELS = tuple(key for key in LABEL_KEYS if key != "y")
 """Beside a column of paths y may be a coordinate."""
 
 
-def table(path: Path, image: str | None, label: str | None, classes: Sequence[str] | None) -> Files:
+def table(
+    path: Path,
+    image: str | None,
+    label: str | Sequence[str] | None,
+    classes: Sequence[str] | None,
+    several: bool = False,
+) -> Files:
     """The pictures a table lists; paths are as they stand, or relative to the table's own folder.
 
     `image` and `label` name the columns; without them `path`, `image`, `file` … and `label`, `class`, `target` …
-    are looked for. A column of whole numbers is label numbers, anything else names; an empty cell is no label.
+    are looked for. A column of whole numbers is label numbers, anything else names; an empty cell is no label. Of
+    `several` labels a picture a cell names all, or each column of `label` has a 1 or 0 for the class that it is called.
     """
-    columns = _parquet(path, image, label) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
-    cells, labels = _pairs(columns, image, label, str(path))
-    return listed([(_home(path.parent, str(cell)), label) for cell, label in zip(cells, labels, strict=True)], classes)
+    asked = [label] if isinstance(label, str) else label or []
+    columns = _parquet(path, image, *asked) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
+    cells, labels, classes = _pairs(columns, image, label, classes, several, str(path))
+    pairs = [(_home(path.parent, str(cell)), label) for cell, label in zip(cells, labels, strict=True)]
+    return listed(pairs, classes, several)
 
 
 def is_frame(dataset: object) -> bool:
@@ -34,14 +46,20 @@ def is_frame(dataset: object) -> bool:
     return type(dataset).__module__.partition(".")[0] in ("pandas", "polars") and hasattr(dataset, "columns")
 
 
-def frame(dataset: Any, image: str | None, label: str | None, classes: Sequence[str] | None) -> Examples:
+def frame(
+    dataset: Any,
+    image: str | None,
+    label: str | Sequence[str] | None,
+    classes: Sequence[str] | None,
+    several: bool = False,
+) -> Examples:
     """The pictures of a DataFrame, whose cells are paths (from the working folder) or pictures themselves."""
     columns = {str(name): _column(dataset[name]) for name in dataset.columns}
-    cells, labels = _pairs(columns, image, label, "the DataFrame")
+    cells, labels, classes = _pairs(columns, image, label, classes, several, "the DataFrame")
     pairs = list(zip(cells, labels, strict=True))
     if all(isinstance(cell, str | os.PathLike) for cell in cells):
-        return listed([(_home(Path(), os.fspath(cell)), label) for cell, label in pairs], classes)
-    return items(pairs, classes)
+        return listed([(_home(Path(), os.fspath(cell)), label) for cell, label in pairs], classes, several)
+    return items(pairs, classes, several=several)
 
 
 def _column(series: Any) -> list[Any]:
@@ -51,21 +69,48 @@ def _column(series: Any) -> list[Any]:
 
 
 def _pairs(
-    columns: dict[str, list[Any]], image: str | None, label: str | None, where: str
-) -> tuple[list[Any], list[object]]:
-    """The cells of the column of pictures, and the labels beside them."""
+    columns: dict[str, list[Any]],
+    image: str | None,
+    label: str | Sequence[str] | None,
+    classes: Sequence[str] | None,
+    several: bool,
+    where: str,
+) -> tuple[list[Any], list[object], Sequence[str] | None]:
+    """The cells of the column of pictures, the labels beside them, and the classes."""
     image_column = needed_column(image, PATHS, list(columns), "image", where)
+    cells = _paths(columns[image_column], image_column, where)
+    if not isinstance(label, str | None):
+        if not several:
+            raise OptionError(
+                f"label={list(label)!r}: one column names a picture's label; several do with multi_label=True."
+            )
+        return cells, list(_indicators(columns, label, where)), classes if classes is not None else tuple(label)
     label_column = column(label, LABELS, list(columns), "label", where)
     others = [name for name in columns if name != image_column]
     if label_column is None:
         warn_unlabelled(others, where)
-    cells = columns[image_column]
+        return cells, [None] * len(cells), classes
+    return cells, columns[label_column] if several else cells_as_labels(columns[label_column]), classes
+
+
+def _paths(cells: list[Any], image_column: str, where: str) -> list[Any]:
     if not cells:
         raise SurveyError(f"{where}: the table has no rows.")
     missing = [row for row, cell in enumerate(cells) if cell is None or (isinstance(cell, str) and not cell)]
     if missing:
         raise SurveyError(f"{where}: row {missing[0]} (counted from 0) has no path in column {image_column!r}.")
-    return cells, [None] * len(cells) if label_column is None else cells_as_labels(columns[label_column])
+    return cells
+
+
+def _indicators(columns: dict[str, list[Any]], asked: Sequence[str], where: str) -> Iterator[np.ndarray]:
+    """Row by row a number for each of these columns; what is no number is left for whoever reads it."""
+    names = [needed_column(name, (), list(columns), "label", where) for name in asked]
+    given = [
+        [WRITTEN.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell for cell in columns[name]]
+        for name in names
+    ]
+    for row in zip(*given, strict=True):
+        yield np.array(row, dtype=object)
 
 
 def _csv(path: Path) -> dict[str, list[Any]]:

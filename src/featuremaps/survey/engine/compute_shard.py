@@ -46,8 +46,8 @@ class PassPlan:
     """What a pass does with every picture: the layers (exact names), and how the model is run.
 
     `shape` is the input that the model is known to run on: a failure there is the model's, elsewhere the picture's.
-    `layout` is how the user says that layers lie, `classes` how class scores, or what is found, are read. `each` is
-    what counts.
+    `layout` is how the user says that layers lie, `classes` how class scores, or what is found, are read: the best are
+    kept, or with `every_answer` all. `each` is what counts.
     """
 
     layers: tuple[str, ...]
@@ -59,6 +59,7 @@ class PassPlan:
     layout: GivenLayout | None = None
     classes: ClassOutputs = field(default_factory=ClassOutputs)
     each: Each = "picture"
+    every_answer: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +202,7 @@ def _result(session: Session, plan: PassPlan, number: int, shard: _Shard) -> Sha
         number,
         tuple(shard.outcomes),
         {layer: _layer_result(pooled, good, numbers, plan.keep) for layer, pooled in layers.items()} if rows else {},
-        None if shares is None or not rows else _predicted(shares),
+        None if shares is None or not rows else _predicted(shares, shares.shape[1] if plan.every_answer else TOP),
         regions,
     )
 
@@ -245,6 +246,6 @@ def _layer_result(pooled: Pooled, good: Tensor, numbers: Tensor, keep: int) -> L
     )
 
 
-def _predicted(shares: Tensor) -> Predicted:
-    highest, classes = shares.topk(min(TOP, shares.shape[1]), dim=1)
+def _predicted(shares: Tensor, most: int) -> Predicted:
+    highest, classes = shares.topk(min(most, shares.shape[1]), dim=1)
     return Predicted(classes.int().cpu().numpy(), highest.cpu().numpy())

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError, SurveyError
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.session import random_state
-from featuremaps.survey.datasets.examples import Examples, label_number
+from featuremaps.survey.datasets.examples import Examples, label_number, label_numbers
 from featuremaps.survey.storage.shard_result import LoadedPicture
 
 CHUNK = 8
@@ -45,10 +45,11 @@ def load(examples: Examples, preprocessing: Preprocessing, number: int) -> Loade
         sha256 = examples.sha256(number)
         picture = examples.read(number)
         label = label_number(picture.label, examples.classes)
+        several = label_numbers(picture.labels, examples.classes)
         tensor = preprocessing(picture)
         if not bool(tensor.isfinite().all()):
             raise ImageError("the tensor holds NaN or infinite values.")
-        return LoadedPicture(number, known.name, known.path, label, tensor, None, sha256)
+        return LoadedPicture(number, known.name, known.path, label, tensor, None, sha256, several)
     except ImageError as error:
         reason = str(error).removeprefix(f"{known.name}: ")
         return LoadedPicture(number, known.name, known.path, label, None, reason, sha256)

@@ -16,10 +16,10 @@ class SurveyOptions:
 
     `predictions` None keeps the model's own answers where the deepest layer is its last map, so that they cost
     nothing. `keep` is how many strongest and weakest pictures of each channel are kept, `shard` how many pictures are
-    computed between two writes. `resume` False removes the survey that is there and begins again. `engine` "ray"
-    computes shards on a Ray cluster. `each` is what counts: a "picture", a "box" that a detector finds with a score of
-    `threshold` or more, or the "region" of a class that a segmenter gives; None is what the model gives. Raises
-    `OptionError`.
+    computed between two writes. `multi_label` says that a picture may have several labels. `resume` False removes the
+    survey that is there and begins again. `engine` "ray" computes shards on a Ray cluster. `each` is what counts: a
+    "picture", a "box" that a detector finds with a score of `threshold` or more, or the "region" of a class that a
+    segmenter gives; None is what the model gives. Raises `OptionError`.
     """
 
     batch_size: Annotated[int | None, Help("Pictures that run at once.", least=1, what="a number of pictures")] = None
@@ -36,6 +36,7 @@ class SurveyOptions:
         int,
         Help("How many strongest and weakest pictures of each channel to keep.", least=1, what="a number of pictures"),
     ] = 100
+    multi_label: Annotated[bool, Help("Pictures may have several labels.")] = False
     resume: Annotated[
         bool, Help("Remove the survey that is in the folder, and begin again.", flag="--fresh", on=False)
     ] = True

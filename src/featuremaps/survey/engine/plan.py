@@ -59,10 +59,13 @@ def prepared(
     infos = [known[name] for name in known.resolve(_whole(layers, known, each))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
     if each != "picture":
+        _check_one_label(options, each)
         _check_regions(infos, each, len(examples))
         answers: ClassOutputs | None = answer().reading(each, options.threshold)
     else:
         answers = answer().predicted(options.predictions) if are_wanted(known, infos, options.predictions) else None
+        if answers is not None and options.multi_label:
+            answers = _no_alternatives(answers)
     known_size = options.shard or (there.shard_size if there else None)
     manifest = Manifest(
         **_identity(studied, examples, surveyed),
@@ -74,6 +77,7 @@ def prepared(
         precision=options.precision,
         keep=options.keep,
         predictions=answers is not None and each == "picture",
+        multi_label=options.multi_label,
         created_by=f"featuremaps {version('featuremaps')}",
         each=each,
         threshold=options.threshold if each == "box" else None,
@@ -108,6 +112,7 @@ def _pass(
         studied.layout,
         answers or ClassOutputs(),
         manifest.each,
+        every_answer=manifest.multi_label,
     )
 
 
@@ -161,6 +166,24 @@ def _check_regions(infos: Sequence[LayerInfo], each: Each, pictures: int) -> Non
             f"{pictures:,} pictures are more than the {PICTURES // MOST_REGIONS:,} whose {several} one survey can "
             "number. Survey them in parts, a folder each."
         )
+
+
+def _check_one_label(options: SurveyOptions, each: Each) -> None:
+    if options.multi_label:
+        raise OptionError(
+            f"multi_label=True is about labels of whole pictures, and this survey counts {PLURALS[each]}: survey whole "
+            "pictures, each='picture' (--each picture)."
+        )
+
+
+def _no_alternatives(answers: ClassOutputs) -> ClassOutputs:
+    """The model's answers where pictures have several labels: a probability for each, never of one among all."""
+    if answers.kind in ("logits", "log_probabilities"):
+        raise OptionError(
+            f"multi_label=True says that a picture may have several labels, and outputs={answers.kind!r} that the "
+            'model chooses one: say Scope(model, outputs="multi_label"), or predictions=False.'
+        )
+    return answers if answers.kind is not None else replace(answers, kind="multi_label")
 
 
 def _surveyed(info: LayerInfo, first: Tensor) -> SurveyedLayer:

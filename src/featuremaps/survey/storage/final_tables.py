@@ -27,6 +27,7 @@ from featuremaps.survey.storage.region_tables import class_numbers, found_labels
 from featuremaps.survey.storage.shard_files import (
     BestSoFar,
     Ranking,
+    label_sets_in,
     labels_in,
     parquet,
     part_file,
@@ -78,7 +79,10 @@ CLASSES = pa.schema(
 def finish(store: Store, best_so_far: BestSoFar) -> None:
     """Write the tables of a survey whose shards are all on disk, and mark it complete."""
     shards = [shard.number for shard in store.manifest.shards]
-    labels = np.concatenate([_labels(_pictures(store, number)) for number in shards])
+    given = [_labelled(_pictures(store, number)) for number in shards]
+    before = np.cumsum([0, *(count for _, _, count in given)])
+    rows = np.concatenate([start + rows for start, (rows, _, _) in zip(before.tolist(), given, strict=False)])
+    labels = np.concatenate([labels for _, labels, _ in given])
     known = int(labels.max(initial=-1)) + 1
     classes = store.manifest.classes
     if classes is None and known:
@@ -89,6 +93,7 @@ def finish(store: Store, best_so_far: BestSoFar) -> None:
         tables = [_part(store, "regions", number) for number in shards]
         regions = found_labels(tables)
         labels, count = np.concatenate([class_numbers(table, regions) for table in tables]), len(regions)
+        rows = np.arange(len(labels))
         facts |= {"region_labels": regions, "region_counts": tuple(np.bincount(labels, minlength=count).tolist())}
         manifest = replace(store.manifest, region_labels=regions)
         of_regions = {"regions.parquet": parquet(*(partial(labelled, table, manifest) for table in tables), rows=ROWS)}
@@ -103,7 +108,7 @@ def finish(store: Store, best_so_far: BestSoFar) -> None:
         # What is read of the vectors once serves both tables.
         def write_classes(classes: BinaryIO) -> None:
             with writing(channels, CHANNELS) as channel_rows, writing(classes, CLASSES) as class_rows:
-                for of_channels, of_classes in _of_vectors(store, labels, count):
+                for of_channels, of_classes in _of_vectors(store, rows, labels, count):
                     channel_rows.write_table(of_channels, row_group_size=ROWS)
                     class_rows.write_table(of_classes, row_group_size=ROWS)
 
@@ -129,9 +134,15 @@ def _part(store: Store, part: str, shard: int) -> pa.Table:
         return file.read()
 
 
-def _labels(table: pa.Table) -> NDArray[np.int64]:
-    """The label of every good picture in order, -1 where there is none."""
-    return labels_in(table.filter(pc.is_null(table["reason"])))
+def _labelled(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Every label with the row of the good picture that has it, and how many of these there are."""
+    good = table.filter(pc.is_null(table["reason"]))
+    sets = label_sets_in(good)
+    if sets is not None:
+        return *sets.pairs, len(good)
+    labels = labels_in(good)
+    rows = np.flatnonzero(labels >= 0)
+    return rows, labels[rows], len(good)
 
 
 def _top(layer: str, ranking: Ranking, best: Best, key: str) -> pa.Table:
@@ -166,7 +177,9 @@ def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[ran
             yield channels, {pool: np.concatenate(list(parts), axis=1) for pool, parts in read.items()}
 
 
-def _of_vectors(store: Store, labels: NDArray[np.int64], classes: int) -> Iterator[tuple[pa.Table, pa.Table]]:
+def _of_vectors(
+    store: Store, rows: NDArray[np.int64], labels: NDArray[np.int64], classes: int
+) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The rows of some channels at a time, of the table of channels and of that of classes."""
     good = sum(shard.rows for shard in store.manifest.shards)
     for at, layer in enumerate(store.manifest.layers):
@@ -174,7 +187,8 @@ def _of_vectors(store: Store, labels: NDArray[np.int64], classes: int) -> Iterat
         for channels, pools in blocks(store, layer, max(1, BLOCK // max(1, good, classes))):
             of_classes = CLASSES.empty_table()
             if classes:
-                of_classes = _class_rows(layer, channels, class_sums(labels, pools["mean"], pools["max"], classes))
+                sums = class_sums(rows, labels, pools["mean"], pools["max"], classes)
+                of_classes = _class_rows(layer, channels, sums)
             yield _channel_rows(layer, channels, good, counts, pools), of_classes
 
 

@@ -88,6 +88,7 @@ class Manifest:
     threshold: float | None = None
     region_labels: tuple[int, ...] = ()
     region_counts: tuple[int, ...] = ()
+    multi_label: bool = False
 
     @property
     def key(self) -> str:
@@ -125,6 +126,7 @@ class Manifest:
         words = f"precision {self.precision}, shard {self.shard_size}, keep {self.keep}, predictions {answers}"
         words += "" if self.each == "picture" else f", each {self.each}"
         words += "" if self.threshold is None else f", threshold {self.threshold:g}"
+        words += ", several labels a picture" if self.multi_label else ""
         return replace(
             self,
             described={**self.described, "settings": words},

@@ -157,25 +157,26 @@ class ClassSums:
 
 
 def class_sums(
-    labels: Int64[np.ndarray, " picture"],
+    rows: Int64[np.ndarray, " label"],
+    labels: Int64[np.ndarray, " label"],
     means: Float32[np.ndarray, "channel picture"],
     maxima: Float32[np.ndarray, "channel picture"],
     classes: int,
 ) -> ClassSums:
-    """The sums of each class, (class, channel); a label of -1 counts nowhere."""
+    """The sums of each class, (class, channel); every label with the picture, a row, that has it."""
     channels = len(means)
     sums, squares = np.zeros((classes, channels)), np.zeros((classes, channels))
     highest = np.full((classes, channels), -np.inf, np.float32)
-    order = np.argsort(labels, kind="stable")
-    order = order[labels[order] >= 0]
+    by_class = np.argsort(labels, kind="stable")
+    order = rows[by_class]
     if len(order):
-        present, starts = np.unique(labels[order], return_index=True)
+        present, starts = np.unique(labels[by_class], return_index=True)
         for channel in range(channels):  # one at a time, because a copy of all in double precision would be large
             own = means[channel, order].astype(np.float64)
             sums[present, channel] = np.add.reduceat(own, starts)
             squares[present, channel] = np.add.reduceat(own * own, starts)
             highest[present, channel] = np.maximum.reduceat(maxima[channel, order], starts)
-    return ClassSums(np.bincount(labels[order], minlength=classes), sums, squares, highest)
+    return ClassSums(np.bincount(labels, minlength=classes), sums, squares, highest)
 
 
 def summary(values: Float32[np.ndarray, "channel picture"]) -> dict[str, NDArray[np.float64]]:

@@ -33,18 +33,29 @@ from featuremaps.survey.storage.region_tables import (
     regions_in,
     shown_names,
 )
-from featuremaps.survey.storage.shard_files import labels_in, read_vectors, reading, values_of, vectors_file
+from featuremaps.survey.storage.shard_files import (
+    label_sets_in,
+    labels_in,
+    read_vectors,
+    reading,
+    values_of,
+    vectors_file,
+)
 from featuremaps.survey.storage.stored_rows import BadPicture, PictureTable, Predictions, Ranked
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StoredSurvey:
-    """The tables of a survey, and the model they were made of where it is known."""
+    """The tables of a survey, and the model they were made of where it is known.
+
+    `about_class` is the one class that it looks at, where pictures may have several.
+    """
 
     path: Path
     manifest: Manifest
     dataset: Any = field(default=None, repr=False)
     studied: StudiedModel | None = field(default=None, repr=False)
+    about_class: int | None = None
     _checked_files: set[str] = field(default_factory=set, init=False, repr=False)
 
     def verify(self) -> int:
@@ -71,7 +82,12 @@ class StoredSurvey:
 
         Where regions are counted, the model's classes that were found, and last "elsewhere".
         """
-        return self.manifest.classes if self.manifest.each == "picture" else region_classes(self.manifest)
+        if self.manifest.each != "picture":
+            return region_classes(self.manifest)
+        known = self.manifest.classes
+        if self.about_class is None or known is None:
+            return known
+        return f"not {known[self.about_class]}", known[self.about_class]
 
     @property
     def model_classes(self) -> tuple[str, ...] | None:
@@ -84,16 +100,19 @@ class StoredSurvey:
         table = self._read("pictures.parquet")
         good = table.filter(pc.is_null(table["reason"]))
         bad = table.filter(pc.is_valid(table["reason"])).select(["picture", "name", "reason"])
+        sets = label_sets_in(good, len(self.manifest.classes or ()))
+        about = self.about_class
         names, numbers = tuple(good["name"].to_pylist()), values_of(good["picture"])
         pictures = PictureTable(
             names,
             tuple(good["path"].to_pylist()),
-            labels_in(good),
+            labels_in(good) if sets is None or about is None else sets.of(about),
             numbers,
             tuple(good["sha256"].to_pylist()),
             tuple(BadPicture(*row.values()) for row in bad.to_pylist()),
             names,
             numbers,
+            sets if about is None else None,
         )
         regions = self.regions
         if regions is None:
@@ -254,7 +273,9 @@ class StoredSurvey:
     @cached_property
     def _examples(self) -> Examples:
         axes = 1 + len(self.manifest.layers[0].input_size)
-        examples = with_axes(examples_of(self.dataset), axes)
+        several = self.manifest.multi_label
+        names = self.manifest.classes if several else None
+        examples = with_axes(examples_of(self.dataset, classes=names, several=several), axes)
         if len(examples) != self.manifest.pictures:
             raise SurveyError(
                 f"the dataset has {len(examples)} pictures, and the survey was made of {self.manifest.pictures}: it is "

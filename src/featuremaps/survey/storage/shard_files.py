@@ -22,6 +22,7 @@ from featuremaps.survey.storage.manifest import FinishedShard, SurveyedLayer
 from featuremaps.survey.storage.pooled import RANKINGS, Best, End, Pooling, merged
 from featuremaps.survey.storage.region_tables import shard_rows
 from featuremaps.survey.storage.shard_result import MOST_REGIONS, TOP, LayerResult, ShardResult
+from featuremaps.survey.storage.stored_rows import LabelSets
 
 HALF_MOST = float(np.finfo(np.float16).max)
 HALF_LEAST = float(np.finfo(np.float16).smallest_normal)  # below it half precision rounds more and more
@@ -90,7 +91,7 @@ def write_shard(store: Store, result: ShardResult, best_so_far: BestSoFar) -> No
     if manifest.predictions:
         files[f"predictions/{number:05d}.parquet"] = parquet(partial(_predictions, result))
     parts: dict[str, list[Callable[[], pa.Table]]] = {
-        "pictures": [partial(_pictures, result, manifest.classes)],
+        "pictures": [partial(_pictures, result, manifest.classes, manifest.multi_label)],
         "counts": [partial(_counts, layer, result.layers.get(layer.name)) for layer in manifest.layers],
         "top": [
             partial(_candidates, layer, result, best_so_far, manifest.numbers(number)) for layer in manifest.layers
@@ -214,8 +215,8 @@ def _counts(layer: SurveyedLayer, result: LayerResult | None) -> pa.Table:
     return pa.table(columns, schema=COUNTS)
 
 
-def _pictures(result: ShardResult, classes: tuple[str, ...] | None) -> pa.Table:
-    rows = [
+def _pictures(result: ShardResult, classes: tuple[str, ...] | None, several: bool) -> pa.Table:
+    rows: list[dict[str, Any]] = [
         {
             "picture": picture.number,
             "name": picture.name,
@@ -227,7 +228,16 @@ def _pictures(result: ShardResult, classes: tuple[str, ...] | None) -> pa.Table:
         }
         for picture in result.pictures
     ]
-    return pa.Table.from_pylist(rows, schema=PICTURES)
+    if not several:
+        return pa.Table.from_pylist(rows, schema=PICTURES)
+    for row, picture in zip(rows, result.pictures, strict=True):
+        row["labels"] = picture.labels
+        row["label_name"] = None if picture.labels is None else _names(picture.labels, classes)
+    return pa.Table.from_pylist(rows, schema=PICTURES.append(pa.field("labels", pa.list_(pa.int32()))))
+
+
+def _names(labels: tuple[int, ...], classes: tuple[str, ...] | None) -> str:
+    return "|".join(classes[label] if classes else str(label) for label in labels)
 
 
 def _predictions(result: ShardResult) -> pa.Table:
@@ -291,6 +301,19 @@ def labels_in(table: pa.Table) -> NDArray[np.int64]:
     found = [batch.to_tensor(null_to_nan=True).to_numpy()[:, 0] for batch in batches]
     labels: NDArray[np.int64] = np.nan_to_num(np.concatenate(found or [np.zeros(0)]), nan=-1).astype(np.int64)
     return labels
+
+
+def label_sets_in(table: pa.Table, classes: int | None = None) -> LabelSets | None:
+    """Which classes each picture of a table has, of so many or of all that are there; None where each has one."""
+    if "labels" not in table.column_names:
+        return None
+    given = table["labels"].to_pylist()
+    known = np.array([labels is not None for labels in given], bool)
+    count = 1 + max((label for labels in given for label in labels or ()), default=-1) if classes is None else classes
+    members = np.zeros((len(given), count), bool)
+    for row, labels in enumerate(given):
+        members[row, labels or []] = True
+    return LabelSets(members, known)
 
 
 def _encoded(schema: pa.Schema) -> dict[str, Any]:

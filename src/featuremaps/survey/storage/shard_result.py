@@ -19,7 +19,10 @@ MOST_REGIONS = 1024
 
 @dataclass(frozen=True, eq=False)
 class LoadedPicture:
-    """One example as the model receives it, or the reason why it cannot be read; `sha256` is of its file's content."""
+    """One example as the model receives it, or the reason why it cannot be read; `sha256` is of its file's content.
+
+    `labels` are the numbers of its classes where a picture may have several.
+    """
 
     number: int
     name: str
@@ -28,6 +31,7 @@ class LoadedPicture:
     input: Float[Tensor, "channel *space"] | None
     reason: str | None = None
     sha256: str | None = None
+    labels: tuple[int, ...] | None = None
 
     def bad(self, reason: str) -> "LoadedPicture":
         """The same, put aside."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 
@@ -16,11 +17,30 @@ class BadPicture:
 
 
 @dataclass(frozen=True, eq=False)
+class LabelSets:
+    """Where a picture may have several labels: which classes it has, and whether that is `known` at all."""
+
+    members: Bool[np.ndarray, "picture class"]
+    known: Bool[np.ndarray, " picture"]
+
+    @property
+    def pairs(self) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
+        """The row and the class of every label."""
+        rows, numbers = self.members.nonzero()
+        return rows, numbers
+
+    def of(self, number: int) -> Int[np.ndarray, " picture"]:
+        """For each picture 1 where it has the class, 0 where not, -1 where nobody knows."""
+        return np.where(self.known, self.members[:, number].astype(np.int64), -1)
+
+
+@dataclass(frozen=True, eq=False)
 class PictureTable:
     """The pictures that count, in order; `numbers` are their positions in the dataset, a label of -1 is none.
 
     Where a survey counts regions, a row is a region: `names` say which of its picture's, `files` what the picture is
     called, and `keys` are what other tables call rows.
+    `sets` has the classes of each where a picture may have several; it has no single label then.
     """
 
     names: tuple[str, ...]
@@ -31,6 +51,7 @@ class PictureTable:
     bad: tuple[BadPicture, ...]
     files: tuple[str, ...]
     keys: NDArray[np.int64]
+    sets: LabelSets | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,12 +59,20 @@ class PictureTable:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The model's own answers, a row per picture: its best class and probability, and the best five of both."""
+    """The model's own answers, a row per picture: its best class and probability, and the best five of both.
+
+    Of all outputs where pictures may have several labels.
+    """
 
     indices: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     top_classes: NDArray[np.int64]
     top_probabilities: NDArray[np.float32]
+
+    def of(self, output: int) -> NDArray[np.float32]:
+        """The probability that each picture was given for one output, where those of all were kept."""
+        found: NDArray[np.float32] = np.where(self.top_classes == output, self.top_probabilities, 0).sum(1)
+        return found
 
 
 @dataclass(frozen=True)
