@@ -327,3 +327,19 @@ def test_grad_cam_that_marks_another_thing_of_the_label_says_so() -> None:
         (notes,) = scope.explain(picture, method, target=fm.Detection(1, "cat")).warnings
         assert any(said in note for note in notes) == doubted
         assert not any(scope.explain(picture, method, target=fm.Detection(0, "cat")).warnings)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "d_rise"])
+def test_a_class_among_targets_one_per_picture_is_the_surest_of_it(method: str) -> None:
+    pictures, given = torch.stack([scene(CAT, DOG), scene(CAT, DOG, seed=1)]), METHODS[method]
+    alone = [scope_of().explain(pictures, method, target=fm.Detection(0, label), **given) for label in ("cat", "dog")]
+    for target in (["cat", "dog"], [0, "dog"], torch.tensor([0, 1]), [fm.Detection(0, "cat"), 1]):
+        heat = scope_of().explain(pictures, method, target=target, **given)
+        assert heat.picture_numbers == (0, 1)
+        assert [box and box.label for box in heat.boxes] == ["cat", "dog"]
+        for row in range(2):
+            torch.testing.assert_close(heat.tensor[row], alone[row].tensor[row])
+    mixed = scope_of().explain(pictures, method, target=[fm.Box(CAT.box, 0), None], **given)
+    assert [box and box.label for box in mixed.boxes] == ["cat", "dog"]
+    with pytest.raises(TargetError, match=r"out of range: the model has 3 labels"):
+        scope_of().explain(pictures, method, target=[0, 7], **given)

@@ -24,7 +24,7 @@ from featuremaps.runtime.detections import (
     query_outputs,
 )
 from featuremaps.runtime.outputs import Which, check_length, class_label, class_named, needs_logits
-from featuremaps.runtime.targets import Logit, Named
+from featuremaps.runtime.targets import Each, Logit, Named
 
 NOTHING = "no object"
 SAME = 1e-5
@@ -174,16 +174,27 @@ def bound_targets(
 ) -> Sequence[Bound]:
     """A target, or each of several, for a batch whose outputs are known.
 
-    Of a detector a class, or nothing, means each thing found of it.
+    Of a detector a class, or nothing, means each thing found of it; among other targets, one per picture, the surest.
     """
     if isinstance(target, Bound):
         return [target]
-    if isinstance(target, Named | Logit):
+    if isinstance(target, Named | Logit | Each):
         read = detections_of if classes.kind == "detections" else detections_if_any
-        target = target if read(outputs, classes) is None else EachDetection(_labels(target.which))
+        target = target if read(outputs, classes) is None else _of_detector(target)
     if isinstance(target, Several):
         return target.bind_each(outputs, classes, batch)
     return [target.bind(outputs, classes, batch)]
+
+
+def _of_detector(target: Named | Logit | Each) -> Target | Several:
+    """What a class, one for each picture, or a list with classes among other targets means of a detector."""
+    if not isinstance(target, Each):
+        return EachDetection(_labels(target.which))
+    return Each(tuple(_surest(each.which) if isinstance(each, Named | Logit) else each for each in target.targets))
+
+
+def _surest(which: Any) -> Detection:
+    return Detection(0, int(which) if isinstance(which, Tensor) else which)
 
 
 def _found(outputs: object, classes: ClassOutputs, batch: int) -> list[Detections]:
