@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import LayoutError
+from featuremaps.errors import LayoutError, MethodError
 from featuremaps.layers import known
 from featuremaps.layers.known import MOST, known_layers
 from featuremaps.layers.layout import Layout
@@ -197,6 +197,21 @@ class Prepared(nn.Module):
 def test_a_map_that_lies_beside_what_it_shows_says_so(change: Callable[[Tensor], Tensor], words: str) -> None:
     heat = fm.Scope(Prepared(change).eval()).explain(noise(2, (64, 64)), layer="conv", target=1)
     assert [any(words in note for note in notes) for notes in heat.warnings] == [bool(words)] * 2
+
+
+@pytest.mark.parametrize("method", ["score_cam", "ss_cam", "is_cam", "guided_grad_cam"])
+def test_maps_that_lie_beside_the_picture_are_not_laid_over_it(method: str) -> None:
+    scope = fm.Scope(Prepared(lambda x: x[:, :, 16:48, 16:48]).eval())
+    with pytest.raises(MethodError, match=r"lays the maps of 'conv' over the picture, and the model cuts, shifts"):
+        scope.explain(noise(1, (64, 64)), method, layer="conv", target=1)
+    same = fm.Scope(Prepared(lambda x: x).eval())
+    assert same.explain(noise(1, (64, 64)), method, layer="conv", target=1).warnings == ((),)
+
+
+def test_full_grad_says_that_its_bias_terms_lie_beside_the_picture() -> None:
+    for change, said in ((lambda x: x[:, :, 16:48, 16:48], True), (lambda x: x, False)):
+        values = fm.Scope(Prepared(change).eval()).explain(noise(1, (64, 64)), "full_grad", target=1)
+        assert any("cuts, shifts or pads the picture inside" in note for note in values.warnings[0]) is said
 
 
 def test_spectra_are_no_places() -> None:

@@ -17,12 +17,15 @@ from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import MethodError, TargetError
 from featuremaps.layers.attention_use import words_of_missing
 from featuremaps.layers.known import known_layers
+from featuremaps.layers.layout import PARTLY
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score, SpatialMaps
 from featuremaps.rules import ReluRule, Rule
+from featuremaps.rules.biases import Biases
 from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import RuleRun, run_by
 from featuremaps.runtime.detections import detections_of
+from featuremaps.runtime.doubts import misplaced
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record, take
 from featuremaps.tail import Without
@@ -101,9 +104,16 @@ def activations(given: Pass) -> Maps:
 def spatial_activations(given: Pass) -> SpatialMaps:
     """The same with the input's own axes: (batch, channel, time) of signals, (…, depth, height, width) of volumes.
 
-    A formula may return its map with these axes too.
+    They are laid over the input, so `MethodError` where the model cuts, shifts or pads it inside. A formula may return
+    its map with these axes too.
     """
     record = given.record
+    if record.layouts[given.layer].known == PARTLY:
+        raise MethodError(
+            f"this method lays the maps of {given.layer!r} over the picture, and the model cuts, shifts or pads the "
+            "picture inside, so they would lie beside what they show. Do that in the transform instead, or use a "
+            "method of the layer alone, such as grad_cam or ablation_cam."
+        )
     return record.activations[given.layer] if record.inputs.ndim == 4 else record.spatial(given.layer)
 
 
@@ -286,6 +296,8 @@ def sent(given: Pass, run: RuleRun) -> Tensor:
     """What a run's rule sends from the target's score to the inputs; what is to be said of it is left in the pass."""
     arrived, rule = run.sent_back(given.target), run.rule
     given.remarks.update(rule.remarks)
+    if isinstance(rule, Biases):
+        given.notes.extend(_beside(given))
     if note := rule.warning():
         given.notes.append(note)
     if not bool(arrived.isfinite().all()):
@@ -305,6 +317,7 @@ def attentions(given: Pass) -> tuple[Attended, ...]:
             f"this method follows attention, and {words_of_missing(known.without_softmax)}. Choose grad_cam, which "
             "reads any layer."
         )
+    given.notes.extend(_beside(given))
     given.notes.extend(left_out(given.record.attentions))
     given.notes.extend(outliers(given.record.attentions, given.record.token_norms))
     return given.record.attentions
@@ -325,6 +338,14 @@ def generator(given: Pass) -> torch.Generator:
     """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
     seeded: torch.Generator = given.options.generator
     return seeded
+
+
+def _beside(given: Pass) -> tuple[str, ...]:
+    """A doubt where some layer's places, which the method lays over the input, do not cover it evenly."""
+    session = given.session
+    layouts = (layer.layout for layer in known_layers(session.model, given.record.inputs, session.layout))
+    partly = next((layout for layout in layouts if layout is not None and layout.known == PARTLY), None)
+    return misplaced(partly)
 
 
 def _by_way(given: Pass, way: ReluRule) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import spatial_mean
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Inputs, Maps
+from featuremaps.methods.shapes import Inputs, Maps, SpatialMaps
 
 
 @method(
@@ -45,14 +45,14 @@ def deconvnet(deconvnet_input_gradients: Inputs) -> Inputs:
 
 
 @method(paper="Selvaraju et al. 2017, Grad-CAM, section 3.2", level="pixel", collapse="max_abs")
-def guided_grad_cam(activations: Maps, gradients: Maps, guided_input_gradients: Inputs) -> Inputs:
+def guided_grad_cam(spatial_activations: SpatialMaps, gradients: Maps, guided_input_gradients: Inputs) -> Inputs:
     """Guided backprop where Grad-CAM of the layer is positive: its details, for this class."""
     if guided_input_gradients.ndim != 4:
         raise MethodError(
             "guided_grad_cam lays a map over a picture (batch, colour, height, width), and the model's input has "
             f"shape {tuple(guided_input_gradients.shape)}. Use guided_backprop or grad_cam alone."
         )
-    map = (spatial_mean(gradients) * activations).sum(1, keepdim=True).relu()
+    map = (spatial_mean(gradients) * spatial_activations).sum(1, keepdim=True).relu()
     size = guided_input_gradients.shape[2:]
     enlarged = torch.nn.functional.interpolate(map, size, mode="bilinear", align_corners=False)
     return enlarged * guided_input_gradients
