@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import ModelError
-from featuremaps.runtime.memory_format import quickest
+from featuremaps.runtime.memory_format import quickest, run_on
 from featuremaps.session import preserved
 from method_samples import FEWER, Little, noise
 from snapshots import snapshot
@@ -154,3 +154,23 @@ def test_freed_memory_is_kept() -> None:
         if kept < 1_000:
             return
     raise AssertionError(f"{kept} pages were fetched anew")
+
+
+class OfOneSize(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2:] != (64, 64):
+            raise ValueError(f"Input image size ({x.shape[2]}*{x.shape[3]}) doesn't match model (64*64).")
+        return x.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Conv2d(1, 2, 3), r"it takes grey pictures, of one channel, and the transform gives three: .*--grey"),
+        (OfOneSize(), r"it takes pictures of one size\. Give a transform of that size, .*--size\. .*model \(64\*64\)"),
+    ],
+    ids=["grey", "one size"],
+)
+def test_what_a_transform_should_have_done_is_said(model: nn.Module, message: str) -> None:
+    with pytest.raises(ModelError, match=message), run_on(model, torch.zeros(1, 3, 32, 32)):
+        model(torch.zeros(1, 3, 32, 32))

@@ -63,6 +63,17 @@ def test_factory_may_return_transform_and_classes(tmp_path: Path, monkeypatch: p
         fm.load("ourfactory:mak")
 
 
+def test_folders_and_programs_given_as_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vit").mkdir()
+    (tmp_path / "vit" / "config.json").write_text("{}")
+    (tmp_path / "net.pt2").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"'vit' is not understood\. Give 'hf:vit'"):
+        fm.load("vit")
+    with pytest.raises(SourceError, match=r"net\.pt2 is a program by torch\.export\.save, .*trust=True\), --trust"):
+        fm.load("net.pt2")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -16,6 +16,8 @@ LARGEST_KEPT = 32 * 2**20 - 2**13
 """Bytes; just below glibc's own limit."""
 
 MISFITS = {
+    "to have 1 channels, but got 3": "it takes grey pictures, of one channel, and the transform gives three: "
+    "fm.preprocess(…, grey=True), --grey",
     "channels, but got": "its layers take another number of channels; the transform should give as many",
     "input to conv|expected input to be 2d or 3d": "it takes other axes: pictures are (channel, height, width), "
     "signals (channel, time), volumes (channel, depth, height, width); where its first layer does not tell, "
@@ -27,8 +29,10 @@ MISFITS = {
 WRONG_SIZE = {
     "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
     "kernel or pooling of it can take. Give larger pictures, or a transform that resizes them",
+    r"(?:image size|height|width) \(.*\) doesn't match model": "it takes pictures of one size. Give a transform of "
+    "that size, such as fm.preprocess(size=…), --size",
     r"shape\[\d\] to be equal to": "it was exported for inputs of another size or number. Export it with "
-    "dynamic_shapes, or give the module itself",
+    "dynamic_shapes, give the module itself, or for one picture at a time batch_size=1",
     "is invalid for input of size": "it reshapes to a fixed number of values or of pictures. Give pictures of the size "
     "that it was trained on, as many as it takes, and batch_size= that number",
     "mat1 and mat2 shapes cannot be multiplied": "a dense layer takes another number of values. Give pictures of the "

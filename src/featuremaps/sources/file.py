@@ -18,6 +18,11 @@ def load(name: str, weights: Path | None) -> Loaded:
     """A file with a module, or with an exported program (`.pt2`), whose layers are put together again."""
     if not Path(name).is_file():
         raise SourceError(f"model file {name!r} does not exist.")
+    if not TRUSTED.get() and Path(name).suffix == ".pt2":
+        raise SourceError(
+            f"{name} is a program by torch.export.save, and opening it may run code that is in it, with your rights on "
+            "this machine: if you trust whoever made it, say load(…, trust=True), --trust."
+        )
     if not TRUSTED.get():
         raise SourceError(
             f"{name} is a file: give it as weights, beside the model they belong to. If it holds a whole model "

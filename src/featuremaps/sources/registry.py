@@ -81,6 +81,8 @@ def _as_file(spec: str) -> str:
     if spec.endswith(".keras"):
         return f" Give 'keras:{spec}'."
     path = Path(spec)
+    if (path / "config.json").is_file():
+        return f" Give 'hf:{spec}'."
     return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""
 
 
