@@ -1,8 +1,8 @@
 """What is tried on each architecture, one function for each column of the table.
 
 A cell is "yes", "–" where it does not apply, or the reason for which it failed. What a person would pick as the last
-layer stands in `last.txt`, with how its output lies: "maps", "last" (channels last) or "tokens+N" (N of them before the
-patches).
+layer stands in `last.txt`, with how its output lies: "maps", "last" (channels last) or "tokens+N+M" (N of them before
+the patches, M after).
 """
 
 import math
@@ -254,5 +254,6 @@ def as_maps(values: Tensor, lies: str, heat: fm.Heatmaps) -> Tensor:
         return values
     if lies == "last":
         return values.movedim(-1, 1)
-    prefix = int(lies.partition("+")[2] or 0)
-    return values[:, prefix:].transpose(1, 2).unflatten(2, tuple(heat.tensor.shape[1:]))
+    prefix, _, suffix = lies.partition("+")[2].partition("+")
+    patches = values[:, int(prefix or 0) : values.shape[1] - int(suffix or 0)]
+    return patches.transpose(1, 2).unflatten(2, tuple(heat.tensor.shape[1:]))

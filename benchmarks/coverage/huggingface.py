@@ -33,7 +33,11 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
         {"image_size": 64, "hidden_sizes": [24, 32, 40], "neck_hidden_sizes": [8, 16, 24, 32, 40, 48, 96]},
     ),
     "MobileViTV2ForImageClassification": ("classifier", 64, {"image_size": 64, "width_multiplier": 0.5}),
-    "EfficientNetForImageClassification": ("classifier", 64, {"width_coefficient": 0.5, "depth_coefficient": 0.5}),
+    "EfficientNetForImageClassification": (
+        "classifier",
+        64,
+        {"width_coefficient": 0.5, "depth_coefficient": 0.5, "hidden_dim": 640},
+    ),
     "PoolFormerForImageClassification": (
         "classifier",
         64,
@@ -53,12 +57,12 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "CvtForImageClassification": (
         "classifier",
         64,
-        {"embed_dim": [16, 32, 48], "num_heads": [1, 2, 4], "depth": [1, 1, 2]},
+        {"embed_dim": [16, 32, 48], "num_heads": [1, 2, 4], "depth": [1, 2, 3]},
     ),
     "LevitForImageClassification": (
         "classifier",
-        64,
-        {"image_size": 64, "hidden_sizes": [32, 48, 64], "num_attention_heads": [2, 3, 4], "depths": [1, 1, 1]},
+        128,
+        {"image_size": 128, "hidden_sizes": [32, 48, 64], "num_attention_heads": [2, 3, 4], "depths": [1, 1, 1]},
     ),
     "HieraForImageClassification": (
         "classifier",

@@ -6,6 +6,7 @@
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="only write the page from what was tried")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    os.environ.setdefault("KERAS_BACKEND", "torch")
     entries = [entry for entry in zoo() if options.only in f"{entry.group} {entry.name}"]
     results = known_results()
     columns = options.columns.split(",") if options.columns else COLUMNS
