@@ -204,6 +204,8 @@ def test_maps_that_lie_beside_the_picture_are_not_laid_over_it(method: str) -> N
     scope = fm.Scope(Prepared(lambda x: x[:, :, 16:48, 16:48]).eval())
     with pytest.raises(MethodError, match=r"lays the maps of 'conv' over the picture, and the model cuts, shifts"):
         scope.explain(noise(1, (64, 64)), method, layer="conv", target=1)
+    unpadded = fm.Scope(nn.Sequential(nn.Conv2d(3, 4, 9), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval())
+    assert unpadded.explain(noise(1, (20, 20)), method, layer="0", target=1).tensor.isfinite().all()
     same = fm.Scope(Prepared(lambda x: x).eval())
     assert same.explain(noise(1, (64, 64)), method, layer="conv", target=1).warnings == ((),)
 

@@ -16,6 +16,7 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import BoxScoring
 from featuremaps.errors import MethodError, TargetError
 from featuremaps.layers.attention_use import words_of_missing
+from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import PARTLY
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
@@ -25,7 +26,7 @@ from featuremaps.rules.biases import Biases
 from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import RuleRun, run_by
 from featuremaps.runtime.detections import detections_of
-from featuremaps.runtime.doubts import misplaced
+from featuremaps.runtime.doubts import beyond_its_fields, misplaced
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record, take
 from featuremaps.tail import Without
@@ -108,7 +109,7 @@ def spatial_activations(given: Pass) -> SpatialMaps:
     its map with these axes too.
     """
     record = given.record
-    if record.layouts[given.layer].known == PARTLY:
+    if record.layouts[given.layer].known == PARTLY and beyond_its_fields(_info(given), record.inputs.shape[2:]):
         raise MethodError(
             f"this method lays the maps of {given.layer!r} over the picture, and the model cuts, shifts or pads the "
             "picture inside, so they would lie beside what they show. Do that in the transform instead, or use a "
@@ -338,6 +339,10 @@ def generator(given: Pass) -> torch.Generator:
     """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
     seeded: torch.Generator = given.options.generator
     return seeded
+
+
+def _info(given: Pass) -> LayerInfo:
+    return known_layers(given.session.model, given.record.inputs, given.session.layout)[given.layer]
 
 
 def _beside(given: Pass) -> tuple[str, ...]:

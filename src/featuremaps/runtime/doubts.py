@@ -1,9 +1,12 @@
 """Why what is made of a model should not be trusted: answers that depend on more than the picture, unknown places."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from featuremaps.layers.discover import UNEVEN
+from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import LIKELY, PARTLY, Layout
 from featuremaps.session import Session
@@ -20,6 +23,25 @@ def unsteady(session: Session, inputs: Tensor) -> tuple[str, ...]:
         "random (dropout that stays on), keeps count, or reads the pictures of a batch together. What is made of "
         "several passes has that in it.",
     )
+
+
+def beyond_its_fields(info: LayerInfo, space: Sequence[int]) -> bool:
+    """Whether a layer's places lie so far off an even grid over the picture that convolutions alone do not explain it.
+
+    Without padding places keep a margin of half a receptive field, alike on both sides; a cut, a shift or a pad inside
+    the model leaves parts of the picture in no field, or goes beyond its edge on one side.
+    """
+    if info.size is None or info.start is None or info.stride is None or info.receptive_field is None:
+        return False
+    for places, start, step, field, length in zip(
+        info.size, info.start, info.stride, info.receptive_field, space, strict=True
+    ):
+        before = start + 0.5
+        after = length - before - step * (places - 1)
+        allowed = max(1.5 * step, UNEVEN * length)
+        if abs(before - after) > allowed or not -allowed <= before <= allowed + field / 2:
+            return True
+    return False
 
 
 def misplaced(layout: Layout | None) -> tuple[str, ...]:
