@@ -37,6 +37,7 @@ class Survey(StoredSurvey):
         dataset: Where pictures are taken from; `None` for the files that were surveyed.
         studied: The model that it was made of, with which places are framed in the original pictures and detectors can
             run; `None` where it is not at hand.
+        about_class: The number of the one class that it looks at, where pictures may have several; see `about`.
     """
 
     def made_of(self, studied: StudiedModel) -> "Survey":
