@@ -278,6 +278,23 @@ def test_warning_of_a_negative_map_gives_the_score() -> None:
     )
 
 
+def test_warning_of_a_negative_map_where_a_head_reads_places_apart_names_methods_that_do_too() -> None:
+    """One place speaks for the class, all others against it, and what the places have in common wins in the mean."""
+    head = nn.Linear(4, 2, bias=False)
+    model = nn.Sequential(nn.Conv2d(3, 1, 3, 2, 1), nn.Sigmoid(), nn.Flatten(), head)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[3.0, -2.0, -2.0, -2.0], [0.0, 0.0, 0.0, 0.0]]))
+    scope = fm.Scope(model)
+    picture = noise(1)[..., :4, :4]
+    (text,) = scope.explain(picture, "grad_cam", layer="1", target=0).warnings[0]
+    assert text.startswith("Every value is negative")
+    assert "hires_cam" in text
+    for method in ("hires_cam", "layer_cam"):
+        heat = scope.explain(picture, method, layer="1", target=0)
+        assert heat.warnings[0] == ()
+        assert int(heat.tensor.argmax()) == 0
+
+
 def test_warnings_of_empty_maps_say_why() -> None:
     empty = "The map is zero everywhere: "
     dead = Little()

@@ -21,6 +21,10 @@ UNREAD = (
     "places, and so marks other things that look alike. hires_cam and layer_cam keep to the places that count, and "
     "d_rise and occlusion ask the detector."
 )
+APART = (
+    " The method weighs channels by means over all places, where this model reads places apart, as a head that "
+    "flattens its maps does: hires_cam and layer_cam, which weigh place by place, find some that speak for it."
+)
 ALIKE = 4
 """So many pictures with the same answer look odd."""
 
@@ -48,7 +52,8 @@ def map_warnings(
             return (f"The map is zero everywhere: {_why_empty(record, layers, target, i, by_gradient)}",)
         if nothing[i]:
             score = f" (its score is {float(record.scores[target][i]):.3g})" if record.scores else ""
-            return (f"{NEGATIVE}: this layer speaks against the target{score}. It is shown signed.",)
+            apart = APART if by_gradient and _speaks_in_places(record, layers, target, i) else ""
+            return (f"{NEGATIVE}: this layer speaks against the target{score}. It is shown signed.{apart}",)
         if constant[i]:
             return ("The map is the same everywhere: it prefers no place.",)
         return (UNREAD,) if unread[i] else ()
@@ -65,6 +70,12 @@ def _unread(map: Tensor, record: Record, layers: Sequence[str], target: int, by_
     grids = [gradients[layer].abs().sum(1).reshape(len(map), *record.grid(layer)) for layer in layers]
     read, strongest = fused(grids)[0].flatten(1), map.flatten(1).argmax(1)
     return (read.gather(1, strongest[:, None])[:, 0] == 0) & (read.amax(1) > 0)
+
+
+def _speaks_in_places(record: Record, layers: Sequence[str], target: int, i: int) -> bool:
+    """Whether gradient × activation is positive somewhere in a layer, as HiResCAM draws it."""
+    gradients = record.gradients_by_target[target]
+    return any(bool(((gradients[layer][i] * record.activations[layer][i]).sum(0) > 0).any()) for layer in layers)
 
 
 def _not_finite(values: Tensor) -> str:
