@@ -175,3 +175,36 @@ def test_a_layout_that_no_layer_has_tokens_for_is_refused() -> None:
     with pytest.raises(LayoutError, match=r"given, 4×6, is about layers that give tokens.*no sequence of tokens"):
         fm.Scope(plain).maps(noise(1, SIZE), "0", layout=(4, 6))
     assert len(fm.Scope(plain).maps(noise(1, SIZE), "0", layout=lambda output: output).tensor) == 1
+
+
+class OnItsSide(nn.Module):
+    """Works on the picture with rows and columns exchanged, or on its patches column by column."""
+
+    def __init__(self, tokens: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokens = tokens
+        self.patches, self.block, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patches(x).transpose(2, 3)
+        rows = patches.flatten(2).transpose(1, 2) if self.tokens else patches.permute(0, 2, 3, 1)
+        return self.head(self.block(rows).flatten(1, -2).mean(1))
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_places_column_by_column_are_said_and_read_by_a_function(tokens: bool) -> None:
+    model, inputs = OnItsSide(tokens).eval(), noise(2, SIZE)
+    with pytest.raises(LayoutError, match=r"layer 'block'.*run down the columns first\). Say how it lies"):
+        fm.Scope(model).explain(inputs, layer="block")
+    with pytest.raises(LayoutError):  # a grid says nothing of the order
+        fm.Scope(model, layout=(4, 6)).explain(inputs, layer="block")
+
+    def upright(output: Tensor) -> Tensor:
+        return (output.unflatten(1, (6, 4)) if output.ndim == 3 else output).permute(0, 3, 2, 1)
+
+    kept: list[Tensor] = []
+    handle = model.block.register_forward_hook(lambda _, __, output: kept.append(upright(output.detach())))
+    model(inputs)
+    handle.remove()
+    torch.testing.assert_close(fm.Scope(model).maps(inputs, "block", layout=upright).tensor, kept[0])

@@ -302,6 +302,24 @@ def test_operations_without_a_rule_are_counted_wherever_the_input_stands(run, ki
     assert rule.kept == {kind: 1}
 
 
+def test_complex_numbers_keep_their_gradient_and_are_counted() -> None:
+    class Fourier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.factor = nn.Conv2d(3, 4, 3), nn.Parameter(torch.randn(4, 1, 1, dtype=torch.complex64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            frequencies = torch.fft.rfft2(self.conv(x))
+            return torch.fft.irfft2(frequencies * self.factor + 1j).sum((2, 3))
+
+    scope = fm.Scope(Fourier().eval())
+    for method in ("lrp", "excitation_backprop"):
+        heat = scope.explain(noise(1), method, target=1)
+        assert any("1 fft_rfft2" in note and "1 mul" in note for note in heat.warnings[0])
+        assert heat.tensor.isfinite().all()
+
+
 def test_operations_that_no_relevance_reaches_are_not_counted() -> None:
     rule = relevance()
     back(lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1).sqrt(), torch.rand(3, 3), rule=rule)

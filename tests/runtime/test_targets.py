@@ -355,3 +355,17 @@ def test_a_mask_of_another_shape_than_the_picture_is_refused(sides: tuple[int, i
     with pytest.raises(TargetError, match="resize the mask"):
         fm.Mask(torch.ones(*sides), 1).bind(outputs, ClassOutputs(), 1)
     fm.Mask(torch.ones(16, 16), 1).bind(outputs, ClassOutputs(), 1)
+
+
+def test_a_function_reads_outputs_whose_first_axis_counts_classes() -> None:
+    class Turned(Little):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).T
+
+    inputs, expected = noise(3), fm.Scope(Little()).explain(noise(3), layer="features", target=0).tensor
+    scope = fm.Scope(Turned())
+    for count in (3, 1):
+        heat = scope.explain(inputs[:count], layer="features", target=lambda scores: scores[0])
+        torch.testing.assert_close(heat.tensor, expected[:count])
+    with pytest.raises(TargetError, match="its first axis does not count them"):
+        scope.predict(inputs[:1])

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from featuremaps.errors import FeatureMapsWarning, TargetError
@@ -25,6 +25,13 @@ APART = (
     " The method weighs channels by means over all places, where this model reads places apart, as a head that "
     "flattens its maps does: hires_cam and layer_cam, which weigh place by place, find some that speak for it."
 )
+CANCELLED = (
+    "It is made of rounding: this method weighs channels by their mean gradient, and in every channel the gradients "
+    "of the places add up to nothing, as before an instance norm or a softmax over the places. hires_cam and layer_cam "
+    "weigh each place by its own gradient; or choose a layer after the norm."
+)
+ROUNDINGS = 2
+"""Means over places this few roundings of their terms away from zero are taken for zero."""
 ALIKE = 4
 """So many pictures with the same answer look odd."""
 
@@ -39,10 +46,12 @@ def map_warnings(
     doubts = tuple(dict.fromkeys(doubt for layer in layers for doubt in misplaced(record.layouts.get(layer))))
     flat = map.flatten(1)
     finite = flat.isfinite().all(1)
-    unread = _unread(map, record, layers, target, by_gradient)
+    unread, cancelled = _unread(map, record, layers, target, by_gradient), torch.zeros_like(finite)
+    if by_gradient and record.gradients_by_target:
+        cancelled = _cancelled(flat, record, layers, target) & finite
     empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
     constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
-    if bool((finite & ~constant & ~nothing).all()) and not bool(unread.any()):
+    if bool((finite & ~constant & ~nothing & ~cancelled & ~unread).all()):
         return (doubts,) * len(map)
 
     def notes(i: int) -> tuple[str, ...]:
@@ -50,6 +59,8 @@ def map_warnings(
             return (_not_finite(flat[i]),)
         if empty[i]:
             return (f"The map is zero everywhere: {_why_empty(record, layers, target, i, by_gradient)}",)
+        if cancelled[i]:
+            return (CANCELLED,)
         if nothing[i]:
             score = f" (its score is {float(record.scores[target][i]):.3g})" if record.scores else ""
             apart = APART if by_gradient and _speaks_in_places(record, layers, target, i) else ""
@@ -76,6 +87,20 @@ def _speaks_in_places(record: Record, layers: Sequence[str], target: int, i: int
     """Whether gradient × activation is positive somewhere in a layer, as HiResCAM draws it."""
     gradients = record.gradients_by_target[target]
     return any(bool(((gradients[layer][i] * record.activations[layer][i]).sum(0) > 0).any()) for layer in layers)
+
+
+def _cancelled(
+    flat: Float[Tensor, "batch _place"], record: Record, layers: Sequence[str], target: int
+) -> Bool[Tensor, " batch"]:
+    """For each picture whether its map is no larger than the rounding of means in which all gradients cancel out."""
+    tolerance = ROUNDINGS * max(torch.finfo(kind).eps for kind in (record.inputs.dtype, torch.float32))
+    cancelled, largest = torch.ones(len(flat), dtype=torch.bool, device=flat.device), torch.zeros_like(flat[:, 0])
+    for layer in layers:
+        gradients, activations = record.gradients_by_target[target][layer], record.activations[layer]
+        sizes = gradients.abs().mean((2, 3))
+        cancelled &= gradients.mean((2, 3)).abs().amax(1) <= tolerance * sizes.amax(1)
+        largest += (sizes[:, :, None, None] * activations.abs()).sum(1).flatten(1).amax(1)
+    return cancelled & (flat.abs().amax(1) <= tolerance * largest) & (flat != 0).any(1)
 
 
 def _not_finite(values: Tensor) -> str:

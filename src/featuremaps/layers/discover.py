@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from featuremaps.errors import LayoutError, ModelError
 from featuremaps.layers.attention_trace import AttentionTrace
 from featuremaps.layers.given import GivenLayout
-from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
+from featuremaps.layers.info import LOST, TURNED, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
 from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
 from featuremaps.layers.levels import Together, note_together
@@ -179,7 +179,9 @@ def _layout(
 ) -> Layout | None:
     """How to read the output: as its dimensions were seen to follow the picture, and as the user says."""
     traced = _traced_layout(output, module, flow, trace)
-    return traced if given is None else given.of(output, flow.picture, traced)
+    if given is None or (given.read is None and trace is not None and _is_turned(trace.field)):
+        return traced
+    return given.of(output, flow.picture, traced)
 
 
 def _traced_layout(output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None) -> Layout | None:
@@ -236,6 +238,14 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
     return None
 
 
+def _is_turned(placed: Field | None) -> bool:
+    """Whether places run along the picture's axes in another order than in the picture, as after a transposition."""
+    if placed is None or placed.lost or placed.moved:
+        return False
+    axes = [run.axis for dim in placed.dims for run in dim.runs if run.axis is not None and run.size > 1]
+    return len(axes) == len({*axes}) and axes != sorted(axes)
+
+
 def _holders(model: nn.Module) -> set[str]:
     """The modules that hold others; mere parameters are none."""
     lists = (nn.ParameterDict, nn.ParameterList)
@@ -247,7 +257,8 @@ def _info(visit: Visit, calls: int, order: int, flow: Dataflow, leaf: bool) -> L
     layout = visit.layout if visit.trace else None
     stride, reach, start = _geometry(layout, placed, flow.picture)
     known = placed is not None and not placed.lost and not placed.moved
-    note = f"{LOST}: {visit.note}" if visit.note else "" if known else _note(visit.trace, flow)
+    turned = TURNED if layout is None and _is_turned(placed) else ""
+    note = f"{LOST}: {visit.note}" if visit.note else turned if known else _note(visit.trace, flow)
     return LayerInfo(
         name=visit.name if calls == 1 else f"{visit.name}#{visit.call}",
         type=type(visit.module).__name__,

@@ -8,6 +8,7 @@ from featuremaps.layers.layout import Layout
 
 UNREACHED = "does not depend on the picture"
 LOST = "its places in the picture are unknown"
+TURNED = "the picture's axes stand in another order in it: its places run down the columns first"
 HEADINGS = ("address", "type", "channels", "size", "stride", "receptive field", "formula")
 
 
@@ -52,6 +53,11 @@ class LayerInfo:
     def lost(self) -> bool:
         """Whether it depends on the picture in a way that could not be followed."""
         return self.note.startswith(LOST)
+
+    @property
+    def turned(self) -> bool:
+        """Whether the picture lies in it turned on its side, so that its places are known and yet no map."""
+        return self.note == TURNED
 
     @property
     def positions(self) -> int:

@@ -20,6 +20,10 @@ KINDS: dict[int, Kind] = {1: "line", 2: "channels_first", 3: "volume"}
 """Channels first, by the number of spatial axes."""
 GIVEN = "as layout= says"
 PARTLY = "followed from the picture, which it does not cover evenly"
+HOW_GIVEN = (
+    "layout=(rows, columns) or (rows, columns, prefix) for tokens, or layout= a function from a layer's output to maps "
+    "(batch, channel, height, width)"
+)
 LIKELY = "by the kind of layer or the picture's proportions: it could not be followed"
 
 
@@ -180,9 +184,7 @@ def needs_layout(layout: Layout | None, layer: str, output: object, note: str = 
     if note.startswith("does") or not note:
         reason = f", which has no positions that could be drawn over a picture{f': it {note}' if note else ''}."
     else:
-        reason = (
-            f" ({note}). Say how it lies, layout=(rows, columns) or (rows, columns, prefix) for tokens, if you know."
-        )
+        reason = f" ({note}). Say how it lies, {HOW_GIVEN}, if you know."
     raise LayoutError(
         f"layer {layer!r} gives {given}{reason} Choose a layer whose output is a map: 'last' is the last such layer, "
         "and scope.layers() lists them all."

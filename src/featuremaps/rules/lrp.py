@@ -44,7 +44,8 @@ class Relevance(Rule):
       AttnLRP (Achtibat et al. 2024); see `lrp_attention`. Excitation backprop has none for them.
     - Max pooling, concatenation, padding and whatever only moves values keep their gradient, which passes it to
       where the values came from.
-    - Everything else has no rule: it keeps its gradient, and `warning` counts it, if any relevance came there.
+    - Everything else, and whatever works on complex numbers, has no rule: it keeps its gradient, and `warning` counts
+      it, if any relevance came there.
 
     What is not sent on is entered into `ledger`: the score is the relevance of the input, and what biases and softmax's
     offset kept. `missing` is the part of it that is neither, which was lost or made where there is no rule.
@@ -77,7 +78,7 @@ class Relevance(Rule):
     def act(self, operation: Operation) -> Any:
         """The output of an operation that has a rule, from which relevance goes back by it; None for all others."""
         handler = _TABLE.get(operation.kind)
-        if handler is None:
+        if handler is None or any(map(_is_complex, (*operation.args, *operation.kwargs.values()))):
             return None
         if depends_on_input(operation.input) or _any_depends((operation.args, dict(operation.kwargs))):
             return handler(self, operation)
@@ -261,6 +262,11 @@ _TABLE: Mapping[str, Callable[[Relevance, Operation], Any]] = {
 
 def _any_depends(values: object) -> bool:
     return any(map(depends_on_input, tree_leaves(values)))
+
+
+def _is_complex(operand: object) -> bool:
+    """Whether these are complex numbers, of which none is above zero or below, so that no rule shares them out."""
+    return isinstance(operand, Tensor | complex) and (not isinstance(operand, Tensor) or operand.is_complex())
 
 
 def _entered(ledger: Ledger, dim: int, constants: list[tuple[int, int]], arriving: Tensor) -> None:

@@ -80,7 +80,8 @@ class ClassOutputs:
         logits = self.logits(outputs)
         if logits is None or (logits.ndim == 3 and not self.signal) or not logits.is_floating_point():
             return None
-        counted = pictures == 1 or (logits.ndim > 0 and len(logits) == pictures)
+        squeezed = pictures == 1 and logits.ndim < 2
+        counted = squeezed or (logits.ndim > 0 and len(logits) == pictures)
         return self.given(outputs, pictures) if counted else None
 
     def scores(self, outputs: object, pictures: int | None = None) -> Float[Tensor, "batch classes"]:
