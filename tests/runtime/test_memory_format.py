@@ -54,6 +54,35 @@ def test_a_model_of_two_inputs(ask: object) -> None:
         ask(fm.Scope(Two()))  # type: ignore[operator]
 
 
+class ByName(Little):
+    def forward(self, *, pixels: Tensor) -> Tensor:
+        return super().forward(pixels)
+
+
+class OfDict(Little):
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return super().forward(batch["image"])
+
+
+class Mixing(Little):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.double())
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "words"),
+    [
+        (ByName, noise(1), r"ByName.forward takes its inputs by name only \(pixels\)"),
+        (OfDict, noise(1), "Where it takes a dict or a list, wrap it"),
+        (Mixing, noise(1), "it computes in several precisions"),
+        (Little, noise(1).movedim(1, -1), r"tensor.permute\(0, 3, 1, 2\) puts them first"),
+    ],
+)
+def test_inputs_that_a_model_takes_otherwise(model: type[Little], inputs: Tensor, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        fm.Scope(model()).explain(inputs, "saliency")
+
+
 def test_other_errors_of_a_model_stay_its_own() -> None:
     class Broken(Little):
         def forward(self, x: Tensor) -> Tensor:

@@ -23,8 +23,12 @@ MISFITS = {
     "signals (channel, time), volumes (channel, depth, height, width); where its first layer does not tell, "
     "Scope(model, spatial=1, 2 or 3) does",
     "must be equal to input_size": "its layers take another number of channels",
-    "must have the same dtype|type.*should be the same|expected scalar type|same dtype for": "its weights have several "
-    "precisions, and autocast is off here, so that a model runs in its own. Give it one: model.float()",
+    "must have the same dtype|type.*should be the same|expected scalar type|same dtype for": "it computes in several "
+    "precisions, and autocast is off here, so that a model runs in its own. Give all its weights one, model.float(), "
+    "and let its forward keep to it",
+    "too many indices for tensor|are valid indices": "its forward takes its input apart in a way that a batch of "
+    "pictures cannot be. Where it takes a dict or a list, wrap it in a module whose forward takes the pictures and "
+    "makes that of them",
 }
 WRONG_SIZE = {
     "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
@@ -96,7 +100,7 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
             f"{type(model).__name__} asserts what does not hold for an input of shape {tuple(inputs.shape)}: "
             f"{error or 'it does not say what'}"
         ) from error
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         if len(inputs) == 1 and out_of_memory(error):
             raise ModelError("memory ran out on a single picture; use smaller pictures or fewer layers.") from error
         if "cannot register a hook on a tensor that doesn't require gradient" in str(error):
@@ -107,6 +111,8 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         meaning = misfit(error) or _meaning(error, WRONG_SIZE)
         if meaning is None:
             raise
+        if inputs.ndim == 4 and inputs.shape[-1] in (1, 3, 4) and "channels" in meaning:
+            meaning += ". Here they stand last, it seems: tensor.permute(0, 3, 1, 2) puts them first"
         raise ModelError(
             f"{type(model).__name__} cannot run on pictures of {'×'.join(map(str, inputs.shape[2:]))}: {meaning}. "
             f"(The input was {tuple(inputs.shape)}; torch: {error})"
@@ -118,23 +124,29 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def misfit(error: RuntimeError | ValueError) -> str | None:
+def misfit(error: RuntimeError | ValueError | IndexError) -> str | None:
     """What it means where a layer refused its input's channels or axes."""
     return _meaning(error, MISFITS)
 
 
-def _meaning(error: RuntimeError | ValueError, known: Mapping[str, str]) -> str | None:
+def _meaning(error: RuntimeError | ValueError | IndexError, known: Mapping[str, str]) -> str | None:
     return next((meaning for words, meaning in known.items() if re.search(words, str(error), re.IGNORECASE)), None)
 
 
 def _check_takes_pictures_only(model: nn.Module, error: TypeError) -> None:
-    """`ModelError` where the model's forward needs more than one argument."""
+    """`ModelError` where the model's forward needs more than one argument, or takes it by its name only."""
+    parameters = inspect.signature(model.forward).parameters
     needed = [
         name
-        for name, parameter in inspect.signature(model.forward).parameters.items()
+        for name, parameter in parameters.items()
         if parameter.default is parameter.empty
         and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     ]
+    if parameters and all(one.kind in (one.KEYWORD_ONLY, one.VAR_KEYWORD) for one in parameters.values()):
+        raise ModelError(
+            f"{type(model).__name__}.forward takes its inputs by name only ({', '.join(parameters)}), and featuremaps "
+            "gives a model the batch of pictures as its first argument. Wrap it in a module whose forward does that."
+        ) from error
     if len(needed) > 1:
         raise ModelError(
             f"{type(model).__name__}.forward takes {len(needed)} inputs ({', '.join(needed)}), and "
