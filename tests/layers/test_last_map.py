@@ -158,6 +158,26 @@ def test_as_many_channels_as_classes_are_features_where_more_is_computed():
     assert walk(model, torch.rand(1, 3, 8, 8)).last == "1"
 
 
+def test_values_times_transposed_attention_keep_the_places_of_the_queries():
+    class NonLocal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.key, self.value, self.out = nn.Conv2d(3, 8, 4, 4), *(nn.Conv2d(8, 8, 1) for _ in range(3))
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x):
+            maps = self.stem(x)
+            key, value = self.key(maps).flatten(2), self.value(maps).flatten(2)
+            attention = (maps.flatten(2).transpose(1, 2) @ key).softmax(-1)
+            seen = (value @ attention.transpose(1, 2)).view_as(maps)
+            return self.head((maps + self.out(seen)).mean((2, 3)))
+
+    layers = walk(NonLocal().eval(), torch.rand(1, 3, 16, 24))
+    assert layers.last == "out"
+    assert layers["out"].size == (4, 6)
+    assert layers["out"].whole
+
+
 def test_where_there_are_only_class_maps_they_will_do():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     assert walk(model, torch.rand(1, 3, 8, 8)).last == "0"

@@ -83,6 +83,32 @@ def test_inputs_that_a_model_takes_otherwise(model: type[Little], inputs: Tensor
         fm.Scope(model()).explain(inputs, "saliency")
 
 
+class Mapped(Little):
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = self.features(x).mean((2, 3))
+        weights = self.head.weight * torch.tensor([1.0, 2.0])[:, None, None]
+        return torch.vmap(lambda weight: pooled @ weight.T)(weights).sum(0)
+
+
+class Inward(Little):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            maps = self.features(x)
+            (inner,) = torch.autograd.grad(maps.square().sum(), maps)
+        return self.head((maps - inner).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "words"),
+    [(Mapped, "lrp", "Mapped runs a part of itself through torch.vmap"), (Inward, "ablation_cam", "takes gradients")],
+)
+def test_models_that_use_gradients_themselves(model: type[Little], method: str, words: str) -> None:
+    scope = fm.Scope(model())
+    assert scope.explain(noise(1), layer="features").tensor.isfinite().all()
+    with pytest.raises(ModelError, match=words):
+        scope.explain(noise(1), method, layer="features")
+
+
 def test_other_errors_of_a_model_stay_its_own() -> None:
     class Broken(Little):
         def forward(self, x: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from featuremaps.errors import LayoutError, ModelError
 from featuremaps.layers.attention_trace import AttentionTrace
 from featuremaps.layers.given import GivenLayout
-from featuremaps.layers.info import LOST, TURNED, UNREACHED, LayerInfo
+from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
-from featuremaps.layers.layout import KINDS, PARTLY, Layout, layout_of
+from featuremaps.layers.layout import AMONG, KINDS, PARTLY, TURNED, Layout, layout_of
 from featuremaps.layers.levels import Together, note_together
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
@@ -238,6 +238,15 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
     return None
 
 
+def _no_map(placed: Field | None, picture: Sequence[int]) -> str:
+    """Why places that are known are no map, where that is because of the axes that they run along."""
+    if placed is None or placed.lost or placed.moved:
+        return ""
+    if placed.dims[0].axes and placed.shape[0] != picture[0]:
+        return AMONG
+    return TURNED if _is_turned(placed) else ""
+
+
 def _is_turned(placed: Field | None) -> bool:
     """Whether places run along the picture's axes in another order than in the picture, as after a transposition."""
     if placed is None or placed.lost or placed.moved:
@@ -257,8 +266,8 @@ def _info(visit: Visit, calls: int, order: int, flow: Dataflow, leaf: bool) -> L
     layout = visit.layout if visit.trace else None
     stride, reach, start = _geometry(layout, placed, flow.picture)
     known = placed is not None and not placed.lost and not placed.moved
-    turned = TURNED if layout is None and _is_turned(placed) else ""
-    note = f"{LOST}: {visit.note}" if visit.note else turned if known else _note(visit.trace, flow)
+    no_map = _no_map(placed, flow.picture) if layout is None else ""
+    note = f"{LOST}: {visit.note}" if visit.note else no_map if known else _note(visit.trace, flow)
     return LayerInfo(
         name=visit.name if calls == 1 else f"{visit.name}#{visit.call}",
         type=type(visit.module).__name__,

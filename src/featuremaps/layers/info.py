@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from featuremaps.layers.layout import Layout
+from featuremaps.layers.layout import AMONG, TURNED, Layout
 
 UNREACHED = "does not depend on the picture"
 LOST = "its places in the picture are unknown"
-TURNED = "the picture's axes stand in another order in it: its places run down the columns first"
 HEADINGS = ("address", "type", "channels", "size", "stride", "receptive field", "formula")
 
 
@@ -55,9 +54,9 @@ class LayerInfo:
         return self.note.startswith(LOST)
 
     @property
-    def turned(self) -> bool:
-        """Whether the picture lies in it turned on its side, so that its places are known and yet no map."""
-        return self.note == TURNED
+    def no_map(self) -> bool:
+        """Whether its places are known and yet no map: it works on pictures on their side, or on places as a batch."""
+        return self.note in (TURNED, AMONG)
 
     @property
     def positions(self) -> int:

@@ -82,7 +82,7 @@ def choose(
 def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
     """Whether these are the patches as they were cut, of which nothing is known after an operation that moved them."""
     after = [candidate.info for candidate in candidates if candidate.info.order > it.info.order]
-    lost = [info for info in after if (info.lost or info.turned) and info.shape is not None and len(info.shape) == 3]
+    lost = [info for info in after if (info.lost or info.no_map) and info.shape is not None and len(info.shape) == 3]
     return it.step is not None and it.step.mixings <= 1 and len(lost) > len(after) / 2
 
 

@@ -24,6 +24,11 @@ HOW_GIVEN = (
     "layout=(rows, columns) or (rows, columns, prefix) for tokens, or layout= a function from a layer's output to maps "
     "(batch, channel, height, width)"
 )
+TURNED = "the picture's axes stand in another order in it: its places run down the columns first"
+AMONG = (
+    "its places run along the first axis, where the pictures of a batch are expected: it works on windows cut out of "
+    "them, or takes the batch second (batch_first=True puts it first)"
+)
 LIKELY = "by the kind of layer or the picture's proportions: it could not be followed"
 
 
@@ -184,7 +189,7 @@ def needs_layout(layout: Layout | None, layer: str, output: object, note: str = 
     if note.startswith("does") or not note:
         reason = f", which has no positions that could be drawn over a picture{f': it {note}' if note else ''}."
     else:
-        reason = f" ({note}). Say how it lies, {HOW_GIVEN}, if you know."
+        reason = f" ({note})." + (f" Say how it lies, {HOW_GIVEN}, if you know." if note != AMONG else "")
     raise LayoutError(
         f"layer {layer!r} gives {given}{reason} Choose a layer whose output is a map: 'last' is the last such layer, "
         "and scope.layers() lists them all."

@@ -9,7 +9,7 @@ from featuremaps.layers import info
 from featuremaps.layers.addresses import Address, glob, is_glob, parse
 from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.info import LayerInfo
-from featuremaps.layers.layout import HOW_GIVEN
+from featuremaps.layers.layout import AMONG, HOW_GIVEN
 from featuremaps.layers.model_output import FollowedOutput, Key
 
 LEVELS = "levels"
@@ -55,11 +55,12 @@ class Layers(Sequence[LayerInfo]):
     def last(self) -> str:
         """The last layer whose output is still a map; raises `LayoutError` where there is none."""
         if self.last_map is None:
-            lost = next((info for info in self.infos if info.lost or info.turned), None)
+            lost = next((info for info in self.infos if info.lost or info.no_map), None)
             if lost is not None:
+                way_out = "Name" if lost.note == AMONG else f"Say how they lie, {HOW_GIVEN}, or name"
                 raise LayoutError(
-                    f"there is no 'last' map of {self.model}: of {lost.name!r} and others {lost.note}. Say how they "
-                    f"lie, {HOW_GIVEN}, or name a layer before them."
+                    f"there is no 'last' map of {self.model}: of {lost.name!r} and others {lost.note}. {way_out} a "
+                    "layer before them."
                 )
             raise LayoutError(
                 f"no layer of {self.model} gives maps of more than one position on this input, so there is no "

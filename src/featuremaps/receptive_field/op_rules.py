@@ -136,10 +136,16 @@ def _reduction(call: Call) -> Field:
 
 
 def _product(call: Call) -> Field:
-    """A matrix product: the dimension summed over is mixed, the others keep their places."""
+    """A matrix product: the dimension summed over is mixed, the others keep their places.
+
+    Where rows and columns are both of the picture, rows keep theirs, as queries have them, unless rows are channels.
+    """
     shape = call.results[0]
     first, second = PRODUCTS[call.op]
     left, right = call.field(first), call.field(second)
+    if left is not None and right is not None and _are_channels_by_places(left, right):
+        seen = contracted(left, [-1]).with_dim(-1, right.dims[-1])
+        return merged([seen, contracted(right, [-2]).with_dim(-2, channels(shape[-2]))], shape)
     if left is not None:
         left = contracted(left, [-1]).with_dim(-1, channels(shape[-1]))
     if right is not None:
@@ -148,6 +154,12 @@ def _product(call: Call) -> Field:
             return right.with_dim(-2, channels(shape[-2]))
         right = blurred(right, -1, shape[-1])
     return merged([field for field in (left, right) if field is not None], shape)
+
+
+def _are_channels_by_places(left: Field, right: Field) -> bool:
+    """Whether a product has channels in its rows and places in its columns, as values × transposed attention."""
+    matrices = min(len(left.dims), len(right.dims)) > 1
+    return matrices and not left.dims[-2].axes and bool(right.dims[-1].axes)
 
 
 def _attention(call: Call) -> Field:

@@ -30,6 +30,7 @@ class AttentionProbabilities(Rule):
     """
 
     title: ClassVar[str] = "attention maps"
+    of_values: ClassVar[bool] = True
 
     def __init__(self, wanted: Collection[int] | None = None, *, gradients: bool = True) -> None:
         super().__init__()

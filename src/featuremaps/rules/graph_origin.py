@@ -40,6 +40,13 @@ def linear_node(value: Tensor) -> Any:
     return node if _is(node, Linear) else None
 
 
+def own_function(value: object) -> Any:
+    """The node of the model's own autograd function that gave this tensor, whose way back is known to nobody else."""
+    node = value.grad_fn if isinstance(value, Tensor) else None
+    function = getattr(node, "_forward_cls", None)
+    return None if function is None or function.__module__.startswith("featuremaps.") else node
+
+
 def unviewed(value: Tensor) -> Tensor:
     """The tensor, copied where it is a view: what a custom autograd function gives, a model may then write over."""
     return value if value._base is None else value.clone()

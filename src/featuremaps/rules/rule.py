@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from featuremaps.rules.graph_origin import depends_on_input
+from featuremaps.rules.graph_origin import depends_on_input, own_function
 from featuremaps.rules.operations import ACTIVATIONS, Operation, operation_of
 
 
@@ -20,6 +21,8 @@ class Rule(TorchFunctionMode):
     A subclass gives in `act` an operation's output with its own way back, or None where it leaves it alone.
     `replaced` and `kept` count, by kind, the operations it acted on and the activation functions it left alone, on the
     input's way: what is made from weights alone (a position bias, say) changes nothing that comes back.
+    Where no graph is recorded nothing comes back, so there only rules of values act, as `of_values` says; an autograd
+    function of the model's own keeps its way back, and is counted where what it gave is used.
     `start` says what is sent into the score: 1, or the score itself; `sent` is what was, one a row, and `remarks` are
     what the rule has to tell of each picture, after the backward pass. What arrives at the tensors that a rule put into
     `watched` during the forward pass stands in `arrived` after the backward pass, None where nothing did.
@@ -27,9 +30,11 @@ class Rule(TorchFunctionMode):
 
     title: ClassVar[str]
     start: ClassVar[Literal["one", "score"]] = "one"
+    of_values: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
+        self._own: set[Any] = set()
         self.replaced: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.watched: list[Tensor] = []
@@ -64,6 +69,11 @@ class Rule(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if not self.of_values and not torch.is_grad_enabled():
+            return func(*args, **(kwargs or {}))
+        for node in filter(None, map(own_function, args)):
+            self.kept[type(node).__name__.removesuffix("Backward")] += node not in self._own
+            self._own.add(node)
         operation = operation_of(func, args, kwargs or {})
         if operation is None:
             output = func(*args, **(kwargs or {}))

@@ -43,6 +43,13 @@ WRONG_SIZE = {
     "size and channels that it was trained on, or a transform that makes them so",
 }
 """What torch says of an input, and what that means."""
+ONLY_GRADIENTS = {
+    "must override the setup_context": "runs a part of itself through torch.vmap or torch.func, which lets no other "
+    "way back through than the plain gradient. Take a method of that: grad_cam, integrated_gradients, input_x_gradient",
+    "does not require grad and does not have a grad_fn": "takes gradients inside its own forward, which needs a graph "
+    "of all of it. Take a method that runs the whole model with one, such as grad_cam",
+}
+"""What torch says of models that torch itself takes gradients in, and what that means."""
 
 Given = TypeVar("Given")
 
@@ -108,6 +115,8 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
                 f"a hook on {type(model).__name__} registers a backward hook on a layer's output, and this pass has no "
                 "gradients: remove the hook (handle.remove()); featuremaps takes gradients itself."
             ) from error
+        if limit := _meaning(error, ONLY_GRADIENTS):
+            raise ModelError(f"{type(model).__name__} {limit}. (torch: {error})") from error
         meaning = misfit(error) or _meaning(error, WRONG_SIZE)
         if meaning is None:
             raise
