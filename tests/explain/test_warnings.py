@@ -1,4 +1,4 @@
-"""Maps of gradients whose mean is nothing but rounding are doubted, and no others."""
+"""Maps of gradients that are rounding, and integrals of gradients that miss a jump, are doubted, and no others."""
 
 import pytest
 import torch
@@ -46,3 +46,21 @@ def test_others_are_not(dtype: torch.dtype) -> None:
         scope = fm.Scope(model.to(dtype).eval())
         for method in ("grad_cam", "xgrad_cam", "refine_cam"):
             assert WORDS not in str(scope.explain(noise(2), method, layer=layer).warnings)
+
+
+class Jumps(Little):
+    """Adds 5 to every score of pictures that are bright, which no gradient sees."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 5.0 * (x.flatten(1).mean(1, keepdim=True) > 0.3)
+
+
+def test_integrated_gradients_that_miss_a_jump_are_doubted() -> None:
+    inputs = torch.stack([torch.full((3, 16, 16), 0.5), torch.full((3, 16, 16), 0.1)]) + 0.05 * noise(2)
+    heat = fm.Scope(Jumps()).explain(inputs, "integrated_gradients", target=1)
+    model = Jumps()
+    gained = (model(inputs) - model(torch.zeros_like(inputs)))[:, 1]
+    sums = heat.tensor.flatten(1).sum(1)
+    torch.testing.assert_close(sums + torch.tensor([5.0, 0.0]), gained, atol=1e-2, rtol=1e-2)
+    assert f"add up to {sums[0]:.3g}, and the score gained {gained[0]:.3g}" in heat.warnings[0][0]
+    assert heat.warnings[1] == ()

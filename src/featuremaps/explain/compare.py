@@ -179,7 +179,8 @@ def _judged(key: Number, asked: object, part: Part, method: Method, record: Reco
     name, layer, number = key
     target = record.targets[number] if record.targets and together(method.needs).target else None
     if method.level == "pixel":
-        notes = pixel_warnings(part.maps, record, number)
+        error = part.remarks.get("completeness error") if name == "integrated_gradients" else None
+        notes = pixel_warnings(part.maps, record, number, error)
     else:
         layers = request.fused.get(layer, (layer,))
         of_layer = record.of_levels() if layer == LEVELS else record

@@ -32,6 +32,8 @@ CANCELLED = (
 )
 ROUNDINGS = 2
 """Means over places this few roundings of their terms away from zero are taken for zero."""
+WRONG_SUM, WRONG_SHARE = 0.2, 0.02
+"""So large a part of what the score gained, and of all values' sizes, is no matter of how finely a way is walked."""
 ALIKE = 4
 """So many pictures with the same answer look odd."""
 
@@ -131,11 +133,21 @@ def _why_empty(record: Record, layers: Sequence[str], target: int, i: int, by_gr
 
 
 def pixel_warnings(
-    values: Float[Tensor, "batch colour *space"], record: Record, target: int
+    values: Float[Tensor, "batch colour *space"],
+    record: Record,
+    target: int,
+    error: Float[Tensor, " batch"] | None = None,
 ) -> tuple[tuple[str, ...], ...]:
-    """For each picture why its values should not be trusted, if so: not finite, or zero everywhere."""
+    """For each picture why its values should not be trusted, if so: not finite, or zero everywhere.
+
+    `error` is how far values that are to add up to what the score gained are from it; it is said where it is large.
+    """
     flat = values.flatten(1)
-    finite, empty = flat.sum(1, dtype=torch.float64).isfinite(), ~flat.any(1)
+    sums = flat.sum(1, dtype=torch.float64)
+    gained = sums if error is None else sums - error
+    smallest = torch.maximum(WRONG_SUM * torch.maximum(sums.abs(), gained.abs()), WRONG_SHARE * flat.abs().sum(1))
+    wrong = (sums - gained).abs() > smallest
+    finite, empty = sums.isfinite(), ~flat.any(1)
 
     def notes(i: int) -> tuple[str, ...]:
         if not finite[i]:
@@ -145,7 +157,11 @@ def pixel_warnings(
             f"Every value is zero: nothing of the score{score} comes back to the picture this way. It is cut off "
             "(detach, no_grad, a hook), or every path is dead."
         )
-        return (lost,) if empty[i] else ()
+        off = (
+            f"The values add up to {sums[i]:.3g}, and the score gained {gained[i]:.3g} on the way from the baseline: "
+            "it jumps there, which gradients do not see (a threshold, a choice of branches), or needs more steps=."
+        )
+        return (lost,) if empty[i] else (off,) if wrong[i] else ()
 
     return tuple(notes(i) for i in range(len(flat)))
 
