@@ -69,6 +69,13 @@ def test_an_answer_that_depends_on_more_than_the_picture_is_a_doubt(name: str, m
         assert all("gave other scores" in warnings[-1] for warnings in heat.warnings)
 
 
+@pytest.mark.parametrize("end", [lambda x: x - x.mean(0), lambda x: x @ x.T], ids=["centred", "each for each"])
+def test_scores_made_of_the_batch_alone_are_a_doubt(end: Callable[[Tensor], Tensor]) -> None:
+    """Of one picture they are nothing, or one number."""
+    heat = fm.Scope(Net(lambda model, maps: maps, end).eval()).explain(PICTURES[:3], "saliency", target=1)
+    assert all("gave other scores" in warnings[-1] for warnings in heat.warnings)
+
+
 @pytest.mark.parametrize("name", ["noise", "a counter", "the batch's largest"])
 def test_answers_and_concepts_carry_the_same_doubt(name: str) -> None:
     scope = fm.Scope(Net(UNSTEADY[name]).eval())

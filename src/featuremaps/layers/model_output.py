@@ -145,8 +145,13 @@ def _picture_axis(alone: Tensor, together: Tensor) -> int | None:
 
 
 def _change(alone: Tensor, together: Tensor) -> float:
-    """By what share of the largest score those of the picture differ beside another one; 0 where that is rounding."""
+    """By what share of the largest score those of the picture differ beside another one; 0 where that is rounding.
+
+    All of it where there are more scores of a picture then, as of each picture for every other.
+    """
     axis = _picture_axis(alone, together)
+    if axis is None and alone.ndim == together.ndim and tuple(together.shape) == tuple(2 * n for n in alone.shape):
+        return 1.0
     return 0.0 if axis is None else _difference(alone, together.narrow(axis, alone.shape[axis], alone.shape[axis]))
 
 
@@ -157,7 +162,7 @@ def _change_of_boxes(alone: Tensor, again: Tensor) -> float:
 
 
 def _difference(alone: Tensor, again: Tensor) -> float:
-    largest = alone.detach().double().abs().max()
+    largest = torch.maximum(alone.detach().abs().max(), again.detach().abs().max()).double()
     share = float((again.detach().double() - alone.detach().double()).abs().max() / largest) if largest else 0.0
     return share if share > 3 * torch.finfo(alone.dtype).eps ** 0.5 else 0.0
 
