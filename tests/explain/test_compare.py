@@ -323,13 +323,13 @@ def test_warning_of_values_that_are_not_finite_and_of_one_picture_among_others()
     record = fm.Scope(Little()).record(noise(3), "features", target=0)
     maps = torch.rand(3, 4, 4)
     maps[1, 0, 0], maps[1, 0, 1] = torch.nan, torch.inf
-    assert map_warnings(maps, record, "features", 0, True) == ((), ("2 of 16 values are not finite.",), ())
+    assert map_warnings(maps, record, ["features"], 0, True) == ((), ("2 of 16 values are not finite.",), ())
 
 
 def test_a_map_of_one_place_is_judged_too() -> None:
     record = fm.Scope(Little()).record(noise(3), "features", target=0)
     maps = torch.tensor([2.0, -2.0, torch.nan]).reshape(3, 1, 1)
-    sound, negative, broken = map_warnings(maps, record, "features", 0, True)
+    sound, negative, broken = map_warnings(maps, record, ["features"], 0, True)
     assert sound == ()
     assert negative[0].startswith("Every value is negative")
     assert broken == ("1 of 1 values are not finite.",)

@@ -49,7 +49,7 @@ def map_warnings(
     flat = map.flatten(1)
     finite = flat.isfinite().all(1)
     unread, cancelled = _unread(map, record, layers, target, by_gradient), torch.zeros_like(finite)
-    if by_gradient and record.gradients_by_target:
+    if by_gradient and any(gradients.keys() >= {*layers} for gradients in record.gradients_by_target[target:][:1]):
         cancelled = _cancelled(flat, record, layers, target) & finite
     empty, nothing = (flat == 0).all(1), (flat <= 0).all(1)
     constant = (flat == flat[:, :1]).all(1) & (flat.shape[1] > 1)
