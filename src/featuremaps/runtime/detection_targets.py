@@ -178,7 +178,8 @@ def bound_targets(
     """
     if isinstance(target, Bound):
         return [target]
-    if isinstance(target, Named | Logit | Each):
+    named = target.targets if isinstance(target, Each) else (target,)
+    if isinstance(target, Named | Logit | Each) and any(isinstance(each, Named | Logit) for each in named):
         read = detections_of if classes.kind == "detections" else detections_if_any
         target = target if read(outputs, classes) is None else _of_detector(target)
     if isinstance(target, Several):
