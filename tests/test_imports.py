@@ -29,3 +29,25 @@ print(featuremaps.methods.METHODS is featuremaps.METHODS)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+def test_drawing_the_world_needs_no_torch() -> None:
+    program = """
+import sys
+import featuremaps.demo.drawn
+print([name for name in ("torch", "torchvision", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_map_of_gradients_loads_what_it_needs() -> None:
+    """Each of these takes a second or so, several when it is compiled first."""
+    program = """
+import sys
+import featuremaps as fm
+fm.load("demo").compare(fm.demo.images()[:1], ["grad_cam", "guided_backprop", "lrp", "occlusion"])
+print([name for name in ("torchvision", "sympy", "torch._dynamo", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -18,9 +18,9 @@ SMALL_DEMO = """
 import sys
 import featuremaps
 from featuremaps.cli import main, tour
-from featuremaps.demo import surveys
+from featuremaps.demo import drawn, surveys
 print(featuremaps.__file__)
-surveys.survey_world.__defaults__ = (9,)  # scenes a case
+drawn.worlds_in.__defaults__ = surveys.survey_world.__defaults__ = (9,)  # scenes a case
 tour.TRIED, tour.DRAWING_STEPS = tour.TRIED[:2], 8
 sys.argv = ["featuremaps", "demo"]
 main()

@@ -110,6 +110,25 @@ def test_a_meter_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == ""
 
 
+def test_stages_are_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.stages(2) as begin:
+        begin("loading")
+        assert capsys.readouterr().err == "1/2 loading\n"
+        begin("writing")
+    assert capsys.readouterr().err == "2/2 writing\n"
+    screen = terminal(monkeypatch)
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    with progress.stages(2) as begin:
+        begin("loading")
+        assert "loading" in screen.getvalue()
+        begin("surveying")
+        assert list(progress.track(range(2), "inner")) == [0, 1]
+        assert "inner" not in screen.getvalue()
+        (bar,) = progress._shown
+        assert bar.tasks[0].completed == 1  # type: ignore[attr-defined]
+    assert progress._shown == []
+
+
 def test_a_bar_moves_within_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal(monkeypatch)
     progress.within(0.5)  # nothing is on the way: nothing happens

@@ -94,11 +94,55 @@ def meter(total: int, doing: str, done: int = 0) -> Iterator[Callable[[Item], It
             _shown.remove(bar)
 
 
-def _bar(rate: bool = False) -> "Progress":
+@contextmanager
+def stages(count: int) -> Iterator[Callable[[str], None]]:
+    """For long work of `count` stages: call what this gives with what is done next, and it is shown at once.
+
+    On a terminal as a bar, in which the loops of a stage draw none of their own; elsewhere as lines on standard error.
+    """
+    number = 0
+    if _shown or not sys.stderr.isatty():
+
+        def write(doing: str) -> None:
+            nonlocal number
+            number += 1
+            sys.stderr.write(f"{number}/{count} {doing}\n")
+            sys.stderr.flush()
+
+        yield write
+        return
+    bar = _bar(turning=True)
+    task = bar.add_task("", total=count)
+
+    def show(doing: str) -> None:
+        nonlocal number
+        bar.update(task, completed=number, description=doing, refresh=True)
+        number += 1
+
+    _shown.append(bar)
+    try:
+        bar.start()
+        yield show
+    finally:
+        bar.stop()
+        _shown.remove(bar)
+
+
+def _bar(rate: bool = False, turning: bool = False) -> "Progress":
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    if turning:
+        columns = [SpinnerColumn(), *columns[:3], TimeElapsedColumn()]
     if rate:
         columns.insert(3, TextColumn("{task.fields[rate]}"))
     return Progress(*columns, console=Console(stderr=True), transient=True)

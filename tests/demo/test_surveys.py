@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featuremaps.demo.drawn import BALANCED, draw, file_of, recipes
+from featuremaps.demo.drawn import BALANCED, PHOTOGRAPHS, XRAYS, draw, drawing, file_of, recipes
 from featuremaps.demo.survey_findings import own_sentence, survey_findings, survey_parts, verdict
-from featuremaps.demo.surveys import PHOTOGRAPHS, XRAYS, WorldSurveys, survey_world
+from featuremaps.demo.surveys import WorldSurveys, survey_world
 from featuremaps.report.data import FailedSection
 from featuremaps.sources import load
 from featuremaps.survey.measures.auc import Area
@@ -38,6 +38,17 @@ def test_every_scene_is_drawn_once_and_is_its_own(tmp_path) -> None:
     stamps = [path.stat().st_mtime_ns for path in files]
     draw({tmp_path: own[:3]})
     assert [path.stat().st_mtime_ns for path in files] == stamps
+
+
+def test_scenes_are_drawn_by_others_meanwhile(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("featuremaps.demo.drawn.FEW", 1)
+    own = recipes("xray", BALANCED, 1)[:2]
+    with drawing({tmp_path: own}, workers=1) as finish:
+        finish()
+    for recipe in own:
+        assert np.array_equal(np.asarray(Image.open(file_of(tmp_path, recipe))), np.asarray(recipe.drawn().picture))
+    with pytest.raises(KeyboardInterrupt), drawing({tmp_path / "stopped": own}, workers=1):
+        raise KeyboardInterrupt
 
 
 def test_domains_show_the_same_arrangements_with_the_same_names(tmp_path) -> None:

@@ -1,5 +1,7 @@
 """What a picture is compared with."""
 
+import math
+
 import torch
 
 from featuremaps.methods.baselines import baseline_of
@@ -22,3 +24,19 @@ def test_blur_keeps_a_flat_picture_and_smooths_any_size() -> None:
         blurred = baseline_of(x, "blur")
         assert blurred.shape == x.shape
         assert float(blurred.std()) < 0.5 * float(x.std())
+
+
+def test_the_blur_is_a_gaussian_of_a_tenth_of_the_side_over_a_mirrored_picture() -> None:
+    x = torch.rand(1, 2, 20, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    blurred = baseline_of(x, "blur")
+    sigma, reach = 2.0, 5
+    weights = {
+        (i, j): math.exp(-(i * i + j * j) / (2 * sigma**2))
+        for i in range(-reach, reach + 1)
+        for j in range(-reach, reach + 1)
+    }
+    for row, column in ((0, 0), (7, 15), (19, 29)):
+        near = [(abs(row + i), abs(column + j), weight) for (i, j), weight in weights.items()]
+        mirrored = [(min(r, 38 - r), min(c, 58 - c), weight) for r, c, weight in near]
+        expected = sum(weight * x[0, 1, r, c] for r, c, weight in mirrored) / sum(weights.values())
+        torch.testing.assert_close(blurred[0, 1, row, column], expected, rtol=1e-6, atol=1e-6)

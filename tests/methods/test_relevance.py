@@ -10,7 +10,7 @@ from zennit.composites import EpsilonAlpha2Beta1, EpsilonGammaBox, EpsilonPlus, 
 from zennit.layer import Sum
 
 import featuremaps as fm
-from featuremaps.demo.network import Block
+from featuremaps.demo.small_resnet import Block
 from featuremaps.errors import OptionError
 from featuremaps.methods import find_method
 from featuremaps.methods.relevance import excitation_backprop, lrp

@@ -7,6 +7,7 @@ import typer
 
 from featuremaps.cli.app import app
 from featuremaps.cli.common import command_line
+from featuremaps.progress import stages
 
 
 @app.command()
@@ -25,6 +26,7 @@ def methods(name: Annotated[str | None, typer.Argument(help="One method, in full
     typer.echo(listed(METHODS.values()) if name is None else described(find_method(name)))
 
 
+STAGES = 8
 TOLD = 3
 """How many of the demo's findings are printed; the report has them all."""
 
@@ -39,9 +41,13 @@ def demo(
 
     featuremaps demo
     """
-    from featuremaps.cli.tour import tour
+    from featuremaps.demo.drawn import drawing, worlds_in
 
-    findings, report = tour(out, command=command_line())
+    with stages(STAGES) as begin, drawing(worlds_in(out)) as finish:
+        begin("loading PyTorch")  # meanwhile other processes draw the world, which need it not
+        from featuremaps.cli.tour import tour
+
+        findings, report = tour(out, begin, finish, command=command_line())
     for sentence in findings[:TOLD]:
         typer.echo(sentence)
     typer.echo(f"Report: {report}")

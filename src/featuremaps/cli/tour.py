@@ -1,6 +1,6 @@
 """The tour of the bundled world: its models explain the bundled pictures, and the known truth says who is right."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from featuremaps import demo
+from featuremaps.demo.drawn import PHOTOGRAPHS
 from featuremaps.demo.first_screen import demo_first_screen, demo_title, where_card
 from featuremaps.demo.shortcut_findings import strangers_called, suspicion
 from featuremaps.demo.survey_findings import survey_findings, survey_parts
-from featuremaps.demo.surveys import PHOTOGRAPHS, one_thread, survey_world
+from featuremaps.demo.surveys import one_thread, survey_world
 from featuremaps.demo.world import Scene
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison
@@ -36,20 +37,31 @@ DRAWING_STEPS = 96
 
 
 @one_thread()
-def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ...], Path]:
+def tour(
+    folder: Path, begin: Callable[[str], None], drawn: Callable[[], None], command: str = "featuremaps demo"
+) -> tuple[tuple[str, ...], Path]:
     """Explain the bundled pictures with two bundled models, survey their world with three, and write a report.
 
-    The world's scenes and the surveys are kept in `folder`, to be asked further questions. Gives what was found, in
-    sentences, and where the report is.
+    The world's scenes and the surveys are kept in `folder`, to be asked further questions. `begin` is told each stage;
+    `drawn` waits for the scenes. Gives what was found, in sentences, and where the report is.
     """
     scenes, pictures = demo.pictures(), demo.images()
+    begin("explaining the bundled pictures")
     scopes = {name: load(name) for name in (*MODELS, LEANING)}
     comparisons = {name: _compared(scopes[name], pictures) for name in MODELS}
-    world = survey_world(scopes, folder)
-    suspicions = [suspicion(name, scopes[name], world.surveys[name]) for name in ("demo", LEANING)]
-    trial = _tried(scopes["demo-fixed"], pictures)
-    told = [sentence for each in suspicions for sentence in each.sentences()]
     shares, covered = _shares(scopes, scenes)
+    begin("trying which explanation to believe")
+    trial = _tried(scopes["demo-fixed"], pictures)
+    begin("drawing what channels look for")
+    patterns = _patterns(scopes["demo"], pictures)
+    begin("drawing the world that is surveyed")
+    drawn()
+    begin("surveying it with three models")
+    world = survey_world(scopes, folder)
+    begin("searching for shortcuts, and repairing them")
+    suspicions = [suspicion(name, scopes[name], world.surveys[name]) for name in ("demo", LEANING)]
+    begin("writing the report")
+    told = [sentence for each in suspicions for sentence in each.sentences()]
     findings = (
         *_findings(scopes, comparisons, scenes, shares, covered),
         *told,
@@ -72,7 +84,7 @@ def tour(folder: Path, command: str = "featuremaps demo") -> tuple[tuple[str, ..
             TrialSection(trial, "Which explanation of demo-fixed to believe"),
             *explained.values(),
             *survey_parts(world),
-            _patterns(scopes["demo"], pictures),
+            patterns,
             *scopes["demo"].inside(pictures),
         ),
     )

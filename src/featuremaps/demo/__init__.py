@@ -7,16 +7,18 @@ shortcut and the tools, so that it can be repaired.
 import json
 from collections.abc import Callable
 from importlib.resources import as_file, files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from featuremaps.demo.network import SmallResNet
 from featuremaps.demo.world import Scene
-from featuremaps.pictures.load import Picture, Pictures
+
+if TYPE_CHECKING:  # processes that draw scenes need neither PyTorch nor what is built on it
+    from torch import Tensor
+
+    from featuremaps.demo.small_resnet import SmallResNet
+    from featuremaps.pictures.load import Pictures
 
 CLASSES = {
     "demo": ("scissors", "hammer"),
@@ -26,7 +28,7 @@ CLASSES = {
 MEAN, DEVIATION = 0.5, 0.25
 
 
-def network(name: str) -> SmallResNet:
+def network(name: str) -> "SmallResNet":
     """A bundled network with its trained weights, in evaluation mode.
 
     Args:
@@ -37,6 +39,8 @@ def network(name: str) -> SmallResNet:
     """
     from safetensors.torch import load_file
 
+    from featuremaps.demo.small_resnet import SmallResNet
+
     model = SmallResNet(len(CLASSES[name]))
     with as_file(files("featuremaps.demo") / "weights" / f"{name}.safetensors") as path:
         model.load_state_dict({key: value.float() for key, value in load_file(path).items()})
@@ -46,8 +50,10 @@ def network(name: str) -> SmallResNet:
 class Preprocess:
     """A PIL picture to the networks' input: 128 × 128, mean 0.5 and deviation 0.25 in every channel."""
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, picture: Image.Image) -> "Tensor":
         """(3, 128, 128), float32."""
+        import torch
+
         resized = picture.convert("RGB").resize((128, 128), Image.Resampling.BILINEAR)
         return normalised(torch.from_numpy(np.asarray(resized).copy()).movedim(-1, 0))
 
@@ -55,12 +61,12 @@ class Preprocess:
         return "resize to 128 × 128"
 
 
-def normalised(pictures: Tensor) -> Tensor:
+def normalised(pictures: "Tensor") -> "Tensor":
     """Bytes to the networks' input."""
     return (pictures.float() / 255 - MEAN) / DEVIATION
 
 
-def transform(name: str) -> Callable[[Image.Image], Tensor]:
+def transform(name: str) -> "Callable[[Image.Image], Tensor]":
     """The preprocessing of a bundled network.
 
     Args:
@@ -85,8 +91,10 @@ def pictures() -> list[Scene]:
     return scenes
 
 
-def images() -> Pictures:
+def images() -> "Pictures":
     """The bundled pictures, to be passed to any verb; each carries its name and label."""
+    from featuremaps.pictures.load import Picture, Pictures
+
     return Pictures(tuple(Picture(name_of(scene), kept=scene.picture, label=scene.label) for scene in pictures()))
 
 

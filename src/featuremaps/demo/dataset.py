@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
@@ -12,21 +11,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from featuremaps.demo.world import Scene, scene
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One scene, not yet drawn."""
-
-    label: str
-    domain: str
-    shortcut: bool
-    seed: int
-
-    def drawn(self) -> Scene:
-        """The scene itself."""
-        return scene(self.label, self.domain, self.shortcut, seed=self.seed)
+from featuremaps.demo.recipe import Recipe
+from featuremaps.demo.world import Scene
 
 
 class World(Dataset[Scene]):

@@ -1,13 +1,14 @@
 """Scenes of the bundled world as files, an image folder for each world: what surveys of it are made of."""
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from featuremaps.demo.dataset import Recipe
+from featuremaps.demo.recipe import Recipe
 
 FRESH = 8_000_000
 """The seed of scenes that neither training nor its measurements nor the bundled pictures have seen."""
@@ -15,7 +16,11 @@ FRESH = 8_000_000
 COUNT = 40
 """Scenes of each label on each ground."""
 
+LEARNED_NAME, PHOTOGRAPHS, XRAYS = "as learned", "photographs", "X-rays"
+"""The demo's worlds. In the last two the ground says nothing of the label, in the first nearly everything."""
 WORKERS = 4
+FEW, PART = 64, 8
+"""Fewer scenes than this are not worth a process; and so many are drawn by one at a time."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PLAIN, CLUTTER = "plain", "clutter"
 BALANCED = tuple((label, plain) for label in ("scissors", "hammer", "neither") for plain in (True, False))
@@ -44,20 +49,61 @@ def file_of(folder: Path, recipe: Recipe) -> Path:
     return folder / recipe.label / f"{PLAIN if recipe.shortcut else CLUTTER}-{recipe.seed}.png"
 
 
+def worlds_in(folder: Path, count: int = COUNT) -> dict[Path, tuple[Recipe, ...]]:
+    """The demo's worlds by their folders in `folder/world`: `count` scenes of each label on each ground, half as many
+    X-rays."""
+    worlds = {
+        PHOTOGRAPHS: recipes("photograph", BALANCED, count),
+        XRAYS: recipes("xray", BALANCED, max(1, count // 2)),
+        LEARNED_NAME: learned(count),
+    }
+    return {place_of(folder, name): scenes for name, scenes in worlds.items()}
+
+
+def place_of(folder: Path, world: str) -> Path:
+    """The folder of the world of this name."""
+    return folder / "world" / world.replace(" ", "-").lower()
+
+
 def draw(worlds: dict[Path, tuple[Recipe, ...]], workers: int | None = None) -> None:
     """Draw the scenes that are not there yet, each world into its folder; several processes share the work."""
+    with drawing(worlds, min(WORKERS, os.cpu_count() or 1) if workers is None else workers) as finish:
+        finish()
+
+
+@contextmanager
+def drawing(worlds: dict[Path, tuple[Recipe, ...]], workers: int | None = None) -> Iterator[Callable[[], None]]:
+    """Draw as `draw` does, but meanwhile: call what this gives to wait until all scenes are there.
+
+    One core is left to the process that goes on. Few scenes, and those without a second core, it draws itself, when
+    they are waited for.
+    """
+    missing = _missing(worlds)
+    workers = min(WORKERS, (os.cpu_count() or 1) - 1) if workers is None else workers
+    if workers < 1 or len(missing) < FEW:
+        yield partial(_draw, missing)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        with _single_threaded():
+            parts = [pool.submit(_draw, missing[start : start + PART]) for start in range(0, len(missing), PART)]
+        yield partial(_finish, parts)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finish(parts: Sequence[Future[None]]) -> None:
+    for part in parts:
+        part.result()
+
+
+def _missing(worlds: dict[Path, tuple[Recipe, ...]]) -> list[tuple[Path, Recipe]]:
+    """The scenes that are not there, and their files; the folders are made."""
     scenes = [(file_of(folder, recipe), recipe) for folder, of_world in worlds.items() for recipe in of_world]
     missing = [(path, recipe) for path, recipe in scenes if not path.is_file()]
     for path in {path.parent for path, _ in missing}:
         path.mkdir(parents=True, exist_ok=True)
-    workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
-    if workers < 2 or len(missing) < 64:
-        _draw(missing)
-        return
-    parts = [missing[start::workers] for start in range(workers)]
-    with _single_threaded(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for _ in pool.map(_draw, parts):
-            pass
+    return missing
 
 
 @contextmanager

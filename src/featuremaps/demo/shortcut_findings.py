@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from featuremaps.demo.drawn import PLAIN
-from featuremaps.demo.surveys import LEARNED_NAME, PHOTOGRAPHS
+from featuremaps.demo.drawn import LEARNED_NAME, PHOTOGRAPHS, PLAIN
 from featuremaps.errors import FeatureMapsError
 from featuremaps.repair.repair import Repair
 from featuremaps.report.data import FailedSection, Section

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from featuremaps.demo.surveys import LEARNED_NAME, PHOTOGRAPHS, XRAYS, WorldSurveys
+from featuremaps.demo.drawn import LEARNED_NAME, PHOTOGRAPHS, XRAYS
+from featuremaps.demo.surveys import WorldSurveys
 from featuremaps.report.data import Section, made
 from featuremaps.report.model_standings import StandingsSection
 from featuremaps.report.sums import SumsSection

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from featuremaps.demo.drawn import BALANCED, COUNT, PLAIN, draw, learned, recipes
+from featuremaps.demo.drawn import COUNT, LEARNED_NAME, PHOTOGRAPHS, PLAIN, XRAYS, draw, place_of, worlds_in
 from featuremaps.errors import SurveyError
 from featuremaps.scope import Scope
 from featuremaps.survey.analysis.channel_sums import Sums, sums
 from featuremaps.survey.analysis.model_comparison import ModelComparison, compare_models
 from featuremaps.survey.survey import Survey
 
-LEARNED_NAME, PHOTOGRAPHS, XRAYS = "as learned", "photographs", "X-rays"
 WORLDS = {
     "demo": (PHOTOGRAPHS, XRAYS, LEARNED_NAME),
     "demo-fixed": (PHOTOGRAPHS, XRAYS),
@@ -78,19 +77,13 @@ def survey_world(scopes: Mapping[str, Scope], folder: Path, count: int = COUNT) 
     There are `count` scenes of each label on each ground, half as many X-rays. What is there already is not made again,
     unless it is of something else.
     """
-    worlds = {
-        PHOTOGRAPHS: recipes("photograph", BALANCED, count),
-        XRAYS: recipes("xray", BALANCED, max(1, count // 2)),
-        LEARNED_NAME: learned(count),
-    }
-    places = {name: folder / "world" / name.replace(" ", "-").lower() for name in worlds}
-    draw({places[name]: scenes for name, scenes in worlds.items()})
+    draw(worlds_in(folder, count))
     surveys: dict[str, dict[str, Survey]] = {}
     for model, scope in scopes.items():
-        for world, place in places.items():
-            if world in WORLDS[model]:
-                out = folder / "surveys" / f"{model}-{place.name}"
-                surveys.setdefault(model, {})[world] = _surveyed(scope, place, out)
+        for world in WORLDS[model]:
+            place = place_of(folder, world)
+            out = folder / "surveys" / f"{model}-{place.name}"
+            surveys.setdefault(model, {})[world] = _surveyed(scope, place, out)
     return WorldSurveys(surveys)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from featuremaps.demo import CLASSES, normalised
 from featuremaps.demo.dataset import World
-from featuremaps.demo.network import SmallResNet
+from featuremaps.demo.small_resnet import SmallResNet
 from featuremaps.demo.world import SHORTCUT, scene
 
 FRESH = 5_000_000

@@ -109,7 +109,7 @@ class Average(Split):
             terms = self.composite.sums(kept[0].to(wide(kept[0]))).requires_grad_()
             total = self.average(terms)
             share = arriving.to(total.dtype) / stabilised(total.detach(), self.composite.stabiliser)
-            back = torch.autograd.grad(total, terms, share)[0]
+            back = torch.autograd.grad((total * share).sum(), terms)[0]
         return (back * terms.detach(),)
 
 

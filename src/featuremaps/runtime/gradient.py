@@ -17,9 +17,11 @@ def sent_back(
     `ModelError` for a model that checkpoints a part of itself in a way that gradients or rules cannot go through, or
     that overwrites values which they need.
     """
-    start = torch.ones_like(values) if start is None else start
+    with torch.enable_grad():
+        # The same as `grad_outputs=start`, for which torch loads its symbolic shapes first: half a second, once.
+        total = values.sum() if start is None else (values * start).sum()
     try:
-        return torch.autograd.grad(values, leaves, start, retain_graph=retain_graph, allow_unused=True)
+        return torch.autograd.grad(total, leaves, retain_graph=retain_graph, allow_unused=True)
     except RuntimeError as error:
         if overwritten := re.search(r"modified by an inplace operation.*output \d+ of (\w+?)(Backward)?,", str(error)):
             raise ModelError(

@@ -2,6 +2,7 @@
 
 import json
 
+import altair as alt
 import numpy as np
 import pytest
 from tiny_surveys import made_up, survey_of_demo
@@ -35,6 +36,11 @@ def test_separation_has_every_class_model_and_domain(compared: ModelComparison) 
         assert found is not None
         assert row["area"] == pytest.approx(found.area.value, abs=1e-5)
         assert row["low"] <= row["area"] <= row["high"]
+
+
+def test_charts_are_valid(compared: ModelComparison) -> None:
+    for chart in compared.charts().values():
+        alt.Chart.from_dict({name: part for name, part in chart.items() if name != "config"})
 
 
 def test_where_no_interval_can_be_given_the_chart_holds_none() -> None:

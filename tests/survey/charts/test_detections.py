@@ -3,8 +3,10 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import altair as alt
 import numpy as np
 import pytest
+from altair.utils import schemapi
 from tiny_surveys import survey_of_demo
 
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
@@ -50,6 +52,13 @@ def test_thresholds_that_are_nearly_the_same_are_marked_once(compared: ModelComp
     found = replace(xrays(compared), threshold=xrays(compared).best.value)
     chart = scores_chart(found)
     assert len(rows_of(chart, chart["layer"][1])) == 1
+
+
+def test_charts_are_valid_though_altair_does_not_look_at_every_part(compared: ModelComparison) -> None:
+    found = xrays(compared)
+    for chart in (scores_chart(found), score_distributions_chart(found), roc_chart({"hammer": found})):
+        alt.Chart.from_dict({name: part for name, part in chart.items() if name != "config"})
+    assert schemapi.DEBUG_MODE  # Altair looks at what others make
 
 
 def test_distributions_of_scores(compared: ModelComparison) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import altair as alt
 import numpy as np
 import pytest
 from vl_convert import vegalite_to_svg
@@ -38,6 +39,11 @@ def test_pictures_in_order_of_class_with_their_sums(found: Sums) -> None:
         assert points["encoding"]["x"]["axis"]["values"] == [0.5, 3.0]
     # Both charts by picture show the same data, which is kept once.
     assert sum("picture" in rows[0] for rows in datasets.values()) == 1
+
+
+def test_charts_are_valid(found: Sums) -> None:
+    for chart in found.charts(NAMES).values():
+        alt.Chart.from_dict({name: part for name, part in chart.items() if name != "config"})
 
 
 def test_of_many_classes_only_the_groups_own_has_a_colour(found: Sums) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from featuremaps.survey.charts.detections import roc_chart
-from featuremaps.survey.charts.theme import DIGITS, Chart, colour, data, finished, legend, said
+from featuremaps.survey.charts.theme import DIGITS, Chart, colour, data, finished, legend, said, unchecked
 from featuremaps.survey.measures.auc import FEWEST
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
@@ -33,6 +33,7 @@ def comparison_charts(tested: Sequence[TestedModel]) -> dict[str, Chart]:
     return charts
 
 
+@unchecked
 def separation_chart(tested: Sequence[TestedModel]) -> Chart:
     """The area of every class, model and domain with its interval; hover for the figures and the thresholds."""
     import altair as alt

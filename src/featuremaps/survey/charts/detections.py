@@ -23,6 +23,7 @@ from featuremaps.survey.charts.theme import (
     nearest,
     said,
     thinned,
+    unchecked,
 )
 from featuremaps.survey.measures.proportions import Counts
 from featuremaps.survey.measures.roc import Roc
@@ -38,6 +39,7 @@ CLOSE = 0.01
 """Two thresholds nearer than this share of the scores' range are marked as one."""
 
 
+@unchecked
 def scores_chart(pictures: ScoredPictures) -> Chart:
     """Every picture's score in order, with the class and without, and both thresholds; hover for the picture's name."""
     import altair as alt
@@ -72,6 +74,7 @@ def scores_chart(pictures: ScoredPictures) -> Chart:
     return finished(alt.layer(points, *lines(_marks(pictures), "y")), title, note)
 
 
+@unchecked
 def score_distributions_chart(pictures: ScoredPictures) -> Chart:
     """How the scores of pictures with the class and without are distributed, with both thresholds."""
     sides = zip(_kinds(pictures), (WITH, WITHOUT), (pictures.positives, ~pictures.positives), strict=True)
@@ -92,6 +95,7 @@ def _marks(pictures: ScoredPictures) -> list[Mark]:
     return marks[:1] if abs(best - pictures.threshold) < CLOSE * reach else marks
 
 
+@unchecked
 def roc_chart(
     curves: Mapping[str, ScoredPictures], title: str = "ROC curves", rivals: Mapping[str, Counts] | None = None
 ) -> Chart:

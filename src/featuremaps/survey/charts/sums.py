@@ -14,7 +14,19 @@ from featuremaps.plotting.class_colours import PALETTE, short
 from featuremaps.survey.charts import theme
 from featuremaps.survey.charts.distributions import Kind, distributions
 from featuremaps.survey.charts.marks import Mark, lines
-from featuremaps.survey.charts.theme import DIGITS, LINE, OTHER, Chart, Rows, Told, colour, data, nearest, said
+from featuremaps.survey.charts.theme import (
+    DIGITS,
+    LINE,
+    OTHER,
+    Chart,
+    Rows,
+    Told,
+    colour,
+    data,
+    nearest,
+    said,
+    unchecked,
+)
 from featuremaps.survey.measures.summed_group import SummedGroup
 
 MOST = 2000
@@ -23,6 +35,7 @@ GROUPS, CROWDED = 24, 600
 NAME, NARROW, REST = 16, 0.08, "other classes"
 
 
+@unchecked
 def sums_charts(
     groups: Sequence[SummedGroup],
     *,

@@ -5,8 +5,10 @@ A chart is a Vega-Lite specification in plain data; `draw.js` draws it in a page
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from featuremaps.plotting.class_colours import GREY, PALETTE
 if TYPE_CHECKING:
     import altair as alt
 
+Made = TypeVar("Made")
 Chart = dict[str, Any]
 Rows = list[dict[str, Any]]
 Told = Mapping[str, str | tuple[str, str]]
@@ -25,6 +28,23 @@ HEIGHT, SQUARE = 220, 250
 LETTERS = 52
 """So many letters of a legend fit into a line of a narrow screen."""
 DIGITS = ".4~g"
+_UNCHECKED = RLock()  # whether Altair checks is one setting for the whole process
+
+
+def unchecked(chart: Callable[..., Made]) -> Callable[..., Made]:
+    """The function that makes charts, without Altair checking each part anew wherever it is put in: the tests do that.
+
+    Most of the time of a chart went there.
+    """
+
+    @wraps(chart)
+    def quickly(*args: Any, **kwargs: Any) -> Made:
+        from altair.utils.schemapi import debug_mode
+
+        with _UNCHECKED, debug_mode(False):
+            return chart(*args, **kwargs)
+
+    return quickly
 
 
 def colour(number: int) -> str:
@@ -85,7 +105,7 @@ def finished(chart: Any, title: str, note: str = "") -> Chart:
     words = dict.fromkeys(("labelColor", "titleColor"), INK)
     lines = dict.fromkeys(("tickColor", "domainColor", "gridColor"), INK)
     faint = {"gridOpacity": 0.15, "domainOpacity": 0.4, "tickOpacity": 0.4}
-    specification: Chart = chart.properties(description=title, usermeta={"note": note}).to_dict()
+    specification: Chart = chart.properties(description=title, usermeta={"note": note}).to_dict(validate=False)
     specification.pop("$schema", None)  # an address; the page knows what it draws
     specification.setdefault("width", "container")
     specification.setdefault("height", HEIGHT)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from featuremaps import demo
-from featuremaps.demo.network import SmallResNet
+from featuremaps.demo.small_resnet import SmallResNet
 from featuremaps.demo.world import scene
 from method_samples import unchecked
 
