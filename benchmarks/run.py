@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import imports, memory, table, tails, timing
+from benchmarks import imports, memory, startup, table, tails, timing
 from benchmarks.cases import CASES, SIZE, Case, Pair, entered
 from benchmarks.drawing_peers import missing, what_to_install
 from benchmarks.table import Row
 from benchmarks.timing import Timing
 
-NAMES = ("import", *CASES, "tails")
+NAMES = ("import", "startup", *CASES, "tails")
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,8 @@ def _rows(names: Sequence[str], plan: Plan) -> Iterator[Row]:
     started = time.perf_counter()
     if "import" in names:
         yield imports.measured(min(plan.repeats, 5))
+    if "startup" in names:
+        yield from startup.measured(min(plan.repeats, 3))
     for name in names:
         for batch in (CASES[name].batches or plan.batches) if name in CASES else ():
             yield from measured(name, CASES[name], batch, plan)

@@ -34,13 +34,13 @@ from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.maps.read import read_maps
-from featuremaps.methods.factorization import Negative
-from featuremaps.options import OutputKind, Precision, made
+from featuremaps.options import Negative, OutputKind, Precision, made
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.processor import as_transform
 from featuremaps.pictures.seen import Seen, SeenPictures, see
 from featuremaps.pictures.signals import KINDS
+from featuremaps.plotting.cards import card
 from featuremaps.plotting.colour_scales import MapScaling
 from featuremaps.projection.project import project
 from featuremaps.projection.projections import Projections
@@ -1541,6 +1541,17 @@ class Scope:
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.classes else "classes without names"
         return f"<Scope: {self.name}, {classes}, {self.preprocessing.describe()}>"
+
+    def _repr_html_(self) -> str:
+        classes = self.classes or ()
+        named = ", ".join(map(str, classes[:8])) + (f" and {len(classes) - 8} more" if len(classes) > 8 else "")
+        rows = {
+            "model": type(self.model).__name__,
+            "parameters": f"{sum(each.numel() for each in self.model.parameters()):,}",
+            "classes": named or "without names",
+            "pictures": self.preprocessing.describe(),
+        }
+        return card(f"{self.name}, under study", rows)
 
 
 def _means(survey: "Survey", layer: str) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ def model_under_study(
         outputs=setup["outputs"],
         trust=setup["trust"],
     )
+
+
+def show_page(path: Path, wanted: bool) -> None:
+    """Open a page in the browser, where that is `wanted` (`--open`)."""
+    if wanted:
+        webbrowser.open(path.resolve().as_uri())
 
 
 def lines_of(option: str, path: Path | None) -> list[str] | None:

@@ -9,7 +9,6 @@ from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_refusals
 from featuremaps.cli.options import Classes, Device, Folder, Model, OptionValues, Weights, for_model, generated
 from featuremaps.cli.survey_common import named, say, tell_written
-from featuremaps.concepts.find_concept import called
 from featuremaps.concepts.options import Comparison, ConceptOptions
 from featuremaps.errors import FeatureMapsError
 
@@ -56,6 +55,8 @@ def concept(
 
     featuremaps concept stripes/ other/ --model torchvision:resnet50 --pictures photos/ --target zebra
     """
+    from featuremaps.concepts.find_concept import called
+
     if survey is not None and pictures:
         raise FeatureMapsError("--survey and --pictures both say which pictures are tested; give one of them.")
     scope = model_under_study(model, weights, classes, device, setup)

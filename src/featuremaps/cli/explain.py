@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import command_line, gathered, model_under_study, tell_refusals
+from featuremaps.cli.common import command_line, gathered, model_under_study, show_page, tell_refusals
 from featuremaps.cli.options import (
     Classes,
     Device,
@@ -16,6 +16,7 @@ from featuremaps.cli.options import (
     MethodOptions,
     Methods,
     Model,
+    Open,
     OptionValues,
     PicturePaths,
     Targets,
@@ -50,6 +51,7 @@ def explain(
     ] = None,
     option: MethodOptions = None,
     device: Device = None,
+    show: Open = False,
     *,
     options: OptionValues,
     setup: OptionValues,
@@ -75,6 +77,7 @@ def explain(
     _tell(comparison)
     tell_refusals(seen_pictures)
     typer.echo(f"{len(written)} files and {report}")
+    show_page(report, show)
 
 
 SomePictures = Annotated[
@@ -115,6 +118,7 @@ def report(
     trial: TrialOfReport = None,
     option: MethodOptions = None,
     device: Device = None,
+    show: Open = False,
     *,
     options: OptionValues,
     setup: OptionValues,
@@ -132,7 +136,9 @@ def report(
     settings, opened = settings_of(option), _opened(survey, carry, trial)
     if not pictures:
         options = {"title": title, "command": command_line(), "path": out, **opened}
-        typer.echo(str(_survey_report(model, weights, classes, device, layer, options, setup)))
+        path = _survey_report(model, weights, classes, device, layer, options, setup)
+        typer.echo(str(path))
+        show_page(path, show)
         return
     if model is None:
         raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
@@ -153,6 +159,7 @@ def report(
     )
     tell_refusals(seen_pictures)
     typer.echo(str(path))
+    show_page(path, show)
 
 
 def _opened(survey: Path | None, carry: list[str] | None, trial: Path | None) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from featuremaps.cli import completion
 from featuremaps.cli.app import app
-from featuremaps.cli.common import command_line
+from featuremaps.cli.common import command_line, show_page
+from featuremaps.cli.options import Open
 from featuremaps.progress import stages
 
 
 @app.command()
-def methods(name: Annotated[str | None, typer.Argument(help="One method, in full.")] = None) -> None:
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, in full.", autocompletion=completion.methods)] = None,
+) -> None:
     """List the methods: what they do, what they need, their options, their paper.
 
     **Examples**
@@ -34,6 +38,7 @@ TOLD = 3
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("featuremaps-demo"),
+    show: Open = False,
 ) -> None:
     """Explain the bundled pictures with the bundled models, without any network, and say what was found.
 
@@ -51,3 +56,4 @@ def demo(
     for sentence in findings[:TOLD]:
         typer.echo(sentence)
     typer.echo(f"Report: {report}")
+    show_page(report, show)

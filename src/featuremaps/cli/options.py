@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from featuremaps.cli import completion
 from featuremaps.cli.common import choice
 from featuremaps.errors import FeatureMapsError, OptionError
 from featuremaps.options import Help, Option, OutputKind, options_of
@@ -24,10 +25,17 @@ Model = Annotated[
         "package.module:factory or FILE.py:factory, "
         "which returns the module, (module, transform) or (module, transform, classes).",
         show_default=True,
+        autocompletion=completion.models,
     ),
 ]
 MaybeModel = Annotated[
-    str | None, typer.Option("--model", "-m", help="As for `explain`; not needed for a survey without maps.")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="As for `explain`; not needed for a survey without maps.",
+        autocompletion=completion.models,
+    ),
 ]
 Weights = Annotated[
     Path | None, typer.Option("--weights", "-w", help="A state dict: .safetensors, or a PyTorch file (read safely).")
@@ -37,15 +45,26 @@ Classes = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps …")]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 PicturePaths = Annotated[
     list[str], typer.Argument(help="Pictures, folders or patterns; demo: the bundled pictures.", show_default=False)
 ]
 Methods = Annotated[
-    list[str], typer.Option("--method", help="A method; give it several times for several. See `featuremaps methods`.")
+    list[str],
+    typer.Option(
+        "--method",
+        help="A method; give it several times for several. See `featuremaps methods`.",
+        autocompletion=completion.methods,
+    ),
 ]
 LayerNames = Annotated[
     list[str] | None,
-    typer.Option("--layer", "-l", help="A layer, a pattern, 'last' or 'all'; several times for several."),
+    typer.Option(
+        "--layer",
+        "-l",
+        help="A layer, a pattern, 'last' or 'all'; several times for several.",
+        autocompletion=completion.layers,
+    ),
 ]
 Targets = Annotated[
     list[str] | None,

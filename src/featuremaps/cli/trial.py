@@ -1,10 +1,11 @@
 """`featuremaps trial`: which explanation to believe, on this model and these pictures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featuremaps.cli import completion
 from featuremaps.cli.app import app
 from featuremaps.cli.common import gathered, model_under_study, tell_refusals
 from featuremaps.cli.options import (
@@ -24,12 +25,18 @@ from featuremaps.cli.options import (
 )
 from featuremaps.errors import FeatureMapsError
 from featuremaps.evidence.options import TRIAL_METHODS, TrialOptions
-from featuremaps.pictures.seen import SeenPictures
 from featuremaps.plotting.file_names import is_picture_file
+
+if TYPE_CHECKING:
+    from featuremaps.pictures.seen import SeenPictures
 
 MeasureNames = Annotated[
     list[str] | None,
-    typer.Option("--measure", help="A measure; several times for several. See `featuremaps measures`."),
+    typer.Option(
+        "--measure",
+        help="A measure; several times for several. See `featuremaps measures`.",
+        autocompletion=completion.measures,
+    ),
 ]
 MasksFolder = Annotated[
     Path | None,
@@ -86,7 +93,7 @@ def trial(
     typer.echo(f"\n{result.save(out) / 'trial.png'}")
 
 
-def _masks(folder: Path, seen_pictures: SeenPictures) -> list[Path]:
+def _masks(folder: Path, seen_pictures: "SeenPictures") -> list[Path]:
     """The mask of each picture: the file in this folder that is named as it is, whatever the ending."""
     if not folder.is_dir():
         raise FeatureMapsError(f"--masks {folder} is no folder.")

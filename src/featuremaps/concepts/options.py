@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from featuremaps.concepts.directions import How
-from featuremaps.methods.factorization import Negative
-from featuremaps.options import Help, Seeded, check
+from featuremaps.options import Help, Negative, Seeded, check
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from featuremaps.errors import OptionError
-from featuremaps.evidence.registry import MEASURES
 from featuremaps.options import Help, Seeded
 
 USUAL = ("insertion", "sufficiency", "parameter_randomisation")
@@ -64,17 +63,23 @@ class TrialOptions(Seeded):
     @property
     def of_methods(self) -> dict[str, Mapping[str, object]]:
         """The options of methods."""
+        from featuremaps.evidence.registry import MEASURES
+
         return {name: options for name, options in self.of_names.items() if name not in MEASURES}
 
     @property
     def of_measures(self) -> dict[str, dict[str, object]]:
         """The options of measures."""
+        from featuremaps.evidence.registry import MEASURES
+
         return {name: MEASURES[name].checked(options) for name, options in self.of_names.items() if name in MEASURES}
 
     def named(self, masks: bool) -> tuple[str, ...]:
         """The measures by name; `masks` whether the place of the object is known."""
         if self.measures == "usual":
             return USUAL + (WITH_MASKS if masks else ())
+        from featuremaps.evidence.registry import MEASURES
+
         names = (self.measures,) if isinstance(self.measures, str) else tuple(self.measures)
         if not names:
             raise OptionError(f"a trial takes at least one measure, of {', '.join(MEASURES)}.")
@@ -84,6 +89,8 @@ class TrialOptions(Seeded):
 
     def weighted(self, measures: Sequence[str]) -> dict[str, float]:
         """How much each of these measures counts; `OptionError` where none does, or another one is named."""
+        from featuremaps.evidence.registry import MEASURES
+
         weights = self.weights
         if weights is None:
             weights = dict.fromkeys(

@@ -5,7 +5,6 @@ No map of one target but parts that pictures share, so it is no `@method`; `Conc
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,9 +13,8 @@ from torch import Tensor
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import divided
 from featuremaps.methods.chunking import checked
+from featuremaps.options import Negative
 from featuremaps.progress import track
-
-Negative = Literal["refuse", "clip"]
 
 SLICE = 65536
 """Positions whose reconstruction is held at a time."""

@@ -7,9 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter
 
+from featuremaps.plotting.files import png_of
+
 
 class PlainFigure(Figure):
-    """Looks at its texts before every drawing, as labels of ticks are made late; powers on log axes stay powers."""
+    """Looks at its texts before every drawing, as labels of ticks are made late; powers on log axes stay powers.
+
+    A notebook shows it, whatever matplotlib is set to.
+    """
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self)
 
     def draw(self, renderer: Any) -> None:
         """Draw the figure."""

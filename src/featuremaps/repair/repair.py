@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from featuremaps.editing.edits import Edit
 from featuremaps.errors import OptionError
+from featuremaps.plotting.cards import grid
 from featuremaps.repair.decodable import REPAIRABLE, Decodable
 from featuremaps.repair.groups import Groups
 from featuremaps.shortcuts.estimates import Difference
@@ -132,6 +133,14 @@ class Repair:
             {"way": each.title, "settings": each.settings, **_cells(each.groups, each.accuracy)} for each in self.tried
         ]
         return pa.Table.from_pylist(rows)
+
+    def _repr_html_(self) -> str:
+        head = ("way", "worst group", "all")
+        rows = [("as it is", self.worst_before.brief(), f"{self.accuracy.value:.0%}")]
+        for each in self.tried:
+            way = f"{each.title}{f', {each.settings}' if each.settings else ''}"
+            rows.append((way, each.worst.brief(), f"{each.accuracy.value:.0%}"))
+        return grid(self.sentence, head, rows)
 
     def __repr__(self) -> str:
         lines = [f"<Repair of {self.label}: {self.sentence}"]

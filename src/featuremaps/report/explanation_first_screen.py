@@ -1,17 +1,12 @@
 """The first screen of a report on pictures: how often the model is right, its surest mistake, what else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from featuremaps.explain.comparison import INPUT
 from featuremaps.plotting.panels import counted
-from featuremaps.report.boxes import BoxesSection
 from featuremaps.report.data import Section
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
-from featuremaps.report.regions import TITLE, RegionsSection
-from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.shortcuts_first_screen import shortcut_card
-from featuremaps.report.trial import TrialSection
 from featuremaps.runtime.outputs import in_percent
 
 SHOWN = 4
@@ -111,16 +106,26 @@ def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> lis
         changes = [Change(score.label, score.probability) for score in told[0].top[:SHOWN]]
         cards.append(Card("How sure is it?", "Its most probable classes.", None, changes, Explanations.title, link))
     cards.append(_maps_card(pictures, link))
-    for section in more:
+    return [*cards, *(_cards_of(more) if more else ())]
+
+
+def _cards_of(sections: Sequence[Section]) -> Iterator[Card]:
+    """What stands in other sections; their libraries are loaded where there are any."""
+    from featuremaps.report.boxes import BoxesSection
+    from featuremaps.report.regions import TITLE, RegionsSection
+    from featuremaps.report.shortcuts import ShortcutsSection
+    from featuremaps.report.shortcuts_first_screen import shortcut_card
+    from featuremaps.report.trial import TrialSection
+
+    for section in sections:
         if isinstance(section, ShortcutsSection):
-            cards.append(shortcut_card(section))
+            yield shortcut_card(section)
         elif isinstance(section, RegionsSection):
-            cards.append(Card("What does a region rest on?", section.summary, section=TITLE, link="The regions"))
+            yield Card("What does a region rest on?", section.summary, section=TITLE, link="The regions")
         elif isinstance(section, BoxesSection):
-            cards.append(Card("What does a box rest on?", section.summary, section=section.title, link="The boxes"))
+            yield Card("What does a box rest on?", section.summary, section=section.title, link="The boxes")
         elif isinstance(section, TrialSection):
-            cards.append(Card("Which map to believe?", section.summary, section=section.title, link="The trial"))
-    return cards
+            yield Card("Which map to believe?", section.summary, section=section.title, link="The trial")
 
 
 def _maps_card(pictures: Sequence[ExplainedPicture], link: str) -> Card:

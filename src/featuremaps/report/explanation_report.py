@@ -5,31 +5,30 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from featuremaps.draw import DrawOptions, draw
 from featuremaps.errors import OptionError
-from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
 from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.rendering import is_remark
-from featuremaps.report import model_sections
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
-from featuremaps.report.model_sections import patterns_section
 from featuremaps.report.recipe import map_code, picture_code
-from featuremaps.report.survey_sections import survey_sections
-from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.detection_targets import Detection
 from featuremaps.runtime.detections import DetectedBox
 from featuremaps.runtime.outputs import Classes, class_label
 from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.survey.survey import Survey
+
+if TYPE_CHECKING:
+    from featuremaps.draw import DrawOptions
+    from featuremaps.evidence.trial import Trial
+    from featuremaps.survey.survey import Survey
 
 TOP_CLASSES = 5
 NAMED = 4
@@ -68,14 +67,20 @@ def further_sections(
     studied: StudiedModel,
     pictures: Sequence[Seen],
     units: Sequence[str] = (),
-    survey: Survey | None = None,
-    carry_to: Mapping[str, Survey] = MappingProxyType({}),
-    trial: Trial | None = None,
+    survey: "Survey | None" = None,
+    carry_to: "Mapping[str, Survey]" = MappingProxyType({}),
+    trial: "Trial | None" = None,
     *,
     inside: bool = True,
-    options: DrawOptions | None = None,
+    options: "DrawOptions | None" = None,
 ) -> list[Section]:
     """What stands below the explanations: a trial, drawings of `units`, a survey, and what is inside the model."""
+    from featuremaps.draw import DrawOptions, draw
+    from featuremaps.evidence.trial import Trial
+    from featuremaps.report import model_sections
+    from featuremaps.report.survey_sections import survey_sections
+    from featuremaps.report.trial import TrialSection
+
     if not isinstance(trial, Trial | None):
         raise OptionError(f"trial is what scope.trial(pictures) or fm.open_trial(folder) gave; got {trial!r}.")
     sections: list[Section] = [] if trial is None else [TrialSection(trial)]
@@ -83,7 +88,7 @@ def further_sections(
         sections += survey_sections(survey.made_of(studied), carry_to)
     if units:
         drawings = draw(studied, list(units), options or DrawOptions(), real=pictures)
-        sections.append(patterns_section(studied, pictures, units, drawings))
+        sections.append(model_sections.patterns_section(studied, pictures, units, drawings))
     return [*sections, *(model_sections.inside(studied, pictures) if inside else ())]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -25,6 +26,14 @@ class Shown:
     """A result that a notebook shows as its figure."""
 
     figure: "Callable[..., Figure]"
+
+    def show(self, **look: Any) -> None:
+        """Open the figure in the system's viewer of pictures.
+
+        Args:
+            **look: What `figure` takes.
+        """
+        Image.open(BytesIO(png_of(self.figure(**look)))).show()
 
     def _repr_png_(self) -> bytes | None:
         return png_of(self.figure())

@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -81,6 +83,17 @@ class Heatmaps(Explained):
     def tensor(self) -> Float[Tensor, "batch *space"]:
         """All maps in one tensor; `OptionError` where pictures of different sizes have maps of different sizes."""
         return stacked(self.maps)
+
+    def numpy(self) -> NDArray[np.float32]:
+        """All maps as an array (batch, height, width), of a signal (batch, time).
+
+        Returns:
+            Raw values, float32.
+
+        Raises:
+            OptionError: Pictures of different sizes have maps of different sizes.
+        """
+        return self.tensor.detach().float().cpu().numpy()
 
     def upsample(self, size: tuple[int, ...] | None = None) -> "Heatmaps":
         """The maps enlarged, linearly along each axis, so that nothing overshoots.

@@ -17,6 +17,7 @@ from featuremaps.layers.addresses import parse
 from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import Layout
+from featuremaps.plotting.cards import card
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.attention import Attended, WatchedAttention
 from featuremaps.runtime.bound import Bound, Several, Target
@@ -136,6 +137,15 @@ class Record:
         wanted = ", ".join(dict.fromkeys(label for target in self.targets for label in target.labels))
         gradients = f", gradients for {wanted}" if self.gradients_by_target else ""
         return f"<Record of {len(self.inputs)} picture{'s' if len(self.inputs) != 1 else ''}: {shapes}{gradients}>"
+
+    def _repr_html_(self) -> str:
+        wanted = dict.fromkeys(label for target in self.targets for label in target.labels)
+        told: dict[str, object] = {
+            "input": "×".join(map(str, self.inputs.shape)),
+            "activations": [f"{name}: {'×'.join(map(str, maps.shape))}" for name, maps in self.activations.items()],
+            "gradients": ", ".join(wanted) if self.gradients_by_target else "none",
+        }
+        return card(f"Record of {len(self.inputs)} picture{'s' if len(self.inputs) != 1 else ''}", told)
 
     def of_levels(self) -> "Record":
         """The same pass with the gradients of layers that were recorded apart."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from featuremaps import demo
 from featuremaps.errors import SourceError
 from featuremaps.sources.loaded import Loaded
 from featuremaps.sources.registry import source
@@ -13,4 +12,6 @@ def load(name: str, weights: Path | None) -> Loaded:
     """`"demo"` (learned a shortcut) or `"demo-fixed"` (did not)."""
     if weights is not None:
         raise SourceError("the demo models bring their own weights; leave out --weights.")
+    from featuremaps import demo
+
     return Loaded(demo.network(name), demo.transform(name), demo.CLASSES[name])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError, OptionError, SurveyError, check_choice
 from featuremaps.layers.addresses import find, parse
 from featuremaps.layers.given import GivenLayout, LayoutLike, given_layout
+from featuremaps.plotting.cards import card
 from featuremaps.running import exporting
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.nonfinite import why_not_finite
@@ -331,6 +332,14 @@ class Detector(nn.Module):
 
     def __repr__(self) -> str:
         return f"<Detector: {self.extra_repr()}>"
+
+    def _repr_html_(self) -> str:
+        told: dict[str, object] = {
+            "channels": ", ".join(f"{self.layer}:{channel}" for channel in self.channels.tolist()),
+            "score": f"the {self.rule} of their {self.pooling} activations in a picture",
+            "positive": f"from a score of {float(self.threshold):.4g} on",
+        }
+        return card(f"Detector of {self.origin.label}" if self.origin.label else "Detector", told)
 
     def _on_survey(self, survey: StoredSurvey) -> tuple[ClassLabels, Tensor]:
         """Which labelled pictures show its class, and the scores of all labelled ones."""

@@ -16,6 +16,7 @@ from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, Surv
 from featuremaps.layers import parse
 from featuremaps.pictures.load import Picture, read
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.cards import card
 from featuremaps.runtime.found_regions import ELSEWHERE
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
@@ -363,6 +364,17 @@ class StoredSurvey:
             region_classes(self.manifest), self.manifest.region_labels, self.manifest.region_counts, strict=True
         )
         return {name: count for name, label, count in known if label != ELSEWHERE}
+
+    def _repr_html_(self) -> str:
+        known = (self.classes or ()) if self.manifest.each == "picture" else tuple(self.found_counts)
+        bad = sum(shard.bad for shard in self.manifest.shards)
+        told: dict[str, object] = {
+            "holds": self.counted + (f", and {bad} that could not be read" if bad else ""),
+            "classes": f"{len(known):,}" if known else "no labels",
+            "layers": [f"{layer.name}, {layer.channels} channels" for layer in self.manifest.layers],
+            "folder": self.path,
+        }
+        return card(f"Survey of {self.manifest.model}", told)
 
 
 def _channel(layer: SurveyedLayer, channel: int) -> int:
