@@ -1,5 +1,6 @@
 """`featuremaps methods` and `featuremaps demo`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,9 @@ def demo(
 
     featuremaps demo
     """
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        # Before they are loaded: threads of so small networks wait for each other, and for the process that draws.
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     from featuremaps.demo.drawn import drawing, worlds_in
 
     with stages(STAGES) as begin, drawing(worlds_in(out)) as finish:
