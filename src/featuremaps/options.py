@@ -122,6 +122,8 @@ class Seeded:
 Precision = Literal["float32", "bfloat16", "float16"]
 Negative = Literal["refuse", "clip"]
 """What becomes of values below 0 where there may be none."""
+Each = Literal["picture", "box", "region"]
+"""What a survey counts: pictures, the boxes of a detector, or the regions that a segmenter gives its classes."""
 OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label", "detections"]
 """What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own.
 

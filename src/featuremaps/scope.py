@@ -34,7 +34,7 @@ from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.maps.read import read_maps
-from featuremaps.options import Negative, OutputKind, Precision, made
+from featuremaps.options import Each, Negative, OutputKind, Precision, made
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.processor import as_transform
@@ -81,7 +81,6 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.shortcuts.channel_effects import ChannelEffects
     from featuremaps.shortcuts.shortcut import Shortcut
     from featuremaps.shortcuts.shortcuts import Shortcuts
-    from featuremaps.survey.storage.manifest import Each
     from featuremaps.survey.survey import Survey
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from featuremaps.errors import FeatureMapsWarning, OptionError, TargetError
 from featuremaps.layers import LayerInfo, Layers
+from featuremaps.options import Each
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
@@ -19,7 +20,7 @@ from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.engine.options import SurveyOptions
-from featuremaps.survey.storage.manifest import PLURALS, Each
+from featuremaps.survey.storage.manifest import PLURALS
 
 WHOLE = "Survey whole pictures, each='picture' (--each picture)"
 

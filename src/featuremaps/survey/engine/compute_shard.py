@@ -17,7 +17,7 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.given import GivenLayout
-from featuremaps.options import Precision
+from featuremaps.options import Each, Precision
 from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.found_regions import FoundRegion
@@ -27,7 +27,6 @@ from featuremaps.runtime.stream import stream
 from featuremaps.session import Session
 from featuremaps.survey.engine.prefetch import sent_ahead
 from featuremaps.survey.engine.regions import layers_for, pooled_inside, regions_found
-from featuremaps.survey.storage.manifest import Each
 from featuremaps.survey.storage.pooled import RANKINGS, Pooled, Pooling, best, pool
 from featuremaps.survey.storage.shard_result import (
     TOP,

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from featuremaps.errors import OptionError, did_you_mean
-from featuremaps.options import Help, Precision, check
-from featuremaps.survey.storage.manifest import Each
+from featuremaps.options import Each, Help, Precision, check
 
 ENGINES = ("local", "ray")
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
+from featuremaps.options import Each
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.class_outputs import ClassOutputs
@@ -24,7 +25,7 @@ from featuremaps.survey.engine.loader import load_alone
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.storage.atomic_files import Store
 from featuremaps.survey.storage.fingerprint import check_pictures, check_same, model_digest, preprocessing_digest
-from featuremaps.survey.storage.manifest import NAME, PLURALS, Each, Manifest, SurveyedLayer, read_manifest
+from featuremaps.survey.storage.manifest import NAME, PLURALS, Manifest, SurveyedLayer, read_manifest
 from featuremaps.survey.storage.pooled import PICTURES
 from featuremaps.survey.storage.shard_result import MOST_REGIONS
 

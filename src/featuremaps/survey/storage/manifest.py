@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from featuremaps.errors import SurveyError
+from featuremaps.options import Each
 from featuremaps.survey.datasets.examples import digest
 
 SCHEMA = 2
@@ -16,8 +17,6 @@ NAME = "manifest.json"
 OURS = {"created_by", "fingerprint", "shard_size"}
 """Keys of which one at least is in the manifest of a survey, and in no other file of that name."""
 ANEW = "make the survey anew with resume=False (--fresh)"
-Each = Literal["picture", "box", "region"]
-"""What a survey counts: pictures, the boxes of a detector, or the regions that a segmenter gives its classes."""
 PLURALS: Mapping[str, str] = {"picture": "pictures", "box": "boxes", "region": "regions"}
 
 
