@@ -77,8 +77,9 @@ def _along(values: Float[Tensor, "batch *given"], matrices: Sequence[Tensor]) ->
 def _windows(numbers: Tensor, covers: Sequence[Tensor]) -> Float[Tensor, "batch window *space"]:
     """The windows of these numbers (batch, window), 1 in them and 0 elsewhere."""
     drawn = torch.ones(numbers.shape, dtype=covers[0].dtype, device=numbers.device)
-    for places, cover in zip(torch.unravel_index(numbers, [len(cover) for cover in covers]), covers, strict=True):
-        own = cover[places]
+    for axis, cover in enumerate(covers):
+        after = math.prod(len(other) for other in covers[axis + 1 :])
+        own = cover[numbers // after % len(cover)]
         drawn = drawn[..., None] * own.view(*numbers.shape, *(1,) * (drawn.ndim - 2), -1)
     return drawn
 
