@@ -29,7 +29,7 @@ labels = random.integers(0, CLASSES, ROWS * BLOCKS)
 
 class MadeUp(StoredSurvey):
     classes = tuple(map(str, range(CLASSES)))
-    pictures = SimpleNamespace(labels=labels)
+    pictures = SimpleNamespace(labels=labels, sets=None)
 
     def layer_of(self, name=None):
         return SimpleNamespace(name="layer", channels=CHANNELS)
@@ -43,7 +43,8 @@ class MadeUp(StoredSurvey):
             yield rows, values
 
 
-found = specialists(MadeUp(path, None), per_image=25, per_class=1)
+manifest = SimpleNamespace(each="picture", multi_label=False)
+found = specialists(MadeUp(path, manifest), per_image=25, per_class=1)
 own = sum(found[number].channels == (number,) for number in range(CLASSES))
 # Not ru_maxrss, which a new program inherits from the one that started it.
 peak = next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM")) / 2**20
