@@ -232,7 +232,7 @@ def test_sums(survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     given = ("sums", survey, "--channels", "scissors=3, 24", "--channels", "hamer=9", "-o", tmp_path)
     assert run(*given) == 0
     printed = capsys.readouterr()
-    assert re.search(r"scissors, 2 channels: area [\d.]+ .*threshold", printed.out)
+    assert re.search(r"scissors, 2 channels: AUROC [\d.]+ .*threshold", printed.out)
     assert "'hamer' is no class of the survey, so its sums are not measured. Did you mean 'hammer'?" in printed.err
     table = rows_of(tmp_path / "sums__layer4.csv")
     found = fm.open_survey(survey)
@@ -295,7 +295,7 @@ def test_compare(home: Path, survey: Path, tmp_path: Path, capsys: pytest.Captur
     assert is_figure(tmp_path / "matches__biased__fixed.png")
     target = ("--target", f"fixed={home / 'demo-fixed-xray'}")
     assert run("compare-models", f"fixed={survey}", *target, "-l", "layer4", "-o", tmp_path / "t") == 0
-    assert "on demo-fixed-xray area" in capsys.readouterr().out
+    assert "on demo-fixed-xray AUROC" in capsys.readouterr().out
     assert is_figure(tmp_path / "t" / "models__all.png")
 
 
