@@ -65,7 +65,7 @@ def test_explain_writes_overlays_maps_and_report(
         np.load(out / "first__grad_cam__layer3.npy"), heat.tensor[0].numpy(), rtol=1e-4, atol=1e-5
     )
     with Image.open(out / "first__grad_cam__layer3.png") as overlay:
-        assert overlay.size == (128, 128)
+        assert overlay.size == (448, 448)
     printed = capsys.readouterr()
     assert "first.png: grad_cam of layer3 for scissors" in printed.out
     assert "broken.jpg" in printed.err

@@ -77,7 +77,8 @@ def test_overlays_and_files(heat: fm.Attributions, tmp_path: Path) -> None:
     assert all(path.is_file() for path in written)
     stored = [np.load(path) for path in written if path.suffix == ".npy"]
     assert np.array_equal(np.stack(stored), heat.tensor.numpy())
-    with Image.open(written[1]) as colours:
+    with Image.open(written[0]) as overlay, Image.open(written[1]) as colours:
+        assert overlay.size == (448, 448)
         assert colours.size == (16, 16)
 
 

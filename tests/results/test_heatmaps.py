@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,7 +202,7 @@ def test_save_writes_overlays_and_raw_maps(tmp_path: Path) -> None:
         image.save(tmp_path / folder / "cat.png")
     paths = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png"]
     heat = heat_of(MAP, -MAP, pictures=paths)
-    written = heat.save(tmp_path / "out" / "deep", colormap="viridis")
+    written = heat.save(tmp_path / "out" / "deep", colormap="viridis", size=1)
     stems = [path.relative_to(tmp_path / "out" / "deep").as_posix() for path in written]
     assert len(set(stems)) == 4
     assert all(stem.endswith(("__grad_cam__features.png", "__grad_cam__features.npy")) for stem in stems)
@@ -211,6 +212,20 @@ def test_save_writes_overlays_and_raw_maps(tmp_path: Path) -> None:
         np.testing.assert_array_equal(saved, heat.maps[i].numpy())
         shown = np.asarray(Image.open(written[2 * i]))
         np.testing.assert_array_equal(shown, np.asarray(heat.overlay(colormap="viridis")[i]))
+
+
+def test_saved_overlays_are_large_enough_to_look_at(tmp_path: Path) -> None:
+    """But one on the original has the original's size, and a narrow one is not longer than four times the size."""
+    heat, strip = heat_of(MAP, pictures=[picture()]), heat_of(MAP, pictures=[picture(400, 20)])
+
+    def saved(heat: fm.Heatmaps, **look: Any) -> tuple[int, int]:
+        with Image.open(heat.save(tmp_path, **look)[0]) as image:
+            return image.size
+
+    assert min(saved(heat)) == 448
+    assert min(saved(heat, size=600)) == 600
+    assert saved(heat, on="original") == picture().size
+    assert saved(strip)[0] == 4 * 448
 
 
 def test_names_of_files() -> None:

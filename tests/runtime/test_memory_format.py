@@ -221,7 +221,7 @@ class OfOneSize(nn.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (nn.Conv2d(1, 2, 3), r"it takes grey pictures, of one channel, and the transform gives three: .*--grey"),
+        (nn.Conv2d(1, 2, 3), r"it takes grey pictures, of one channel, and was given three.*--grey"),
         (OfOneSize(), r"it takes pictures of one size\. Give a transform of that size, .*--size\. .*model \(64\*64\)"),
     ],
     ids=["grey", "one size"],

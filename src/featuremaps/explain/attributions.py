@@ -13,10 +13,10 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
-from featuremaps.plotting.rendering import Collapse, clipped, collapsed, places, stacked
+from featuremaps.plotting.rendering import SAVED, Collapse, clipped, collapsed, places, stacked
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
-from featuremaps.results.heatmaps import Heatmaps, scalings_of
+from featuremaps.results.heatmaps import Heatmaps, enlarged_overlays, scalings_of
 from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
 from featuremaps.runtime.detections import DetectedBox
 
@@ -167,18 +167,20 @@ class Attributions(Explained):
         scaling = look.get("scaling") or heat.scaling or "max"
         return [by_channel(*pair, scaling) for pair in zip(heat.spatial_panels(**look), kept, strict=True)]
 
-    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
+    def save(self, folder: str | Path = ".", *, size: int = SAVED, **look: Any) -> list[Path]:
         """Write an overlay and the colours (PNG) and the raw values (`.npy`, float32) for each picture.
 
         Args:
             folder: A folder, or for one picture a file; as for `Heatmaps.save`.
+            size: How large overlays are; as for `Heatmaps.save`.
             **look: See `Heatmaps.overlay`.
 
         Returns:
             The files written.
         """
         stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
-        parts = zip(stems, self.overlay(**look), self.colour(), self.values, strict=True)
+        overlays = enlarged_overlays(self, self.overlay(**look), size, look)
+        parts = zip(stems, overlays, self.colour(), self.values, strict=True)
         return write_files(
             folder,
             (

@@ -21,6 +21,8 @@ ALPHA, PALE = 0.7, 0.6
 """How opaque a map is where it is strongest unless it is said, and how much colour a picture loses below it."""
 NEGATIVE = "Every value is negative"
 """How the remark on a map begins that speaks against its target everywhere."""
+SAVED = 448
+"""How many pixels the shorter side of an overlay has in a file, at least."""
 
 
 def is_remark(note: str) -> bool:
@@ -125,6 +127,15 @@ def overlay(picture: Image.Image, map: Map, *, alpha: float, colormap: str, sign
     heat = np.asarray(coloured(map, colormap, signed), dtype=np.float32)
     opacity = alpha * (1.25 * map.abs()).clamp(0, 1).numpy()[..., None]
     return Image.fromarray((base * (1 - opacity) + heat * opacity).round().astype(np.uint8))
+
+
+def large(image: Image.Image, side: int = SAVED) -> Image.Image:
+    """The picture enlarged until its shorter side has `side` pixels, or the longer one four times as many."""
+    factor = min(side / min(image.size), 4 * side / max(image.size))
+    if factor <= 1:
+        return image
+    width, height = (round(factor * length) for length in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def tiled(tiles: Sequence[Image.Image], columns: int | None = None, gap: int = 2) -> Image.Image:

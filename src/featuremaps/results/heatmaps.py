@@ -1,6 +1,6 @@
 """Heatmaps: where a picture speaks for a target. Raw values at the layer's own resolution, and how to look at them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,11 @@ from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, bar_for, counted, matrix_figure
 from featuremaps.plotting.rendering import (
     DIVERGING,
+    SAVED,
     SEQUENTIAL,
     Scaling,
     enlarged,
+    large,
     looked_at,
     overlay,
     places,
@@ -206,13 +208,14 @@ class Heatmaps(Explained):
         bar = bar_for(look, self.scaling)
         return animate(self.pictures[0], self.maps[0], bar, Path(path), fps, **self._seen(look))
 
-    def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
+    def save(self, folder: str | Path = ".", *, size: int = SAVED, **look: Any) -> list[Path]:
         """Write an overlay (PNG) and the raw map (`.npy`, float32) for each picture.
 
         Where a folder has the same picture explained for another label, this label is added to the name.
 
         Args:
             folder: A folder. One picture may have a file, such as "cat.png", and one volume an animation, "heart.gif".
+            size: Overlays are enlarged until their shorter side has so many pixels, but not those on the original.
             **look: How overlays look; see `overlay`.
 
         Returns:
@@ -221,7 +224,7 @@ class Heatmaps(Explained):
         if Path(folder).suffix.lower() in MOVING and len(self) == 1 and len(self.pictures[0].space) == 3:
             return [self.animate(folder, **look)]
         stems = labelled_stems(folder, self._stems(self.method, self.layer), self.targets)
-        parts = zip(stems, self._overlays(**look), self.maps, strict=True)
+        parts = zip(stems, enlarged_overlays(self, self._overlays(**look), size, look), self.maps, strict=True)
         return write_files(folder, (entry for stem, image, map in parts for entry in ((stem, image), (stem, map))))
 
     def spatial_panels(self, **look: Any) -> list[SpatialPanel]:
@@ -291,6 +294,14 @@ def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:
     layers = " + ".join(dict.fromkeys(heat.layer for heat in heatmaps))
     doubts = tuple(tuple(dict.fromkeys(sum(notes, ()))) for notes in zip(*(h.warnings for h in heatmaps), strict=True))
     return replace(first, maps=fused, layer=layers, warnings=doubts, scaling="max")
+
+
+def enlarged_overlays(
+    explained: Explained, overlays: Iterable[Image.Image], size: int, look: Mapping[str, Any]
+) -> Iterator[Image.Image]:
+    """Overlays of pictures as they are written: large enough to look at, where they are not on the original."""
+    for image, seen in zip(overlays, explained.pictures, strict=True):
+        yield large(image, size) if len(seen.space) == 2 and look.get("on", "seen") == "seen" else image
 
 
 def scalings_of(heat: Heatmaps, look: Mapping[str, Any]) -> set[Scaling]:

@@ -16,8 +16,8 @@ LARGEST_KEPT = 32 * 2**20 - 2**13
 """Bytes; just below glibc's own limit."""
 
 MISFITS = {
-    "to have 1 channels, but got 3": "it takes grey pictures, of one channel, and the transform gives three: "
-    "fm.preprocess(…, grey=True), --grey",
+    "to have 1 channels, but got 3": "it takes grey pictures, of one channel, and was given three. Of photographs "
+    "fm.preprocess(…, grey=True), --grey, makes such",
     "channels, but got": "its layers take another number of channels; the transform should give as many",
     "input to conv|expected input to be 2d or 3d": "it takes other axes: pictures are (channel, height, width), "
     "signals (channel, time), volumes (channel, depth, height, width); where its first layer does not tell, "
