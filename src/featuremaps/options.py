@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from numbers import Integral
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -56,6 +56,8 @@ class Option:
         words = f"{self.name} is {self.help.what}, " if self.help.what else f"{self.name} is "
         if {int, NoneType}.issuperset(self.types) and not _whole(value):
             raise OptionError(f"{words}a whole number; got {value!r}.")
+        if float in self.types and {int, float, NoneType}.issuperset(self.types) and not isinstance(value, Real):
+            raise OptionError(f"{words}a number; got {value!r}.")
         if isinstance(value, int | float):
             least, above = self.help.least, self.help.above
             if least is not None and not least <= value < float("inf"):

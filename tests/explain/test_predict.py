@@ -9,7 +9,7 @@ from torch import nn
 import featuremaps as fm
 from featuremaps.errors import OptionError, TargetError
 from map_samples import pictures, real_scope
-from method_samples import Little, noise
+from method_samples import Little, noise, unchecked
 from planted_detector import CAT, DOG, scene, scope_of
 from snapshots import snapshot
 
@@ -55,6 +55,9 @@ def test_models_and_options_without_an_answer() -> None:
         fm.Scope(Little(), classes=NAMES[:2]).predict(noise(1))
     with pytest.raises(OptionError, match="top is how many classes are given"):
         fm.Scope(Little()).predict(noise(1), 0)
+    for threshold, said in (("0.5", "is a number; got '0.5'"), (2.0, "is a score from 0 to 1"), (None, "is a number")):
+        with unchecked(), pytest.raises(OptionError, match=f"threshold {said}"):
+            fm.Scope(Little()).predict(noise(1), threshold=threshold)  # type: ignore[arg-type]
 
 
 class Boxes(nn.Module):

@@ -154,7 +154,7 @@ def detected(
     check_choice("fill", fill, get_args(Fill))
     chosen = None if method is None else _by_target(one_method(method))
     options = ExplainOptions(seed=seed, threshold=threshold)
-    classes = replace(studied.class_outputs, threshold=threshold)
+    classes = replace(studied.class_outputs, threshold=options.threshold)
     found = []
     for number, seen in enumerate(track(pictures, "taking out boxes")):
         targets = [select(as_target(each), [number], len(pictures)) for each in several(target)]

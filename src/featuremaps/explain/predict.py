@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from featuremaps.errors import FeatureMapsWarning, OptionError
+from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.warnings import scale_doubts
 from featuremaps.pictures.seen import Seen
 from featuremaps.results.answer import Answer, Answers
@@ -31,7 +32,8 @@ def predict(
     """
     if top is not None and top < 1:
         raise OptionError(f"top is how many classes are given, 1 or more; got {top}.")
-    classes = replace(studied.class_outputs, threshold=threshold)
+    options = ExplainOptions(batch_size=batch_size, threshold=threshold)
+    classes = replace(studied.class_outputs, threshold=options.threshold)
     best: dict[int, tuple[Answer | DetectedBox, ...]] = {}
     doubts: dict[str, None] = {}
     with studied.session() as session:
