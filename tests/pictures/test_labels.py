@@ -53,7 +53,7 @@ def test_names_and_no_label() -> None:
         ),
         (np.eye(4)[[2]], r"one-hot \(4 numbers, the 1 at 2\)"),
         ((0, 1), r"one-hot \(2 numbers, the 1 at 1\)"),
-        ([1, 0, 1], r"multi-hot \(3 numbers, 2 of them 1\).*survey one of them at a time, with label\[k\]"),
+        ([1, 0, 1], r"multi-hot \(3 numbers, 2 of them 1\).*multi_label=True"),
         (torch.zeros(3), r"multi-hot \(3 numbers, 0 of them 1\)"),
         ({"labels": torch.tensor([1, 5])}, "is 2 numbers, and a picture has one"),
         ([], "is 0 numbers"),
