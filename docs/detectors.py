@@ -17,6 +17,7 @@ import featuremaps as fm
 from featuremaps.demo.dataset import World
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, matrix_figure
+from featuremaps.results.heatmaps import Heatmaps, scalings_of
 
 NAMES = ("scissors", "hammer")
 STRIDES, LARGE = (8, 16), 72
@@ -130,15 +131,17 @@ def main() -> None:
         (plain,) = heats[0][row].boxed([seen.image])
         overlays = [Panel(heat[row].overlay()[0], method_name(heat.method)) for heat in heats]
         rows.append([Panel(plain, title), *overlays])
-    write(matrix_figure(rows, {}, title="what each of the boxes rests on"), Path(__file__).with_suffix(".png"))
+    scalings = {
+        scaling for heat in heats for scaling in scalings_of(heat if isinstance(heat, Heatmaps) else heat.map(), {})
+    }
+    figure = matrix_figure(rows, {}, title="what each of the boxes rests on", scalings=scalings)
+    write(figure, Path(__file__).with_suffix(".png"))
     write(told.figure(), Path(__file__).with_name("detectors-boxes.png"))
 
 
 def write(figure: Figure, path: Path) -> None:
-    """A figure as a small file."""
+    """A figure as a file."""
     figure.savefig(path, dpi=75)
-    small = Image.open(path).convert("RGB").quantize(192)
-    small.save(path)
 
 
 def whole_picture(demo: fm.Scope) -> object:
