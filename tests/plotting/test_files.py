@@ -58,7 +58,7 @@ def test_labels_of_one_picture_do_not_overwrite_each_other(tmp_path: Path) -> No
 
 def test_a_picture_file_is_written_there(tmp_path: Path) -> None:
     heat = SCOPE.explain(noise(1), target=0)
-    assert heat.save(tmp_path / "cat.png") == [tmp_path / "cat.png", tmp_path / "cat.npy"]
+    assert heat.save(tmp_path / "cat.png", size=16) == [tmp_path / "cat.png", tmp_path / "cat.npy"]
     assert np.array_equal(np.asarray(opened(tmp_path / "cat.png")), np.asarray(heat.overlay()[0]))
     heat.save(tmp_path / "deep" / "cat.jpg")
     assert opened(tmp_path / "deep" / "cat.jpg").format == "JPEG"
