@@ -182,6 +182,7 @@ def test_a_budget_leaves_pictures_out_and_says_so() -> None:
     first = scope.trial(planted(1), **how)  # type: ignore[arg-type]
     short = scope.trial(planted(5), **how, budget=2 * first.passes)  # type: ignore[arg-type]
     assert (len(short.pictures), short.left_out) == (2, 3)
+    assert short.conclusion[0].startswith("On 2 pictures only Saliency was tried")
     assert short.passes <= 2 * first.passes
     assert short.conclusion[-1] == "3 pictures not tried: the budget was spent, or the trial was stopped."
 

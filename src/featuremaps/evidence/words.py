@@ -30,7 +30,11 @@ def conclusion(standings: Standings) -> list[str]:
         return ["No explanation could be measured.", *dict.fromkeys(standings.undefined.values())]
     pictures, best = counted(len(standings.pictures), "picture"), standings.best
     lines = []
-    if len(standings.pictures) < 2:
+    if len(standings.explanations) == 1:
+        lines.append(
+            f"On {pictures} only {label(best)} was tried: here it is held against what knows nothing of a model."
+        )
+    elif len(standings.pictures) < 2:
         lines.append(f"One picture says little: {label(best)} comes first, and chance may have put it there.")
     elif len(standings.as_good) == len(standings.explanations) - 1 and standings.as_good:
         lines.append(
