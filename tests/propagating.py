@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from featuremaps.rules import Rule
 from featuremaps.runtime.attention import Attended
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
 

@@ -54,7 +54,8 @@ from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded
 from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.runtime.pictures_and_texts import PicturesAndTexts
 from featuremaps.runtime.placed_masks import placed
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studiable import studiable
 from featuremaps.runtime.studied_model import LayerLike, StudiedModel
 from featuremaps.runtime.targets import as_target

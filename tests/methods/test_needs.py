@@ -8,7 +8,7 @@ from featuremaps.errors import TargetError
 from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
 from featuremaps.rules import Rectifiers
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
 from method_samples import Curved, noise

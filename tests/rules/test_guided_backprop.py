@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.rules import RELU_RULES, Rectifiers
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.session import preserved
 from method_samples import Little, cifar_model, noise, photographs, small_photographs, squeezenet
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from featuremaps.errors import TargetError
 from featuremaps.rules import Rectifiers, Rule
 from featuremaps.runtime.backward import propagate, send_back_unit
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
 from method_samples import Little, noise

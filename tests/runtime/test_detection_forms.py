@@ -63,6 +63,18 @@ def test_large_boxes_by_their_middles_stay_what_they_are() -> None:
     assert form_of_rows(middles, SPACE) == BoxForm()
 
 
+def test_a_form_that_cannot_be_told_is_doubted() -> None:
+    """Few rows, or large ones in the upper left, may be either; those that are told, and the usual ones, are sound."""
+    boxes, shares = head()
+    few, told = rows(corners(boxes), shares)[:1, :3], rows(corners(boxes), shares)[:1]
+    for outputs, doubted in ((few, True), (told, False), (rows(boxes, shares)[:1], False)):
+        known = seen_boxes(outputs, CLASSES)
+        (bound, *_) = bound_targets(EachDetection(), outputs, known, 1)
+        assert bound.boxes is not None
+        assert bound.boxes[0] is not None
+        assert ("The box is read as x, y, width and height" in bound.boxes[0].note) == doubted
+
+
 def listed(boxes: Tensor, shares: Tensor) -> list[dict[str, Tensor]]:
     scores, labels = shares.max(2)
     parts = zip(corners(boxes), labels, scores, strict=True)

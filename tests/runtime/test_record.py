@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.session import preserved
 from method_samples import Little, noise
 from nets import Reused

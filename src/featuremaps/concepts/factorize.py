@@ -14,7 +14,8 @@ from featuremaps.methods.passes import Copied
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.doubts import misplaced, unsteady
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.tail import Tail

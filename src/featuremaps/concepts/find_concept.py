@@ -20,7 +20,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 
 FEWEST = 10

@@ -16,7 +16,8 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.outputs import check_length, class_label, class_named
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import Logit
 from featuremaps.session import Session

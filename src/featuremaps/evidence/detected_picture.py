@@ -15,7 +15,7 @@ from featuremaps.acceleration.box_scoring import Scoring
 from featuremaps.errors import MethodError, OptionError, TargetError, check_choice
 from featuremaps.evidence.copies import CHUNK
 from featuremaps.evidence.fills import Fill
-from featuremaps.evidence.region_evidence import RegionEvidence, region_evidence
+from featuremaps.evidence.region_evidence import NOTABLE, RegionEvidence, region_evidence
 from featuremaps.explain.compare import compare
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import MethodLike, one_method, request_for, several
@@ -31,7 +31,7 @@ from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detections import DetectedBox, detections_of
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import as_target, select
 from featuremaps.session import Session
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 MOST = 20
 """The contents of so many boxes are taken out of a picture, surest first."""
-NOTABLE = 0.05
-"""A box needs what lies elsewhere if its score falls by so much without it."""
 TOGETHER = 2**21
 """Copies with so many pixels in all run together: more would not fit into the memory of a laptop."""
 SMALL = 256

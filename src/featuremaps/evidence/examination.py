@@ -28,7 +28,7 @@ from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.memory_format import out_of_memory
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.session import Session
 
 INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)

@@ -3,7 +3,7 @@
 It is the mean probability of a class in its region of a segmentation, or a detector's score of a box.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +42,23 @@ class RegionEvidence:
     def lost_outside(self) -> Float[Tensor, "batch region"]:
         """What each region's score loses without all that lies outside it."""
         return self.whole - self.alone
+
+
+NOTABLE = 0.05
+"""What loses less than this does not need what was taken out."""
+
+
+def most_lost_outside(evidences: Sequence[RegionEvidence]) -> tuple[float, int, int] | None:
+    """Of several pictures, one each, what the region loses that needs most of what lies outside it, and both numbers.
+
+    Those of the picture and of the region; None where there are no regions.
+    """
+    lost = [
+        (value, picture, region)
+        for picture, evidence in enumerate(evidences)
+        for region, value in enumerate(evidence.lost_outside[0].tolist())
+    ]
+    return max(lost, key=lambda each: each[0], default=None)
 
 
 def region_evidence(

@@ -12,7 +12,7 @@ from torch import Tensor
 from featuremaps.acceleration.box_scoring import Scoring
 from featuremaps.errors import OptionError
 from featuremaps.evidence.copies import CHUNK
-from featuremaps.evidence.region_evidence import RegionEvidence, region_evidence
+from featuremaps.evidence.region_evidence import NOTABLE, RegionEvidence, region_evidence
 from featuremaps.explain.compare import compare
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import MethodLike, one_method, request_for
@@ -22,15 +22,13 @@ from featuremaps.progress import track
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.outputs import class_label, in_percent
 from featuremaps.runtime.place_scores import PlaceScores, mean_inside, of_class
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.segmentation_targets import Region
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 MOST = 6
 """The regions of so many classes are taken out of a picture, largest first."""
-NOTABLE = 0.05
-"""A region counts for another class if that loses so much of its mean probability without it."""
 
 
 @dataclass(frozen=True, eq=False)

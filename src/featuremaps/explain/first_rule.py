@@ -13,7 +13,8 @@ from featuremaps.rules import Rule
 from featuremaps.runtime.backward import run_by
 from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.record import Record, recorded, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import recorded, take
 from featuremaps.session import Session
 
 

@@ -19,7 +19,8 @@ from featuremaps.registry import unwritten
 from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.detections import DetectedBox
 from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.session import Session
 
 Number = tuple[str, str, int]

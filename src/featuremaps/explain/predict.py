@@ -15,7 +15,8 @@ from featuremaps.runtime.detections import DetectedBox, Detections, chosen_rows,
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.outputs import class_indices
 from featuremaps.runtime.place_scores import PlaceScores, is_dense
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 
 MOST = 5

@@ -18,7 +18,7 @@ from featuremaps.plotting.colour_scales import MapScaling, Range, scale_for
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 
 

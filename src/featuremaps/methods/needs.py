@@ -28,7 +28,8 @@ from featuremaps.runtime.backward import RuleRun, run_by
 from featuremaps.runtime.detections import detections_of
 from featuremaps.runtime.doubts import beyond_its_fields, misplaced
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.tail import Without
 
 Ways = tuple[ReluRule, ...]

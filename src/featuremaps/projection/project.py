@@ -12,7 +12,7 @@ from featuremaps.rules import RELU_RULES, ReluRule
 from featuremaps.runtime.backward import send_back_unit
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 

@@ -16,7 +16,7 @@ from featuremaps.methods.passes import Copied
 from featuremaps.progress import track
 from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.responses import RUNNING

@@ -13,7 +13,7 @@ from featuremaps.layers.layout import Layout
 from featuremaps.progress import track
 from featuremaps.runtime.batches import Batch, batches
 from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.responses import RUNNING

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from featuremaps.evidence.detected_picture import NOTABLE, DetectedPicture, detected
+from featuremaps.evidence.detected_picture import DetectedPicture, detected
+from featuremaps.evidence.region_evidence import NOTABLE, most_lost_outside
 from featuremaps.explain.comparison import Comparison
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.panels import counted
@@ -40,21 +41,18 @@ class BoxesSection:
     @property
     def summary(self) -> str:
         """The box that needs most of what lies outside it, in one sentence."""
-        rows = [
-            (float(lost), row, one)
-            for one in self.pictures
-            for row, lost in enumerate(one.evidence.lost_outside[0].tolist())
-        ]
-        if not rows:
+        most = most_lost_outside([one.evidence for one in self.pictures])
+        if most is None:
             return "The detector finds nothing in these pictures, however unsure."
-        lost, row, one = max(rows, key=lambda each: each[0])
+        lost, number, row = most
+        one = self.pictures[number]
         if lost < NOTABLE:
             return "Every box rests on what lies inside it: without all else its score loses next to nothing."
         whole, box = float(one.evidence.whole[0, row]), one.boxes[row]
-        number = "" if box.number is None else f", detection {box.number},"
+        detection = "" if box.number is None else f", detection {box.number},"
         return (
-            f"In {one.seen.picture.name} the score of {box.label}{number} falls from {whole:.2f} to {whole - lost:.2f} "
-            "when all that lies outside its box is taken away."
+            f"In {one.seen.picture.name} the score of {box.label}{detection} falls from {whole:.2f} to "
+            f"{whole - lost:.2f} when all that lies outside its box is taken away."
         )
 
     def to_json(self) -> Json:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image, ImageColor
 
+from featuremaps.evidence.region_evidence import NOTABLE, most_lost_outside
 from featuremaps.evidence.segmented_picture import SegmentedPicture, segmented
 from featuremaps.explain.comparison import Comparison
 from featuremaps.pictures.seen import Seen
@@ -22,8 +23,6 @@ LONGEST, SMALL = 512, 256
 """The longest side of a picture and of a map, in pixels."""
 STRENGTH = 0.7
 """How much of the colour is seen of a class that is laid over the grey picture."""
-NEXT_TO_NOTHING = 0.05
-"""A class that loses less rests on its own region."""
 
 
 @section
@@ -45,15 +44,12 @@ class RegionsSection:
     @property
     def summary(self) -> str:
         """The class that needs most of what lies outside its region, in one sentence."""
-        rows = [
-            (float(lost), row, one)
-            for one in self.pictures
-            for row, lost in enumerate(one.evidence.lost_outside[0].tolist())
-        ]
-        if not rows:
+        most = most_lost_outside([one.evidence for one in self.pictures])
+        if most is None:
             return "The model gives no place of these pictures a class."
-        lost, row, one = max(rows, key=lambda each: each[0])
-        if lost < NEXT_TO_NOTHING:
+        lost, number, row = most
+        one = self.pictures[number]
+        if lost < NOTABLE:
             return "Every class rests on its own region: without all else it loses next to nothing."
         whole = float(one.evidence.whole[0, row])
         return (

@@ -15,7 +15,7 @@ from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.capture import run_capturing, to_model
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.runtime.record import check_gradients, checked_scores
+from featuremaps.runtime.recording import check_gradients, checked_scores
 from featuremaps.session import Session, listening
 
 

@@ -1,7 +1,7 @@
 """In which form boxes are given: by their corners or their middle and size, in pixels or in shares of the picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -22,11 +22,12 @@ class BoxForm:
     """How four numbers say where a box is.
 
     `corners`: left, top, right and bottom, else the middle, width and height. `shares`: of the picture's width and
-    height, else in pixels.
+    height, else in pixels. `doubted`: taken for middles, as is usual, where all of them could be corners too.
     """
 
     corners: bool = False
     shares: bool = False
+    doubted: bool = field(default=False, compare=False)
 
     @property
     def words(self) -> str:
@@ -57,12 +58,13 @@ def form_of_rows(boxes: Float[Tensor, "batch row 4"], space: Sequence[int] | Non
     """
     boxes = boxes.detach().float()
     shares = _shares(boxes)
-    if space is None or boxes.shape[1] < LEAST_ROWS:
+    if space is None or not boxes.numel():
         return BoxForm(shares=shares)
     size = boxes.new_tensor([1.0, 1.0] if shares else [space[1], space[0]])
-    ordered = bool((boxes[..., 2:] >= boxes[..., :2]).all())
-    beyond = ~_within(corners(boxes), size)
-    return BoxForm(ordered and bool(_within(boxes, size).all()) and float(beyond.float().mean()) >= 0.25, shares)
+    may_be = bool((boxes[..., 2:] >= boxes[..., :2]).all() & _within(boxes, size).all())
+    beyond = float((~_within(corners(boxes), size)).float().mean())
+    told = may_be and boxes.shape[1] >= LEAST_ROWS and beyond >= 0.25
+    return BoxForm(told, shares, doubted=may_be and not told)
 
 
 def form_of_corners(boxes: Sequence[Float[Tensor, "box 4"]]) -> BoxForm:

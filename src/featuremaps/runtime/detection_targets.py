@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.runtime.bound import Bound, Several, Target
+from featuremaps.runtime.box_scores import OfFound, Wanted, best_score, for_each, likeness, overlaps
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detections import (
     DetectedBox,
@@ -27,8 +27,6 @@ from featuremaps.runtime.outputs import Which, check_length, class_label, class_
 from featuremaps.runtime.targets import Each, Logit, Named
 
 NOTHING = "no object"
-SAME = 1e-5
-"""Boxes whose edges differ by no more than this share of the largest are the same one, but for rounding."""
 Label = int | str | np.integer[Any]
 
 
@@ -101,12 +99,12 @@ class Box:
         shown = tuple(round(edge, 2 if shares else None) for edge in edges)
 
         def of_found(found: Sequence[Detections]) -> Tensor:
-            return torch.stack([(_overlaps(box, each) * each.sure_of(label)).sum() for each in found])
+            return torch.stack([(overlaps(box, each) * each.sure_of(label)).sum() for each in found])
 
         scores = of_found(found).detach().tolist()
         corners = (box[0], box[1], box[2], box[3])
         boxes = tuple(DetectedBox(name, score, corners, label) for score in scores)
-        similarity = _for_each([_Wanted(box, label, None)] * batch, _alike)
+        similarity = for_each([Wanted(box, label, None)] * batch, likeness)
         labels = (f"{name} at {shown}",) * batch
         return _of_boxes(labels, boxes, of_found, similarity, classes)
 
@@ -276,16 +274,6 @@ def _in_pixels(edges: list[float], shares: bool, queries: bool, classes: ClassOu
     return box
 
 
-@dataclass(frozen=True, eq=False)
-class _Wanted:
-    """What is looked for in copies of a picture: a box, a label, the class scores and the score that it had."""
-
-    box: Sequence[float]
-    label: int | None
-    class_scores: Float[Tensor, " label"] | None
-    score: float = 0.0
-
-
 def _bound(
     rows: Sequence[Sequence[int]], found: Sequence[Detections], labels: Sequence[int | None], classes: ClassOutputs
 ) -> list[Bound]:
@@ -301,7 +289,7 @@ def _nth(
     classes: ClassOutputs,
 ) -> Bound:
     boxes: list[DetectedBox | None] = []
-    wanted: list[_Wanted | None] = []
+    wanted: list[Wanted | None] = []
     for chosen, each, label in zip(rows, found, labels, strict=True):
         if number >= len(chosen):
             boxes.append(None)
@@ -311,14 +299,10 @@ def _nth(
         box = each.boxed(row, classes, label)
         scores = None if each.class_scores is None else each.class_scores[row].detach()
         boxes.append(box)
-        wanted.append(_Wanted(box.box, box.index, scores, box.score))
+        wanted.append(Wanted(box.box, box.index, scores, box.score))
 
     titles = tuple("" if box is None else f"{box.label}, detection {box.number}" for box in boxes)
-    return _of_boxes(titles, tuple(boxes), _for_each(wanted, _score), _for_each(wanted, _alike), classes)
-
-
-OfFound = Callable[[Sequence[Detections]], Tensor]
-"""A number (copies,) for what was found in each of several copies, as many in a row of each picture."""
+    return _of_boxes(titles, tuple(boxes), for_each(wanted, best_score), for_each(wanted, likeness), classes)
 
 
 def _of_boxes(
@@ -337,58 +321,3 @@ def _of_boxes(
         of_found=of_found,
         similarity=similarity,
     )
-
-
-def _score(wanted: _Wanted | None, found: Detections) -> Tensor:
-    """The score of what fits best: of the very box, where it is there, else times its overlap."""
-    if wanted is None:
-        return found.scores.sum() * 0
-    sure, wide = found.sure_of(wanted.label), max(map(abs, wanted.box))
-    apart = (found.boxes.detach() - found.boxes.new_tensor(wanted.box)).abs()
-    same = (apart <= SAME * wide).all(1)
-    fits = torch.where(same, 1.0, _overlaps(wanted.box, found)) * sure
-    apart_by_score = (sure.detach() - wanted.score).abs()  # several queries may give the very same box
-    order = torch.where(same & (sure.detach() > 0), 2 - apart_by_score, fits.detach())  # it comes before any other
-    best = order.argmax()[None] if len(order) else order.long()
-    return fits[best].sum()
-
-
-def _overlaps(box: Sequence[float], found: Detections) -> Float[Tensor, " box"]:
-    """Intersection over union of a box with each that was found; 0 for boxes without an area."""
-    given, boxes = found.boxes.new_tensor(box), found.boxes
-    sides = (torch.minimum(boxes[:, 2:], given[2:]) - torch.maximum(boxes[:, :2], given[:2])).clamp(min=0)
-    own = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1)
-    both = sides.prod(1)
-    return both / (own + (given[2:] - given[:2]).prod() - both).clamp(min=1e-12)
-
-
-def _for_each(wanted: Sequence[_Wanted | None], number_of: Callable[[_Wanted | None, Detections], Tensor]) -> OfFound:
-    def of_found(found: Sequence[Detections]) -> Tensor:
-        repeats = len(found) // len(wanted)
-        repeated = [each for each in wanted for _ in range(repeats)]
-        return torch.stack([number_of(*pair) for pair in zip(repeated, found, strict=True)])
-
-    return of_found
-
-
-def _alike(wanted: _Wanted | None, found: Detections) -> Tensor:
-    """How alike the most alike detection is: overlap × cosine of the class scores × objectness (D-RISE, eq. 4-7).
-
-    Where a detector gives one label and score each, the cosine is 1 or 0, and the score stands for the objectness.
-    """
-    if wanted is None or not len(found.boxes):
-        return found.scores.new_zeros(())
-    if found.class_scores is None:
-        alike = found.sure_of(wanted.label)
-    else:
-        scores = wanted.class_scores
-        if scores is None:  # a box given by the user
-            alike = (
-                found.sure_of(wanted.label)
-                if wanted.label is None
-                else found.class_scores[:, wanted.label] / (found.class_scores.norm(dim=1).clamp(min=1e-12))
-            )
-        else:
-            alike = torch.nn.functional.cosine_similarity(found.class_scores, scores[None].to(found.class_scores))
-        alike = alike if found.objectness is None else alike * found.objectness
-    return (_overlaps(wanted.box, found) * alike).max()

@@ -31,6 +31,11 @@ OF_BOXES = (
     "label, by number or name, for each box of it, Detection(0) for the surest, or Box((left, top, right, bottom), "
     "label)."
 )
+MAY_BE_CORNERS = (
+    "The box is read as x, y, width and height, as rows usually have it; taken for left, top, right and bottom, all "
+    "boxes found would lie within the picture too. If they are those, wrap the model so that it gives dicts of boxes, "
+    "labels and scores."
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ class Detections:
         left, top, right, bottom = self.boxes[row].tolist()
         score = float(self.sure_of(label)[row].detach())
         name = class_label(index, classes.names)
-        note = "" if score >= classes.threshold else _below(name, score, classes.threshold)
+        low = "" if score >= classes.threshold else _below(name, score, classes.threshold)
+        note = f"{low} {MAY_BE_CORNERS}".strip() if classes.boxes is not None and classes.boxes.doubted else low
         return DetectedBox(name, score, (left, top, right, bottom), index, row, note)
 
 

@@ -20,7 +20,8 @@ from featuremaps.runtime.batches import Batch, batches
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.doubts import misplaced, unsteady
-from featuremaps.runtime.record import Record, take
+from featuremaps.runtime.record import Record
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.stream import stream
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.runtime.targets import Logit

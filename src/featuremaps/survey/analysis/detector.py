@@ -18,7 +18,7 @@ from featuremaps.plotting.cards import card
 from featuremaps.running import exporting
 from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.session import preserved, unwrapped
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation

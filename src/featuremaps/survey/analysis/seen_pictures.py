@@ -12,7 +12,7 @@ from featuremaps.pictures.load import Pictures
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.record import take
+from featuremaps.runtime.recording import take
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.storage.reader import StoredSurvey
 
