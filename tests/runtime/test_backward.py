@@ -6,7 +6,7 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.rules import Rectifiers, Rule
-from featuremaps.runtime.backward import propagate, send_back_unit
+from featuremaps.runtime.backward import run_by, send_back_unit
 from featuremaps.runtime.recording import take
 from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
@@ -16,7 +16,7 @@ from method_samples import Little, noise
 def sent_back(model: Little, inputs: Tensor, rule: Rule) -> Tensor:
     with preserved(model) as session:
         record = take(session, inputs, (), [as_target(2)], gradients=False)
-        return propagate(session, inputs, record.targets[0], rule)
+        return run_by(session, inputs, rule).sent_back(record.targets[0])
 
 
 @pytest.mark.parametrize("relu", ["module", "functional", "inplace"])

@@ -87,6 +87,40 @@ def test_every_number_of_a_box_is_the_models(tmp_path: Path, form: Form) -> None
         assert float(maps["fine"][0, one.y, one.x]) == pytest.approx(one.value, rel=1e-4)
 
 
+class Corners(nn.Module):
+    """Rows of boxes by their corners: all over a bright picture, one small box in a dark one, as could be middles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 2, 8, 8)
+        starts = torch.cartesian_prod(torch.arange(5.0), torch.arange(5.0)) * 12
+        self.register_buffer("spread", torch.cat([starts, starts + 10], 1))
+        self.register_buffer("small", torch.tensor([[40.0, 30, 50, 35]]).expand(25, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        bright = x.mean((1, 2, 3))[:, None, None] > 0.5
+        shares = torch.tensor([0.9, 0.1]).expand(len(x), 25, 2)
+        return torch.cat([torch.where(bright, self.spread, self.small), shares + 0 * self.stem(x).mean()], 2)
+
+
+def test_the_form_of_boxes_is_that_of_the_first_picture_whatever_the_batch(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number, light in enumerate((220, 20)):
+        Image.new("RGB", (64, 64), (light,) * 3).save(tmp_path / "pictures" / f"{number}.png")
+    scope = fm.Scope(Corners(), fm.preprocess(), classes=["cat", "dog"])
+    found = [
+        scope.survey(tmp_path / "pictures", "stem", tmp_path / f"by {size}", each="box", batch_size=size, workers=0)
+        for size in (1, 2)
+    ]
+    for survey in found:
+        dark = survey.regions.boxes[survey.pictures.numbers == 1]
+        np.testing.assert_allclose(dark[0], (40, 30, 50, 35))
+    np.testing.assert_array_equal(found[0].regions.boxes, found[1].regions.boxes)
+    (tmp_path / "pictures" / "0.png").unlink()
+    with pytest.warns(FeatureMapsWarning, match="The box is read as x, y, width and height"):
+        scope.survey(tmp_path / "pictures", "stem", tmp_path / "dark alone", each="box", workers=0)
+
+
 def test_every_number_of_a_segmenters_region_is_the_models(tmp_path: Path) -> None:
     paths, model = write_scenes(tmp_path / "pictures", 5), Segmenter()
     survey = scope_of(model, CLASSES).survey(tmp_path / "pictures", "stem", tmp_path / "out", batch_size=3, workers=0)

@@ -54,11 +54,6 @@ def run_by(session: Session, inputs: Tensor, rule: Rule) -> RuleRun:
         return RuleRun(session, rule, inputs, leaf, run_model(session.model, leaf))
 
 
-def propagate(session: Session, inputs: Tensor, target: Bound, rule: Rule) -> Tensor:
-    """What `rule` sends from the target's score back to `inputs`, shaped like them: a forward and a backward pass."""
-    return run_by(session, inputs, rule).sent_back(target)
-
-
 @torch.enable_grad()
 def send_back_unit(
     session: Session, inputs: Float[Tensor, "batch colour *space"], layer: str, channel: int, way: ReluRule

@@ -32,14 +32,14 @@ def best_score(wanted: Wanted | None, found: Detections) -> Tensor:
     sure, wide = found.sure_of(wanted.label), max(map(abs, wanted.box))
     apart = (found.boxes.detach() - found.boxes.new_tensor(wanted.box)).abs()
     same = (apart <= SAME * wide).all(1)
-    fits = torch.where(same, 1.0, overlaps(wanted.box, found)) * sure
+    fits = torch.where(same, 1.0, intersection_over_union(wanted.box, found)) * sure
     apart_by_score = (sure.detach() - wanted.score).abs()  # several queries may give the very same box
     order = torch.where(same & (sure.detach() > 0), 2 - apart_by_score, fits.detach())  # it comes before any other
     best = order.argmax()[None] if len(order) else order.long()
     return fits[best].sum()
 
 
-def overlaps(box: Sequence[float], found: Detections) -> Float[Tensor, " box"]:
+def intersection_over_union(box: Sequence[float], found: Detections) -> Float[Tensor, " box"]:
     """Intersection over union of a box with each that was found; 0 for boxes without an area."""
     given, boxes = found.boxes.new_tensor(box), found.boxes
     sides = (torch.minimum(boxes[:, 2:], given[2:]) - torch.maximum(boxes[:, :2], given[:2])).clamp(min=0)
@@ -79,4 +79,4 @@ def likeness(wanted: Wanted | None, found: Detections) -> Tensor:
         else:
             alike = torch.nn.functional.cosine_similarity(found.class_scores, scores[None].to(found.class_scores))
         alike = alike if found.objectness is None else alike * found.objectness
-    return (overlaps(wanted.box, found) * alike).max()
+    return (intersection_over_union(wanted.box, found) * alike).max()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.runtime.bound import Bound, Several, Target
-from featuremaps.runtime.box_scores import OfFound, Wanted, best_score, for_each, likeness, overlaps
+from featuremaps.runtime.box_scores import OfFound, Wanted, best_score, for_each, intersection_over_union, likeness
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detections import (
     DetectedBox,
@@ -99,7 +99,7 @@ class Box:
         shown = tuple(round(edge, 2 if shares else None) for edge in edges)
 
         def of_found(found: Sequence[Detections]) -> Tensor:
-            return torch.stack([(overlaps(box, each) * each.sure_of(label)).sum() for each in found])
+            return torch.stack([(intersection_over_union(box, each) * each.sure_of(label)).sum() for each in found])
 
         scores = of_found(found).detach().tolist()
         corners = (box[0], box[1], box[2], box[3])

@@ -13,7 +13,7 @@ from featuremaps.options import Each
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
-from featuremaps.runtime.detections import detections_if_any
+from featuremaps.runtime.detections import MAY_BE_CORNERS, detections_if_any, detections_of, seen_boxes
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.place_scores import PlaceScores, is_dense
 from featuremaps.runtime.studied_model import StudiedModel
@@ -60,10 +60,19 @@ class FirstAnswer:
         return logits is not None and logits.ndim == 4
 
     def reading(self, each: Each, threshold: float) -> ClassOutputs:
-        """How boxes or regions are read, of every picture as of the first."""
+        """How boxes or regions are read, of every picture as of the first.
+
+        A `FeatureMapsWarning` where the form of its boxes cannot be told.
+        """
         if each == "region":
             return PlaceScores(self._outputs, self.classes, 1).classes
-        return replace(self.classes, threshold=threshold)
+        classes = replace(self.classes, threshold=threshold)
+        if not any(len(found.boxes) for found in detections_of(self._outputs, classes)):
+            return classes
+        form = seen_boxes(self._outputs, classes).boxes
+        if form is not None and form.doubted:
+            warnings.warn(MAY_BE_CORNERS, FeatureMapsWarning, stacklevel=4)
+        return replace(classes, boxes=form)
 
     def predicted(self, asked: bool | None) -> ClassOutputs | None:
         """How the one answer for each picture is read, None where there is none.
