@@ -1,6 +1,8 @@
 """Masks in the size of the original picture, followed through crop, resize and padding."""
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import TargetError
+from featuremaps.errors import FeatureMapsWarning, TargetError
 
 
 class Bright(nn.Module):
@@ -92,3 +94,50 @@ def test_masks_that_fit_nothing_or_are_not_seen() -> None:
         studied.explain(picture, "saliency", target=fm.Mask(np.ones((10, 10)), "bright"))
     for size in (20, 5):  # the input's, the output's
         studied.explain(picture, "saliency", target=fm.Mask(np.ones((size, size)), "bright"))
+
+
+def test_a_mask_that_may_be_of_the_original_or_of_the_input_says_whose_it_is() -> None:
+    """Both are 32 × 32, and the input shows the middle of the original."""
+    picture, mask = scene((32, 32), (0, 0, 8, 8))
+    mask[16:20, 16:20] = True
+    with pytest.warns(FeatureMapsWarning, match=r"32 × 32, the size of .* taken to be the input's"):
+        heat = scope(fm.preprocess(size=48, crop=32)).explain(picture, "saliency", target=fm.Mask(mask, "bright"))
+    assert torch.equal(heat.regions[0] > 0, torch.from_numpy(mask))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scope(fm.preprocess(size=(32, 32))).explain(picture, "saliency", target=fm.Mask(mask, "bright"))
+
+
+def test_masks_of_any_kind_say_the_same() -> None:
+    picture, mask = scene((48, 36), (8, 8, 20, 20))
+    studied = scope(fm.preprocess(size=(24, 24)))
+
+    def scored(given: Any) -> float:
+        return float(studied.record(picture, "look", fm.Mask(given, "bright")).scores[0])
+
+    bytes_ = mask.astype(np.uint8) * 255
+    kinds = [
+        bytes_,
+        mask.astype(np.float64),
+        mask.astype(np.int64) * 7,
+        torch.from_numpy(mask),
+        Image.fromarray(bytes_),
+    ]
+    assert [scored(given) for given in kinds] == pytest.approx([scored(mask)] * len(kinds))
+    assert scored(mask[:, ::-1][:, ::-1]) == pytest.approx(scored(mask))
+    assert scored(mask[::-1]) != pytest.approx(scored(mask))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.array([[0, 15], [15, 255]]), r"this one has 0, 15, 255\. Of a map of labels give mask == 255"),
+        (np.array([[0.0, -1.0]]), "less, or no number"),
+        (torch.tensor([[0.0, float("nan")]]), "less, or no number"),
+        (Image.new("RGBA", (2, 2)), "one channel, and this picture has R, G, B, A"),
+    ],
+)
+def test_what_does_not_say_what_lies_inside_is_no_mask(given: Any, message: str) -> None:
+    picture, _ = scene((48, 36), (8, 8, 20, 20))
+    with pytest.raises(TargetError, match=message):
+        scope(fm.preprocess(size=(24, 24))).explain(picture, "saliency", target=fm.Mask(given, "bright"))

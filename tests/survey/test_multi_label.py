@@ -207,6 +207,10 @@ def test_what_has_one_answer_says_how_to_ask() -> None:
         (torch.zeros(3, 3), r"shape \(3, 3\), and there are 3 classes"),
         (["edema", 2.5], "2.5"),
         (object(), "a label is a whole number"),
+        (["edema", None], "among its labels is None"),
+        ([None, 1], "among its labels is None"),
+        (["edema", ""], "among its labels is ''"),
+        (["edema", float("nan")], "among its labels is nan"),
     ],
 )
 def test_what_is_no_set_of_labels_says_why(given: Any, message: str) -> None:
@@ -261,3 +265,54 @@ def test_goes_on_and_opens_again(tmp_path: Path) -> None:
         scope().survey(
             [(picture, int(own[0])) for picture, own in pairs], "features", survey().path, labels=CLASSES, workers=0
         )
+
+
+@pytest.mark.parametrize("form", [torch.tensor, np.array, list])
+def test_one_class_has_a_one_or_a_zero_too(form: Any) -> None:
+    """Where its name is known; else an array of one number is the number of a class, as everywhere."""
+    assert label_set(form([0.0]), ("edema",)) == ()
+    assert label_set(form([1.0]), ("edema",)) == (0,)
+    assert form is list or label_set(form([0.0])) == (0,)
+
+
+def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    table(tmp_path)
+    _, there = chest()
+    rows = [f"{n}.png,{','.join(map(str, own.int().tolist()))}" for n, own in enumerate(there[1:7])]
+    file = tmp_path / "list.csv"
+    file.write_text("\n".join(["path," + ",".join(CLASSES), *rows]) + "\n")
+    turned = surveyed(file, label=CLASSES, labels=CLASSES[::-1])
+    assert turned.classes == CLASSES[::-1]
+    assert np.array_equal(turned.pictures.sets.members, there[1:7].flip(1).numpy() == 1)
+    one = surveyed(file, label=["effusion"], labels=None)
+    assert np.array_equal(one.pictures.sets.members, there[1:7, 1:2].numpy() == 1)
+    with pytest.raises(OptionError, match=r"'effusion' has nothing but 0 and 1.* give label=\['effusion'\]"):
+        surveyed(file, label="effusion", labels=None)
+    file.write_text("\n".join(["path,edema,nodule,edema", *rows]) + "\n")
+    with pytest.raises(SurveyError, match="two columns are called 'edema'"):
+        surveyed(file, label=["edema", "nodule"], labels=None)
+
+
+def test_labels_that_were_changed_are_another_survey(tmp_path: Path) -> None:
+    """In whatever form: a survey that is there is not handed out with the labels that it had."""
+    pictures, _ = chest()
+    forms: list[Any] = [
+        lambda names: [(pictures[0], names), (pictures[1], [])],
+        lambda names: [(pictures[0], set(names)), (pictures[1], [])],
+        lambda names: [{"image": pictures[0], "label": names}, {"image": pictures[1], "label": []}],
+    ]
+    for number, form in enumerate(forms):
+        for names in (["edema"], ["edema"], ["nodule"]):
+            arguments = {"labels": CLASSES, "multi_label": True, "workers": 0}
+            out = tmp_path / str(number)
+            if names == ["edema"]:
+                scope().survey(form(names), "features", out, **arguments)
+                continue
+            with pytest.raises(SurveyError, match="their labels"):
+                scope().survey(form(names), "features", out, **arguments)
+
+
+def test_a_threshold_of_boxes_is_for_boxes() -> None:
+    pictures, there = chest()
+    with pytest.raises(OptionError, match=r"threshold=0\.7 is the score .* counts pictures"):
+        surveyed([(picture, own) for picture, own in zip(pictures, there, strict=True)], threshold=0.7)

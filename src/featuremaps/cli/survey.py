@@ -88,7 +88,7 @@ def survey(
 
 def _columns(label: str | None, several: bool) -> str | list[str] | None:
     """The column of labels, or with `several` labels a picture those that are named with commas between them."""
-    return [name.strip() for name in label.split(",")] if several and label and "," in label else label
+    return [name.strip() for name in label.split(",") if name.strip()] if several and label and "," in label else label
 
 
 @app.command()

@@ -26,7 +26,8 @@ def label_set(
         return label_set(value[key], classes, separator)
     if isinstance(value, str):
         return _named(value.strip(), classes, separator)
-    if isinstance(value, Tensor | np.ndarray) and value.ndim > 0 and (value.ndim > 1 or len(value) != 1):
+    alone = isinstance(value, Tensor | np.ndarray) and value.shape == (1,) and len(classes or ()) != 1
+    if isinstance(value, Tensor | np.ndarray) and value.ndim > 0 and not alone:
         return indicated(np.asarray(value.tolist(), dtype=object), classes)
     if isinstance(value, list | tuple | set | frozenset):
         return _listed(list(value), classes)
@@ -69,7 +70,20 @@ def _named(text: str, classes: Sequence[str] | None, separator: str | None) -> t
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
+def _is_missing(value: object, named: bool) -> bool:
+    """Whether a value among labels is none; of numbers for each class NaN is said with the class that it is of."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (named and isinstance(value, float) and value != value)
+
+
 def _listed(values: list[Any], classes: Sequence[str] | None) -> tuple[int | str, ...]:
+    named = any(isinstance(value, str) for value in values)
+    if missing := [value for value in values if _is_missing(value, named)]:
+        raise ImageError(
+            f"among its labels is {missing[0]!r}, which is no class. Leave it out of the list; where a picture's "
+            "labels are not known give None in place of the list."
+        )
     if all(isinstance(value, str) for value in values):
         return tuple(dict.fromkeys(value.strip() for value in values))
     numbers = [

@@ -1,5 +1,6 @@
 """Masks that are given in the size of the original pictures, laid on what the model is given of them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -7,12 +8,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from featuremaps.errors import TargetError
+from featuremaps.errors import FeatureMapsWarning, TargetError
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.bound import Several, Target
 from featuremaps.runtime.segmentation_targets import Mask
 from featuremaps.runtime.targets import Each, Margin
 
+ALIKE = 0.5
+"""Pixels by which an input's edges may lie elsewhere in the original and still be the same; they are measured."""
 AnyTarget = TypeVar("AnyTarget", bound=Target | Several)
 
 
@@ -29,12 +32,36 @@ def placed(target: AnyTarget, pictures: Sequence[Seen]) -> AnyTarget:
         return replace(target, within=placed(target.within, pictures))
     if not isinstance(target, Mask):
         return target
-    mask = torch.as_tensor(target.mask)
+    mask = target.values
     size = tuple(mask.shape[-2:])
+    _warn_of_both(size, pictures)
     if not any(_of_original(size, seen) for seen in pictures) or (mask.ndim == 3 and len(mask) != len(pictures)):
         return target
     each = mask.expand(len(pictures), *size)
     return replace(target, mask=torch.stack([_cut(one, seen) for one, seen in zip(each, pictures, strict=True)]))
+
+
+def _warn_of_both(size: tuple[int, ...], pictures: Sequence[Seen]) -> None:
+    """Say that a mask may be of the original or of the input, where both have its size and show different parts."""
+    for seen in pictures:
+        image = seen.picture.image
+        if image is None or not size == seen.space == (image.height, image.width):
+            continue
+        there, edges = seen.placement, (0, 0, image.width, image.height)
+        mirrored = there is not None and (there.scale_x < 0 or there.scale_y < 0)
+        if (
+            there is None
+            or mirrored
+            or any(abs(one - other) > ALIKE for one, other in zip(there.box, edges, strict=True))
+        ):
+            warnings.warn(
+                f"the mask is {size[0]} × {size[1]}, the size of {seen.picture.name!r} and of the model's input, which "
+                "shows another part of it. It is taken to be the input's: cut and resize one of the original as the "
+                "picture is.",
+                FeatureMapsWarning,
+                stacklevel=2,
+            )
+            return
 
 
 def _of_original(size: tuple[int, ...], seen: Seen) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import TargetError
@@ -58,19 +60,22 @@ class Mask:
     """For segmentation: the mean class score inside a region, `mask` (height, width) or (batch, height, width).
 
     Args:
-        mask: In the size of the model's output, of its input, or of the original picture, whose crop and resize it
-            then follows: what of it lies in each of the output's pixels is averaged. For volumes (depth, height,
-            width), for signals (time,), or one for each of the batch.
+        mask: True or 1 (in files also 255) inside and 0 outside, or how much of each place counts, as floating-point
+            numbers; also a picture of one channel. In the size of the model's output, of its input, or of the original
+            picture, whose crop and resize it then follows: what of it lies in each of the output's pixels is averaged.
+            For volumes (depth, height, width), for signals (time,), or one for each of the batch. One that has the
+            size of the input and of the original is taken to be the input's, with a `FeatureMapsWarning` where these
+            show different parts.
         which: A class by index or name, one for each picture, or `None` for the highest mean score inside.
     """
 
-    mask: Tensor | NDArray[Any]
+    mask: Tensor | NDArray[Any] | Image.Image
     which: Which = None
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         read = PlaceScores(outputs, classes, batch)
-        given = torch.as_tensor(self.mask)
+        given = self.values
         if given.shape[-read.scores.ndim + 2 :] != read.scores.shape[2:]:
             read.check_covered("a mask of another size is not laid over them")
         mask = _fitted(given, read.scores, batch, classes.space).to(read.scores.device)
@@ -81,6 +86,30 @@ class Mask:
         indices = class_indices(self.which, mean_inside(read.scores, mask), classes.names, batch)
         labels = tuple(f"{label} in mask" for label in class_labels(indices, classes.names))
         return inside_of(read, mask, indices, labels)
+
+    @property
+    def values(self) -> Tensor:
+        """The mask as a tensor, floating-point numbers or bool; `TargetError` where it does not say what is inside."""
+        if isinstance(self.mask, Image.Image) and len(self.mask.getbands()) > 1:
+            raise TargetError(
+                f"a mask has one channel, and this picture has {', '.join(self.mask.getbands())}: give the one that "
+                "says what lies inside, image.getchannel(…)."
+            )
+        mask = self.mask if isinstance(self.mask, Tensor) else torch.as_tensor(np.array(self.mask))
+        if mask.is_floating_point():
+            if not bool((mask.isfinite() & (mask >= 0)).all()):
+                raise TargetError(
+                    "a mask has 1 inside and 0 outside, or parts of 1, and this one has less, or no number."
+                )
+            return mask
+        given = mask.unique().tolist()
+        if len({*given} - {0}) > 1:
+            shown = ", ".join(map(str, given[:6])) + (", …" if len(given) > 6 else "")
+            raise TargetError(
+                f"a mask of whole numbers has 0 outside and one other inside, and this one has {shown}. Of a map of "
+                f"labels give mask == {given[-1]}, and parts of places as floating-point numbers from 0 to 1."
+            )
+        return mask != 0
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,12 @@ def _value(part: object) -> str:
     """Of what is in memory its value; of anything else its kind."""
     if isinstance(part, Tensor):
         part = part.detach().cpu().float().numpy()
+    if isinstance(part, set | frozenset):
+        return " ".join(sorted(map(_value, part)))
+    if isinstance(part, list | tuple):
+        return f"[{' '.join(map(_value, part))}]"
+    if isinstance(part, Mapping):
+        return f"{{{' '.join(f'{key}: {_value(value)}' for key, value in part.items())}}}"
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         return hashlib.sha256(part.tobytes()).hexdigest()
     return repr(part) if part is None or isinstance(part, int | float | str) else type(part).__name__

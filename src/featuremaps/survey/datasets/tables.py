@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -84,13 +85,28 @@ def _pairs(
             raise OptionError(
                 f"label={list(label)!r}: one column names a picture's label; several do with multi_label=True."
             )
-        return cells, list(_indicators(columns, label, where)), classes if classes is not None else tuple(label)
+        # Classes named in another order than their columns say the order, not what the columns are called.
+        asked = classes if classes is not None and sorted(classes) == sorted(label) else label
+        return cells, list(_indicators(columns, asked, where)), classes if classes is not None else tuple(label)
     label_column = column(label, LABELS, list(columns), "label", where)
     others = [name for name in columns if name != image_column]
     if label_column is None:
         warn_unlabelled(others, where)
         return cells, [None] * len(cells), classes
+    if several and classes is None:
+        _check_names(columns[label_column], label_column, where)
     return cells, columns[label_column] if several else cells_as_labels(columns[label_column]), classes
+
+
+def _check_names(cells: list[Any], label_column: str, where: str) -> None:
+    """`OptionError` for a column that says whether one class is there, where it should name all."""
+    given = {str(cell).strip().lower() for cell in cells if cell is not None} - {""}
+    if given and given <= set(WRITTEN):
+        raise OptionError(
+            f"{where}: column {label_column!r} has nothing but {' and '.join(sorted(given))}, and of several labels a "
+            f"picture one column names them all. Where it says whether a class is there, give label=[{label_column!r}] "
+            f"(--label-column '{label_column},'); where these are the names of classes, labels=[…] too."
+        )
 
 
 def _paths(cells: list[Any], image_column: str, where: str) -> list[Any]:
@@ -134,6 +150,9 @@ def _csv_columns(path: Path) -> dict[str, list[Any]]:
     for number, row in enumerate(cells, 2):
         if len(row) != len(names):
             raise SurveyError(f"{path}: line {number} has {len(row)} cells, and the first line names {len(names)}.")
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise SurveyError(f"{path}: two columns are called {twice[0]!r}; each needs a name of its own.")
     return {name: [row[i] for row in cells] for i, name in enumerate(names)}
 
 

@@ -22,6 +22,7 @@ from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.storage.manifest import PLURALS
 
+DEFAULTS = SurveyOptions()
 WHOLE = "Survey whole pictures, each='picture' (--each picture)"
 
 
@@ -112,9 +113,13 @@ def counted(answer: Callable[[], FirstAnswer], examples: Examples, options: Surv
     A `FeatureMapsWarning` where the pictures have labels, and these are not what is counted.
     """
     each = options.each or there
-    if each == "picture":
-        return each
-    each = answer().each(each)
+    if each != "picture":
+        each = answer().each(each)
+    if each != "box" and options.threshold != DEFAULTS.threshold:
+        raise OptionError(
+            f"threshold={options.threshold:g} is the score from which on a detector's box counts, and this survey "
+            f"counts {PLURALS[each]}, which have none. Leave it out."
+        )
     if each == "picture":
         return each
     if options.predictions:

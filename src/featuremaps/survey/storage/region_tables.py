@@ -81,11 +81,21 @@ def found_labels(tables: Sequence[pa.Table]) -> tuple[int, ...]:
 
 
 def region_classes(manifest: Manifest) -> tuple[str, ...]:
-    """The names of the classes that a survey counts regions of; one that others have too has its number with it."""
+    """The names of the classes that a survey counts regions of; one that others have too has its number with it.
+
+    "elsewhere" is what lies in no region alone.
+    """
     labels = manifest.region_labels
     names = [class_label(label, manifest.model_classes) if label != ELSEWHERE else NAME_OF_REST for label in labels]
-    twice = {name for name, count in Counter(names).items() if count > 1}
-    return tuple(f"{name} ({label})" if name in twice else name for name, label in zip(names, labels, strict=True))
+    while twice := _shared(names, labels):
+        names = [f"{name} ({label})" if label in twice else name for name, label in zip(names, labels, strict=True)]
+    return tuple(names)
+
+
+def _shared(names: Sequence[str], labels: Sequence[int]) -> set[int]:
+    """The model's labels whose names others have too."""
+    times = Counter([*names, NAME_OF_REST] if ELSEWHERE not in labels else names)
+    return {label for name, label in zip(names, labels, strict=True) if label != ELSEWHERE and times[name] > 1}
 
 
 def labelled(table: pa.Table, manifest: Manifest) -> pa.Table:
