@@ -1,9 +1,11 @@
 """What is found in a picture as regions: boxes above the threshold and the rest, classes' regions and what has none."""
 
+import warnings
+
 import pytest
 import torch
 
-from featuremaps.errors import TargetError
+from featuremaps.errors import FeatureMapsWarning, TargetError
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.found_regions import ELSEWHERE, boxes_found, classes_found
 from featuremaps.runtime.region_places import cells_of
@@ -39,6 +41,22 @@ def test_boxes_are_cut_to_the_picture_and_those_outside_or_below_the_threshold_a
     assert [one.box for one in found.regions] == [(0, 0, 6, 4), (7, 1, 10, 3), (0, 0, 10, 8)]
     (whole,) = boxes_found(outputs, ClassOutputs(threshold=0.3), (8, 6))
     assert [one.label for one in whole.regions] == [2, 1]  # they cover all of it, so that nothing lies elsewhere
+
+
+@pytest.mark.parametrize("broken", [[6.0, 6.0, 3.0, 3.0], [float("nan"), 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, float("nan")]])
+def test_boxes_that_are_none_are_left_out_with_a_word(broken: list[float]) -> None:
+    boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [2.0, 2.0, 6.0, 6.0], broken])
+    labels = torch.tensor([1, 1, 1])
+
+    def found(score: float) -> int:
+        outputs = [{"boxes": boxes, "labels": labels, "scores": torch.tensor([0.9, 0.9, score])}]
+        return len(boxes_found(outputs, ClassOutputs(threshold=0.5), (8, 8))[0].regions)
+
+    with pytest.warns(FeatureMapsWarning, match="some of what the detector finds is left out"):
+        assert found(0.8) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found(0.4) == 3  # it would not have counted
 
 
 def test_the_regions_of_a_segmenter() -> None:

@@ -1,5 +1,6 @@
 """What a model finds in each picture, as regions: a detector's boxes, a segmenter's classes, and the rest."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from featuremaps.errors import TargetError
+from featuremaps.errors import FeatureMapsWarning, TargetError
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detections import Detections, detections_of
 from featuremaps.runtime.place_scores import PlaceScores
@@ -65,6 +66,7 @@ def _boxes_of(found: Detections, threshold: float, size: tuple[int, int]) -> Fou
     clipped = every.clone()
     clipped[:, 0::2], clipped[:, 1::2] = every[:, 0::2].clamp(0, width), every[:, 1::2].clamp(0, height)
     scores = found.scores.detach().cpu()
+    _warn_of_broken(every, scores, threshold)
     kept = (scores >= threshold) & (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
     boxes, whole = clipped[kept], _whole(size)
     left = float(shares_elsewhere(boxes, size, whole))
@@ -82,6 +84,20 @@ def _boxes_of(found: Detections, threshold: float, size: tuple[int, int]) -> Fou
         return torch.cat([shares_of_boxes(boxes, cells), shares_elsewhere(boxes, size, cells)[None]])
 
     return FoundRegions((*regions, rest), shares)
+
+
+def _warn_of_broken(boxes: Float[Tensor, "box 4"], scores: Float[Tensor, " box"], threshold: float) -> None:
+    """Say that boxes which are none are left out: where a model gives them in another form, others are wrong too."""
+    ordered = ((boxes[:, 2:] >= boxes[:, :2]) & boxes[:, :2].isfinite()).all(1)
+    broken = (~(scores < threshold) & ~ordered) | scores.isnan()
+    if bool(broken.any()):
+        warnings.warn(
+            "some of what the detector finds is left out: edges or scores are no numbers, or the right edge lies left "
+            "of the left one, the bottom above the top. Boxes are left, top, right and bottom; if these are left, top, "
+            "width and height, those that count are wrong too.",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
 
 
 def classes_found(outputs: object, classes: ClassOutputs, batch: int, size: tuple[int, int]) -> list[FoundRegions]:
