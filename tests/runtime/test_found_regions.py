@@ -37,9 +37,11 @@ def test_boxes_are_cut_to_the_picture_and_those_outside_or_below_the_threshold_a
         [[-10.0, -10.0, 6.0, 4.0], [7.0, 1.0, 30.0, 3.0], [20.0, 0.0, 30.0, 8.0], [0.0, 0.0, 8.0, 8.0]]
     )
     outputs = [{"boxes": boxes, "labels": torch.tensor([2, 1, 1, 1]), "scores": torch.tensor([0.9, 0.8, 0.7, 0.4])}]
-    (found,) = boxes_found(outputs, ClassOutputs(threshold=0.5), (8, 10))
+    with pytest.warns(FeatureMapsWarning, match="boxes lie outside of the picture"):
+        (found,) = boxes_found(outputs, ClassOutputs(threshold=0.5), (8, 10))
     assert [one.box for one in found.regions] == [(0, 0, 6, 4), (7, 1, 10, 3), (0, 0, 10, 8)]
-    (whole,) = boxes_found(outputs, ClassOutputs(threshold=0.3), (8, 6))
+    with pytest.warns(FeatureMapsWarning, match="boxes lie outside of the picture"):
+        (whole,) = boxes_found(outputs, ClassOutputs(threshold=0.3), (8, 6))
     assert [one.label for one in whole.regions] == [2, 1]  # they cover all of it, so that nothing lies elsewhere
 
 

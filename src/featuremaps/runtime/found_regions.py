@@ -66,7 +66,7 @@ def _boxes_of(found: Detections, threshold: float, size: tuple[int, int]) -> Fou
     clipped = every.clone()
     clipped[:, 0::2], clipped[:, 1::2] = every[:, 0::2].clamp(0, width), every[:, 1::2].clamp(0, height)
     scores = found.scores.detach().cpu()
-    _warn_of_broken(every, scores, threshold)
+    _warn_of_lost(every, scores, threshold, size)
     kept = (scores >= threshold) & (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
     boxes, whole = clipped[kept], _whole(size)
     left = float(shares_elsewhere(boxes, size, whole))
@@ -86,15 +86,19 @@ def _boxes_of(found: Detections, threshold: float, size: tuple[int, int]) -> Fou
     return FoundRegions((*regions, rest), shares)
 
 
-def _warn_of_broken(boxes: Float[Tensor, "box 4"], scores: Float[Tensor, " box"], threshold: float) -> None:
-    """Say that boxes which are none are left out: where a model gives them in another form, others are wrong too."""
+def _warn_of_lost(
+    boxes: Float[Tensor, "box 4"], scores: Float[Tensor, " box"], threshold: float, size: tuple[int, int]
+) -> None:
+    """Say that boxes which are none, or outside, are left out: where they are read wrongly, others are wrong too."""
     ordered = ((boxes[:, 2:] >= boxes[:, :2]) & boxes[:, :2].isfinite()).all(1)
-    broken = (~(scores < threshold) & ~ordered) | scores.isnan()
+    outside = (boxes[:, 2:] < 0).any(1) | (boxes[:, 0] > size[1]) | (boxes[:, 1] > size[0])
+    broken = (~(scores < threshold) & (~ordered | outside)) | scores.isnan()
     if bool(broken.any()):
         warnings.warn(
-            "some of what the detector finds is left out: edges or scores are no numbers, or the right edge lies left "
-            "of the left one, the bottom above the top. Boxes are left, top, right and bottom; if these are left, top, "
-            "width and height, those that count are wrong too.",
+            "some of what the detector finds is left out: boxes lie outside of the picture, edges or scores are no "
+            "numbers, or the right edge lies left of the left one, the bottom above the top. If boxes are read "
+            "wrongly, as corners or shares of the picture that they are not, those that count are wrong too: see "
+            "survey.regions.",
             FeatureMapsWarning,
             stacklevel=2,
         )
