@@ -7,7 +7,7 @@ INSTALL := -m pip install --quiet --no-compile --editable
 export PYTHONDONTWRITEBYTECODE :=
 
 QUICK := -m "not slow" tests/test_house.py tests/receptive_field tests/layers tests/rules tests/methods/test_cam.py \
-	tests/methods/test_needs.py tests/runtime/test_record.py tests/runtime/test_capture.py tests/test_session.py tests/cli/test_app.py
+	tests/methods/test_needs.py tests/runtime/test_record.py tests/runtime/test_capture.py tests/session tests/cli/test_app.py
 
 .PHONY: demo check check-lowest test docs bench coverage-table evidence-truth worlds lint clean
 

@@ -22,11 +22,16 @@ from method_samples import unchecked
 from small_models import CALLS, network, pictures
 from snapshots import snapshot
 
-FOLDER = Path(session.__file__).parent
+FOLDER = Path(session.__file__).parents[1]
 RESTORING = {
     str(FOLDER / name)
     for name in (
-        "session.py",
+        "session/turns.py",
+        "session/changes.py",
+        "session/held_tensors.py",
+        "session/preserved.py",
+        "session/process_state.py",
+        "session/torch_modes.py",
         "runtime/capture.py",
         "runtime/backward.py",
         "tail/fx_trace.py",
