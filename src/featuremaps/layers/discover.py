@@ -3,10 +3,9 @@
 Found by running, so a functional pooling or a strided slice counts as much as a module does.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,17 +18,17 @@ from featuremaps.layers.attention_trace import AttentionTrace
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
-from featuremaps.layers.layout import AMONG, KINDS, PARTLY, TURNED, Layout, layout_of
+from featuremaps.layers.layout import Layout
 from featuremaps.layers.levels import Together, note_together
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
 from featuremaps.layers.model_output import followed, given_beside
+from featuremaps.layers.reaching import last_reaching
+from featuremaps.layers.traced_layout import traced_layout, why_no_map
 from featuremaps.receptive_field import Dataflow, Field, Trace
 from featuremaps.running import run as run_model
 from featuremaps.session import preserved, unwrapped
 
-UNEVEN = 0.06
-"""The share of the picture by which a map's places may be off where it is drawn, before that is said."""
 SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 Inputs = Shaped[Tensor, "batch ..."] | tuple[Any, ...]
 
@@ -87,7 +86,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
     ]
     if given is not None and not any(visit.note for visit in visits):
         given.check_used(info.layout for info in infos)
-    choice = choose(candidates, flow, output, partial(_last_reaching, model, arguments, infos), together)
+    choice = choose(candidates, flow, output, partial(last_reaching, model, arguments, infos), together)
     ran = set(calls)
     return Layers(
         infos,
@@ -154,7 +153,7 @@ def _visit(
     if tensor is not None:
         shape = tuple(tensor.shape)
         try:
-            layout = _layout(tensor, module, flow, trace, given)
+            layout = traced_layout(tensor, module, flow, trace, given)
         except LayoutError as error:  # the layout given does not fit: only of interest where this layer is asked for
             note = str(error)
     formula = None if trace is None else flow.formula(trace.step, _given_at(args, flow, trace.step - 1))
@@ -174,87 +173,6 @@ def _given_at(args: object, flow: Dataflow, otherwise: int) -> int:
     return max((trace.step for trace in traces if trace is not None), default=otherwise)
 
 
-def _layout(
-    output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None, given: GivenLayout | None
-) -> Layout | None:
-    """How to read the output: as its dimensions were seen to follow the picture, and as the user says."""
-    traced = _traced_layout(output, module, flow, trace)
-    if given is None or (given.read is None and trace is not None and _is_turned(trace.field)):
-        return traced
-    return given.of(output, flow.picture, traced)
-
-
-def _traced_layout(output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace | None) -> Layout | None:
-    placed = trace.field if trace else None
-    if placed is not None and placed.moved:
-        return None
-    if placed is None or placed.lost or not output.is_floating_point():
-        return layout_of(output, module, flow.picture)
-    if placed.positions > 1:
-        layout = _placed_layout(placed, flow.picture)
-        return layout if layout is None or _covers(placed, flow.picture) else replace(layout, known=PARTLY)
-    guess = layout_of(output, module, flow.picture)
-    return guess if guess and math.prod(guess.grid) == 1 else None
-
-
-def _covers(placed: Field, picture: Sequence[int]) -> bool:
-    """Whether the places cover the picture about evenly, as a map is drawn; a crop inside the model moves them."""
-    for axis, length in enumerate(picture[2:]):
-        step = placed.step(axis)
-        if step is None or placed.reach[axis].whole:
-            continue
-        count = math.prod(run.size for dim in placed.dims for run in dim.runs if run.axis == axis)
-        before = placed.reach[axis].centre
-        margins = before, length - before - step * (count - 1)
-        if max(abs(margin - step / 2) for margin in margins) > max(1.5 * step, UNEVEN * length):
-            return False
-    return True
-
-
-def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
-    """The layout that the field's dimensions spell out; None where positions sit in the batch or are mixed."""
-    axes, shape = list(range(len(picture) - 2)), placed.shape
-    along = [
-        [run.axis for run in dim.runs if run.axis is not None and (run.size > 1 or (number and dim.size == 1))]
-        for number, dim in enumerate(placed.dims)
-    ]
-    if shape[0] != picture[0]:
-        return None
-    if len(shape) == len(axes) + 2:
-        single = [[axis] for axis in axes]
-        if along == [[], [], *single] and len(axes) in KINDS:
-            return Layout(KINDS[len(axes)], shape[1], shape[2:])
-        if along == [[], *single, []]:
-            return Layout("channels_last", shape[-1], shape[1:-1])
-    tokens = placed.dims[1]
-    if any(run.axis is None and run.size > 1 for run in tokens.runs):  # places among what is none
-        return None
-    if len(shape) == 3 and along == [[], axes, []]:
-        grid = tuple(run.size for run in tokens.runs if run.axis is not None)
-        return Layout("tokens", shape[2], grid, tokens.lead, tokens.trail)
-    if len(shape) == 3 and len(axes) == 2 and along in ([[], [0], []], [[], [1], []]):  # a row of places
-        steps = tokens.size - tokens.extra
-        return Layout("tokens", shape[2], (steps, 1) if along[1] == [0] else (1, steps), tokens.lead, tokens.trail)
-    return None
-
-
-def _no_map(placed: Field | None, picture: Sequence[int]) -> str:
-    """Why places that are known are no map, where that is because of the axes that they run along."""
-    if placed is None or placed.lost or placed.moved:
-        return ""
-    if placed.dims[0].axes and placed.shape[0] != picture[0]:
-        return AMONG
-    return TURNED if _is_turned(placed) else ""
-
-
-def _is_turned(placed: Field | None) -> bool:
-    """Whether places run along the picture's axes in another order than in the picture, as after a transposition."""
-    if placed is None or placed.lost or placed.moved:
-        return False
-    axes = [run.axis for dim in placed.dims for run in dim.runs if run.axis is not None and run.size > 1]
-    return len(axes) == len({*axes}) and axes != sorted(axes)
-
-
 def _holders(model: nn.Module) -> set[str]:
     """The modules that hold others; mere parameters are none."""
     lists = (nn.ParameterDict, nn.ParameterList)
@@ -266,7 +184,7 @@ def _info(visit: Visit, calls: int, order: int, flow: Dataflow, leaf: bool) -> L
     layout = visit.layout if visit.trace else None
     stride, reach, start = _geometry(layout, placed, flow.picture)
     known = placed is not None and not placed.lost and not placed.moved
-    no_map = _no_map(placed, flow.picture) if layout is None else ""
+    no_map = why_no_map(placed, flow.picture) if layout is None else ""
     note = f"{LOST}: {visit.note}" if visit.note else no_map if known else _note(visit.trace, flow)
     return LayerInfo(
         name=visit.name if calls == 1 else f"{visit.name}#{visit.call}",
@@ -320,48 +238,3 @@ def _note(trace: Trace | None, flow: Dataflow) -> str:
         return f"{LOST}: an operation before it puts them in another order, or several on top of each other"
     lost = f" ({', '.join(sorted(flow.unfollowed)[:3])})" if flow.unfollowed else ""
     return f"{LOST}: an operation before it could not be followed{lost}"
-
-
-def _last_reaching(
-    model: nn.Module, arguments: tuple[Any, ...], infos: Sequence[LayerInfo], names: Sequence[str]
-) -> str | None:
-    """The last of the token layers `names` whose patch tokens, not only its class token, reach the output.
-
-    A gradient of NaN is sent back from the output: it arrives wherever there is a connection, even through
-    weights that are zero, and stays an exact zero elsewhere.
-    """
-    wanted = {(info.module_name, info.call): info for info in infos if info.name in names}
-    kept: dict[str, Tensor] = {}
-    calls: Counter[str] = Counter()
-
-    def keep(name: str, module: nn.Module, args: object, output: object) -> None:
-        info = wanted.get((name, calls[name]))
-        calls[name] += 1
-        if info and isinstance(output, Tensor) and output.requires_grad:
-            kept[info.name] = output
-
-    with preserved(model) as session, torch.autograd.set_detect_anomaly(False):
-        for name in {info.module_name for info in wanted.values()}:
-            session.on_forward(model.get_submodule(name), partial(keep, name))
-        layouts = {info.name: info.layout for info in wanted.values()}
-        try:
-            result = main_tensor(run_model(model, *(_first_picture(item) for item in arguments)))
-            if result is None or not result.requires_grad:
-                return None
-            poison = torch.full_like(result, math.nan)
-            for name in (name for name in reversed(names) if name in kept):
-                gradient = torch.autograd.grad(result, kept[name], poison, retain_graph=True, allow_unused=True)[0]
-                layout = layouts[name]
-                if gradient is not None and layout and layout.to_maps(gradient).isnan().any():
-                    return name
-        except RuntimeError:
-            # A model that runs, but not under autograd, or that writes over what it needs, still has its layers.
-            return None
-    return None
-
-
-def _first_picture(item: object) -> object:
-    """The first of a batch, differentiable; a copy of it, so that the model may write to it."""
-    if not isinstance(item, Tensor) or not item.is_floating_point() or not item.ndim:
-        return item
-    return item.detach()[:1].clone().requires_grad_().clone()

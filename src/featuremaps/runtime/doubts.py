@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from featuremaps.layers.discover import UNEVEN
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import LIKELY, PARTLY, Layout
+from featuremaps.layers.traced_layout import UNEVEN
 from featuremaps.session import Session
 
 

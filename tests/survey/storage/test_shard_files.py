@@ -10,17 +10,11 @@ from tiny_surveys import Values, made_up, write_survey
 
 from featuremaps.errors import SurveyError
 from featuremaps.survey.storage.atomic_files import Store, atomically
+from featuremaps.survey.storage.parquet_tables import parquet, reading, values_of
 from featuremaps.survey.storage.pooled import best
-from featuremaps.survey.storage.shard_files import (
-    BestSoFar,
-    labels_in,
-    parquet,
-    read_vectors,
-    reading,
-    rebuilt,
-    values_of,
-    vectors_table,
-)
+from featuremaps.survey.storage.shard_files import BestSoFar, rebuilt
+from featuremaps.survey.storage.stored_rows import labels_in
+from featuremaps.survey.storage.vector_files import read_vectors, vectors_table
 
 
 def test_vectors_of_some_channels_in_any_order() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featuremaps.survey.storage.atomic_files import Store, Write
 from featuremaps.survey.storage.integrity import AT_ONCE
 from featuremaps.survey.storage.manifest import SurveyedLayer, WrittenFile
+from featuremaps.survey.storage.parquet_tables import parquet, reading, values_of, writing
 from featuremaps.survey.storage.pooled import (
     QUANTILES,
     RANKINGS,
@@ -24,18 +25,9 @@ from featuremaps.survey.storage.pooled import (
     summary,
 )
 from featuremaps.survey.storage.region_tables import class_numbers, found_labels, labelled
-from featuremaps.survey.storage.shard_files import (
-    BestSoFar,
-    Ranking,
-    label_sets_in,
-    labels_in,
-    parquet,
-    part_file,
-    read_vectors,
-    reading,
-    values_of,
-    writing,
-)
+from featuremaps.survey.storage.shard_files import BestSoFar, Ranking, part_file
+from featuremaps.survey.storage.stored_rows import label_sets_in, labels_in
+from featuremaps.survey.storage.vector_files import read_vectors
 
 BLOCK = 2**24  # values of one pool held at a time
 ROWS = 2**15  # of a row group, small enough that one unit is found without reading much

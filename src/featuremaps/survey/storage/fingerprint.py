@@ -21,7 +21,8 @@ from featuremaps.session import random_state, unwrapped
 from featuremaps.survey.datasets.examples import Examples, digest
 from featuremaps.survey.storage.integrity import AT_ONCE
 from featuremaps.survey.storage.manifest import ANEW, Manifest
-from featuremaps.survey.storage.shard_files import part_file, reading
+from featuremaps.survey.storage.parquet_tables import reading
+from featuremaps.survey.storage.shard_files import part_file
 
 THINGS = {
     "model": "the model (its structure or weights)",

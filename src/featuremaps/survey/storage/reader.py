@@ -25,6 +25,7 @@ from featuremaps.survey.datasets.files import sha256_of
 from featuremaps.survey.datasets.items import with_axes
 from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
 from featuremaps.survey.storage.manifest import PLURALS, Manifest, SurveyedLayer
+from featuremaps.survey.storage.parquet_tables import reading, values_of
 from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
 from featuremaps.survey.storage.region_tables import (
     NAME_OF_REST,
@@ -34,15 +35,15 @@ from featuremaps.survey.storage.region_tables import (
     regions_in,
     shown_names,
 )
-from featuremaps.survey.storage.shard_files import (
+from featuremaps.survey.storage.stored_rows import (
+    BadPicture,
+    PictureTable,
+    Predictions,
+    Ranked,
     label_sets_in,
     labels_in,
-    read_vectors,
-    reading,
-    values_of,
-    vectors_file,
 )
-from featuremaps.survey.storage.stored_rows import BadPicture, PictureTable, Predictions, Ranked
+from featuremaps.survey.storage.vector_files import read_vectors, vectors_file
 
 
 @dataclass(frozen=True, eq=False, repr=False)

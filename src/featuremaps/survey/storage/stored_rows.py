@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
@@ -84,3 +85,24 @@ class Ranked:
     row: int
     y: int
     x: int
+
+
+def labels_in(table: pa.Table) -> NDArray[np.int64]:
+    """The labels of a table of pictures, -1 where there is none."""
+    batches = table.select(["label"]).combine_chunks().to_batches()
+    found = [batch.to_tensor(null_to_nan=True).to_numpy()[:, 0] for batch in batches]
+    labels: NDArray[np.int64] = np.nan_to_num(np.concatenate(found or [np.zeros(0)]), nan=-1).astype(np.int64)
+    return labels
+
+
+def label_sets_in(table: pa.Table, classes: int | None = None) -> LabelSets | None:
+    """Which classes each picture of a table has, of so many or of all that are there; None where each has one."""
+    if "labels" not in table.column_names:
+        return None
+    given = table["labels"].to_pylist()
+    known = np.array([labels is not None for labels in given], bool)
+    count = 1 + max((label for labels in given for label in labels or ()), default=-1) if classes is None else classes
+    members = np.zeros((len(given), count), bool)
+    for row, labels in enumerate(given):
+        members[row, labels or []] = True
+    return LabelSets(members, known)
