@@ -35,9 +35,32 @@ class Visit:
         return [url[:120] for url in self.requests if not url.startswith(("file:", "data:", "about:", "blob:"))]
 
 
+@pytest.fixture(scope="module")
+def windows(chromium: object) -> Iterator[Callable[..., object]]:
+    """Opens empty pages in windows that stay open, one for each set of options: a page in a new one costs twice as much.
+
+    Pages of one window share nothing that a report uses: it keeps no cookies and has no storage.
+    """
+    kept: dict[str, object] = {}
+
+    def page(**options: object) -> object:
+        key = repr(sorted(options.items()))
+        if key not in kept:
+            kept[key] = chromium.new_context(**options)
+            kept[key].set_default_timeout(10_000)
+            if late := os.environ.get("LATE_FRAMES"):
+                kept[key].add_init_script(LATE.replace("LATE_FRAMES", late))
+            kept[key].new_page()  # keeps what draws pages running while no other is open
+        return kept[key].new_page()
+
+    yield page
+    for window in kept.values():
+        window.close()
+
+
 @pytest.fixture
-def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
-    """Opens a report in a new window, every part of it unless `closed`; at the end nothing may have gone wrong or left."""
+def visit(windows: Callable[..., object], tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens a report in a new page, every part of it unless `closed`; at the end nothing may have gone wrong or left."""
     visits: list[Visit] = []
 
     def open_report(
@@ -48,12 +71,8 @@ def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
         place: str = "",
         **options: object,
     ) -> Visit:
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(10_000)
-        if late := os.environ.get("LATE_FRAMES"):
-            context.add_init_script(LATE.replace("LATE_FRAMES", late))
         file = write(report or sample_report(), tmp_path / f"report-{len(visits)}.html")
-        opened = Visit(context.new_page()).watch()
+        opened = Visit(windows(viewport={"width": width, "height": height}, **options)).watch()
         visits.append(opened)
         opened.page.goto(file.as_uri() + place)
         opened.page.wait_for_selector("#report[data-ready]")
@@ -65,6 +84,6 @@ def visit(chromium: object, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
 
     yield open_report
     for opened in visits:
-        opened.page.context.close()
+        opened.page.close()
         assert opened.errors == []
         assert opened.outside() == []
