@@ -34,6 +34,7 @@ def largest_shown(name: str) -> int:
     return max((ROOT / "docs" / target).stat().st_size for target in re.findall(r"\]\(([^)#]+)\)", text))
 
 
+@pytest.mark.slow
 def test_readme_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert BLOCKS
@@ -52,6 +53,7 @@ def test_the_numbers_in_the_readme_are_those_of_the_registers() -> None:
     assert f"| measures of an explanation | {len(fm.MEASURES)}, " in text
 
 
+@pytest.mark.slow
 def test_getting_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     try:
@@ -104,6 +106,7 @@ def test_every_measure_has_its_row() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_page_on_evidence_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     try:
@@ -115,6 +118,7 @@ def test_the_page_on_evidence_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert largest_shown("evidence.md") < 300_000
 
 
+@pytest.mark.slow
 def test_the_page_on_shortcuts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = run_page("shortcuts.md")
@@ -127,6 +131,7 @@ def test_the_page_on_shortcuts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert largest_shown("shortcuts.md") < 200_000
 
 
+@pytest.mark.slow
 def test_the_page_on_concepts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = run_page("concepts.md")
@@ -149,6 +154,7 @@ def test_the_page_on_segmenters_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert largest_shown("segmenters.md") < 200_000
 
 
+@pytest.mark.slow
 def test_the_page_on_detectors_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = run_page("detectors.md")

@@ -11,6 +11,8 @@ from featuremaps.cli import app
 from featuremaps.demo.dataset import World
 from featuremaps.demo.drawn import draw
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def surveyed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:

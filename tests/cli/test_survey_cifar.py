@@ -34,6 +34,7 @@ def cifar(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     sys.modules.pop("cifar_resnet", None)
 
 
+@pytest.mark.slow
 def test_resnet20_on_cifar_pictures(cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ("-m", "cifar_resnet:make")
     assert run("survey", "cifar", *model, "-l", "layer2", "-l", "layer3", "-o", "s") == 0

@@ -177,6 +177,7 @@ def test_groups_of_few_pictures_are_left_out_and_named(marked: Setting) -> None:
     assert "fewer than 4 pictures: square with it (3)" in repr(repair)
 
 
+@pytest.mark.slow
 def test_the_bundled_network_that_leans_is_repaired(tmp_path: Path) -> None:
     draw({tmp_path / "photos": tuple(World(120, {"scissors": 0.8, "hammer": 0.2}, seed=33_500_000).recipes)}, 1)
     scope = fm.load("demo-leaning")

@@ -20,11 +20,12 @@ from featuremaps.survey.storage.reader import StoredSurvey
 ROWS, BLOCKS, CHANNELS, CLASSES = 10_000, int(sys.argv[2]), 2048, 1000
 path = Path(sys.argv[1]) / "block.npy"
 random = np.random.default_rng(0)
-made = np.lib.format.open_memmap(path, "w+", np.float16, (ROWS, CHANNELS))
-for start in range(0, ROWS, 1000):
-    made[start : start + 1000] = np.maximum(random.standard_normal((1000, CHANNELS), dtype=np.float32), 0)
-del made
 labels = random.integers(0, CLASSES, ROWS * BLOCKS)
+if not path.exists():  # made by the run before, which was of a smaller survey
+    made = np.lib.format.open_memmap(path, "w+", np.float16, (ROWS, CHANNELS))
+    for start in range(0, ROWS, 1000):
+        made[start : start + 1000] = np.maximum(random.standard_normal((1000, CHANNELS), dtype=np.float32), 0)
+    del made
 
 
 class MadeUp(StoredSurvey):
