@@ -128,3 +128,34 @@ def test_several_layers_by_name_are_one() -> None:
     assert layers.fused("stem+ fine") == ("stem + fine", ("stem", "fine"))
     with pytest.raises(LayerNotFoundError, match="'fnie' is not in PlantedDetector. Did you mean 'fine'"):
         layers.fused("stem + fnie")
+
+
+def test_maps_packed_inside_an_output_are_handed_over_together() -> None:
+    """As RT-DETR's encoder gives them: in a list inside a dict, after maps of the same sizes went into it one by one."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Conv2d(8, 4, 1), nn.Conv2d(4, 4, 2, 2)
+            self.merge = nn.Conv2d(8, 4, 1)
+
+        def forward(self, maps: list[Tensor]) -> dict[str, Any]:
+            fine, coarse = maps
+            large = self.up(torch.cat([fine, nn.functional.interpolate(coarse, scale_factor=2.0)], 1))
+            return {"maps": [large, self.merge(torch.cat([self.down(large), coarse], 1))]}
+
+    class WithNeck(PlantedDetector):
+        def __init__(self) -> None:
+            super().__init__("columns")
+            self.neck = Mixed()
+
+        def forward(self, x: Tensor) -> Any:
+            fine = self.fine(self.stem(x))
+            maps = self.neck([fine, self.coarse(fine)])["maps"]
+            logits = [head(each).flatten(2) for head, each in zip(self.heads, maps, strict=True)]
+            return self.given(torch.cat(logits, 2).mT)
+
+    assert fm.Scope(WithNeck().eval(), classes=("a", "b", "c")).layers(torch.rand(1, 3, 64, 64)).levels == (
+        "neck.up",
+        "neck.merge",
+    )

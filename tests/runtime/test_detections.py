@@ -12,7 +12,7 @@ from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detection_targets import bound_targets
 from featuremaps.runtime.detections import Detections, detections_if_any, detections_of, form_of
 from featuremaps.runtime.targets import Bound
-from planted_detector import CAT, DOG, FORMS, NAMES, SIDE, Form, PlantedDetector, scene
+from planted_detector import CAT, DOG, FORMS, NAMES, SIDE, Form, PlantedDetector, scene, scope_of
 
 CLASSES = ClassOutputs(NAMES, space=(SIDE, SIDE))
 COCO = ("__background__", "person", "bicycle", "N/A")
@@ -165,6 +165,14 @@ def test_the_gradient_at_the_very_box_is_that_of_the_score_alone() -> None:
     targets = bound(given, None, ClassOutputs(), 1)
     by_box, by_score = torch.autograd.grad(targets[1].scores(given).sum(), [boxes, scores], materialize_grads=True)
     assert (by_box.abs().max(), by_score.tolist()) == (0, [0, 1])
+
+
+def test_relevance_is_the_same_in_whatever_form_a_score_is_given() -> None:
+    """None of it goes into how far the box fits itself."""
+    listed, columns = (scope_of(form).explain(scene(CAT, DOG)[None], "lrp") for form in ("listed", "columns"))
+    for one, other in zip(listed.values, columns.values, strict=True):
+        torch.testing.assert_close(one, other)
+    assert not any(columns.warnings)
 
 
 def similarity_by_hand(box: Tensor, wanted: Tensor, found: Detections) -> float:

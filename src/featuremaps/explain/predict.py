@@ -11,7 +11,14 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.results.answer import Answer, Answers
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores
-from featuremaps.runtime.detections import DetectedBox, Detections, chosen_rows, detections_if_any
+from featuremaps.runtime.detections import (
+    DetectedBox,
+    Detections,
+    check_pictures,
+    chosen_rows,
+    detections_if_any,
+    detections_of,
+)
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.outputs import class_indices
 from featuremaps.runtime.place_scores import PlaceScores, is_dense
@@ -41,8 +48,10 @@ def predict(
         for batch in batches(pictures, batch_size, "asking the model"):
             with batch:
                 record = take(session, batch.inputs, classes=classes, gradients=False)
-                found = detections_if_any(record.outputs, record.classes)
+                read = detections_of if record.classes.kind == "detections" else detections_if_any
+                found = read(record.outputs, record.classes)
                 if found is not None:
+                    check_pictures(found, len(batch.rows))
                     boxes = [_boxes(each, record.classes)[:top] for each in found]
                     best |= dict(zip(batch.rows, boxes, strict=True))
                     continue

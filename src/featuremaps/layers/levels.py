@@ -5,7 +5,7 @@ they are what the last maps of each size have in common.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -19,16 +19,22 @@ Together = Mapping[int, tuple[int, ...]]
 
 
 def note_together(together: list[Together], flow: Dataflow, module: nn.Module, args: object, output: object) -> None:
-    """Note which maps a module was handed in one list, tuple or dict, or gave in one."""
-    for packed in (*(args if isinstance(args, tuple) else ()), output):
-        parts = packed.values() if isinstance(packed, Mapping) else packed
-        if not isinstance(packed, Mapping | list | tuple):
-            continue
-        maps = [part for part in parts if isinstance(part, Tensor) and part.ndim == len(flow.picture)]
+    """Note which maps a module was handed in one list, tuple or dict, also inside others, or gave in one."""
+    for packed in _packs((*(args if isinstance(args, tuple) else ()), output)):
+        maps = [part for part in packed if isinstance(part, Tensor) and part.ndim == len(flow.picture)]
         traced = [(map, trace) for map in maps if (trace := flow.trace(map)) is not None]
         sizes = {trace.step: tuple(map.shape[2:]) for map, trace in traced}
         if len({*sizes.values()}) > 1:
             together.append(sizes)
+
+
+def _packs(values: Iterable[object]) -> Iterator[Collection[object]]:
+    """Each list, tuple or dict among the values, after those inside it."""
+    for value in values:
+        if isinstance(value, Mapping | list | tuple):
+            parts = list(value.values() if isinstance(value, Mapping) else value)
+            yield from _packs(parts)
+            yield parts
 
 
 def levels_of(together: Sequence[Together], maps: Named, ends: Sequence[End], flow: Dataflow) -> tuple[str, ...]:
@@ -40,12 +46,12 @@ def levels_of(together: Sequence[Together], maps: Named, ends: Sequence[End], fl
         return ()
     targets = {end.number for end in ends if end.grid is None}
     used = set().union(*(flow.ancestors(number) for number in targets))
+    shared = _in_common(maps, used, flow)
     for group in reversed(together):
         steps = {named for step in group if (named := _named(step, maps, flow)) is not None and named in used}
         read = [step for step in steps if _is_read(step, steps, used, targets, flow)]
-        if len(read) > 1:
+        if len(read) > 1 and not {*read} < {*shared}:  # else there are coarser ones beside them, as Deformable DETR's
             return _ordered(read, maps)
-    shared = _in_common(maps, used, flow)
     return _ordered(shared, maps) if len(shared) > 1 else ()
 
 

@@ -53,18 +53,44 @@ def corners(boxes: Float[Tensor, "*boxes 4"]) -> Float[Tensor, "*boxes 4"]:
 def form_of_rows(boxes: Float[Tensor, "batch row 4"], space: Sequence[int] | None) -> BoxForm:
     """How the rows of a head give their boxes, told from where these lie.
 
-    By their corners where no right edge lies left of the left one, no bottom above the top, all lie within the picture,
-    and taken by their middles a quarter of them would not; else by middle, width and height, as is usual.
+    By their corners where no right edge lies left of the left one, no bottom above the top, and taken by their middles
+    a quarter of them, and more than by their corners, would not lie within the picture; else by middle, width and
+    height, as is usual. `TargetError` where by their middles most would have no size, and where they look like
+    left, top, width and height: so all would lie within the picture, and a quarter would not by their middles.
     """
     boxes = boxes.detach().float()
     shares = _shares(boxes)
     if space is None or not boxes.numel():
         return BoxForm(shares=shares)
     size = boxes.new_tensor([1.0, 1.0] if shares else [space[1], space[0]])
-    may_be = bool((boxes[..., 2:] >= boxes[..., :2]).all() & _within(boxes, size).all())
-    beyond = float((~_within(corners(boxes), size)).float().mean())
-    told = may_be and boxes.shape[1] >= LEAST_ROWS and beyond >= 0.25
-    return BoxForm(told, shares, doubted=may_be and not told)
+    ordered, beyond = bool((boxes[..., 2:] >= boxes[..., :2]).all()), _share_beyond(corners(boxes), size)
+    as_given = _share_beyond(boxes, size)
+    many = boxes.shape[1] >= LEAST_ROWS
+    told = ordered and many and beyond >= 0.25 and beyond > as_given
+    if not told:
+        _check_sizes(boxes)
+        from_corner = torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1)
+        if many and beyond >= 0.25 and _share_beyond(from_corner, size) == 0:
+            raise _not_middles(boxes, "left, top, width and height")
+    return BoxForm(told, shares, doubted=ordered and as_given == 0 and not told)
+
+
+def _check_sizes(boxes: Float[Tensor, "*boxes 4"]) -> None:
+    if float((boxes[..., 2:] < 0).any(-1).float().mean()) >= 0.5:
+        raise _not_middles(boxes, "something else, such as steps from other boxes")
+
+
+def _not_middles(boxes: Float[Tensor, "*boxes 4"], what: str) -> TargetError:
+    first = ", ".join(f"{number:g}" for number in boxes.reshape(-1, 4)[0].tolist())
+    return TargetError(
+        "the rows of a detector begin with the middle of a box, its width and its height, or with its corners, and "
+        f"these, as in ({first}), look like {what}. Wrap the model so that it gives one of both "
+        "(torchvision.ops.box_convert)."
+    )
+
+
+def _share_beyond(boxes: Float[Tensor, "*boxes 4"], size: Float[Tensor, "2"]) -> float:
+    return float((~_within(boxes, size)).float().mean())
 
 
 def form_of_corners(boxes: Sequence[Float[Tensor, "box 4"]]) -> BoxForm:

@@ -31,11 +31,12 @@ def best_score(wanted: Wanted | None, found: Detections) -> Tensor:
         return found.scores.sum() * 0
     sure, wide = found.sure_of(wanted.label), max(map(abs, wanted.box))
     apart = (found.boxes.detach() - found.boxes.new_tensor(wanted.box)).abs()
-    same = (apart <= SAME * wide).all(1)
-    fits = torch.where(same, 1.0, intersection_over_union(wanted.box, found)) * sure
-    apart_by_score = (sure.detach() - wanted.score).abs()  # several queries may give the very same box
-    order = torch.where(same & (sure.detach() > 0), 2 - apart_by_score, fits.detach())  # it comes before any other
-    best = order.argmax()[None] if len(order) else order.long()
+    same = (apart <= SAME * wide).all(1) & (sure.detach() > 0)
+    if bool(same.any()):  # several queries may give the very same box
+        apart_by_score = (sure.detach() - wanted.score).abs().masked_fill(~same, torch.inf)
+        return sure[apart_by_score.argmin()[None]].sum()
+    fits = intersection_over_union(wanted.box, found) * sure
+    best = fits.detach().argmax()[None] if len(fits) else fits.long()
     return fits[best].sum()
 
 

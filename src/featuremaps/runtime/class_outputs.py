@@ -172,6 +172,8 @@ def as_followed(
         if last is None and (several := _equal_maps(possible)):
             classes = replace(classes, unread=several)
     classes = replace(classes, part=part, space=tuple(inputs[2:]))
+    if part is not None and needs_logits(outputs, part=part).ndim > len(inputs):
+        return replace(classes, unread=_more_axes(tuple(needs_logits(outputs, part=part).shape), len(inputs)))
     if part is not None and len(inputs) == 3 and needs_logits(outputs, part=part).ndim == 3:
         read = _known(known, part)
         shape = tuple(needs_logits(outputs, part=part).shape)
@@ -197,6 +199,15 @@ def as_followed(
         return classes
     bounds = _known(known, part).range
     return classes.bounded(bounds) if classes.kind is None or 0 <= bounds.low <= bounds.high <= 1 else classes
+
+
+def _more_axes(shape: tuple[int, ...], axes: int) -> str:
+    return (
+        f"the model gives shape {shape}, which has more axes than the {axes} of its input: more than class scores of "
+        "places, such as what a detector's head gives for each anchor before it is made boxes. Wrap the model so that "
+        "it returns class scores (batch, classes, …places), or of a detector boxes, labels and scores; or give target= "
+        "a function from its output to one score per picture."
+    )
 
 
 def _equal_maps(possible: Mapping[Key, Tensor]) -> str:

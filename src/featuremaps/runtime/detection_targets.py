@@ -17,6 +17,7 @@ from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.detections import (
     DetectedBox,
     Detections,
+    check_pictures,
     chosen_rows,
     detections_if_any,
     detections_of,
@@ -199,12 +200,7 @@ def _surest(which: Any) -> Detection:
 def _found(outputs: object, classes: ClassOutputs, batch: int) -> list[Detections]:
     """What was found in each picture; `TargetError` where that is of another number of pictures."""
     found = detections_of(outputs, classes)
-    if len(found) != batch:
-        raise TargetError(
-            f"the detector gives what it finds in {len(found)} picture{'s' if len(found) > 1 else ''}, and was given "
-            f"{batch}. Wrap it so that it returns boxes, labels and scores for each of them, or explain the pictures "
-            "one by one, batch_size=1."
-        )
+    check_pictures(found, batch)
     return found
 
 

@@ -132,7 +132,7 @@ def detections_of(outputs: object, classes: ClassOutputs) -> list[Detections]:
 
 def detections_if_any(outputs: object, classes: ClassOutputs) -> list[Detections] | None:
     """The same, or None for a model that is no detector."""
-    listed = listed_of(outputs, classes.kind == "detections")
+    listed = listed_of(outputs, _told(classes))
     if listed is not None:
         form = classes.boxes or form_of_corners([each["boxes"] for each in listed])
         return [_of_dict(each, form, classes) for each in listed]
@@ -141,6 +141,21 @@ def detections_if_any(outputs: object, classes: ClassOutputs) -> list[Detections
         return _of_queries(*queries, classes)
     rows = head_rows(outputs, classes)
     return None if rows is None else _of_rows(rows, classes)
+
+
+def check_pictures(found: Sequence[Detections], batch: int) -> None:
+    """`TargetError` where what was found is of another number of pictures than the `batch` has."""
+    if len(found) != batch:
+        raise TargetError(
+            f"the detector gives what it finds in {len(found)} picture{'s' if len(found) > 1 else ''}, and was given "
+            f"{batch}. Wrap it so that it returns boxes, labels and scores for each of them, or run the pictures one "
+            "by one, batch_size=1."
+        )
+
+
+def _told(classes: ClassOutputs) -> bool:
+    """Whether the outputs are known to be detections: by the user, or by those of pictures before."""
+    return classes.kind == "detections" or classes.boxes is not None
 
 
 def seen_boxes(outputs: object, classes: ClassOutputs) -> ClassOutputs:
@@ -156,11 +171,11 @@ def seen_boxes(outputs: object, classes: ClassOutputs) -> ClassOutputs:
 
 def _box_form(outputs: object, classes: ClassOutputs) -> BoxForm | None:
     """In which form the boxes of a detector are; None of any other model."""
-    listed = listed_of(outputs, classes.kind == "detections")
+    listed = listed_of(outputs, _told(classes))
     if listed is not None:
         return form_of_corners([each["boxes"] for each in listed])
     if (queries := query_outputs(outputs)) is not None:
-        return form_of_rows(queries[0], classes.space)
+        return _form_of_queries(queries[0], classes)
     rows = head_rows(outputs, classes)
     return None if rows is None else form_of_rows(rows.boxes, classes.space)
 
@@ -170,7 +185,7 @@ def form_of(outputs: object, classes: ClassOutputs) -> str:
     form = classes.boxes or _box_form(outputs, classes)
     if form is None:
         return ""
-    if listed_of(outputs, classes.kind == "detections") is not None:
+    if listed_of(outputs, _told(classes)) is not None:
         return "boxes, labels and scores of each picture" + (", in shares of its size" if form.shares else "")
     if (queries := query_outputs(outputs)) is not None:
         usual = form == BoxForm(shares=True)
@@ -193,6 +208,11 @@ def query_outputs(outputs: object) -> tuple[Tensor, Tensor] | None:
     return (parts[0], parts[1]) if len(parts) == 2 else None
 
 
+def _form_of_queries(boxes: Tensor, classes: ClassOutputs) -> BoxForm:
+    """How boxes called `pred_boxes` are given: by their middles without a doubt, unless they tell otherwise."""
+    return replace(form_of_rows(boxes, classes.space), doubted=False)
+
+
 def _of_dict(given: Mapping[str, Tensor], form: BoxForm, classes: ClassOutputs) -> Detections:
     order = given["scores"].detach().argsort(descending=True, stable=True)
     labels = given["labels"][order].long()
@@ -206,7 +226,7 @@ def _of_dict(given: Mapping[str, Tensor], form: BoxForm, classes: ClassOutputs) 
 
 
 def _of_queries(boxes: Tensor, scores: Tensor, classes: ClassOutputs) -> list[Detections]:
-    boxes = (classes.boxes or form_of_rows(boxes, classes.space)).in_pixels(boxes, classes.space)
+    boxes = (classes.boxes or _form_of_queries(boxes, classes)).in_pixels(boxes, classes.space)
     shares, something = query_shares(scores, classes)
     found = []
     for picture, each in enumerate(shares):

@@ -16,6 +16,8 @@ Listed = Sequence[Mapping[str, Tensor]]
 PARTS = ("boxes", "labels", "scores")
 ROW = 6
 """The numbers of a row: left, top, right, bottom, score, label."""
+FILLER = -1
+"""The label of rows that are none, behind those of a picture in which fewer were found."""
 
 
 def is_listed(outputs: object) -> bool:
@@ -72,7 +74,12 @@ def _of_batch(parts: Sequence[object]) -> Listed | None:
     if boxes.ndim not in (2, 3) or boxes.shape[-1] != 4 or not labels.shape == scores.shape == boxes.shape[:-1]:
         return None
     every = [part if boxes.ndim == 3 else part[None] for part in (boxes, labels, scores)]
-    return [dict(zip(PARTS, each, strict=True)) for each in zip(*every, strict=True)]
+    return [_without_filler(dict(zip(PARTS, each, strict=True))) for each in zip(*every, strict=True)]
+
+
+def _without_filler(given: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    kept = given["labels"] != FILLER
+    return given if bool(kept.all()) else {name: part[kept] for name, part in given.items()}
 
 
 def _in_tuple(outputs: Sequence[object]) -> Listed | None:
@@ -91,17 +98,20 @@ def _in_tuple(outputs: Sequence[object]) -> Listed | None:
 
 
 def _of_rows(outputs: object, told: bool) -> Listed | None:
-    """Rows of each picture, (batch, row, 6) or one tensor (row, 6) a picture."""
+    """Rows of each picture, (batch, row, 6) or one tensor (row, 6) a picture; those with label −1 fill up others."""
     if isinstance(outputs, Tensor):
-        rows = list(outputs) if _are_rows(outputs, 3) else [outputs] if told else []
+        rows = list(outputs) if _are_rows(outputs, 3) else [outputs]
     else:
         rows = list(outputs) if isinstance(outputs, list | tuple) else []
     if not rows or not all(_are_rows(each, 2) for each in rows):
         return None
+    rows = [each[each[:, 5] != FILLER] for each in rows]
     every = torch.cat([each.detach() for each in rows])
     ordered = (every[:, 2:4] >= every[:, :2]).all() & (every[:, 4] >= 0).all() & (every[:, 4] <= 1).all()
-    if not (len(every) or told) or not (ordered and _whole(every[:, 5])):
+    if not (ordered and _whole(every[:, 5])):
         return None
+    if isinstance(outputs, Tensor) and outputs.ndim == 2 and not told and len(every) and not bool(every.any()):
+        return None  # a row of six class scores may be all zeros
     return [{"boxes": each[:, :4], "labels": each[:, 5], "scores": each[:, 4]} for each in rows]
 
 
