@@ -15,6 +15,7 @@ from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import recorded, take
+from featuremaps.runtime.torchvision_detectors import gives_less_sure
 from featuremaps.session import Session
 
 
@@ -40,6 +41,8 @@ class FirstRule:
         if self.given is not None:
             return propagate(self.given)(rule)  # type: ignore[no-any-return]
         run = run_by(self.session, self.inputs, rule)
+        while gives_less_sure(self.session, run.outputs):
+            run = run_by(self.session, self.inputs, rule)
         if type(rule).prepared is Rule.prepared:
             self.record = recorded(self.session, run.inputs, run.outputs, self.targets, self.classes)
         else:

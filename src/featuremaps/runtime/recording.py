@@ -5,7 +5,7 @@ gradients, never a weight gradient, and where only activations are wanted the mo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.outputs import mapped
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.targets import is_function
-from featuremaps.runtime.torchvision_detectors import check_label_names
+from featuremaps.runtime.torchvision_detectors import check_label_names, gives_less_sure, own_threshold
 from featuremaps.session import Session
 
 
@@ -64,12 +64,16 @@ def take(
     inputs = to_model(session.model, inputs)
     rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
     infos = _attentions(session, inputs) if attention else ()
+    asks = bool(targets) or classes is not None
     for with_graph in (far, True):
-        seen = WatchedAttention(infos, len(inputs)) if attention else None
-        leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and far)
-        rules = [each for each in (rule, seen and seen.rule) if each is not None]
-        graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rules": rules}
-        tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, apart=apart, **graph)
+        run_again = True
+        while run_again:
+            seen = WatchedAttention(infos, len(inputs)) if attention else None
+            leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and far)
+            rules = [each for each in (rule, seen and seen.rule) if each is not None]
+            graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rules": rules}
+            tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, apart=apart, **graph)
+            run_again = asks and gives_less_sure(session, outputs)
         read, each = _bind(session, inputs, outputs, targets, classes)
         bound = tuple(target for several in each for target in several)
         scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
@@ -126,7 +130,7 @@ def _bind(
     if classes is not None or not all(isinstance(target, Bound) for target in targets):
         read = seen_outputs(session, inputs, outputs, classes or read)
     if classes is not None and not any(isinstance(target, Bound) or is_function(target) for target in targets):
-        read = seen_boxes(outputs, read)
+        read = seen_boxes(outputs, replace(read, threshold=max(read.threshold, own_threshold(session))))
         check_label_names(session.model, read.count)
     return read, [bound_targets(target, outputs, read, len(inputs)) for target in targets]
 
