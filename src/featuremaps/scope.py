@@ -1331,7 +1331,8 @@ class Scope:
             pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
             path: The file.
             methods: Names of methods, or their functions.
-            layers: The layers; without it the last ones of the three deepest map sizes.
+            layers: The layers; without it the last ones of the three deepest map sizes, of a detector all that its
+                heads read, added up.
             targets: As for `compare`.
             title: The report's title.
             findings: Sentences that stand first.
@@ -1362,7 +1363,7 @@ class Scope:
 
         how = made(ExplainOptions, of_methods=options or {}, **explaining)
         seen_pictures = self.see(pictures)
-        shown = self._as(layout).walk(probe(seen_pictures.seen)).stages[-3:] if layers is None else layers
+        shown = self._as(layout).walk(probe(seen_pictures.seen)).shown if layers is None else layers
         comparison = self._compare(seen_pictures, methods, shown, targets, how, keep_failures=True, layout=layout)
         units = [draw] if isinstance(draw, str) else list(draw)
         drawn = DrawOptions(seed=how.seed)

@@ -60,6 +60,7 @@ def test_what_a_box_rests_on_in_words(pictures: tuple[DetectedPicture, ...]) -> 
     assert BoxesSection((calm,)).summary.startswith("Every box rests on what lies inside it")
     evidence = replace(one.evidence, without=torch.tensor([[[0.9, 0.2], [0.9, 0.9]]]))
     assert verdict(replace(one, evidence=evidence), 0).endswith("Without the content of 1: cat its score is 0.20.")
+    assert BoxesSection(pictures[1:]).summary == "No box is sure enough to tell what it rests on."
     (empty,) = scope_of().boxes(scene()[None])
     assert BoxesSection((empty,)).summary == "The detector finds nothing in these pictures, however unsure."
     assert BoxesSection((empty,)).to_json()["pictures"][0]["boxes"] == []
@@ -138,3 +139,13 @@ def test_boxes_of_any_size_can_be_pressed(visit, axe, pictures: tuple[DetectedPi
         expect(buttons.nth(number)).to_have_attribute("aria-pressed", "true")
     assert "finds nothing in this picture" in page.locator(".empty").inner_text()
     assert violations(page, axe) == []
+
+
+def test_a_report_of_nothing_sure_says_so(tmp_path) -> None:
+    path = scope_of("rows").report(PICTURES[1:], tmp_path / "report.html", methods=["layer_cam"], anatomy=False)
+    text = path.read_text(encoding="utf-8")
+    assert "PlantedDetector finds nothing sure in picture 0: at most cat (&lt;1%)" in text
+    assert "What it finds, surest first." in text
+    path = scope_of("rows").report(PICTURES, tmp_path / "both.html", methods=["layer_cam"], anatomy=False)
+    assert "What PlantedDetector finds in 2 pictures: dog, cat" in path.read_text(encoding="utf-8")
+    assert scope_of().layers(PICTURES).shown == ("levels",)

@@ -122,6 +122,11 @@ class Layers(Sequence[LayerInfo]):
         wanted = {name for pattern in given for name in self._matches(pattern)}
         return [name for name in self.names if name in wanted]
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What a report shows: the last layers of the three deepest map sizes, or what a detector's heads read."""
+        return (LEVELS,) if self.levels else self.stages[-3:]
+
     def fused(self, address: str) -> tuple[str, tuple[str, ...]]:
         """An address as it is called, and the layers whose maps are added up for it.
 

@@ -44,6 +44,8 @@ class BoxesSection:
         most = most_lost_outside([one.evidence for one in self.pictures])
         if most is None:
             return "The detector finds nothing in these pictures, however unsure."
+        if all(float(score) < UNSURE for one in self.pictures for score in one.evidence.whole[0]):
+            return "No box is sure enough to tell what it rests on."
         lost, number, row = most
         one = self.pictures[number]
         if lost < NOTABLE:

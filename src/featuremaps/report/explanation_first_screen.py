@@ -104,7 +104,8 @@ def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> lis
         cards.append(Card("How sure is it?", sentence, changes=changes, section=Explanations.title, link=link))
     elif told:
         changes = [Change(score.label, score.probability) for score in told[0].top[:SHOWN]]
-        cards.append(Card("How sure is it?", "Its most probable classes.", None, changes, Explanations.title, link))
+        sentence = "What it finds, surest first." if told[0].top[0].box else "Its most probable classes."
+        cards.append(Card("How sure is it?", sentence, None, changes, Explanations.title, link))
     cards.append(_maps_card(pictures, link))
     return [*cards, *(_cards_of(more) if more else ())]
 

@@ -131,7 +131,7 @@ def top_classes(comparison: Comparison, index: int) -> tuple[ClassScore, ...]:
     Of a detector what it found there.
     """
     if boxes := boxes_in(comparison, index):
-        return tuple(ClassScore(box.name, box.index or 0, box.score) for box in boxes)
+        return tuple(ClassScore(box.name, box.index or 0, box.score, box=True) for box in boxes)
     answers = comparison.answers[index] if comparison.answers else None
     best = () if answers is None else answers.top(TOP_CLASSES)
     return tuple(ClassScore(answer.label, answer.index, answer.probability, answer.covers) for answer in best)
@@ -143,7 +143,10 @@ def found_title(name: str, comparison: Comparison, pictures: Sequence[ExplainedP
     if not boxes:
         return ""
     where = pictures[0].name if len(pictures) == 1 else _count(len(pictures), "picture")
-    labels = Counter(box.label for box in boxes)
+    labels = Counter(box.label for box in boxes if not box.unsure)
+    if not labels:
+        surest = max(boxes, key=lambda box: box.score)
+        return f"{name} finds nothing sure in {where}: at most {surest.label} ({surest.share})"
     named = ", ".join(label if times == 1 else f"{times} × {label}" for label, times in labels.most_common(NAMED))
     more = f" and {len(labels) - NAMED} more labels" if len(labels) > NAMED else ""
     return f"What {name} finds in {where}: {named}{more}"
@@ -185,6 +188,8 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
         methods.append(
             MethodNote(name, METHODS[name].summary + (f" ({chosen})" if chosen else ""), METHODS[name].paper)
         )
+    boxes = any(box is not None for heat in comparison.values() for box in heat.boxes)
+    usual = "each box found" if boxes else "top prediction"
     packages = ("featuremaps", "torch", "torchvision", "numpy", "pillow")
     return Provenance(
         model=type(studied.model).__name__,
@@ -192,7 +197,7 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
         preprocessing=studied.preprocessing.describe(),
         layers=tuple(dict.fromkeys(key[1] for key in keys)),
         methods=tuple(methods),
-        targets=tuple(dict.fromkeys("top prediction" if key[2] is None else str(key[2]) for key in keys)),
+        targets=tuple(dict.fromkeys(usual if key[2] is None else str(key[2]) for key in keys)),
         versions={"python": platform.python_version(), **{package: version(package) for package in packages}},
         settings={"seed": options.seed, "precision": options.precision},
         device=str(device_of(studied.model)),

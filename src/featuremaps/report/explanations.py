@@ -22,12 +22,14 @@ class ClassScore:
     """One class of a model's answer: its name, its index, and its probability between 0 and 1.
 
     `covers` is the share of the picture that a segmentation model gives the class; it is shown in place of the other.
+    `box` is whether this is a box that a detector found, with its score.
     """
 
     label: str
     index: int
     probability: float
     covers: float | None = None
+    box: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,8 @@ class DetectedBox:
     """One thing found in a picture: `box` (left, top, right, bottom) in pixels of the model's input, label and score.
 
     `number` is its place among what was found in the picture, surest first; None where the box was given by the user.
-    `index` is the label's number, None for any. `note` says why it should not be trusted.
+    `index` is the label's number, None for any. `note` says why it should not be trusted; `unsure` is whether that is
+    because its score is below the threshold, and it the surest.
     """
 
     label: str
@@ -52,6 +53,7 @@ class DetectedBox:
     index: int | None = None
     number: int | None = None
     note: str = ""
+    unsure: bool = False
 
     @property
     def share(self) -> str:
@@ -106,7 +108,7 @@ class Detections:
         name = class_label(index, classes.names)
         low = "" if score >= classes.threshold else _below(name, score, classes.threshold)
         note = f"{low} {MAY_BE_CORNERS}".strip() if classes.boxes is not None and classes.boxes.doubted else low
-        return DetectedBox(name, score, (left, top, right, bottom), index, row, note)
+        return DetectedBox(name, score, (left, top, right, bottom), index, row, note, bool(low))
 
 
 def _below(label: str, score: float, threshold: float) -> str:
