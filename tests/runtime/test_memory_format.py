@@ -229,3 +229,24 @@ class OfOneSize(nn.Module):
 def test_what_a_transform_should_have_done_is_said(model: nn.Module, message: str) -> None:
     with pytest.raises(ModelError, match=message), run_on(model, torch.zeros(1, 3, 32, 32)):
         model(torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("selected index k out of range", "cannot run on pictures of 9×9: too few places are left of them"),
+        (
+            "Expected more than 1 value per channel when training, got input size [1, 8, 1, 1]",
+            "too few places are left",
+        ),
+        ("The size of tensor a (784) must match the size of tensor b (64)", "pictures of the size that it takes"),
+        ("There was no rule registered for HigherOrderOperator flex_attention", "Give it scaled_dot_product_attention"),
+    ],
+)
+def test_what_torch_says_of_a_model_is_put_into_words(said: str, meant: str) -> None:
+    class Fails(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError(said)
+
+    with pytest.raises(ModelError, match=meant), run_on(Fails(), torch.zeros(1, 3, 9, 9)):
+        Fails()(torch.zeros(1, 3, 9, 9))

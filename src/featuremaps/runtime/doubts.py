@@ -9,12 +9,14 @@ from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import LIKELY, PARTLY, Layout
 from featuremaps.layers.traced_layout import UNEVEN
+from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session
 
 
 def unsteady(session: Session, inputs: Tensor) -> tuple[str, ...]:
     """What is said of a model whose answer to a picture changes beside another one; nothing of others."""
-    outputs = known_layers(session.model, inputs, session.layout).outputs
+    with run_on(session.model, inputs):
+        outputs = known_layers(session.model, inputs, session.layout).outputs
     share = max((part.change for part in outputs.values()), default=0.0)
     if not share:
         return ()

@@ -33,6 +33,10 @@ MISFITS = {
 WRONG_SIZE = {
     "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
     "kernel or pooling of it can take. Give larger pictures, or a transform that resizes them",
+    "more than 1 value per channel|selected index k out of range": "too few places are left of them. Give larger "
+    "pictures, or a transform that resizes them",
+    r"size of tensor a \(\d+\) must match the size of tensor b": "values do not fit each other, such as places and their "
+    "embeddings. Give pictures of the size that it takes, or a transform that makes them so",
     r"(?:image size|height|width) \(.*\) doesn't match model": "it takes pictures of one size. Give a transform of "
     "that size, such as fm.preprocess(size=…), --size",
     r"shape\[\d\] to be equal to": "it was exported for inputs of another size or number. Export it with "
@@ -44,12 +48,14 @@ WRONG_SIZE = {
 }
 """What torch says of an input, and what that means."""
 ONLY_GRADIENTS = {
+    "flex_attention|FlexAttention": "runs flex_attention, which cannot be followed, and has no way back on a CPU. Give "
+    "it scaled_dot_product_attention, which without a score_mod is the same",
     "must override the setup_context": "runs a part of itself through torch.vmap or torch.func, which lets no other "
     "way back through than the plain gradient. Take a method of that: grad_cam, integrated_gradients, input_x_gradient",
     "does not require grad and does not have a grad_fn": "takes gradients inside its own forward, which needs a graph "
     "of all of it. Take a method that runs the whole model with one, such as grad_cam",
 }
-"""What torch says of models that torch itself takes gradients in, and what that means."""
+"""What torch says of models that cannot be followed, or take gradients themselves, and what that means."""
 
 Given = TypeVar("Given")
 
