@@ -49,6 +49,7 @@ from featuremaps.rules import ReluRule
 from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.detections import DetectedBox
+from featuremaps.runtime.detectors_of_texts import DetectorOfTexts
 from featuremaps.runtime.huggingface_models import class_names, of_pictures
 from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
 from featuremaps.runtime.keras_model import KerasModel
@@ -142,7 +143,7 @@ class Scope:
         if self.classes is None:
             object.__setattr__(self, "classes", class_names(self.model))
         object.__setattr__(self, "model", studiable(of_pictures(self.model, transform, self.classes)))
-        if self.outputs is None and isinstance(self.model, PicturesAndTexts):
+        if self.outputs is None and isinstance(self.model, PicturesAndTexts | DetectorOfTexts):
             object.__setattr__(self, "outputs", self.model.kind)
         if self.outputs is not None:
             check_choice("outputs", self.outputs, get_args(OutputKind))

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from featuremaps.runtime.detectors_of_texts import looking_for, looks_for_texts
 from featuremaps.runtime.mask_queries import MaskQueries, gives_masks_of_queries
 from featuremaps.runtime.pictures_and_texts import compares_with_texts, comparing
 
@@ -21,6 +22,8 @@ def of_pictures(model: Any, transform: object, classes: Sequence[str] | None) ->
         return model
     if compares_with_texts(model):
         return comparing(model, transform, classes)
+    if looks_for_texts(model):
+        return looking_for(model, transform, classes)
     return MaskQueries(model).train(model.training) if gives_masks_of_queries(model) else model
 
 
@@ -30,6 +33,8 @@ def class_names(model: Any) -> list[str] | None:
     None of a model that has no classes, or whose names are not known.
     """
     labels: dict[int, str] | None = getattr(getattr(model, "config", None), "id2label", None)
+    if looks_for_texts(model):
+        return None
     named = any(word in type(model).__name__ for word in NAMED)
     if not named or not isinstance(labels, dict) or set(labels) != set(range(len(labels))):
         return None

@@ -35,7 +35,7 @@ WRONG_SIZE = {
     "kernel or pooling of it can take. Give larger pictures, or a transform that resizes them",
     "more than 1 value per channel|selected index k out of range": "too few places are left of them. Give larger "
     "pictures, or a transform that resizes them",
-    r"size of tensor a \(\d+\) must match the size of tensor b": "values do not fit each other, such as places and their "
+    r"size of tensor a \(\d+\) must match the size of tensor b": "values do not fit each other, as places and their "
     "embeddings. Give pictures of the size that it takes, or a transform that makes them so",
     r"(?:image size|height|width) \(.*\) doesn't match model": "it takes pictures of one size. Give a transform of "
     "that size, such as fm.preprocess(size=…), --size",

@@ -7,6 +7,7 @@ from typing import Any
 
 from featuremaps.errors import SourceError
 from featuremaps.pictures.processor import Processor
+from featuremaps.runtime.detectors_of_texts import DetectorOfTexts, looking_for, looks_for_texts
 from featuremaps.runtime.huggingface_models import class_names, of_pictures
 from featuremaps.runtime.pictures_and_texts import PicturesAndTexts, compares_with_texts, encoded
 from featuremaps.sources.checkpoint import fit_weights, read_weights
@@ -51,6 +52,9 @@ def load(name: str, weights: Path | None, classes: Sequence[str] | None = None) 
         texts = None if classes is None else encoded(model, _tokenizer(transformers, name), classes, name, _SAVE)
         compared = PicturesAndTexts(model, texts).eval()
         return Loaded(compared, processor, classes, compared.kind)
+    if looks_for_texts(model):
+        processor = Processor(transformers.AutoProcessor.from_pretrained(name))
+        return Loaded(looking_for(model, processor, classes), processor, classes, DetectorOfTexts.kind)
     return Loaded(of_pictures(model, processor, classes), processor, class_names(model))
 
 
