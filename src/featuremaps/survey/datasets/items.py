@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
+from featuremaps.pictures.annotations import annotated
 from featuremaps.pictures.label_sets import label_set
 from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS, parts_of
 from featuremaps.pictures.load import Picture, picture_of
@@ -24,6 +25,8 @@ from featuremaps.survey.datasets.loader import Collated
 @dataclass(frozen=True, eq=False)
 class Items:
     """Anything with a length and items: an image, (image, label), or a dict of both.
+
+    Annotations of boxes are no label; the classes of all that they name are the labels of a picture with `several`.
 
     `image` and `label` are the keys of a dict, where they were asked for; `prepare` is given every item. A
     floating-point tensor is taken as already preprocessed. With `several` a picture may have several labels.
@@ -55,13 +58,15 @@ class Items:
             others = [key for key in item if key not in (self.image, *PICTURE_KEYS)]
             warn_unlabelled(others, f"the {type(self.dataset).__name__}")
         item = item if self.image is None and self.label is None else self._chosen(item)
-        if self.several:
-            content, label = parts_of(item)
-            labels = label_numbers(label_set(label, self.classes), self.classes)
-            return replace(
-                self._picture({**item, "label": None} if isinstance(item, Mapping) else content), labels=labels
-            )
-        return self._picture(item)
+        content, label = parts_of(item)
+        things = annotated(label)
+        if things is None and not self.several:
+            return self._picture(item)
+        picture = self._picture({**item, "label": None} if isinstance(item, Mapping) else content)
+        if not self.several:
+            return picture
+        labels = label_numbers(label_set(label if things is None else things, self.classes), self.classes)
+        return replace(picture, labels=labels)
 
     def _picture(self, item: Any) -> Picture:
         prepared = item if self.prepare is None else self.prepare(item)
