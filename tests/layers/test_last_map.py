@@ -276,3 +276,24 @@ def test_backbones_however_they_pack_their_maps(pack, last):
             return pack(a, b, self.third(b))
 
     assert walk(Backbone(), torch.rand(1, 3, 32, 32)).last == last
+
+
+def test_of_masks_of_queries_it_is_the_map_that_they_are_made_of() -> None:
+    """As in MaskFormer: queries look at the coarsest map, and weigh the channels of the finest."""
+
+    class Masks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.coarse = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 8, 4, 4)
+            self.places = nn.Conv2d(8, 8, 3, padding=1)
+            self.queries = nn.Parameter(torch.randn(1, 3, 8))
+            self.keys, self.values, self.masks = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            fine = self.fine(x)
+            tokens = self.coarse(fine).flatten(2).mT
+            places = self.places(fine)
+            attention = (self.queries @ self.keys(tokens).mT).softmax(-1)
+            return torch.einsum("bqc,bchw->bqhw", self.masks(attention @ self.values(tokens)), places)
+
+    assert walk(Masks().eval(), torch.rand(1, 3, 64, 64)).last == "places"

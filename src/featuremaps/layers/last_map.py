@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.levels import Together, levels_of
-from featuremaps.layers.model_ends import ends_of, is_gate, is_prediction, upstream
+from featuremaps.layers.model_ends import End, ends_of, is_gate, is_prediction, upstream
 from featuremaps.receptive_field import Dataflow, Step
 from featuremaps.receptive_field.op_rules import PRODUCTS
 
@@ -71,6 +71,8 @@ def choose(
     while ends and len(maps) > 1 and is_gate(maps[-1].number, ends, flow):
         maps = maps[:-1]
     if maps and _is_tokens(maps[-1]):
+        maps = _up_to_the_grid(maps, ends)
+    if maps and _is_tokens(maps[-1]):
         maps = _among_tokens(maps, last_reaching)
     if not maps or _only_embedded(maps[-1], candidates):
         return Choice(None, ())
@@ -104,6 +106,16 @@ def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[M
 
 def _unless_empty(maps: list[Map], keep: Callable[[Map], bool]) -> list[Map]:
     return [it for it in maps if keep(it)] or maps
+
+
+def _up_to_the_grid(maps: list[Map], ends: Sequence[End]) -> list[Map]:
+    """The maps up to the last one with the very places of a model's output; all where there is none.
+
+    What comes after it are tokens that only say which of its channels count, as MaskFormer's queries do.
+    """
+    grids = {end.grid for end in ends if end.grid is not None}
+    last = max((place for place, it in enumerate(maps) if it.info.size in grids), default=len(maps) - 1)
+    return maps[: last + 1]
 
 
 def _is_tokens(it: Map) -> bool:

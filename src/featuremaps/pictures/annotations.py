@@ -34,5 +34,5 @@ def _classes(given: Mapping[str, Any]) -> Any:
     """The class, or classes, that stand beside boxes; an empty list where none do, None where there are no boxes."""
     if not any(name in given for name in BOXES):
         return None
-    classes = next((given[name] for name in LABELS if name in given), [])
+    classes: Any = next((given[name] for name in LABELS if name in given), [])
     return classes.tolist() if isinstance(classes, Tensor) else classes
