@@ -31,10 +31,9 @@ def test_the_surest_is_shown_and_said_where_the_detector_itself_leaves_out_all()
     ((box,),) = scope.predict(picture, threshold=0.1)
     assert isinstance(box, DetectedBox)
     assert "Nothing was found with a score of 0.3 or more: this is the surest detection" in box.note
-    for method in ("layer_cam", "lrp"):  # the latter runs the model under its rule first
-        (explained,) = scope.explain(picture, method).boxes
-        assert explained is not None
-        assert explained.box == box.box
+    (explained,) = scope.explain(picture, "lrp").boxes  # it runs the model under its rule first
+    assert explained is not None
+    assert explained.box == box.box
     (told,) = scope.boxes(picture, method=None)
     assert (told.boxes[0].box, told.note) == (box.box, told.boxes[0].note)
     assert "this is the surest detection" in told.note
