@@ -66,8 +66,8 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.concepts.directions import How as ConceptHow
     from featuremaps.concepts.sensitivity import Sensitivity
     from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
-    from featuremaps.draw.ascent import Optimizer
     from featuremaps.draw.best_real import Known
+    from featuremaps.draw.choices import Optimizer
     from featuremaps.draw.dream import Octaves
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
@@ -979,7 +979,7 @@ class Scope:
             OptionError: Neither picture was given.
             ModelError: The model does not take their sizes.
         """
-        from featuremaps.draw.style import Weights
+        from featuremaps.draw.choices import Weights
         from featuremaps.draw.stylize import StylizeOptions, stylize
 
         options = StylizeOptions(

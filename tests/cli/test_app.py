@@ -289,6 +289,11 @@ def test_every_command_is_listed_once_with_its_file_and_group() -> None:
         (["survey", "photos", "--layr", "last"], "--layer"),
         (["shortcuts", "s", "--modle", "demo"], "--model"),
         (["explain", "--help"], "Pictures that run at once"),
+        (["draw", "layer4:4", "--vriants", "2"], "--variants"),
+        (["invert", "cat.jpg", "--optimiser", "adam"], "--optimizer"),
+        (["stylize", "cat.jpg", "stars.jpg", "--style-layr", "last"], "--style-layer"),
+        (["dream", "clouds.jpg", "--octave", "3"], "--octaves"),
+        (["draw", "--help"], "What is optimised"),
     ],
 )
 def test_help_and_mistyped_options_do_not_wait_for_torch(arguments: list[str], said: str) -> None:

@@ -1,7 +1,7 @@
 """`featuremaps draw`, `invert`, `stylize` and `dream`: pictures by optimisation."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,17 +15,17 @@ from featuremaps.cli.options import (
     Model,
     OptionValues,
     Weights,
+    check_typed,
     for_model,
     generated,
 )
-from featuremaps.draw.drawing import Drawing, Drawings
-from featuremaps.draw.dream import DreamOptions
-from featuremaps.draw.invert import InvertOptions
-from featuremaps.draw.options import DrawOptions
-from featuremaps.draw.style import Weights as StyleWeights
-from featuremaps.draw.stylize import StylizeOptions
+from featuremaps.draw.choices import DrawChoices, DreamChoices, InvertChoices, StylizeChoices
+from featuremaps.draw.choices import Weights as StyleWeights
 from featuremaps.errors import FeatureMapsError
 from featuremaps.plotting.file_names import file_name
+
+if TYPE_CHECKING:
+    from featuremaps.draw import Drawing, Drawings
 
 Layer = Annotated[str | None, typer.Option("--layer", "-l", help="A layer, or 'last'.")]
 PicturePath = Annotated[str, typer.Argument(help="A picture.", show_default=False)]
@@ -34,7 +34,7 @@ Numbers = Annotated[bool, typer.Option("--numbers", help="Also write the unround
 
 @app.command()
 @for_model
-@generated(DrawOptions)
+@generated(DrawChoices)
 def draw(
     model: Model,
     units: Annotated[
@@ -66,6 +66,9 @@ def draw(
 
     featuremaps draw "Egyptian cat" -m torchvision:resnet50 --canvas maco --animation
     """
+    from featuremaps.draw import DrawOptions
+
+    check_typed(DrawOptions, options)
     if not units and layer is None:
         raise FeatureMapsError("nothing to draw was given; name units, such as layer4:452, or a --layer with --top.")
     scope = model_under_study(model, weights, classes, device, setup)
@@ -79,7 +82,7 @@ def draw(
 
 @app.command()
 @for_model
-@generated(InvertOptions)
+@generated(InvertChoices)
 def invert(
     picture: PicturePath,
     model: Model,
@@ -98,13 +101,16 @@ def invert(
 
     featuremaps invert cat.jpg --model torchvision:resnet50 --layer layer1 --layer layer3 --layer layer4 -o out/
     """
+    from featuremaps.draw.invert import InvertOptions
+
+    check_typed(InvertOptions, options)
     scope = model_under_study(model, weights, None, device, setup)
     _write(scope.invert(picture, layer or "last", **options), out, "invert", numbers, options)
 
 
 @app.command()
 @for_model
-@generated(StylizeOptions, StyleWeights)
+@generated(StylizeChoices, StyleWeights)
 def stylize(
     content: Annotated[str, typer.Argument(help="The picture that says what is shown.", show_default=False)],
     style: Annotated[str, typer.Argument(help="The picture that says how it is painted.", show_default=False)],
@@ -129,7 +135,7 @@ def stylize(
 
 @app.command()
 @for_model
-@generated(DreamOptions)
+@generated(DreamChoices)
 def dream(
     picture: PicturePath,
     model: Model,
@@ -152,8 +158,10 @@ def dream(
     _write(scope.dream(picture, layer or "last", **options), out, "dream", numbers, options)
 
 
-def _write(drawn: Drawing | Drawings, out: Path, verb: str, numbers: bool, options: OptionValues) -> None:
+def _write(drawn: "Drawing | Drawings", out: Path, verb: str, numbers: bool, options: OptionValues) -> None:
     """Everything there is to see of drawings, written; a line about each, printed, what is doubtful on stderr."""
+    from featuremaps.draw import Drawings
+
     drawings = drawn if isinstance(drawn, Drawings) else Drawings((drawn,))
     written = drawings.save(out, numbers=numbers)
     sheet = out / f"{file_name('drawings', verb)}.png"

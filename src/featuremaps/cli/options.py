@@ -212,14 +212,24 @@ def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
 
 def _checked(kind: type, given: OptionValues) -> OptionValues:
     """The values of a class of options, taken out of `given`; an error names the option as it is typed."""
-    flags = {option.name: option.help.flags(option.name)[0] for option in options_of(kind)}
+    flags = _flags(kind)
     values = {option.name: _read(option, flags[option.name], given.pop(option.name)) for option in options_of(kind)}
+    check_typed(kind, values)
+    return values
+
+
+def check_typed(kind: type, values: OptionValues) -> None:
+    """Check the values of options by the class that is made of them; `OptionError` names the option as it is typed."""
+    flags = _flags(kind)
     try:
         kind(**values)
     except OptionError as error:
         name, rest = re.fullmatch(r"(\w*)=?(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]
         raise OptionError(f"{flags[name]} {rest.lstrip()}" if name in flags else str(error)) from error
-    return values
+
+
+def _flags(kind: type) -> dict[str, str]:
+    return {option.name: option.help.flags(option.name)[0] for option in options_of(kind)}
 
 
 def _read(option: Option, flag: str, value: Any) -> Any:

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Canvas, Rows, Shape
+from featuremaps.draw.choices import Optimizer
 from featuremaps.draw.drawing import Drawing, Goal
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.progress import track
 from featuremaps.rules import Redirected, Rule
 from featuremaps.runtime.gradient import sent_back
 
-Optimizer = Literal["adam", "lbfgs", "gradient"]
 Stopped = Literal["steps", "converged", "interrupted", "not finite"]
 ValuesAtStep = Callable[[int, Rule | None], Float[Tensor, " row"]]
 

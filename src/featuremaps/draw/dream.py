@@ -14,16 +14,16 @@ from torch import Tensor
 
 from featuremaps.draw.ascent import Climb, Course, climb_canvas
 from featuremaps.draw.canvas import at_least
+from featuremaps.draw.choices import OCTAVES, DreamChoices
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.model_view import ModelView, Responses
 from featuremaps.draw.multistage import in_stages
-from featuremaps.draw.options import STEPS, PictureOptions, check_takes_pictures
+from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.pixels import PixelCanvas
 from featuremaps.draw.start_picture import begun, rounded, sized, whole
 from featuremaps.errors import OptionError
 from featuremaps.layers.addresses import Address, parse
-from featuremaps.options import Help
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
@@ -66,11 +66,10 @@ class Octaves:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DreamOptions(PictureOptions):
+class DreamOptions(DreamChoices):
     """How a picture is dreamt: in how many octaves, with how many steps in each; `Octaves` say these and the rest."""
 
-    octaves: Annotated[int | Octaves, Help("From how many sizes, small to large.", least=1)] = 4
-    steps: Annotated[int, STEPS] = 10
+    octaves: Annotated[int | Octaves, OCTAVES] = 4
 
     @property
     def sizes(self) -> Octaves:

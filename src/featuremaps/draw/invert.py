@@ -11,18 +11,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.ascent import Climb, Optimizer, climb_canvas
+from featuremaps.draw.ascent import Climb, climb_canvas
 from featuremaps.draw.canvas import Canvas, Rows, at_least
 from featuremaps.draw.canvas_registry import find_canvas
+from featuremaps.draw.choices import INVERTED_ON, InvertChoices, pair
 from featuremaps.draw.drawing import Drawings
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
-from featuremaps.draw.options import OPTIMIZER, RATE, SIZE, STEPS, PictureOptions, Size, check_takes_pictures, pair
+from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.priors import alpha_norm, total_variation
 from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
 from featuremaps.errors import ModelError, OptionError
 from featuremaps.layers.addresses import Address, parse
-from featuremaps.options import Help
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.studied_model import StudiedModel
@@ -59,18 +59,14 @@ class Prior:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvertOptions(PictureOptions):
+class InvertOptions(InvertChoices):
     """How pictures are inverted: on which canvas, with what asked of the picture besides (None: the usual ones).
 
     `size` (height, width) is the model's input, or what that is resized to first. `rate` is the canvas's without one.
     """
 
-    size: Annotated[Size, SIZE] = None
-    steps: Annotated[int, STEPS] = 400
-    canvas: Annotated[str | Canvas | None, Help("What is optimised: fourier, pixels, maco or cppn.")] = None
+    canvas: Annotated[str | Canvas | None, INVERTED_ON] = None
     prior: Prior | None = None
-    rate: Annotated[float | None, RATE] = None
-    optimizer: Annotated[Optimizer, OPTIMIZER] = "adam"
 
     def __post_init__(self) -> None:
         super().__post_init__()

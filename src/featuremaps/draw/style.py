@@ -5,29 +5,16 @@ Gatys, Ecker & Bethge 2016, "Image style transfer using convolutional neural net
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.draw.choices import Weights
 from featuremaps.draw.priors import total_variation
 from featuremaps.errors import ModelError
-from featuremaps.options import Help, check
 
 LayerMaps = Float[Tensor, "channel height width"]
 Features = Mapping[str, Float[Tensor, "_channel _height _width"]]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How much each part of the loss counts: `alpha` the content, `beta` the style, `smooth` the total variation."""
-
-    alpha: Annotated[float, Help("The weight of the content; 0 draws the texture alone.", 0, what="a weight")] = 1.0
-    beta: Annotated[float, Help("The weight of the style; 0 draws the content alone.", least=0, what="a weight")] = 10.0
-    smooth: Annotated[float, Help("The weight of the total variation.", least=0, what="a weight")] = 0.0
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def gram(maps: LayerMaps) -> Float[Tensor, "channel channel"]:

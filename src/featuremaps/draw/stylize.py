@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from featuremaps.draw.ascent import Climb, Optimizer, climb_canvas
+from featuremaps.draw.ascent import Climb, climb_canvas
 from featuremaps.draw.canvas import Shape
+from featuremaps.draw.choices import StylizeChoices, Weights, pair
 from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
-from featuremaps.draw.options import OPTIMIZER, SIZE, STEPS, PictureOptions, Size, check_takes_pictures, pair
+from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.start_picture import Beginning, as_waves, begun, rounded, sized, whole
-from featuremaps.draw.style import Features, Weights, Wish
+from featuremaps.draw.style import Features, Wish
 from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.layers.addresses import parse
-from featuremaps.options import Help
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
@@ -31,24 +31,15 @@ ADVICE = "Choose earlier layers, or give the picture as the model sees it: scope
 
 
 @dataclass(frozen=True, kw_only=True)
-class StylizeOptions(PictureOptions):
+class StylizeOptions(StylizeChoices):
     """How a picture is painted: by which layers (None: the usual ones), with what weights, from what `start`.
 
     `size` (height, width) is that of a texture. `start` is "content" where there are both pictures, else "noise".
     """
 
-    content_layers: Annotated[
-        str | Sequence[str] | None, Help("A layer of the content; several times for several.", flag="--content-layer")
-    ] = None
-    style_layers: Annotated[
-        str | Sequence[str] | None, Help("A layer of the style; several times for several.", flag="--style-layer")
-    ] = None
     weights: Weights = field(default_factory=Weights)
-    size: Annotated[Size, SIZE] = None
     start: Start | None = None
-    steps: Annotated[int, STEPS] = 200
     rate: float | None = None
-    optimizer: Annotated[Optimizer, OPTIMIZER] = "adam"
 
     @property
     def climb(self) -> Climb:

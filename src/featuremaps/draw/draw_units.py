@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from featuremaps.draw.best_real import Known
+from featuremaps.draw.choices import Size, pair
 from featuremaps.draw.drawing import Drawing, Drawings
 from featuremaps.draw.objective import Channel, Objective
-from featuremaps.draw.options import DrawOptions, Size, check_takes_pictures, pair
+from featuremaps.draw.options import DrawOptions, check_takes_pictures
 from featuremaps.draw.parse_objective import as_objective
 from featuremaps.draw.run import DrawingRun
 from featuremaps.errors import OptionError
