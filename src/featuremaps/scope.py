@@ -80,6 +80,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.repair.options import How
     from featuremaps.repair.repair import Repair
     from featuremaps.report.data import Section
+    from featuremaps.report.page_path import PagePath
     from featuremaps.shortcuts.channel_effects import ChannelEffects
     from featuremaps.shortcuts.shortcut import Shortcut
     from featuremaps.shortcuts.shortcuts import Shortcuts
@@ -1322,7 +1323,7 @@ class Scope:
         options: Mapping[str, Mapping[str, object]] | None = None,
         layout: LayoutLike | None = None,
         **explaining: object,
-    ) -> Path:
+    ) -> "PagePath":
         """Write one self-contained HTML file that explains each picture.
 
         A method that fails is shown as failed; the rest is written. Of a segmentation model it shows what each region
@@ -1351,7 +1352,7 @@ class Scope:
             **explaining: Other options of `compare`: smooth, seed, precision, batch_size.
 
         Returns:
-            The path of the file.
+            The path of the file, which shows the page in a notebook; `.show()` opens it in the browser.
 
         Raises:
             ImageError: No picture can be read.
@@ -1389,7 +1390,7 @@ class Scope:
         findings: Sequence[str] = (),
         more: "Sequence[Section]" = (),
         command: str = "",
-    ) -> Path:
+    ) -> "PagePath":
         """Write a comparison that is already there as one HTML file.
 
         Args:
@@ -1402,7 +1403,7 @@ class Scope:
             command: The command that makes this report again.
 
         Returns:
-            The path of the file.
+            The path of the file, which shows the page in a notebook; `.show()` opens it in the browser.
         """
         from featuremaps.report.explanation_report import explanation_report
         from featuremaps.report.html import write
@@ -1424,7 +1425,7 @@ class Scope:
         before_after: "BeforeAfter | None" = None,
         title: str = "",
         command: str = "",
-    ) -> Path:
+    ) -> "PagePath":
         """Write one HTML file that asks the five questions of a survey.
 
         Args:
@@ -1439,7 +1440,7 @@ class Scope:
             command: The command that makes this report again.
 
         Returns:
-            The path of the file.
+            The path of the file, which shows the page in a notebook; `.show()` opens it in the browser.
         """
         from featuremaps.report.shortcuts import shortcuts_sections
         from featuremaps.report.survey_report import write_survey_report

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import webbrowser
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -53,6 +54,7 @@ def test_explain_writes_overlays_maps_and_report(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
+    monkeypatch.setattr(webbrowser, "open", lambda _: pytest.fail("nobody asked for the page"))
     arguments = ["explain", str(photos), "--model", "demo", "--method", "grad_cam", "--method", "layer_cam"]
     assert run(*arguments, "--layer", "layer3", "--target", "scissors", "-o", str(out), monkeypatch=monkeypatch) == 0
     names = sorted(path.name for path in out.iterdir())
@@ -76,9 +78,11 @@ def test_explain_writes_overlays_maps_and_report(
 
 
 def test_report(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "r.html"
+    path, opened = tmp_path / "r.html", list[str]()
+    monkeypatch.setattr(webbrowser, "open", opened.append)
     arguments = ["report", str(photos / "first.png"), "-m", "demo-fixed", "-o", str(path), "--title", "Ours & theirs"]
-    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert run(*arguments, "--open", monkeypatch=monkeypatch) == 0
+    assert opened == [path.as_uri()]
     page = path.read_text(encoding="utf-8")
     payload = json.loads(re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)[1])  # type: ignore[index]
     assert payload["title"] == "Ours & theirs"

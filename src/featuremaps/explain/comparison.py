@@ -13,6 +13,7 @@ from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.plotting.rendering import Scaling
+from featuremaps.plotting.written_files import WrittenFiles
 from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps, scalings_of
@@ -130,7 +131,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
             The files written.
         """
         folder, targets = folder_for(folder, len(self), "heatmaps"), {key[2] for key in self}
-        written = []
+        written = WrittenFiles()
         for (_, _, target), heat in self.items():
             inner = folder / file_name(str(target)) if len(targets) > 1 else folder
             written += heat.save(inner, **look)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.plotting.file_names import file_name, is_picture_file
+from featuremaps.plotting.written_files import WrittenFiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +46,7 @@ def folder_for(path: str | Path, count: int, what: str) -> Path:
     return Path(path)
 
 
-def write_files(folder: str | Path, contents: Iterable[tuple[str, Image.Image | Tensor | bytes]]) -> list[Path]:
+def write_files(folder: str | Path, contents: Iterable[tuple[str, Image.Image | Tensor | bytes]]) -> WrittenFiles:
     """Write pictures (or the bytes of a PNG) and tensors (`.npy`, float32) by their names into a folder, which is made.
 
     Where `folder` is a picture's file, such as "cat.png", the first picture is written there and the rest beside it.
@@ -61,7 +62,7 @@ def write_files(folder: str | Path, contents: Iterable[tuple[str, Image.Image | 
         every = [(folder.stem + part, content) for part, (_, content) in zip(parts, every, strict=True)]
         folder = folder.parent
     folder.mkdir(parents=True, exist_ok=True)
-    return [_write(folder / stem, suffix, content) for stem, content in every]
+    return WrittenFiles(_write(folder / stem, suffix, content) for stem, content in every)
 
 
 def _write(place: Path, suffix: str, content: Image.Image | Tensor | bytes) -> Path:

@@ -4,16 +4,15 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from featuremaps.errors import OptionError
 from featuremaps.report.data import ReportData, Section
 from featuremaps.report.packing import packed
+from featuremaps.report.page_path import PagePath, framed
 from featuremaps.survey.charts.library import library, page_files, script_json
 
 PREFIX = "featuremaps/"
@@ -97,18 +96,15 @@ def _import_map(sources: dict[str, str]) -> str:
 
 def embed(report: ReportData, height: int = 720) -> str:
     """The report as an `<iframe srcdoc>` for a notebook; `height` in CSS pixels."""
-    return (
-        f'<iframe srcdoc="{escape(render(report))}" title="{escape(report.title)}" width="100%" height="{height}" '
-        'style="border: 0" sandbox="allow-scripts allow-modals allow-downloads"></iframe>'
-    )
+    return framed(render(report), report.title, height)
 
 
-def write(report: ReportData, path: str | os.PathLike[str]) -> Path:
+def write(report: ReportData, path: str | os.PathLike[str]) -> PagePath:
     """Writes the page and returns its path; folders are made, and a file already there is replaced in one step.
 
     Raises `OptionError` where `path` is a folder.
     """
-    target = Path(path)
+    target = PagePath(path)
     if target.is_dir():
         raise OptionError(f"report path {str(target)!r}: is a folder. Give a file, such as {target / 'report.html'}.")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,14 @@ from typing import Any
 
 from featuremaps.report.data import Provenance, Rejection, ReportData, Section
 from featuremaps.report.html import write
+from featuremaps.report.page_path import PagePath
 from featuremaps.report.survey_first_screen import survey_first_screen, survey_title
 from featuremaps.report.survey_sections import survey_sections
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.survey import Survey
 
 
-def write_survey_report(survey: Survey, path: str | Path = "report.html", **options: Any) -> Path:
+def write_survey_report(survey: Survey, path: str | Path = "report.html", **options: Any) -> PagePath:
     """Write one HTML file that asks the five questions of a layer, and return its path; options as `survey_report`."""
     return write(survey_report(survey, **options), path)
 
