@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import featuremaps as fm
@@ -428,3 +429,20 @@ def test_every_column_of_a_figure_has_its_method_above_it() -> None:
     titles = [axes.get_title() for axes in below.figure().axes]
     assert {"LayerCAM", "Saliency"} <= set(titles)
     assert titles.count("LayerCAM") == titles.count("Saliency") == 1
+
+
+def test_a_figure_shows_all_pictures_or_says_how_many_it_leaves_out() -> None:
+    found = fm.Scope(Little()).compare(noise()[:1].repeat(5, 1, 1, 1), ["layer_cam", "grad_cam"], targets=[0, 1])
+
+    def shown(figure: Figure) -> list[str]:
+        return [axes.get_title() for axes in figure.axes if axes.get_title().startswith("picture")]
+
+    every = found.figure()
+    assert shown(every) == [f"picture {number}" for number in range(5)]
+    assert every.get_suptitle() == ""
+    some = found.figure(most=5)  # two rows a picture
+    assert shown(some) == ["picture 0", "picture 1"]
+    assert some.get_suptitle() == "the first 2 of 5 pictures; figure(2) shows the next"
+    assert shown(found.figure(2)) == ["picture 2"]
+    assert shown(found.figure(most=1)) == ["picture 0"]  # never less than one
+    assert "top prediction" in repr(fm.Scope(Little()).compare(noise()[:1], "grad_cam"))

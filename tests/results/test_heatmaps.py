@@ -288,7 +288,7 @@ def test_comparison_with_a_failure_is_still_drawn() -> None:
     comparison = compared()
     gone = ("grad_cam", "features", 1)
     kept = {key: heat for key, heat in comparison.items() if key != gone}
-    figure = Comparison(kept, {gone: "no luck"}).figure()
+    figure = Comparison(kept, {gone: "no luck"}).figure(0)
     assert len([axes for axes in figure.axes if axes.images]) == 4 * 3 - 1
 
 

@@ -57,25 +57,40 @@ class Comparison(Mapping[Key, Explanation], Shown):
     def __len__(self) -> int:
         return len(self.heatmaps)
 
-    def figure(self, picture: int = 0, **look: Any) -> "Figure":
-        """One picture's overlays as a matrix: a row for each layer and target, a column for each method.
+    def figure(self, picture: int | None = None, *, most: int = 12, **look: Any) -> "Figure":
+        """The overlays as a matrix: a row for each picture, layer and target, a column for each method.
 
-        Methods that go down to the pixel stand in the rows of the layer where there is one.
-
-        Of a signal, whose lines are wide, all below each other. Of a detector those of one box.
+        Methods that go down to the pixel stand in the rows of the layer where there is one. The title says how many
+        pictures are left out. Of signals, whose lines are wide, one is shown, all its maps below each other.
 
         Args:
-            picture: The number of the picture; of a detector the number of the row, which is of one box.
+            picture: The number of the only picture that is shown; of a detector the number of the row, which is of one
+                box. All of them without it.
+            most: How many rows there are at most; the first picture has all of its own.
             **look: How overlays look; see `Heatmaps.overlay`.
 
         Returns:
             A figure of matplotlib.
         """
-        first_heat = next(iter(self.values()))
-        if len(first_heat.pictures[picture].space) == 1:
-            return self._of_signal(picture, look)
+        first = next(iter(self.values()))
+        count = max(len(heat) for heat in self.values())
+        if len(first.pictures[0].space) == 1:
+            return self._of_signal(picture or 0, look, count if picture is None else 1)
         rows: list[list[Panel]] = []
         scalings: set[Scaling] = set()
+        title = ""
+        for number in range(count) if picture is None else [picture]:
+            own = self._rows(number, look, scalings)
+            if rows and len(rows) + len(own) > most:
+                counted = "pictures" if first.boxes[0] is None else "boxes"
+                title = f"the first {number} of {count} {counted}; figure({number}) shows the next"
+                break
+            rows += own
+        return matrix_figure(rows, look, title=title, scalings=scalings)
+
+    def _rows(self, picture: int, look: Mapping[str, Any], scalings: set[Scaling]) -> list[list[Panel]]:
+        """The rows of one picture, methods named above the first; how its maps are scaled joins `scalings`."""
+        rows: list[list[Panel]] = []
         headed: set[str] = set()
         for layer, keys in self._grid():
             kept = [key in self.heatmaps and picture < len(self.heatmaps[key]) for key in keys]
@@ -96,7 +111,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
                 headed.add(method)
                 row.append(Panel(heat.overlay(**look)[0], title, heat.warnings[0]))
             rows.append(row)
-        return matrix_figure(rows, look, scalings=scalings)
+        return rows
 
     def _grid(self) -> list[tuple[str, list[Key]]]:
         """The keys of each row, one for every method, with what the row says of its layer.
@@ -113,12 +128,13 @@ class Comparison(Mapping[Key, Explanation], Shown):
         pairs = dict.fromkeys(key[1:] for key in self)
         return [(layer, [(method, layer, target) for method in methods]) for layer, target in pairs]
 
-    def _of_signal(self, picture: int, look: Mapping[str, Any]) -> "Figure":
+    def _of_signal(self, picture: int, look: Mapping[str, Any], count: int) -> "Figure":
         panels = []
         for (method, layer, _), heat in self.items():
             (panel,) = heat[picture].spatial_panels(**look)
             panels.append(replace(panel, title=f"{method_name(method)} of {layer}   {heat.titles[picture]}"))
-        return spatial_figure(panels, next(iter(self.values())).pictures[picture].picture.name)
+        name = next(iter(self.values())).pictures[picture].picture.name
+        return spatial_figure(panels, f"{name}, the first of {count}" if count > 1 else name)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Save every heatmap, as `Heatmaps.save` does; several targets get a folder each.
@@ -138,7 +154,8 @@ class Comparison(Mapping[Key, Explanation], Shown):
         return written
 
     def __repr__(self) -> str:
-        rows = "\n".join(f"  {method} / {layer} / {target}" for method, layer, target in self)
+        shown = [(key, "top prediction" if key[2] is None else key[2]) for key in self]
+        rows = "\n".join(f"  {method} / {layer} / {target}" for (method, layer, _), target in shown)
         return f"<Comparison of {len(self)} heatmaps:\n{rows}>"
 
 

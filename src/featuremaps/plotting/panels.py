@@ -140,7 +140,7 @@ def draw_panel(axes: "Axes", panel: Panel) -> None:
         side.set(color=panel.frame or "black", linewidth=3)
     if panel.notes:
         remark = is_remark(panel.notes[0])
-        text = _short(panel.notes[0], 78)
+        text = _cut(panel.notes[0], 78)
         lines = wrap(text if remark else "⚠ " + text, 40)  # matplotlib's own wrapping takes a $ for mathematics
         axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else DOUBT)
 
@@ -158,6 +158,11 @@ def counted(count: int, noun: str) -> str:
 def short_unit(unit: str, most: int = 34) -> str:
     """A unit's address that fits above a picture: its end, which has the channel, is kept."""
     return unit if len(unit) <= most else "…" + unit[-most + 1 :]
+
+
+def _cut(text: str, most: int) -> str:
+    """The words of a sentence that fit."""
+    return text if len(text) <= most else text[:most].rpartition(" ")[0].rstrip(" (,;:") + " …"
 
 
 def _short(text: str, most: int = 34) -> str:
