@@ -22,7 +22,7 @@ PANEL = Panel("demo", "a spoon", drawn(), "scissors", 0.99, False, MAP, "grad_ca
 
 def test_cards_lead_to_sections_also_where_these_failed() -> None:
     cards = (
-        Card("Where?", "There.", drawn(), section=Explanations.title, link="2 pictures"),
+        Card("Where?", "There.", {"here": drawn(), "there": drawn()}, section=Explanations.title, link="2 pictures"),
         Card("How?", "So.", changes=(Change("all", 0.9, 0.2),), section="Gone"),
         Card("What?", "Nothing.", section="Elsewhere"),
     )
@@ -32,6 +32,7 @@ def test_cards_lead_to_sections_also_where_these_failed() -> None:
     assert content["cards"][1]["changes"] == [{"name": "all", "value": 0.9, "before": 0.2, "low": None, "high": None}]
     assert content["panels"][0]["map"]["height"] == 2
     assert content["panels"][0]["right"] is False
+    assert [[each["caption"] for each in card["pictures"]] for card in content["cards"]] == [["here", "there"], [], []]
 
 
 def test_four_cards_are_enough() -> None:

@@ -36,6 +36,11 @@ def test_the_questions_come_in_order(sections) -> None:
     assert all(section.title for section in sections)
 
 
+def test_each_says_in_a_line_what_it_found(sections) -> None:
+    """The line stands beside the heading of a part that is closed."""
+    assert all(section.summary for section in sections)
+
+
 def test_each_class_shows_its_own_channel_first(sections) -> None:
     classes = {one.label: one for one in sections[0].classes}
     assert classes["red"].channels[0].unit == "1:0"

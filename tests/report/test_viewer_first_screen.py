@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from report_samples import drawn, sample_picture, sample_report
 from test_first_screen import PANEL
 
+from featuremaps.report.data import FailedSection
 from featuremaps.report.explanations import Explanations
 from featuremaps.report.first_screen import Card, Change, FirstScreen
 
@@ -98,6 +99,27 @@ def test_paper_has_what_was_closed(visit):
     assert page.locator(".findings").is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not page.locator("#section-2 details").first.evaluate("one => one.open")
+
+
+def test_headings_stand_beside_their_arrow_at_any_width(visit):
+    title = "A question that is asked in many more words than one line of a telephone holds"
+    page = visit(report(sections=(FailedSection(title, "why"), FailedSection("Short", "why"))), closed=True).page
+    for width in (1440, 768, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        for part in page.locator(".part > summary").all():
+            heading = part.locator("h2").bounding_box()
+            assert 8 < heading["x"] - part.bounding_box()["x"] < 32
+            assert heading["y"] - part.bounding_box()["y"] < 16
+
+
+def test_a_card_shows_several_pictures_whole(visit):
+    card = Card("Where do they look?", "Here.", {"demo-fixed: 15%": drawn(), "demo: 0%": drawn()})
+    page = visit(report(first=FirstScreen("demo-fixed is right.", (PANEL,), (card,))), closed=True).page
+    boxes = [image.bounding_box() for image in page.locator(".card img").all()]
+    ratio = drawn().width / drawn().height
+    assert [box["width"] / box["height"] for box in boxes] == pytest.approx([ratio, ratio], rel=0.02)
+    assert page.locator(".card figcaption").all_inner_texts() == ["demo-fixed: 15%", "demo: 0%"]
+    assert page.locator(".lead .unbroken").all_inner_texts() == ["demo-fixed"]
 
 
 def test_a_screen_that_cannot_be_drawn_leaves_the_sentences(visit):

@@ -71,7 +71,8 @@ def tour(
     explained = {name: _explained(name, scopes[name], comparisons[name], pictures) for name in MODELS}
     called = {name: strangers_called(world.surveys[name][PHOTOGRAPHS]) for name in MODELS}
     strangers = _strangers(scenes)
-    where = where_card(shares, covered, _overlay(comparisons["demo"], scenes), explained["demo"].title)
+    overlays = {name: _overlay(scopes[name], scenes) for name in MODELS}
+    where = where_card(shares, covered, overlays, explained["demo"].title)
     report = ReportData(
         title=demo_title(suspicions[0], called["demo"]),
         provenance=_provenance(scopes, comparisons, command),
@@ -106,12 +107,12 @@ def _strangers(scenes: Sequence[Scene]) -> list[int]:
     return [i for i, scene in enumerate(scenes) if scene.label == "neither" and scene.shortcut]
 
 
-def _overlay(comparison: Comparison, scenes: Sequence[Scene]) -> Image:
-    """Where Grad-CAM lies in the first picture of scissors, at the last layer."""
-    heat = [found for (method, _, _), found in comparison.items() if method == "grad_cam"][-1]
+def _overlay(scope: Scope, scenes: Sequence[Scene]) -> Image:
+    """Where Grad-CAM for scissors lies in the first picture of them, at the last layer."""
+    picture = next(scene.picture for scene in scenes if scene.label == "scissors")
+    heat = scope.explain(picture, "grad_cam", target="scissors")
     assert isinstance(heat, Heatmaps)
-    place = next(i for i, scene in enumerate(scenes) if scene.label == "scissors")
-    return heat[place : place + 1].overlay()[0]
+    return heat.overlay()[0]
 
 
 def _tried(scope: Scope, pictures: Pictures) -> Trial:

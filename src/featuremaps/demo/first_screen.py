@@ -54,8 +54,11 @@ def _cards(suspicions: Sequence[Suspicion]) -> list[Card]:
     return [*cards, *(card for _, card in sorted(repairs, key=lambda each: not each[0]))]
 
 
-def where_card(shares: Mapping[str, float], covered: float, picture: Image, section: str) -> Card:
-    """How much of each network's map lies on the scissors."""
-    parts = [f"{name} puts {share:.0%} of its Grad-CAM on them" for name, share in shares.items()]
-    sentence = f"{LABEL.capitalize()} cover {covered:.0%} of their pictures; {', '.join(parts)}."
-    return Card("Where do they look?", sentence, picture, section=section, link="Every picture")
+def where_card(shares: Mapping[str, float], covered: float, overlays: Mapping[str, Image], section: str) -> Card:
+    """How much of each network's map lies on the scissors, with their overlays on the same picture."""
+    sentence = (
+        f"Asked why it sees {LABEL}, how much of its Grad-CAM each puts on the {LABEL} themselves. They cover "
+        f"{covered:.0%} of their pictures."
+    )
+    pictures = {f"{name}: {share:.0%} on them": overlays[name] for name, share in shares.items()}
+    return Card("Where do they look?", sentence, pictures, section=section, link="Every picture")

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.plotting.panels import counted
 from featuremaps.report.data import LayeredPicture, section
 from featuremaps.report.encode import Json, alone, check_either, picture_json, plain, rounded
 from featuremaps.report.explanations import Display
@@ -86,6 +87,12 @@ class ChannelsSection:
     def colormaps(self) -> tuple[str, ...]:
         """The one that its display starts with."""
         return (self.display.colormap,)
+
+    @property
+    def summary(self) -> str:
+        """How many channels there are in how many layers."""
+        maps = [layer.maps for layer in self.pictures[0].layers if layer.maps is not None] if self.pictures else []
+        return f"{sum(map(len, maps)):,} channels of {counted(len(maps), 'layer')}." if maps else ""
 
     @property
     def cells(self) -> int:

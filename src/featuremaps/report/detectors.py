@@ -54,6 +54,11 @@ class DetectorsSection:
     title: str = "Can these channels find it alone?"
     caption: str = ""
 
+    @property
+    def summary(self) -> str:
+        """What the first detector finds, in words."""
+        return next((words for detector in self.detectors for words in detector.words), "")
+
     def to_json(self) -> Json:
         """The detectors, and their charts as `scores-0-1` and `roc-0-1`: of the first one in the second domain."""
         charts = {

@@ -66,6 +66,14 @@ class FiltersSection:
         """The one of the frequency responses."""
         return (self.colormap,)
 
+    @property
+    def summary(self) -> str:
+        """How many filters of which layer there are, and how many are dead or nearly repeat another."""
+        dead = sum(tile.dead for tile in self.tiles)
+        alike = sum(tile.twin is not None for tile in self.tiles)
+        repeat = "repeats" if alike == 1 else "repeat"
+        return f"{len(self.tiles)} filters of {self.layer}: {dead} dead, {alike} nearly {repeat} another."
+
     def to_json(self) -> Json:
         """All pictures on one sheet, all responses in one sprite. A filter that cannot be encoded fails alone."""
         drawn = {tile.number: _drawn(tile) for tile in self.tiles}

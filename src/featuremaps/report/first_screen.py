@@ -1,6 +1,6 @@
 """What a reader meets first: the finding, the pictures that prove it, and a few answers that lead on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -51,13 +51,14 @@ class Change:
 class Card:
     """A question with its answer in a sentence, a small picture or a few shares, and where in the report to read on.
 
+    Several pictures stand beside each other, by what is written below each.
     `section` is the title of a section, `link` the words of the link to it; without such a section there is no link.
     `right` says whether the answer is good news, None where it is neither.
     """
 
     title: str
     sentence: str
-    picture: Image | None = None
+    picture: Image | Mapping[str, Image] | None = None
     changes: Sequence[Change] = ()
     section: str = ""
     link: str = ""
@@ -83,4 +84,8 @@ class FirstScreen:
 
 def _card(card: Card, places: Sequence[str]) -> Json:
     place = places.index(card.section) + 1 if card.section in places else None
-    return plain_fields(vars(card), lambda image: picture_json(image, LONGEST)) | {"place": place}
+    known = dict(vars(card))
+    picture = known.pop("picture")
+    captioned = picture if isinstance(picture, Mapping) else {"": picture} if picture is not None else {}
+    known["pictures"] = [{"image": image, "caption": caption} for caption, image in captioned.items()]
+    return plain_fields(known, lambda image: picture_json(image, LONGEST)) | {"place": place}

@@ -75,6 +75,12 @@ class LayerWalkSection:
         """The one of its thumbnails."""
         return (self.colormap,)
 
+    @property
+    def summary(self) -> str:
+        """How many layers there are, from which to which."""
+        layers = [layer.layer for layer in self.pictures[0].layers] if self.pictures else []
+        return f"{len(layers)} layers, from {layers[0]} to {layers[-1]}." if len(layers) > 1 else ""
+
     def to_json(self) -> Json:
         """The pictures in the order given. A picture that cannot be encoded fails alone."""
         pictures = list(map(alone, self.pictures))

@@ -23,6 +23,15 @@ class StandingsSection:
     title: str = "Which model separates better"
     caption: str = ""
 
+    @property
+    def summary(self) -> str:
+        """The models of the first class, the best first, by the area under the ROC curve in the first domain."""
+        label = self.comparison.labels[0]
+        areas = {model: _first_area(self.comparison.of(model, label)) for model in self.comparison.models}
+        best = sorted(areas, key=lambda model: -areas[model])
+        named = ", ".join(f"{model} {areas[model]:.2f}" for model in best)
+        return f"Area under the ROC curve for {label}: {named}."
+
     def to_json(self) -> Json:
         """A row for each class and model, with one or two domains."""
         return {
@@ -34,6 +43,10 @@ class StandingsSection:
                 for label in self.comparison.labels
             ],
         }
+
+
+def _first_area(standing: Standing) -> float:
+    return next(iter(standing.tests.values())).area.value
 
 
 def _row(standing: Standing) -> Json:

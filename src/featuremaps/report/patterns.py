@@ -48,6 +48,16 @@ class PatternsSection:
     title: str = "What channels look for"
     caption: str = ""
 
+    @property
+    def count(self) -> int:
+        """How many units there are."""
+        return len(self.patterns)
+
+    @property
+    def summary(self) -> str:
+        """Which units they are."""
+        return ", ".join(pattern.unit for pattern in self.patterns)
+
     def to_json(self) -> Json:
         """The units. One that cannot be encoded fails alone."""
         encode = partial(plain, picture=partial(picture_json, longest=LONGEST))

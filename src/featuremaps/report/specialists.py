@@ -41,6 +41,17 @@ class SpecialistsSection:
     title: str = "Which channels each class uses"
     caption: str = ""
 
+    @property
+    def count(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def summary(self) -> str:
+        """The first class's best channel, in words."""
+        best = next(((each.label, each.channels[0]) for each in self.classes if each.channels), None)
+        return "" if best is None else f"{best[0]}: {best[1].unit} first; {best[1].words}."
+
     def to_json(self) -> Json:
         """The classes. One whose pictures cannot be encoded fails alone."""
         return {"caption": self.caption, "classes": list(map(alone, self.classes))}

@@ -27,6 +27,11 @@ class SumsSection:
     title: str = "Are a class's channels its own?"
     caption: str = ""
 
+    @property
+    def summary(self) -> str:
+        """What is said of the first group."""
+        return next(iter(self.words), "")
+
     def to_json(self) -> Json:
         """A chart by picture and one of distributions for each group, and the data that the former share."""
         charts, datasets = shared(self.sums.charts(self.names, len(self.sums)))

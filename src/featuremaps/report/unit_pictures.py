@@ -31,6 +31,11 @@ class UnitPicturesSection:
     title: str = "Does one channel find its object in every picture?"
     caption: str = ""
 
+    @property
+    def summary(self) -> str:
+        """What is said of the first unit."""
+        return f"{self.units[0].unit}: {self.units[0].words}" if self.units else ""
+
     def to_json(self) -> Json:
         """The units. One that cannot be encoded fails alone."""
         return {"caption": self.caption, "units": list(map(alone, self.units))}

@@ -37,6 +37,11 @@ export function breakable(text) {
   return text.split(/(?<=[_./\\-])(?=\w)(?!\w{2,4}$)/).flatMap((piece, index) => (index ? [document.createElement("wbr"), piece] : [piece]));
 }
 
+// Names like demo-fixed stay on one line in a sentence, where they are short.
+export function unbroken(text) {
+  return text.split(/(\b\w{1,12}-\w{1,12}\b)/).map((piece, index) => (index % 2 ? h("span", { class: "unbroken" }, piece) : piece));
+}
+
 export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }

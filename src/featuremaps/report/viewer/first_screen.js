@@ -2,7 +2,7 @@
 
 import { overlaySlider } from "featuremaps/controls.js";
 import { openMap } from "featuremaps/dialog.js";
-import { breakable, h, percent } from "featuremaps/dom.js";
+import { breakable, h, percent, unbroken } from "featuremaps/dom.js";
 import { createFigure, createGroup } from "featuremaps/figure.js";
 import { decode } from "featuremaps/grid.js";
 import { methodName } from "featuremaps/names.js";
@@ -45,10 +45,11 @@ function changeOf({ name, value, before, low, high }) {
   return h("li", {}, h("span", { class: "changes-name" }, name), track({ before, after: value, low, high, label: `${name}: ${values}` }), h("span", { class: "changes-value" }, values));
 }
 
-function cardOf({ title, sentence, picture, changes, place, link, right }) {
+function cardOf({ title, sentence, pictures, changes, place, link, right }) {
   return h("article", { class: "card" },
-    h("h2", { class: right === null ? "" : right ? "right" : "wrong" }, title), h("p", { class: "card-sentence" }, sentence),
-    picture && h("img", { src: picture.source, width: picture.width, height: picture.height, alt: "" }),
+    h("h2", { class: right === null ? "" : right ? "right" : "wrong" }, title), h("p", { class: "card-sentence" }, unbroken(sentence)),
+    pictures.length > 0 && h("div", { class: "card-pictures" }, pictures.map(({ image, caption }) => h("figure", {},
+      h("img", { src: image.source, width: image.width, height: image.height, alt: "" }), caption && h("figcaption", {}, unbroken(caption))))),
     changes.length > 0 && h("ul", { class: "changes" }, changes.map(changeOf)),
     place !== null && h("p", { class: "card-link" }, h("a", { href: `#section-${place}` }, link || "Read on", h("span", { "aria-hidden": "true" }, " \u2192"))));
 }
@@ -60,7 +61,7 @@ export async function firstScreen({ lead, panels, cards }) {
   const drawn = [];
   for (const panel of panels) drawn.push(await panelOf(panel, store, group, row));
   return [
-    lead && h("p", { class: "lead" }, lead),
+    lead && h("p", { class: "lead" }, unbroken(lead)),
     drawn.length > 0 && h("div", { class: drawn.length === 1 ? "panels one" : "panels" }, drawn),
     row.length > 0 && h("div", { class: "panel-controls" }, overlaySlider(store), h("p", { class: "quiet" }, "Point at a map to read it; click to enlarge.")),
     cards.length > 0 && h("div", { class: "cards" }, cards.map(cardOf)),

@@ -9,7 +9,7 @@ export function createPart({ id, title, make, question = "", summary = "", count
   const body = h("div", { class: "part-body" });
   const flag = h("span", { class: "part-failed", hidden: !failed }, "failed");
   const details = h("details", { class: "part" },
-    h("summary", {}, h("h2", { id: `${id}-title` }, breakable(title)), flag, summary && h("p", { class: "part-summary" }, summary)),
+    h("summary", {}, h("div", { class: "part-heading" }, h("h2", { id: `${id}-title` }, breakable(title)), flag, summary && h("p", { class: "part-summary" }, summary))),
     body);
   const element = h("section", { id, "aria-labelledby": `${id}-title` }, details);
   let filled = null;
@@ -39,11 +39,12 @@ export async function fillAll(parts) {
   }
 }
 
-// Paper shows everything, and the screen afterwards what it showed before.
+// Paper shows everything, and the screen afterwards what it showed before. The numbers behind what is drawn are printed
+// where a reader has opened them.
 export function openForPrint(parts) {
   let closed = [];
   addEventListener("beforeprint", () => {
-    const folded = [...document.querySelectorAll("details.folded")];
+    const folded = [...document.querySelectorAll("details.folded:not(.numbers)")];
     closed = [...parts.map(({ details }) => details), ...folded].filter((details) => !details.open);
     for (const details of closed) details.open = true;
   });

@@ -35,7 +35,7 @@ const written = (value) => (value === null ? "none" : typeof value === "number" 
 const doubtsOf = (doubts) => doubts.map((sentence) => h("p", { class: "shortcut-doubt" }, sentence));
 
 function numbersOf({ numbers, answers, proofs }) {
-  return h("details", { class: "folded" }, h("summary", {}, "In words and numbers"),
+  return h("details", { class: "folded numbers" }, h("summary", {}, "In words and numbers"),
     [...answers, ...proofs].map((sentence) => h("p", { class: "shortcut-words" }, sentence)),
     h("dl", { class: "made" }, Object.entries(numbers).map(([name, value]) => [h("dt", {}, WORDS[name] ?? name.replaceAll("_", " ")), h("dd", {}, written(value))])));
 }
