@@ -59,7 +59,7 @@ def test_pictures_are_told_by_the_surest_mistake_and_the_surest_right_answer() -
 
 def test_one_picture_and_pictures_without_answers_have_a_first_screen_too() -> None:
     one = sample_picture()
-    assert explanation_title("net", [one]) == "net calls cat.png Egyptian cat (75%)"
+    assert explanation_title("net", [one]) == "net calls cat.png “Egyptian cat” (75%)"
     assert len(explanation_first_screen([one], "", []).panels) == 1
     bare = sample_picture(top=(), label=None, maps=())
     assert explanation_title("net", [bare, bare]) == "What net sees in 2 pictures"

@@ -7,6 +7,7 @@ from featuremaps.plotting.panels import counted
 from featuremaps.report.data import Section
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
+from featuremaps.report.focus import where_card
 from featuremaps.runtime.outputs import in_percent
 
 SHOWN = 4
@@ -21,17 +22,23 @@ def explanation_title(name: str, pictures: Sequence[ExplainedPicture]) -> str:
         best = told[0].top[0]
         if best.covers is not None:
             return f"What {name} finds in {told[0].name}: {divided_into(told[0], SHOWN)}"
-        return f"{name} calls {told[0].name} {best.label} ({best.probability:.0%})"
+        return f"{name} calls {told[0].name} “{best.label}” ({best.probability:.0%})"
     if labelled:
         right = sum(map(_right, labelled))
-        return f"{name} is right for {right} of {counted(len(labelled), 'picture')}"
+        known = " with a label" if len(labelled) < len(pictures) else ""
+        return f"{name} is right for {right} of {counted(len(labelled), 'picture')}{known}"
     return f"What {name} sees in {counted(len(pictures), 'picture')}"
 
 
-def explanation_first_screen(pictures: Sequence[ExplainedPicture], lead: str, more: Sequence[Section]) -> FirstScreen:
-    """The two pictures that say most with their maps, and cards that lead to the sections."""
+def explanation_first_screen(
+    pictures: Sequence[ExplainedPicture], lead: str, more: Sequence[Section], *, flat: bool = True
+) -> FirstScreen:
+    """The two pictures that say most with their maps, and cards that lead to the sections.
+
+    Of signals and volumes, which are not `flat`, no share of the picture is told.
+    """
     chosen = _telling(pictures)
-    return FirstScreen(lead, tuple(map(panel_of, chosen)), tuple(_cards(pictures, more)))
+    return FirstScreen(lead, tuple(map(panel_of, chosen)), tuple(_cards(pictures, more, flat)))
 
 
 def panel_of(picture: ExplainedPicture) -> Panel:
@@ -89,7 +96,7 @@ def divided_into(picture: ExplainedPicture, most: int) -> str:
     return ", ".join(f"{score.label} {in_percent(score.covers or 0)}" for score in picture.top[:most])
 
 
-def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> list[Card]:
+def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section], flat: bool) -> list[Card]:
     told = [picture for picture in pictures if picture.top]
     link = counted(len(pictures), "picture")
     cards = []
@@ -106,7 +113,9 @@ def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section]) -> lis
         changes = [Change(score.label, score.probability) for score in told[0].top[:SHOWN]]
         sentence = "What it finds, surest first." if told[0].top[0].box else "Its most probable classes."
         cards.append(Card("How sure is it?", sentence, None, changes, Explanations.title, link))
-    cards.append(_maps_card(pictures, link))
+    maps = [heatmap for picture in pictures for heatmap in picture.maps]
+    shown = [(each, map) for each in pictures if flat and (map := _shown_map(each)) and not map.warnings]
+    cards.append(where_card(shown, maps, link))
     return [*cards, *(_cards_of(more) if more else ())]
 
 
@@ -127,22 +136,3 @@ def _cards_of(sections: Sequence[Section]) -> Iterator[Card]:
             yield Card("What does a box rest on?", section.summary, section=section.title, link="The boxes")
         elif isinstance(section, TrialSection):
             yield Card("Which map to believe?", section.summary, section=section.title, link="The trial")
-
-
-def _maps_card(pictures: Sequence[ExplainedPicture], link: str) -> Card:
-    maps = [heatmap for picture in pictures for heatmap in picture.maps]
-    doubtful = sum(bool(heatmap.warnings) for heatmap in maps)
-    failed = sum(heatmap.failure is not None for heatmap in maps)
-    if not maps:
-        sentence = "No map was asked for."
-    elif doubtful or failed:
-        sentence = f"{doubtful} of {counted(len(maps), 'map')} carry a warning, {failed} could not be made."
-    else:
-        sentence = f"{counted(len(maps), 'map')}, none with a warning."
-    return Card(
-        "Where does it look?",
-        sentence,
-        section=Explanations.title,
-        link=link,
-        right=False if doubtful or failed else None,
-    )

@@ -57,7 +57,9 @@ def explanation_report(
         title=title or found_title(studied.name, comparison, pictures) or explanation_title(studied.name, pictures),
         provenance=provenance_of(studied, comparison, command),
         findings=sentences,
-        first=explanation_first_screen(pictures, sentences[0], more),
+        first=explanation_first_screen(
+            pictures, sentences[0], more, flat=all(len(seen.space) == 2 for seen in seen_pictures.seen)
+        ),
         sections=(Explanations(pictures), *more),
         rejected=tuple(Rejection(bad.name, bad.reason) for bad in seen_pictures.rejected),
     )
@@ -175,7 +177,8 @@ def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tup
             else f"The model's first choice has a probability of {min(sure):.0%} or more throughout."
         )
     if doubtful or failed:
-        sentences.append(f"{doubtful} of {len(maps)} maps carry a warning, {failed} could not be made.")
+        missing = f", {failed} could not be made" if failed else ""
+        sentences.append(f"{doubtful} of {_count(len(maps), 'map')} with a warning{missing}.")
     return tuple(sentences)
 
 
