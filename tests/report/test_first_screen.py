@@ -13,6 +13,7 @@ from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
 from featuremaps.report.html import render
 from featuremaps.report.mistakes import MistakesSection
 from featuremaps.report.shortcuts import ShortcutsSection
+from featuremaps.report.specialists import ChannelOfClass, ClassChannels, SpecialistsSection
 from featuremaps.report.survey_first_screen import survey_first_screen, survey_title
 from featuremaps.survey.analysis.confusion import Confusion
 from featuremaps.survey.analysis.mistakes import Mistake
@@ -81,3 +82,14 @@ def test_a_survey_begins_with_how_often_the_model_is_right_and_who_suffers() -> 
     assert [change.value for change in first.cards[0].changes] == [0.4, 0.9]
     assert first.cards[2].right is False
     assert survey_title("net", "1,200 pictures", ()) == "What net does over 1,200 pictures"
+
+
+def test_the_class_that_is_named_first_is_one_whose_channel_is_beyond_chance() -> None:
+    chance = ClassChannels("hammer", "", (ChannelOfClass("layer4:76", "AUC 0.56", (), proven=False),))
+    proven = ClassChannels("scissors", "", (ChannelOfClass("layer4:3", "AUC 0.97", ()),))
+    section = SpecialistsSection((ClassChannels("nothing", "", ()), chance, proven))
+    assert section.summary == "scissors: layer4:3 first; AUC 0.97."
+    assert survey_first_screen("Lead.", [section]).cards[0].sentence == "scissors: layer4:3, AUC 0.97."
+    assert SpecialistsSection((chance,)).summary.startswith("hammer: layer4:76")
+    assert SpecialistsSection((ClassChannels("nothing", "", ()),)).summary == ""
+    assert survey_first_screen("Lead.", [SpecialistsSection((ClassChannels("nothing", "", ()),))]).cards == ()

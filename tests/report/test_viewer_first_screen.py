@@ -114,11 +114,12 @@ def test_headings_stand_beside_their_arrow_at_any_width(visit):
 
 def test_a_card_shows_several_pictures_whole(visit):
     card = Card("Where do they look?", "Here.", {"demo-fixed: 15%": drawn(), "demo: 0%": drawn()})
-    page = visit(report(first=FirstScreen("demo-fixed is right.", (PANEL,), (card,))), closed=True).page
-    boxes = [image.bounding_box() for image in page.locator(".card img").all()]
+    page = visit(report(first=FirstScreen("demo-fixed is right.", (PANEL,), (card, *CARDS, *CARDS))), closed=True).page
+    first = page.locator(".card").first
+    boxes = [image.bounding_box() for image in first.locator("img").all()]
     ratio = drawn().width / drawn().height
     assert [box["width"] / box["height"] for box in boxes] == pytest.approx([ratio, ratio], rel=0.02)
-    assert page.locator(".card figcaption").all_inner_texts() == ["demo-fixed: 15%", "demo: 0%"]
+    assert first.locator("figcaption").all_inner_texts() == ["demo-fixed: 15%", "demo: 0%"]
     assert page.locator(".lead .unbroken").all_inner_texts() == ["demo-fixed"]
 
 

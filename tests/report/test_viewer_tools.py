@@ -119,6 +119,37 @@ def test_a_map_is_kept_copied_and_linked(visit, report, tmp_path, axe):
     np.testing.assert_allclose(np.load(path), FINE.numpy(), atol=1 / 254)
 
 
+def test_two_fingers_zoom_both_maps_side_by_side(visit, report):
+    page = visit(report, closed=True, width=390).page
+    page.goto(page.url.partition("#")[0] + "#compare=section-1-2-map-1,section-2-2-map-1")
+    page.reload()
+    frames = page.locator("dialog.comparison .pane-frame")
+    expect(frames.nth(1).locator("canvas")).to_have_count(1)
+    box = frames.first.bounding_box()
+    middle, height = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def touch(kind: str, *places: float) -> None:
+        points = [{"x": middle + place, "y": height, "id": number} for number, place in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", -10, 10)
+    for spread in (14, 20, 30):
+        touch("touchMove", -spread, spread)
+    touch("touchEnd")
+    settle(page)
+    zoomed = [frame.locator("> div").get_attribute("style") for frame in frames.all()]
+    assert zoomed[0] == zoomed[1]
+    assert "scale(3)" in zoomed[0]
+    touch("touchStart", 0)
+    for moved in (5, 10):
+        touch("touchMove", moved)
+    touch("touchEnd")
+    settle(page)
+    assert frames.nth(1).locator("> div").get_attribute("style") not in ("", zoomed[1])
+
+
 def test_two_maps_side_by_side_zoom_and_move_together(visit, report, axe):
     page = visit(report, closed=True).page
     page.locator("#section-1-2 .map").first.click()

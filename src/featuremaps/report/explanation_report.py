@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from featuremaps.errors import OptionError
-from featuremaps.explain.comparison import Comparison, Explanation
+from featuremaps.explain.comparison import INPUT, Comparison, Explanation
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.methods import METHODS
 from featuremaps.pictures.seen import Seen, SeenPictures
@@ -162,12 +162,12 @@ def boxes_in(comparison: Comparison, index: int) -> list[DetectedBox]:
 
 def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tuple[str, ...]:
     """Two or three sentences on what a comparison holds."""
-    methods, layers = ({key[place] for key in (*comparison, *comparison.failures)} for place in (0, 1))
+    methods, layers = ({key[place] for key in (*comparison, *comparison.failures)} - {INPUT} for place in (0, 1))
     maps = [heatmap for picture in pictures for heatmap in picture.maps]
     doubtful = sum(bool(heatmap.warnings) for heatmap in maps)
     failed = sum(heatmap.failure is not None for heatmap in maps)
     counts = (_count(len(pictures), "picture"), _count(len(methods), "method"), _count(len(layers), "layer"))
-    sentences = ["{} explained by {} on {}.".format(*counts)]
+    sentences = ["{} explained by {} on {}.".format(*counts) if layers else "{} explained by {}.".format(*counts[:2])]
     sure = [picture.top[0].probability for picture in pictures if picture.top and picture.top[0].covers is None]
     if sure:
         weak = sum(probability < 0.5 for probability in sure)

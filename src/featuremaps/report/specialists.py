@@ -48,9 +48,10 @@ class SpecialistsSection:
 
     @property
     def summary(self) -> str:
-        """The first class's best channel, in words."""
-        best = next(((each.label, each.channels[0]) for each in self.classes if each.channels), None)
-        return "" if best is None else f"{best[0]}: {best[1].unit} first; {best[1].words}."
+        """The best channel of a class, in words: the first that is beyond chance, if any is."""
+        every = [(each.label, each.channels[0]) for each in self.classes if each.channels]
+        label, best = next((pair for pair in every if pair[1].proven), every[0] if every else ("", None))
+        return "" if best is None else f"{label}: {best.unit} first; {best.words}."
 
     def to_json(self) -> Json:
         """The classes. One whose pictures cannot be encoded fails alone."""

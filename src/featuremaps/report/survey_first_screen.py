@@ -51,7 +51,7 @@ def survey_first_screen(lead: str, sections: Sequence[Section]) -> FirstScreen:
         elif isinstance(section, MistakesSection):
             panels = _mistaken(section)
             cards.insert(0, _suffering_card(section))
-        elif isinstance(section, SpecialistsSection) and section.classes:
+        elif isinstance(section, SpecialistsSection) and any(of.channels for of in section.classes):
             cards.append(_channel_card(section))
         elif isinstance(section, UnitPicturesSection) and section.units and not has_classes:
             cards.append(_unit_card(section))
@@ -87,9 +87,9 @@ def _suffering_card(section: MistakesSection) -> Card:
 
 
 def _channel_card(section: SpecialistsSection) -> Card:
-    """The class whose channels are named first, its best channel and the picture in which that is strongest."""
-    of = section.classes[0]
-    best = of.channels[0]
+    """A class's best channel and the picture in which that is strongest: the first that is beyond chance, if any is."""
+    every = [(of, best) for of in section.classes for best in of.channels[:1]]
+    of, best = next((pair for pair in every if pair[1].proven), every[0])
     sentence = f"{of.label}: {best.unit}, {best.words}."
     picture = best.pictures[0].picture if best.pictures else None
     return Card("Which channels does a class use?", sentence, picture, section=section.title, link="By class")

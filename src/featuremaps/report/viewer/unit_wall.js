@@ -27,7 +27,7 @@ export function wallOf(units, layer) {
   const none = h("div", { class: "empty", hidden: true }, h("p", {}, "No unit matches."), h("button", { type: "button", class: "open-all", onclick: () => clear() }, "Clear the filter"));
   const bricks = new Map(units.map((unit) => [unit, brickOf(unit, layer, [
     `${layer}:${unit.channel}`, unit.label && h("span", {}, unit.label),
-    h("span", { class: "tile-value" }, unit.active === 0 ? "never active" : `${number(unit.value)}, active in ${percent(unit.active, 0)}`)])]));
+    h("span", { class: "tile-value" }, unit.active === 0 ? "never active" : [`${number(unit.value)}, `, h("span", { class: "unbroken" }, `active in ${percent(unit.active, 0)}`)])])]));
   const fits = (unit) => (!label || unit.label === label) && words.toLowerCase().split(/\s+/).every((word) => `${layer}:${unit.channel} ${unit.label}`.toLowerCase().includes(word));
   function draw() {
     const shown = units.filter(fits).sort((a, b) => SORTS[sort][1](a, b) || a.channel - b.channel);
