@@ -212,7 +212,8 @@ class Scope:
                 those.
             target: The score whose gradient is taken; see the page on targets. `None` is the top answer of each
                 picture.
-            gradients: Whether gradients are computed; without them there is no backward pass.
+            gradients: Whether gradients are computed; without them there is no backward pass, and a model needs no
+                class scores where no target is given.
             layout: How the tokens of layers lie, for this call only; see `Scope`.
 
         Returns:
@@ -234,7 +235,7 @@ class Scope:
         inputs = torch.stack([one.input for one in seen])
         studied = self._as(layout)
         names = studied.resolve(studied.named(layers), inputs)
-        wanted = [placed(as_target(target), seen)]
+        wanted = [placed(as_target(target), seen)] if gradients or target is not None else []
         with studied.session() as session:
             return take(session, inputs, names, wanted, classes=studied.class_outputs, gradients=gradients)
 

@@ -2,6 +2,7 @@
 
 import cmath
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils import spectral_norm as old_spectral_norm
+from torch.nn.utils import weight_norm as old_weight_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.nn.utils.prune import l1_unstructured
 
 import featuremaps as fm
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError
@@ -190,3 +194,29 @@ def test_errors() -> None:
 def test_real_first_layer(shared: Path) -> None:
     found = real_scope(shared).filters("features.0")
     assert found.summary() == "96 filters 7×7 over 3 channels, norms 30.2 to 117, 0 dead, 0 near-duplicate pairs"
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        weight_norm,
+        spectral_norm,
+        old_weight_norm,
+        old_spectral_norm,
+        partial(l1_unstructured, name="weight", amount=0.5),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_weights_that_are_made_for_each_run_are_those_of_the_checkpoint(norm) -> None:
+    """Beside the impulse response: one weight after another is what a picture of a single 1 gives."""
+    saved, loaded = (nn.Sequential(norm(seeded(nn.Conv2d, 1, 4, 3, bias=False))) for _ in range(2))
+    with torch.no_grad():
+        for parameter in saved.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    loaded.load_state_dict(saved.state_dict())
+    impulse = torch.zeros(1, 1, 5, 5)
+    impulse[0, 0, 2, 2] = 1
+    before = snapshot(loaded.train(), impulse)
+    found = fm.Scope(loaded).filters("0").tensor
+    assert before.differences(snapshot(loaded, impulse)) == []
+    torch.testing.assert_close(found, saved.eval()(impulse)[0].flip(1, 2)[:, None])

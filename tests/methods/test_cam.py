@@ -241,6 +241,33 @@ def test_shapley_cam_has_the_full_hessian() -> None:
     agree(cam.shapley_cam(activations, score), expected)
 
 
+class Attending(nn.Module):
+    """A head of fused attention over the places, or of the same written out."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mixes, self.head, self.fused = nn.Linear(3, 12).requires_grad_(False), nn.Linear(4, 5), fused
+
+    def forward(self, maps: Tensor) -> Tensor:
+        query, key, value = self.mixes(maps.flatten(2).transpose(1, 2))[:, None].chunk(3, dim=-1)
+        if self.fused:
+            mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        else:
+            mixed = (query @ key.mT / 2).softmax(-1) @ value
+        return self.head(mixed[:, 0].mean(1))
+
+
+def test_shapley_cam_goes_through_fused_attention() -> None:
+    activations = signed(1, (2, 3, 3, 3))
+    fused, written = (cam.shapley_cam(activations, Head(Attending(kind), 2)) for kind in (True, False))
+    torch.testing.assert_close(fused, written)
+    score = Head(Attending(False), 2)
+    leaf = activations.clone().requires_grad_()
+    (plain,) = torch.autograd.grad(score(leaf).sum(), leaf)
+    assert not torch.allclose(fused, cam.grad_cam(activations, plain), rtol=0.05)
+
+
 def test_shapley_cam_on_a_model_and_its_equality_with_grad_cam_for_relu() -> None:
     model, layer = Little(), "features.conv2"
     piecewise = explained(model, noise(2), "shapley_cam", layer, target=1)

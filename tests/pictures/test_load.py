@@ -173,6 +173,10 @@ def test_tensors_are_already_preprocessed():
     for bad in (torch.rand(4, 4), torch.rand(1, 1, 3, 4, 4), torch.rand(0, 3, 4, 4)):
         with pytest.raises(ImageError, match=r"a tensor of shape .*\(batch, channel, height, width\)"):
             gather(bad)
+    with pytest.raises(ImageError, match="the tensor is on the meta device, which has no values"):
+        gather(torch.rand(1, 3, 4, 4, device="meta"))
+    with pytest.raises(ImageError, match=r"the tensor is sparse: give tensor.to_dense\(\)"):
+        gather(torch.rand(1, 3, 4, 4).to_sparse())
     for value in (float("nan"), float("inf")):
         with pytest.raises(ImageError, match="the tensor holds NaN or infinite"):
             gather(torch.full((3, 4, 4), value))

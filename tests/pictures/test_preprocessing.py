@@ -12,7 +12,7 @@ from torchvision.transforms.functional import to_tensor
 
 from featuremaps.errors import ImageError
 from featuremaps.pictures.load import Picture, gather, read
-from featuremaps.pictures.preprocessing import Preprocessing
+from featuremaps.pictures.preprocessing import InputForm, Preprocessing
 from transform_samples import (
     CROPPED,
     LANDSCAPE,
@@ -195,3 +195,19 @@ def test_a_real_photograph(shared):
     inside = ~pasted.isnan()
     assert (pasted - original)[inside].abs().mean() < 4
     assert (pasted - original.roll((3, 3), (0, 1)))[inside].abs().mean() > 8
+
+
+@pytest.mark.parametrize("form", [InputForm(), InputForm(grey=True)])
+def test_a_tensor_with_its_colours_last_is_refused(form):
+    colours = 1 if form.grey else 3
+    last, preprocessing = torch.rand(16, 24, colours), Preprocessing(form=form)
+    with pytest.raises(ImageError, match=r"has its colours last; .*permute\(0, 3, 1, 2\).*wrapped in a module"):
+        preprocessing(Picture("", tensor=last))
+    first = last.permute(2, 0, 1)
+    assert torch.equal(preprocessing(Picture("", tensor=first)), first)
+
+
+def test_narrow_pictures_and_bands_are_no_colours_that_stand_last():
+    for shape in ((3, 16, 3), (1, 16, 3), (4, 5, 3), (16, 4, 3)):
+        assert Preprocessing()(Picture("", tensor=torch.rand(shape))).shape == shape
+    assert Preprocessing(form=InputForm(bands=22))(Picture("", tensor=torch.rand(22, 16, 3))).shape == (22, 16, 3)

@@ -64,6 +64,11 @@ class OfDict(Little):
         return super().forward(batch["image"])
 
 
+class Positions(Little):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + torch.zeros(1, 3, 24, 24))
+
+
 class Mixing(Little):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.double())
@@ -75,7 +80,8 @@ class Mixing(Little):
         (ByName, noise(1), r"ByName.forward takes its inputs by name only \(pixels\)"),
         (OfDict, noise(1), "Where it takes a dict or a list, wrap it"),
         (Mixing, noise(1), "it computes in several precisions"),
-        (Little, noise(1).movedim(1, -1), r"tensor.permute\(0, 3, 1, 2\) puts them first"),
+        (Little, torch.zeros(1, 16, 16, 4), r"tensor.permute\(0, 3, 1, 2\) puts them first"),
+        (Positions, noise(1), "something in it has a fixed size, such as an embedding of positions"),
     ],
 )
 def test_inputs_that_a_model_takes_otherwise(model: type[Little], inputs: Tensor, words: str) -> None:
@@ -100,13 +106,26 @@ class Inward(Little):
 
 @pytest.mark.parametrize(
     ("model", "method", "words"),
-    [(Mapped, "lrp", "Mapped runs a part of itself through torch.vmap"), (Inward, "ablation_cam", "takes gradients")],
+    [
+        (Mapped, "lrp", "Mapped runs a part of itself through torch.vmap"),
+        (Inward, "ablation_cam", "takes gradients"),
+    ],
 )
 def test_models_that_use_gradients_themselves(model: type[Little], method: str, words: str) -> None:
     scope = fm.Scope(model())
     assert scope.explain(noise(1), layer="features").tensor.isfinite().all()
     with pytest.raises(ModelError, match=words):
         scope.explain(noise(1), method, layer="features")
+
+
+def test_a_second_derivative_that_torch_does_not_have_is_said() -> None:
+    with (
+        pytest.raises(
+            ModelError, match="Little has an operation whose gradient has none of its own, which this method"
+        ),
+        run_on(Little(), noise(1)),
+    ):
+        raise RuntimeError("derivative for aten::_fused_backward is not implemented")
 
 
 def test_other_errors_of_a_model_stay_its_own() -> None:

@@ -10,7 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
+from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, TargetError
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
 from featuremaps.runtime.recording import take
 from featuremaps.session import preserved
@@ -246,6 +246,21 @@ def test_layers_and_models_that_give_containers(kind: str) -> None:
     torch.testing.assert_close(record.logits, expected.logits)
     assert first_tensor({"a": 1}) is None
     assert with_first_tensor({"a": 1, "b": torch.zeros(1)}, torch.ones(1)) == {"a": 1, "b": torch.ones(1)}
+
+
+class TokensOnly(Little):
+    """An encoder of patches, without class scores."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.features(x).flatten(2).transpose(1, 2)
+
+
+def test_activations_alone_need_no_class_scores() -> None:
+    model = TokensOnly()
+    record = fm.Scope(model).record(noise(2), "features", gradients=False)
+    torch.testing.assert_close(record.activations["features"], model.features(noise(2)).detach())
+    with pytest.raises(TargetError, match="scores of 16 queries or tokens for each picture"):
+        fm.Scope(model).record(noise(2), "features", target=1, gradients=False)
 
 
 def test_vit_tokens_become_maps_without_the_class_token() -> None:

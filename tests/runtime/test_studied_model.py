@@ -1,8 +1,12 @@
 """Finding layers for given inputs: remembered as long as nothing changes, and clear where a model cannot be walked."""
 
+import re
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import featuremaps as fm
 import featuremaps.layers.known
@@ -76,9 +80,43 @@ def test_deeper_layers_are_the_coarser_stages_after_a_layer() -> None:
 
 
 def test_a_blank_picture_is_what_the_transform_gives() -> None:
-    assert StudiedModel(nn.Conv2d(1, 2, 3)).blank().shape == (1, 1, 224, 224)
+    assert fm.Scope(nn.Conv2d(1, 2, 3))._studied.blank().shape == (1, 1, 224, 224)
     transform = Preprocessing(lambda image: torch.zeros(3, 8, image.width // 8))
     assert StudiedModel(plain(), transform).blank().shape == (1, 3, 8, 32)
+
+
+class PositionsFirst(Little):
+    """Has a parameter of four axes before its first convolution's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.zeros(1, 8, 1, 1))
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 2, 3, 3))
+
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.weight)
+
+
+@pytest.mark.parametrize(
+    ("model", "channels"),
+    [
+        (lambda: nn.Sequential(weight_norm(nn.Conv2d(3, 8, 3))), 3),
+        (lambda: nn.Sequential(nn.Conv2d(3, 6, 3, groups=3)), 3),
+        (lambda: nn.Sequential(nn.Conv2d(6, 6, 3, groups=3)), 6),
+        (lambda: nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 4, 3)), 3),
+        (PositionsFirst, 3),
+        (Functional, 2),
+    ],
+)
+def test_a_blank_picture_has_the_channels_that_the_model_takes(model: Callable[[], nn.Module], channels: int) -> None:
+    scope = fm.Scope(model())
+    assert scope._studied.blank((16, 16)).shape == (1, channels, 16, 16)
+    assert len(scope.layers()) or isinstance(scope.model, Functional)
 
 
 class TwoInputs(nn.Module):
@@ -133,3 +171,32 @@ def test_what_is_no_layer_is_refused_with_what_would_be_one() -> None:
             studied.named(given)
     with pytest.raises(OptionError, match=r"one layer is taken here, and 2 were given: features, head"):
         studied.one_named(["features", "head"])
+
+
+def test_a_parameter_given_as_a_layer_is_not_printed_whole() -> None:
+    with pytest.raises(OptionError, match="is no layer") as caught:
+        StudiedModel(Little()).named(nn.Parameter(torch.zeros(64, 64)))
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda scope, unit: scope.explain(noise(1), layer=unit),
+        lambda scope, unit: scope.compare(noise(1), layers=["features", unit]),
+        lambda scope, unit: scope.record(noise(1), unit),
+        lambda scope, unit: scope.factorize(noise(1), unit, concepts=1),
+        lambda scope, unit: scope.stylize(noise(1), noise(1), style_layers=unit, steps=1),
+        lambda scope, unit: scope.invert(noise(1), unit, steps=1),
+    ],
+)
+@pytest.mark.parametrize("unit", ["features:3", "last:3", "feat*:3"])
+def test_one_channel_is_not_taken_for_its_layer(ask: Callable[[fm.Scope, str], object], unit: str) -> None:
+    with pytest.raises(OptionError, match=f"'{re.escape(unit)}' is one channel, and whole layers are taken here"):
+        ask(fm.Scope(Little()), unit)
+
+
+def test_a_layer_whose_own_name_ends_like_a_channel_is_that_layer() -> None:
+    model = nn.Sequential()
+    model.add_module("conv:3", nn.Conv2d(3, 4, 3))
+    assert StudiedModel(model).resolve("conv:3", noise(1)) == ["conv:3"]

@@ -232,6 +232,12 @@ def test_things_that_name_no_target(target: object) -> None:
         as_target(target)
 
 
+def test_a_kind_of_target_is_none_yet() -> None:
+    for kind in (fm.Logit, fm.Margin, fm.Box):
+        with pytest.raises(TargetError, match=f"target {kind.__name__} is a kind of target: say of what"):
+            as_target(kind)
+
+
 def test_names_that_several_classes_have() -> None:
     original = ("crane", "hammer", "crane", "maillot", "maillot, tank suit", "tank suit, bathing suit")
     for name, indices in (("crane", "0, 2"), (" CRANE", "0, 2"), ("tank suit", "4, 5")):

@@ -122,7 +122,7 @@ def _wanted(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> l
     addresses: dict[str, Address] = {}
     inputs = seen.input[None]
     for text in [layers] if isinstance(layers, str) else layers:
-        exact = studied.resolve(text, inputs)
+        exact = studied.walk(inputs).resolve(text)
         is_unit = text not in exact and parse(text).channel is not None
         meant = studied.walk(inputs).units([text]) if is_unit else [parse(name) for name in exact]
         addresses.update((str(address), address) for address in meant)

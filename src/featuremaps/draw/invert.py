@@ -21,7 +21,7 @@ from featuremaps.draw.model_view import ModelView
 from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.priors import alpha_norm, total_variation
 from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
-from featuremaps.errors import ModelError, OptionError
+from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, parse
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
@@ -132,15 +132,7 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
 
 def _layers(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
     """The layers meant; a unit is refused, because one channel is not a memory of a picture."""
-    given = [layers] if isinstance(layers, str) else list(layers)
-    names = studied.resolve(given, seen.input[None])
-    units = [text for text in given if text not in names and parse(text).channel is not None]
-    if units:
-        raise OptionError(
-            f"{units[0]!r} is one channel, and it is whole layers that are inverted: {parse(units[0]).name!r}. To see "
-            "what a channel looks for, draw it."
-        )
-    return [parse(name) for name in names]
+    return [parse(name) for name in studied.resolve(layers, seen.input[None])]
 
 
 def _wanted(

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from torch import Tensor, nn
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError, did_you_mean
 from featuremaps.filters.figures import FilterScaling, filters_figure
@@ -15,6 +18,7 @@ from featuremaps.layers import find
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.runtime.keras_model import keras_kernel
+from featuremaps.session import preserved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,8 +84,9 @@ def filters_of(
     Raises `LayerNotFoundError` for a layer that does not exist, `LayoutError` for one without a convolution or with
     several, `ModelError` for weights that are not finite.
     """
-    name, module = _convolution(model, layer)
-    kernel = _kernel(module)
+    with preserved(model):  # weights that are made anew each time they are read, as by a spectral norm, count along
+        name, module = _convolution(model, layer)
+        kernel = _kernel(module)
     assert kernel is not None
     weight, groups, dilation = kernel["weight"], kernel["groups"], kernel["dilation"]
     if kernel["transposed"]:
@@ -117,7 +122,7 @@ def checked_scaling(scaling: FilterScaling) -> FilterScaling:
 
 def _kernel(module: nn.Module) -> dict[str, Any] | None:
     """The weights of a convolution as PyTorch orders them, its groups and dilation; None for another layer."""
-    weight = getattr(module, "weight", None)
+    weight = weight_in_use(module)
     if not (isinstance(weight, Tensor) and 3 <= weight.ndim <= 5 and weight.is_floating_point()):
         return keras_kernel(module)
     return {
@@ -126,6 +131,22 @@ def _kernel(module: nn.Module) -> dict[str, Any] | None:
         "transposed": bool(getattr(module, "transposed", False)),
         "dilation": getattr(module, "dilation", 1),
     }
+
+
+def weight_in_use(module: nn.Module) -> Any:
+    """The weight that the next run in evaluation mode takes; None for a module without one.
+
+    Torch's older norms of weights and its pruning make it in a hook before each run: until then `module.weight` is what
+    it was before a checkpoint was loaded.
+    """
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, WeightNorm) and hook.name == "weight":
+            return hook.compute_weight(module)
+        if isinstance(hook, SpectralNorm) and hook.name == "weight":
+            return hook.compute_weight(module, do_power_iteration=False)
+        if isinstance(hook, BasePruningMethod) and hasattr(module, "weight_mask"):
+            return hook.apply_mask(module)
+    return getattr(module, "weight", None)
 
 
 def _convolution(model: nn.Module, layer: str) -> tuple[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided, spatial_mean
@@ -96,7 +97,7 @@ def shapley_cam(activations: Maps, tail: Score, *, combine: Combine = "sum") -> 
     H is the Hessian of the target's score. It is zero for class scores of piecewise linear models (ReLU), where the
     map equals Grad-CAM's; give `Probability` as the target to see the difference.
     """
-    with torch.enable_grad():
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
         maps = activations.detach().requires_grad_()
         first = _derivative(tail(maps), maps, create_graph=True)
         product = _hessian_product(first, maps, activations)

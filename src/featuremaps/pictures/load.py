@@ -268,6 +268,9 @@ def picture_of(item: object) -> Picture:
 
 
 def _from_tensor(tensor: Tensor) -> Iterator[Picture]:
+    if tensor.is_meta or tensor.layout != torch.strided:
+        kind = "on the meta device, which has no values" if tensor.is_meta else "sparse: give tensor.to_dense()"
+        raise ImageError(f"the tensor is {kind}. A picture is a dense tensor of numbers.")
     if not tensor.is_floating_point():
         yield from (Picture("", kept=image) for image in rgb_pictures(tensor.cpu().numpy()))
         return

@@ -77,6 +77,7 @@ class Preprocessing:
         """The model's input for one picture, float32; `ImageError` names the picture and what went wrong."""
         if (image := picture.image) is None:
             assert picture.tensor is not None
+            self._check_channels_first(tuple(picture.tensor.shape))
             return picture.tensor.detach().to(torch.float32)
         try:
             result = self._run(image)
@@ -85,6 +86,18 @@ class Preprocessing:
         if not torch.isfinite(result).all():
             raise ImageError(f"{picture.name}: the transform returned NaN or infinite values.")
         return result
+
+    def _check_channels_first(self, shape: tuple[int, ...]) -> None:
+        """`ImageError` for a preprocessed picture whose colours stand last, for a model that takes no such bands."""
+        colours = 1 if self.form.grey else 3
+        if self.form.axes != 3 or self.form.bands is not None or self.form.shape is not None:
+            return
+        if shape[2] == colours and shape[0] not in (1, 3, 4) and shape[1] > 4:
+            raise ImageError(
+                f"a preprocessed picture of shape {shape} has its colours last; it is given as (channel, height, "
+                "width): tensor.permute(2, 0, 1), of a batch permute(0, 3, 1, 2). A model that takes them last is "
+                "wrapped in a module whose forward does permute(0, 2, 3, 1) first."
+            )
 
     def with_bands(self, item: Any) -> Any:
         """An item of a dataset, its arrays of a multispectral model's channels as this makes them the model's input."""

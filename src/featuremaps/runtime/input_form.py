@@ -29,7 +29,7 @@ def form_of(model: nn.Module) -> InputForm:
     """
     if isinstance(model, KerasModel):
         return model.form
-    first = next((part for part in model.modules() if isinstance(part, _ConvNd)), None)
+    first = _first_convolution(model)
     if first is None:
         dense = next((part for part in model.modules() if isinstance(part, nn.Linear)), None)
         return InputForm(values=None if dense is None else dense.in_features)
@@ -39,7 +39,7 @@ def form_of(model: nn.Module) -> InputForm:
     if not unusual or not _refuses_colours(model, pictures):
         return InputForm()
     return InputForm(
-        axes=first.weight.ndim - 1, grey=flat and channels == 1, bands=channels if flat and channels > 1 else None
+        axes=len(first.kernel_size) + 1, grey=flat and channels == 1, bands=channels if flat and channels > 1 else None
     )
 
 
@@ -47,6 +47,22 @@ def form_with(model: nn.Module, spatial: Spatial) -> InputForm:
     """The form of one input with so many axes beside the channels, whatever the first layer says."""
     form = form_of(model)
     return form if form.axes == spatial + 1 else InputForm(axes=spatial + 1)
+
+
+def channels_of(model: nn.Module, form: InputForm) -> int:
+    """How many channels an input of this form has.
+
+    Of a model without a convolution as a module, a weight of as many axes says so; 3 where there is none.
+    """
+    first = _first_convolution(model)
+    if first is None:
+        weights = [parameter for parameter in model.parameters() if parameter.ndim == form.axes + 1]
+        return weights[0].shape[1] if weights else 3
+    return (1 if form.grey else form.bands or 3) if form.axes == 3 else first.in_channels
+
+
+def _first_convolution(model: nn.Module) -> _ConvNd | None:
+    return next((part for part in model.modules() if isinstance(part, _ConvNd)), None)
 
 
 def _refuses_colours(model: nn.Module, pictures: bool) -> bool:

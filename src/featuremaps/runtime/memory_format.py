@@ -43,6 +43,8 @@ WRONG_SIZE = {
     "dynamic_shapes, give the module itself, or for one picture at a time batch_size=1",
     "is invalid for input of size": "it reshapes to a fixed number of values or of pictures. Give pictures of the size "
     "that it was trained on, as many as it takes, and batch_size= that number",
+    "the size of tensor a .* must match the size of tensor b": "something in it has a fixed size, such as an embedding "
+    "of positions. Give pictures of the size that it was trained on, a transform that makes them so, or size=",
     "mat1 and mat2 shapes cannot be multiplied": "a dense layer takes another number of values. Give pictures of the "
     "size and channels that it was trained on, or a transform that makes them so",
 }
@@ -52,6 +54,8 @@ ONLY_GRADIENTS = {
     "it scaled_dot_product_attention, which without a score_mod is the same",
     "must override the setup_context": "runs a part of itself through torch.vmap or torch.func, which lets no other "
     "way back through than the plain gradient. Take a method of that: grad_cam, integrated_gradients, input_x_gradient",
+    "derivative for .* is not implemented|differentiate twice": "has an operation whose gradient has none of its own, "
+    "which this method needs. Take a method of the plain gradient: grad_cam, hires_cam, integrated_gradients",
     "does not require grad and does not have a grad_fn": "takes gradients inside its own forward, which needs a graph "
     "of all of it. Take a method that runs the whole model with one, such as grad_cam",
 }

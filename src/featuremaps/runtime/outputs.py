@@ -129,8 +129,9 @@ def scores_of(
             "model so that it returns (batch, classes)."
         )
     if logits.ndim == 3 and not signal:
+        several = f"{shape[1]} queries or tokens" if shape[1] != 1 else "one query or token"
         raise TargetError(
-            f"the model gives shape {shape}: scores of {shape[1]} queries or tokens for each picture, not of classes. "
+            f"the model gives shape {shape}: scores of {several} for each picture, not of classes. "
             "Say which one is meant: target=Query(0, class), or Similarity(…) to an embedding, or a function; of a "
             "detector's rows of boxes and class probabilities Scope(…, outputs='detections')."
         )

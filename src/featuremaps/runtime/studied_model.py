@@ -1,6 +1,7 @@
 """The model under study, without verbs: the module with its preprocessing and class names, and which layers it has."""
 
 import math
+import reprlib
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.runtime.input_form import channels_of
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session, preserved, unwrapped
 
@@ -65,10 +67,8 @@ class StudiedModel:
         if shape is not None:
             usual = (3, *(size or SIDES[axes]))
             return torch.full((1, *(length or other for length, other in zip(shape, usual, strict=True))), 0.5)
-        weights = [parameter for parameter in self.model.parameters() if parameter.ndim == axes + 1]
-        return torch.full(
-            (1, weights[0].shape[1] if weights else 3, *(size or SIDES[axes])), 0.5, device="cpu", dtype=torch.float32
-        )
+        channels = channels_of(self.model, self.preprocessing.form)
+        return torch.full((1, channels, *(size or SIDES[axes])), 0.5, device="cpu", dtype=torch.float32)
 
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""
@@ -88,8 +88,8 @@ class StudiedModel:
             return self._name_of(unwrapped(layers))
         if not isinstance(layers, Iterable) or isinstance(layers, bytes | Tensor):
             raise OptionError(
-                f"{layers!r} is no layer: a layer is named by a text ('layer4', 'last', a glob such as 'layer*') or "
-                "given as the module itself. scope.layers() lists them all."
+                f"{reprlib.repr(layers)} is no layer: a layer is named by a text ('layer4', 'last', a glob such as "
+                "'layer*') or given as the module itself. scope.layers() lists them all."
             )
         return [self.one_named(layer) for layer in layers]
 
@@ -121,12 +121,13 @@ class StudiedModel:
         )
 
     def resolve(self, layers: str | Sequence[str], inputs: Tensor) -> list[str]:
-        """Exact names of the layers asked for, as they run for such pictures."""
+        """Exact names of the whole layers asked for, as they run for such pictures; `OptionError` for one channel."""
         patterns = [layers] if isinstance(layers, str) else list(layers)
         if not patterns:
             raise OptionError("no layer was given; 'last' is the last one whose output is still a map.")
         known = self.walk(inputs)
         if not all(is_layer(self.model, pattern) for pattern in patterns):
+            _check_whole(patterns, known)
             return known.resolve(patterns)
         return list(dict.fromkeys(known.name_of(pattern) for pattern in patterns))
 
@@ -159,3 +160,14 @@ class StudiedModel:
 
 def _positions(layer: LayerInfo) -> int:
     return math.prod(layer.size or ())
+
+
+def _check_whole(layers: Sequence[str], known: Layers) -> None:
+    """`OptionError` for one channel of a layer: what was asked of it would be given of the whole layer."""
+    for text in layers:
+        layer, _, channel = text.rpartition(":")
+        if layer and channel.isdecimal() and known.get(text) is None:
+            raise OptionError(
+                f"{text!r} is one channel, and whole layers are taken here: {layer!r}. scope.maps shows where a "
+                "channel responds; to see what it looks for, draw it."
+            )

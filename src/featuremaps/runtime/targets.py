@@ -225,6 +225,8 @@ def is_function(target: object) -> bool:
 
 def as_target(value: object) -> Target | Several:
     """A target from whatever names one: None, an index, a class name, one per picture, a target, any callable."""
+    if isinstance(value, type):
+        raise TargetError(f"target {value.__name__} is a kind of target: say of what, such as {value.__name__}('cat').")
     if isinstance(value, Target | Several):
         return value
     if isinstance(value, np.ndarray | Tensor) and value.ndim > 1:
