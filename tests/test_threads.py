@@ -1,20 +1,25 @@
 """One model and several threads: calls take turns, and nobody notices but by waiting."""
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from copy import deepcopy
+from typing import TypeVar
 
 import pytest
 import torch
+from torch import nn
 
 import featuremaps as fm
+from featuremaps.editing.edited_model import copy_of
 from featuremaps.registry import Registry
-from featuremaps.session import Beside, preserved
+from featuremaps.session import Beside, in_turn, preserved
 from method_samples import unchecked
-from small_models import CALLS, network, pictures
+from small_models import CALLS, Network, network, pictures
 from snapshots import snapshot
 
 THREADS = 8
+Kept = TypeVar("Kept")
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +126,81 @@ def test_what_is_beside_a_model_is_one_thing() -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert len(set(pool.map(ask, range(THREADS)))) == 1
+
+
+class Halting(Network):
+    """Stays in its forward until it may go on, where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.halt, self.inside, self.leave = False, threading.Event(), threading.Event()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.halt:
+            self.inside.set()
+            self.leave.wait(30)
+        return super().forward(x)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> nn.Module:
+        copied = Halting()
+        copied.load_state_dict(self.state_dict())
+        for name, module in self.named_modules():  # as a plain deep copy has them
+            copied.get_submodule(name)._forward_hooks = deepcopy(module._forward_hooks, memo)
+            copied.get_submodule(name).training = module.training
+        return copied
+
+
+def _during_a_call(model: Halting, ask: Callable[[], Kept]) -> Kept:
+    """What `ask` gives, begun while another thread is inside the model, and whether it waited until it had left."""
+    scope = fm.Scope(model)
+    scope.layers(pictures())
+    with ThreadPoolExecutor(2) as pool:
+        model.halt = True
+        first = pool.submit(lambda: CALLS["grad_cam"](scope, pictures()))
+        assert model.inside.wait(30)
+        model.halt = False
+        second = pool.submit(ask)
+        wait([second], timeout=0.2)
+        assert not second.done()
+        model.leave.set()
+        first.result()
+        return second.result()
+
+
+def test_a_copy_has_no_hooks_of_a_call_in_another_thread() -> None:
+    model = Halting().train()
+    copied = _during_a_call(model, lambda: copy_of(model))
+    hooks = [hook for module in copied.modules() for hook in module._forward_hooks.values()]
+    assert (hooks, copied.training) == ([], True)
+    torch.testing.assert_close(copied.eval()(pictures()), model.eval()(pictures()))
+
+
+@pytest.mark.parametrize(
+    ("sharing", "layer"),
+    [(lambda model: nn.Sequential(model, nn.Softmax(1)), "0.stem"), (lambda model: nn.Sequential(*model.stem), "2")],
+)
+def test_models_that_share_a_part_take_turns(sharing: Callable[[Halting], nn.Module], layer: str) -> None:
+    model = Halting()
+    other = fm.Scope(sharing(model))
+
+    def asked() -> torch.Tensor:
+        return other.record(pictures(), layer, gradients=False).activations[layer]
+
+    expected = asked()
+    torch.testing.assert_close(_during_a_call(model, asked), expected)
+
+
+def test_a_model_waits_for_the_turns_of_its_parts() -> None:
+    """Which had them before it came."""
+    parts = [Halting(), Halting()]
+    for part in parts:
+        with in_turn(part):
+            pass
+    whole = nn.ModuleList(parts)
+    for part in parts:
+        assert _during_a_call(part, lambda: preserved_once(whole))
+
+
+def preserved_once(model: nn.Module) -> bool:
+    with preserved(model):
+        return True

@@ -12,6 +12,7 @@ from featuremaps.editing.edits import Edit, NewWeights, Removal
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import find
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.session import in_turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,12 @@ def removals_in(model: nn.Module) -> list[Removal]:
 
 
 def copy_of(model: nn.Module) -> nn.Module:
-    """A copy that shares nothing with the model."""
-    made = [each for module in model.modules() for each in vars(module).values() if isinstance(each, Tensor)]
-    # Weights made of others in the last pass (weight norm) are made anew in the next
-    known = {id(each): each.detach().clone() for each in made if not each.is_leaf}
+    """A copy that shares nothing with the model, nor has the hooks of a call in another thread."""
     try:
-        return deepcopy(model, known)
+        with in_turn(model):
+            made = [each for module in model.modules() for each in vars(module).values() if isinstance(each, Tensor)]
+            # Weights made of others in the last pass (weight norm) are made anew in the next
+            return deepcopy(model, {id(each): each.detach().clone() for each in made if not each.is_leaf})
     except Exception as error:
         raise ModelError(
             f"{type(model).__name__} cannot be copied ({type(error).__name__}: {error}), and edits are made in a copy. "

@@ -82,7 +82,24 @@ class Beside(Generic[Kept]):
         return len(self._kept)
 
 
-_TURNS: Beside[Turn] = Beside()
+class _Turns:
+    """The turns that calls on a model take: one, or those of its parts that had turns of their own before it came."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Any, frozenset[Turn]] = WeakKeyDictionary()
+        self._turn = Turn()
+
+    def of(self, model: nn.Module) -> frozenset[Turn]:
+        """Those of this model, which all its modules without one have from now on."""
+        parts = [getattr(model, "keras_model", model), *model.modules()]
+        with self._turn.taken():
+            turns = frozenset(turn for part in parts for turn in self._of.get(part, ())) or frozenset([Turn()])
+            for part in parts:
+                self._of.setdefault(part, turns)
+        return turns
+
+
+_TURNS = _Turns()
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -98,11 +115,21 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def in_turn(model: nn.Module) -> Iterator[int]:
-    """While no other thread is in here with this model: the hooks of one would hear the pass of another.
+    """While no other thread is in here with this model, or one that shares a module with it.
 
-    Gives the number of the turn, the same for all that is in here within it.
+    The hooks of one would hear the pass of another. Gives the number of the turn, the same for all that is in here
+    within it.
     """
-    module = unwrapped(model)
-    turn = _TURNS.get(getattr(module, "keras_model", module), Turn)  # scopes of one Keras model take turns too
-    with turn.taken():
-        yield turn.number
+    turns = sorted(_TURNS.of(unwrapped(model)), key=id)  # one order for every model: nobody waits in a circle
+    with _taken(iter(turns)):
+        yield sum(turn.number for turn in turns)
+
+
+@contextmanager
+def _taken(turns: Iterator[Turn]) -> Iterator[None]:
+    turn = next(turns, None)
+    if turn is None:
+        yield
+        return
+    with turn.taken(), _taken(turns):
+        yield
