@@ -81,7 +81,7 @@ class Mixing(Little):
         (OfDict, noise(1), "Where it takes a dict or a list, wrap it"),
         (Mixing, noise(1), "it computes in several precisions"),
         (Little, torch.zeros(1, 16, 16, 4), r"tensor.permute\(0, 3, 1, 2\) puts them first"),
-        (Positions, noise(1), "something in it has a fixed size, such as an embedding of positions"),
+        (Positions, noise(1), "values do not fit each other, as places and their embeddings"),
     ],
 )
 def test_inputs_that_a_model_takes_otherwise(model: type[Little], inputs: Tensor, words: str) -> None:

@@ -43,8 +43,6 @@ WRONG_SIZE = {
     "dynamic_shapes, give the module itself, or for one picture at a time batch_size=1",
     "is invalid for input of size": "it reshapes to a fixed number of values or of pictures. Give pictures of the size "
     "that it was trained on, as many as it takes, and batch_size= that number",
-    "the size of tensor a .* must match the size of tensor b": "something in it has a fixed size, such as an embedding "
-    "of positions. Give pictures of the size that it was trained on, a transform that makes them so, or size=",
     "mat1 and mat2 shapes cannot be multiplied": "a dense layer takes another number of values. Give pictures of the "
     "size and channels that it was trained on, or a transform that makes them so",
 }
