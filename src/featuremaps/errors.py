@@ -66,10 +66,13 @@ def nearest(name: str, choices: Iterable[str], count: int = 3) -> list[str]:
 
 def did_you_mean(name: str, choices: Iterable[str], count: int = 3) -> str:
     """`" Did you mean 'a' or 'b'?"` for the nearest choices, or an empty string."""
-    found = nearest(name, choices, count)
-    if not found:
-        return ""
-    return " Did you mean " + " or ".join(repr(match) for match in found) + "?"
+    return suggested(nearest(name, choices, count))
+
+
+def suggested(names: Iterable[str]) -> str:
+    """`" Did you mean 'a' or 'b'?"` for these names, or an empty string for none."""
+    listed = " or ".join(map(repr, names))
+    return f" Did you mean {listed}?" if listed else ""
 
 
 def check_choice(option: str, value: object, choices: Iterable[object]) -> None:

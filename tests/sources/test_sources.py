@@ -74,10 +74,26 @@ def test_folders_and_programs_given_as_the_model(tmp_path: Path, monkeypatch: py
         fm.load("net.pt2")
 
 
+def test_a_name_of_torchvision_alone_is_torchvisions_unless_it_is_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(torchvision.models.squeezenet1_1(num_classes=3).state_dict(), "mine.pt")
+    scope = fm.load("squeezenet1_1", weights="mine.pt", classes=["a", "b", "c"])
+    assert scope.name == "torchvision:squeezenet1_1"
+    assert type(scope.model).__name__ == "SqueezeNet"
+    Path("squeezenet1_1.py").write_text("")
+    with pytest.raises(SourceError, match=r"Which function of the module squeezenet1_1 makes the model\?"):
+        fm.load("squeezenet1_1", weights="mine.pt")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("resnet50", r"model 'resnet50' is not understood.*'torchvision:resnet50'"),
+        ("resnet51", r"model 'resnet51' is not understood\. Did you mean 'torchvision:resnet50'"),
+        ("ResNet18", r"is not understood\. Did you mean 'torchvision:resnet18'"),
+        ("convnext_atto", r"is not understood\. Did you mean 'timm:convnext_atto'"),
+        ("json", r"Which function of the module json makes the model\? Give 'json:function'"),
         ("torchvison:resnet50", r"no source 'torchvison'\. Did you mean 'torchvision'"),
         ("torchvision:resnet5", r"torchvision has no model 'resnet5'\. Did you mean"),
         ("timm:resnet_18", r"timm has no model 'resnet_18'\. Did you mean"),

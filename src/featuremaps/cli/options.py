@@ -20,9 +20,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="demo, demo-leaning, demo-fixed, torchvision:NAME, timm:NAME, hf:REPO, keras:FILE.keras, FILE.pt (with "
-        "--trust), "
-        "package.module:factory or FILE.py:factory, "
+        help="demo, demo-leaning, demo-fixed, torchvision:NAME or NAME alone, timm:NAME, hf:REPO, keras:FILE.keras, "
+        "FILE.pt (with --trust), package.module:factory or FILE.py:factory, "
         "which returns the module, (module, transform) or (module, transform, classes).",
         show_default=True,
         autocompletion=completion.models,

@@ -10,7 +10,7 @@ from featuremaps.runtime.input_form import Spatial, form_of
 from featuremaps.scope import Scope
 from featuremaps.sources.checkpoint import TRUSTED
 from featuremaps.sources.loaded import Loaded
-from featuremaps.sources.registry import SOURCES, read, source
+from featuremaps.sources.registry import SOURCES, full_name, read, source
 
 __all__ = ["SOURCES", "Loaded", "load", "source"]
 
@@ -30,7 +30,7 @@ def load(
     """A model under study by name, with its preprocessing and class names.
 
     Args:
-        model: "demo", "demo-fixed", "torchvision:resnet50", "timm:…", "hf:…", "keras:file.keras",
+        model: "demo", "demo-fixed", "torchvision:resnet50" or "resnet50", "timm:…", "hf:…", "keras:file.keras",
             "package.module:factory", "file.py:factory", or with `trust` a file "model.pt".
         weights: A file with a state dict: safetensors, or PyTorch's format, which is read without running code.
         transform: Replaces the preprocessing of the source; see `Scope`.
@@ -48,7 +48,7 @@ def load(
     Raises:
         SourceError: The name is not understood, or the file, the weights or the class names do not fit.
     """
-    trusted = TRUSTED.set(trust)
+    model, trusted = full_name(model), TRUSTED.set(trust)
     try:
         loaded = read(model, None if weights is None else Path(weights), classes)
     finally:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 
-from featuremaps.errors import SourceError, did_you_mean
+from featuremaps.errors import SourceError, did_you_mean, nearest, suggested
 from featuremaps.registry import Registry
 from featuremaps.sources.loaded import Loaded
 
@@ -51,7 +51,7 @@ def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) 
         head, rest = "file", spec
     elif not colon or not rest:
         raise SourceError(
-            f"model {spec!r} is not understood.{_as_file(spec)}{did_you_mean(spec, BUNDLED)} Give "
+            f"model {spec!r} is not understood.{_as_file(spec) or _meant(spec)} Give "
             "'demo', 'torchvision:resnet50', 'timm:…', 'hf:…', 'keras:file.keras', 'package.module:factory' or "
             "'file.py:factory'."
         )
@@ -74,6 +74,27 @@ def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) 
     return loaded
 
 
+def full_name(spec: str) -> str:
+    """A model's name with its source: torchvision's where one of its names stands alone, and is no file or module."""
+    from torchvision.models import list_models
+
+    alone = spec in list_models() and not Path(spec).exists() and not _importable(spec)
+    return f"torchvision:{spec}" if alone else spec
+
+
+def _meant(spec: str) -> str:
+    """The nearest names of models that can be loaded by name alone; timm's where it is installed."""
+    from torchvision.models import list_models
+
+    found = [*nearest(spec, BUNDLED, 1), *(f"torchvision:{name}" for name in nearest(spec, list_models(), 2))]
+    if _importable("timm"):
+        import timm
+
+        found += [f"timm:{name}" for name in nearest(spec, timm.list_models(), 2)]
+    found.sort(key=lambda name: name.rpartition(":")[2].lower() != spec.lower())
+    return suggested(found[:3])
+
+
 def _as_file(spec: str) -> str:
     """What a file that was given as the model is missing."""
     if spec.endswith(".py"):
@@ -81,6 +102,8 @@ def _as_file(spec: str) -> str:
     if spec.endswith(".keras"):
         return f" Give 'keras:{spec}'."
     path = Path(spec)
+    if spec.isidentifier() and _importable(spec):
+        return f" Which function of the module {spec} makes the model? Give '{spec}:function'."
     if (path / "config.json").is_file():
         return f" Give 'hf:{spec}'."
     return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""
