@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from benchmarks.coverage.zoo import Entry
 from featuremaps.errors import FeatureMapsError
+from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.tail import Tail
 
 YES, NOT = "yes", "–"
@@ -36,10 +37,24 @@ COLUMNS = (
 PICKED = Path(__file__).with_name("last.txt")
 
 
-def picked() -> dict[str, tuple[str, str]]:
-    """What a person would pick for each architecture, and how it lies."""
-    lines = [line.rsplit(None, 2) for line in PICKED.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return {name: (layer, lies) for name, layer, lies in lines}
+class Pick(NamedTuple):
+    """A layer, how its output lies, and whether it was written down before ours was seen."""
+
+    layer: str
+    lies: str
+    beforehand: bool
+
+
+def picked() -> dict[str, Pick]:
+    """What a person would pick, by the key of the architecture."""
+    picks, beforehand = {}, False
+    for line in PICKED.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            beforehand = "before" in line
+        elif line.strip():
+            key, layer, lies = line.rsplit(None, 2)
+            picks[key] = Pick(layer, lies, beforehand)
+    return picks
 
 
 class Trial:
@@ -48,11 +63,9 @@ class Trial:
     def __init__(self, entry: Entry) -> None:
         torch.manual_seed(0)
         self.entry = entry
-        built = entry.build()
-        if isinstance(built, nn.Module):
-            calibrate(built.eval(), entry.shape)
-        self.scope = fm.Scope(built, **entry.options)
+        self.scope = fm.Scope(entry.build(), **entry.options)
         self.model: nn.Module = self.scope.model
+        calibrate(self.model.eval(), entry.shape)
         self.pictures = torch.rand(2, *entry.shape)
         self.before = snapshot(self.model)
         self.target: Any = None if entry.kind in ("classifier", "segmentation") else total
@@ -65,11 +78,16 @@ class Trial:
 
     def last(self) -> str:
         """The layer that a person would pick."""
-        expected = picked().get(self.entry.name)
-        given = self.layer
-        if expected is None:
+        pick, given = picked().get(self.entry.key), self.layer
+        if pick is None:
             return f"picked {given}, and nobody has said what is right"
-        return YES if given == expected[0] else f"picked {given}, a person {expected[0]}"
+        if given == pick.layer:
+            return YES
+        values = self.scope.record(self.pictures[:1], [given, pick.layer], gradients=False).activations
+        same = (
+            torch.equal(values[given], values[pick.layer]) if values[given].shape == values[pick.layer].shape else False
+        )
+        return f"{YES} ({given}, the same values)" if same else f"picked {given}, a person {pick.layer}"
 
     @property
     def layer(self) -> str:
@@ -78,7 +96,7 @@ class Trial:
 
     def grad_cam(self) -> str:
         """The map of the last layer against a hook's."""
-        layer, lies = picked().get(self.entry.name, (self.layer, "maps"))
+        layer, lies, _ = picked().get(self.entry.key, Pick(self.layer, "maps", False))
         heat = self.scope.explain(self.pictures, layer=layer, target=self.target)
         expected = by_hook(self, layer, lies, heat).reshape(heat.tensor.shape)
         error = float((heat.tensor - expected).abs().max() / expected.abs().max().clamp_min(1e-30))
@@ -181,18 +199,26 @@ def calibrate(model: nn.Module, shape: tuple[int, ...]) -> None:
     for linear in (module for module in model.modules() if isinstance(module, nn.Linear)):
         if not bool(linear.weight.any()):
             nn.init.normal_(linear.weight, std=0.02)
+    pictures = torch.rand(4, *shape)
+    if isinstance(model, KerasModel):
+        for layer in model.keras_layers():
+            if hasattr(layer, "moving_mean"):
+                layer.momentum = 0.0
+        model.keras_model(pictures.movedim(1, -1), training=True)
+        return
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.momentum, norm.training = None, True
     with torch.no_grad():
-        model(torch.rand(4, *shape))
+        model(pictures)
     model.eval()
 
 
 def snapshot(model: nn.Module) -> list[Any]:
     """Everything of a model that must not change."""
     sums = [(name, hash(value.detach().cpu().float().numpy().tobytes())) for name, value in model.state_dict().items()]
-    flags = [(module.training, len(module._forward_hooks), len(module._backward_hooks)) for module in model.modules()]
+    modules = [module for module in model.modules() if not isinstance(module, nn.ParameterList)]  # Keras adds some
+    flags = [(module.training, len(module._forward_hooks), len(module._backward_hooks)) for module in modules]
     gradients = [parameter.grad is None and parameter.requires_grad for parameter in model.parameters()]
     return [sums, flags, gradients]
 

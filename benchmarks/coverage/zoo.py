@@ -130,7 +130,7 @@ KERAS = {
     "DenseNet121": 64,
     "VGG16": 64,
     "Xception": 80,
-    "NASNetMobile": 64,
+    "InceptionResNetV2": 80,
     "ConvNeXtTiny": 64,
     "InceptionV3": 80,
 }
