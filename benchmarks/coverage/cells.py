@@ -83,10 +83,7 @@ class Trial:
             return f"picked {given}, and nobody has said what is right"
         if given == pick.layer:
             return YES
-        values = self.scope.record(self.pictures[:1], [given, pick.layer], gradients=False).activations
-        same = (
-            torch.equal(values[given], values[pick.layer]) if values[given].shape == values[pick.layer].shape else False
-        )
+        same = same_values(self.model, self.pictures[:1], given, pick.layer)
         return f"{YES} ({given}, the same values)" if same else f"picked {given}, a person {pick.layer}"
 
     @property
@@ -238,6 +235,23 @@ def total(outputs: Any) -> Tensor:
     return torch.stack(
         [total(value) for value in values if isinstance(value, Tensor) and value.is_floating_point()]
     ).sum(0)
+
+
+def same_values(model: nn.Module, pictures: Tensor, *layers: str) -> bool:
+    """Whether two layers give the same: one of them only hands on what the other made."""
+    if any("#" in layer for layer in layers):
+        return False
+    taken: list[Any] = []
+    hooks = [
+        model.get_submodule(layer).register_forward_hook(lambda module, args, output: taken.append(output))
+        for layer in layers
+    ]
+    with torch.no_grad():
+        model(pictures)
+    for hook in hooks:
+        hook.remove()
+    first, *others = (each if isinstance(each, Tensor) else next(iter(each)) for each in taken)
+    return all(first.shape == each.shape and torch.equal(first, each) for each in others)
 
 
 def by_hook(trial: Trial, layer: str, lies: str, heat: fm.Heatmaps) -> Tensor:

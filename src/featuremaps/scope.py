@@ -60,6 +60,7 @@ from featuremaps.runtime.recording import take
 from featuremaps.runtime.studiable import studiable
 from featuremaps.runtime.studied_model import LayerLike, StudiedModel
 from featuremaps.runtime.targets import as_target
+from featuremaps.runtime.torchvision_weights import Weights, class_names_of
 
 if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
     from featuremaps.concepts.concept import Concept
@@ -97,7 +98,8 @@ class Scope:
     Args:
         model: Any `torch.nn.Module`, or a Keras model on the PyTorch backend.
         transform: Turns a PIL picture into the model's input (channel, height, width), or is "imagenet" or "clip" (see
-            `preprocess`), or a processor of the `transformers` library. Without one the model's own record of it is
+            `preprocess`), a processor of the `transformers` library, or torchvision's entry of weights
+            (`ResNet50_Weights.DEFAULT`), which has the class names too. Without one the model's own record of it is
             taken (timm's), or pictures become floats from 0 to 1 at their own size, which is said.
         classes: The names of the outputs, in order; of a model of pictures and texts (CLIP) the texts, which its
             processor reads.
@@ -124,7 +126,7 @@ class Scope:
     """
 
     model: nn.Module
-    transform: Callable[[Image.Image], Any] | str | None = None
+    transform: Callable[[Image.Image], Any] | str | Weights | None = None
     classes: Sequence[str] | None = None
     name: str = ""
     layout: LayoutLike | None = None
@@ -137,12 +139,15 @@ class Scope:
     _studied: StudiedModel = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        transform = preprocess(self.transform) if isinstance(self.transform, str) else as_transform(self.transform)
+        given = self.transform
+        transform = preprocess(given) if isinstance(given, str) else as_transform(given)
+        transform = transform.transforms() if isinstance(transform, Weights) else transform
         object.__setattr__(self, "transform", transform)
         if isinstance(self.classes, str):
             raise OptionError("classes is a list of names, one per output, not a single text.")
         if self.classes is None:
-            object.__setattr__(self, "classes", class_names(self.model))
+            recorded = class_names_of(given, self.model) if isinstance(given, Weights) else class_names(self.model)
+            object.__setattr__(self, "classes", recorded)
         object.__setattr__(self, "model", studiable(of_pictures(self.model, transform, self.classes)))
         if self.outputs is None and isinstance(self.model, PicturesAndTexts | DetectorOfTexts):
             object.__setattr__(self, "outputs", self.model.kind)

@@ -178,6 +178,19 @@ def test_own_factory(
     assert "for cat" in capsys.readouterr().out
 
 
+def test_names_with_commas_in_place_of_a_file(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["explain", str(photos / "first.png"), "-m", "demo", "--classes"]
+    assert run(*command, "saw, plane", "-t", "plane", monkeypatch=monkeypatch) == 0
+    assert "for plane" in capsys.readouterr().out
+    assert run(*command, "names.txt", monkeypatch=monkeypatch) == 1
+    assert "there is no file 'names.txt'. Give a text file with a name a line, or the names with commas" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
 def test_a_whole_model_needs_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

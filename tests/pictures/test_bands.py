@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from featuremaps import Scope
-from featuremaps.errors import FeatureMapsError, FeatureMapsWarning, ImageError, OptionError
+from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
 from featuremaps.pictures.bands import with_bands
 from featuremaps.pictures.load import gather
 from featuremaps.pictures.preprocessing import InputForm, Preprocessing
@@ -75,8 +75,10 @@ def test_what_is_not_known_is_refused() -> None:
         scope.see(np.zeros((5, 8, 5), np.float32))
     with pytest.raises(ImageError, match=r"shape \(7, 8, 9\) has no clear reading"):
         scope.see(np.zeros((7, 8, 9), np.float32))
-    with pytest.raises(FeatureMapsError, match="another number of channels"):
-        scope.explain(np.zeros((12, 9, 3), np.uint8))  # in colours, though 12 and 9 could be channels
+    words = r"takes pictures of 5 channels, and this one has 3\. Pass arrays or tensors of 5 channels"
+    for colours in (np.zeros((12, 9, 3), np.uint8), Image.new("RGBA", (9, 12))):  # 12 and 9 could be channels
+        with pytest.raises(ImageError, match=words):
+            scope.explain(colours)
 
 
 def test_colours_with_as_many_rows_as_a_model_takes_channels_stay_colours() -> None:

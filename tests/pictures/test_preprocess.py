@@ -100,6 +100,21 @@ def test_timms_own_record_is_used() -> None:
     assert fm.Scope(model, fm.preprocess(size=48)).see(IMAGE).seen[0].size == (48, 48)
 
 
+def test_torchvisions_weights_say_preprocessing_and_names() -> None:
+    from torchvision.models import ResNet18_Weights as Weights
+    from torchvision.models import resnet18
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scope = fm.Scope(resnet18(), Weights.DEFAULT)
+    expected = fm.preprocess("imagenet")(IMAGE)
+    torch.testing.assert_close(scope.see(IMAGE).seen[0].input, expected, atol=0.06, rtol=0)
+    assert scope.classes is not None
+    assert scope.classes[281] == "tabby"
+    assert fm.Scope(resnet18(num_classes=4), Weights.DEFAULT).classes is None
+    assert fm.Scope(resnet18(num_classes=2), Weights.DEFAULT, ["cat", "dog"]).classes == ("cat", "dog")
+
+
 def test_the_command_line_makes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from featuremaps.cli.common import model_under_study
     from featuremaps.cli.options import ModelOptions
@@ -127,3 +142,18 @@ def test_the_same_answer_to_every_picture_is_doubted_where_no_transform_was_give
     ]:
         notes = scope.explain(given, layer="features").warnings
         assert [any(words in note for note in each) for each in notes] == [doubtful] * len(given)
+
+
+def test_a_folder_of_one_class_that_gets_its_own_name_is_not_doubted(tmp_path: Path) -> None:
+    model = Little()
+    with torch.no_grad():
+        model.head.bias[1] += 100
+    (tmp_path / "hen").mkdir()
+    for number in range(5):
+        noise = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "hen" / f"{number}.png")
+    names = [f"class {number}" for number in range(model.head.out_features)]
+    for name, doubtful in [("hen", False), ("owl", True)]:
+        names[1] = name
+        heat = fm.Scope(model, classes=names).explain(tmp_path / "hen", layer="features")
+        assert any("get the same answer" in note for note in heat.warnings[0]) == doubtful

@@ -93,6 +93,8 @@ def test_a_name_of_torchvision_alone_is_torchvisions_unless_it_is_something_else
         ("resnet51", r"model 'resnet51' is not understood\. Did you mean 'torchvision:resnet50'"),
         ("ResNet18", r"is not understood\. Did you mean 'torchvision:resnet18'"),
         ("convnext_atto", r"is not understood\. Did you mean 'timm:convnext_atto'"),
+        ("Net", r"'Net' is not understood\. Give 'demo'"),
+        ("json.loads", r"is not understood\. Give 'json:loads'\."),
         ("json", r"Which function of the module json makes the model\? Give 'json:function'"),
         ("torchvison:resnet50", r"no source 'torchvison'\. Did you mean 'torchvision'"),
         ("torchvision:resnet5", r"torchvision has no model 'resnet5'\. Did you mean"),

@@ -40,11 +40,16 @@ def show_page(path: Path, wanted: bool) -> None:
 
 
 def lines_of(option: str, path: Path | None) -> list[str] | None:
-    """The names in a text file, a line each."""
+    """The names in a text file, a line each, or with commas in place of a file."""
     if path is None:
         return None
+    if not path.is_file() and "," in str(path):
+        return [name.strip() for name in str(path).split(",") if name.strip()]
     if not path.is_file():
-        raise FeatureMapsError(f"{option}: there is no file {str(path)!r}.")
+        raise FeatureMapsError(
+            f"{option}: there is no file {str(path)!r}. Give a text file with a name a line, or the names with commas: "
+            f"{option} cat,dog."
+        )
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 

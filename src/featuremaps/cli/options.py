@@ -40,7 +40,8 @@ Weights = Annotated[
     Path | None, typer.Option("--weights", "-w", help="A state dict: .safetensors, or a PyTorch file (read safely).")
 ]
 Classes = Annotated[
-    Path | None, typer.Option("--classes", help="A text file with one class name per line, in the model's order.")
+    Path | None,
+    typer.Option("--classes", help="The class names in the model's order: a text file, one a line, or cat,dog,hen."),
 ]
 Folder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps …")]

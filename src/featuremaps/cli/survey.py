@@ -25,7 +25,8 @@ from featuremaps.survey.engine.options import SurveyOptions
 MOST_TOLD = 20
 
 LabelsFile = Annotated[
-    Path | None, typer.Option("--labels", help="A text file with one label name per line, in label order.")
+    Path | None,
+    typer.Option("--labels", help="The label names in label order: a text file, one a line, or cat,dog,hen."),
 ]
 ImageColumn = Annotated[str | None, typer.Option("--image-column", help="The column of a table that holds the paths.")]
 LabelColumn = Annotated[

@@ -169,7 +169,9 @@ def pixel_warnings(
 def scale_doubts(pictures: Sequence[Seen], best: Sequence[str]) -> Iterator[str]:
     """Whether pictures without preprocessing seem to have the wrong scale: the `best` answers are all the same."""
     assumed = all(seen.preprocessing.transform is None and seen.picture.tensor is None for seen in pictures)
-    if assumed and len(pictures) >= ALIKE and len({*best}) == 1 and "" not in best:
+    folders = {seen.picture.path.parent.name for seen in pictures if seen.picture.path is not None}
+    right = folders == {*best}  # all of one class, in a folder called so
+    if assumed and len(pictures) >= ALIKE and len({*best}) == 1 and "" not in best and not right:
         yield (
             f"All {len(pictures)} pictures get the same answer, {best[0]!r}, and no preprocessing was given: the "
             "model may expect other numbers than 0 to 1."

@@ -11,7 +11,7 @@ from featuremaps.errors import ImageError
 
 Label = int | str | None
 
-PICTURE_KEYS = ("image", "img", "pixel_values", "picture", "jpg", "png")
+PICTURE_KEYS = ("image", "img", "pixel_values", "picture", "jpg", "png", "x", "inputs", "input")
 LABEL_KEYS = (
     *("label", "labels", "target", "targets", "class", "cls", "y", "fine_label", "category"),
     *("label_name", "class_name"),

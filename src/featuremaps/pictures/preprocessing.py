@@ -83,6 +83,13 @@ class Preprocessing:
             result = self._run(image)
         except ImageError as error:
             raise ImageError(f"{picture.name}: {error}") from error.__cause__
+        bands = self.form.bands
+        if bands is not None and len(result) != bands:
+            raise ImageError(
+                f"{picture.name}: the model takes pictures of {bands} channels, and this one has {len(result)}. Pass "
+                f"arrays or tensors of {bands} channels, such as numpy.load(…) of shape ({bands}, height, width), or a "
+                "transform that makes them of a picture in colours."
+            )
         if not torch.isfinite(result).all():
             raise ImageError(f"{picture.name}: the transform returned NaN or infinite values.")
         return result

@@ -39,8 +39,13 @@ def class_names(model: Any) -> list[str] | None:
     if not named or not isinstance(labels, dict) or set(labels) != set(range(len(labels))):
         return None
     names = [labels[i] for i in range(len(labels))]
-    widths = {part.out_features for part in model.modules() if isinstance(part, nn.Linear)}
-    widths |= {part.out_channels for part in model.modules() if isinstance(part, nn.Conv2d)}
+    widths = head_widths(model)
     if len(names) in widths or (len(names) + 1 in widths and gives_masks_of_queries(model)):
         return names
     return [*names, "no object"] if len(names) + 1 in widths else None  # another head than that of its record
+
+
+def head_widths(model: nn.Module) -> set[int]:
+    """How many values the model's dense layers and convolutions give, one of which is its head."""
+    widths = {part.out_features for part in model.modules() if isinstance(part, nn.Linear)}
+    return widths | {part.out_channels for part in model.modules() if isinstance(part, nn.Conv2d)}

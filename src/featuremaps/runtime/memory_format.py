@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import FeatureMapsError, ModelError
+from featuremaps.runtime.fitting_size import fitting_side
 from featuremaps.session import Beside, Session
 
 LARGEST_KEPT = 32 * 2**20 - 2**13
@@ -30,6 +31,7 @@ MISFITS = {
     "pictures cannot be. Where it takes a dict or a list, wrap it in a module whose forward takes the pictures and "
     "makes that of them",
 }
+DENSE = "mat1 and mat2 shapes cannot be multiplied"
 WRONG_SIZE = {
     "kernel size can't be greater|too small|padding size should be less|smaller than kernel": "they are smaller than a "
     "kernel or pooling of it can take. Give larger pictures, or a transform that resizes them",
@@ -43,8 +45,8 @@ WRONG_SIZE = {
     "dynamic_shapes, give the module itself, or for one picture at a time batch_size=1",
     "is invalid for input of size": "it reshapes to a fixed number of values or of pictures. Give pictures of the size "
     "that it was trained on, as many as it takes, and batch_size= that number",
-    "mat1 and mat2 shapes cannot be multiplied": "a dense layer takes another number of values. Give pictures of the "
-    "size and channels that it was trained on, or a transform that makes them so",
+    DENSE: "a dense layer takes another number of values. Give pictures of the size and channels that it was trained "
+    "on, or a transform that makes them so",
 }
 """What torch says of an input, and what that means."""
 ONLY_GRADIENTS = {
@@ -130,6 +132,8 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
             raise
         if inputs.ndim == 4 and inputs.shape[-1] in (1, 3, 4) and "channels" in meaning:
             meaning += ". Here they stand last, it seems: tensor.permute(0, 3, 1, 2) puts them first"
+        if DENSE in str(error) and inputs.ndim == 4 and (side := fitting_side(model, inputs)):
+            meaning += f": it runs on {side}×{side}, featuremaps.preprocess(size={side}), --size {side}"
         raise ModelError(
             f"{type(model).__name__} cannot run on pictures of {'×'.join(map(str, inputs.shape[2:]))}: {meaning}. "
             f"(The input was {tuple(inputs.shape)}; torch: {error})"

@@ -7,6 +7,7 @@ from typing import Any
 from featuremaps.layers.given import LayoutLike
 from featuremaps.options import OutputKind
 from featuremaps.runtime.input_form import Spatial, form_of
+from featuremaps.runtime.torchvision_weights import Weights
 from featuremaps.scope import Scope
 from featuremaps.sources.checkpoint import TRUSTED
 from featuremaps.sources.loaded import Loaded
@@ -19,7 +20,7 @@ def load(
     model: str,
     *,
     weights: str | Path | None = None,
-    transform: Callable[..., Any] | str | None = None,
+    transform: Callable[..., Any] | str | Weights | None = None,
     classes: Sequence[str] | None = None,
     device: str | None = None,
     layout: LayoutLike | None = None,

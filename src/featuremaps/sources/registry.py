@@ -12,6 +12,8 @@ Source = Callable[..., Loaded]
 """Of (name, weights); one with a parameter `classes` is given the user's too."""
 
 BUNDLED = ("demo", "demo-leaning", "demo-fixed")
+SHORTEST = 4
+"""Letters of a name that others are looked up for: fewer are in any."""
 SOURCES: Registry[Source] = Registry("source", "featuremaps.sources", SourceError)
 """By the word before the colon; each is one file of this folder, which imports its library only when used, or another
 package's, found by its entry point."""
@@ -86,6 +88,8 @@ def _meant(spec: str) -> str:
     """The nearest names of models that can be loaded by name alone; timm's where it is installed."""
     from torchvision.models import list_models
 
+    if len(spec) < SHORTEST:
+        return ""
     found = [*nearest(spec, BUNDLED, 1), *(f"torchvision:{name}" for name in nearest(spec, list_models(), 2))]
     if _importable("timm"):
         import timm
@@ -104,6 +108,9 @@ def _as_file(spec: str) -> str:
     path = Path(spec)
     if spec.isidentifier() and _importable(spec):
         return f" Which function of the module {spec} makes the model? Give '{spec}:function'."
+    module, dot, function = spec.rpartition(".")
+    if dot and module.isidentifier() and _importable(module):
+        return f" Give '{module}:{function}'."
     if (path / "config.json").is_file():
         return f" Give 'hf:{spec}'."
     return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""

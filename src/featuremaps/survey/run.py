@@ -16,7 +16,7 @@ from featuremaps.runtime.found_regions import ELSEWHERE
 from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets import examples_of
-from featuremaps.survey.datasets.items import Items, with_axes
+from featuremaps.survey.datasets.items import Items, named_by_model, with_axes
 from featuremaps.survey.engine.compute_shard import compute_shard
 from featuremaps.survey.engine.loader import stream
 from featuremaps.survey.engine.options import SurveyOptions
@@ -47,6 +47,7 @@ def run_survey(
     several = options.multi_label
     examples = examples_of(dataset, image=image, label=label, classes=labels, several=several)
     form = studied.preprocessing.form
+    examples = named_by_model(examples, studied.classes)
     examples = with_axes(examples, form.axes)
     if isinstance(examples, Items) and form.bands is not None:
         examples = replace(examples, prepare=studied.preprocessing.with_bands)

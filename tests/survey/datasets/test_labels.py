@@ -11,8 +11,10 @@ import pytest
 import torch
 from PIL import Image
 from survey_samples import survey_of, write_pictures
-from torch.utils.data import DataLoader, TensorDataset
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, SurveyError
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.survey.datasets import examples_of
@@ -34,6 +36,7 @@ def labels_of(dataset: Any, **named: Any) -> list[int | str | None]:
         lambda y: {"image": PICTURE, "target": y},
         lambda y: {"pixel_values": PICTURE, "fine_label": torch.tensor([y]), "coarse_label": 7},
         lambda y: {"img": PICTURE, "y": float(y)},
+        lambda y: {"x": PICTURE, "y": y},
         lambda y: (PICTURE, np.array([y])),
         lambda y: (PICTURE, {"labels": y, "boxes": [[0, 0, 1, 1]]}),
         lambda y: (PICTURE, [y]),
@@ -43,6 +46,48 @@ def test_items(item: Any, tmp_path: Path) -> None:
     dataset = [item(y) for y in (1, 0, 2)]
     assert labels_of(dataset) == [1, 0, 2]
     assert survey_of(dataset, tmp_path / "out").classes == ("0", "1", "2")
+
+
+def test_texts_in_memory_are_numbered_in_alphabetical_order() -> None:
+    pairs = [(PICTURE, "hen"), (PICTURE, "cat"), (PICTURE, None), (PICTURE, "hen")]
+    assert labels_of(pairs) == [1, 0, None, 1]
+    assert examples_of(pairs).classes == ("cat", "hen")
+    assert labels_of([{"image": PICTURE, "kind": kind} for kind in ("b", "a")], label="kind") == [1, 0]
+    assert labels_of([(PICTURE, "007"), (PICTURE, "7")]) == [0, 1]
+
+
+class Named(Dataset):  # type: ignore[type-arg]
+    def __init__(self, *labels: str) -> None:
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, str]:
+        return torch.full((3, 16, 16), 0.5), self.labels[number]
+
+
+def test_texts_of_a_dataset_are_the_models_classes_where_they_are_called_so(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    scope = fm.Scope(model, classes=["owl", "hen", "cat"])
+    survey = scope.survey(Named("cat", "owl"), "0", out=tmp_path / "out")
+    assert survey.classes == ("owl", "hen", "cat")
+    assert survey.pictures.labels.tolist() == [2, 0]
+    with pytest.raises(SurveyError, match=r"its label 'dog' is not among the classes\. Give the names"):
+        scope.survey(Named("dog", "owl"), "0", out=tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "pictures", [torch.rand(3, 3, 8, 8), np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 8, 8), np.uint8)]
+)
+def test_arrays_of_pictures_and_labels(pictures: Any) -> None:
+    for labels in (torch.tensor([2, 0, 1]), np.array([2, 0, 1])):
+        assert labels_of((pictures, labels)) == [2, 0, 1]
+    names = ["a", "b"]
+    several = examples_of((torch.rand(3, 3, 8, 8), torch.eye(3)[:, :2]), classes=names, several=True)
+    assert [several.read(number).labels for number in range(3)] == [(0,), (1,), ()]
+    with pytest.raises(SurveyError, match=r"arrays or tensors \(pictures, labels\)"):
+        examples_of({"x": pictures, "y": np.array([2, 0, 1])})
 
 
 def test_what_is_not_understood_stops_the_survey_before_its_pass(tmp_path: Path) -> None:
@@ -57,7 +102,7 @@ def test_what_is_not_understood_stops_the_survey_before_its_pass(tmp_path: Path)
 def test_a_long_dataset_is_not_read_to_its_end_for_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("featuremaps.survey.engine.plan.TRIED", 2)
     with pytest.raises(SurveyError, match="None of the first 2 of 3 pictures could be read"):
-        survey_of([(PICTURE, "x")] * 3, tmp_path / "out")
+        survey_of([(PICTURE, 0.5)] * 3, tmp_path / "out")
 
 
 def test_keys_of_dicts(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from featuremaps.errors import OptionError, SurveyError
@@ -19,7 +21,8 @@ from featuremaps.survey.datasets.tars import tars
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _WAYS = (
     "Pass an image folder, a list of paths or of (path, label), a CSV or Parquet file, a DataFrame, a torch Dataset or "
-    "DataLoader, WebDataset tar files ('train-{000..099}.tar'), or a Hugging Face dataset."
+    "DataLoader, arrays or tensors (pictures, labels), WebDataset tar files ('train-{000..099}.tar'), or a Hugging "
+    "Face dataset."
 )
 
 
@@ -47,6 +50,8 @@ def examples_of(
         raise OptionError("several columns of labels are understood of a table: a CSV or Parquet file or a DataFrame.")
     if is_hugging_face(dataset):
         return hugging_face(dataset, image, label, classes, several)
+    if _arrays(dataset):
+        return items(list(zip(*dataset, strict=True)), classes, image, label, several)
     if isinstance(dataset, list | tuple):
         return _of_list(list(dataset), image, label, classes, several)
     if isinstance(dataset, Examples):
@@ -97,6 +102,17 @@ def _of_list(
     if image is not None or label is not None:
         raise OptionError("image= and label= name columns or keys, and a list of paths has none.")
     return listed([(item[0], item[1]) if pairs else (item, None) for item in given], classes, several)
+
+
+def _arrays(dataset: object) -> bool:
+    """Whether this is (pictures, labels), each an array or tensor with a row for every picture."""
+    if not isinstance(dataset, list | tuple) or len(dataset) != 2:
+        return False
+    pictures, labels = dataset
+    if not all(isinstance(part, Tensor | np.ndarray) and part.ndim for part in dataset):
+        return False
+    rows = labels.ndim == 1 or (labels.ndim == 2 and pictures.ndim > 3)
+    return bool(pictures.ndim > 2 and rows and len(pictures) == len(labels))
 
 
 def _is_path(item: object) -> bool:

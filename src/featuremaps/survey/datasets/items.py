@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,9 +15,10 @@ from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDatas
 from featuremaps.errors import ImageError, SurveyError, did_you_mean
 from featuremaps.pictures.annotations import annotated
 from featuremaps.pictures.label_sets import label_set
-from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS, parts_of
+from featuremaps.pictures.labels import LABEL_KEYS, PICTURE_KEYS, parts_of, understood
 from featuremaps.pictures.load import Picture, picture_of
 from featuremaps.pictures.signals import KINDS, input_of
+from featuremaps.session import random_state, warnings_ignored
 from featuremaps.survey.datasets.columns import warn_unlabelled
 from featuremaps.survey.datasets.examples import Example, Examples, digest, label_numbers
 from featuremaps.survey.datasets.loader import Collated
@@ -160,13 +162,39 @@ def items(
     if len(dataset) == 0:
         raise SurveyError(f"the {type(dataset).__name__} has no items.")
     own = _classes(dataset)
-    names = classes if classes is not None else own if isinstance(own, list | tuple) else None
+    names = classes if classes is not None else own if isinstance(own, list | tuple) else _in_memory(dataset, label)
     if several and names is None:
         raise SurveyError(
             "where a picture may have several labels, the classes are named in order: labels=[…] (labels=scope.classes "
             "where they are those of the model)."
         )
     return Items(dataset, None if names is None else tuple(map(str, names)), image, label, several=several)
+
+
+def named_by_model(examples: Examples, classes: Sequence[str] | None) -> Examples:
+    """The same with the model's classes as the names of its labels, where it has none and its first label is one."""
+    if not isinstance(examples, Items) or examples.classes is not None or not classes:
+        return examples
+    first = None
+    with suppress(ImageError), random_state(), warnings_ignored():  # all is said where all are read
+        first = examples.read(0).label
+    return replace(examples, classes=tuple(classes)) if isinstance(first, str) and first in classes else examples
+
+
+def _in_memory(dataset: Any, key: str | None) -> list[str] | None:
+    """The labels of a list of (picture, label) or of dicts in alphabetical order, where all of them are texts."""
+    if not isinstance(dataset, list):
+        return None
+    keys = LABEL_KEYS if key is None else (key,)
+    given = [
+        next((item[name] for name in keys if name in item), None)
+        if isinstance(item, Mapping)
+        else (item[1] if isinstance(item, tuple | list) and len(item) > 1 else None)
+        for item in dataset
+    ]
+    labels = [understood(label) for label in given if label is not None]
+    texts = [label for label in labels if isinstance(label, str)]
+    return sorted(set(texts)) if texts and len(texts) == len(labels) else None
 
 
 def _classes(dataset: Any) -> Any:
