@@ -220,12 +220,38 @@ def test_models_without_pictures_alone_are_refused(model: object, message: str) 
         fm.Scope(model())
 
 
+def test_a_segmentation_model_is_one_here_too() -> None:
+    inputs = keras.Input((24, 24, 3))
+    maps = L.Conv2D(8, 3, padding="same", activation="relu", name="maps")(inputs)
+    model = keras.Model(inputs, L.Conv2D(4, 1, activation="softmax", name="scores")(maps))
+    scope = fm.Scope(model, fm.preprocess(), classes=["ground", "cat", "dog", "hen"])
+    record = scope.record(PICTURE, "layers.maps", gradients=False)
+    expected = model(torch.from_numpy(PIXELS[None] / np.float32(255)), training=False)
+    torch.testing.assert_close(record.logits, expected.movedim(-1, 1), atol=1e-6, rtol=1e-5)
+    heat = scope.explain(PICTURE, layer="layers.maps", target=fm.Region("dog"))
+    assert heat.tensor.shape == (1, 24, 24)
+
+
+def test_inputs_as_keras_orders_them_are_told_how_they_are_given() -> None:
+    series = keras.Input((40, 2))
+    model = keras.Model(series, L.Dense(2)(L.GlobalAveragePooling1D()(L.Conv1D(4, 5)(series))))
+    with pytest.raises(
+        ModelError, match=r"takes inputs of 40×2, .*The channels stand last .*numpy\.moveaxis\(batch, -1, 1\)"
+    ):
+        fm.Scope(model).explain(torch.rand(3, 40, 2))
+    with pytest.raises(ModelError, match=r"Give tensors \(channel, …\) of such lengths, 2×40 for one"):
+        fm.Scope(model).explain(torch.rand(3, 2, 50))
+    assert fm.Scope(model).explain(torch.rand(3, 2, 40)).tensor.shape == (3, 36)
+
+
 def test_what_is_wrong_in_a_layer_or_a_file_is_one_sentence() -> None:
     scope = fm.Scope(scores())
     with pytest.raises(ModelError, match="takes inputs of 24×24×3, as Keras orders axes, and got 20×20×3"):
         scope.maps(torch.rand(1, 3, 20, 20))
     with pytest.raises(fm.errors.LayoutError, match=r"^layer 'layers\.dense"):
         scope.record(PICTURE, next(info.name for info in scope.layers() if info.type == "Dense"))
+    scores().save("scores.keras")
+    assert fm.load("scores.keras").layers().last.startswith("layers.conv2d")
     Path("model.h5").touch()
     with pytest.raises(SourceError, match=r"no \.keras file.*model\.save"):
         fm.load("keras:model.h5")

@@ -67,7 +67,8 @@ def rgb_pictures(array: Array) -> list[Image.Image]:
     elif array.ndim not in (3, 4) or not channels_last:
         raise ImageError(
             f"an array of shape {shape} has no clear reading as pictures: pass (height, width), "
-            "(height, width, channel) or (batch, height, width, channel) with 1, 3 or 4 channels."
+            "(height, width, channel) or (batch, height, width, channel) with 1, 3 or 4 channels. Several grey: "
+            "array[..., None], or list(array)."
         )
     if 0 in shape:
         raise ImageError(f"an array of shape {shape} is empty.")

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -46,16 +46,31 @@ class KerasModel(nn.Module):
         given = inputs.squeeze(1) if self.without_colours else inputs
         given = given if self.channels_first or self.without_colours else given.movedim(1, -1)
         lengths = tuple(given.shape[1:])
-        fits = len(lengths) == len(self.shape) and all(
-            wanted in (None, length) for wanted, length in zip(self.shape, lengths, strict=True)
-        )
-        if not fits:
+        if not _fits(lengths, self.shape):
             raise ModelError(
                 f"Keras model {self.keras_model.name!r} takes inputs of {_text(self.shape)}, as Keras orders axes, and "
-                f"got {_text(lengths)}. Give a transform that makes them so, such as featuremaps.preprocess(size=…)."
+                f"got {_text(lengths)}. {self._advice(tuple(inputs.shape[1:]))}"
             )
         with _errors_as_raised():
-            return self.keras_model(given, training=False)  # Keras would flip and shift pictures at random
+            outputs = self.keras_model(given, training=False)  # Keras would flip and shift pictures at random
+        return self._channels_second(outputs)
+
+    def _advice(self, lengths: Shape) -> str:
+        """What to give in place of an input of these lengths, which stand as PyTorch orders axes."""
+        if not self.channels_first and _fits(lengths, self.shape):
+            return "The channels stand last in it, and come first here: numpy.moveaxis(batch, -1, 1)."
+        if self.form.axes != 3:
+            return f"Give tensors (channel, …) of such lengths, {_text(self.form.shape or ())} for one."
+        return "Give a transform that makes them so, such as featuremaps.preprocess(size=…)."
+
+    def _channels_second(self, outputs: Any) -> Any:
+        """Outputs with a place for each of the picture's, as those of a segmentation, in PyTorch's order of axes."""
+        if isinstance(outputs, Mapping):
+            return {name: self._channels_second(each) for name, each in outputs.items()}
+        if isinstance(outputs, list | tuple):
+            return type(outputs)(map(self._channels_second, outputs))
+        places = outputs.ndim == len(self.shape) + 1 and outputs.ndim > 3 and not self.without_colours
+        return outputs.movedim(-1, 1) if places and not self.channels_first else outputs
 
     def get_submodule(self, target: str) -> nn.Module:
         """The layer at an address, also inside another layer."""
@@ -228,6 +243,13 @@ def _input_shape(model: Any) -> Shape:
             "volumes. Give a model whose input is (height, width, channel)."
         )
     return shape
+
+
+def _fits(lengths: Shape, shape: Shape) -> bool:
+    """Whether an input of these lengths is one of this shape."""
+    return len(lengths) == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, lengths, strict=True)
+    )
 
 
 def _text(shape: Shape) -> str:

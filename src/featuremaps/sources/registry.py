@@ -51,6 +51,8 @@ def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) 
         head, rest = "demo", spec
     elif _is_model_file(spec):
         head, rest = "file", spec
+    elif spec.endswith(".keras") and Path(spec).is_file():
+        head, rest = "keras", spec
     elif not colon or not rest:
         raise SourceError(
             f"model {spec!r} is not understood.{_as_file(spec) or _meant(spec)} Give "
@@ -103,8 +105,6 @@ def _as_file(spec: str) -> str:
     """What a file that was given as the model is missing."""
     if spec.endswith(".py"):
         return f" Which function in it makes the model? Give '{spec}:function'."
-    if spec.endswith(".keras"):
-        return f" Give 'keras:{spec}'."
     path = Path(spec)
     if spec.isidentifier() and _importable(spec):
         return f" Which function of the module {spec} makes the model? Give '{spec}:function'."
