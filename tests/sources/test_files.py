@@ -48,6 +48,49 @@ def test_a_part_of_a_training_module_is_found_and_the_rest_is_named() -> None:
         loaded_with(both)
 
 
+@pytest.mark.parametrize("word", ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."])
+def test_a_part_that_torch_compiled_or_wrapped_has_its_own_names_again(word: str) -> None:
+    state = net().state_dict()
+    inside = {key.replace("1.", f"1.{word}"): value for key, value in state.items()}
+    torch.testing.assert_close(loaded_with(prefixed("module.", inside)), state["0.weight"])
+    torch.testing.assert_close(loaded_with({"module": state, "steps": 3}), state["0.weight"])
+
+
+def test_an_average_beside_what_it_is_of_comes_first() -> None:
+    average = net().state_dict()
+    both = prefixed("online_model.", net().state_dict()) | prefixed("ema_model.", average)
+    with pytest.warns(
+        FeatureMapsWarning, match=r"under 'ema_model\.' are the model's; 7 others are left out \(online_model"
+    ):
+        torch.testing.assert_close(loaded_with(both), average["0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("w.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, without the content"),
+        ("w.pt", b"\x89HDF\r\n", "an HDF5 file, such as Keras' old format"),
+        ("w.pt", b"<!DOCTYPE html>", "a web page"),
+        ("w.h5", b"\x89HDF\r\n", r"Keras' old format: .*model\.save\('model\.keras'\)"),
+        ("w.npz", b"PK", r"a NumPy file: .*torch\.from_numpy"),
+        ("w.pt", b"hello", r"it is no file of weights \(KeyError"),
+    ],
+)
+def test_files_of_others_are_told(name: str, content: bytes, words: str) -> None:
+    Path(name).write_bytes(content)
+    with pytest.raises(SourceError, match=words):
+        fm.load("net.py:make", weights=name)
+    Path("folder").mkdir()
+    with pytest.raises(SourceError, match=r"'folder' is a folder: give the file in it"):
+        fm.load("net.py:make", weights="folder")
+
+
+def test_a_model_of_another_library_is_told() -> None:
+    Path("model.onnx").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"is not understood\. model\.onnx is an ONNX graph, .*exported from"):
+        fm.load("model.onnx")
+
+
 @pytest.mark.parametrize("key", ["state_dict_ema", "ema_state_dict", "model_ema"])
 def test_averaged_weights_come_first_and_that_is_said(key: str) -> None:
     plain, average = net().state_dict(), net().state_dict()

@@ -1,13 +1,11 @@
 """Weights from a file: safetensors, or a PyTorch file read without running any code in it."""
 
 import warnings
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,10 +13,13 @@ from torch import Tensor, nn
 
 from featuremaps.errors import FeatureMapsWarning, SourceError, nearest
 from featuremaps.session import warnings_ignored
+from featuremaps.sources.unread import why_unread
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema")
-HOLDERS = (*AVERAGED, "state_dict", "model_state_dict", "model", "net", "weights")
+INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+"""What torch puts before the names inside a part of a model that it compiled or wrapped."""
+HOLDERS = (*AVERAGED, "state_dict", "model_state_dict", "model", "net", "weights", "module")
 TRUSTED: ContextVar[bool] = ContextVar("TRUSTED", default=False)
 """Whether the user said that files may run code: `load(…, trust=True)`."""
 PROBE = 1009
@@ -32,7 +33,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     PyTorch keeps beside a state dict stay beside it.
     """
     if not path.is_file():
-        raise SourceError(f"weights file {str(path)!r} does not exist.")
+        what = "is a folder: give the file in it" if path.is_dir() else "does not exist"
+        raise SourceError(f"weights file {str(path)!r} {what}.")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -41,7 +43,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         with warnings_ignored():
             content = torch.load(path, map_location="cpu", weights_only=not TRUSTED.get())
     except Exception as error:
-        raise SourceError(f"weights file {str(path)!r} cannot be read: {_why_unread(path, error)}") from error
+        raise SourceError(f"weights file {str(path)!r} cannot be read: {why_unread(path, error)}") from error
     visited: set[int] = set()
     while isinstance(content, Mapping | nn.Module) and id(content) not in visited:
         visited.add(id(content))  # a checkpoint may hold itself
@@ -67,30 +69,6 @@ def _held(checkpoint: Mapping[str, Any], path: Path) -> Any:
             stacklevel=5,
         )
     return checkpoint[keys[0]] if keys else None
-
-
-def _why_unread(path: Path, error: Exception) -> str:
-    """What kind of file it is that is no state dict, as far as can be told, and the lines that make one of it."""
-    names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
-    last = [name.rpartition("/")[2] for name in names]
-    if path.is_file() and not path.stat().st_size:
-        return "it is empty."
-    if "constants.pkl" in last:
-        kind, opened = "a TorchScript model", f"torch.jit.load({str(path)!r})"
-    elif any("serialized_exported_program" in name or "/models/" in name for name in names):
-        kind, opened = "an exported program", f"torch.export.unflatten(torch.export.load({str(path)!r}))"
-    elif "data.pkl" in last or (isinstance(error, UnpicklingError) and "GLOBAL" in str(error)):
-        kind, opened = (
-            "a pickle of more than tensors, such as a whole model",
-            (f"torch.load({str(path)!r}, weights_only=False)"),
-        )
-    else:
-        return f"it is no file of weights ({type(error).__name__}: {error})."
-    return (
-        f"it is {kind}. Only tensors are read, never code, unless you say that you trust whoever made the file: "
-        f"load(…, trust=True), --trust. Or save its state dict once: model = {opened}; "
-        "torch.save(model.state_dict(), 'weights.pt')."
-    )
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -159,12 +137,15 @@ def _unwrapped(weights: Mapping[str, Tensor], expected: set[str], path: Path) ->
 
     `SourceError` where there are several such sets; what belongs to something else is left out, which is said.
     """
+    weights = _without_inner(weights, expected)
     needed = [key for key in expected if not key.endswith("num_batches_tracked")]
     longest = max(needed, key=len, default="")
     prefixes = {key.removesuffix(longest) for key in weights if longest and key.endswith(longest)}
     whole = sorted(prefix for prefix in prefixes if all(prefix + key in weights for key in needed))
     if "" in whole:
         return weights
+    averaged = [prefix for prefix in whole if prefix.startswith("ema")]
+    whole = averaged if len(averaged) == 1 else whole
     if len(whole) > 1:
         raise SourceError(
             f"weights in {str(path)!r} fit several times, under {', '.join(map(repr, whole))}. Save those you mean, "
@@ -181,6 +162,17 @@ def _unwrapped(weights: Mapping[str, Tensor], expected: set[str], path: Path) ->
             stacklevel=5,
         )
     return {key.removeprefix(whole[0]): value for key, value in weights.items() if key.startswith(whole[0])}
+
+
+def _without_inner(weights: Mapping[str, Tensor], expected: set[str]) -> Mapping[str, Tensor]:
+    """The weights by names without what torch puts into them where it compiles or wraps a part of a model."""
+    names = {}
+    for key in weights:
+        plain = key
+        for word in INSIDE:
+            plain = plain if key in expected else plain.replace(word, "")
+        names[key] = plain
+    return {names[key]: value for key, value in weights.items()} if len({*names.values()}) == len(names) else weights
 
 
 def _without_wrappers(weights: Mapping[str, Tensor], expected: set[str]) -> Mapping[str, Tensor]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from featuremaps.errors import SourceError, did_you_mean, nearest, suggested
 from featuremaps.registry import Registry
 from featuremaps.sources.loaded import Loaded
+from featuremaps.sources.unread import foreign
 
 Source = Callable[..., Loaded]
 """Of (name, weights); one with a parameter `classes` is given the user's too."""
@@ -113,6 +114,8 @@ def _as_file(spec: str) -> str:
         return f" Give '{module}:{function}'."
     if (path / "config.json").is_file():
         return f" Give 'hf:{spec}'."
+    if path.is_file() and (what := foreign(path)):
+        return f" {spec} is {what}."
     return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""
 
 
