@@ -19,11 +19,16 @@ from method_samples import unchecked
 from planted import KINDS, Planted, ecg, ecg_net, scope_of, videos, volume_net, volumes
 
 EVERYWHERE = ("grad_cam", "layer_cam", "ablation_cam", "score_cam")
-COPIES: dict[str, dict[str, int]] = {"occlusion": {}, "rise": {"masks": 600}}
+COPIES: dict[str, dict[str, int]] = {
+    "occlusion": {},
+    "rise": {"masks": 600},
+    "lime": {},
+    "kernel_shap": {"samples": 300},
+}
 """Methods that run many copies of each input, which are tried on eight of them, and their options."""
 METHODS = {
-    "ecg": (*EVERYWHERE, "integrated_gradients", "lrp", "input_x_gradient", "occlusion", "rise"),
-    "volumes": (*EVERYWHERE, "integrated_gradients", "lrp", "full_grad", "occlusion"),
+    "ecg": (*EVERYWHERE, "integrated_gradients", "lrp", "input_x_gradient", "occlusion", "rise", "lime", "kernel_shap"),
+    "volumes": (*EVERYWHERE, "integrated_gradients", "lrp", "full_grad", "occlusion", "guided_grad_cam"),
     "videos": (*EVERYWHERE, "hires_cam"),
 }
 
@@ -53,6 +58,17 @@ def test_maps_point_at_the_plant(kind: str) -> None:
         assert maps.shape == masks.shape
         hits = masks.flatten(1).gather(1, maps.flatten(1).argmax(1)[:, None])
         assert hits.float().mean() >= 0.95, f"{method}: {hits.float().mean():.2f}"
+
+
+@pytest.mark.parametrize("method", ["lime", "kernel_shap"])
+def test_the_strongest_supervoxel_lies_in_the_ball(method: str) -> None:
+    items = held_out("volumes")
+    inputs, labels, masks = items.inputs[:12], items.labels[:12].tolist(), items.masks[:12].flatten(1)
+    maps = scope("volumes").explain(inputs, method, target=labels, samples=300).tensor.flatten(1)
+    strongest = maps == maps.amax(1, keepdim=True)
+    inside = (strongest & masks).sum(1) / strongest.sum(1)
+    assert float((inside > 0).double().mean()) >= 0.95
+    assert float(inside.mean()) >= 0.75, "the ball takes up a twentieth of the volume"
 
 
 def test_a_volume_is_enlarged_slice_by_slice() -> None:
@@ -137,9 +153,10 @@ def test_every_verb_works_or_says_why_not(kind: str, tmp_path: Path) -> None:
             OptionError, match=r"what is drawn are pictures, and Net takes .*strongest examples: survey"
         ):
             ask()
-    for method in ("lime", "kernel_shap", "guided_grad_cam"):
-        with pytest.raises(MethodError, match=r"the model's input has shape \(1, .*\)\. Use "):
-            studied.explain(inputs[1:2], method)
+    for method in ("kernel_shap", "guided_grad_cam"):
+        options = {"samples": 120} if method == "kernel_shap" else {}
+        assert studied.explain(inputs[1:2], method, **options).map().tensor.shape[1:] == inputs.shape[2:]
+    assert studied.explain(inputs[1:2], "integrated_gradients", baseline="blur", steps=4).tensor.isfinite().all()
 
 
 def test_refine_cam_does_not_mix_slices() -> None:
@@ -327,3 +344,14 @@ def test_a_sheet_has_each_slice_where_its_map_lies(kind: str) -> None:
     small = seen.sheet.small(map, 64)[0]
     assert small.sum() / small.numel() == pytest.approx(laid.mean(), rel=0.02)
     assert max(small.shape) <= 64
+
+
+def test_inputs_that_do_not_fit_are_told_how_they_are_given(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"cannot run on signals of \d+: .*batch\.movedim\(-1, 1\) puts channels first"
+    ):
+        scope("ecg").explain(ecg(2, 0).inputs.movedim(1, -1))
+    with pytest.raises(ModelError, match=r"cannot run on volumes of 8×16×16: .*batch\[:, None\] makes one channel"):
+        scope("volumes").explain(volumes(3, 0).inputs[:, 0])
+    with pytest.raises(ImageError, match=r"the name of a file, which you read first \(numpy\.load"):
+        scope("ecg").explain(str(tmp_path / "ecg.npy"))

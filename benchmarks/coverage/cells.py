@@ -214,7 +214,8 @@ def calibrate(model: nn.Module, shape: tuple[int, ...]) -> None:
 def snapshot(model: nn.Module) -> list[Any]:
     """Everything of a model that must not change."""
     sums = [(name, hash(value.detach().cpu().float().numpy().tobytes())) for name, value in model.state_dict().items()]
-    modules = [module for module in model.modules() if not isinstance(module, nn.ParameterList)]  # Keras adds some
+    # Keras adds lists of its variables when it is asked for its parameters.
+    modules = [module for module in model.modules() if not isinstance(module, nn.ParameterDict | nn.ParameterList)]
     flags = [(module.training, len(module._forward_hooks), len(module._backward_hooks)) for module in modules]
     gradients = [parameter.grad is None and parameter.requires_grad for parameter in model.parameters()]
     return [sums, flags, gradients]

@@ -1,7 +1,9 @@
 """What a picture is compared with."""
 
+import itertools
 import math
 
+import pytest
 import torch
 
 from featuremaps.methods.baselines import baseline_of
@@ -40,3 +42,25 @@ def test_the_blur_is_a_gaussian_of_a_tenth_of_the_side_over_a_mirrored_picture()
         mirrored = [(min(r, 38 - r), min(c, 58 - c), weight) for r, c, weight in near]
         expected = sum(weight * x[0, 1, r, c] for r, c, weight in mirrored) / sum(weights.values())
         torch.testing.assert_close(blurred[0, 1, row, column], expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("space", [(30,), (10, 12, 14)])
+def test_signals_and_volumes_are_blurred_along_every_axis(space: tuple[int, ...]) -> None:
+    x = torch.rand(1, 2, *space, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    blurred = baseline_of(x, "blur")
+    sigma = min(space) / 10
+    reach = round(2.5 * sigma)
+    steps = range(-reach, reach + 1)
+    weights = [math.exp(-(i * i) / (2 * sigma**2)) for i in steps]
+
+    def mirrored(place: int, length: int) -> int:
+        place = abs(place)
+        return 2 * (length - 1) - place if place >= length else place
+
+    for place in itertools.product(*[(0, length // 2, length - 1) for length in space]):
+        expected = 0.0
+        for offsets in itertools.product(steps, repeat=len(space)):
+            near = [mirrored(p + o, length) for p, o, length in zip(place, offsets, space, strict=True)]
+            weight = math.prod(weights[o + reach] for o in offsets)
+            expected += weight * float(x[(0, 1, *near)]) / sum(weights) ** len(space)
+        assert float(blurred[(0, 1, *place)]) == pytest.approx(expected, rel=1e-6)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from featuremaps.errors import MethodError, OptionError
+from featuremaps.errors import OptionError
 from featuremaps.methods import lime_shap
 from featuremaps.methods.lime_shap import kernel_shap, lime
 from featuremaps.methods.segments import segmented
@@ -267,9 +267,18 @@ def test_options_that_do_not_fit(name: str, options: dict[str, float], message: 
         run(noise(1), mean, generator=seeded(), **options)
 
 
-def test_a_line_of_samples_has_no_pieces() -> None:
-    with pytest.raises(MethodError, match=r"kernel_shap hides parts of pictures .* has shape \(1, 3, 16\)"):
-        kernel_shap(torch.randn(1, 3, 16), lambda new: new.mean((1, 2)), seeded())
+@pytest.mark.parametrize("space", [(24,), (4, 6, 6)])
+def test_stretches_and_supervoxels_have_their_own_terms_of_a_linear_model(space: tuple[int, ...]) -> None:
+    inputs = torch.randn(2, 2, *space, generator=torch.Generator().manual_seed(3))
+    weights = torch.randn(2, *space, generator=torch.Generator().manual_seed(4))
+    score = lambda new: (new * weights).flatten(1).sum(1)  # noqa: E731
+    labels, count = segmented(inputs, 6, "slic")
+    terms = (inputs * weights).sum(1)
+    expected = torch.zeros(2, count).scatter_add_(1, labels.flatten(1), terms.flatten(1))
+    found = kernel_shap(inputs, score, seeded(), samples=64, segments=6)
+    torch.testing.assert_close(found[:, 0], expected.gather(1, labels.flatten(1)).view_as(labels), atol=1e-4, rtol=1e-4)
+    ridged = lime(inputs, score, score, seeded(), samples=400, segments=6, baseline="zero", penalty=0.0)
+    torch.testing.assert_close(ridged, found, atol=1e-4, rtol=1e-4)
 
 
 def test_both_find_the_fox_on_the_real_squeezenet(shared: Path) -> None:

@@ -1,7 +1,9 @@
 """Superpixels: connected, along the colours, alike for a batch and one by one."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from skimage.measure import label
@@ -88,7 +90,7 @@ def test_batch_equals_one_by_one_and_no_colour_or_contrast_matters_more() -> Non
     assert torch.equal(torch.cat([slic(picture[None], 12) for picture in pictures]), whole)
     assert torch.equal(slic(pictures * 4 + 2, 12), whole)
     blank = torch.ones(1, 3, 15, 15)  # with a pixel in the middle of every cell
-    assert torch.equal(slic(blank, 9), grid(blank, 3, 3))
+    assert torch.equal(slic(blank, 9), grid(blank, (3, 3)))
 
 
 @pytest.mark.parametrize(
@@ -98,9 +100,9 @@ def test_batch_equals_one_by_one_and_no_colour_or_contrast_matters_more() -> Non
 def test_cells_are_square_and_about_as_many_as_asked_for(
     height: int, width: int, count: int, expected: tuple[int, int]
 ) -> None:
-    rows, columns = grid_shape(height, width, count)
+    rows, columns = grid_shape((height, width), count)
     assert (rows, columns) == expected
-    labels = grid(torch.zeros(2, 1, height, width), rows, columns)
+    labels = grid(torch.zeros(2, 1, height, width), (rows, columns))
     assert labels.shape == (2, height, width)
     sizes = torch.bincount(labels[0].flatten())
     assert len(sizes) == rows * columns
@@ -137,8 +139,8 @@ def test_pieces_of_any_picture_have_one_set_of_numbers(size: tuple[int, int], co
     """Which depends on the size alone, so that batches of any make-up draw the same samples."""
     for pictures in (noise(2, size), torch.zeros(1, 3, *size), noise(2, size)[:, :1].sign()):
         labels = slic(pictures, count)
-        assert 0 <= int(labels.min()) <= int(labels.max()) < slic_count(*size, count)
-    assert abs(slic_count(*size, count) - count) <= 0.25 * count
+        assert 0 <= int(labels.min()) <= int(labels.max()) < slic_count(size, count)
+    assert abs(slic_count(size, count) - count) <= 0.25 * count
 
 
 def test_means_of_pieces() -> None:
@@ -148,3 +150,35 @@ def test_means_of_pieces() -> None:
         for piece in range(3):
             torch.testing.assert_close(found[i, :, piece], points[i][:, labels[i] == piece].mean(1))
     assert torch.equal(found[..., 3], torch.zeros(2, 3))
+
+
+def test_a_signal_is_cut_into_equal_stretches_whatever_its_values() -> None:
+    labels, count = segmented(torch.randn(2, 3, 40), 8, "slic")
+    assert count == 8
+    assert labels[0].tolist() == labels[1].tolist() == [place // 5 for place in range(40)]
+    assert torch.equal(labels, segmented(torch.randn(2, 3, 40), 8, "grid")[0])
+
+
+@pytest.mark.parametrize("count", [1, 8, 27, 60])
+def test_a_volume_is_cut_into_connected_pieces_that_follow_what_is_in_it(count: int) -> None:
+    volume = 0.1 * torch.randn(1, 1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    volume[0, 0, 3:6, 4:9, 5:11] += 3
+    labels, most = segmented(volume, count, "slic")
+    assert 0.4 * count <= most <= 1.6 * count
+    assert int(labels.max()) < most
+    for piece in labels.unique():
+        assert label(np.asarray(labels[0] == piece), connectivity=1).max() == 1
+    cells, cubes = segmented(volume, count, "grid")
+    assert cubes == len(cells.unique())
+    assert cells[0].flatten().bincount().max() <= 8 * cells[0].flatten().bincount().min()
+    if count == 60:
+        inside = labels[0, 3:6, 4:9, 5:11].unique()
+        outside = torch.isin(labels[0], inside).sum() - 3 * 5 * 6
+        assert int(outside) <= 9, "pieces of the block are of the block alone"
+
+
+def test_cells_are_as_cubic_as_can_be() -> None:
+    assert grid_shape((8, 16, 16), 32) == (2, 4, 4)
+    assert grid_shape((4, 100, 100), 64) == (1, 8, 8)
+    assert grid_shape((200,), 50) == (50,)
+    assert math.prod(grid_shape((3, 3, 3), 27)) == 27

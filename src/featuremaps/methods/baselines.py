@@ -1,11 +1,10 @@
 """Pictures that stand for "nothing to see", from which methods measure what a picture adds."""
 
+import math
 from typing import Literal
 
 import torch
-from torch import Tensor
 
-from featuremaps.errors import MethodError
 from featuremaps.methods.random_numbers import uniform
 from featuremaps.methods.shapes import Inputs
 
@@ -17,7 +16,7 @@ def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator
     """A baseline for each input.
 
     `"zero"` is 0 after the preprocessing, the mean colour of the training pictures where that normalises; `"mean"` the
-    picture's own mean colour; `"blur"` the picture under a strong blur (a Gaussian of a tenth of its shorter side);
+    picture's own mean colour; `"blur"` the picture under a strong blur (a Gaussian of a tenth of its shortest side);
     `"uniform"` noise between each colour's lowest and highest value, the same noise for every picture.
     """
     if kind == "zero":
@@ -29,11 +28,6 @@ def baseline_of(inputs: Inputs, kind: RandomBaseline, generator: torch.Generator
         noise = uniform(inputs.shape[1:], generator).to(inputs)
         low, high = inputs.amin(space, keepdim=True), inputs.amax(space, keepdim=True)
         return low + noise * (high - low)
-    if inputs.ndim != 4:
-        raise MethodError(
-            f"a blurred baseline is for pictures (batch, colour, height, width), and the model's input has shape "
-            f"{tuple(inputs.shape)}. Use baseline='zero'."
-        )
     return _blurred(inputs, min(inputs.shape[2:]) / 10)
 
 
@@ -41,6 +35,14 @@ def _blurred(inputs: Inputs, sigma: float) -> Inputs:
     """A Gaussian blur, along one axis after the other; beyond its border a picture goes on as in a mirror."""
     from torchvision.transforms.functional import gaussian_blur
 
-    down, across = (2 * min(round(2.5 * sigma), size - 1) + 1 for size in inputs.shape[2:])  # as far as the mirror goes
-    blurred: Tensor = gaussian_blur(gaussian_blur(inputs, [across, 1], [sigma, sigma]), [1, down], [sigma, sigma])
+    blurred = inputs
+    for axis in range(inputs.ndim - 1, 1, -1):
+        length = inputs.shape[axis]
+        reach = 2 * min(round(2.5 * sigma), length - 1) + 1  # as far as the mirror goes
+        last = axis == inputs.ndim - 1
+        planes = (-1, length) if last else (length, math.prod(inputs.shape[axis + 1 :]))
+        before = inputs.shape[1:2] if last else (math.prod(inputs.shape[1:axis]),)
+        rows = blurred.reshape(len(inputs), *before, *planes)
+        kernel = [reach, 1] if last else [1, reach]
+        blurred = gaussian_blur(rows, kernel, [sigma, sigma]).reshape(inputs.shape)
     return blurred

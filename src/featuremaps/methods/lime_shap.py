@@ -1,5 +1,9 @@
-"""LIME and Kernel SHAP: hide random pieces of the picture, and explain the scores by a linear model of the pieces."""
+"""LIME and Kernel SHAP: hide random pieces of the picture, and explain the scores by a linear model of the pieces.
 
+The pieces of a signal are stretches of time, those of a volume supervoxels; see `segments`.
+"""
+
+import math
 from typing import Literal
 
 import torch
@@ -8,11 +12,11 @@ from torch import Tensor
 
 from featuremaps.methods.baselines import Baseline, baseline_of
 from featuremaps.methods.channel_weights import divided
-from featuremaps.methods.chunking import checked, in_chunks, kept_scores, picture_size
+from featuremaps.methods.chunking import checked, in_chunks, kept_scores
 from featuremaps.methods.random_numbers import uniform
 from featuremaps.methods.registry import method
 from featuremaps.methods.segments import Labels, Segmentation, segment_means, segmented
-from featuremaps.methods.shapes import Inputs, Pictures, PixelMap, Score
+from featuremaps.methods.shapes import Inputs, PixelMap, Score
 
 PieceBaseline = Literal["zero", "mean", "blur", "segment"]
 Measure = Literal["probability", "score"]
@@ -41,10 +45,11 @@ def lime(
 
     Each of `samples` copies hides every one of about `segments` pieces with probability ½ (the first hides none).
     A copy weighs exp(−d² / 2·width²), d the cosine distance of what it shows from showing everything; `penalty` is
-    the ridge's. A hidden piece has its own mean colour (`"segment"`, as in the authors' code) or a `baseline`.
+    the ridge's. A hidden piece has its own mean colour (`"segment"`, as in the authors' code; a stretch of a signal the
+    mean of the whole) or a `baseline`.
     `chunk` copies run at a time (0: chosen for the device).
     """
-    labels, count = _pieces(inputs, segments, segmentation, "lime")
+    labels, count = _pieces(inputs, segments, segmentation)
     checked("samples", samples, "how many copies with hidden pieces are scored", least=1)
     checked("width", width, "the width of the kernel over cosine distances", least=1e-3)
     checked("penalty", penalty, "the weight of the ridge penalty", least=0)
@@ -79,7 +84,7 @@ def kernel_shap(
     (Covert & Lee 2021), and are exact where all 2^segments combinations fit into `samples`. `chunk` copies run at a
     time (0: chosen for the device).
     """
-    labels, count = _pieces(inputs, segments, segmentation, "kernel_shap")
+    labels, count = _pieces(inputs, segments, segmentation)
     exact = 2**count <= samples
     if not exact:
         meaning = f"how many copies with hidden pieces are scored, more than there are pieces ({count})"
@@ -101,17 +106,23 @@ def present(labels: Labels, count: int) -> Bool[Tensor, "batch segment"]:
     return known.scatter_(1, labels.flatten(1), True)
 
 
-def piece_stand_in(inputs: Pictures, labels: Labels, count: int, baseline: PieceBaseline) -> Pictures:
-    """As `baseline_of`; with `"segment"` every piece has its own mean colour."""
+def piece_stand_in(inputs: Inputs, labels: Labels, count: int, baseline: PieceBaseline) -> Inputs:
+    """As `baseline_of`; with `"segment"` every piece has its own mean colour.
+
+    A stretch of a signal has the mean of the whole: it is shorter than most of what is in a signal, whose course its
+    own mean would follow.
+    """
     if baseline != "segment":
         plain: Baseline = baseline
         return baseline_of(inputs, plain)
+    if inputs.ndim == 3:
+        return baseline_of(inputs, "mean")
     where = labels.flatten(1)[:, None].expand(-1, inputs.shape[1], -1)
     return segment_means(inputs, labels, count).gather(2, where).view_as(inputs)
 
 
 def coalition_scores(
-    inputs: Pictures, empty: Pictures, labels: Labels, coalitions: Coalitions, score: Score, chunk: int, doing: str
+    inputs: Inputs, empty: Inputs, labels: Labels, coalitions: Coalitions, score: Score, chunk: int, doing: str
 ) -> Float[Tensor, "batch sample"]:
     """The scores of copies that show the pieces of a coalition and hide the others."""
     where = labels.flatten(1)[:, None]
@@ -194,7 +205,7 @@ def painted(coefficients: Coefficients, labels: Labels) -> PixelMap:
     return coefficients.gather(1, labels.flatten(1)).view_as(labels)[:, None]
 
 
-def _pieces(inputs: Inputs, segments: int, segmentation: Segmentation, method: str) -> tuple[Labels, int]:
-    height, width = picture_size(inputs, method)
-    checked("segments", segments, "about how many pieces the picture is cut into", least=1, most=height * width)
+def _pieces(inputs: Inputs, segments: int, segmentation: Segmentation) -> tuple[Labels, int]:
+    most = math.prod(inputs.shape[2:])
+    checked("segments", segments, "about how many pieces the picture is cut into", least=1, most=most)
     return segmented(inputs, segments, segmentation)

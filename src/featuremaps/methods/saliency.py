@@ -6,9 +6,8 @@ Every formula returns signed values (batch, colour, height, width).
 import torch
 
 from featuremaps.errors import MethodError
-from featuremaps.methods.channel_weights import spatial_mean
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Inputs, Maps, SpatialMaps
+from featuremaps.methods.shapes import LINEAR, Inputs, Maps, SpatialMaps
 
 
 @method(
@@ -47,12 +46,13 @@ def deconvnet(deconvnet_input_gradients: Inputs) -> Inputs:
 @method(paper="Selvaraju et al. 2017, Grad-CAM, section 3.2", level="pixel", collapse="max_abs")
 def guided_grad_cam(spatial_activations: SpatialMaps, gradients: Maps, guided_input_gradients: Inputs) -> Inputs:
     """Guided backprop where Grad-CAM of the layer is positive: its details, for this class."""
-    if guided_input_gradients.ndim != 4:
-        raise MethodError(
-            "guided_grad_cam lays a map over a picture (batch, colour, height, width), and the model's input has "
-            f"shape {tuple(guided_input_gradients.shape)}. Use guided_backprop or grad_cam alone."
-        )
-    map = (spatial_mean(gradients) * spatial_activations).sum(1, keepdim=True).relu()
+    weights = gradients.mean((2, 3))[(...,) + (None,) * (spatial_activations.ndim - 2)]
+    map = (weights * spatial_activations).sum(1, keepdim=True).relu()
     size = guided_input_gradients.shape[2:]
-    enlarged = torch.nn.functional.interpolate(map, size, mode="bilinear", align_corners=False)
+    if map.ndim != guided_input_gradients.ndim:
+        raise MethodError(
+            f"guided_grad_cam lays the layer's map over the model's input, and they have {map.ndim - 2} and {len(size)}"
+            " axes beside the channels. Use guided_backprop or grad_cam alone."
+        )
+    enlarged = torch.nn.functional.interpolate(map, tuple(size), mode=LINEAR[len(size)], align_corners=False)
     return enlarged * guided_input_gradients

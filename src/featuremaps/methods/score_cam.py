@@ -17,13 +17,10 @@ from featuremaps.methods.channel_weights import Combine, at_least_one, combined,
 from featuremaps.methods.chunking import of_each
 from featuremaps.methods.random_numbers import normal
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Inputs, Map, Maps, Score, SpatialMap, SpatialMaps
+from featuremaps.methods.shapes import LINEAR, Inputs, Map, Maps, Score, SpatialMap, SpatialMaps
 from featuremaps.progress import track
 
 Weighting = Literal["probability", "score", "softmax"]
-
-LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
-"""How torch calls linear interpolation along so many axes."""
 
 
 @method(paper="Wang et al. 2020, Score-CAM, eq. 5-8, with the authors' weights")

@@ -17,3 +17,6 @@ PixelMap = Float[Tensor, "batch 1 *space"]
 Score = Callable[[Tensor], Tensor]
 Propagate = Callable[[Rule], Tensor]
 Remark = Callable[[str, Tensor], None]
+
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+"""How torch calls linear interpolation along so many axes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,9 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
         for index in range(len(given)):
             yield from _each(given[index], axes)
     else:
-        raise _refused(f"a {type(given).__name__}", axes)
+        name = isinstance(given, str | PathLike)
+        what = "the name of a file, which you read first (numpy.load(…))," if name else f"a {type(given).__name__}"
+        raise _refused(what, axes)
 
 
 def _refused(what: str, axes: int) -> ImageError:
