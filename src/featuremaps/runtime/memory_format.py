@@ -132,20 +132,29 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
         meaning = misfit(error) or _meaning(error, WRONG_SIZE)
         if meaning is None:
             raise
-        if inputs.ndim == 4 and inputs.shape[-1] in (1, 3, 4) and "channels" in meaning:
-            meaning += ". Here they stand last, it seems: tensor.permute(0, 3, 1, 2) puts them first"
-        if inputs.ndim != 4 and "channel" in meaning:
-            meaning = (
-                "its layers take another number of channels. Several are (batch, channel, …): batch.movedim(-1, 1) "
-                "puts channels first that stand last, batch[:, None] makes one channel"
-            )
-        if DENSE in str(error) and inputs.ndim == 4 and (side := fitting_side(model, inputs)):
-            meaning += f": it runs on {side}×{side}, featuremaps.preprocess(size={side}), --size {side}"
+        meaning = _with_advice(model, inputs, error, meaning)
         sizes = "×".join(map(str, inputs.shape[2:]))
         raise ModelError(
             f"{type(model).__name__} cannot run on {KINDS.get(inputs.ndim, 'inputs')} of {sizes}: {meaning}. "
             f"(The input was {tuple(inputs.shape)}; torch: {error})"
         ) from error
+
+
+def _with_advice(model: nn.Module, inputs: Tensor, error: Exception, meaning: str) -> str:
+    """What is wrong with an input, and what fits, where this one's axes or the model tell."""
+    if inputs.ndim != 4 and "channel" in meaning:
+        return (
+            "its layers take another number of channels. Several are (batch, channel, …): batch.movedim(-1, 1) puts "
+            "channels first that stand last, batch[:, None] makes one channel"
+        )
+    if inputs.ndim == 4 and inputs.shape[-1] in (1, 3, 4) and "channels" in meaning:
+        return meaning + ". Here they stand last, it seems: tensor.permute(0, 3, 1, 2) puts them first"
+    side = fitting_side(model, inputs) if DENSE in str(error) and inputs.ndim == 4 else None
+    return (
+        meaning
+        if side is None
+        else f"{meaning}: it runs on {side}×{side}, featuremaps.preprocess(size={side}), --size {side}"
+    )
 
 
 def out_of_memory(error: BaseException) -> bool:
