@@ -233,7 +233,7 @@ def test_spatial_says_what_the_first_layer_does_not(tmp_path: Path) -> None:
     [
         (lambda s: s.explain(torch.rand(3, 4, 5, 6)), ImageError, r"takes signals \(channel, time\).*\(3, 4, 5, 6\)"),
         (lambda s: s.explain(torch.rand(40)), ImageError, r"tensor of shape \(40,\).*Scope\(model, spatial=…\)"),
-        (lambda s: s.explain("ecg.png"), ImageError, "takes signals .* and a str was given"),
+        (lambda s: s.explain("ecg.png"), ImageError, "takes signals .* and the name of a file, which you read first"),
         (lambda s: s.explain(torch.full((2, 40), math.nan)), ImageError, "NaN or infinite"),
         (lambda s: s.explain(torch.rand(40, 2)), ModelError, "another number of channels"),
         (lambda s: fm.Scope(s.model, lambda image: image), OptionError, "transform= makes .* this model takes signals"),
