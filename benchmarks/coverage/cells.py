@@ -21,6 +21,8 @@ from featuremaps.runtime.keras_model import KerasModel
 from featuremaps.tail import Tail
 
 YES, NOT = "yes", "–"
+EPSILON = 1e-8
+"""Of batch norms: beside the variance of small random weights the usual one is large, and signals die out."""
 COLUMNS = (
     "loads",
     "last",
@@ -200,12 +202,12 @@ def calibrate(model: nn.Module, shape: tuple[int, ...]) -> None:
     if isinstance(model, KerasModel):
         for layer in model.keras_layers():
             if hasattr(layer, "moving_mean"):
-                layer.momentum = 0.0
+                layer.momentum, layer.epsilon = 0.0, min(layer.epsilon, EPSILON)
         model.keras_model(pictures.movedim(1, -1), training=True)
         return
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
-        norm.momentum, norm.training = None, True
+        norm.momentum, norm.training, norm.eps = None, True, min(norm.eps, EPSILON)
     with torch.no_grad():
         model(pictures)
     model.eval()

@@ -130,9 +130,9 @@ KERAS = {
     "DenseNet121": 64,
     "VGG16": 64,
     "Xception": 80,
-    "InceptionResNetV2": 80,
+    "InceptionResNetV2": 128,
     "ConvNeXtTiny": 64,
-    "InceptionV3": 80,
+    "InceptionV3": 128,
 }
 
 
@@ -184,7 +184,7 @@ def _torchvision() -> Iterator[Entry]:
         given |= {} if "ssd" in name else {"min_size": side, "max_size": side}
         yield Entry("torchvision detection", name, _model(name, given), (3, side, side), "detector")
     for name in tv.list_models(module=tv.video):
-        shape = (3, 16, 224, 224) if name.startswith("mvit") else (3, 8, 64, 64)
+        shape = (3, 16, 224, 224) if name.startswith(("mvit", "s3d")) else (3, 8, 64, 64)
         yield Entry("torchvision video", name, _model(name, {}), shape)
 
 
