@@ -16,9 +16,9 @@ batch norms calibrated, and given small random pictures in a process of its own 
 {torchvision}, timm {timm}, transformers {transformers}, keras {keras}; Python {python}, CPU). A cell is a tick where it
 holds, a dash where it does not apply, and a number that leads to the reason where it fails.
 
-- **loads**: the model is built and runs in a `Scope`. **last**: `"last"` is the layer that a person would pick, or hands
-  on its very values. For {beforehand} of the {tried} a person's pick was written down before ours was seen, and {agree} of
-  those agree; for the others after, which proves less (`benchmarks/coverage/last.txt`).
+- **loads**: the model is built and runs in a `Scope`. **last**: `"last"` is the layer that a person would pick, or
+  hands on its very values. For {beforehand} of the {tried} a person's pick was written down before ours was seen, and
+  {agree} of those agree; for the others after, which proves less (`benchmarks/coverage/last.txt`).
 - **grad_cam**: the map of that layer equals that of a hand-written hook to a thousandth of its largest value.
 - **ablation_cam**: finite for all channels. **tail**: what follows the layer, run alone, equals the whole model with
   the layer replaced (by fx, export or replacing).
