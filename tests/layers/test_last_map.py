@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from families import quarter_of
+from featuremaps.errors import LayoutError
 from featuremaps.layers import walk
 from featuremaps.layers.model_ends import main_tensor
 from nets import SqueezeExcite, TinyUNet, plain
@@ -297,3 +298,27 @@ def test_of_masks_of_queries_it_is_the_map_that_they_are_made_of() -> None:
             return torch.einsum("bqc,bchw->bqhw", self.masks(attention @ self.values(tokens)), places)
 
     assert walk(Masks().eval(), torch.rand(1, 3, 64, 64)).last == "places"
+
+
+class Shuffled(nn.Module):
+    """Two convolutions, whose places are then put in another order, and so many layers after that."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
+        self.after = nn.Sequential(*(nn.Linear(8, 8) for _ in range(after)))
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        tokens = self.stem(inputs).flatten(2).transpose(1, 2)
+        order = torch.arange(tokens.shape[1]).flip(0).sin().argsort()
+        return self.head(self.after(tokens[:, order]).mean(1))
+
+
+def test_where_places_are_lost_early_there_is_no_last_map_and_a_short_head_may_lose_them() -> None:
+    pictures = torch.rand(1, 3, 16, 16)
+    layers = walk(Shuffled(12).eval(), pictures)
+    assert layers.last_map is None
+    with pytest.raises(LayoutError, match=r"no 'last' map of Shuffled: of 'after.0' and others .* layout="):
+        layers.resolve("last")
+    assert walk(Shuffled(2).eval(), pictures).last == "stem"

@@ -74,18 +74,23 @@ def choose(
         maps = _up_to_the_grid(maps, ends)
     if maps and _is_tokens(maps[-1]):
         maps = _among_tokens(maps, last_reaching)
-    if not maps or _only_embedded(maps[-1], candidates):
+    if not maps or _lost_before_long(maps[-1], candidates):
         return Choice(None, ())
     last = maps[-1] if any(end.classes for end in ends) else _in_backbone(maps)
     sizes = {it.number: (it.info.name, it.info.size) for it in every if it.number is not None and it.info.size}
     return Choice(last.info.name, _stages(maps, last), levels_of(together, sizes, ends, flow))
 
 
-def _only_embedded(it: Map, candidates: Sequence[Candidate]) -> bool:
-    """Whether these are the patches as they were cut, of which nothing is known after an operation that moved them."""
+def _lost_before_long(it: Map, candidates: Sequence[Candidate]) -> bool:
+    """Whether this is merely where places were lost: of most layers that come after it they are unknown.
+
+    After the patches as they were cut, most that come after count; elsewhere most layers of the model, since a short
+    head may have no places.
+    """
     after = [candidate.info for candidate in candidates if candidate.info.order > it.info.order]
-    lost = [info for info in after if (info.lost or info.no_map) and info.shape is not None and len(info.shape) == 3]
-    return it.step is not None and it.step.mixings <= 1 and len(lost) > len(after) / 2
+    lost = [info for info in after if (info.lost or info.no_map) and info.shape is not None and len(info.shape) > 2]
+    only_cut = it.step is not None and it.step.mixings <= 1
+    return len(lost) > len(after if only_cut else candidates) / 2
 
 
 def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[Map]:

@@ -55,7 +55,8 @@ class Layers(Sequence[LayerInfo]):
     def last(self) -> str:
         """The last layer whose output is still a map; raises `LayoutError` where there is none."""
         if self.last_map is None:
-            lost = next((info for info in self.infos if info.lost or info.no_map), None)
+            without = sorted((info for info in self.infos if info.lost or info.no_map), key=lambda info: info.no_map)
+            lost = next(iter(without), None)
             if lost is not None:
                 way_out = "Name" if lost.note == AMONG else f"Say how they lie, {HOW_GIVEN}, or name"
                 raise LayoutError(
