@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torchvision.transforms import v2
 
 from featuremaps.draw.invert import InvertOptions, invert
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
-from featuremaps.runtime.studied_model import StudiedModel
 
 LAYERS = ["features.3", "features.5", "features.8", "features.10", "features.12"]
 PICTURES = ("chelsea", "coffee")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from featuremaps.rules import Rule
 from featuremaps.runtime.attention import Attended
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
+from featuremaps.targets.targets import as_target
 
 
 def propagator(model: nn.Module, inputs: Tensor, target: int | list[int]) -> Callable[[Rule], Tensor]:

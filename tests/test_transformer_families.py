@@ -21,8 +21,8 @@ from featuremaps.layers.known import known_layers
 from featuremaps.maps.head_maps import AttentionMaps
 from featuremaps.rules.attention import AttentionProbabilities
 from featuremaps.runtime.attention import attend
-from featuremaps.runtime.detection_targets import Query
 from featuremaps.session import preserved
+from featuremaps.targets.detection_targets import Query
 from snapshots import snapshot
 from transformer_families import FAMILIES, tiny
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from benchmarks.coverage.zoo import Entry
 from featuremaps.errors import FeatureMapsError
-from featuremaps.runtime.keras_model import KerasModel
+from featuremaps.models.keras_model import KerasModel
 from featuremaps.tail import Tail
 
 YES, NOT = "yes", "–"

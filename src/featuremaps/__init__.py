@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from featuremaps.methods import METHODS, method
     from featuremaps.pictures.preprocess import preprocess
     from featuremaps.results.heatmaps import Heatmaps, fuse
-    from featuremaps.runtime.detection_targets import Box, Detection, Query
     from featuremaps.runtime.record import Record
-    from featuremaps.runtime.segmentation_targets import Mask, Point, Region
-    from featuremaps.runtime.targets import Logit, Margin, Probability, Similarity
     from featuremaps.scope import Scope
     from featuremaps.sources import Loaded, load, source
     from featuremaps.survey.analysis.detector import Detector
     from featuremaps.survey.analysis.model_comparison import compare_models
     from featuremaps.survey.survey import Survey, open_survey
+    from featuremaps.targets.detection_targets import Box, Detection, Query
+    from featuremaps.targets.segmentation_targets import Mask, Point, Region
+    from featuremaps.targets.targets import Logit, Margin, Probability, Similarity
 
 __version__ = version("featuremaps")
 __all__ = [
@@ -74,10 +74,10 @@ __all__ = [
 
 _WHERE = {
     "Attributions": "featuremaps.explain.attributions",
-    "Box": "featuremaps.runtime.detection_targets",
+    "Box": "featuremaps.targets.detection_targets",
     "Comparison": "featuremaps.explain.comparison",
     "Concept": "featuremaps.concepts.concept",
-    "Detection": "featuremaps.runtime.detection_targets",
+    "Detection": "featuremaps.targets.detection_targets",
     "Detector": "featuremaps.survey.analysis.detector",
     "FeatureMaps": "featuremaps.maps.feature_maps",
     "FeatureMapsError": "featuremaps.errors",
@@ -87,18 +87,18 @@ _WHERE = {
     "LayerMaps": "featuremaps.maps.layer_maps",
     "LayerWalk": "featuremaps.maps.layer_summary",
     "Loaded": "featuremaps.sources",
-    "Logit": "featuremaps.runtime.targets",
+    "Logit": "featuremaps.targets.targets",
     "MEASURES": "featuremaps.evidence.registry",
     "METHODS": "featuremaps.methods",
-    "Margin": "featuremaps.runtime.targets",
-    "Mask": "featuremaps.runtime.segmentation_targets",
-    "Point": "featuremaps.runtime.segmentation_targets",
-    "Probability": "featuremaps.runtime.targets",
-    "Query": "featuremaps.runtime.detection_targets",
+    "Margin": "featuremaps.targets.targets",
+    "Mask": "featuremaps.targets.segmentation_targets",
+    "Point": "featuremaps.targets.segmentation_targets",
+    "Probability": "featuremaps.targets.targets",
+    "Query": "featuremaps.targets.detection_targets",
     "Record": "featuremaps.runtime.record",
-    "Region": "featuremaps.runtime.segmentation_targets",
+    "Region": "featuremaps.targets.segmentation_targets",
     "Scope": "featuremaps.scope",
-    "Similarity": "featuremaps.runtime.targets",
+    "Similarity": "featuremaps.targets.targets",
     "Survey": "featuremaps.survey.survey",
     "Trial": "featuremaps.evidence.trial",
     "compare_models": "featuremaps.survey.analysis.model_comparison",

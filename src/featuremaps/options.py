@@ -129,7 +129,7 @@ Each = Literal["picture", "box", "region"]
 OutputKind = Literal["logits", "probabilities", "log_probabilities", "multi_label", "detections"]
 """What class scores are. Those of a multi-label model are logits, each with a sigmoid of its own.
 
-"detections": rows of a box and class scores for each picture, see `featuremaps.runtime.detections`.
+"detections": rows of a box and class scores for each picture, see `featuremaps.outputs.detections`.
 """
 
 

@@ -34,7 +34,16 @@ from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk
 from featuremaps.maps.read import read_maps
+from featuremaps.models.detectors_of_texts import DetectorOfTexts
+from featuremaps.models.huggingface_models import class_names, of_pictures
+from featuremaps.models.input_form import Spatial, form_of, form_with, recorded_transform
+from featuremaps.models.keras_model import KerasModel
+from featuremaps.models.pictures_and_texts import PicturesAndTexts
+from featuremaps.models.studiable import studiable
+from featuremaps.models.studied_model import LayerLike, StudiedModel
+from featuremaps.models.torchvision_weights import Weights, class_names_of
 from featuremaps.options import Each, Negative, OutputKind, Precision, made
+from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.processor import as_transform
@@ -48,19 +57,10 @@ from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.detections import DetectedBox
-from featuremaps.runtime.detectors_of_texts import DetectorOfTexts
-from featuremaps.runtime.huggingface_models import class_names, of_pictures
-from featuremaps.runtime.input_form import Spatial, form_of, form_with, recorded_transform
-from featuremaps.runtime.keras_model import KerasModel
-from featuremaps.runtime.pictures_and_texts import PicturesAndTexts
-from featuremaps.runtime.placed_masks import placed
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studiable import studiable
-from featuremaps.runtime.studied_model import LayerLike, StudiedModel
-from featuremaps.runtime.targets import as_target
-from featuremaps.runtime.torchvision_weights import Weights, class_names_of
+from featuremaps.targets.placed_masks import placed
+from featuremaps.targets.targets import as_target
 
 if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
     from featuremaps.concepts.concept import Concept

@@ -12,7 +12,7 @@ from skimage.color import rgb2lab
 import featuremaps as fm
 from featuremaps.concepts.concepts import PALETTE, Concepts
 from featuremaps.errors import FeatureMapsError, OptionError
-from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.outputs.class_outputs import ClassOutputs
 from method_samples import Little
 
 

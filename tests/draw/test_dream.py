@@ -12,9 +12,9 @@ from featuremaps.draw.dream import DreamOptions, Octaves, dream, strength
 from featuremaps.draw.model_view import Responses
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError
 from featuremaps.layers.addresses import parse
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
-from featuremaps.runtime.studied_model import StudiedModel
 from method_samples import IMAGENET, Little, noise, squeezenet
 from snapshots import snapshot
 

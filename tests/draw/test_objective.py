@@ -22,7 +22,7 @@ from featuremaps.draw.objective import (
 )
 from featuremaps.draw.reference import Caricature, Match
 from featuremaps.errors import LayerNotFoundError, OptionError, TargetError
-from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.outputs.class_outputs import ClassOutputs
 
 GENERATOR = torch.Generator().manual_seed(0)
 MAPS = torch.randn(2, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)

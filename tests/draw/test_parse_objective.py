@@ -7,7 +7,7 @@ from benchmarks.resnet20 import resnet20
 from featuremaps.draw.objective import Channel, ClassScore, Layer, Neuron
 from featuremaps.draw.parse_objective import as_objective
 from featuremaps.errors import LayerNotFoundError, OptionError
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.models.studied_model import StudiedModel
 
 CLASSES = ("tabby", "Egyptian cat", "black-and-tan - coonhound", "layer1", "7*seven")
 LAYERS = StudiedModel(resnet20()).walk(torch.zeros(1, 3, 32, 32))

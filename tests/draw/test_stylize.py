@@ -11,9 +11,9 @@ from torchvision.transforms import v2
 from featuremaps.draw.style import Weights, Wish
 from featuremaps.draw.stylize import StylizeOptions, stylize
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
-from featuremaps.runtime.studied_model import StudiedModel
 from method_samples import IMAGENET, Little, squeezenet, unchecked
 from snapshots import snapshot
 

@@ -17,7 +17,7 @@ from featuremaps.layers.known import known_layers
 from featuremaps.methods import METHODS, find_method
 from featuremaps.pictures.load import gather
 from featuremaps.pictures.seen import Seen
-from featuremaps.runtime.targets import Each, as_target
+from featuremaps.targets.targets import Each, as_target
 from method_samples import Little, noise, unchecked
 
 

@@ -11,7 +11,7 @@ import featuremaps as fm
 import featuremaps.maps.layer_summary
 from featuremaps.errors import ModelError
 from featuremaps.maps.layer_summary import KEPT, THUMBNAIL
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.models.studied_model import StudiedModel
 from map_samples import PNG, Twice, chelsea, pictures, real_scope, tiny_vit
 from method_samples import Little, noise
 from nets import Reused

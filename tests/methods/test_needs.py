@@ -9,8 +9,8 @@ from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
 from featuremaps.rules import Rectifiers
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
+from featuremaps.targets.targets import as_target
 from method_samples import Curved, noise
 
 LAYER, CLASS = "features.conv2", 2

@@ -9,10 +9,10 @@ from torch.utils.data import Dataset
 
 from featuremaps import Scope
 from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
+from featuremaps.models.input_form import form_of
 from featuremaps.pictures.bands import with_bands
 from featuremaps.pictures.load import gather
 from featuremaps.pictures.preprocessing import InputForm, Preprocessing
-from featuremaps.runtime.input_form import form_of
 
 VALUES = np.random.default_rng(0).random((5, 12, 9)).astype(np.float32)
 TENSOR = torch.from_numpy(VALUES)

@@ -10,11 +10,11 @@ from torch import nn
 import featuremaps as fm
 from featuremaps import demo
 from featuremaps.errors import FeatureMapsError
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.report.channels import ChannelsSection
 from featuremaps.report.filters import FiltersSection
 from featuremaps.report.layer_walk import LayerWalkSection
 from featuremaps.report.model_sections import MOST_PICTURES, first_filters
-from featuremaps.runtime.studied_model import StudiedModel
 from method_samples import Little, noise
 
 

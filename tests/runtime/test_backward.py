@@ -8,8 +8,8 @@ from featuremaps.errors import TargetError
 from featuremaps.rules import Rectifiers, Rule
 from featuremaps.runtime.backward import run_by, send_back_unit
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.targets import as_target
 from featuremaps.session import preserved
+from featuremaps.targets.targets import as_target
 from method_samples import Little, noise
 
 

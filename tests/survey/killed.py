@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.run import run_survey
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.run import run_survey
 from featuremaps.survey.survey import Survey

@@ -19,8 +19,8 @@ import featuremaps as fm
 from featuremaps import demo
 from featuremaps.demo.world import scene
 from featuremaps.layers.info import LayerInfo
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import see
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.storage.atomic_files import Store
 from featuremaps.survey.storage.final_tables import finish
 from featuremaps.survey.storage.fingerprint import model_digest

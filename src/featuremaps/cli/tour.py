@@ -16,6 +16,7 @@ from featuremaps.demo.surveys import one_thread, survey_world
 from featuremaps.demo.world import Scene
 from featuremaps.evidence.trial import Trial
 from featuremaps.explain.comparison import Comparison
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.load import Pictures
 from featuremaps.report.data import Provenance, ReportData, Section
 from featuremaps.report.explanation_report import explained_picture, provenance_of
@@ -23,7 +24,6 @@ from featuremaps.report.explanations import Explanations
 from featuremaps.report.html import write
 from featuremaps.report.trial import TrialSection
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.scope import Scope
 from featuremaps.sources import load
 

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import FeatureMapsError, OptionError
+from featuremaps.outputs.class_outputs import ClassOutputs
+from featuremaps.outputs.outputs import class_label
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.rendering import places
 from featuremaps.plotting.sheets import Sheet, plainly
-from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.outputs import class_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,12 +11,12 @@ from featuremaps.errors import ImageError, OptionError
 from featuremaps.layers.layout import Layout
 from featuremaps.methods.factorization import Factors, concept_scores, factorize
 from featuremaps.methods.passes import Copied
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.tail import Tail
 

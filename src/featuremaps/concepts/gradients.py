@@ -10,21 +10,21 @@ from torch import Tensor
 
 from featuremaps.concepts.options import SensitivityOptions
 from featuremaps.errors import ModelError, SurveyError, TargetError
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.outputs import check_length, class_label, class_named
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.outputs import check_length, class_label, class_named
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.runtime.targets import Logit
 from featuremaps.session import Session
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.confusion import outputs_meant
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.targets.targets import Logit
 
 AT_ONCE = 256
 """So many of a survey's pictures are held in memory."""

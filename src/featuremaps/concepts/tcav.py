@@ -10,9 +10,9 @@ from featuremaps.concepts.options import SensitivityOptions
 from featuremaps.concepts.sensitivity import Sensitivity, sensitivity
 from featuremaps.errors import OptionError
 from featuremaps.layers.directions import check_directions
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import probe
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.analysis.seen_pictures import layers_of
 from featuremaps.survey.storage.reader import StoredSurvey
 

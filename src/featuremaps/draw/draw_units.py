@@ -13,8 +13,8 @@ from featuremaps.draw.parse_objective import as_objective
 from featuremaps.draw.run import DrawingRun
 from featuremaps.errors import OptionError
 from featuremaps.layers.directions import check_directions
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
-from featuremaps.runtime.studied_model import StudiedModel
 
 
 def draw(

@@ -24,10 +24,10 @@ from featuremaps.draw.pixels import PixelCanvas
 from featuremaps.draw.start_picture import begun, rounded, sized, whole
 from featuremaps.errors import OptionError
 from featuremaps.layers.addresses import Address, parse
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
-from featuremaps.runtime.studied_model import StudiedModel
 
 
 @dataclass(frozen=True)

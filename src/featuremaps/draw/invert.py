@@ -23,9 +23,9 @@ from featuremaps.draw.priors import alpha_norm, total_variation
 from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, parse
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 CANVAS = FourierCanvas(rate=0.15)

@@ -13,12 +13,12 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.draw.compile import Compiled
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import Layout
+from featuremaps.outputs.outputs import logits_of
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.probe_transform import Normalization
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import first_tensor, run_capturing, to_model
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.runtime.outputs import logits_of
 from featuremaps.session import Session
 
 MULTIPLIES_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")

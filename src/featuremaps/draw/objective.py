@@ -13,8 +13,8 @@ from torch import Tensor
 
 from featuremaps.draw.model_view import Responses
 from featuremaps.errors import LayerNotFoundError, OptionError
-from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.outputs import class_indices, class_label
+from featuremaps.outputs.class_outputs import ClassOutputs
+from featuremaps.outputs.outputs import class_indices, class_label
 
 RowValues = Float[Tensor, " row"]
 

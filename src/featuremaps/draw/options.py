@@ -11,8 +11,8 @@ from featuremaps.draw.choices import DRAWN_ON, DrawChoices, pair
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.multiscale import Multiscale
 from featuremaps.errors import OptionError
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.signals import KINDS
-from featuremaps.runtime.studied_model import StudiedModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from featuremaps.draw.objective import Channel, ClassScore, Combination, Directi
 from featuremaps.errors import FeatureMapsError, LayerNotFoundError, OptionError, TargetError, nearest
 from featuremaps.layers import Layers
 from featuremaps.layers.directions import Directed
-from featuremaps.runtime.outputs import Classes, class_named
+from featuremaps.outputs.outputs import Classes, class_named
 
 _TERM = re.compile(r"(?:(?P<factor>[0-9]*\.?[0-9]+)\s*\*\s*)?(?P<name>.+)", re.DOTALL)
 _PLACE = re.compile(r"(?P<unit>.+:[0-9]+)@\s*(?:(?P<y>[0-9]+)\s*,\s*(?P<x>[0-9]+)|middle)")

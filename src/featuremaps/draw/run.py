@@ -24,12 +24,12 @@ from featuremaps.draw.objective import Channel, Ground, Objective
 from featuremaps.draw.options import DrawOptions
 from featuremaps.draw.start_picture import begun, rounded
 from featuremaps.layers.addresses import parse
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import seen_outputs
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.class_outputs import seen_outputs
 from featuremaps.runtime.memory_format import out_of_memory
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 STRIDE = 7919

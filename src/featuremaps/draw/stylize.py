@@ -18,10 +18,10 @@ from featuremaps.draw.start_picture import Beginning, as_waves, begun, rounded, 
 from featuremaps.draw.style import Features, Wish
 from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.layers.addresses import parse
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 Start = Literal["content", "noise"]

@@ -21,6 +21,9 @@ from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import MethodLike, one_method, request_for, several
 from featuremaps.methods import Method
 from featuremaps.methods.needs import together
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import ClassOutputs
+from featuremaps.outputs.detections import DetectedBox, detections_of
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.method_names import method_name
@@ -28,13 +31,10 @@ from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.progress import track
 from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.bound import Bound, Several, Target
-from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.detections import DetectedBox, detections_of
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.runtime.targets import as_target, select
 from featuremaps.session import Session
+from featuremaps.targets.bound import Bound, Several, Target
+from featuremaps.targets.targets import as_target, select
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -26,10 +26,10 @@ from featuremaps.methods.passes import Pass
 from featuremaps.options import PassOptions
 from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.recording import take
 from featuremaps.session import Session
+from featuremaps.targets.bound import Bound
 
 INVERTED, GREEDY = ("inverted", REFERENCE), ("greedy", REFERENCE)
 """The mean order of all methods upside down, and the best map that a measure lets be built."""

@@ -15,9 +15,9 @@ from featuremaps.explain.formulas import Number, maps_of
 from featuremaps.explain.request import Request
 from featuremaps.methods import Method
 from featuremaps.plotting.rendering import collapsed, enlarged
-from featuremaps.runtime.bound import Bound, Target
-from featuremaps.runtime.targets import Logit
 from featuremaps.session import Session, preserved
+from featuremaps.targets.bound import Bound, Target
+from featuremaps.targets.targets import Logit
 
 STAGES = 5
 """So many parts of a model are given random weights, one after the other."""

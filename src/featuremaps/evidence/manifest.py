@@ -14,8 +14,8 @@ from torch import Tensor
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.explain.request import Request
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.storage.fingerprint import model_digest, preprocessing_digest
 
 PLAIN = bool | int | float | str | None

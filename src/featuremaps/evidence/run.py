@@ -20,11 +20,11 @@ from featuremaps.explain.compare import compare
 from featuremaps.explain.comparison import Comparison
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import MethodLike, Request, request_for
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import within
 from featuremaps.running import Count, counting
 from featuremaps.runtime.batches import batches, probe
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 SHOWN = 4

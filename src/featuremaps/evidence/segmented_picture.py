@@ -16,16 +16,16 @@ from featuremaps.evidence.region_evidence import NOTABLE, RegionEvidence, region
 from featuremaps.explain.compare import compare
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import MethodLike, one_method, request_for
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.outputs import class_label, in_percent
+from featuremaps.outputs.place_scores import PlaceScores, mean_inside, of_class
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.outlines import nearest
 from featuremaps.progress import track
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.outputs import class_label, in_percent
-from featuremaps.runtime.place_scores import PlaceScores, mean_inside, of_class
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.segmentation_targets import Region
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
+from featuremaps.targets.segmentation_targets import Region
 
 MOST = 6
 """The regions of so many classes are taken out of a picture, largest first."""

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
@@ -18,7 +19,6 @@ from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.heatmaps import Heatmaps, enlarged_overlays, scalings_of
 from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
-from featuremaps.runtime.detections import DetectedBox
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,16 +17,16 @@ from featuremaps.explain.warnings import check_found, map_warnings, pixel_warnin
 from featuremaps.layers.listing import LEVELS
 from featuremaps.methods import Method
 from featuremaps.methods.needs import together
+from featuremaps.outputs.detections import form_of
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.bound import Bound, Several, Target
-from featuremaps.runtime.detections import form_of
 from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.record import Record
 from featuremaps.session import Session, preserved
+from featuremaps.targets.bound import Bound, Several, Target
 
 BRIGHTNESS = (0.9, 1.0, 1.1)
 MIRRORED = "Mirrored copies were explained by the same function: right only where it means no place in the picture."

@@ -9,14 +9,14 @@ from torch import Tensor
 from featuremaps.methods.needs import propagate, sent
 from featuremaps.methods.passes import Pass
 from featuremaps.options import PassOptions
+from featuremaps.outputs.class_outputs import ClassOutputs
+from featuremaps.outputs.torchvision_detectors import gives_less_sure
 from featuremaps.rules import Rule
 from featuremaps.runtime.backward import run_by
-from featuremaps.runtime.bound import Bound, Several, Target
-from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import recorded, take
-from featuremaps.runtime.torchvision_detectors import gives_less_sure
 from featuremaps.session import Session
+from featuremaps.targets.bound import Bound, Several, Target
 
 
 @dataclass(eq=False)

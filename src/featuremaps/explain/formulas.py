@@ -15,13 +15,13 @@ from featuremaps.layers.listing import LEVELS
 from featuremaps.methods import Method
 from featuremaps.methods.needs import NEEDS, together
 from featuremaps.methods.passes import Pass
+from featuremaps.outputs.detections import DetectedBox
 from featuremaps.registry import unwritten
-from featuremaps.runtime.bound import Bound, Several, Target
-from featuremaps.runtime.detections import DetectedBox
 from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
 from featuremaps.session import Session
+from featuremaps.targets.bound import Bound, Several, Target
 
 Number = tuple[str, str, int]
 """A method, the layer it looks at, and the number of a record's target."""

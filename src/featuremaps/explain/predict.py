@@ -7,11 +7,9 @@ from dataclasses import replace
 from featuremaps.errors import FeatureMapsWarning, OptionError
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.warnings import scale_doubts
-from featuremaps.pictures.seen import Seen
-from featuremaps.results.answer import Answer, Answers
-from featuremaps.runtime.batches import batches
-from featuremaps.runtime.class_outputs import ClassOutputs, ClassScores
-from featuremaps.runtime.detections import (
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import ClassOutputs, ClassScores
+from featuremaps.outputs.detections import (
     DetectedBox,
     Detections,
     check_pictures,
@@ -19,12 +17,14 @@ from featuremaps.runtime.detections import (
     detections_if_any,
     detections_of,
 )
+from featuremaps.outputs.outputs import class_indices
+from featuremaps.outputs.place_scores import PlaceScores, is_dense
+from featuremaps.pictures.seen import Seen
+from featuremaps.results.answer import Answer, Answers
+from featuremaps.runtime.batches import batches
 from featuremaps.runtime.doubts import unsteady
-from featuremaps.runtime.outputs import class_indices
-from featuremaps.runtime.place_scores import PlaceScores, is_dense
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 
 MOST = 5
 """So many classes of a picture are given, where nobody says how many."""

@@ -12,12 +12,12 @@ from featuremaps.explain.options import ExplainOptions
 from featuremaps.layers.given import GivenLayout
 from featuremaps.methods import Method, find_method
 from featuremaps.methods.needs import together
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.seen import Seen
-from featuremaps.runtime.bound import Several, Target
-from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.placed_masks import placed
-from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.runtime.targets import as_target, select
+from featuremaps.targets.bound import Several, Target
+from featuremaps.targets.placed_masks import placed
+from featuremaps.targets.targets import as_target, select
 
 MethodLike = str | Callable[..., Any]
 

@@ -15,9 +15,9 @@ from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, Opti
 from featuremaps.filters.figures import FilterScaling, filters_figure
 from featuremaps.filters.weights import FilterWeights
 from featuremaps.layers import find
+from featuremaps.models.keras_model import keras_kernel
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of, write_files
-from featuremaps.runtime.keras_model import keras_kernel
 from featuremaps.session import preserved
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from featuremaps.layers.known import reading_of
 from featuremaps.layers.layout import folded
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of, write_files
@@ -34,7 +35,6 @@ from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 if TYPE_CHECKING:

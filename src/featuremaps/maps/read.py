@@ -13,13 +13,13 @@ from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk, walk_through
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, scale_for
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 
 
 @dataclass(frozen=True, eq=False)

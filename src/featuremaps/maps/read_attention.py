@@ -11,11 +11,11 @@ from featuremaps.layers.attention_info import NOWHERE, AttentionInfo, Tokens, na
 from featuremaps.layers.attention_use import words_of_changed, words_of_missing
 from featuremaps.layers.listing import Layers
 from featuremaps.maps.head_maps import AttentionMaps
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.attention import Attended, attend, on_grid, outliers
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.nonfinite import why_not_finite
-from featuremaps.runtime.studied_model import StudiedModel
 
 Query = str | int | tuple[int, int] | None
 """Whose attention: "class", "mean", the number of a token, a pixel (y, x) of what the model saw, or as it comes."""

@@ -21,11 +21,11 @@ from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import PARTLY
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score, SpatialMaps
+from featuremaps.outputs.detections import detections_of
 from featuremaps.rules import ReluRule, Rule
 from featuremaps.rules.biases import Biases
 from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import RuleRun, run_by
-from featuremaps.runtime.detections import detections_of
 from featuremaps.runtime.doubts import beyond_its_fields, misplaced
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record

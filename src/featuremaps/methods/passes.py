@@ -13,12 +13,12 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
 from featuremaps.methods.rounding import ScoreSpan
 from featuremaps.options import PassOptions
-from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.capture import first_tensor
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import Record
 from featuremaps.session import Session
 from featuremaps.tail import Tail
+from featuremaps.targets.bound import Bound
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from featuremaps.errors import ModelError, OptionError, did_you_mean
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import folded
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.projections import PixelBox, Projection, Projections
 from featuremaps.rules import RELU_RULES, ReluRule
@@ -13,7 +14,6 @@ from featuremaps.runtime.backward import send_back_unit
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 
 

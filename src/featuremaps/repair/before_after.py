@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from featuremaps.layers.directions import check_directions
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.plotting.class_colours import RIGHT, WRONG, on_square, short
 from featuremaps.plotting.panels import Panel
 from featuremaps.repair.explained_change import ExplainedChange, maps_of, some_of, worst_group
 from featuremaps.repair.features import worked
 from featuremaps.repair.figure import ShownGroup, ShownPictures, change_figure
 from featuremaps.repair.ways import classes_of
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.estimates import Difference, paired
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import chosen

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Int
 from featuremaps.explain.compare import compare
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.request import request_for
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.repair.groups import FEWEST
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.measures.proportions import Rate
 
 SHOWN = 4

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from featuremaps.editing.edits import Removal
 from featuremaps.errors import ModelError
 from featuremaps.methods.passes import Copied
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.progress import track
 from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.responses import RUNNING
 from featuremaps.survey.analysis.seen_pictures import seen_pictures

@@ -19,13 +19,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from featuremaps.editing.edited_model import copy_of
 from featuremaps.editing.edits import Edit, NewWeights
 from featuremaps.errors import ModelError
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.progress import track
 from featuremaps.repair.groups import Grouped
 from featuremaps.repair.heads import balanced
 from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.tail_batches import TailBatch, tail_batches, trained_after, way_to_train
 from featuremaps.repair.ways import FOLDS, Candidate, classes_of
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.responses import Responses
 from featuremaps.shortcuts.strata import effects

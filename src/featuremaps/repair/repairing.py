@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int
 
 from featuremaps.errors import ModelError, OptionError, SurveyError
 from featuremaps.layers.directions import check_directions
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.repair.decodable import Decodable, decodable
 from featuremaps.repair.features import Head, head_of, worked
 from featuremaps.repair.fine_tune import fine_tuned
@@ -16,7 +17,6 @@ from featuremaps.repair.options import RepairOptions
 from featuremaps.repair.repair import Repair, Tried
 from featuremaps.repair.ways import Candidate, best_plan, classes_of, crossed, dealt, heads, inside, removals
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.estimates import paired
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses, responses

@@ -10,11 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from featuremaps.layers.layout import Layout
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.progress import track
 from featuremaps.runtime.batches import Batch, batches
-from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.responses import RUNNING
 from featuremaps.survey.analysis.seen_pictures import seen_pictures

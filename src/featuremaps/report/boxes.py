@@ -7,12 +7,12 @@ from typing import ClassVar
 from featuremaps.evidence.detected_picture import DetectedPicture, detected
 from featuremaps.evidence.region_evidence import NOTABLE, most_lost_outside
 from featuremaps.explain.comparison import Comparison
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import is_remark
 from featuremaps.report.data import Section, made, section
 from featuremaps.report.encode import Json, alone, picture_json, rounded
-from featuremaps.runtime.studied_model import StudiedModel
 
 TITLE = "What each box rests on"
 QUESTION = "Where it looks"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from featuremaps.explain.comparison import INPUT
+from featuremaps.outputs.outputs import in_percent
 from featuremaps.plotting.panels import counted
 from featuremaps.report.data import Section
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
 from featuremaps.report.focus import where_card
-from featuremaps.runtime.outputs import in_percent
 
 SHOWN = 4
 """So many pictures are named on a card."""

@@ -11,6 +11,9 @@ from featuremaps.errors import OptionError
 from featuremaps.explain.comparison import INPUT, Comparison, Explanation
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.methods import METHODS
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.detections import DetectedBox
+from featuremaps.outputs.outputs import Classes, class_label
 from featuremaps.pictures.seen import Seen, SeenPictures
 from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.rendering import is_remark
@@ -20,10 +23,7 @@ from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explan
 from featuremaps.report.recipe import map_code, picture_code
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.capture import device_of
-from featuremaps.runtime.detection_targets import Detection
-from featuremaps.runtime.detections import DetectedBox
-from featuremaps.runtime.outputs import Classes, class_label
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.targets.detection_targets import Detection
 
 if TYPE_CHECKING:
     from featuremaps.draw import DrawOptions

@@ -7,12 +7,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from featuremaps.outputs.outputs import in_percent
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import ALPHA, SEQUENTIAL, enlarged, overlay, scaled
 from featuremaps.report.explanations import ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.first_screen import Card
-from featuremaps.runtime.outputs import in_percent
 
 Focused = tuple[ExplainedPicture, HeatmapData, float]
 

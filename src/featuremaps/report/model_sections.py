@@ -18,6 +18,7 @@ from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import WalkRow, walk_through
 from featuremaps.maps.read import read_maps
 from featuremaps.maps.read_attention import read_attention
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.project import project
 from featuremaps.report.attention import AttendingLayer, AttentionSection
@@ -27,7 +28,6 @@ from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer
 from featuremaps.report.patterns import Pattern, PatternsSection, Shown
 from featuremaps.runtime.batches import probe
-from featuremaps.runtime.studied_model import StudiedModel
 
 MOST_PICTURES = 4
 MOST_FILTERS = 96

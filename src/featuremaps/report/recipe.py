@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from featuremaps.explain.comparison import INPUT
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.pictures.load import Picture
-from featuremaps.runtime import detection_targets, targets
+from featuremaps.targets import detection_targets, targets
 
 LOADABLE = re.compile(r"demo(-\w+)?|[\w./-]+:\S+")
 """What names a model for `fm.load`: a bundled one, or a source and what it is called there."""

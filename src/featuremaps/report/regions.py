@@ -10,12 +10,12 @@ from PIL import Image, ImageColor
 from featuremaps.evidence.region_evidence import NOTABLE, most_lost_outside
 from featuremaps.evidence.segmented_picture import SegmentedPicture, segmented
 from featuremaps.explain.comparison import Comparison
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import PALETTE
 from featuremaps.plotting.outlines import nearest
 from featuremaps.report.data import Section, made, section
 from featuremaps.report.encode import Json, alone, picture_json, rounded
-from featuremaps.runtime.studied_model import StudiedModel
 
 TITLE = "What each region rests on"
 QUESTION = "Where it looks"

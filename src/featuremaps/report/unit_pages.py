@@ -16,12 +16,12 @@ from PIL import Image
 
 from featuremaps.errors import OptionError
 from featuremaps.layers.layout import folded
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.projection.project import receptive_box
 from featuremaps.projection.projections import PixelBox
 from featuremaps.report.encode import Json, picture_file, plain
 from featuremaps.report.html import page_parts
 from featuremaps.report.survey_pictures import QUALITY, mask_uri
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.analysis.seen_pictures import maps_of_units, seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 

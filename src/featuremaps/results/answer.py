@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.runtime.outputs import Classes, class_label, in_percent
+from featuremaps.outputs.outputs import Classes, class_label, in_percent
 
 ANY = "any class"
 

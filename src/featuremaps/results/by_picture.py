@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from PIL import Image
 from torch import Tensor
 
+from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of
 from featuremaps.results.answer import Answer, captions, titles
-from featuremaps.runtime.detections import DetectedBox
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import FeatureMapsError, OptionError
+from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import LABEL, labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
@@ -35,7 +36,6 @@ from featuremaps.plotting.rendering import (
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.spatial_figures import MOVING, SpatialPanel, animate, spatial_figure, spatial_panel
-from featuremaps.runtime.detections import DetectedBox
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,1 +1,1 @@
-"""Running a model: recording, capturing and streaming its layers, targets, outputs and batches."""
+"""Running a model: recording, capturing and streaming its layers, what is sent back through it, and batches."""

@@ -11,12 +11,12 @@ from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.rules import Rectifiers, ReluRule, Rule
 from featuremaps.running import run as run_model
-from featuremaps.runtime.bound import Bound
 from featuremaps.runtime.capture import run_capturing, to_model
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.recording import check_gradients, checked_scores
 from featuremaps.session import Session, listening
+from featuremaps.targets.bound import Bound
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.layers.layout import Layout
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.plotting.cards import card
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.attention import Attended
-from featuremaps.runtime.bound import Bound
-from featuremaps.runtime.class_outputs import ClassOutputs
+from featuremaps.targets.bound import Bound
 
 
 @dataclass(frozen=True, eq=False, repr=False)

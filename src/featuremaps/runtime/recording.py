@@ -16,20 +16,20 @@ from featuremaps.errors import TargetError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.known import known_layers
+from featuremaps.outputs.class_outputs import ClassOutputs, seen_outputs
+from featuremaps.outputs.detections import seen_boxes
+from featuremaps.outputs.outputs import mapped
+from featuremaps.outputs.torchvision_detectors import check_label_names, gives_less_sure, own_threshold
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.attention import WatchedAttention
-from featuremaps.runtime.bound import Bound, Several, Target
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
-from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
-from featuremaps.runtime.detection_targets import bound_targets
-from featuremaps.runtime.detections import seen_boxes
 from featuremaps.runtime.gradient import sent_back
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.runtime.outputs import mapped
 from featuremaps.runtime.record import Record
-from featuremaps.runtime.targets import is_function
-from featuremaps.runtime.torchvision_detectors import check_label_names, gives_less_sure, own_threshold
 from featuremaps.session import Session
+from featuremaps.targets.bound import Bound, Several, Target
+from featuremaps.targets.detection_targets import bound_targets
+from featuremaps.targets.targets import is_function
 
 
 @torch.enable_grad()  # the caller may be a formula, which runs without

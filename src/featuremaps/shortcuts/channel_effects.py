@@ -12,11 +12,11 @@ from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.layers.layout import Layout
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.progress import track
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import AT_ONCE, RUNNING, chosen

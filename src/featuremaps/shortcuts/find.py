@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from featuremaps.concepts.concept import Concept
 from featuremaps.editing.edits import direction_out
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes, given_attributes
 from featuremaps.shortcuts.estimates import paired, stratified, welch
 from featuremaps.shortcuts.given_concepts import check_concepts, notes_on, notes_on_late

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from featuremaps.concepts.concept import Concept
 from featuremaps.errors import OptionError
 from featuremaps.layers.directions import check_directions
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike
 from featuremaps.survey.analysis.seen_pictures import layers_of
 from featuremaps.survey.storage.reader import StoredSurvey

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from featuremaps.layers.layout import Layout
 from featuremaps.methods.passes import Copied
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.shortcuts.responses import RUNNING, Responses
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey

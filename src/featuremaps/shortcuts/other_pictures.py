@@ -16,12 +16,12 @@ from torch import Tensor
 
 from featuremaps.errors import SurveyError
 from featuremaps.layers.addresses import parse
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.stream import stream
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import Session
 from featuremaps.shortcuts.early_reading import PENALTY, within
 from featuremaps.shortcuts.estimates import stratified

@@ -14,17 +14,16 @@ from featuremaps.layers import Layers
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.directions import weights_up_to
 from featuremaps.layers.layout import Layout
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import Batch, batches
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.class_outputs import ClassOutputs
 from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
 from featuremaps.runtime.stream import stream
-from featuremaps.runtime.studied_model import StudiedModel
-from featuremaps.runtime.targets import Logit
 from featuremaps.session import Session
 from featuremaps.shortcuts.early_reading import first_half
 from featuremaps.shortcuts.options import ShortcutOptions
@@ -33,6 +32,7 @@ from featuremaps.survey.analysis.confusion import outputs_meant
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.pooled import pool
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.targets.targets import Logit
 
 LOOKED_AT = 8
 """So many layers are looked at, all through the model."""

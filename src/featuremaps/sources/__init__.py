@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.layers.given import LayoutLike
+from featuremaps.models.input_form import Spatial, form_of
+from featuremaps.models.torchvision_weights import Weights
 from featuremaps.options import OutputKind
-from featuremaps.runtime.input_form import Spatial, form_of
-from featuremaps.runtime.torchvision_weights import Weights
 from featuremaps.scope import Scope
 from featuremaps.sources.checkpoint import TRUSTED
 from featuremaps.sources.loaded import Loaded

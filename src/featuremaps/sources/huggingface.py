@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.errors import SourceError
+from featuremaps.models.detectors_of_texts import DetectorOfTexts, looking_for, looks_for_texts
+from featuremaps.models.huggingface_models import class_names, of_pictures
+from featuremaps.models.pictures_and_texts import PicturesAndTexts, compares_with_texts, encoded
 from featuremaps.pictures.processor import Processor
-from featuremaps.runtime.detectors_of_texts import DetectorOfTexts, looking_for, looks_for_texts
-from featuremaps.runtime.huggingface_models import class_names, of_pictures
-from featuremaps.runtime.pictures_and_texts import PicturesAndTexts, compares_with_texts, encoded
 from featuremaps.sources.checkpoint import fit_weights, read_weights
 from featuremaps.sources.loaded import Loaded, in_short, needs_package
 from featuremaps.sources.registry import source

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from featuremaps.errors import SourceError
-from featuremaps.runtime.keras_model import KerasModel
+from featuremaps.models.keras_model import KerasModel
 from featuremaps.sources.loaded import Loaded, in_short, needs_package
 from featuremaps.sources.registry import source
 

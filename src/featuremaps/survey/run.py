@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from featuremaps.errors import FeatureMapsWarning, SurveyError
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.found_regions import ELSEWHERE
 from featuremaps.progress import meter
-from featuremaps.runtime.found_regions import ELSEWHERE
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.items import Items, named_by_model, with_axes

@@ -6,7 +6,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from featuremaps.errors import SurveyError, did_you_mean
-from featuremaps.runtime.studied_model import StudiedModel
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.survey.analysis.class_labels import number_of
 from featuremaps.survey.analysis.question import QUESTIONS
 from featuremaps.survey.storage.fingerprint import check_made_with

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from featuremaps.runtime.outputs import mapped
+from featuremaps.outputs.outputs import mapped
 from featuremaps.session import Turn, put_back, undone
 
 ROOT = "model."

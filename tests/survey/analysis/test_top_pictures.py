@@ -10,8 +10,8 @@ from survey_samples import survey_of, write_pictures
 from tiny_surveys import survey_of_scope
 
 from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.projection.projections import PixelBox
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.analysis.top_pictures import TopPicture, TopPictures, top_pictures
 from featuremaps.survey.figures.top_pictures import FRAME, framed
 from featuremaps.survey.survey import Survey, open_survey

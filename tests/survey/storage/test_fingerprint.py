@@ -8,8 +8,8 @@ from survey_samples import small_model, survey_of, write_pictures
 from torchvision.transforms import v2
 
 from featuremaps.errors import SurveyError
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.survey import open_survey
 
 

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.layers import Layers
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.load import Pictures
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.storage.reader import StoredSurvey
 
 

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from featuremaps.errors import FeatureMapsWarning, OptionError, TargetError
 from featuremaps.layers import LayerInfo, Layers
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.options import Each
+from featuremaps.outputs.class_outputs import ClassOutputs, as_followed
+from featuremaps.outputs.detections import MAY_BE_CORNERS, detections_if_any, detections_of, seen_boxes
+from featuremaps.outputs.place_scores import PlaceScores, is_dense
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.class_outputs import ClassOutputs, as_followed
-from featuremaps.runtime.detections import MAY_BE_CORNERS, detections_if_any, detections_of, seen_boxes
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.runtime.place_scores import PlaceScores, is_dense
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.engine.options import SurveyOptions

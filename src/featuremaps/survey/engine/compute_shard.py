@@ -18,9 +18,9 @@ from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.given import GivenLayout
 from featuremaps.options import Each, Precision
+from featuremaps.outputs.class_outputs import ClassOutputs
+from featuremaps.outputs.found_regions import FoundRegion
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.found_regions import FoundRegion
 from featuremaps.runtime.memory_format import out_of_memory, quickest
 from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.stream import stream

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from featuremaps.errors import LayerNotFoundError, OptionError, SurveyError
 from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.layout import needs_layout
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.options import Each
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.runtime.capture import device_of
-from featuremaps.runtime.class_outputs import ClassOutputs
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets.examples import Examples, digest
 from featuremaps.survey.engine.answers import FirstAnswer, are_wanted, counted
 from featuremaps.survey.engine.compute_shard import PassPlan

@@ -10,10 +10,10 @@ from featuremaps.errors import OptionError
 from featuremaps.layers import LayerInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.options import Each
-from featuremaps.runtime.class_outputs import ClassOutputs, seen_outputs
-from featuremaps.runtime.found_regions import FoundRegions, boxes_found, classes_found
+from featuremaps.outputs.class_outputs import ClassOutputs, seen_outputs
+from featuremaps.outputs.found_regions import FoundRegions, boxes_found, classes_found
+from featuremaps.outputs.region_places import cells_of
 from featuremaps.runtime.memory_format import run_on
-from featuremaps.runtime.region_places import cells_of
 from featuremaps.session import Session
 from featuremaps.survey.storage.pooled import Pooled, pool_inside
 from featuremaps.survey.storage.shard_result import MOST_REGIONS

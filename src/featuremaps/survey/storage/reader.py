@@ -14,11 +14,11 @@ from PIL import Image
 
 from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, SurveyError, check_choice, did_you_mean
 from featuremaps.layers import parse
+from featuremaps.models.studied_model import StudiedModel
+from featuremaps.outputs.found_regions import ELSEWHERE
 from featuremaps.pictures.load import Picture, read
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.cards import card
-from featuremaps.runtime.found_regions import ELSEWHERE
-from featuremaps.runtime.studied_model import StudiedModel
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.examples import Examples, digest
 from featuremaps.survey.datasets.files import sha256_of

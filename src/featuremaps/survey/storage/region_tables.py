@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from featuremaps.options import Each
-from featuremaps.runtime.found_regions import ELSEWHERE
-from featuremaps.runtime.outputs import class_label
+from featuremaps.outputs.found_regions import ELSEWHERE
+from featuremaps.outputs.outputs import class_label
 from featuremaps.survey.storage.manifest import Manifest
 from featuremaps.survey.storage.shard_result import SurveyedRegion
 from featuremaps.survey.storage.stored_rows import PictureTable

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featuremaps.runtime.found_regions import FoundRegion
+from featuremaps.outputs.found_regions import FoundRegion
 from featuremaps.survey.storage.pooled import Best, End, Pooling
 
 TOP = 5

@@ -1,0 +1,1 @@
+"""The model under study, and models of other libraries as ordinary modules."""
