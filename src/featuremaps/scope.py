@@ -74,6 +74,7 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.stylize import Start
     from featuremaps.evidence.detected_picture import DetectedPicture
     from featuremaps.evidence.fills import Fill
+    from featuremaps.evidence.random_labels import RandomLabelModel
     from featuremaps.evidence.segmented_picture import SegmentedPicture
     from featuremaps.evidence.trial import Trial
     from featuremaps.maps.head_maps import AttentionMaps
@@ -678,6 +679,7 @@ class Scope:
         batch_size: int = 4,
         options: Mapping[str, Mapping[str, object]] | None = None,
         out: str | Path | None = None,
+        random_label_model: "RandomLabelModel | None" = None,
         layout: LayoutLike | None = None,
     ) -> "Trial":
         """Which explanation to believe: every method on every layer, measured on every picture beside chance.
@@ -696,6 +698,8 @@ class Scope:
             batch_size: How many pictures run at once.
             options: Options of methods and measures, by name.
             out: A folder in which the trial is kept, and goes on if it was stopped.
+            random_label_model: For the measure "random_labels": the same architecture trained on shuffled labels, or a
+                function that is given a copy of the model and returns it so trained.
             layout: How the tokens of layers lie, for this call only; see `Scope`.
 
         Returns:
@@ -709,7 +713,13 @@ class Scope:
         from featuremaps.evidence.run import run_trial
 
         how = TrialOptions(
-            measures=measures, weights=weights, budget=budget, seed=seed, batch_size=batch_size, of_names=options or {}
+            measures=measures,
+            weights=weights,
+            budget=budget,
+            seed=seed,
+            batch_size=batch_size,
+            of_names=options or {},
+            random_label_model=random_label_model,
         )
         seen, names = self.see(pictures).seen, self._studied.named(layers)
         folder = None if out is None else Path(out)

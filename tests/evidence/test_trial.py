@@ -161,8 +161,8 @@ def test_what_a_trial_does_not_make_is_said() -> None:
     trial = fm.Scope(Quadrant(), spatial=2).trial(planted(2), "hires_cam", "features", 1, measures=measures)
     said = [trial.estimate(("hires_cam", "features"), name).why for name in measures[1:]]
     assert [why.partition(";")[0] for why in said] == [
-        "a trial trains no model on shuffled labels",
-        "a trial makes no mosaics",
+        "no model trained on shuffled labels was given: random_label_model=, or what trains it",
+        "no other picture of this size, explained for another class, is there to stand beside it in a mosaic",
         "where the object is was not given",
     ]
 
@@ -210,7 +210,7 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
     alone = fm.Scope(Quadrant(), spatial=2).trial(
         planted(2), "occlusion", "features", 1, measures="deletion", options={"occlusion": {"window": 99}}
     )
-    assert alone.conclusion == ["No explanation could be measured.", said.why]
+    assert alone.conclusion == ["No explanation could be measured.", f"deletion says nothing here: {said.why}"]
     assert "Occlusion      –     undefined" in str(alone)
     with pytest.raises(OptionError, match="no explanation of this trial was measured.*no map was made"):
         _ = alone.best
@@ -227,7 +227,65 @@ def test_measures_that_say_nothing_of_faithfulness_order_where_no_others_are_ask
     scope = fm.Scope(Quadrant(), spatial=2)
     trial = scope.trial(planted(2), ["grad_cam", "hires_cam"], "features", 1, measures="gini")
     assert trial.order[0] == max(trial.explanations, key=lambda row: trial.estimate(row, "gini").mean)
-    assert "shows best what this model uses" in str(trial)
+    assert "shows best what this model uses" not in str(trial)
+
+
+def drawn(values: list[list[float]], *, checks: list[float] | None = None) -> fm.Trial:
+    """A trial by insertion, and by a sanity check; the last row is that of all references."""
+    names = ["grad_cam", "layer_cam", "lrp"][: len(values) - 1]
+    measured = np.array([*values, values[-1], values[-1]])[:, None]
+    columns = ("insertion",)
+    if checks is not None:
+        columns = ("insertion", "parameter_randomisation")
+        check = np.full_like(measured, np.nan)
+        check[: len(checks), 0] = np.array(checks)[:, None]
+        measured = np.concatenate([measured, check], 1)
+    return fm.Trial(
+        rows=(
+            *((name, "layer4") for name in names),
+            *((name, "reference") for name in ("random", "centre", "edges")),
+        ),
+        measures=columns,
+        values=measured,
+        undefined={},
+        pictures=tuple(map(str, range(measured.shape[2]))),
+        weights={"insertion": 1.0},
+    )
+
+
+def test_the_first_is_not_praised_where_chance_does_as_well() -> None:
+    trial = drawn([[0.5, 0.3, 0.5, 0.4], [0.1, 0.2, 0.1, 0.2], [0.6, 0.3, 0.4, 0.5]])
+    assert trial.conclusion[:2] == [
+        "On 4 pictures, Grad-CAM of layer4 comes first, but no measure tells it from a random map beyond chance.",
+        "Nor does any other explanation do better: believe none of them, or try more pictures.",
+    ]
+    assert "shows best" not in str(trial)
+
+
+def test_what_fails_a_check_stands_last_and_its_rank_is_marked() -> None:
+    trial = drawn([[0.9] * 4, [0.7] * 4, [0.5] * 4, [0.2] * 4], checks=[0.8, 0.1, 0.1])
+    assert trial.order == (("layer_cam", "layer4"), ("lrp", "layer4"), ("grad_cam", "layer4"))
+    assert "Grad-CAM of layer4  1.0 ✗" in trial.table()
+    assert trial.conclusion[0].startswith("On 4 pictures, LayerCAM of layer4 shows best what this model uses")
+    assert any(line.endswith("What fails stands last, whatever its rank.") for line in trial.conclusion)
+    nothing = drawn([[0.9] * 4, [0.7] * 4, [0.2] * 4], checks=[0.8, 0.7])
+    assert nothing.conclusion[0] == (
+        "On 4 pictures every explanation fails a sanity check: believe none of them before you know why."
+    )
+
+
+def test_what_fails_a_check_is_not_as_good_as_the_best() -> None:
+    trial = drawn([[0.9] * 4, [0.7] * 4, [0.2] * 4], checks=[0.8, 0.1])
+    assert trial.as_good == ()
+    assert trial.conclusion[0] == (
+        "On 4 pictures only LayerCAM of layer4 passes the sanity checks: no other may be believed."
+    )
+
+
+def test_a_measure_without_numbers_is_said_with_its_reason() -> None:
+    measures = ("deletion", "pointing_game")
+    trial = fm.Scope(Quadrant(), spatial=2).trial(planted(2), "hires_cam", "features", 1, measures=measures)
+    assert trial.conclusion[-1] == "pointing_game says nothing here: where the object is was not given."
 
 
 class Counting(Quadrant):

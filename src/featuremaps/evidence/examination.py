@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from featuremaps.errors import MethodError, OptionError, TargetError, WrittenError
 from featuremaps.evidence.curves import Curve, Curves, Order
@@ -13,6 +13,7 @@ from featuremaps.evidence.explainer import Explainer, Key
 from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.greedy import greedy_map
 from featuremaps.evidence.measured import Measured
+from featuremaps.evidence.mosaics import Mosaics
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.ordering import ranks
 from featuremaps.evidence.references import REFERENCE, Reference, references
@@ -37,13 +38,15 @@ WITHOUT = {
     "masks": "where the object is was not given",
     "target": "what is explained is no class",
     "classes": "what is explained is no class",
-    "random_label_heatmap": "a trial trains no model on shuffled labels; call the formula with the maps of one",
-    "mosaic": "a trial makes no mosaics; call the formula with maps of some",
+    "random_label_heatmap": "no model trained on shuffled labels was given: random_label_model=, or what trains it",
+    "mosaic": "mosaics are for a class of a whole picture, and what is explained is none",
 }
 NO_MAP = "no map was made: "
 NOT_BY_A_METHOD = "this is no method's map, and nothing explains anew"
 BY_THE_MAP = {"heatmap", "curve", "inputs", "score", "probability", "masks", "target", "classes", "generator"}
 """What a measure may name that is there for any map, whoever made it."""
+WHEN_ASKED = {"mosaic", "random_label_heatmap"}
+"""Needs that are made for the measures that name them alone: functions until then."""
 Needs = dict[str, Any]
 
 
@@ -51,7 +54,8 @@ class Examination:
     """A chunk of pictures: the maps of all methods and the references, and what measures are supplied with.
 
     `rows` are the numbers of the pictures, `masks` where their objects are, if that is known. `comparison` has the maps
-    of the methods.
+    of the methods, `mosaics` what mosaics are laid of, and `random_label_model` was trained on shuffled labels; both
+    only where a measure asks for them.
     """
 
     def __init__(
@@ -63,6 +67,9 @@ class Examination:
         comparison: Comparison,
         options: TrialOptions,
         masks: Masks | None = None,
+        *,
+        mosaics: Mosaics | None = None,
+        random_label_model: nn.Module | None = None,
     ) -> None:
         target = next(iter(request.targets.values()))
         record = take(session, inputs, (), [target], classes=request.classes, gradients=False)
@@ -83,6 +90,10 @@ class Examination:
             "score": self._score.remembered,
             "probability": self._probability.remembered,
         }
+        self._mosaic = None if mosaics is None else mosaics.of(self._inputs, rows)
+        self._random_label_model = random_label_model
+        if self._mosaic is not None:
+            self._shared["cells"] = self._mosaic.cells
         if masks is not None:
             self._shared["masks"] = masks.to(self._inputs.device)
         if bound.indices is not None and bound.every_class is not None:
@@ -113,7 +124,9 @@ class Examination:
             for key, reason in self._failures.items():
                 yield key, name, undefined(len(self._inputs), f"{NO_MAP}{reason}")
             for key, heatmap in maps.items():
-                needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
+                needs: Needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
+                if self._mosaic is not None:
+                    needs["mosaic"] = partial(drawn[key[0]], self._mosaic.inputs)
                 yield key, name, self._measured(measure, self._of_map(heatmap, key) | needs)
             if upside_down is not None and BY_THE_MAP.issuperset(measure.needs):
                 yield INVERTED, name, self._measured(measure, self._of_map(upside_down, INVERTED))
@@ -140,12 +153,21 @@ class Examination:
 
     def needs_of(self, key: Key) -> Needs:
         """All that a measure may name of one method's maps."""
-        return self._of_map(self._heatmaps[key], key) | {
-            "explain_again": partial(self._explainer.again, key),
-            "explain_seeded": partial(self._explainer.seeded, key),
-            "explain_class": partial(self._explainer.of_class, key),
-            "explain_randomised": partial(self._explainer.randomised, key),
-        }
+        given: Needs = {}
+        if self._mosaic is not None:
+            given["mosaic"] = partial(self._explainer.mosaic, key, self._mosaic.inputs)
+        if self._random_label_model is not None:
+            given["random_label_heatmap"] = partial(self._explainer.random_labels, key, self._random_label_model)
+        return (
+            self._of_map(self._heatmaps[key], key)
+            | given
+            | {
+                "explain_again": partial(self._explainer.again, key),
+                "explain_seeded": partial(self._explainer.seeded, key),
+                "explain_class": partial(self._explainer.of_class, key),
+                "explain_randomised": partial(self._explainer.randomised, key),
+            }
+        )
 
     def _measured(self, measure: Measure, needs: Needs) -> Measured:
         """What a measure says; undefined, with the reason, where it fails or something that it needs is not there."""
@@ -154,10 +176,13 @@ class Examination:
         if missing:
             return undefined(len(self._inputs), WITHOUT.get(missing[0], NOT_BY_A_METHOD))
         options = self._options.of_measures.get(measure.name, {})
-        given = [supplied[name] for name in measure.needs]
         try:
+            given = [supplied[name]() if name in WHEN_ASKED else supplied[name] for name in measure.needs]
             with torch.no_grad(), unwritten(measure, given):
-                return said_by(measure, measure.formula(*given, **options), len(self._inputs))
+                said = said_by(measure, measure.formula(*given, **options), len(self._inputs))
+            if self._mosaic is None or "mosaic" not in measure.needs:
+                return said
+            return self._mosaic.judged(said)
         except (OptionError, WrittenError):
             raise
         except Exception as error:

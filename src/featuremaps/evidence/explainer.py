@@ -81,6 +81,19 @@ class Explainer:
             self._stages[order] = list(self._randomised(order))
         return ((name, maps[key]) for name, maps in self._stages[order])
 
+    def random_labels(self, key: Key, model: nn.Module) -> Heatmap:
+        """One method's heatmaps of a model of the same architecture that was trained on shuffled labels."""
+
+        def explain() -> Explained:
+            with preserved(model, self._request.layout) as session:
+                return self._run(self._request, self._bound, session=session)
+
+        return self._explained("random labels", explain)[key]
+
+    def mosaic(self, key: Key, mosaics: Inputs) -> Heatmap:
+        """One method's heatmaps of mosaics of the pictures, for the same targets."""
+        return self._explained("mosaics", lambda: self._run(self._request, self._bound, mosaics))[key]
+
     def _of(self, key: Key, new: Inputs) -> Heatmap:
         """One method's heatmaps of new inputs. The others' are made with the next one's that asks for these inputs.
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from featuremaps.evidence.estimate import Estimate
+from featuremaps.evidence.references import CHANCE
 from featuremaps.plotting.class_colours import DOUBT, GREY, INK, PALETTE, bare, on_square, plain_figure
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ BLUE = PALETTE[0]
 BAND = "#e8eef4"
 ROW, COLUMN, NAMES = 0.46, 1.25, 2.0  # inches
 THUMB = 192  # pixels
-CHANCE, BEST = "random", "greedy"
+BEST = "greedy"
 
 
 @dataclass(frozen=True, eq=False)

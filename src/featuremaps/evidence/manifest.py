@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
@@ -22,7 +22,12 @@ PLAIN = bool | int | float | str | None
 
 
 def manifest_of(
-    studied: StudiedModel, pictures: Sequence[Seen], request: Request, measures: Sequence[str], options: TrialOptions
+    studied: StudiedModel,
+    pictures: Sequence[Seen],
+    request: Request,
+    measures: Sequence[str],
+    options: TrialOptions,
+    random_label_model: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Methods, layers, target, measures and their options, the pictures' names, the model, and how it is read.
 
@@ -41,6 +46,7 @@ def manifest_of(
         "formulas": {each.name: code_digest(each.formula) for each in formulas if not _ours(each.formula)},
         "pictures": [seen.picture.name for seen in pictures],
         "model": model_digest(studied.model),
+        "random label model": None if random_label_model is None else model_digest(random_label_model),
         "preprocessing": preprocessing_digest(studied.preprocessing),
         "reading": [studied.outputs, list(studied.classes or ()), described(studied.layout)],
     }

@@ -34,7 +34,8 @@ class TrialOptions(Seeded):
     named. Sanity checks, which make all maps anew several times, are made on the pictures that run first. `budget` ends
     the trial at so many passes through the model: pictures that would go beyond it are left out, and said. Pictures of
     one size run together, up to `batch_size` at a time. `of_names` are the options of single methods and measures, by
-    their names. Raises `OptionError`.
+    their names. `random_label_model` is the model that the measure random_labels asks for, or a function that trains
+    it; see `random_labels.py`. Raises `OptionError`.
     """
 
     measures: str | Sequence[str] = "usual"
@@ -44,6 +45,7 @@ class TrialOptions(Seeded):
     ] = None
     batch_size: Annotated[int, Help("Pictures that run at once.", least=1, what="how many pictures run together")] = 4
     of_names: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    random_label_model: object = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,6 +88,12 @@ class TrialOptions(Seeded):
         for name in names:
             MEASURES.find(str(name))
         return tuple(dict.fromkeys(names))
+
+    def needs(self, name: str, masks: bool) -> bool:
+        """Whether one of the measures names this need."""
+        from featuremaps.evidence.registry import MEASURES
+
+        return any(name in MEASURES[measure].needs for measure in self.named(masks))
 
     def weighted(self, measures: Sequence[str]) -> dict[str, float]:
         """How much each of these measures counts; `OptionError` where none does, or another one is named."""

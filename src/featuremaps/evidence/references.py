@@ -12,6 +12,8 @@ from featuremaps.plotting.rendering import enlarged
 
 REFERENCE = "reference"
 """What stands for the layer in the key of a reference."""
+CHANCE = "random"
+"""The reference that every explanation of a model must beat."""
 CELLS = 7
 """So many cells along each side has a coarse random map, as the last maps of many networks do."""
 Reference = Callable[[Inputs], Heatmap]
@@ -24,7 +26,7 @@ def references(rows: Sequence[int], seed: int) -> Mapping[str, Reference]:
     """
     calls = [0]
     return {
-        "random": partial(_random, rows, seed, calls, coarse=True),
+        CHANCE: partial(_random, rows, seed, calls, coarse=True),
         "random pixels": partial(_random, rows, seed, calls, coarse=False),
         "centre": centre,
         "edges": edges,

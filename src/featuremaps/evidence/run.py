@@ -1,7 +1,8 @@
 """Running a trial: chunk by chunk, all methods and measures on the same passes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from featuremaps.evidence.chunks import Chunk, Measurement, gathered
 from featuremaps.evidence.examination import Examination
 from featuremaps.evidence.manifest import digest_of, manifest_of
 from featuremaps.evidence.masks import Mask, masks_of
+from featuremaps.evidence.mosaics import mosaics_of
 from featuremaps.evidence.options import TrialOptions
+from featuremaps.evidence.random_labels import trained_on_random_labels
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.evidence.storage import TrialFolder
 from featuremaps.evidence.trial import Trial
@@ -45,19 +48,26 @@ def run_trial(
     how = ExplainOptions(seed=options.seed, batch_size=options.batch_size, of_methods=options.of_methods)
     measures = options.named(masks is not None)
     objects = None if masks is None else masks_of(masks, pictures)
+    shuffled = None
+    if options.random_label_model is not None and options.needs("random_label_heatmap", masks is not None):
+        shuffled = trained_on_random_labels(studied.model, options.random_label_model)
     with counting() as count, studied.session() as session:
         looked_at = probe(pictures, options.batch_size)
         request = request_for(studied, looked_at, methods, layers, [target], how, keep_failures=True)
-        manifest = manifest_of(studied, pictures, request, measures, options)
+        manifest = manifest_of(studied, pictures, request, measures, options, shuffled)
         folder = None if out is None else TrialFolder(out)
         if folder is not None:
             folder.begin(manifest)
-        chunks, shown = _chunks(session, pictures, request, measures, objects, options, folder, count)
+        wanted = options.needs("mosaic", masks is not None)
+        laid = mosaics_of(session, pictures, request, options.batch_size) if wanted else None
+        examine = partial(Examination, session, mosaics=laid, random_label_model=shuffled)
+        chunks, shown = _chunks(session, examine, pictures, request, measures, objects, options, folder, count)
     return _trial(chunks, manifest, shown, options.budget)
 
 
 def _chunks(
     session: Session,
+    examine: Callable[..., Examination],
     pictures: Sequence[Seen],
     request: Request,
     measures: Sequence[str],
@@ -82,7 +92,7 @@ def _chunks(
                 comparison = compare(session.model, [pictures[row] for row in batch.rows], asked)
                 shown = shown or comparison
             if done is None:
-                examination = Examination(session, batch.inputs, batch.rows, asked, comparison, options, inside)
+                examination = examine(batch.inputs, batch.rows, asked, comparison, options, inside)
                 made = [name for name in measures if 0 in batch.rows or MEASURES[name].family != "sanity"]
                 done = _chunk(examination, comparison, batch.rows, made, seen)
                 done, counted = replace(done, passes=count.pictures - counted), count.pictures

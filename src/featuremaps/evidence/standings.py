@@ -74,11 +74,14 @@ class Standings:
         ahead = first > second if MEASURES[measure].better == "higher" else first < second
         return bool(ahead.mean() >= SURE) and len(self.pictures) > 1
 
-    def not_better_than(self, row: Key, reference: str) -> tuple[str, ...]:
-        """The counted measures by which a row does not beat a reference beyond chance."""
+    def better_than(self, row: Key, reference: str) -> bool:
+        """Whether a row beats a reference, beyond chance, by one of the counted measures or more.
+
+        True too where no counted measure has numbers for both, so that nothing says otherwise.
+        """
         other = (reference, REFERENCE)
         known = [name for name in self.counted if self.estimate(other, name).of and self.estimate(row, name).of]
-        return tuple(name for name in known if not self.beats(row, other, name))
+        return not known or any(self.beats(row, other, name) for name in known)
 
     def failed(self, row: Key) -> tuple[str, ...]:
         """The sanity checks that a row does not pass."""
@@ -93,6 +96,11 @@ class Standings:
         """
         ranks = dict(zip(self.explanations, self._consensus(self.mean_ranks), strict=True))
         return tuple(sorted(ranks, key=lambda row: (not self.measured(row), bool(self.failed(row)), ranks[row])))
+
+    @property
+    def eligible(self) -> tuple[Key, ...]:
+        """The explanations that may be believed, best first: measured, and no sanity check failed."""
+        return tuple(row for row in self.order if self.measured(row) and not self.failed(row))
 
     def measured(self, row: Key) -> bool:
         """Whether one of the counted measures has a number for this row."""
@@ -134,12 +142,12 @@ class Standings:
 
     @property
     def as_good(self) -> tuple[Key, ...]:
-        """The explanations that the best one is not better than beyond chance, by their mean ranks."""
+        """The eligible explanations that the best one is not better than beyond chance, by their mean ranks."""
         ranks = self._consensus(self._sampled_ranks)
         first = ranks[:, self.explanations.index(self.best)]
         ahead = {row: (first < ranks[:, place]).mean() for place, row in enumerate(self.explanations)}
         alone = len(self.pictures) > 1
-        others = [row for row in self.order if row != self.best and self.measured(row)]
+        others = [row for row in self.eligible if row != self.best]
         return tuple(row for row in others if not (ahead[row] >= SURE and alone))
 
     def agreement(self, first: str, second: str) -> Estimate:

@@ -5,15 +5,23 @@ from math import isfinite
 
 from featuremaps.evidence.estimate import short
 from featuremaps.evidence.explainer import Key
-from featuremaps.evidence.references import REFERENCE
+from featuremaps.evidence.references import CHANCE, REFERENCE
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.evidence.standings import Standings
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import counted
 
 INPUT = "input"
-FLOORS = {"random": "a random map", "centre": "a spot in the middle", "edges": "the picture's own edges"}
+FLOORS = {CHANCE: "a random map", "centre": "a spot in the middle", "edges": "the picture's own edges"}
 """The references that an explanation of the model must beat, in words."""
+BEST = {
+    "faithfulness": "shows best what this model uses",
+    "localisation": "lies best where the object is",
+    "robustness": "stays most alike where nothing of meaning changes",
+    "sanity": "depends most on the model",
+    "complexity": "names the fewest places, which says nothing of the model",
+}
+"""What it means to be first by measures of one family."""
 LITTLE = 0.3
 """Below this τ two measures hardly agree on an order."""
 
@@ -27,28 +35,8 @@ def label(row: Key) -> str:
 def conclusion(standings: Standings) -> list[str]:
     """What follows, a sentence each: what to believe, what is as good, what to leave alone, how far measures agree."""
     if not any(map(standings.measured, standings.explanations)):
-        return ["No explanation could be measured.", *dict.fromkeys(standings.undefined.values())]
-    pictures, best = counted(len(standings.pictures), "picture"), standings.best
-    lines = []
-    if len(standings.explanations) == 1:
-        lines.append(
-            f"On {pictures} only {label(best)} was tried: here it is held against what knows nothing of a model."
-        )
-    elif len(standings.pictures) < 2:
-        lines.append(f"One picture says little: {label(best)} comes first, and chance may have put it there.")
-    elif len(standings.as_good) == len(standings.explanations) - 1 and standings.as_good:
-        lines.append(
-            f"On {pictures} no explanation is better than all others beyond chance; {label(best)} comes first."
-        )
-    else:
-        rank = standings.rank(best)
-        lines.append(
-            f"On {pictures}, {label(best)} shows best what this model uses: its mean rank is {rank.mean:.1f} of "
-            f"{len(standings.explanations)} (95% interval {rank.low:.1f} to {rank.high:.1f})."
-        )
-        if standings.as_good:
-            lines.append(f"Not to be told apart from it beyond chance: {listed(standings.as_good)}.")
-    lines += _doubts(standings)
+        return ["No explanation could be measured.", *_unsaid(standings)]
+    lines = [*_winner(standings), *_doubts(standings), *_unsaid(standings)]
     agreements = [
         standings.agreement(first, second).mean
         for place, first in enumerate(standings.counted)
@@ -72,21 +60,70 @@ def conclusion(standings: Standings) -> list[str]:
     return lines
 
 
+def _winner(standings: Standings) -> list[str]:
+    """What comes first, what that means, and what is as good.
+
+    A map that fails a sanity check, or that no measure tells from chance, is not called the best.
+    """
+    pictures, best = counted(len(standings.pictures), "picture"), standings.best
+    if standings.failed(best):
+        return [f"On {pictures} every explanation fails a sanity check: believe none of them before you know why."]
+    if len(standings.explanations) == 1:
+        return [f"On {pictures} only {label(best)} was tried: here it is held against what knows nothing of a model."]
+    if len(standings.pictures) < 2:
+        return [f"One picture says little: {label(best)} comes first, and chance may have put it there."]
+    if not standings.better_than(best, CHANCE):
+        others = [row for row in standings.eligible if standings.better_than(row, CHANCE)]
+        lines = [f"On {pictures}, {label(best)} comes first, but no measure tells it from a random map beyond chance."]
+        said = f"Better than a random map by some measure: {listed(others)}." if others else ""
+        return [*lines, said or "Nor does any other explanation do better: believe none of them, or try more pictures."]
+    if len(standings.eligible) == 1 and any(map(standings.failed, standings.explanations)):
+        return [f"On {pictures} only {label(best)} passes the sanity checks: no other may be believed."]
+    if len(standings.as_good) == len(standings.eligible) - 1 > 0:
+        return [f"On {pictures} no explanation is better than all others beyond chance; {label(best)} comes first."]
+    rank = standings.rank(best)
+    lines = [
+        f"On {pictures}, {label(best)} {_praise(standings)}: its mean rank is {rank.mean:.1f} of "
+        f"{len(standings.explanations)} (95% interval {rank.low:.1f} to {rank.high:.1f})."
+    ]
+    if standings.as_good:
+        lines.append(f"Not to be told apart from it beyond chance: {listed(standings.as_good)}.")
+    return lines
+
+
+def _praise(standings: Standings) -> str:
+    """What it means to be first by the measures that count, by what they speak of."""
+    families = {MEASURES[name].family for name in standings.counted}
+    return BEST[families.pop()] if len(families) == 1 else f"does best by {', '.join(standings.counted)}"
+
+
 def _doubts(standings: Standings) -> list[str]:
     """The explanations that fail a sanity check, or do not beat a reference by any measure that counts."""
     lines = []
     for name in standings.measures:
         failing = [row for row in standings.explanations if name in standings.failed(row)]
         if failing:
-            lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.")
+            last = " What fails stands last, whatever its rank." if len(failing) < len(standings.explanations) else ""
+            lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.{last}")
     for reference, words in FLOORS.items() if len(standings.pictures) > 1 else ():
-        level = [
-            row
-            for row in standings.explanations
-            if standings.counted and set(standings.not_better_than(row, reference)) == set(standings.counted)
-        ]
+        level = [row for row in standings.explanations if not standings.better_than(row, reference)]
         if level:
             lines.append(f"By no measure better than {words}, beyond chance: {listed(level)}.")
+    return lines
+
+
+def _unsaid(standings: Standings) -> list[str]:
+    """Which measures have no number, of which explanations, and why."""
+    lines = []
+    for name in standings.measures:
+        silent: dict[str, list[Key]] = {}
+        for row in standings.explanations:
+            estimate = standings.estimate(row, name)
+            if not estimate.of:
+                silent.setdefault(estimate.why, []).append(row)
+        for why, rows in silent.items():
+            every = len(rows) == len(standings.explanations)
+            lines.append(f"{name} says nothing {'here' if every else f'of {listed(rows)}'}: {why.rstrip('.')}.")
     return lines
 
 
@@ -101,7 +138,7 @@ def table(standings: Standings) -> str:
     lines = [head]
     for row in (*standings.order, *standings.references):
         ranked = row in standings.explanations and standings.measured(row)
-        rank = f"{standings.rank(row).mean:.1f}" if ranked else "–"
+        rank = f"{standings.rank(row).mean:.1f}{' ✗' if standings.failed(row) else ''}" if ranked else "–"
         lines.append([label(row), rank, *(_cell(standings, row, name) for name in standings.measures)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
