@@ -25,6 +25,7 @@ class Filling:
     def __init__(self, inputs: Float[Tensor, "batch colour *space"], seed: int = 0) -> None:
         self._inputs, self._seed = inputs, seed
         self._empty: dict[Fill, Tensor] = {}
+        self._changes: dict[Fill, Tensor] = {}
 
     def __call__(
         self, removed: Bool[Tensor, "batch copy *space"], fill: Fill
@@ -38,7 +39,9 @@ class Filling:
 
     def changes(self, fill: Fill) -> Bool[Tensor, " batch"]:
         """The pictures that differ from what stands where everything is taken out; noise aside."""
-        return ~torch.isclose(self._of(fill), self._inputs).flatten(1).all(1)
+        if fill not in self._changes:
+            self._changes[fill] = ~torch.isclose(self._of(fill), self._inputs).flatten(1).all(1)
+        return self._changes[fill]
 
     def _of(self, fill: Fill) -> Float[Tensor, "batch colour *space"]:
         """What stands where everything is taken out of each picture; noise aside."""

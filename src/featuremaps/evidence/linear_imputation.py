@@ -24,7 +24,7 @@ CLOSE = {torch.float32: 2e-4, torch.float64: 1e-11}
 
 In a picture of one colour, or nearly, it is what rounding leaves of that.
 """
-TOGETHER = 2**18
+TOGETHER = 2**16
 """So many places of copies are solved at once: what the cache of a processor holds."""
 
 
