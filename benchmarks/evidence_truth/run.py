@@ -32,14 +32,16 @@ COSTLY = (
     "parameter_randomisation",
 )  # fmt: skip
 FRESH = ("deletion", "insertion", "sufficiency", "single_deletion", "infidelity")
-PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "fresh": (FRESH, 20)}
+ROAD = ("road_morf", "road_lerf", "road")
+PARTS = {"cheap": (CHEAP, 8), "costly": (COSTLY, 4), "fresh": (FRESH, 20), "road": (ROAD, 8)}
 """Measures, and how many pictures of each world they are tried on."""
 WORLDS = {
     "planted cheap": range(3),
     "linear cheap": range(3),
     "cue cheap": range(2),
     "photograph cheap": range(10),
-    "photograph fresh": range(10, 12),
+    "photograph fresh": range(10, 13),
+    "photograph road": range(5),
     "cue seeds": range(1),
     "cue costly": range(1),
     "planted costly": range(1),
