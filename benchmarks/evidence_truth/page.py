@@ -44,10 +44,12 @@ A world has 8 pictures of its own (the fresh ones 20, and 4 for the measures tha
 under flips, sensitivity, sanity checks, and outside of photographs ROAD): scenes with seeds far apart, or a network of
 its own. Explanations are the methods that a trial tries by default, on two layers, 15 in all; on the linear and planted
 models ten, simpler ones. Curves have 10 steps, ROAD's 4, `max_sensitivity` 2 copies. τ counts the pairs of explanations
-whose truth differs: 1 where an order has them all as the truth has, 0 by chance. The demand was τ ≥ .5, and a truly best one among
-the first three in 9 of 10 worlds. The usual measures were chosen on ten worlds of photographs; all others report.
+whose truth differs: 1 where an order has them all as the truth has, 0 by chance. The demand was τ ≥ .5, and a truly
+best one among the first three in 9 of 10 worlds. The usual measures were chosen on ten worlds of photographs; all
+others report.
 
-Made by `python -m benchmarks.evidence_truth.run` on 2 cores of an AMD EPYC without AVX-512, shared.
+Made by `python -m benchmarks.evidence_truth.run` on 2 cores of an AMD EPYC without AVX-512, ROAD on photographs and the
+third fresh world on 2 of an Intel Xeon, both shared.
 """
 CHOSEN_PICTURES, FRESH_PICTURES = 8, 20
 TOGETHER, SETS_DRAWN = (1, 2, 3, 5, 10), 60
@@ -59,8 +61,8 @@ FOLLOWS = """## What follows
   of photographs among the first three in 9 of the 10 worlds that they were chosen on and in all three fresh ones, and
   first, in all thirteen, one that the pictures do not tell from the best. The demanded τ ≥ .5 is met by 24 of the
   photographs that they were chosen on (.55), and by 40 fresh ones (.66; 60 have .73), not by 8 or by 20 fresh ones
-  (.39 and .40). Nor is there much more to be had from so few: the masks of other photographs foretell their order no
-  better (.52 and .37, below), as many of the 15 explanations are nearly equally good.
+  (.39 and .40). There is little more to be had from so few: the masks of all other photographs foretell their order by
+  .52 and .37 (below), as many of the 15 explanations are nearly equally good.
 - **A higher τ is not a better winner.** Infidelity makes the order truer, but it puts occlusion first in every world
   of photographs, where it is 8th of 15 on average: it takes out squares, as occlusion does. A measure favours the
   method that is made as it is, so it does not count unless you ask for it.
