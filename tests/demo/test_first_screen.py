@@ -34,7 +34,8 @@ def test_the_title_says_it_only_where_search_and_strangers_bear_it_out(ground, c
 def test_the_screen_has_both_networks_the_proof_and_both_repairs() -> None:
     wrong = sample_picture("a stranger", label="neither")
     right = sample_picture("a stranger", label="Egyptian cat")
-    where = where_card({"demo": 0.0, "demo-fixed": 0.4}, 0.06, wrong.seen, "What demo looks at")
+    overlays = {"demo": wrong.seen, "demo-fixed": right.seen}
+    where = where_card({"demo": 0.0, "demo-fixed": 0.4}, 0.06, overlays, "What demo looks at")
     called = {"demo": Rate(38, 40), "demo-fixed": Rate(1, 40)}
     first = demo_first_screen({"demo": wrong, "demo-fixed": right}, called, (HELD, MENDED), where)
     assert "demo calls 38 of 40" in first.lead
@@ -54,7 +55,7 @@ def test_a_search_that_failed_says_why_in_its_place() -> None:
     section = failed.section()
     assert isinstance(section, FailedSection)
     assert "too few" in section.message
-    where = where_card({"demo": 0.0}, 0.06, sample_picture().seen, "x")
+    where = where_card({"demo": 0.0}, 0.06, {"demo": sample_picture().seen}, "x")
     called = {"demo": Rate(0, 0), "demo-fixed": Rate(0, 0)}
     assert [card.title for card in demo_first_screen({}, called, (failed,), where).cards] == ["Where do they look?"]
     assert failed.sentences() == ()

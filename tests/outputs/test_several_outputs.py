@@ -192,9 +192,8 @@ class Dense(nn.Module):
     [
         lambda maps: maps.permute(0, 2, 3, 1),
         lambda maps: maps.permute(0, 2, 3, 1).contiguous().softmax(-1),
-        lambda maps: maps.unflatten(1, (2, 5)).permute(0, 1, 3, 4, 2),
     ],
-    ids=["channels last", "a softmax over the last", "a grid of anchors"],
+    ids=["channels last", "a softmax over the last"],
 )
 def test_maps_of_scores_that_lie_otherwise_are_refused(form: Callable[[Tensor], Tensor]) -> None:
     """Rows of the picture are no classes."""
@@ -204,6 +203,14 @@ def test_maps_of_scores_that_lie_otherwise_are_refused(form: Callable[[Tensor], 
     with pytest.raises(TargetError, match="places lie along axes"):
         scope.predict(PICTURES)
     assert scope.explain(PICTURES, layer="conv", method="eigen_cam").answers == (None, None)
+
+
+def test_the_grid_of_a_detectors_anchors_is_no_segmentation() -> None:
+    scope = fm.Scope(Dense(lambda maps: maps.unflatten(1, (2, 5)).permute(0, 1, 3, 4, 2)))
+    with pytest.raises(TargetError, match="more axes than the 4 of its input.* detector's head gives for each anchor"):
+        scope.explain(PICTURES, layer="conv", target=1)
+    with pytest.raises(TargetError, match="more axes than the 4 of its input"):
+        scope.predict(PICTURES)
 
 
 def test_maps_of_scores_that_lie_as_usual_are_read() -> None:

@@ -81,10 +81,11 @@ def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) 
 
 def full_name(spec: str) -> str:
     """A model's name with its source: torchvision's where one of its names stands alone, and is no file or module."""
+    if spec in BUNDLED or not spec.isidentifier() or Path(spec).exists() or _importable(spec):
+        return spec
     from torchvision.models import list_models
 
-    alone = spec in list_models() and not Path(spec).exists() and not _importable(spec)
-    return f"torchvision:{spec}" if alone else spec
+    return f"torchvision:{spec}" if spec in list_models() else spec
 
 
 def _meant(spec: str) -> str:
