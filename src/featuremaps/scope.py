@@ -1255,12 +1255,13 @@ class Scope:
         Args:
             shortcut: A finding of `find_shortcuts`.
             survey: The survey that it was found in, or another with labels.
-            how: One way: "projection", "channels", "balanced_head", "hard_head", or "fine_tune", which trains a copy
-                and is tried only where it is named; "auto" tries the first four.
+            how: One way: "projection", "channels", "balanced_head", "hard_head", or "fine_tune" and "right_reason",
+                which train a copy and are tried only where they are named; "auto" tries the first four.
             groups: For each of the survey's pictures whether it has the shortcut; told by the shortcut itself without
                 it.
             names: Which output a label of the survey means, where they are called differently: `{label: output}`.
-            from_layer: With "fine_tune", the layer after which all is trained; the shortcut's own without it.
+            from_layer: With "fine_tune" and "right_reason", the layer after which all is trained; without it the first
+                half of the layers is kept.
             per_class: How many pictures of each class are taken, at random; all where there are fewer.
             seed: The seed of everything random.
             batch_size: How many pictures run at once.

@@ -16,6 +16,7 @@ from featuremaps.editing.edits import NewWeights
 from featuremaps.errors import ModelError, OptionError
 from featuremaps.repair import fine_tune
 from featuremaps.repair.fine_tune import derivatives
+from featuremaps.repair.options import TRAINED
 from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.survey.survey import Survey
 
@@ -39,8 +40,8 @@ class WithNorm(MarkReader):
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer settings and steps, which are enough for so small a model."""
-    monkeypatch.setattr(fine_tune, "STRENGTHS", (1.0,))
-    monkeypatch.setattr(fine_tune, "STEPS", (20, 60))
+    monkeypatch.setattr(fine_tune, "STRENGTHS", {"fine_tune": (0.0,), "right_reason": (1.0,)})
+    monkeypatch.setattr(fine_tune, "STEPS", 60)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_what_comes_after_the_layer_is_trained_and_nothing_else(early: Setting) 
     with torch.no_grad():
         scores = exported.model(fresh.inputs)
         torch.testing.assert_close(scores, repair.scope.model(fresh.inputs))
-    assert (scores.argmax(1).numpy() == fresh.labels).mean() > 0.95
+    assert (scores.argmax(1).numpy() == fresh.labels).mean() > 0.9
 
 
 PARTS = ("weight", "bias")
@@ -127,7 +128,7 @@ def test_weights_that_are_made_of_others_are_trained_too(early: Setting, tmp_pat
     data = early[3]
     scope = fm.Scope(Scaled().eval(), classes=LABELS, outputs="logits")
     survey = scope.survey(data, "relu2", tmp_path / "survey", workers=0)
-    repair = scope.repaired(scope.find_shortcuts(survey)[0], survey, "fine_tune")
+    repair = scope.repaired(scope.find_shortcuts(survey)[0], survey, "fine_tune", from_layer="relu2")
     assert isinstance(repair.edit, NewWeights)
     assert set(repair.edit.weights) == {"head.weight", "head.bias", "gain"}
     assert all(not torch.equal(made, scope.model.state_dict()[name]) for name, made in repair.edit.weights.items())
@@ -135,7 +136,7 @@ def test_weights_that_are_made_of_others_are_trained_too(early: Setting, tmp_pat
 
 def test_the_same_seed_gives_the_same_weights(early: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     scope, survey, shortcut, _ = early
-    monkeypatch.setattr(fine_tune, "STEPS", (20,))
+    monkeypatch.setattr(fine_tune, "STEPS", 20)
     first, again = (scope.repaired(shortcut, survey, "fine_tune", per_class=20).edit for _ in range(2))
     assert isinstance(first, NewWeights)
     assert isinstance(again, NewWeights)
@@ -145,16 +146,16 @@ def test_the_same_seed_gives_the_same_weights(early: Setting, monkeypatch: pytes
 
 def test_it_is_not_tried_unless_it_is_named(early: Setting) -> None:
     scope, survey, shortcut, _ = early
-    assert "fine_tune" not in {each.way for each in scope.repaired(shortcut, survey, per_class=20).tried}
+    assert not set(TRAINED) & {each.way for each in scope.repaired(shortcut, survey, per_class=20).tried}
 
 
 def test_a_heavy_penalty_leaves_no_derivative_along_the_direction(
     early: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scope, survey, shortcut, data = early
-    monkeypatch.setattr(fine_tune, "STRENGTHS", (100.0,))
-    monkeypatch.setattr(fine_tune, "STEPS", (110,))
-    made = scope.repaired(shortcut, survey, "fine_tune").attempt.model
+    monkeypatch.setattr(fine_tune, "STRENGTHS", {"right_reason": (100.0,)})
+    monkeypatch.setattr(fine_tune, "STEPS", 220)
+    made = scope.repaired(shortcut, survey, "right_reason").attempt.model
     direction = torch.from_numpy(shortcut.direction)
     sizes = []
     for model in (scope.model, made):
@@ -162,6 +163,17 @@ def test_a_heavy_penalty_leaves_no_derivative_along_the_direction(
         features = model.relu2(model.second(model.norm(maps))).mean((2, 3))
         sizes.append(float(derivatives(model.head(features), maps, direction).square().mean().detach()))
     assert sizes[1] < 0.05 * sizes[0]
+
+
+def test_the_first_half_is_kept_where_no_layer_is_named(early: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shortcut of the last layer, before which all would stay as it is if training began after it."""
+    scope, survey, _, _ = early
+    monkeypatch.setattr(fine_tune, "STEPS", 5)
+    last = scope.find_shortcuts(survey, "relu2")[0]
+    made = scope.repaired(last, survey, "fine_tune", per_class=20).edit
+    assert isinstance(made, NewWeights)
+    assert {"second.weight", "head.weight"} <= set(made.weights)
+    assert "first.weight" not in made.weights
 
 
 @pytest.mark.parametrize("after", [1, 60])
@@ -207,5 +219,5 @@ def test_where_nothing_can_be_trained_that_is_said(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="from_layer= is for how='fine_tune'"):
         scope.repaired(shortcut, survey, from_layer="maps")
     with pytest.raises(ModelError, match="nothing after layer 'relu' of Bare has weights"):
-        scope.repaired(shortcut, survey, "fine_tune")
+        scope.repaired(shortcut, survey, "fine_tune", from_layer="relu")
     assert np.isfinite(shortcut.threshold)

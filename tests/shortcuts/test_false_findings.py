@@ -217,29 +217,47 @@ def test_a_finding_without_an_effect_is_not_proven(tmp_path: Path) -> None:
     assert replace(found[0], own=less).effect is found[0].others  # what lowers the class is not its effect
 
 
-def test_a_class_token_that_is_not_changed_is_said_and_none_is_called_absent(tmp_path: Path) -> None:
-    class Tokens(nn.Module):
-        """Answers by a token beside the picture's places, which holds all that the places say."""
+class Tokens(nn.Module):
+    """Answers by a token beside the picture's places, which holds all that the places say before the block."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.reader, self.block = MarkReader(), nn.Identity()
-            self.pool = nn.AvgPool2d(2)
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader, self.stem, self.norm, self.block = MarkReader(), nn.Identity(), nn.LayerNorm(8), nn.Linear(8, 8)
+        self.pool = nn.AvgPool2d(2)
+        nn.init.zeros_(self.block.weight)
+        nn.init.zeros_(self.block.bias)
 
-        def forward(self, x: Tensor) -> Tensor:
-            maps = self.pool(self.reader.relu(self.reader.first(x)))
-            places = self.reader.relu2(self.reader.second(maps)).flatten(2).transpose(1, 2)
-            tokens = self.block(torch.cat([places.mean(1, keepdim=True), places], 1))
-            scores: Tensor = self.reader.head(tokens[:, 0])
-            return scores
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.pool(self.reader.relu(self.reader.first(x)))
+        places = self.reader.relu2(self.reader.second(maps)).flatten(2).transpose(1, 2)
+        tokens = self.stem(torch.cat([places.mean(1, keepdim=True), places], 1))
+        heard = self.block(self.norm(tokens)).mean(1)
+        scores: Tensor = self.reader.head(tokens[:, 0] + heard)
+        return scores
 
+
+def test_a_class_token_is_moved_by_its_own_difference(tmp_path: Path) -> None:
+    """The places say nothing to the answer, the token all."""
     scope = fm.Scope(Tokens().eval(), classes=LABELS, outputs="logits")
-    survey = scope.survey(Marked(count=40), "block", tmp_path / "tokens", workers=0)
-    found = scope.find_shortcuts(survey, "block")
-    assert len(found) == 0
-    assert [each.label for each in found.unproven] == ["round"]
-    assert "No shortcut is proven" in repr(found)
-    assert "class token" in repr(found)
+    survey = scope.survey(Marked(count=40), "stem", tmp_path / "tokens", workers=0)
+    found = scope.find_shortcuts(survey, "stem")
+    assert [each.label for each in found] == ["round"]
+    proof = found[0].taken_out
+    assert proof is not None
+    assert proof.holds
+    assert proof.after < proof.before - 0.1
+
+
+def test_last_is_the_block_before_where_a_norm_begins_a_branch(tmp_path: Path) -> None:
+    """What goes through the branch alone tells nothing of what the class token knows already."""
+    model = Tokens()
+    nn.init.normal_(model.block.weight, std=1e-3)
+    scope = fm.Scope(model.eval(), classes=LABELS, outputs="logits")
+    assert scope.layers(Marked(count=1).inputs[:1]).last_map == "norm"
+    survey = scope.survey(Marked(count=40), "stem", tmp_path / "branch", workers=0)
+    assert scope.find_shortcuts(survey, "norm").proven == ()
+    found = scope.find_shortcuts(survey)
+    assert [(each.layer, each.label) for each in found] == [("stem", "round")]
 
 
 def test_a_model_of_one_size_is_compared_by_its_surveys_pictures(tmp_path: Path) -> None:

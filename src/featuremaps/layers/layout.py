@@ -54,6 +54,18 @@ class Layout:
         """How many tokens a sequence has, all kinds together."""
         return self.prefix + math.prod(self.grid) + self.suffix
 
+    @property
+    def whole(self) -> "Layout":
+        """The same with class and register tokens as places too, all in one row, in the order of the output."""
+        if self.kind != "tokens":
+            return self
+        return replace(self, grid=(self.tokens,), prefix=0, suffix=0)
+
+    @property
+    def places(self) -> slice:
+        """Where the picture's places stand among all tokens of a sequence."""
+        return slice(self.prefix, self.tokens - self.suffix)
+
     def describe(self, layer: str) -> str:
         """How the layer is read, in a sentence's words."""
         places = " × ".join(map(str, self.grid))

@@ -1,8 +1,9 @@
-"""The model from a layer on trained further, its answers kept from changing along the shortcut's direction.
+"""The model from a layer on trained further, groups counting alike, with and without a penalty on the direction.
 
-Right reason class artifact compensation, RR-ClArC (Dreyer, Pahde, Anders, Samek & Lapuschkin 2024, "From Hope to
-Safety", eq. 5): the squared derivative of the output along the direction is added to the loss. Batch norms keep their
-statistics, and the groups count alike in the loss, as they do for the other ways.
+The penalty is that of right reason class artifact compensation, RR-ClArC (Dreyer, Pahde, Anders, Samek & Lapuschkin
+2024, "From Hope to Safety", eq. 5): the squared derivative of the output along the shortcut's direction is added to
+the loss. Without it, it is what deep feature reweighting does, of more layers than the last. Batch norms keep their
+statistics.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,13 +32,15 @@ from featuremaps.shortcuts.responses import Responses
 from featuremaps.shortcuts.strata import effects
 from featuremaps.survey.storage.reader import StoredSurvey
 
-STRENGTHS = (0.1, 1.0)
+STRENGTHS = {"fine_tune": (0.0,), "right_reason": (0.001, 0.01, 0.1)}
 """What the squared derivative is multiplied by; the direction is as long as the shortcut moves the layer."""
-STEPS = (200, 1000)
-"""After so many steps it is asked how far training has come."""
+STEPS = 600
 RATE, LEAST_SIZE = 0.01, 1e-3
-"""A step of Adam is this share of the root mean square of a parameter's values, which counts as so much at least."""
-TITLE = "the layers after it trained further with its direction penalised (RR-ClArC, Dreyer et al. 2024)"
+"""Adam begins with steps of this share of a parameter's root mean square, or of so much at least; they end at none."""
+TITLES = {
+    "fine_tune": "later layers trained further, groups counting alike",
+    "right_reason": "later layers trained further with its direction penalised (RR-ClArC, Dreyer et al. 2024)",
+}
 
 
 def derivatives(
@@ -71,8 +74,8 @@ class _Lesson:
     truth: Int[Tensor, " picture"]
     groups: Int[Tensor, " picture"]
 
-    def trained(self, learned: Int[Tensor, " _some"], strength: float, seed: int) -> Iterator[int]:
-        """Train from the start on some pictures, by their places; stops for a look after each of `STEPS`."""
+    def train(self, learned: Int[Tensor, " _some"], strength: float, seed: int) -> None:
+        """Train from the start on some pictures, by their places."""
         share = torch.zeros(len(self.truth), dtype=torch.float64)
         share[learned] = balanced(self.groups[learned])
         share *= len(learned) / share.sum()
@@ -80,14 +83,14 @@ class _Lesson:
         used[learned] = True
         batches = [batch for batch in self.batches if used[batch.rows].any()]
         generator, optimizer = torch.Generator().manual_seed(seed), self._optimizer()
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, STEPS)
         order: list[int] = []
-        for step in range(1, STEPS[-1] + 1):
+        for _ in range(STEPS):
             order = order or torch.randperm(len(batches), generator=generator).tolist()
             optimizer.zero_grad()
             self._loss(batches[order.pop()], share, used, strength).backward()
             optimizer.step()
-            if step in STEPS:
-                yield step
+            schedule.step()
 
     @torch.no_grad()
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -100,13 +103,15 @@ class _Lesson:
         return torch.optim.Adam(parts)
 
     def _loss(self, batch: TailBatch, share: Tensor, used: Tensor, strength: float) -> Tensor:
-        maps = batch.maps.detach().requires_grad_()
+        maps = batch.maps.detach().requires_grad_(strength > 0)
         scores = batch.scores(maps)
         rows, device = torch.from_numpy(batch.rows), scores.device
         counted = used[rows].to(device)
         entropy = nn.functional.cross_entropy(scores, self.truth[rows].to(device), reduction="none")
-        along = derivatives(scores, maps, self.direction.to(maps))[:, self.outputs.to(device)]
-        each = share[rows].to(entropy) * entropy + strength * along.square().sum(1)
+        each = share[rows].to(entropy) * entropy
+        if strength:
+            along = derivatives(scores, maps, self.direction.to(maps))[:, self.outputs.to(device)]
+            each = each + strength * along.square().sum(1)
         return each[counted].mean()
 
     @torch.no_grad()
@@ -126,7 +131,7 @@ def fine_tuned(
     folds: Int[np.ndarray, " picture"],
     options: RepairOptions,
 ) -> list[Candidate]:
-    """A plan for each strength of the penalty and length of training, each picture answered by one it did not train.
+    """A plan for each strength of the penalty, each picture answered by a copy that it did not train.
 
     All after `layer` is trained; the direction there is how its means differ with the shortcut, within labels. A copy
     is trained; the model is not touched. Raises `ModelError` where nothing after the layer can be trained.
@@ -147,25 +152,23 @@ def fine_tuned(
         outputs = torch.tensor(given.outputs)
         truth = outputs[torch.from_numpy(groups.labels)]
         lesson = _Lesson(batches, weights, start, _direction(batches, groups), outputs, truth, numbers)
-        answers = _held_out(lesson, folds, options.seed)
+        answers = _held_out(lesson, folds, STRENGTHS[options.how], options.seed)
 
-    def edit(strength: float, steps: int) -> Edit:
+    def edit(strength: float) -> Edit:
         with _training(studied):
-            for step in lesson.trained(torch.arange(len(truth)), strength, options.seed):
-                if step == steps:
-                    break
+            lesson.train(torch.arange(len(truth)), strength, options.seed)
             made = {name: weight.detach().clone() for name, weight in weights.items()}
         return NewWeights(made, f"fine-tuned after {layer}")
 
     return [
         Candidate(
-            "fine_tune",
-            TITLE,
-            f"penalty {strength:g}, {steps} steps",
+            options.how,
+            TITLES[options.how],
+            f"after {layer}" + (f", penalty {strength:g}" if strength else ""),
             classes_of(scores, np.array(given.outputs)),
-            partial(edit, strength, steps),
+            partial(edit, strength),
         )
-        for (strength, steps), scores in answers.items()
+        for strength, scores in answers.items()
     ]
 
 
@@ -178,16 +181,16 @@ def _direction(batches: Sequence[TailBatch], groups: Grouped) -> Float[Tensor, "
 
 
 def _held_out(
-    lesson: _Lesson, folds: Int[np.ndarray, " picture"], seed: int
-) -> Mapping[tuple[float, int], Float[Tensor, "picture output"]]:
-    """The class scores for each strength and number of steps, of pictures that were not learned from."""
-    plans = [(strength, fold) for strength in STRENGTHS for fold in range(FOLDS)]
-    answers: dict[tuple[float, int], Tensor] = {}
+    lesson: _Lesson, folds: Int[np.ndarray, " picture"], strengths: Sequence[float], seed: int
+) -> Mapping[float, Float[Tensor, "picture output"]]:
+    """The class scores for each strength, of pictures that were not learned from."""
+    plans = [(strength, fold) for strength in strengths for fold in range(FOLDS)]
+    answers: dict[float, Tensor] = {}
     for strength, fold in track(plans, "fine-tuning copies"):
         here = torch.from_numpy(folds == fold)
-        for steps in lesson.trained((~here).nonzero()[:, 0], strength, seed):
-            scores = lesson.answers()
-            answers.setdefault((strength, steps), torch.empty_like(scores))[here] = scores[here]
+        lesson.train((~here).nonzero()[:, 0], strength, seed)
+        scores = lesson.answers()
+        answers.setdefault(strength, torch.empty_like(scores))[here] = scores[here]
     return answers
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from featuremaps.errors import OptionError
 from featuremaps.options import Help, Seeded
 
-How = Literal["auto", "projection", "channels", "balanced_head", "hard_head", "fine_tune"]
+How = Literal["auto", "projection", "channels", "balanced_head", "hard_head", "fine_tune", "right_reason"]
+TRAINED = ("fine_tune", "right_reason")
+"""Ways that train more than the last layer, in a copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,15 +17,16 @@ class RepairOptions(Seeded):
 
     "projection" takes the shortcut's direction out (P-ClArC), "channels" the channels that carry most of it,
     "balanced_head" trains the last layer anew with every group counting alike (DFR), "hard_head" with the pictures that
-    the model finds hard counting more (AFR). "fine_tune" trains a copy of all that comes after the shortcut's layer,
-    and keeps its answers from changing along the direction (RR-ClArC): that takes long, and is not part of "auto".
-    `from_layer` is another layer for it to begin after, an earlier one, say, so that more is trained. `per_class`
-    pictures of each class are taken. Raises `OptionError`.
+    the model finds hard counting more (AFR). Two ways train a copy of all after the first half of the layers, which
+    takes minutes, and are not part of "auto": "fine_tune" with every group counting alike, "right_reason" with its
+    answers kept from changing along the direction too (RR-ClArC). `from_layer` is another layer for them to begin
+    after. `per_class` pictures of each class are taken. Raises `OptionError`.
     """
 
     how: Annotated[How, Help("The way to repair, or auto: the one that helps the worst group most.")] = "auto"
     from_layer: Annotated[
-        str | None, Help("With fine_tune: the layer after which all is trained; the shortcut's own if none is named.")
+        str | None,
+        Help("With fine_tune and right_reason: the layer after which all is trained; else the first half is kept."),
     ] = None
     per_class: Annotated[
         int, Help("Pictures of each class to work with.", least=10, what="how many pictures of each class are used")
@@ -32,5 +35,6 @@ class RepairOptions(Seeded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.from_layer is not None and self.how != "fine_tune":
-            raise OptionError(f"from_layer= is for how='fine_tune', which trains all after it; got how={self.how!r}.")
+        if self.from_layer is not None and self.how not in TRAINED:
+            ways = " and ".join(f"how={way!r}" for way in TRAINED)
+            raise OptionError(f"from_layer= is for {ways}, which train all after it; got how={self.how!r}.")

@@ -13,7 +13,7 @@ from featuremaps.repair.decodable import Decodable, decodable
 from featuremaps.repair.features import Head, head_of, worked
 from featuremaps.repair.fine_tune import fine_tuned
 from featuremaps.repair.groups import Grouped, grouped
-from featuremaps.repair.options import RepairOptions
+from featuremaps.repair.options import TRAINED, RepairOptions
 from featuremaps.repair.repair import Repair, Tried
 from featuremaps.repair.ways import Candidate, best_plan, classes_of, crossed, dealt, heads, inside, removals
 from featuremaps.runtime.capture import to_model
@@ -24,7 +24,7 @@ from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.survey.analysis.seen_pictures import layers_of, seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 
-HEADLESS = ("auto", "projection", "channels", "fine_tune")
+HEADLESS = ("auto", "projection", "channels", *TRAINED)
 """Ways that do without a last layer."""
 
 
@@ -54,7 +54,7 @@ def repair(
     done = worked(studied, survey, given.rows, given.layer, [edit for _, _, edit in edits], name, options.batch_size)
     folds = dealt(of_groups, np.random.default_rng(options.seed))
     outputs = np.array(given.outputs)
-    if options.how == "fine_tune":
+    if options.how in TRAINED:
         layer = _from(studied, survey, given, options)
         plans = fine_tuned(studied, survey, given, of_groups, layer, folds, options)
     else:
@@ -134,9 +134,10 @@ def _present(
 
 
 def _from(studied: StudiedModel, survey: StoredSurvey, given: Responses, options: RepairOptions) -> str:
-    """The layer after which all is trained."""
+    """The layer after which all is trained: the last of the first half, where the shortcut is told already."""
     if options.from_layer is None:
-        return given.layer
+        order = list(given.means)
+        return min(given.early[-1], given.layer, key=order.index)
     seen = seen_pictures(survey, studied.preprocessing, given.rows[:1].tolist())
     return studied.resolve(options.from_layer, seen[0].input[None])[0]
 

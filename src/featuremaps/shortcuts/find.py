@@ -14,7 +14,7 @@ from featuremaps.models.studied_model import StudiedModel
 from featuremaps.shortcuts.attributes import Attribute, alike, attributes, given_attributes
 from featuremaps.shortcuts.estimates import paired, stratified, welch
 from featuremaps.shortcuts.given_concepts import check_concepts, notes_on, notes_on_late
-from featuremaps.shortcuts.interventions import Shifts, shifted
+from featuremaps.shortcuts.interventions import Shifts, shifted, shifts_of
 from featuremaps.shortcuts.label_noise import undecided
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.other_pictures import Others, looked_up
@@ -166,10 +166,7 @@ def _proven(
     generator = np.random.default_rng(options.seed)
     trials: list[Shifts] = []
     for each in suspects:
-        shift = _shift(given, each.attribute.present)
-        beside = generator.standard_normal((options.controls, len(shift)))
-        beside *= np.linalg.norm(shift) / np.linalg.norm(beside, axis=1, keepdims=True)
-        shifts = np.concatenate([np.zeros_like(shift)[None], shift[None], beside]).astype(np.float32)
+        shifts = shifts_of(given, each.attribute.present, options.controls, generator)
         own = given.labels == each.number
         has = each.attribute.present
         trials.append(Shifts(_some(own & has, options.tried, generator), each.number, -shifts))
@@ -177,7 +174,7 @@ def _proven(
     outcomes = shifted(studied, survey, given, trials, options.batch_size)
     level, of = 1 - 0.05 / max(1, len(suspects)), survey.identity
     made = [
-        _shortcut(given, suspect, -trials[2 * place].shifts[1], outcomes[2 * place : 2 * place + 2], level, of)
+        _shortcut(given, suspect, trials[2 * place + 1].shifts[1, :, 0], outcomes[2 * place : 2 * place + 2], level, of)
         for place, suspect in enumerate(suspects)
     ]
     others = [_others(given, each, tests) for each in made]
@@ -192,13 +189,6 @@ def _others(given: Responses, found: Shortcut, tests: int) -> tuple[tuple[str, .
     moved = np.where(likely[0] * tests <= LEVEL, np.nan_to_num(share[0]), 0.0).tolist()
     others = [(name, by) for name, by in zip(given.classes, moved, strict=True) if name != found.label]
     return tuple(name for name, by in others if by >= SMALLEST), tuple(name for name, by in others if by <= -SMALLEST)
-
-
-def _shift(given: Responses, present: Bool[np.ndarray, " picture"]) -> Float[np.ndarray, " channel"]:
-    """How the layer's mean differs with and without, within labels."""
-    value, _ = effects(given.means[given.layer], present[:, None], given.labels)
-    shift: Float[np.ndarray, " channel"] = np.nan_to_num(value[0])
-    return shift
 
 
 def _some(wanted: Bool[np.ndarray, " picture"], most: int, generator: np.random.Generator) -> Int[np.ndarray, " some"]:

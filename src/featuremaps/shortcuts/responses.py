@@ -13,7 +13,6 @@ from featuremaps.errors import SurveyError
 from featuremaps.layers import Layers
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.directions import weights_up_to
-from featuremaps.layers.layout import Layout
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.seen import Seen
@@ -32,6 +31,7 @@ from featuremaps.survey.analysis.confusion import outputs_meant
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.pooled import pool
 from featuremaps.survey.storage.reader import StoredSurvey
+from featuremaps.tail import Tail
 from featuremaps.targets.targets import Logit
 
 LOOKED_AT = 8
@@ -52,7 +52,8 @@ class Responses:
     `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
     `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
     `called` the class that the model says, −1 for an output that no label has. `beside` are the means of layers that
-    were asked for besides, and `weights` tells the model apart, up to the layer.
+    were asked for besides, and `weights` tells the model apart, up to the layer. `tokens` are the layer's activations
+    at what is no place of the picture, class and register tokens, where it has any.
     """
 
     rows: Int[np.ndarray, " picture"]
@@ -70,6 +71,7 @@ class Responses:
     notes: tuple[str, ...] = field(default=())
     beside: Mapping[str, Float[np.ndarray, "picture _channel"]] = field(default_factory=dict)
     weights: str = ""
+    tokens: Float[np.ndarray, "picture channel token"] | None = None
 
     def means_of(self, layer: str) -> Float[np.ndarray, "picture channel"]:
         """A layer's means, of those looked at or of those beside."""
@@ -105,8 +107,9 @@ def responses(
     """
     rows, labels, classes, outputs, notes = chosen(survey, options, names)
     first = seen_pictures(survey, studied.preprocessing, rows[:1].tolist())[0].input[None]
-    (layer,) = studied.resolve(layer, first)
+    asked, (layer,) = layer, studied.resolve(layer, first)
     walked = studied.walk(first)
+    layer = _before_branch(walked, layer) if asked == "last" else layer
     spread = _spread(walked)
     known = [name for name in survey.layers if walked.get(name) is not None]
     added = [name for name in dict.fromkeys((*spread, layer)) if name not in known]
@@ -142,6 +145,7 @@ def responses(
         (*notes, *copies, *watched.doubts),
         {name: gathered[f"mean {name}"] for name in more},
         weights_up_to(studied.model, walked, layer),
+        gathered.get("tokens"),
     )
 
 
@@ -150,6 +154,20 @@ def _spread(walked: Layers) -> list[str]:
     maps = [info.name for info in walked if info.layout is not None and info.positions > 1 and info.calls == 1]
     spread = [maps[round(place)] for place in np.linspace(0, len(maps) - 1, LOOKED_AT)] if maps else []
     return [name for name in maps if name in (*spread, *walked.stages)]
+
+
+def _before_branch(walked: Layers, layer: str) -> str:
+    """The output of the block before, for a norm that begins a transformer's block: the class token goes round such.
+
+    The last places that an answer depends on lie there, and what the class token knows already is in the block before.
+    """
+    info = walked[layer]
+    before = next((each for each in walked if each.order == info.order - 1), None)
+    if before is None or before.layout != info.layout or info.layout is None:
+        return layer
+    block = layer.rpartition(".")[0]
+    tokens, begins = info.layout.prefix or info.layout.suffix, "Norm" in info.type
+    return before.name if tokens and begins and not before.name.startswith(f"{block}.") else layer
 
 
 def _once(
@@ -218,14 +236,16 @@ def _batches(
                     advance(None)
 
 
-def _apart(layer: str, layout: Layout) -> tuple[str, ...]:
-    """What is said of a layer with a class token, which is no place of the picture."""
+def _tokens(session: Session, record: Record, layer: str) -> dict[str, Tensor]:
+    """A layer's activations (picture, channel, token) at class and register tokens, where it has any."""
+    layout = record.layouts[layer]
     if not layout.prefix and not layout.suffix:
-        return ()
-    return (
-        f"{layer} has tokens beside the picture's places (a class token), and the places alone were changed: where the "
-        "model answers by such a token, little may follow, and what is not proven may be a shortcut all the same.",
-    )
+        return {}
+    name, _, call = layer.partition("#")
+    with torch.no_grad():
+        output = Tail(session.model, name, record.inputs, call=int(call) if call else None).output
+    every = layout.whole.to_maps(output).flatten(2).float()
+    return {"tokens": torch.cat([every[:, :, : layout.places.start], every[:, :, layout.places.stop :]], 2)}
 
 
 class _Watched:
@@ -259,12 +279,11 @@ class _Watched:
                 stream(session, inputs, [parse(layer) for layer in self._added], look, stop=True)
         target = Logit(self._outputs[torch.from_numpy(labels)].tolist())
         record = take(session, inputs, [self._layer], [target], classes=self._classes)
-        pooled |= self._answers(record, inputs)
+        pooled |= self._answers(record, inputs) | _tokens(session, record, self._layer)
         for name, values in pooled.items():
             self.parts.setdefault(name, []).append(values.cpu().numpy())
         self.places.append(places)
-        layout = record.layouts[self._layer]
-        doubts = (*unsteady(session, record.inputs), *misplaced(layout), *_apart(self._layer, layout))
+        doubts = (*unsteady(session, record.inputs), *misplaced(record.layouts[self._layer]))
         self.doubts |= dict.fromkeys(doubts)
 
     def _answers(self, record: Record, inputs: Tensor) -> dict[str, Tensor]:

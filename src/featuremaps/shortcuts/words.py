@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from featuremaps.shortcuts.power import Power
 from featuremaps.shortcuts.shortcut import InOtherPictures, Shortcut
 
+SEEN = (
+    "as far as the first layers' channels, by their mean and highest values, tell pictures with it from those without "
+    "(not by where the thing stands, and hardly by what comes in degrees, such as brightness)"
+)
+"""What a search can see at all."""
+
 
 def sentence(found: Shortcut) -> str:
     """What a shortcut is, what goes with it, and what proves it."""
@@ -119,4 +125,4 @@ def would_have(power: Sequence[Power]) -> str:
             )
     if not parts:
         return "There are too few pictures to have found any."
-    return f"One would have been found in 8 of 10 times: {'; '.join(parts)}; as far as the first layers tell it apart."
+    return f"One would have been found in 8 of 10 times: {'; '.join(parts)}; {SEEN}."
