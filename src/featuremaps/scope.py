@@ -508,7 +508,8 @@ class Scope:
         Args:
             what: A unit such as "layer4:12", several, a `Concept`, or a `Shortcut`.
             survey: Units are held at their mean over its pictures; without it at 0.
-            pictures: Layers are looked up on the first of them, or as `layers` does without any.
+            pictures: Layers are looked up on the first of them; without any on a blank one of the size that the model
+                ran last.
 
         Returns:
             The scope of an edited copy; its `export` gives a plain module.
@@ -517,7 +518,8 @@ class Scope:
             LayerNotFoundError: No unit has this name.
             OptionError: A concept or shortcut of another model.
         """
-        means, layers = None if survey is None else partial(_means, survey), self.layers(pictures)
+        means = None if survey is None else partial(_means, survey)
+        layers = self._studied.walk(self._studied.usual()) if pictures is None else self.layers(pictures)
         check_directions(what, layers, self.model)
         return self._edited(edits_of(what, layers, means), layers)
 
@@ -544,7 +546,7 @@ class Scope:
         """
         if self.original is None:
             raise OptionError("this model was not edited, so there is nothing to export: scope.without(…).export().")
-        blank = self._studied.blank()
+        blank = self.original._studied.usual()
         noise = torch.randn((4, *blank.shape[1:]), generator=torch.Generator().manual_seed(0))
         probe = noise.to(blank) if pictures is None else torch.stack([seen.input for seen in self.see(pictures).seen])
         return exported(self.model, self.original.model, to_model(self.model, probe))
@@ -1309,14 +1311,15 @@ class Scope:
         Raises:
             SurveyError: The survey has no labels, or is of another model.
         """
-        from featuremaps.repair.before_after import before_after
+        from featuremaps.repair.before_after import before_after, notes_on
         from featuremaps.shortcuts.options import ShortcutOptions
 
         other = edited if isinstance(edited, Scope) else edited.attempt
         options = ShortcutOptions(per_class=per_class, seed=seed, batch_size=batch_size)
         surveyed = survey.made_of(self._studied)
         layer = self.layers(surveyed.example(0)).last if shortcut is None else shortcut.layer
-        return before_after(self._studied, other._studied, surveyed, layer, options, shortcut, names)
+        changed = before_after(self._studied, other._studied, surveyed, layer, options, shortcut, names)
+        return replace(changed, notes=notes_on(other.edits, surveyed))
 
     def report(
         self,

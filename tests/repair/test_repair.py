@@ -8,6 +8,7 @@ import pytest
 import torch
 from tests.shortcuts_samples import LABELS, Marked, MarkReader
 from tests.snapshots import snapshot
+from torch import nn
 
 import featuremaps as fm
 from featuremaps.demo.dataset import World
@@ -119,6 +120,7 @@ def test_before_and_after_are_the_models_own_answers(marked: Setting) -> None:
     with torch.no_grad():
         right = [(each.model(data.inputs).argmax(1).numpy() == data.labels) for each in (scope, repair.scope)]
     marked_squares = (data.labels == 1) & data.marked
+    assert changed.notes == ()  # nothing was learned
     group = changed.groups["square with it"]
     assert (group.before.count, group.after.count) == tuple(int(each[marked_squares].sum()) for each in right)
     assert (changed.every.before.count, changed.every.after.count) == tuple(int(each.sum()) for each in right)
@@ -136,6 +138,26 @@ def test_before_and_after_are_the_models_own_answers(marked: Setting) -> None:
         same = of.explain(data.inputs[list(explained.rows)], layer="relu2", target=explained.label)
         torch.testing.assert_close(maps.tensor, same.tensor)
     assert len(changed.figure().axes) == 1 + 3 * len(explained.rows)
+
+
+def test_pictures_that_a_repair_learned_from_are_no_fair_test_and_others_are(marked: Setting, tmp_path: Path) -> None:
+    scope, survey, shortcut, _ = marked
+    made: Repair = scope.repaired(shortcut, survey, "balanced_head")
+    for edited in (made, made.attempt):
+        assert "learned from this survey's pictures" in repr(scope.before_after(edited, survey))
+    other = scope.survey(Marked(count=20, seed=3), "relu2", tmp_path / "other", workers=0)
+    assert scope.before_after(made, other).notes == ()
+
+
+def test_a_model_of_one_size_is_edited_and_exported_as_it_ran() -> None:
+    """A blank picture of the usual size would not go through it."""
+    model = MarkReader()
+    model.pool, model.head = nn.Flatten(2), nn.Linear(8 * 256, 3)
+    scope, inputs = fm.Scope(model.eval(), classes=LABELS, outputs="logits"), Marked(count=2).inputs
+    scope.layers(inputs)
+    edited = scope.without("relu2:3")
+    with torch.no_grad():
+        torch.testing.assert_close(edited.export().model(inputs), edited.model(inputs))
 
 
 def test_pictures_in_any_order_keep_their_groups(tmp_path: Path) -> None:

@@ -46,10 +46,14 @@ class Removal:
 
 @dataclass(frozen=True, eq=False)
 class NewWeights:
-    """Other values for some of a model's parameters, by their names in its state dict."""
+    """Other values for some of a model's parameters, by their names in its state dict.
+
+    `survey` is the identity of the survey whose pictures they were learned from, "" where there was none.
+    """
 
     weights: Mapping[str, Tensor]
     name: str
+    survey: str = ""
 
 
 Edit = Removal | NewWeights

@@ -64,6 +64,14 @@ def known_layers(model: nn.Module, inputs: Tensor, given: GivenLayout | None = N
         return walks[key]
 
 
+def size_known(model: nn.Module, given: GivenLayout | None = None) -> tuple[int, ...] | None:
+    """The inputs' size (channel, *space) that the model as it is was looked at last; None where it was not yet."""
+    model = unwrapped(model)
+    with in_turn(model) as turn:
+        sizes = [size for known, size in _walks(model, turn) if known == given]
+    return sizes[-1] if sizes else None
+
+
 def _walked(model: nn.Module, inputs: Tensor, given: GivenLayout | None) -> Layers:
     """The layers as they run on the first picture; on all of them in a model that takes only as many as these.
 

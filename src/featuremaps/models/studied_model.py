@@ -14,7 +14,7 @@ from featuremaps.errors import LayerNotFoundError, OptionError
 from featuremaps.layers import LayerInfo, Layers, is_layer
 from featuremaps.layers.directions import Directed
 from featuremaps.layers.given import GivenLayout
-from featuremaps.layers.known import known_layers
+from featuremaps.layers.known import known_layers, size_known
 from featuremaps.models.input_form import channels_of
 from featuremaps.options import OutputKind
 from featuremaps.outputs.class_outputs import ClassOutputs
@@ -69,6 +69,11 @@ class StudiedModel:
             return torch.full((1, *(length or other for length, other in zip(shape, usual, strict=True))), 0.5)
         channels = channels_of(self.model, self.preprocessing.form)
         return torch.full((1, channels, *(size or SIDES[axes])), 0.5, device="cpu", dtype=torch.float32)
+
+    def usual(self) -> Tensor:
+        """A blank picture of the size that the model was looked at last, which it takes; or as `blank` without any."""
+        size = size_known(self.model, self.layout)
+        return self.blank() if size is None else torch.full((1, *size), 0.5, device="cpu", dtype=torch.float32)
 
     def walk(self, inputs: Tensor) -> Layers:
         """The layers that run for inputs of this size; `ModelError` for a model that takes more than pictures."""

@@ -1,12 +1,13 @@
 """What an edit changed, over a survey's pictures: by class and group, what was gained and what it cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from featuremaps.editing.edits import Edit, NewWeights
 from featuremaps.layers.directions import check_directions
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.plotting.class_colours import RIGHT, WRONG, on_square, short
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-"""The frames of maps by the answer."""
-
 
 @dataclass(frozen=True, eq=False)
 class Changed:
@@ -45,7 +44,8 @@ class BeforeAfter(Illustrated):
     """Two models on the same pictures: `groups` by name, every class, and with a shortcut every class with and without.
 
     `confusions` are counts (true, predicted) before and after, of `classes` and, in the last column, any other answer.
-    `explained` shows pictures of the group that fared worst before, None where no maps can be laid over them.
+    `explained` shows pictures of the group that fared worst before, None where no maps can be laid over them. `notes`
+    are what should be known beside it, in sentences.
     """
 
     groups: Mapping[str, Changed]
@@ -53,6 +53,7 @@ class BeforeAfter(Illustrated):
     classes: tuple[str, ...]
     confusions: tuple[Int[np.ndarray, "true predicted"], Int[np.ndarray, "true predicted"]]
     explained: ExplainedChange | None = None
+    notes: tuple[str, ...] = ()
 
     def table(self) -> "pa.Table":
         """A row for each group and one for all pictures."""
@@ -74,7 +75,8 @@ class BeforeAfter(Illustrated):
 
     def __repr__(self) -> str:
         lines = [f"<Before and after, {self.every.before.of:,} pictures: {_words(self.every)}"]
-        return "\n".join([*lines, *(f"  {name}: {_words(each)}" for name, each in self.groups.items())]) + ">"
+        lines += [f"  {name}: {_words(each)}" for name, each in self.groups.items()]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
 
 def before_after(
@@ -111,6 +113,16 @@ def before_after(
         explained = ExplainedChange(worst, classes[number], tuple(rows[places].tolist()), maps[0], maps[1], said)
     before, after = (_confusion(each, labels, len(classes)) for each in called)
     return BeforeAfter(rates, _changed(*right), classes, (before, after), explained)
+
+
+def notes_on(edits: Sequence[Edit], survey: StoredSurvey) -> tuple[str, ...]:
+    """What is said of pictures that edited weights were learned from."""
+    if not any(isinstance(each, NewWeights) and each.survey == survey.identity for each in edits):
+        return ()
+    return (
+        "the edited model learned from this survey's pictures, so that it is right in them more often than in others; "
+        "what its repair says was held out, and another survey tells best",
+    )
 
 
 def _name(classes: tuple[str, ...], number: int | np.integer) -> str:

@@ -1,11 +1,13 @@
 """Repairing: every way tried on pictures held out from it, the one chosen that helps the worst group most."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 
+from featuremaps.editing.edits import NewWeights
 from featuremaps.errors import ModelError, OptionError, SurveyError
 from featuremaps.layers.directions import check_directions
 from featuremaps.models.studied_model import StudiedModel
@@ -68,7 +70,10 @@ def repair(
         of_groups.present,
         folds,
     )
-    return _account(given, shortcut, of_groups, called, plans, told, folds % 2 == 0)
+    made = _account(given, shortcut, of_groups, called, plans, told, folds % 2 == 0)
+    if isinstance(made.edit, NewWeights):
+        return replace(made, edit=replace(made.edit, survey=survey.identity))
+    return made
 
 
 def _account(

@@ -55,7 +55,7 @@ class ShortcutsSection:
             "found": [alone(each, self._finding) for each in found],
             "unproven": [sentence(each) for each in found.unproven],
             "power": None if found else _power(found),
-            "notes": list(found.notes),
+            "notes": [*found.notes, *(() if self.before_after is None else self.before_after.notes)],
             "repair": None if self.repair is None else repair_json(self.repair),
             "changed": None if self.before_after is None else changed_json(self.before_after),
         }
