@@ -67,8 +67,11 @@ def run(searches: Mapping[str, Search], only: str, results: dict[str, Any], kept
 def said(result: Mapping[str, Any]) -> str:
     """A result in a line."""
     if "twin" in result:
-        words = "not found" if not result["found"] else "repaired" if result["repaired"] else "cannot"
-        return f"{words}: {result['before']:.2f} to {result['after']:.2f} of {result['twin']:.2f}, {closed(result):.0%}"
+        made = [
+            f"{how} {each['after']:.2f}, {closed(result, each['after']):.0%}{'' if each['repaired'] else ' (cannot)'}"
+            for how, each in result.get("repairs", {}).items()
+        ]
+        return f"{result['before']:.2f} of {result['twin']:.2f}: {'; '.join(made) or 'not found'}"
     found = [right_finding(result, place) is not None for place, cue in enumerate(result["cues"]) if cue["planted"]]
     true = " ".join(f"{cue['own']:+.2f}/{cue['others']:+.2f}" for cue in result["cues"])
     holds = [covered(result, place) for place in range(max(1, len(result["cues"])))]

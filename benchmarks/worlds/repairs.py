@@ -4,39 +4,53 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from jaxtyping import Bool
+from torch import nn
 
-from benchmarks.worlds.judged import Result, agrees
+from benchmarks.worlds.ceilings import best_head, trained_further
+from benchmarks.worlds.judged import PHI, Result
 from benchmarks.worlds.networks import CACHE, as_inputs, probabilities, trained
 from benchmarks.worlds.scenes import LABELS
 from benchmarks.worlds.search import SEARCHED, Labelled, digits, finding, surveyed
 from benchmarks.worlds.world import FRESH, Pictures, World, pictures
 from featuremaps.repair.decodable import REPAIRABLE
-from featuremaps.repair.heads import fitted
 from featuremaps.repair.options import How
 from featuremaps.repair.repair import Repair
-from featuremaps.repair.ways import PENALTIES
 
+WORKED_WITH = 500
+"""Pictures of each class that a repair works with, as many as `scope.repaired` takes where nothing is said."""
+WAYS: tuple[How, ...] = ("auto", "fine_tune")
 FREE, TAUGHT = 20_000, 30_000
-"""Added to a world's seed for scenes, all without the shortcut: to judge on, and for the best last layer."""
+"""Added to a world's seed for scenes, all without the shortcut: to judge on, and for the best that could be done."""
 
 
-def repaired(world: World, count: int = SEARCHED, cache: Path = CACHE, how: How = "auto") -> dict[str, Any]:
-    """The network, the repaired one and its twin on fresh pictures without the shortcut, as plain numbers."""
+def repaired(world: World, count: int = WORKED_WITH, cache: Path = CACHE) -> dict[str, Any]:
+    """The network, repaired ones and its twin on fresh pictures without the shortcut, as plain numbers.
+
+    `repairs` are by the way that `scope.repaired` chooses, and by training all after the first half of the layers.
+    """
     model, twin = trained(world, cache), trained(world, cache, bare=True)
     shown = pictures(world, count, world.seed + FRESH)
-    free = pictures(world, count, world.seed + FREE)
-    result = {"twin": right(twin, free), "before": right(model, free), "head": best_head(world, model, free)}
+    free = pictures(world, SEARCHED, world.seed + FREE)
+    taught = pictures(world, world.count, world.seed + TAUGHT)
+    result = {"twin": right(twin, free), "before": right(model, free)}
+    result |= {"head": best_head(model, taught, free), "tail": right(trained_further(model, taught, world.seed), free)}
+    result["lacking"] = int((~shown.present[shown.labels == world.cues[0].label, 0]).sum())
     with surveyed(model, Labelled(as_inputs(shown.drawn()), shown.labels, LABELS)) as (scope, survey):
-        for shortcut in scope.find_shortcuts(survey):
-            told = finding(shortcut, shown.present, LABELS)
-            if agrees(told, world.cues[0].label):
-                repair = scope.repaired(shortcut, survey, how)
-                after = repair.scope.model if repair.repaired else model
-                return result | {"found": True, "after": right(after, free), **account(repair)}
-    return result | {"found": False, "after": result["before"]}
+        for shortcut in scope.find_shortcuts(survey, per_class=count):
+            if same_pictures(finding(shortcut, shown.present, LABELS)):
+                made = {how: scope.repaired(shortcut, survey, how, per_class=count) for how in WAYS}
+                repairs = {how: account(repair, right(repair.attempt.model, free)) for how, repair in made.items()}
+                told = made["auto"].told
+                assert told is not None
+                area = [told.layer, *map(digits, (told.area.value, *told.area.interval))]
+                return result | {"found": True, "told": area, "repairs": repairs}
+    return result | {"found": False}
+
+
+def same_pictures(told: Result) -> bool:
+    """Whether a finding tells the pictures with the cue from those without, named from either side."""
+    return bool(abs(told["phi"][0]) >= PHI)
 
 
 def decodable(result: Result) -> bool:
@@ -44,44 +58,22 @@ def decodable(result: Result) -> bool:
     return result["found"] and result["told"][1] >= REPAIRABLE
 
 
-def closed(result: Result) -> float:
-    """The share of the gap between the network and its twin that is closed."""
-    return float((result["after"] - result["before"]) / max(result["twin"] - result["before"], 1e-9))
+def closed(result: Result, after: float) -> float:
+    """The share of the gap between the network and its twin that is closed by one that is right so often."""
+    return float((after - result["before"]) / max(result["twin"] - result["before"], 1e-9))
 
 
-def account(repair: Repair) -> dict[str, Any]:
-    """What a repair says of itself."""
-    best, told = repair.tried[0], repair.told
-    assert told is not None
+def account(repair: Repair, after: float) -> dict[str, Any]:
+    """What a repair says of itself, and `after`, how often its best try is right without the shortcut."""
+    best = repair.tried[0]
     return {
         "repaired": repair.repaired,
+        "after": after,
         "way": best.way,
         "settings": best.settings,
-        "told": [told.layer, *map(digits, (told.area.value, *told.area.interval))],
         "worst": [digits(repair.worst_before.value), digits(best.worst.value)],
         "all": [digits(repair.accuracy.value), digits(best.accuracy.value)],
     }
-
-
-def best_head(world: World, model: nn.Sequential, free: Pictures) -> float:
-    """What no way that trains the last layer alone can do better: trained on scenes that all lack the shortcut.
-
-    As many of them as the network learned from, the penalty being the best for the scenes that it is judged on.
-    """
-    taught, found = pictures(world, world.count, world.seed + TAUGHT), []
-    known, asked = (_features(model, each) for each in (taught, free))
-    labels, head = torch.from_numpy(taught.labels), model[-1]
-    for penalty in PENALTIES:
-        weight, bias = fitted(known, labels, torch.ones(len(labels)), head.weight.detach(), head.bias.detach(), penalty)
-        found.append(((asked @ weight.T + bias).argmax(1).numpy() == free.labels).mean())
-    return digits(max(found))
-
-
-@torch.no_grad()
-def _features(model: nn.Sequential, shown: Pictures) -> Float[Tensor, "picture feature"]:
-    """What the last layer receives of scenes without any cue."""
-    drawn = as_inputs(shown.drawn(np.zeros_like(shown.present)))
-    return torch.cat([model[:-1](part) for part in drawn.split(256)])
 
 
 def right(model: nn.Module, free: Pictures) -> float:

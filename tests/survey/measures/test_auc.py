@@ -139,6 +139,17 @@ def test_where_delong_says_nothing_the_interval_is_wilsons() -> None:
     assert alike.interval == pytest.approx(wilson(3, 6))
 
 
+def test_where_next_to_nothing_overlaps_the_interval_is_no_wider_than_wilsons() -> None:
+    """One pair of 100 · 900 stands the wrong way round: on the logit scale the interval would begin below one half."""
+    scores = np.arange(1000.0)
+    scores[[899, 900]] = scores[[900, 899]]
+    nearly = auc(scores, np.arange(1000) >= 900)
+    assert 0.9999 < nearly.value < 1
+    assert nearly.interval.low == pytest.approx(wilson(100, 100).low, abs=1e-4)
+    mirrored = auc(-scores, np.arange(1000) >= 900)
+    assert mirrored.interval.high == pytest.approx(1 - nearly.interval.low)
+
+
 def test_a_class_without_pictures_or_with_all_of_them_has_no_area() -> None:
     found = areas_of(np.arange(4.0)[:, None], np.zeros(4, np.int64), 2)
     assert np.isnan(found.values).all()

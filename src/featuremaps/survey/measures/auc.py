@@ -41,7 +41,8 @@ class Areas:
         DeLong's variance is mostly too small, so that it is averaged there with the one that exponential scores would
         have; that counts as much as `PRIOR` pictures. Where DeLong's says nothing (nothing overlaps, or all scores are
         the same) Wilson's interval is taken, for that share out of as many pairs as can be made without using a
-        picture twice: those are independent.
+        picture twice: those are independent. No interval reaches beyond that one, since the variance of an area is
+        never larger (Birnbaum & Klose 1957); on the logit scale it would, where next to nothing overlaps.
         """
         from scipy.special import expit, logit
 
@@ -55,8 +56,9 @@ class Areas:
             variance = (pairs * self.variances + PRIOR * assumed) / (pairs + PRIOR)
             reach = z * np.sqrt(variance) / (self.values * (1 - self.values))
             known = self.variances > 0
-            low = np.where(known, expit(logit(self.values) - reach), (middle - wide).clip(0, 1))
-            high = np.where(known, expit(logit(self.values) + reach), (middle + wide).clip(0, 1))
+            low, high = (middle - wide).clip(0, 1), (middle + wide).clip(0, 1)
+            low = np.where(known, np.maximum(expit(logit(self.values) - reach), low), low)
+            high = np.where(known, np.minimum(expit(logit(self.values) + reach), high), high)
         low[pairs[:, 0] < FEWEST] = high[pairs[:, 0] < FEWEST] = math.nan
         return low, high
 
