@@ -185,3 +185,16 @@ def test_two_maps_side_by_side_zoom_and_move_together(visit, report, axe):
     assert violations(page, axe) == []
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+
+
+def test_shares_are_rounded_as_in_the_sentences_beside(visit, report):
+    """Halves among them: 9 of 40 is 22 % in a bar too."""
+    shares = [count / total for total in (40, 200, 7) for count in range(total + 1)]
+    shown = visit(report, closed=True).page.evaluate(
+        "async (shares) => { const { percent } = await import('featuremaps/dom.js');"
+        " return shares.map((share) => percent(share, 0)); }",
+        shares,
+    )
+    known = [(f"{share:.0%}", text) for share, text in zip(shares, shown, strict=True) if text[0] not in "<>"]
+    assert len(known) > 200
+    assert [text for _, text in known] == [written for written, _ in known]

@@ -24,9 +24,16 @@ export function number(value) {
   return text.replaceAll("-", MINUS);
 }
 
+// Whole percents, halves to the even one: as Python writes them in the sentences beside.
+function wholePercent(share) {
+  const value = 100 * share;
+  const below = Math.floor(value);
+  return String(value - below === 0.5 ? below + (below % 2) : Math.round(value));
+}
+
 export function percent(share, digits = 1) {
   if (share === null || !Number.isFinite(share)) return "unknown";
-  const shown = (100 * share).toFixed(digits);
+  const shown = digits ? (100 * share).toFixed(digits) : wholePercent(share);
   if (share > 0 && Number(shown) === 0) return `< ${(10 ** -digits).toFixed(digits)}%`;
   if (share < 1 && Number(shown) === 100) return `> ${(100 - 10 ** -digits).toFixed(digits)}%`;
   return `${shown}%`;
