@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -43,10 +43,7 @@ class Logit:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        scores = ClassScores(outputs, classes, batch)
-        indices = class_indices(self.which, scores.given, classes.names, batch)
-        where = _where(outputs, classes, batch)
-        labels = tuple(f"{label}{where}" for label in class_labels(indices, classes.names))
+        scores, indices, labels = _named(self.which, outputs, classes, batch)
         return Bound(labels, indices, *scores.of(indices))
 
 
@@ -79,12 +76,9 @@ class Probability:
 
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
-        scores = ClassScores(outputs, classes, batch)
-        indices = class_indices(self.which, scores.given, classes.names, batch)
-        where = _where(outputs, classes, batch)
-        labels = tuple(f"probability of {label}{where}" for label in class_labels(indices, classes.names))
+        scores, indices, labels = _named(self.which, outputs, classes, batch)
         _, share, every_class = scores.of(indices)
-        return Bound(labels, indices, share, share, every_class)
+        return Bound(tuple(f"probability of {label}" for label in labels), indices, share, share, every_class)
 
 
 @dataclass(frozen=True)
@@ -280,6 +274,16 @@ def select(target: Target | Several, indices: Sequence[int], total: int, axes: i
     if isinstance(target, Margin) and target.within is not None:
         chosen["within"] = select(target.within, indices, total, axes)
     return replace(target, **chosen) if chosen else target  # type: ignore[type-var]
+
+
+def _named(
+    which: Which, outputs: object, classes: ClassOutputs, batch: int
+) -> tuple[ClassScores, Int[Tensor, " batch"], tuple[str, ...]]:
+    """The class scores of the outputs, the class that is meant in each picture, and what it is called."""
+    scores = ClassScores(outputs, classes, batch)
+    indices = class_indices(which, scores.given, classes.names, batch)
+    where = _where(outputs, classes, batch)
+    return scores, indices, tuple(f"{label}{where}" for label in class_labels(indices, classes.names))
 
 
 def _where(outputs: object, classes: ClassOutputs, batch: int) -> str:
