@@ -10,7 +10,8 @@ from report_samples import drawn, matrix, sample_picture, sample_report
 from featuremaps.errors import OptionError
 from featuremaps.report.data import Rejection
 from featuremaps.report.explanations import Explanations, HeatmapData
-from featuremaps.report.html import PREFIX, embed, render, viewer_files, write
+from featuremaps.report.html import PREFIX, render, viewer_files, write
+from featuremaps.report.page_path import framed
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028<!--<script>&amp;'\"`${1}"
 
@@ -81,7 +82,7 @@ def test_a_hostile_title_stays_text():
     report = sample_report()
     object.__setattr__(report, "title", HOSTILE)
     assert "<img" not in render(report)
-    assert "<img" not in embed(report)
+    assert "<img" not in framed(render(report), report.title, 720)
 
 
 def test_a_file_name_that_is_not_text_can_be_written(tmp_path):
@@ -140,8 +141,8 @@ def test_without_scripts_the_findings_can_be_read():
     assert "The model is wrong on one picture." in body
 
 
-def test_embed_is_one_sandboxed_frame():
-    elements = Page(embed(sample_report(), height=400)).elements
+def test_a_page_in_a_notebook_is_one_sandboxed_frame():
+    elements = Page(framed(render(sample_report()), "net", 400)).elements
     assert [tag for tag, _ in elements] == ["iframe"]
     frame = elements[0][1]
     assert frame["height"] == "400"

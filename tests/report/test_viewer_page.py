@@ -7,7 +7,8 @@ from browser_tools import FIRST
 from report_samples import matrix, sample_picture, sample_report
 
 from featuremaps.report.data import Rejection
-from featuremaps.report.html import embed, write
+from featuremaps.report.html import render, write
+from featuremaps.report.page_path import framed
 
 pytestmark = pytest.mark.browser
 
@@ -164,7 +165,7 @@ def test_the_command_can_be_copied(visit):
 def test_it_works_inside_a_notebook_frame(visit):
     opened = visit()
     opened.page.set_content(
-        f"<!doctype html><body>{embed(sample_report(sample_picture(), sample_picture('dog.png')))}</body>"
+        f"<!doctype html><body>{framed(render(sample_report(sample_picture(), sample_picture('dog.png'))), 'net', 720)}</body>"
     )
     frame = opened.page.frame_locator("iframe")
     frame.locator("#report[data-ready]").wait_for()

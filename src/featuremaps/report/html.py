@@ -12,7 +12,7 @@ from typing import Any
 from featuremaps.errors import OptionError
 from featuremaps.report.data import ReportData, Section
 from featuremaps.report.packing import packed
-from featuremaps.report.page_path import PagePath, framed
+from featuremaps.report.page_path import PagePath
 from featuremaps.survey.charts.library import library, page_files, script_json
 
 PREFIX = "featuremaps/"
@@ -92,11 +92,6 @@ def _import_map(sources: dict[str, str]) -> str:
         if name.endswith(".js")
     }
     return json.dumps({"imports": imports}, separators=(",", ":"))
-
-
-def embed(report: ReportData, height: int = 720) -> str:
-    """The report as an `<iframe srcdoc>` for a notebook; `height` in CSS pixels."""
-    return framed(render(report), report.title, height)
 
 
 def write(report: ReportData, path: str | os.PathLike[str]) -> PagePath:
