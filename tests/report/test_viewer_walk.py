@@ -99,7 +99,7 @@ def test_the_trend_is_said_in_words(visit):
     page = opened(visit)
     # Blocks 1 to 4 have three layers with zeros each: a third are the four first or last of these.
     assert page.locator(".curve-readout").inner_text() == (
-        "Of the 12 layers that have zeros, the first third is zero in 25% of its values and silent in 3% of its "
+        "Of the 12 layers that have zeros, the first third is zero in 25% of its values and silent in 2% of its "
         "channels; the last third in 75% and 18%."
     )
     slider = page.get_by_role("slider", name="Layer on the curve")
