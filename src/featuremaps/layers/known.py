@@ -32,8 +32,9 @@ class Walks(dict[Walked, Layers]):
 
     def __init__(self, model: nn.Module, turn: int = 0) -> None:
         super().__init__()
-        self._modules = [ref(module) for module in model.modules()]
-        self._settings = settings_of(model), hooks_of(model)
+        modules = list(model.modules())
+        self._modules = [ref(module) for module in modules]
+        self._settings = settings_of(modules), hooks_of(modules)
         self._turn = turn
 
     def are_of(self, model: nn.Module, turn: int) -> bool:
@@ -44,7 +45,7 @@ class Walks(dict[Walked, Layers]):
         same = len(modules) == len(self._modules) and all(
             known() is module for known, module in zip(self._modules, modules, strict=True)
         )
-        same = same and self._settings == (settings_of(model), hooks_of(model))
+        same = same and self._settings == (settings_of(modules), hooks_of(modules))
         self._turn = turn if same else self._turn
         return same
 

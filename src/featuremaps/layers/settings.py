@@ -1,6 +1,6 @@
 """What a model's way may depend on besides its weights: the settings of its modules, as they are now."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -28,21 +28,23 @@ class StandIn:
         return self._forward(*args, **kwargs)
 
 
-def settings_of(model: nn.Module) -> list[tuple[Any, ...]]:
-    """The attributes of every module, to be compared with later: flags, numbers, functions, and what is inside lists,
-    dicts and configurations. Of tensors those of one number that are not trained, wherever they are kept; others,
-    stand-ins, and what torch keeps of its own, are left out."""
+def settings_of(modules: Iterable[nn.Module]) -> list[tuple[Any, ...]]:
+    """The attributes of every one of a model's modules, to be compared with later: flags, numbers, functions, and what
+    is inside lists, dicts and configurations. Of tensors those of one number that are not trained, wherever they are
+    kept; others, stand-ins, and what torch keeps of its own, are left out."""
     known: dict[int, Any] = {}
     return [
-        (id(module), type(module).forward, _attributes(module, known), list(_numbers(module)))
-        for module in model.modules()
+        (id(module), type(module).forward, _attributes(module, known), list(_numbers(module))) for module in modules
     ]
 
 
-def hooks_of(model: nn.Module) -> list[int]:
-    """The numbers of all hooks, which are never given twice: a hook may change what a model computes."""
+def hooks_of(modules: Iterable[nn.Module]) -> list[int]:
+    """The numbers of all hooks on these modules, and on every module, which are never given twice.
+
+    A hook may change what a model computes.
+    """
     everywhere = torch_modules._global_forward_hooks, torch_modules._global_forward_pre_hooks
-    of_modules = (hooks for module in model.modules() for hooks in (module._forward_hooks, module._forward_pre_hooks))
+    of_modules = (hooks for module in modules for hooks in (module._forward_hooks, module._forward_pre_hooks))
     return [number for hooks in (*everywhere, *of_modules) for number in hooks]
 
 

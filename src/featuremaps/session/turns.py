@@ -48,6 +48,10 @@ class Turn:
             self.number += 1
             yield
 
+    def is_ours(self, number: int) -> bool:
+        """Whether this thread is in here since that number."""
+        return self._thread == get_ident() and self.number == number
+
     def _give_back(self) -> None:
         if self._thread == get_ident():
             self._thread = 0
@@ -87,16 +91,29 @@ class _Turns:
 
     def __init__(self) -> None:
         self._of: WeakKeyDictionary[Any, frozenset[Turn]] = WeakKeyDictionary()
+        self._begun: WeakKeyDictionary[Any, frozenset[tuple[Turn, int]]] = WeakKeyDictionary()
         self._turn = Turn()
 
     def of(self, model: nn.Module) -> frozenset[Turn]:
-        """Those of this model, which all its modules without one have from now on."""
+        """Those of this model, which all its modules without one have from now on.
+
+        A call within a call has those that were taken, without going through the modules again.
+        """
+        with self._turn.taken():
+            begun = self._begun.get(model, frozenset())
+        if begun and all(turn.is_ours(number) for turn, number in begun):
+            return frozenset(turn for turn, _ in begun)
         parts = [getattr(model, "keras_model", model), *model.modules()]
         with self._turn.taken():
             turns = frozenset(turn for part in parts for turn in self._of.get(part, ())) or frozenset([Turn()])
             for part in parts:
                 self._of.setdefault(part, turns)
         return turns
+
+    def begin(self, model: nn.Module, turns: frozenset[Turn]) -> None:
+        """Note that this thread has these of the model."""
+        with self._turn.taken():
+            self._begun[model] = frozenset((turn, turn.number) for turn in turns)
 
 
 _TURNS = _Turns()
@@ -120,8 +137,10 @@ def in_turn(model: nn.Module) -> Iterator[int]:
     The hooks of one would hear the pass of another. Gives the number of the turn, the same for all that is in here
     within it.
     """
-    turns = sorted(_TURNS.of(unwrapped(model)), key=id)  # one order for every model: nobody waits in a circle
-    with _taken(iter(turns)):
+    model = unwrapped(model)
+    turns = _TURNS.of(model)
+    with _taken(iter(sorted(turns, key=id))):  # one order for every model: nobody waits in a circle
+        _TURNS.begin(model, turns)
         yield sum(turn.number for turn in turns)
 
 

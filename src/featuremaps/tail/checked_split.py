@@ -49,7 +49,7 @@ def checked_split(model: nn.Module, way: GraphWay, visit: Visit, inputs: Tensor)
     cut = _plan(known, model, way, visit, inputs)
     if isinstance(cut, str):
         return cut
-    key = (cut, inputs.shape, inputs.dtype, inputs.device, tuple(hooks_of(model)))
+    key = (cut, inputs.shape, inputs.dtype, inputs.device, tuple(hooks_of(model.modules())))
     verdict = known.verdicts.get(key)
     if isinstance(verdict, str):
         return verdict
@@ -90,7 +90,7 @@ def _signature(model: nn.Module) -> Any:
     names = [name for name, _ in model.named_modules()]
     weights = (*model.named_parameters(), *model.named_buffers())
     sizes = tuple((name, weight.shape, weight.dtype, weight.device) for name, weight in weights)
-    return names, settings_of(model), sizes
+    return names, settings_of(model.modules()), sizes
 
 
 def _plan(known: _Known, model: nn.Module, way: GraphWay, visit: Visit, inputs: Tensor) -> Plan | str:
