@@ -59,6 +59,7 @@ from featuremaps.runtime.batches import probe
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
+from featuremaps.session import in_turn
 from featuremaps.targets.placed_masks import placed
 from featuremaps.targets.targets import as_target
 
@@ -1547,8 +1548,9 @@ class Scope:
         seen = self.see(pictures).seen
         names = self._studied.named(layers)
         looked_at = probe(seen, options.batch_size)
-        request = request_for(self._as(layout), looked_at, methods, names, targets, options, keep_failures)
-        return compare(self.model, seen, request)
+        with in_turn(self.model):
+            request = request_for(self._as(layout), looked_at, methods, names, targets, options, keep_failures)
+            return compare(self.model, seen, request)
 
     def _as(self, layout: LayoutLike | None) -> StudiedModel:
         """What is studied, its layers read as the caller of a verb says."""
