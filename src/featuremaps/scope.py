@@ -694,7 +694,7 @@ class Scope:
             targets: One target, or a list with one for each picture.
             masks: Where the object is, for each picture: an array, tensor or file of its size, or a box (left, top,
                 right, bottom) in pixels.
-            measures: Names out of `MEASURES`, "usual" or "all".
+            measures: Names out of `MEASURES`, or "usual".
             weights: What each measure counts in the order; by default those of faithfulness alike.
             budget: How many passes through the model may be made; no further picture is tried after those.
             seed: The seed of everything random.

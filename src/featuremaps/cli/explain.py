@@ -29,6 +29,11 @@ from featuremaps.cli.survey_common import named
 from featuremaps.errors import FeatureMapsError
 from featuremaps.explain.options import REPORT_METHODS, ExplainOptions
 
+TrialOfBest = Annotated[
+    Path | None,
+    typer.Option("--trial", help="The folder of a trial, of which --method best or --layer best came first."),
+]
+
 
 @app.command()
 @for_model
@@ -49,6 +54,7 @@ def explain(
     scaling: Annotated[
         str | None, typer.Option("--scaling", help="max, minmax or signed. Default: as each method is usually shown.")
     ] = None,
+    trial: TrialOfBest = None,
     option: MethodOptions = None,
     device: Device = None,
     show: Open = False,
@@ -67,8 +73,12 @@ def explain(
     featuremaps explain cat.jpg -m torchvision:resnet50 --method integrated_gradients --method lrp --method occlusion
 
     featuremaps explain street.jpg -m torchvision:fasterrcnn_resnet50_fpn --threshold 0.7 --target person
+
+    featuremaps explain cat.jpg -m torchvision:resnet50 --method best --trial trial/
     """
     settings = settings_of(option)
+    if trial is not None or "best" in (*method, *(layer or ())):
+        method, layer, settings = _best(trial, method, layer, settings)
     scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
     comparison = scope.compare(seen_pictures, method, layer or "last", target or None, options=settings, **options)
@@ -78,6 +88,22 @@ def explain(
     tell_refusals(seen_pictures)
     typer.echo(f"{len(written)} files and {report}")
     show_page(report, show)
+
+
+def _best(
+    folder: Path | None, method: list[str], layer: list[str] | None, settings: dict[str, dict[str, object]]
+) -> tuple[list[str], list[str], dict[str, dict[str, object]]]:
+    """The method and layer that came first in a trial, of those that are named, with the method's options there."""
+    from featuremaps.evidence.run import open_trial
+
+    layers = layer or ["last"]
+    if folder is None:
+        raise FeatureMapsError("'best' is what came first in a trial: give its folder, --trial trial/.")
+    if "best" not in (*method, *layers) or len(method) > 1 or len(layers) > 1:
+        raise FeatureMapsError("--trial says which explanation is best: ask for it, --method best, and for no other.")
+    tried = open_trial(folder)
+    chosen, where = tried.choose(method[0], layers[0])
+    return [chosen], [where], {chosen: {**tried.options_of(chosen), **settings.get(chosen, {})}}
 
 
 SomePictures = Annotated[

@@ -1,7 +1,7 @@
 """`featuremaps trial`: which explanation to believe, on this model and these pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,14 @@ MasksFolder = Annotated[
     Path | None,
     typer.Option("--masks", help="A folder of masks, bright where the object is, named as the pictures are."),
 ]
+RandomLabelModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--random-label-model",
+        help="For --measure random_labels: package.module:name or FILE.py:name, a model that was trained on "
+        "shuffled labels, or a function that is given a copy of the model and returns it so trained.",
+    ),
+]
 TrialFolder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write to; a trial there goes on.")]
 
 
@@ -58,6 +66,7 @@ def trial(
     target: Targets = None,
     measure: MeasureNames = None,
     masks: MasksFolder = None,
+    random_label_model: RandomLabelModelName = None,
     out: TrialFolder = Path("trial"),
     option: MethodOptions = None,
     device: Device = None,
@@ -77,6 +86,8 @@ def trial(
     seen_pictures = scope.see(gathered(pictures))
     if target is not None and len(target) > 1:
         raise FeatureMapsError(f"a trial explains one class for all pictures; got --target {len(target)} times.")
+    if random_label_model is not None and "random_labels" not in (measure or ()):
+        raise FeatureMapsError("--random-label-model is for the measure random_labels: add --measure random_labels.")
     result = scope.trial(
         seen_pictures,
         method,
@@ -86,11 +97,19 @@ def trial(
         measures=measure or "usual",
         options=settings_of(option),
         out=out,
+        random_label_model=_of_own_code(random_label_model),
         **options,
     )
     typer.echo(str(result))
     tell_refusals(seen_pictures)
     typer.echo(f"\n{result.save(out) / 'trial.png'}")
+
+
+def _of_own_code(name: str | None) -> Any:
+    """The model, or the function that trains it, that `--random-label-model` names."""
+    from featuremaps.sources.factory import what_is_named
+
+    return None if name is None else what_is_named(name, f"--random-label-model {name!r}")
 
 
 def _masks(folder: Path, seen_pictures: "SeenPictures") -> list[Path]:

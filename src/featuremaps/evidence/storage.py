@@ -44,12 +44,11 @@ class TrialFolder:
     path: Path
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, or check that the one there is of the same trial.
+        """Write the manifest, or check that the one there is of the same trial, if any of that was done.
 
         Raises `OptionError` that names what differs.
         """
-        file = self.path / MANIFEST
-        if not file.is_file():
+        if not (self.path / MANIFEST).is_file() or (self._empty() and self.manifest()):
             if self.path.exists() and not self.path.is_dir():
                 raise OptionError(f"a trial is kept in a folder, and {self.path} is a file. Give another out=.")
             self.path.mkdir(parents=True, exist_ok=True)
@@ -62,6 +61,10 @@ class TrialFolder:
                 f"{self.path} holds a trial that differs from the one asked for, in {', '.join(different)}. "
                 "Give another out= for a new trial, or ask for what is there."
             )
+
+    def _empty(self) -> bool:
+        """Whether no picture is done, as where a trial was refused."""
+        return not any(self.path.glob("measurements-*.parquet"))
 
     def manifest(self) -> dict[str, Any]:
         """What was tried; `OptionError` where there is no trial."""

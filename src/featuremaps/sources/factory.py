@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from torch import nn
 
@@ -24,12 +25,7 @@ def load(spec: str, weights: Path | None) -> Loaded:
 
     It returns a `torch.nn.Module`, or a tuple (module, transform) or (module, transform, classes).
     """
-    module_name, _, factory_name = spec.rpartition(":")
-    with _code_of(f"model {spec!r}"):
-        module = _imported(module_name)
-    factory = getattr(module, factory_name, None)
-    if factory is None:
-        raise SourceError(f"module {module_name!r} has no {factory_name!r}.{did_you_mean(factory_name, dir(module))}")
+    factory = what_is_named(spec, f"model {spec!r}")
     with _code_of(f"{spec}()"):
         made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
     parts = made if isinstance(made, tuple) else (made,)
@@ -41,6 +37,22 @@ def load(spec: str, weights: Path | None) -> Loaded:
     if weights is not None:
         fit_weights(parts[0], read_weights(weights), weights)
     return Loaded(*parts[:3])
+
+
+def what_is_named(spec: str, what: str) -> Any:
+    """What `"package.module:name"` or `"file.py:name"` names in the user's own code; `what` it is for, in errors.
+
+    Raises `SourceError` where there is no such module, file or name, or where it cannot be imported.
+    """
+    module_name, colon, name = spec.rpartition(":")
+    if not (module_name and colon and name):
+        raise SourceError(f"{what} is not understood; write package.module:name or file.py:name.")
+    with _code_of(what):
+        module = _imported(module_name)
+    named = getattr(module, name, None)
+    if named is None:
+        raise SourceError(f"module {module_name!r} has no {name!r}.{did_you_mean(name, dir(module))}")
+    return named
 
 
 @contextmanager
@@ -57,7 +69,7 @@ def _code_of(what: str) -> Iterator[None]:
         where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
         raise SourceError(
             f"{what} could not be made: {type(error).__name__}: {error}{where}. The module is looked for on the path "
-            "and in the current folder, and the function is called without arguments."
+            "and in the current folder, and the function that makes a model is called without arguments."
         ) from error
     finally:
         sys.path[:] = path
