@@ -31,6 +31,8 @@ from featuremaps.explain.request import request_for
 
 PICTURES, SIDE, STEPS, SAMPLES = 8, 224, 20, 10
 SHARES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+NINE = len(SHARES) + 1
+"""ROAD's steps with these shares."""
 TRIALS: dict[str, Any] = {
     "the usual measures": "usual",
     "6 measures": ("deletion", "insertion", "ab_pc", "road", "infidelity", "single_deletion"),
@@ -150,7 +152,7 @@ def measures(repeats: int) -> list[tuple[str, ...]]:
             },
             "3",
         ),
-        "ROAD, both orders": ({"ours": ours(*grad_cam, "road"), "grad-cam": grad_cam_road(model, x)}, "3"),
+        "ROAD, both orders": ({"ours": ours(*grad_cam, "road", steps=NINE), "grad-cam": grad_cam_road(model, x)}, "3"),
         "infidelity": (
             {
                 "ours": ours(scope, x, "input_x_gradient", "layer4", "infidelity", samples=SAMPLES),
@@ -193,6 +195,7 @@ def together(pictures: int = 2, only: str = "") -> list[tuple[str, ...]]:
         "deletion, insertion": {"insertion": {"fill": "zero"}},
         "infidelity": {"infidelity": {"samples": SAMPLES}},
         "max_sensitivity": {"max_sensitivity": {"samples": SAMPLES}},
+        "road_morf, road_lerf": {name: {"steps": NINE} for name in ("road_morf", "road_lerf")},
     }
     maps = {name: explain(model, x, classes) for name, explain in peers.ON_ONE_RECORD.items()}
     rows = []
@@ -249,6 +252,7 @@ def passes(pictures: int = 1, side: int = 64) -> list[tuple[str, ...]]:
     torch.manual_seed(0)
     x, six = torch.rand(pictures, 3, side, side), [name for each in peers.MEASURES for name in each.split(", ")]
     chosen, few = peers.methods(side), {"max_sensitivity": {"samples": SAMPLES}, "infidelity": {"samples": SAMPLES}}
+    few |= {name: {"steps": NINE} for name in ("road_morf", "road_lerf")}
     counts: dict[str, float] = {}
     for name in (*peers.MEASURES, "all six measures"):
         model = torchvision.models.resnet18().eval()

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 FIRST = 3
+Measures = Sequence[str] | Mapping[str, float]
+"""Measures that count alike, or by weights."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Tried:
     chance: Mapping[str, float]
     truth: np.ndarray
     as_good: tuple[str, ...]
+    pictures: int = 1
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> "Tried":
@@ -30,7 +33,7 @@ class Tried:
         ranks = {name: np.array(values)[places] for name, values in result["ranks"].items()}
         by_chance = {name: values[chance] for name, values in result["ranks"].items()}
         truth = np.array(list(result["truth"].values())).round(3)  # equal maps are equal but for rounding
-        return cls(rows, ranks, by_chance, truth, tuple(result["as good"]))
+        return cls(rows, ranks, by_chance, truth, tuple(result["as good"]), result["pictures"])
 
     @classmethod
     def together(cls, worlds: Sequence["Tried"]) -> "Tried":
@@ -40,27 +43,29 @@ class Tried:
             for field in ("ranks", "chance")
         )
         truth = np.mean([world.truth for world in worlds], 0).round(3)
-        return cls(worlds[0].rows, ranks, chance, truth, tuple(np.array(worlds[0].rows)[truth == truth.max()]))
+        best = tuple(np.array(worlds[0].rows)[truth == truth.max()])
+        return cls(worlds[0].rows, ranks, chance, truth, best, sum(world.pictures for world in worlds))
 
-    def consensus(self, measures: Sequence[str]) -> np.ndarray:
+    def consensus(self, measures: Measures) -> np.ndarray:
         """The mean rank of every explanation by these measures."""
-        mean: np.ndarray = np.mean([self.ranks[name] for name in measures], 0)
+        weights = [measures[name] for name in measures] if isinstance(measures, Mapping) else None
+        mean: np.ndarray = np.average([self.ranks[name] for name in measures], 0, weights)
         return mean.round(4)
 
-    def tau(self, measures: Sequence[str]) -> float:
+    def tau(self, measures: Measures) -> float:
         """Kendall's τ of the order by these measures and the true one, over the pairs that the truth tells apart."""
         apart, order = (np.sign(values[:, None] - values) for values in (self.truth, -self.consensus(measures)))
         return float((apart * order).sum() / np.abs(apart).sum())
 
-    def first(self, measures: Sequence[str]) -> tuple[str, ...]:
+    def first(self, measures: Measures) -> tuple[str, ...]:
         """The first three by these measures."""
         return tuple(self.rows[place] for place in np.argsort(self.consensus(measures), kind="stable")[:FIRST])
 
-    def best_among_first(self, measures: Sequence[str]) -> bool:
+    def best_among_first(self, measures: Measures) -> bool:
         """Whether a truly best explanation is among the first three."""
         return any(self.truth[self.rows.index(row)] == self.truth.max() for row in self.first(measures))
 
-    def first_as_good(self, measures: Sequence[str]) -> bool:
+    def first_as_good(self, measures: Measures) -> bool:
         """Whether the first is truly best, or cannot be told from the best."""
         return self.first(measures)[0] in self.as_good
 

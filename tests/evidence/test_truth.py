@@ -1,6 +1,7 @@
 """The trial where the truth is known: an exact explanation comes first, chance and the opposite do not."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.evidence_truth import page
+from benchmarks.evidence_truth.orders import Tried
 from benchmarks.evidence_truth.run import known_results
+from benchmarks.evidence_truth.weightings import reliability
 from benchmarks.evidence_truth.worlds import World, linear, planted
+from scipy.stats import friedmanchisquare, rankdata
 from torch import Tensor
 
 import featuremaps as fm
@@ -73,6 +77,17 @@ def test_the_order_repeats_over_seeds() -> None:
     first, second = (ranks[list(places)] for places in zip(*combinations(range(5), 2), strict=True))
     assert kendall(first, second).min() >= 0.8
     assert {trial.order[0] for trial in trials} == {("input_x_gradient", "input")}
+
+
+def test_reliability_is_of_friedmans_test() -> None:
+    """F = (m − 1)·χ² / (m·(k − 1) − χ²) for m pictures and k explanations (Iman and Davenport 1980)."""
+    values = np.random.default_rng(0).normal(size=(6, 9)) + np.arange(6)[:, None] / 2
+    statistic = friedmanchisquare(*values).statistic
+    expected = 1 - (9 * 5 - statistic) / (8 * statistic)
+    ranks = rankdata(values, axis=0).mean(1)
+    world = Tried(tuple("abcdef"), {"gini": ranks}, {}, np.arange(6), (), pictures=9)
+    assert reliability(world, "gini") == pytest.approx(expected)
+    assert reliability(replace(world, ranks={"gini": np.full(6, 3.5) + 1e-9 * np.arange(6)}), "gini") == 0
 
 
 def test_the_page_says_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,5 +61,5 @@ def test_equal_values_go_in_reading_order() -> None:
         scores.extend((x != pictures).any(1).flatten(1).sum(1).tolist())
         return x.flatten(1).sum(1)
 
-    measured("road_morf", {"curve": Curves(pictures, count).of(heatmap)})
+    measured("road_morf", {"curve": Curves(pictures, count).of(heatmap)}, steps=10)
     assert sorted(scores) == [step * 36 // 10 for step in range(1, 10)]

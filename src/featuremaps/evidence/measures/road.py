@@ -7,14 +7,15 @@ from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import CurveOf
 from featuremaps.methods.chunking import checked
 
-STEPS = 10
+STEPS = 5
+"""Shares of 20, 40, 60 and 80%, which order explanations as nine do (docs/evidence.md) at less than half the cost."""
 
 
 @measure(
     paper="Rong et al. 2022, ROAD, section 5, MoRF", better="lower", unit="mean probability", family="faithfulness"
 )
 def road_morf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> Measured:
-    """The mean probability of the class with 10, 20, … 90% of the places removed, the most relevant ones first.
+    """The mean probability of the class with 20, 40, 60 and 80% of the places removed, the most relevant ones first.
 
     The places go by rank, equal values in reading order. Undefined for a map that is constant or not finite, and for a
     picture of one colour.
@@ -26,7 +27,7 @@ def road_morf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> M
     paper="Rong et al. 2022, ROAD, section 5, LeRF", better="higher", unit="mean probability", family="faithfulness"
 )
 def road_lerf(curve: CurveOf, *, fill: Fill = "linear", steps: int = STEPS) -> Measured:
-    """The mean probability of the class with 10, 20, … 90% of the places removed, the least relevant ones first.
+    """The mean probability of the class with 20, 40, 60 and 80% of the places removed, the least relevant ones first.
 
     Undefined where `road_morf` is.
     """
