@@ -92,8 +92,8 @@ def lines(worlds: Sequence[Tried], fresh: Sequence[Tried], usual: Sequence[str])
         "Mean Kendall τ of the order with the true one in photographs, and in how many worlds a truly best explanation "
         "is among the first 3: on every second world, by which one would choose, and on the others, which were kept "
         "out of the choice; only the usual measures were chosen on both. The fresh worlds, of 20 pictures, were tried "
-        "by five of the measures. All weights come from the trial alone. Reliability is how far the pictures agree on the "
-        "order, from Friedman's test.",
+        "by five of the measures. All weights come from the trial alone. Reliability is how far the pictures agree on "
+        "the order, from Friedman's test.",
         "",
         f"| | chosen on, {len(chosen)} | kept out, {len(held_out)} | fresh, {len(fresh)} |",
         "|---|---|---|---|",
