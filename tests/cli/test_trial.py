@@ -8,6 +8,7 @@ from PIL import Image
 
 import featuremaps as fm
 from featuremaps.cli.app import main
+from planted_detector import CAT, DOG
 
 MODEL = ("-m", "small_models:network", "--size", "16")
 METHODS = ("--method", "grad_cam", "--method", "saliency", "-l", "body")
@@ -99,3 +100,29 @@ def test_errors_are_one_message(
     command, *rest = arguments
     assert run(command, photos, *MODEL, *rest, "-o", str(tmp_path / "out"), monkeypatch=monkeypatch) == 1
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("label", "named"), [((), None), (("-t", "dog"), "dog")])
+def test_one_thing_of_a_detector(
+    label: tuple[str, ...],
+    named: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "lab.py").write_text(
+        "import planted_detector\ndef make():\n    return planted_detector.PlantedDetector(), None, planted_detector.NAMES\n"
+    )
+    street = Image.new("RGB", (64, 64))
+    street.paste("red", CAT.evidence)
+    street.paste((0, 255, 0), DOG.evidence)
+    street.save(tmp_path / "street.png")
+    model = ("-m", f"{tmp_path / 'lab.py'}:make", "--size", "64", "--mean", "0", "--std", "1")
+    asked = ("trial", str(tmp_path / "street.png"), *model, "--method", "grad_cam", "--measure", "gini", *label)
+    if not label:
+        assert run(*asked, "-o", str(tmp_path / "several"), monkeypatch=monkeypatch) == 1
+        assert "(--detection 0 on the command line)" in capsys.readouterr().err
+    assert run(*asked, "--detection", "0", "-o", str(tmp_path / "trial"), monkeypatch=monkeypatch) == 0
+    trial = fm.open_trial(tmp_path / "trial")
+    assert trial.manifest["target"] == [["Detection", 0, named]]
+    assert trial.estimate(("grad_cam", "levels"), "gini").of == 1

@@ -42,6 +42,14 @@ MasksFolder = Annotated[
     Path | None,
     typer.Option("--masks", help="A folder of masks, bright where the object is, named as the pictures are."),
 ]
+DetectionNumber = Annotated[
+    int | None,
+    typer.Option(
+        "--detection",
+        help="Of what a detector finds in each picture, the number of the one explained: 0 for the surest, of --target "
+        "if that is given.",
+    ),
+]
 RandomLabelModelName = Annotated[
     str | None,
     typer.Option(
@@ -64,6 +72,7 @@ def trial(
     method: Methods = list(TRIAL_METHODS),  # noqa: B006
     layer: LayerNames = None,
     target: Targets = None,
+    detection: DetectionNumber = None,
     measure: MeasureNames = None,
     masks: MasksFolder = None,
     random_label_model: RandomLabelModelName = None,
@@ -81,6 +90,8 @@ def trial(
     featuremaps trial photos/ --model torchvision:resnet50
 
     featuremaps trial photos/ -m torchvision:resnet50 --method grad_cam --method lrp -l layer3 -l layer4 --masks masks/
+
+    featuremaps trial streets/ -m torchvision:fasterrcnn_resnet50_fpn --target person --detection 0
     """
     scope = model_under_study(model, weights, classes, device, setup)
     seen_pictures = scope.see(gathered(pictures))
@@ -92,7 +103,7 @@ def trial(
         seen_pictures,
         method,
         layer or "last",
-        target[0] if target else None,
+        _target(target[0] if target else None, detection),
         masks=None if masks is None else _masks(masks, seen_pictures),
         measures=measure or "usual",
         options=settings_of(option),
@@ -103,6 +114,13 @@ def trial(
     typer.echo(str(result))
     tell_refusals(seen_pictures)
     typer.echo(f"\n{result.save(out) / 'trial.png'}")
+
+
+def _target(label: str | None, detection: int | None) -> object:
+    """What is explained: a class, or of what a detector finds the one of this number, of this class if one is named."""
+    from featuremaps.targets.detection_targets import Detection
+
+    return label if detection is None else Detection(detection, label)
 
 
 def _of_own_code(name: str | None) -> Any:

@@ -204,7 +204,8 @@ def _only(targets: Sequence[Bound]) -> Bound:
     if len(targets) != 1 or None in (targets[0].boxes or ()):
         raise TargetError(
             "a trial measures one explanation of each picture, and a detector finds several things, or none: say "
-            "which, target=featuremaps.Detection(0) for the surest of each picture, or featuremaps.Box(…)."
+            "which, target=featuremaps.Detection(0) for the surest of each picture (--detection 0 on the command "
+            "line), or featuremaps.Box(…)."
         )
     return targets[0]
 
