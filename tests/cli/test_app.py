@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
 from benchmarks.resnet20 import ResNet20
 from PIL import Image
 
@@ -321,3 +322,17 @@ def test_help_and_mistyped_options_do_not_wait_for_torch(arguments: list[str], s
     ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert said in ran.stdout + ran.stderr
     assert ran.stdout.endswith("False\n")
+
+
+def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = typer.Typer()
+
+    @command.command()
+    def long() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("featuremaps.cli.app"), "app", command)
+    monkeypatch.setattr("sys.argv", ["featuremaps"])
+    with pytest.raises(SystemExit, match="130"):
+        main()
+    assert capsys.readouterr().err.startswith("featuremaps: stopped. Surveys and trials go on")

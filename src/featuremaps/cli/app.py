@@ -112,6 +112,10 @@ def _options(
     pass
 
 
+INTERRUPTED = 130
+"""What Typer exits with after Ctrl-C."""
+
+
 def main() -> None:
     """Run the command line; an expected error is one message on standard error and exit status 1."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -120,9 +124,10 @@ def main() -> None:
     except FeatureMapsError as error:
         typer.secho(f"featuremaps: {error}", err=True, fg="red")
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.secho("featuremaps: stopped.", err=True)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            typer.secho("featuremaps: stopped. Surveys and trials go on where they were by the same command.", err=True)
+        raise
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:

@@ -149,6 +149,6 @@ def table(standings: Standings) -> str:
 def _cell(standings: Standings, row: Key, measure: str) -> str:
     estimate = standings.estimate(row, measure)
     if not estimate.of:
-        return "undefined"
+        return "–" if row in standings.references else "undefined"
     passed = MEASURES[measure].passed(estimate.mean)
     return str(estimate) + ("" if passed is None else " passed" if passed else " failed")

@@ -18,7 +18,7 @@ function scaleOf(estimates) {
 }
 
 function barOf(estimate, x, { chance = null, best = null } = {}, quiet = false) {
-  if (!known(estimate.mean)) return h("span", { class: "trial-none", title: estimate.why }, "undefined");
+  if (!known(estimate.mean)) return h("span", { class: "trial-none", title: estimate.why }, quiet ? "–" : "undefined");
   const middle = BAR.height / 2;
   const band = known(chance) && known(best) && s("rect", {
     class: "trial-band", x: Math.min(x(chance), x(best)), width: Math.abs(x(best) - x(chance)), y: 0, height: BAR.height });
