@@ -1188,7 +1188,7 @@ class Scope:
         from featuremaps.concepts.concept import Concept
         from featuremaps.shortcuts.find import find_shortcuts
         from featuremaps.shortcuts.options import ShortcutOptions
-        from featuremaps.survey.survey import Survey
+        from featuremaps.survey.survey import Survey, survey_of
 
         options = ShortcutOptions(
             per_class=per_class,
@@ -1199,7 +1199,7 @@ class Scope:
             seed=seed,
             batch_size=batch_size,
         )
-        surveyed, others = survey.made_of(self._studied), None
+        surveyed, others = survey_of(survey, self._studied), None
         if other is not None:
             others = other.made_of(self._studied) if isinstance(other, Survey) else self.see(other).seen
         given = (concepts,) if isinstance(concepts, Concept) else concepts
@@ -1235,9 +1235,10 @@ class Scope:
         """
         from featuremaps.shortcuts.channel_effects import channel_effects
         from featuremaps.shortcuts.options import ShortcutOptions
+        from featuremaps.survey.survey import survey_of
 
         options = ShortcutOptions(per_class=per_class, seed=seed, batch_size=batch_size)
-        surveyed = survey.made_of(self._studied)
+        surveyed = survey_of(survey, self._studied)
         return channel_effects(self._studied, surveyed, self._studied.one_named(layer), options, names)
 
     def repaired(
@@ -1277,10 +1278,14 @@ class Scope:
         """
         from featuremaps.repair.options import RepairOptions
         from featuremaps.repair.repairing import repair
+        from featuremaps.shortcuts.shortcut import Shortcut
+        from featuremaps.survey.survey import survey_of
 
+        if not isinstance(shortcut, Shortcut):
+            raise OptionError(f"shortcut is one that find_shortcuts found, such as found[0]; got {shortcut!r}.")
         first = None if from_layer is None else self._studied.one_named(from_layer)
         options = RepairOptions(how=how, from_layer=first, per_class=per_class, seed=seed, batch_size=batch_size)
-        surveyed = survey.made_of(self._studied)
+        surveyed = survey_of(survey, self._studied)
         made = repair(self._studied, surveyed, shortcut, options, groups, names)
         return replace(made, attempt=self._edited((made.edit,), self.layers(surveyed.example(0))))
 
@@ -1313,11 +1318,15 @@ class Scope:
             SurveyError: The survey has no labels, or is of another model.
         """
         from featuremaps.repair.before_after import before_after, notes_on
+        from featuremaps.repair.repair import Repair
         from featuremaps.shortcuts.options import ShortcutOptions
+        from featuremaps.survey.survey import survey_of
 
-        other = edited if isinstance(edited, Scope) else edited.attempt
+        other = edited.attempt if isinstance(edited, Repair) else edited
+        if not isinstance(other, Scope):
+            raise OptionError(f"edited is an edited scope, or what scope.repaired(…) gave; got {other!r}.")
         options = ShortcutOptions(per_class=per_class, seed=seed, batch_size=batch_size)
-        surveyed = survey.made_of(self._studied)
+        surveyed = survey_of(survey, self._studied)
         layer = self.layers(surveyed.example(0)).last if shortcut is None else shortcut.layer
         changed = before_after(self._studied, other._studied, surveyed, layer, options, shortcut, names)
         return replace(changed, notes=notes_on(other.edits, surveyed))
@@ -1465,8 +1474,9 @@ class Scope:
         """
         from featuremaps.report.shortcuts import shortcuts_sections
         from featuremaps.report.survey_report import write_survey_report
+        from featuremaps.survey.survey import survey_of
 
-        known = survey.made_of(self._studied)
+        known = survey_of(survey, self._studied)
         name = None if layer is None else self._studied.one_named(layer)
         first = shortcuts_sections(shortcuts, repair, before_after)
         return write_survey_report(
@@ -1530,9 +1540,10 @@ class Scope:
             The path of the page.
         """
         from featuremaps.report.unit_pages import write_unit_pages
+        from featuremaps.survey.survey import survey_of
 
         drawn = {one.name: one.over() for one in drawings or ()}
-        known = survey.made_of(self._studied)
+        known = survey_of(survey, self._studied)
         return write_unit_pages(known, folder, units, self._studied, n=n, drawings=drawn)
 
     def _compare(

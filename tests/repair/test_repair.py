@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from featuremaps.repair.repair import Repair
 from featuremaps.repair.ways import Candidate, crossed, heads
 from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.survey.survey import Survey
+from method_samples import unchecked
 
 Setting = tuple[fm.Scope, Survey, Shortcut, Marked]
 
@@ -183,6 +185,17 @@ def test_what_does_not_fit_is_said(marked: Setting, tmp_path: Path) -> None:
     scope, survey, shortcut, _ = marked
     with pytest.raises(OptionError, match="240 pictures"):
         scope.repaired(shortcut, survey, groups=[True, False])
+    wrong: Any = np.zeros((240, 2), bool)
+    with unchecked(), pytest.raises(OptionError, match="240 pictures whether it has the shortcut; got 240 × 2"):
+        scope.repaired(shortcut, survey, groups=wrong)
+    wrong = scope.find_shortcuts(survey)
+    with pytest.raises(OptionError, match=r"such as found\[0\]; got <Shortcuts"):
+        scope.repaired(wrong, survey)
+    wrong = "survey"
+    with pytest.raises(OptionError, match=r"scope.open_survey\(folder\) opens; got 'survey'"):
+        scope.repaired(shortcut, wrong)
+    with pytest.raises(OptionError, match=r"edited scope, or what scope.repaired\(…\) gave; got 'survey'"):
+        scope.before_after(wrong, survey)
     with pytest.raises(SurveyError, match=r"no class has so many without it; too few are striped without it \(1\)"):
         scope.repaired(shortcut, survey, groups=[True] * 239 + [False])
     with pytest.raises(SurveyError, match="no class has so many with it"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,8 @@ def test_figures_and_tables_are_written(find: Find, tmp_path: Path) -> None:
     assert table["class"].to_pylist()[0] == "round"
     assert table["proven"].to_pylist()[0]
     nothing, *_ = find(0.5, 0.5, 0.0, seed=1)
+    with pytest.raises(IndexError, match=r"there is no found\[0\]: 0 shortcuts proven"):
+        print(nothing[0])
     assert next(path.name for path in nothing.save(tmp_path / "none")) == "shortcuts.png"
 
 
@@ -134,6 +137,9 @@ def test_what_cannot_be_searched_is_said(tmp_path: Path) -> None:
     few = scope.survey(Marked(count=5), "relu2", tmp_path / "few", workers=0)
     with pytest.raises(SurveyError, match="two classes with 8 pictures"):
         scope.find_shortcuts(few)
+    folder: Any = tmp_path / "few"
+    with pytest.raises(OptionError, match="survey is what scope.survey"):
+        scope.find_shortcuts(folder)
     nameless = fm.Scope(MarkReader().eval(), outputs="logits")
     survey = nameless.survey(Marked(count=20), "relu2", tmp_path / "nameless", workers=0)
     with pytest.raises(SurveyError, match="no names"):

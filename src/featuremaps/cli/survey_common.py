@@ -104,8 +104,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence
 
 
 def tell_written(written: Sequence[Path]) -> None:
-    """Where the answer is: each file, or how many in which folder."""
-    if len(written) > 3:
-        typer.echo(f"{len(written)} files in {written[0].parent}")
-    else:
-        typer.echo(" ".join(map(str, written)))
+    """Where the answer is, a line for each folder: its files, or how many where there are more than three."""
+    for folder in dict.fromkeys(path.parent for path in written):
+        inside = [str(path) for path in written if path.parent == folder]
+        typer.echo(f"{len(inside)} files in {folder}" if len(inside) > 3 else " ".join(inside))

@@ -66,8 +66,12 @@ def place_of(folder: Path, world: str) -> Path:
 
 
 def draw(worlds: dict[Path, tuple[Recipe, ...]], workers: int | None = None) -> None:
-    """Draw the scenes that are not there yet, each world into its folder; several processes share the work."""
-    with drawing(worlds, min(WORKERS, os.cpu_count() or 1) if workers is None else workers) as finish:
+    """Draw the scenes that are not there yet, each world into its folder; several processes share the work.
+
+    With one worker this process draws them itself, as it must in a script without `if __name__ == "__main__":`.
+    """
+    workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
+    with drawing(worlds, workers if workers > 1 else 0) as finish:
         finish()
 
 

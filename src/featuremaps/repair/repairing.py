@@ -132,10 +132,15 @@ def _present(
     if said.shape != (len(survey.pictures),):
         raise OptionError(
             f"groups says of each of the survey's {len(survey.pictures)} pictures whether it has the shortcut; got "
-            f"{said.shape[0] if said.ndim else 'one value'}."
+            f"{_counted(said)}."
         )
     present: Bool[np.ndarray, " picture"] = said.astype(bool)[given.rows]
     return present
+
+
+def _counted(said: np.ndarray) -> str:
+    """How many values were given."""
+    return " × ".join(map(str, said.shape)) if said.ndim else "one value"
 
 
 def _from(studied: StudiedModel, survey: StoredSurvey, given: Responses, options: RepairOptions) -> str:

@@ -45,7 +45,8 @@ def removals(
         if count < len(order):
             channels = order[:count].tolist()
             held = [0.0 if carried[channel] > 0 else float(at[channel]) for channel in channels]
-            edits.append(("channels", f"{count} channels", channels_out(layer, channels, len(order), held)))
+            settings = "1 channel" if count == 1 else f"{count} channels"
+            edits.append(("channels", settings, channels_out(layer, channels, len(order), held)))
     return tuple(edits)
 
 

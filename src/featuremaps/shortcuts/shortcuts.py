@@ -54,6 +54,9 @@ class Shortcuts(Sequence[Shortcut], Illustrated):
     @overload
     def __getitem__(self, index: slice) -> tuple[Shortcut, ...]: ...
     def __getitem__(self, index: int | slice) -> Shortcut | tuple[Shortcut, ...]:
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            count = f"{len(self)} shortcut{'' if len(self) == 1 else 's'} proven, counted from 0"
+            raise IndexError(f"there is no found[{index}]: {count}. print(found) says what was looked at.")
         return self.proven[index]
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from featuremaps.errors import SurveyError, did_you_mean
+from featuremaps.errors import OptionError, SurveyError, did_you_mean
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.survey.analysis.class_labels import number_of
 from featuremaps.survey.analysis.question import QUESTIONS
@@ -139,3 +139,15 @@ def open_survey(path: str | Path, dataset: Any = None, studied: StudiedModel | N
     check_files(folder, manifest.files, content=False)
     found = Survey(folder, manifest, dataset)
     return found if studied is None else found.made_of(studied)
+
+
+def survey_of(given: object, studied: StudiedModel) -> Survey:
+    """What was given for a survey, with the model it was made of.
+
+    Raises `OptionError` for anything else than a survey, `SurveyError` for one of another model.
+    """
+    if not isinstance(given, Survey):
+        raise OptionError(
+            f"survey is what scope.survey(pictures, layers) made or scope.open_survey(folder) opens; got {given!r}."
+        )
+    return given.made_of(studied)
