@@ -1264,8 +1264,8 @@ class Scope:
             groups: For each of the survey's pictures whether it has the shortcut; told by the shortcut itself without
                 it.
             names: Which output a label of the survey means, where they are called differently: `{label: output}`.
-            from_layer: With "fine_tune" and "right_reason", the layer after which all is trained; without it the first
-                half of the layers is kept.
+            from_layer: With "fine_tune" and "right_reason", the layer after which all is trained; without it all layers
+                with "fine_tune", with "right_reason" those after the first half.
             per_class: How many pictures of each class are taken, at random; all where there are fewer.
             seed: The seed of everything random.
             batch_size: How many pictures run at once.

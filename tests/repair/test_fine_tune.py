@@ -85,7 +85,7 @@ def test_the_penalty_can_be_learned_from() -> None:
 def test_what_comes_after_the_layer_is_trained_and_nothing_else(early: Setting) -> None:
     scope, survey, shortcut, data = early
     before = snapshot(scope.model, data.inputs)
-    repair = scope.repaired(shortcut, survey, "fine_tune")
+    repair = scope.repaired(shortcut, survey, "fine_tune", from_layer="relu")
     assert before.differences(snapshot(scope.model, data.inputs)) == []
     assert isinstance(repair.edit, NewWeights)
     assert set(repair.edit.weights) == {f"{name}.{kind}" for name in ("norm", "second", "head") for kind in PARTS}
@@ -104,6 +104,21 @@ def test_what_comes_after_the_layer_is_trained_and_nothing_else(early: Setting) 
 
 
 PARTS = ("weight", "bias")
+
+
+def test_all_layers_are_trained_where_none_is_named_and_nothing_but_weights(early: Setting) -> None:
+    scope, survey, shortcut, data = early
+    before = snapshot(scope.model, data.inputs)
+    repair = scope.repaired(shortcut, survey, "fine_tune")
+    assert before.differences(snapshot(scope.model, data.inputs)) == []
+    assert isinstance(repair.edit, NewWeights)
+    assert set(repair.edit.weights) == {name for name, _ in scope.model.named_parameters()}
+    assert repair.tried[0].settings == "all layers"
+    assert repair.repaired, repair
+    own, made = scope.model.state_dict(), repair.scope.model.state_dict()
+    assert not torch.equal(made["first.weight"], own["first.weight"])
+    for name in ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked"):
+        torch.testing.assert_close(made[name], own[name], rtol=0, atol=0)
 
 
 def test_it_begins_after_the_layer_that_is_named(early: Setting) -> None:
@@ -165,12 +180,14 @@ def test_a_heavy_penalty_leaves_no_derivative_along_the_direction(
     assert sizes[1] < 0.05 * sizes[0]
 
 
-def test_the_first_half_is_kept_where_no_layer_is_named(early: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_keeps_to_a_direction_keeps_the_first_half_where_no_layer_is_named(
+    early: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A shortcut of the last layer, before which all would stay as it is if training began after it."""
     scope, survey, _, _ = early
     monkeypatch.setattr(fine_tune, "STEPS", 5)
     last = scope.find_shortcuts(survey, "relu2")[0]
-    made = scope.repaired(last, survey, "fine_tune", per_class=20).edit
+    made = scope.repaired(last, survey, "right_reason", per_class=20).edit
     assert isinstance(made, NewWeights)
     assert {"second.weight", "head.weight"} <= set(made.weights)
     assert "first.weight" not in made.weights

@@ -17,8 +17,8 @@ class RepairOptions(Seeded):
 
     "projection" takes the shortcut's direction out (P-ClArC), "channels" the channels that carry most of it,
     "balanced_head" trains the last layer anew with every group counting alike (DFR), "hard_head" with the pictures that
-    the model finds hard counting more (AFR). Two ways train a copy of all after the first half of the layers, which
-    takes minutes, and are not part of "auto": "fine_tune" with every group counting alike, "right_reason" with its
+    the model finds hard counting more (AFR). Two ways train a copy, which takes minutes, and are not part of "auto":
+    "fine_tune" all layers, with every group counting alike, "right_reason" all after the first half of them, with its
     answers kept from changing along the direction too (RR-ClArC). `from_layer` is another layer for them to begin
     after. `per_class` pictures of each class are taken. Raises `OptionError`.
     """
@@ -26,7 +26,7 @@ class RepairOptions(Seeded):
     how: Annotated[How, Help("The way to repair, or auto: the one that helps the worst group most.")] = "auto"
     from_layer: Annotated[
         str | None,
-        Help("With fine_tune and right_reason: the layer after which all is trained; else the first half is kept."),
+        Help("With fine_tune and right_reason: the layer after which all is trained; without it see --how."),
     ] = None
     per_class: Annotated[
         int, Help("Pictures of each class to work with.", least=10, what="how many pictures of each class are used")

@@ -28,6 +28,8 @@ from featuremaps.survey.storage.reader import StoredSurvey
 
 HEADLESS = ("auto", "projection", "channels", *TRAINED)
 """Ways that do without a last layer."""
+MORE = "the last layer at most was trained; how='fine_tune' trains a copy of all, which takes minutes and brings more"
+"""What is said of a repair that was chosen by itself: it is half of what can be done (docs/shortcut-worlds.md)."""
 
 
 def repair(
@@ -71,6 +73,8 @@ def repair(
         folds,
     )
     made = _account(given, shortcut, of_groups, called, plans, told, folds % 2 == 0)
+    if options.how == "auto":
+        made = replace(made, notes=(*made.notes, MORE))
     if isinstance(made.edit, NewWeights):
         return replace(made, edit=replace(made.edit, survey=survey.identity))
     return made
@@ -143,8 +147,13 @@ def _counted(said: np.ndarray) -> str:
     return " × ".join(map(str, said.shape)) if said.ndim else "one value"
 
 
-def _from(studied: StudiedModel, survey: StoredSurvey, given: Responses, options: RepairOptions) -> str:
-    """The layer after which all is trained: the last of the first half, where the shortcut is told already."""
+def _from(studied: StudiedModel, survey: StoredSurvey, given: Responses, options: RepairOptions) -> str | None:
+    """The layer after which all is trained, None for the whole model.
+
+    What keeps to a direction has to begin at a layer: the last of the first half, where the shortcut is told already.
+    """
+    if options.from_layer is None and options.how == "fine_tune":
+        return None
     if options.from_layer is None:
         order = list(given.means)
         return min(given.early[-1], given.layer, key=order.index)

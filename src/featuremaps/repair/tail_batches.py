@@ -1,8 +1,8 @@
-"""A copy of a model from one layer on, ready to be trained: its tails for all pictures, and the parameters after it."""
+"""A copy of a model, whole or from one layer on, ready to be trained: all pictures in batches, and the parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,15 +13,17 @@ from featuremaps.layers.layout import Layout
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.progress import track
+from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import Batch, batches
 from featuremaps.runtime.recording import take
-from featuremaps.session import Session
+from featuremaps.session import Session, unwrapped
 from featuremaps.shortcuts.responses import RUNNING
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.tail import Tail
 
 TailWay = Literal["auto", "replace"]
+Made = TypeVar("Made")
 SMALLEST_SHARE = 1e-12
 """Probabilities are not below this before their logarithm is taken."""
 
@@ -42,11 +44,41 @@ class TailBatch:
 
     def scores(self, maps: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch output"]:
         """The class scores for such maps: logits, or the logarithms of a model's probabilities."""
-        outputs = self.tail(self.layout.from_maps(maps, self.tail.output))
-        scores, given = self.classes.scores(outputs, len(maps)), self.classes.given(outputs, len(maps))
-        if self.classes.known_for(given) == "probabilities":
-            return scores.clamp_min(SMALLEST_SHARE).log()
-        return scores
+        return _logits(self.classes, self.tail(self.layout.from_maps(maps, self.tail.output)), len(maps))
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBatch:
+    """Some pictures, by their `rows` among all, as the whole model receives them; `maps` are the inputs themselves."""
+
+    model: nn.Module
+    classes: ClassOutputs
+    maps: Float[Tensor, "batch channel *space"]
+    rows: Int[np.ndarray, " batch"]
+
+    def scores(self, maps: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch output"]:
+        """The class scores for such inputs: logits, or the logarithms of a model's probabilities."""
+        return _logits(self.classes, run_model(self.model, maps), len(maps))
+
+
+def _logits(classes: ClassOutputs, outputs: Any, count: int) -> Float[Tensor, "batch output"]:
+    scores, given = classes.scores(outputs, count), classes.given(outputs, count)
+    if classes.known_for(given) == "probabilities":
+        return scores.clamp_min(SMALLEST_SHARE).log()
+    return scores
+
+
+def whole_batches(
+    session: Session, studied: StudiedModel, survey: StoredSurvey, rows: Int[np.ndarray, " picture"], batch_size: int
+) -> list[WholeBatch]:
+    """A survey's pictures, `rows` of it, in batches at random; the model runs once over each."""
+
+    def at(batch: Batch, places: Int[np.ndarray, " place"]) -> WholeBatch:
+        record = take(session, batch.inputs, classes=studied.class_outputs, gradients=False)
+        inputs = record.inputs.detach().clone()
+        return WholeBatch(unwrapped(session.model), record.classes, inputs, places[batch.rows])
+
+    return _dealt(studied, survey, rows, batch_size, at)
 
 
 def tail_batches(
@@ -59,6 +91,24 @@ def tail_batches(
     way: TailWay = "auto",
 ) -> list[TailBatch]:
     """The tails of a survey's pictures, `rows` of it, in batches at random; the model runs once over each."""
+    name, _, call = layer.partition("#")
+
+    def at(batch: Batch, places: Int[np.ndarray, " place"]) -> TailBatch:
+        record = take(session, batch.inputs, [layer], classes=studied.class_outputs, gradients=False)
+        tail = Tail(session.model, name, record.inputs, call=int(call) if call else None, way=way)
+        return TailBatch(tail, record.layouts[layer], record.classes, places[batch.rows])
+
+    return _dealt(studied, survey, rows, batch_size, at)
+
+
+def _dealt(
+    studied: StudiedModel,
+    survey: StoredSurvey,
+    rows: Int[np.ndarray, " picture"],
+    batch_size: int,
+    at: Callable[[Batch, Int[np.ndarray, " place"]], Made],
+) -> list[Made]:
+    """What is made of each batch of the pictures, which are dealt at random."""
     order = np.random.default_rng(0).permutation(len(rows))
     found = []
     for start in track(range(0, len(rows), batch_size), RUNNING):
@@ -66,17 +116,8 @@ def tail_batches(
         seen = seen_pictures(survey, studied.preprocessing, rows[places].tolist())
         for batch in batches(seen, batch_size, RUNNING):
             with batch:
-                found.append(_at(session, studied, batch, places, layer, way))
+                found.append(at(batch, places))
     return found
-
-
-def _at(
-    session: Session, studied: StudiedModel, batch: Batch, places: Int[np.ndarray, " place"], layer: str, way: TailWay
-) -> TailBatch:
-    record = take(session, batch.inputs, [layer], classes=studied.class_outputs, gradients=False)
-    name, _, call = layer.partition("#")
-    tail = Tail(session.model, name, record.inputs, call=int(call) if call else None, way=way)
-    return TailBatch(tail, record.layouts[layer], record.classes, places[batch.rows])
 
 
 def way_to_train(
@@ -99,8 +140,8 @@ def way_to_train(
     return "auto" if reached[0] == reached[1] else "replace"
 
 
-def trained_after(model: nn.Module, some: Sequence[TailBatch]) -> Mapping[str, nn.Parameter]:
-    """The parameters that class scores depend on after the layer, by name; only these keep a gradient from now on."""
+def trained_after(model: nn.Module, some: Sequence[TailBatch | WholeBatch]) -> Mapping[str, nn.Parameter]:
+    """The parameters that class scores depend on after what batches hold, by name; only these keep a gradient."""
     named = {name: weight for name, weight in model.named_parameters() if weight.is_floating_point()}
     for weight in named.values():
         weight.requires_grad_(True)
