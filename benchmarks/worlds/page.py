@@ -59,7 +59,7 @@ def _repaired(repairs: Mapping[str, Result]) -> Iterator[str]:
         asked = f"repaired at least half-way {words}, where the class is told"
         doubted = f" (and {half - sure} that it doubts)" if half > sure else ""
         yield f"| {asked} | 8 of 10 | **{sure} of {len(able)}**{doubted} |"
-    for kind, words in (("head", "a last layer"), ("tail", "training further")):
+    for kind, words in (("head", "a last layer"), ("tail", "training the later half of the layers")):
         half = sum(_half(result, result[kind]) for result in able)
         yield f"| the same by {words} on {TAUGHT} scenes without it | – | {half} of {len(able)} |"
     if rest:
@@ -72,16 +72,19 @@ def _half(result: Result, after: float) -> bool:
 
 
 def _counted(result: Result, how: str) -> float:
-    """How often a repair is right without the shortcut; the network as it is where it says that it cannot be."""
+    """How often a repair is right without the shortcut; the network as it is where it says that it cannot be.
+
+    `repaired` is None where its own account was not asked for.
+    """
     made = result["repairs"][how]
-    return float(made["after"] if made["repaired"] else result["before"])
+    return float(result["before"] if made["repaired"] is False else made["after"])
 
 
 def _repairs(repairs: Mapping[str, Result]) -> Iterator[str]:
     """A row for the repair of each world."""
     yield (
         "| world | told without it | lacking | as it is | chosen | by | trained further | best last layer "
-        "| best further | twin |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| best later half | twin |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for name, result in repairs.items():
         before, twin = (f"{result[key]:.2f}" for key in ("before", "twin"))
@@ -101,7 +104,7 @@ def _after(result: Result, how: str) -> str:
     """How often a repair is right, the share of the gap, and whether it is one by its own account."""
     made = result["repairs"][how]
     words = f"{made['after']:.2f} ({closed(result, made['after']):.0%})".replace("-", "−")
-    return words if made["repaired"] else f"{words}, doubted"
+    return f"{words}, doubted" if made["repaired"] is False else words
 
 
 TAUGHT = "1,800"

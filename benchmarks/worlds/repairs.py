@@ -27,7 +27,7 @@ FREE, TAUGHT = 20_000, 30_000
 def repaired(world: World, count: int = WORKED_WITH, cache: Path = CACHE) -> dict[str, Any]:
     """The network, repaired ones and its twin on fresh pictures without the shortcut, as plain numbers.
 
-    `repairs` are by the way that `scope.repaired` chooses, and by training all after the first half of the layers.
+    `repairs` are by the way that `scope.repaired` chooses, and by training all layers.
     """
     model, twin = trained(world, cache), trained(world, cache, bare=True)
     shown = pictures(world, count, world.seed + FRESH)
