@@ -28,7 +28,7 @@ from featuremaps.survey.storage.reader import StoredSurvey
 
 HEADLESS = ("auto", "projection", "channels", *TRAINED)
 """Ways that do without a last layer."""
-MORE = "the last layer at most was trained; how='fine_tune' trains a copy of all, which takes minutes and brings more"
+MORE = "the last layer at most was trained; how='fine_tune' trains a copy of all: it takes far longer, often gains more"
 """What is said of a repair that was chosen by itself: it is half of what can be done (docs/shortcut-worlds.md)."""
 
 
