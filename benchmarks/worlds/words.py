@@ -77,9 +77,9 @@ FOLLOWS = """## What follows
   border, a text), each picture is given that of another, with the shortcut as often as without. Chosen on worlds 7
   and 9 (97 % as without it, and 94 % for 82 %), it closed 74 % for 22 % in world 6, in which 11 rings lack the
   mark, and 96 % for 69 % in 8. In a world of another seed, made after it was written (a corner mark in 97 %, 1006),
-  it closed 82 %, and 61 % where only the later half of the layers was trained. That is more than 1,800 scenes
-  without the shortcut bring to the later half of the layers. It cannot be done with a ground or a texture, which
-  are all over the picture; world 4, in which 11 rings lack the coloured ground, is the miss.
+  it closed 82 %, and 61 % where only the later half of the layers was trained. In 5 to 9 that is more than 1,800
+  scenes without the shortcut bring to the later half of the layers. It cannot be done with a ground or a texture,
+  which are all over the picture; world 4, in which 11 rings lack the coloured ground, is the miss.
 - **What did not help**, in the worlds that it was tried on: for a last layer, pictures with others' regions (closed
   8 % for 33 % in world 9, and worse than nothing in 5 and 7); in world 1, by the steps and layers of before, the
   worst group counting more (group DRO, Sagawa et al. 2020: 36 % for 39 %), and the layer moved along the shortcut's
