@@ -43,6 +43,7 @@ from featuremaps.models.studiable import studiable
 from featuremaps.models.studied_model import LayerLike, StudiedModel
 from featuremaps.models.torchvision_weights import Weights, class_names_of
 from featuremaps.options import Each, Negative, OutputKind, Precision, made
+from featuremaps.outputs.class_names import names_in_order
 from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.preprocess import preprocess
 from featuremaps.pictures.preprocessing import Preprocessing
@@ -103,8 +104,8 @@ class Scope:
             `preprocess`), a processor of the `transformers` library, or torchvision's entry of weights
             (`ResNet50_Weights.DEFAULT`), which has the class names too. Without one the model's own record of it is
             taken (timm's), or pictures become floats from 0 to 1 at their own size, which is said.
-        classes: The names of the outputs, in order; of a model of pictures and texts (CLIP) the texts, which its
-            processor reads.
+        classes: The names of the outputs, in order, or as `{0: "cat", …}` or `{"cat": 0, …}`; of a model of pictures
+            and texts (CLIP) the texts, which its processor reads.
         name: What the model is called in figures and reports; its class without one.
         layout: How layers lie whose places cannot be followed from the picture, for all verbs: (rows, columns) or
             (rows, columns, prefix) of tokens, the number of tokens before the patches, or a function from a layer's
@@ -145,11 +146,10 @@ class Scope:
         transform = preprocess(given) if isinstance(given, str) else as_transform(given)
         transform = transform.transforms() if isinstance(transform, Weights) else transform
         object.__setattr__(self, "transform", transform)
-        if isinstance(self.classes, str):
-            raise OptionError("classes is a list of names, one per output, not a single text.")
         if self.classes is None:
             recorded = class_names_of(given, self.model) if isinstance(given, Weights) else class_names(self.model)
             object.__setattr__(self, "classes", recorded)
+        object.__setattr__(self, "classes", names_in_order(self.classes))
         object.__setattr__(self, "model", studiable(of_pictures(self.model, transform, self.classes)))
         if self.outputs is None and isinstance(self.model, PicturesAndTexts | DetectorOfTexts):
             object.__setattr__(self, "outputs", self.model.kind)
@@ -157,8 +157,6 @@ class Scope:
             check_choice("outputs", self.outputs, get_args(OutputKind))
         if self.spatial is not None:
             check_choice("spatial", self.spatial, get_args(Spatial))
-        names = None if self.classes is None else tuple(self.classes)
-        object.__setattr__(self, "classes", names)
         object.__setattr__(self, "name", self.name or type(self.model).__name__)
         shown = None if self.shown is None else tuple(self.shown)
         object.__setattr__(self, "preprocessing", _preprocessing(self.transform, self.model, shown, self.spatial))

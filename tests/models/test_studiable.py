@@ -39,7 +39,11 @@ REFUSED = {
     "quantised": (lambda: quantised(dense()), r"^layer '1' of Sequential is quantised.*in floating point"),
     "program": (exported, r"an exported program has no layers\. Give torch\.export\.unflatten"),
     "module of a program": (lambda: exported().module(), r"is an exported program.*Give torch\.export\.unflatten"),
-    "nothing": (lambda: "resnet50", r"takes a torch\.nn\.Module, got str"),
+    "nothing": (lambda: 3, r"takes a torch\.nn\.Module, got a int"),
+    "name": (lambda: "resnet50", r"got the text 'resnet50'\. Models are loaded by name"),
+    "class": (lambda: nn.ReLU, r"got the class ReLU\. Make one, ReLU\(\)"),
+    "weights": (lambda: nn.Linear(2, 2).state_dict(), r"got a state dict, the weights alone"),
+    "checkpoint": (lambda: {"epoch": 3}, r"got a dict, such as a checkpoint"),
 }
 
 

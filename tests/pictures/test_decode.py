@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from featuremaps.errors import ImageError
+from featuremaps.errors import FeatureMapsWarning, ImageError
 from featuremaps.pictures.load import gather, read
 from picture_samples import BLUE, GREEN, RED, pixels, quarters, saved
 
@@ -277,7 +277,14 @@ def test_the_first_frame_of_several(tmp_path, suffix, options):
     path = saved(tmp_path / f"a{suffix}", first, save_all=True, append_images=[second], **options)
     with Image.open(path) as image:
         assert image.n_frames == 2
-    np.testing.assert_array_equal(pixels(path), quarters())
+    with pytest.warns(FeatureMapsWarning, match=r"file holds 2 pictures, and the first is taken\. .*ImageSequence"):
+        np.testing.assert_array_equal(pixels(path), quarters())
+
+
+def test_a_phone_s_second_picture_is_no_page(tmp_path):
+    small = Image.new("RGB", (12, 8), (9, 9, 9))
+    path = saved(tmp_path / "a.mpo", Image.fromarray(quarters()), save_all=True, append_images=[small])
+    assert pixels(path).shape == quarters().shape
 
 
 def test_a_first_frame_smaller_than_its_canvas(tmp_path):
@@ -324,6 +331,10 @@ HEADS = {
     "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
     "array.png": (b"\x93NUMPY\x01\0v\0", "numpy.load"),
     "new.jxl": (b"\xff\x0a\0\0\0", "JPEG XL .*djxl"),
+    "arrays.npz": (b"PK\x03\x04" + b"\0" * 40, r"zip archive.*numpy\.load"),
+    "film.mp4": (b"\0\0\0\x18ftypmp42" + b"\0" * 40, "a video: pass single frames"),
+    "film.webm": (b"\x1aE\xdf\xa3" + b"\0" * 40, "a video: pass single frames"),
+    "list.csv": (b"path,label\na.png,cat\n", r"a table: .*pandas\.read_csv"),
     "noise.jpg": (bytes(range(256)), "not a picture in a format that Pillow reads"),
 }
 
@@ -412,7 +423,7 @@ def open_files():
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted on this system")
 def test_files_are_closed(tmp_path):
     fine = saved(
-        tmp_path / "a.gif", Image.fromarray(quarters()), save_all=True, append_images=[Image.new("RGB", (12, 8))]
+        tmp_path / "a.mpo", Image.fromarray(quarters()), save_all=True, append_images=[Image.new("RGB", (12, 8))]
     )
     cut = tmp_path / "cut.png"
     cut.write_bytes(saved(tmp_path / "b.png", quarters()).read_bytes()[:60])

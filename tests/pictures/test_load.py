@@ -4,10 +4,11 @@ import os
 from io import BytesIO
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from featuremaps.errors import ImageError
 from featuremaps.pictures.decode import SUFFIXES
@@ -221,10 +222,53 @@ def test_a_dataset():
     assert gather({"image": image, "label": 7})[0].label == 7
 
 
-@pytest.mark.parametrize("given", [None, 42, b"\xff\xd8", BytesIO(b""), {1, 2}])
+@pytest.mark.parametrize("given", [None, 42, bytearray(b"\xff\xd8"), {1, 2}])
 def test_what_is_no_picture(given):
     with pytest.raises(ImageError, match=f"^{type(given).__name__} is not a picture. Pass a path"):
         gather(given)
+
+
+def encoded():
+    stream = BytesIO()
+    Image.fromarray(quarters()).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_the_bytes_of_a_file_and_an_open_one(tmp_path):
+    path = saved(tmp_path / "a.png", quarters())
+    with path.open("rb") as stream:
+        found = [*gather(encoded()), *gather(BytesIO(encoded())), *gather(stream)]
+    assert [picture.name for picture in found] == ["picture 0", "picture 0", "a.png"]
+    for picture in found:
+        np.testing.assert_array_equal(picture.image, quarters())
+    with pytest.raises(ImageError, match=r"empty \(0 bytes\)"):
+        gather(b"")
+
+
+@pytest.mark.parametrize("form", [list, tuple])
+def test_a_batch_as_a_loader_gives_it_has_its_labels(form):
+    found = gather(form([torch.rand(2, 3, 4, 4), torch.tensor([5, 1])]))
+    assert ([picture.label for picture in found], found.rejected) == ([5, 1], ())
+    arrays = gather(form([np.zeros((2, 4, 4, 3), np.uint8), np.array([5, 1])]))
+    assert [picture.label for picture in arrays] == [5, 1]
+    (loaded,) = DataLoader([(torch.rand(3, 4, 4), 7)] * 2, batch_size=2)
+    assert [picture.label for picture in gather(loaded)] == [7, 7]
+
+
+def test_a_loader_says_what_to_pass():
+    with pytest.raises(ImageError, match=r"a batch, next\(iter\(loader\)\)"):
+        gather(DataLoader([1, 2]))
+
+
+def test_tables_and_columns_of_them(tmp_path):
+    paths = [str(saved(tmp_path / f"{name}.png", quarters())) for name in "abc"]
+    table = pandas.DataFrame({"Path": paths, "label": ["cat", "dog", "cat"]})
+    found = gather(table[1:])
+    assert [(picture.name, picture.label) for picture in found] == [("b.png", "dog"), ("c.png", "cat")]
+    assert [picture.name for picture in gather(table["Path"][1:])] == ["b.png", "c.png"]
+    assert [picture.name for picture in gather(np.array(paths))] == ["a.png", "b.png", "c.png"]
+    with pytest.raises(ImageError, match=r"none of the DataFrame's columns \(label\) is called path, image, file"):
+        gather(table[["label"]])
 
 
 def test_nothing_and_addresses():

@@ -144,6 +144,37 @@ def test_the_same_answer_to_every_picture_is_doubted_where_no_transform_was_give
         assert [any(words in note for note in each) for each in notes] == [doubtful] * len(given)
 
 
+def test_levels_that_nobody_scaled_are_doubted_where_the_answers_look_like_it() -> None:
+    pictures = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)) for i in range(4)]
+    model, words = Little(), "The model is given numbers from 0 to 255"
+    levels = torch.stack([pixels(each) * 255 for each in pictures])
+    for head, given, transform, doubtful in [
+        (100, levels, None, True),
+        (100, levels[:1], None, True),
+        (0, levels[:3], None, False),
+        (100, levels / 255, None, False),
+        (100, levels - 128, None, False),
+        (100, pictures, pixels, False),
+        (100, pictures, lambda image: pixels(image) * 255, True),
+    ]:
+        with torch.no_grad():
+            model.head.weight.zero_()
+            model.head.bias.zero_()[1] += head
+        scope = fm.Scope(model, transform)
+        notes = scope.explain(given, layer="features").warnings
+        assert [any(words in note for note in each) for each in notes] == [doubtful] * len(given)
+    with pytest.warns(FeatureMapsWarning, match=words):
+        fm.Scope(model).predict(levels)
+
+
+def test_scores_that_are_not_finite_are_said() -> None:
+    model = Little()
+    with torch.no_grad():
+        model.head.bias.fill_(float("nan"))
+    with pytest.warns(FeatureMapsWarning, match="The scores of 2 pictures are not finite"):
+        fm.Scope(model).predict(torch.rand(2, 3, 16, 16))
+
+
 def test_a_folder_of_one_class_that_gets_its_own_name_is_not_doubted(tmp_path: Path) -> None:
     model = Little()
     with torch.no_grad():

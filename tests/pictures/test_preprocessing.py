@@ -13,6 +13,7 @@ from torchvision.transforms.functional import to_tensor
 from featuremaps.errors import ImageError
 from featuremaps.pictures.load import Picture, gather, read
 from featuremaps.pictures.preprocessing import InputForm, Preprocessing
+from featuremaps.pictures.processor import as_transform
 from transform_samples import (
     CROPPED,
     LANDSCAPE,
@@ -211,3 +212,20 @@ def test_narrow_pictures_and_bands_are_no_colours_that_stand_last():
     for shape in ((3, 16, 3), (1, 16, 3), (4, 5, 3), (16, 4, 3)):
         assert Preprocessing()(Picture("", tensor=torch.rand(shape))).shape == shape
     assert Preprocessing(form=InputForm(bands=22))(Picture("", tensor=torch.rand(22, 16, 3))).shape == (22, 16, 3)
+
+
+def test_a_transform_of_albumentations_is_given_an_array_by_name():
+    class Compose:
+        __module__ = "albumentations.core.composition"
+
+        def __call__(self, *, image):
+            return {"image": torch.from_numpy(image.copy()).permute(2, 0, 1) / 255}
+
+        def __repr__(self):
+            return "Compose([ToTensorV2()])"
+
+    transform = as_transform(Compose())
+    torch.testing.assert_close(Preprocessing(transform)(Picture("a", kept=noise())), to_tensor(noise()))
+    assert Preprocessing(transform).describe().startswith("Compose([ToTensorV2()])")
+    by_hand = Preprocessing(lambda picture: {"image": to_tensor(picture), "mask": None})
+    torch.testing.assert_close(by_hand(Picture("a", kept=noise())), to_tensor(noise()))

@@ -13,6 +13,7 @@ from torchvision.models import get_model
 
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, SourceError
+from featuremaps.sources.registry import full_name, read
 
 NET = "import torch.nn as nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())\n"
 
@@ -180,3 +181,53 @@ def test_files_that_hold_no_model() -> None:
         del sys.modules[name]
     with pytest.raises(SourceError, match="needs the code that its model was made with"):
         fm.load("orphan.pt", trust=True)
+
+
+def test_the_only_weights_in_a_checkpoint_are_found_whatever_they_are_called() -> None:
+    state = net().state_dict()
+    torch.testing.assert_close(loaded_with({"my_weights": state, "epoch": 2}), state["0.weight"])
+    with pytest.raises(SourceError, match=r"has 'a', 'b', and holds no state dict"):
+        loaded_with({"a": state, "b": state})
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (nn.Sequential(nn.Dropout(), nn.Linear(512, 4)), r"Only 'fc' differs.*model\.fc = …"),
+        (nn.Identity(), r"Only 'fc' differs"),
+        (nn.Linear(512, 4, bias=False), r"1 missing \(fc\.bias…\)\.$"),
+    ],
+)
+def test_weights_of_another_head_say_how_to_build_it(head: nn.Module, words: str) -> None:
+    trained = get_model("resnet18", weights=None)
+    trained.fc = head
+    torch.save(trained.state_dict(), "w.pt")
+    with pytest.raises(SourceError, match=words):
+        fm.load("torchvision:resnet18", weights="w.pt")
+
+
+def test_weights_of_other_outputs_say_how_many() -> None:
+    state = net().state_dict()
+    state["0.weight"], state["0.bias"] = torch.ones(9, 3, 3, 3), torch.ones(9)
+    with pytest.raises(SourceError, match=r"of a model with 9 outputs, and this one has 4"):
+        loaded_with(state)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("trained.pt", r"There is no file 'trained\.pt'"),
+        ("folder", "folder is a folder: give the file in it"),
+        ("google/vit-base", "Did you mean 'hf:google/vit-base'"),
+        (nn.ReLU(), r"got a ReLU\. A model that you have already goes to featuremaps\.Scope"),
+    ],
+)
+def test_what_names_no_model_is_told_what_it_is(spec: object, words: str) -> None:
+    Path("folder").mkdir()
+    with pytest.raises(SourceError, match=words):
+        read(full_name(spec), None)
+
+
+def test_a_model_s_name_may_be_a_path() -> None:
+    torch.save(net(), "whole.pt")
+    assert fm.load(Path("whole.pt"), trust=True).name == "whole.pt"

@@ -67,7 +67,7 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     answers = tuple(None if chunk.answers is None else chunk.answers[row] for chunk, row in rows)
     methods = {method.name: method for method in request.methods}
     kept = [key for key in request.keys if key not in failures]
-    best = ["" if chunk.answers is None else chunk.answers[row].top(1)[0].label for chunk, row in rows]
+    best = [None if chunk.answers is None else chunk.answers[row].top(1)[0] for chunk, row in rows]
     doubts = tuple(scale_doubts(pictures, best))
     heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures, doubts) for key in kept}
     check_found(heatmaps, pictures)

@@ -1,5 +1,6 @@
 """What a model answers: its most probable classes for each picture."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from featuremaps.outputs.detections import (
 from featuremaps.outputs.outputs import class_indices
 from featuremaps.outputs.place_scores import PlaceScores, is_dense
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.panels import counted
 from featuremaps.results.answer import Answer, Answers
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.doubts import unsteady
@@ -62,7 +64,11 @@ def predict(
                 }
                 doubts |= dict.fromkeys(filter(None, (*unsteady(session, record.inputs), scores.doubt)))
     in_order = tuple(best[row] for row in range(len(pictures)))
-    for doubt in (*doubts, *scale_doubts(pictures, [each[0].label if each else "" for each in in_order])):
+    surest = [each[0] if each and isinstance(each[0], Answer) else None for each in in_order]
+    lost = sum(answer is not None and not math.isfinite(answer.score) for answer in surest)
+    if lost:
+        doubts[f"The scores of {counted(lost, 'picture')} are not finite: the weights or the pictures hold NaN."] = None
+    for doubt in (*doubts, *scale_doubts(pictures, surest)):
         warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
     return in_order
 

@@ -13,6 +13,7 @@ from featuremaps.explain.fused import fused
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import NEGATIVE
+from featuremaps.results.answer import Answer
 from featuremaps.runtime.doubts import misplaced
 from featuremaps.runtime.record import Record
 
@@ -36,6 +37,8 @@ WRONG_SUM, WRONG_SHARE = 0.2, 0.02
 """So large a part of what the score gained, and of all values' sizes, is no matter of how finely a way is walked."""
 ALIKE = 4
 """So many pictures with the same answer look odd."""
+SURE, LEVELS = 0.999, 16
+"""From this probability on an answer is sure; numbers beyond this are no picture's in 0..1, however normalised."""
 
 
 def map_warnings(
@@ -166,16 +169,41 @@ def pixel_warnings(
     return tuple(notes(i) for i in range(len(flat)))
 
 
-def scale_doubts(pictures: Sequence[Seen], best: Sequence[str]) -> Iterator[str]:
-    """Whether pictures without preprocessing seem to have the wrong scale: the `best` answers are all the same."""
+def scale_doubts(pictures: Sequence[Seen], best: Sequence[Answer | None]) -> Iterator[str]:
+    """Whether the model seems to be given numbers of the wrong scale, by the `best` answer to each picture.
+
+    Pictures without preprocessing all get the same answer; or levels from 0 to 255 go in, and all answers are the same
+    or sure.
+    """
+    answers = [answer for answer in best if answer is not None]
+    if not answers or len(answers) < len(pictures):
+        return
+    labels = {answer.label for answer in answers}
     assumed = all(seen.preprocessing.transform is None and seen.picture.tensor is None for seen in pictures)
     folders = {seen.picture.path.parent.name for seen in pictures if seen.picture.path is not None}
-    right = folders == {*best}  # all of one class, in a folder called so
-    if assumed and len(pictures) >= ALIKE and len({*best}) == 1 and "" not in best and not right:
+    alike = len(pictures) >= ALIKE and len(labels) == 1 and folders != labels  # all of one class, in a folder called so
+    if assumed and alike:
         yield (
-            f"All {len(pictures)} pictures get the same answer, {best[0]!r}, and no preprocessing was given: the "
-            "model may expect other numbers than 0 to 1."
+            f"All {len(pictures)} pictures get the same answer, {answers[0].label!r}, and no preprocessing was given: "
+            "the model may expect other numbers than 0 to 1."
         )
+    sure = all(answer.probability >= SURE for answer in answers)
+    if (alike or sure) and _has_levels(pictures[0]):
+        yield (
+            "The model is given numbers from 0 to 255, and "
+            f"{'is sure of every answer' if sure else 'gives all pictures the same answer'}, as one does that was "
+            "trained on 0 to 1: scale them, ToDtype(torch.float32, scale=True) or tensor / 255, and normalise them as "
+            "in its training."
+        )
+
+
+def _has_levels(seen: Seen) -> bool:
+    """Whether a picture goes into the model as levels from 0 to 255, by a tensor or transform of the user's."""
+    mine = seen.preprocessing.given or (seen.picture.tensor is not None and seen.preprocessing.form.shape is None)
+    if not mine or len(seen.space) != 2 or seen.kept is None:
+        return False
+    low, high = seen.kept.aminmax()
+    return bool(low >= 0 and LEVELS < high <= 255)
 
 
 def check_found(explanations: Mapping[Key, Explanation], pictures: Sequence[Seen]) -> None:

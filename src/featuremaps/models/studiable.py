@@ -1,7 +1,10 @@
 """Whether a model can be looked into at all: an ordinary module with layers and gradients, or what to give instead."""
 
+from collections.abc import Mapping
+from os import PathLike
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.nn.parameter import is_lazy
 
@@ -20,16 +23,26 @@ def studiable(model: object) -> nn.Module:
             "(model.save('model.keras')), set KERAS_BACKEND=torch, start again, and load 'keras:model.keras'."
         )
     if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"Scope takes a torch.nn.Module, got {type(model).__name__}. To load a model by name use "
-            "featuremaps.load('torchvision:resnet50')."
-        )
+        raise ModelError(f"Scope takes a torch.nn.Module, got {_instead(model)}")
     module = KerasModel(model) if is_keras(model) else unwrapped(model)
     for name, part in module.named_modules():
         reason = _reason(part)
         if reason is not None:
             raise ModelError(f"{f'layer {name!r} of ' if name else ''}{type(module).__name__} {reason}")
     return module
+
+
+def _instead(model: object) -> str:
+    """What was given in place of a module, and what to do with it."""
+    if isinstance(model, type):
+        return f"the class {model.__name__}. Make one, {model.__name__}(), and give it its weights."
+    if isinstance(model, str | PathLike):
+        return f"the text {str(model)[:80]!r}. Models are loaded by name, or out of a file, with featuremaps.load(…)."
+    if isinstance(model, Mapping):
+        weights = bool(model) and all(isinstance(value, Tensor) for value in model.values())
+        what = "a state dict, the weights alone" if weights else f"a {type(model).__name__}, such as a checkpoint"
+        return f"{what}. Build the model, and give it them: model.load_state_dict(…)."
+    return f"a {type(model).__name__}. To load a model by name use featuremaps.load('torchvision:resnet50')."
 
 
 _UNFLATTEN = (

@@ -46,13 +46,20 @@ RANGES = (
 )
 """The least and the most of values that are no 8-bit picture's, and what they usually are."""
 FEW_BITS = 12
+PAGED = ("GIF", "PNG", "TIFF", "WEBP")
+"""Formats whose files may hold an animation or several pages."""
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+TABLE = "this is a table: a survey takes it as it is; here pass the paths in it, pandas.read_csv(…)['path']."
 _BOMB = "If you trust the file, shrink it first or set PIL.Image.MAX_IMAGE_PIXELS higher."
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_FILMS = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ", b"3gp4", b"3gp5")
 _FOREIGN = (
     (b"%PDF", "PDF is not supported: convert the page to PNG with pdftoppm."),
     (b"\x93NUMPY", "this is a NumPy file: load it with numpy.load and pass the array."),
     (b"\xff\x0a", "JPEG XL is not supported: convert it to PNG with djxl."),
     (b"\0\0\0\x0cJXL ", "JPEG XL is not supported: convert it to PNG with djxl."),
+    (b"PK\x03\x04", "this is a zip archive: unpack it, or if NumPy wrote it (.npz), pass numpy.load(…)['name']."),
+    (b"\x1aE\xdf\xa3", _VIDEO := "this is a video: pass single frames of it, as pictures or arrays."),
 )
 
 
@@ -143,13 +150,29 @@ def _decoded(stream: BufferedReader | BytesIO, head: bytes, suffix: str) -> Imag
         raise ImageError("PostScript is not supported: convert it to PNG.")
     try:
         with _opened(stream) as image:
+            _say_pages(image)
             return upright_rgb(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(_what_it_is(head)) from error
+        raise ImageError(TABLE if suffix.lower() in TABLES else _what_it_is(head)) from error
     except Exception as error:
         raise ImageError(_broken(error)) from error
+
+
+def _say_pages(image: Image.Image) -> None:
+    """A `FeatureMapsWarning` where a file holds several pictures, of which the first is taken."""
+    count = 1
+    if image.format in PAGED:  # a phone's JPEG may hold a second, smaller one
+        with suppress(Exception):  # whether the others are whole is no matter
+            count = getattr(image, "n_frames", 1)
+    if count > 1:
+        warnings.warn(
+            f"a {image.format} file holds {count} pictures, and the first is taken. For the others pass a list: "
+            "[page.copy() for page in PIL.ImageSequence.Iterator(PIL.Image.open(path))].",
+            FeatureMapsWarning,
+            stacklevel=2,
+        )
 
 
 def _head(path: Path) -> bytes:
@@ -277,6 +300,8 @@ def _what_it_is(head: bytes) -> str:
             "HEIC is not supported: convert it to JPEG or PNG (heif-convert), or install pillow-heif and call "
             "pillow_heif.register_heif_opener() first."
         )
+    if (head[4:8] == b"ftyp" and head[8:12] in _FILMS) or (head.startswith(b"RIFF") and head[8:12] == b"AVI "):
+        return _VIDEO
     for start, message in _FOREIGN:
         if head.startswith(start):
             return message

@@ -102,6 +102,15 @@ def is_labelled(item: object) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and isinstance(understood(item[1]), int)
 
 
+def is_batch(item: object) -> bool:
+    """Whether this is (inputs, labels) as a DataLoader gives a batch: arrays or tensors with a label for each input."""
+    if not isinstance(item, list | tuple) or len(item) != 2:
+        return False
+    inputs, labels = item
+    arrays = isinstance(inputs, Tensor | np.ndarray) and isinstance(labels, Tensor | np.ndarray)
+    return arrays and inputs.ndim > 2 and labels.ndim == 1 and len(inputs) == len(labels)
+
+
 def understood(value: object) -> Label:
     """The label, or None where it is not understood: for those who only look at the picture."""
     try:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -16,12 +17,13 @@ import torch
 from jaxtyping import Shaped
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from featuremaps.errors import ImageError
 from featuremaps.pictures.decode import SUFFIXES, decoded, decoded_bytes, rgb_pictures, upright_rgb
 from featuremaps.pictures.folders import files_below, home, is_folder, natural
-from featuremaps.pictures.labels import Label, is_labelled, label_of, parts_of, understood
+from featuremaps.pictures.frames import is_column, is_frame, rows_of
+from featuremaps.pictures.labels import Label, is_batch, is_labelled, label_of, parts_of, understood
 
 KEPT = 2**28
 """Bytes of pictures, and of what a model is given, that are kept; the rest is read again from its file when needed."""
@@ -107,10 +109,13 @@ def gather(pictures: object) -> Pictures:
     """The pictures in anything a person would pass, with those that could not be read beside them.
 
     - a path, a folder (recursive, natural order), a glob, a list of any of these;
-    - a PIL image; a NumPy array (HW, HWC, BHWC, or CHW and BCHW with 1 or 3 channels) of bool, uint8, uint16, or
+    - a PIL image; the bytes of a file, or the file opened for them;
+    - a NumPy array (HW, HWC, BHWC, or CHW and BCHW with 1 or 3 channels) of bool, uint8, uint16, or
       numbers in 0..1 or 0..255; an integer tensor likewise;
     - a floating-point tensor, 3-D or 4-D: taken as already preprocessed;
-    - a dataset whose items are an image, (image, label), or a dict with "image" or "pixel_values".
+    - a dataset whose items are an image, (image, label), or a dict with "image" or "pixel_values"; a batch of such,
+      (pictures, labels);
+    - a DataFrame with a column called "path" or "image", or such a column alone.
 
     Raises `ImageError` with the reasons where nothing could be read.
     """
@@ -173,19 +178,40 @@ def _each(given: object) -> Iterator[Picture | Rejected]:
     elif isinstance(given, Tensor):
         yield from _from_tensor(given)
     elif isinstance(given, np.ndarray):
-        yield from (Picture("", kept=image) for image in rgb_pictures(given))
+        names = given.tolist() if given.dtype.kind in "UO" else []
+        if names and all(isinstance(name, str | os.PathLike) for name in names):
+            yield from _each(names)
+        else:
+            yield from (Picture("", kept=image) for image in rgb_pictures(given))
+    elif isinstance(given, bytes):
+        yield _encoded(given, None)
+    elif isinstance(given, BufferedIOBase):
+        yield _encoded(given.read(), str(getattr(given, "name", "")))
     elif isinstance(given, Mapping) and "bytes" in given:
         yield _encoded(given["bytes"], given.get("path"))
     elif isinstance(given, Mapping):
         yield from _from_item(given)
+    else:
+        yield from _collected(given)
+
+
+def _collected(given: Any) -> Iterator[Picture | Rejected]:
+    """Those of a list, a column or table of a DataFrame, a batch with its labels, or a dataset."""
+    if is_column(given):
+        yield from _each(given.to_list())
+    elif is_batch(given):
+        pairs = zip(_each(given[0]), given[1], strict=True)
+        yield from (replace(cast("Picture", picture), label=understood(label)) for picture, label in pairs)
     elif isinstance(given, list | tuple | Iterator) and not hasattr(given, "read"):
         for item in given:
             yield from _from_item(item) if is_labelled(item) else _attempt(item)
-    elif isinstance(given, IterableDataset):
-        for item in cast(Iterable[Any], given):
+    elif is_frame(given) or isinstance(given, IterableDataset):
+        for item in rows_of(given) if is_frame(given) else given:
             yield from _from_item(item)
-    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, bytes | bytearray):
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, bytearray):
         yield from _from_dataset(given)
+    elif isinstance(given, DataLoader):
+        raise ImageError("a DataLoader is no picture: pass loader.dataset, or a batch, next(iter(loader)).")
     else:
         raise ImageError(f"{type(given).__name__} is not a picture. {_WAYS}")
 

@@ -25,6 +25,7 @@ from featuremaps.pictures.probe_transform import (
     find_placement,
     shape_of,
 )
+from featuremaps.pictures.processor import Processor
 from featuremaps.pictures.signals import KINDS
 
 Transform = Callable[[Image.Image], Any]
@@ -180,6 +181,11 @@ class Preprocessing:
         shape = shapes.pop() if len(shapes) == 1 else None
         return None if shape is None else (shape[1], shape[2])
 
+    @property
+    def given(self) -> bool:
+        """Whether it is the user's own, and not one that belongs to the model."""
+        return self.transform is not None and self.form.shape is None and not isinstance(self.transform, Processor)
+
     def describe(self) -> str:
         """The transform as it prints itself, and what was found by running it, in one line."""
         if self.form.axes in KINDS:
@@ -254,10 +260,11 @@ class Preprocessing:
 def _as_input(result: object) -> Tensor:
     """What a transform returned as (channel, height, width), float32."""
     if isinstance(result, Mapping):
-        if "pixel_values" not in result:
+        key = next((key for key in ("pixel_values", "image") if key in result), None)
+        if key is None:
             keys = ", ".join(map(repr, result)) or "no keys"
             raise ImageError(f"the transform returned a dict with {keys}; the input should be 'pixel_values'.")
-        result = result["pixel_values"]
+        result = result[key]
     if isinstance(result, list | tuple) and len(result) == 1:
         result = result[0]
     if isinstance(result, np.ndarray) and result.dtype.kind in "biuf":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import ImageError
-from featuremaps.pictures.labels import is_labelled, label_of, parts_of, understood
+from featuremaps.pictures.labels import is_batch, is_labelled, label_of, parts_of, understood
 from featuremaps.pictures.load import Picture
 
 KINDS = {2: "signals (channel, time)", 4: "volumes (channel, depth, height, width)"}
@@ -47,6 +47,9 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
         if not bool(given.isfinite().all()):
             raise ImageError("the tensor holds NaN or infinite values.")
         yield from (Picture("", tensor=part.float()) for part in (given if given.ndim > axes else given[None]))
+    elif is_batch(given):
+        for picture, label in zip(_each(given[0], axes), given[1], strict=True):
+            yield replace(picture, label=understood(label))
     elif is_labelled(given) or (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str | None)):
         yield from (replace(picture, label=understood(given[1])) for picture in _each(given[0], axes))
     elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | bytes):

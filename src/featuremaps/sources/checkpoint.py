@@ -44,7 +44,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=not TRUSTED.get())
     except Exception as error:
         raise SourceError(f"weights file {str(path)!r} cannot be read: {why_unread(path, error)}") from error
-    visited: set[int] = set()
+    visited, seen = set[int](), content
     while isinstance(content, Mapping | nn.Module) and id(content) not in visited:
         visited.add(id(content))  # a checkpoint may hold itself
         if isinstance(content, nn.Module):
@@ -54,8 +54,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             tensors.pop("n_averaged", None)
             tensors._metadata = getattr(content, "_metadata", None)  # type: ignore[attr-defined]
             return tensors
+        seen = content
         content = _held(content, path)
-    raise SourceError(f"weights file {str(path)!r} holds no state dict (a mapping of names to tensors).")
+    held = f"has {', '.join(map(repr, [*seen][:5]))}, and " if isinstance(seen, Mapping) and seen else ""
+    raise SourceError(
+        f"weights file {str(path)!r} {held}holds no state dict (a mapping of names to tensors). Save the weights "
+        "alone: torch.save(model.state_dict(), 'weights.pt')."
+    )
 
 
 def _held(checkpoint: Mapping[str, Any], path: Path) -> Any:
@@ -68,7 +73,16 @@ def _held(checkpoint: Mapping[str, Any], path: Path) -> Any:
             FeatureMapsWarning,
             stacklevel=5,
         )
-    return checkpoint[keys[0]] if keys else None
+    if keys:
+        return checkpoint[keys[0]]
+    others = [each for each in checkpoint.values() if isinstance(each, nn.Module) or _is_state_dict(each)]
+    return others[0] if len(others) == 1 else None
+
+
+def _is_state_dict(value: object) -> bool:
+    """Whether this maps names to tensors and to nothing else."""
+    whole = isinstance(value, Mapping) and bool(value)
+    return whole and all(isinstance(key, str) and isinstance(part, Tensor) for key, part in value.items())  # type: ignore[attr-defined]
 
 
 def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -88,11 +102,30 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
         if shapes:
             key = shapes[0]
             faults.append(f"{key} is {tuple(weights[key].shape)} and should be {tuple(expected[key].shape)}")
-        raise SourceError(f"weights in {str(path)!r} do not fit {type(model).__name__}: {'; '.join(faults)}.")
+        way = _way_out([*expected], missing, unknown, [(weights[key].shape, expected[key].shape) for key in shapes])
+        raise SourceError(f"weights in {str(path)!r} do not fit {type(model).__name__}: {'; '.join(faults)}.{way}")
     fitting = OrderedDict(weights)
     # Names and shapes are those of this version, which is taken where a file (safetensors) says none.
     fitting._metadata = versions if versions and set(versions) == set(expected._metadata) else expected._metadata  # type: ignore[attr-defined]
     model.load_state_dict(fitting, strict=False)
+
+
+def _way_out(
+    names: list[str], missing: list[str], unknown: list[str], shapes: list[tuple[torch.Size, torch.Size]]
+) -> str:
+    """What to do about weights that differ from a model's in its head alone; "" where more sets them apart."""
+    parts = {key.partition(".")[0] for key in (*missing, *unknown)}
+    part = next(iter(parts), "")
+    if not shapes and len(parts) == 1 and missing == [name for name in names if name.partition(".")[0] == part]:
+        return (
+            f" Only {part!r} differs, which was replaced before the training: build the model as it was trained "
+            f"(model.{part} = …), load the weights, and give featuremaps.Scope(model)."
+        )
+    rows = {(given[0], own[0]) for given, own in shapes if given and own and given[1:] == own[1:]}
+    if not (missing or unknown) and len(rows) == 1:
+        given, own = rows.pop()
+        return f" They are of a model with {given} outputs, and this one has {own}: build it with as many."
+    return ""
 
 
 def with_weights(build: Callable[..., nn.Module], path: Path) -> tuple[nn.Module, bool]:

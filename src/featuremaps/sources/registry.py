@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from inspect import signature
+from os import PathLike, fspath
 from pathlib import Path
 
 from featuremaps.errors import SourceError, did_you_mean, nearest, suggested
@@ -13,6 +14,9 @@ Source = Callable[..., Loaded]
 """Of (name, weights); one with a parameter `classes` is given the user's too."""
 
 BUNDLED = ("demo", "demo-leaning", "demo-fixed")
+MODEL_FILES = (".pt", ".pth", ".pt2", ".ckpt", ".pkl", ".bin")
+"""The ends of files that may hold a whole model."""
+WEIGHTS = (".safetensors",)
 SHORTEST = 4
 """Letters of a name that others are looked up for: fewer are in any."""
 SOURCES: Registry[Source] = Registry("source", "featuremaps.sources", SourceError)
@@ -79,8 +83,17 @@ def read(spec: str, weights: Path | None, classes: Sequence[str] | None = None) 
     return loaded
 
 
-def full_name(spec: str) -> str:
-    """A model's name with its source: torchvision's where one of its names stands alone, and is no file or module."""
+def full_name(spec: object) -> str:
+    """A model's name with its source: torchvision's where one of its names stands alone, and is no file or module.
+
+    `SourceError` for what is no name.
+    """
+    if not isinstance(spec, str | PathLike):
+        raise SourceError(
+            f"load takes the name of a model or of its file, got a {type(spec).__name__}. A model that you have "
+            "already goes to featuremaps.Scope(model)."
+        )
+    spec = fspath(spec)
     if spec in BUNDLED or not spec.isidentifier() or Path(spec).exists() or _importable(spec):
         return spec
     from torchvision.models import list_models
@@ -99,6 +112,8 @@ def _meant(spec: str) -> str:
         import timm
 
         found += [f"timm:{name}" for name in nearest(spec, timm.list_models(), 2)]
+    if spec.count("/") == 1:
+        found = [f"hf:{spec}"]
     found.sort(key=lambda name: name.rpartition(":")[2].lower() != spec.lower())
     return suggested(found[:3])
 
@@ -108,20 +123,24 @@ def _as_file(spec: str) -> str:
     if spec.endswith(".py"):
         return f" Which function in it makes the model? Give '{spec}:function'."
     path = Path(spec)
+    if (path / "config.json").is_file():
+        return f" Give 'hf:{spec}'."
+    if path.is_dir():
+        return f" {spec} is a folder: give the file in it."
     if spec.isidentifier() and _importable(spec):
         return f" Which function of the module {spec} makes the model? Give '{spec}:function'."
     module, dot, function = spec.rpartition(".")
     if dot and module.isidentifier() and _importable(module):
         return f" Give '{module}:{function}'."
-    if (path / "config.json").is_file():
-        return f" Give 'hf:{spec}'."
+    if path.suffix in (*MODEL_FILES, *WEIGHTS, ".keras") and not path.is_file():
+        return f" There is no file {str(path)!r}."
     if path.is_file() and (what := foreign(path)):
         return f" {spec} is {what}."
     return f" {spec} is a file: give it as weights, beside the model they belong to." if path.is_file() else ""
 
 
 def _is_model_file(spec: str) -> bool:
-    return Path(spec).suffix in (".pt", ".pth", ".pt2", ".ckpt", ".pkl", ".bin") and Path(spec).is_file()
+    return Path(spec).suffix in MODEL_FILES and Path(spec).is_file()
 
 
 def _importable(name: str) -> bool:

@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from featuremaps.errors import OptionError, SurveyError
+from featuremaps.pictures.frames import is_frame
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.datasets.files import folder, listed, matching
 from featuremaps.survey.datasets.hugging_face import hugging_face, is_hugging_face
 from featuremaps.survey.datasets.items import items
 from featuremaps.survey.datasets.loader import behind
-from featuremaps.survey.datasets.tables import frame, is_frame, table
+from featuremaps.survey.datasets.tables import frame, table
 from featuremaps.survey.datasets.tars import tars
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")

@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 
 from featuremaps.errors import OptionError, SurveyError
-from featuremaps.pictures.labels import LABEL_KEYS
+from featuremaps.pictures.frames import LABELS, PATHS
 from featuremaps.survey.datasets.columns import column, needed_column, warn_unlabelled
 from featuremaps.survey.datasets.examples import Examples, cells_as_labels
 from featuremaps.survey.datasets.files import Files, listed
 from featuremaps.survey.datasets.items import items
 
 WRITTEN = {"1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0}
-PATHS = ("path", "image", "file", "img", "picture", "filename", "file_name", "image_path", "filepath")
-LABELS = tuple(key for key in LABEL_KEYS if key != "y")
-"""Beside a column of paths y may be a coordinate."""
 
 
 def table(
@@ -40,11 +37,6 @@ def table(
     cells, labels, classes = _pairs(columns, image, label, classes, several, str(path))
     pairs = [(_home(path.parent, str(cell)), label) for cell, label in zip(cells, labels, strict=True)]
     return listed(pairs, classes, several)
-
-
-def is_frame(dataset: object) -> bool:
-    """Whether this is a DataFrame of pandas or polars, neither of which is imported to find out."""
-    return type(dataset).__module__.partition(".")[0] in ("pandas", "polars") and hasattr(dataset, "columns")
 
 
 def frame(
