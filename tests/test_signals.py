@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import FeatureMapsError, ImageError, MethodError, ModelError, OptionError
+from featuremaps.errors import FeatureMapsError, FeatureMapsWarning, ImageError, MethodError, ModelError, OptionError
 from featuremaps.plotting.rendering import enlarged
 from method_samples import unchecked
 from planted import KINDS, Planted, ecg, ecg_net, scope_of, videos, volume_net, volumes
@@ -347,11 +347,74 @@ def test_a_sheet_has_each_slice_where_its_map_lies(kind: str) -> None:
 
 
 def test_inputs_that_do_not_fit_are_told_how_they_are_given(tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"cannot run on signals of \d+: .*batch\.movedim\(-1, 1\) puts channels first"
-    ):
+    with pytest.raises(ModelError, match=r"cannot run on signals of \d+: .*batch\.movedim\(-1, 1\) puts them first"):
         scope("ecg").explain(ecg(2, 0).inputs.movedim(1, -1))
-    with pytest.raises(ModelError, match=r"cannot run on volumes of 8×16×16: .*batch\[:, None\] makes one channel"):
+    with pytest.raises(
+        ModelError, match=r"cannot run on volumes of 8×16×16: .*, 1, and 3 stand second.*batch\[:, None\] makes one"
+    ):
         scope("volumes").explain(volumes(3, 0).inputs[:, 0])
     with pytest.raises(ImageError, match=r"the name of a file, which you read first \(numpy\.load"):
         scope("ecg").explain(str(tmp_path / "ecg.npy"))
+
+
+class Turned(nn.Module):
+    """A network of (batch, time, channel), or with `turn` of none of batches (batch, time)."""
+
+    def __init__(self, turn: Any) -> None:
+        super().__init__()
+        self.net, self.turn = ecg_net(), turn
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self.turn(x))
+
+
+class FixedLength(nn.Module):
+    """It takes signals of 200 values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.head = nn.Conv1d(1, 4, 7, stride=4, padding=3), nn.Linear(4 * 50, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).flatten(1))
+
+
+SIGNAL, VOLUME = torch.rand(2, 2, 40), torch.rand(2, 1, 4, 6, 6)
+MISTAKEN = {
+    "mono": (ecg_net, SIGNAL[:, :1], r"batch\.expand\(-1, 2, -1\)"),
+    "channels last": (ecg_net, SIGNAL.transpose(1, 2), r"stand last, it seems: batch\.movedim\(-1, 1\)"),
+    "frames first": (
+        lambda: nn.Conv3d(3, 4, 3),
+        torch.rand(2, 6, 3, 8, 8),
+        r"as in frames of a video, it seems: batch\.transpose\(1, 2\)",
+    ),
+    "colours": (volume_net, VOLUME.expand(-1, 3, -1, -1, -1), r"or their mean, batch\.mean\(1, keepdim=True\)"),
+    "model with channels last": (lambda: Turned(lambda x: x.transpose(1, 2)), SIGNAL, r"whose forward turns x"),
+    "model without channels": (lambda: Turned(lambda x: x[:, None]), SIGNAL, r"whose forward gives it x\[:, 0\]"),
+    "length": (FixedLength, torch.rand(2, 1, 300), r"a dense layer .* it runs on a length of 200\."),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKEN)
+def test_axes_and_lengths_that_do_not_fit_say_what_does(mistake: str) -> None:
+    make, inputs, words = MISTAKEN[mistake]
+    with pytest.raises(ModelError, match=words):
+        fm.Scope(make().eval()).explain(inputs, target=0)
+
+
+def test_one_without_its_channel_is_told_how_to_give_it_one() -> None:
+    with pytest.raises(ImageError, match=r"of shape \(4, 6, 6\) was given\. With one channel that is tensor\[None\]"):
+        scope("volumes").explain(VOLUME[0, 0])
+
+
+def test_whole_numbers_go_in_as_they_are_and_that_is_said() -> None:
+    whole = (ecg(2, 0).inputs * 100).round()
+    with pytest.warns(FeatureMapsWarning, match="signals of int16 go into the model as they are"):
+        seen = scope("ecg").see(whole.short()).seen
+    torch.testing.assert_close(torch.stack([each.input for each in seen]), whole)
+
+
+def test_a_batch_of_signals_has_its_labels() -> None:
+    items = ecg(3, 0)
+    pictures = scope("ecg").see((items.inputs, items.labels)).seen
+    assert [seen.picture.label for seen in pictures] == items.labels.tolist()

@@ -1,5 +1,6 @@
 """Signals and volumes: tensors and arrays with another number of axes than pictures have, gathered as they are."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from os import PathLike
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featuremaps.errors import ImageError
+from featuremaps.errors import FeatureMapsWarning, ImageError
 from featuremaps.pictures.labels import is_batch, is_labelled, label_of, parts_of, understood
 from featuremaps.pictures.load import Picture
 
@@ -40,12 +41,17 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
         content, label = parts_of(given)
         yield from (replace(picture, label=understood(label)) for picture in _each(content, axes))
     elif isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
+        if given.dtype.kind in "iu":
+            _say_whole(given.dtype.name, axes)
         yield from _each(torch.from_numpy(given.astype(np.float32)), axes)
     elif isinstance(given, Tensor):
         if given.ndim not in (axes, axes + 1) or 0 in given.shape:
-            raise _refused(f"a tensor of shape {tuple(given.shape)}", axes)
+            lone = ". With one channel that is tensor[None]" if given.ndim == axes - 1 and given.numel() else ""
+            raise _refused(f"a tensor of shape {tuple(given.shape)}", axes, lone)
         if not bool(given.isfinite().all()):
             raise ImageError("the tensor holds NaN or infinite values.")
+        if not given.is_floating_point():
+            _say_whole(str(given.dtype).removeprefix("torch."), axes)
         yield from (Picture("", tensor=part.float()) for part in (given if given.ndim > axes else given[None]))
     elif is_batch(given):
         for picture, label in zip(_each(given[0], axes), given[1], strict=True):
@@ -61,9 +67,19 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
         raise _refused(what, axes)
 
 
-def _refused(what: str, axes: int) -> ImageError:
+def _say_whole(kind: str, axes: int) -> None:
+    """A `FeatureMapsWarning` where whole numbers, as files of sound and scans hold them, become the model's input."""
+    warnings.warn(
+        f"{KINDS[axes].partition(' ')[0]} of {kind} go into the model as they are. Where it was trained on "
+        "scaled ones, as from -1 to 1, scale them first; floats are not asked about.",
+        FeatureMapsWarning,
+        stacklevel=2,
+    )
+
+
+def _refused(what: str, axes: int, more: str = "") -> ImageError:
     return ImageError(
-        f"the model takes {KINDS[axes]}, and {what} was given. Pass tensors or arrays of one or several of them, or a "
-        "dataset of (tensor, label); if it takes something else, say Scope(model, spatial=…): 1 for signals, 2 for "
-        "pictures, 3 for volumes."
+        f"the model takes {KINDS[axes]}, and {what} was given{more}. Pass tensors or arrays of one or several of them, "
+        "or a dataset of (tensor, label); if it takes something else, say Scope(model, spatial=…): 1 for signals, 2 "
+        "for pictures, 3 for volumes."
     )

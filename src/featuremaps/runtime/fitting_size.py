@@ -1,5 +1,6 @@
-"""Which pictures a model can take that cannot take those it was given: found by trying usual sizes."""
+"""Which inputs a model can take that cannot take those it was given: found by trying usual sizes and lengths."""
 
+import re
 from contextlib import suppress
 
 import torch
@@ -33,6 +34,8 @@ USUAL_SIDES = (
     512,
 )
 """Pixels, of square pictures."""
+NEAR, ROUND = 32, (1000, 500, 256, 128, 100, 64, 50, 32, 10, 1)
+"""So far around an estimate lengths are tried, multiples of these first."""
 
 
 def fitting_side(model: nn.Module, inputs: Tensor) -> int | None:
@@ -44,9 +47,32 @@ def fitting_side(model: nn.Module, inputs: Tensor) -> int | None:
         model: The model.
         inputs: What it did not run on, (batch, channel, height, width).
     """
-    if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+    if _hooked(model):
         return None
     return next((side for side in USUAL_SIDES if _runs(model, inputs.new_zeros(1, inputs.shape[1], side, side))), None)
+
+
+def fitting_length(model: nn.Module, inputs: Tensor, said: str) -> int | None:
+    """The length of signals that a model runs on, looked for around what its dense layer asks for; None without one.
+
+    Args:
+        model: The model.
+        inputs: What it did not run on, (batch, channel, time).
+        said: Torch's words on the two sizes that cannot be multiplied.
+    """
+    sizes = re.search(r"\d+x(\d+) and (\d+)x\d+", said)
+    if sizes is None or _hooked(model):
+        return None
+    middle = round(inputs.shape[2] * int(sizes[2]) / int(sizes[1]))
+    near = range(max(1, middle - NEAR), middle + NEAR + 1)
+    rounded = sorted(
+        near, key=lambda length: (-max(step for step in ROUND if length % step == 0), abs(length - middle))
+    )
+    return next((length for length in rounded if _runs(model, inputs.new_zeros(1, inputs.shape[1], length))), None)
+
+
+def _hooked(model: nn.Module) -> bool:
+    return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 def _runs(model: nn.Module, picture: Tensor) -> bool:

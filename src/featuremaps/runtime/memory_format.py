@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from featuremaps.errors import FeatureMapsError, ModelError
 from featuremaps.runtime.fitting_size import fitting_side
+from featuremaps.runtime.input_advice import advice
 from featuremaps.session import Beside, Session
 
 LARGEST_KEPT = 32 * 2**20 - 2**13
@@ -20,9 +21,9 @@ MISFITS = {
     "to have 1 channels, but got 3": "it takes grey pictures, of one channel, and was given three. Of photographs "
     "fm.preprocess(…, grey=True), --grey, makes such",
     "channels, but got": "its layers take another number of channels; the transform should give as many",
-    "input to conv|expected input to be 2d or 3d": "it takes other axes: pictures are (channel, height, width), "
-    "signals (channel, time), volumes (channel, depth, height, width); where its first layer does not tell, "
-    "Scope(model, spatial=1, 2 or 3) does",
+    "input to conv|expected input to be 2d or 3d|expected a 1d or 2d tensor": "it takes other axes: pictures are "
+    "(channel, height, width), signals (channel, time), volumes (channel, depth, height, width); where its first layer "
+    "does not tell, Scope(model, spatial=1, 2 or 3) does",
     "must be equal to input_size": "its layers take another number of channels",
     "must have the same dtype|type.*should be the same|expected scalar type|same dtype for": "it computes in several "
     "precisions, and autocast is off here, so that a model runs in its own. Give all its weights one, model.float(), "
@@ -142,14 +143,11 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
 
 def _with_advice(model: nn.Module, inputs: Tensor, error: Exception, meaning: str) -> str:
     """What is wrong with an input, and what fits, where this one's axes or the model tell."""
-    if inputs.ndim != 4 and "channel" in meaning:
-        return (
-            "its layers take another number of channels. Several are (batch, channel, …): batch.movedim(-1, 1) puts "
-            "channels first that stand last, batch[:, None] makes one channel"
-        )
-    if inputs.ndim == 4 and inputs.shape[-1] in (1, 3, 4) and "channels" in meaning:
+    if inputs.ndim != 4:
+        return advice(model, inputs, error, meaning)
+    if inputs.shape[-1] in (1, 3, 4) and "channels" in meaning:
         return meaning + ". Here they stand last, it seems: tensor.permute(0, 3, 1, 2) puts them first"
-    side = fitting_side(model, inputs) if DENSE in str(error) and inputs.ndim == 4 else None
+    side = fitting_side(model, inputs) if DENSE in str(error) else None
     return (
         meaning
         if side is None
