@@ -48,6 +48,36 @@ def test_names_may_be_given() -> None:
     assert found.counts.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
 
 
+NUMBERS = ("0", "1", "2")
+
+
+@pytest.mark.parametrize("outputs", [OUTPUTS, None, ("2", "1", "0")])
+def test_labels_that_are_numbers_are_those_of_the_outputs(outputs: tuple[str, ...] | None) -> None:
+    found = confusion(survey([1, 0, 0, 2], [1, 0, 2, 2], NUMBERS, model_classes=outputs))
+    called = outputs == ("2", "1", "0")  # then they are names
+    assert found.counts.tolist() == ([[0, 0, 1], [0, 1, 0], [1, 0, 1]] if called else [[1, 0, 0], [0, 1, 0], [1, 0, 1]])
+    assert any("taken for those of the model's outputs" in note for note in found.notes) == (not called)
+
+
+def test_numbers_that_count_from_1_are_told() -> None:
+    with pytest.raises(
+        SurveyError, match=r"numbers up to 3, and the model has 3 outputs, 0 to 2\. Where they count fr"
+    ):
+        confusion(survey([0, 0], [1, 2], (*NUMBERS, "3")))
+
+
+def test_names_in_another_order_are_noticed() -> None:
+    truth = [0, 1, 2] * 10
+    said = {"turned": [1, 2, 0] * 10, "right": truth, "chance": [0, 0, 0, 1, 1, 1, 2, 2, 2] * 3 + truth[:3]}
+    notes = {name: " ".join(confusion(survey(given, truth, OUTPUTS)).notes) for name, given in said.items()}
+    assert (
+        "with the names in another order 100% would be right and not 0% (Dog for what is called tabby_cat,"
+        in notes["turned"]
+    )
+    assert notes["right"] == notes["chance"] == ""
+    assert confusion(survey([1, 2, 0], [0, 1, 2], OUTPUTS)).notes == ()  # too few pictures
+
+
 def test_the_figure_of_many_classes_shows_those_most_confused() -> None:
     names = tuple(f"class {number}" for number in range(30))
     said = [*range(30), 7, 7]

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from featuremaps.errors import SurveyError, did_you_mean
 from featuremaps.survey.analysis.class_labels import labels_of, no_single_answer, number_of
+from featuremaps.survey.analysis.order_of_names import other_order
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.confusion import confusion_figure
 from featuremaps.survey.figures.illustrated import Illustrated
@@ -86,22 +87,28 @@ def confusion(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -
     known = answers(survey, names=names)
     others = bool((known.predicted == len(known.classes)).any())
     classes = (*known.classes, OTHER) if others else known.classes
-    return Confusion(confusion_matrix(known.truth, known.predicted, len(classes)), classes, known.notes)
+    counts, matched = confusion_matrix(known.truth, known.predicted, len(classes)), len(known.classes)
+    doubt = other_order(counts[:matched, :matched], known.classes)
+    return Confusion(counts, classes, (*known.notes, doubt) if doubt else known.notes)
 
 
 def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> Answers:
     """The labelled pictures with what the model said, in one numbering of classes.
 
     A label and an output are the same class if their names are, apart from case, spaces, hyphens and underscores;
-    `names` maps labels to outputs that are called otherwise. Raises `SurveyError` where predictions were not kept,
-    outputs have no names, or no label has an output.
+    `names` maps labels to outputs that are called otherwise, and labels that are numbers are the outputs' numbers.
+    Raises `SurveyError` where predictions were not kept, outputs have no names, or no label has an output.
     """
     survey.check_of_pictures("how often the model is right")
     no_single_answer(survey)
     labels, classes = labels_of(survey)
-    predictions, outputs = survey.predictions(), survey.model_classes or ()
+    predictions = survey.predictions()
     if predictions is None:
         raise SurveyError("the survey kept no predictions of the model; make it again with predictions kept.")
+    numbers = range(1 + max(len(classes) - 1, int(predictions.indices.max(initial=0))))
+    outputs = survey.model_classes or tuple(map(str, numbers))
+    numbered = _are_numbers(classes) and not names and not set(classes) <= {*(survey.model_classes or ())}
+    by_number = ("the labels are numbers, taken for those of the model's outputs",) if numbered else ()
     meant = outputs_meant(survey, names)
     kept = tuple(number for number in range(len(classes)) if number in meant)
     rows = np.flatnonzero(np.isin(labels, kept))
@@ -120,7 +127,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
         predictions.probabilities[rows],
         tuple(outputs[output] for output in predictions.indices[rows].tolist()),
         shown,
-        (note,) if left else (),
+        (*by_number, note) if left else by_number,
     )
 
 
@@ -128,13 +135,34 @@ def outputs_meant(survey: StoredSurvey, names: Mapping[str, str] | None = None) 
     """For each label that has one, the number of the model's output; see `answers` for how names are matched."""
     survey.check_of_pictures("which output of the model means which label")
     no_single_answer(survey)
+    classes = labels_of(survey)[1]
+    if _are_numbers(classes) and not names:
+        return _by_number(classes, survey.model_classes)
     if survey.model_classes is None:
         raise SurveyError(
             "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "
             "the model is loaded, Scope(model, classes=…), and make the same survey again: it takes the names over, "
             "and computes nothing anew."
         )
-    return _matched(labels_of(survey)[1], survey.model_classes, names or {})
+    return _matched(classes, survey.model_classes, names or {})
+
+
+def _are_numbers(classes: tuple[str, ...]) -> bool:
+    """Whether the labels are numbers without names."""
+    return classes == tuple(map(str, range(len(classes))))
+
+
+def _by_number(classes: tuple[str, ...], outputs: tuple[str, ...] | None) -> dict[int, int]:
+    """Labels that are numbers as the numbers of outputs, or by their names where outputs are called by numbers."""
+    if outputs is not None and len(classes) > len(outputs) and not set(classes) <= set(outputs):
+        raise SurveyError(
+            f"the labels are numbers up to {len(classes) - 1}, and the model has {len(outputs)} outputs, 0 to "
+            f"{len(outputs) - 1}. Where they count from 1, take 1 off; or say which mean the same: "
+            f"names={{{classes[-1]!r}: {outputs[-1]!r}}}."
+        )
+    called = {output: number for number, output in enumerate(outputs or ())}
+    named = set(classes) <= set(called)
+    return {number: called[label] if named else number for number, label in enumerate(classes)}
 
 
 def _matched(classes: tuple[str, ...], outputs: tuple[str, ...], names: Mapping[str, str]) -> dict[int, int]:
