@@ -64,7 +64,10 @@ def test_folders_without_a_picture(tmp_path):
     with pytest.raises(ImageError, match=r"no picture in this folder or below it \(0 other files\)"):
         gather(tmp_path)
     folder_of(tmp_path, "a.txt", "b/c.csv")
-    with pytest.raises(ImageError, match=r"\(2 other files\)"):
+    with pytest.raises(ImageError, match=r"\(2 other files\)\.$"):
+        gather(tmp_path)
+    folder_of(tmp_path, "top.parquet")
+    with pytest.raises(ImageError, match=r"It holds a survey, which is reported on with --survey\."):
         gather(tmp_path)
     for index in range(12):
         (tmp_path / f"{index}.jpg").write_text("words")

@@ -242,7 +242,10 @@ def _from_folder(folder: Path) -> Iterator[Picture | Rejected]:
     for path, reason in listing.denied:
         yield Rejected(path.name, reason, path)
     if not listing.files and not listing.denied:
-        raise ImageError(f"{folder}: there is no picture in this folder or below it ({listing.others} other files).")
+        survey = " It holds a survey, which is reported on with --survey." if (folder / "top.parquet").is_file() else ""
+        raise ImageError(
+            f"{folder}: there is no picture in this folder or below it ({listing.others} other files).{survey}"
+        )
     for file in listing.files:
         yield _attempt_file(file, file.relative_to(folder).as_posix())
 
