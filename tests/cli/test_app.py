@@ -137,6 +137,15 @@ def test_errors_are_one_message(
     assert "Traceback" not in printed
 
 
+def test_a_file_that_cannot_be_written_is_one_message(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    assert run("explain", str(photos), "-m", "demo", "-o", str(tmp_path / "taken"), monkeypatch=monkeypatch) == 1
+    assert capsys.readouterr().err.endswith(f"featuremaps: {tmp_path / 'taken'}: File exists.\n")
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_real_weights_on_a_real_photograph(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

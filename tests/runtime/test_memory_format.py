@@ -266,3 +266,8 @@ def test_what_torch_says_of_a_model_is_put_into_words(said: str, meant: str) -> 
 
     with pytest.raises(ModelError, match=meant), run_on(Fails(), torch.zeros(1, 3, 9, 9)):
         Fails()(torch.zeros(1, 3, 9, 9))
+
+
+def test_grey_pictures_for_a_model_of_colours_are_told() -> None:
+    with pytest.raises(ModelError, match=r"takes pictures in colours.*Leave out grey=True, --grey"):
+        fm.Scope(nn.Conv2d(3, 2, 3)).record(torch.rand(1, 1, 8, 8), "last", gradients=False)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from featuremaps import load
-from featuremaps.errors import SourceError
+from featuremaps.errors import FeatureMapsWarning, SourceError
 from featuremaps.sources.checkpoint import read_weights
 
 CODE = "import torch.nn as nn\ndef make():\n    return nn.Conv2d(3, {channels}, 1)\n"
@@ -70,6 +70,14 @@ def test_a_factory_that_fails_is_one_sentence(spec: str, message: str, folder: P
     with pytest.raises(SourceError, match=message):
         load(spec)
     assert (sys.path, Path.cwd()) == (path, Path(os.path.realpath(folder)))
+
+
+def test_a_class_without_weights_is_said_to_have_random_ones(folder: Path) -> None:
+    (folder / "own.py").write_text("from torch import nn\nclass Net(nn.ReLU):\n    pass\nmake = Net\n")
+    with pytest.warns(FeatureMapsWarning, match=r"own\.py:Net is a class, and no weights were given.*they are random"):
+        load("own.py:Net")
+    torch.save(load("netfile.py:make").model.state_dict(), "w.pt")  # a function may load its own, and is not warned of
+    load("netfile.py:make", weights="w.pt")
 
 
 def test_files_that_hold_more_or_less_than_weights(folder: Path) -> None:

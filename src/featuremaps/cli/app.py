@@ -117,7 +117,10 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; an expected error is one message on standard error and exit status 1."""
+    """Run the command line; an expected error is one message on standard error and exit status 1.
+
+    So is a file that cannot be read or written, by its name.
+    """
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         app()
@@ -128,6 +131,11 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             typer.secho("featuremaps: stopped. Surveys and trials go on where they were by the same command.", err=True)
         raise
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        typer.secho(f"featuremaps: {error.filename}: {error.strerror}.", err=True, fg="red")
+        sys.exit(1)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:

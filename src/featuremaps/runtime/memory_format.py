@@ -20,6 +20,8 @@ LARGEST_KEPT = 32 * 2**20 - 2**13
 MISFITS = {
     "to have 1 channels, but got 3": "it takes grey pictures, of one channel, and was given three. Of photographs "
     "fm.preprocess(…, grey=True), --grey, makes such",
+    "to have 3 channels, but got 1 ": "it takes pictures in colours, of three channels, and was given grey ones. Leave "
+    "out grey=True, --grey, or what makes them grey in the transform",
     "channels, but got": "its layers take another number of channels; the transform should give as many",
     "input to conv|expected input to be 2d or 3d|expected a 1d or 2d tensor": "it takes other axes: pictures are "
     "(channel, height, width), signals (channel, time), volumes (channel, depth, height, width); where its first layer "

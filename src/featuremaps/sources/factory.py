@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -13,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from featuremaps.errors import SourceError, did_you_mean
+from featuremaps.errors import FeatureMapsWarning, SourceError, did_you_mean
 from featuremaps.sources.checkpoint import fit_weights, read_weights
 from featuremaps.sources.loaded import Loaded
 from featuremaps.sources.registry import source
@@ -33,6 +34,13 @@ def load(spec: str, weights: Path | None) -> Loaded:
         raise SourceError(
             f"{spec} gave a {type(parts[0]).__name__}; a factory returns a torch.nn.Module, or a tuple "
             "(module, transform) or (module, transform, classes)."
+        )
+    if weights is None and isinstance(factory, type):
+        warnings.warn(
+            f"{spec} is a class, and no weights were given: unless it loads its own, they are random. Give them with "
+            "weights='file.pt', --weights file.pt.",
+            FeatureMapsWarning,
+            stacklevel=2,
         )
     if weights is not None:
         fit_weights(parts[0], read_weights(weights), weights)

@@ -26,7 +26,7 @@ def needed_column(asked: str | None, usual: Sequence[str], columns: Sequence[str
     if found is None:
         raise OptionError(
             f"{where}: none of its columns ({', '.join(columns)}) is called {', '.join(usual[:3])}; say which one "
-            f"holds the pictures with {what}='…'."
+            f"holds the pictures with {what}='…' (--image-column)."
         )
     return found
 
