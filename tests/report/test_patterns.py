@@ -12,7 +12,7 @@ from torch import nn
 
 import featuremaps as fm
 from featuremaps import demo
-from featuremaps.report.patterns import Pattern, PatternsSection, Shown
+from featuremaps.report.patterns import Pattern, PatternsSection, UnitPicture
 from method_samples import Little, noise
 
 
@@ -22,8 +22,8 @@ def coloured(colour: str, size: tuple[int, int] = (40, 30)) -> Image.Image:
 
 def pattern(unit: str = "layer4:7", **changes: object) -> Pattern:
     real = (
-        Shown("cat.jpg", coloured("red"), 3.5, coloured("green", (12, 12))),
-        Shown("dog.jpg", coloured("blue"), 1.25),
+        UnitPicture("cat.jpg", coloured("red"), 3.5, coloured("green", (12, 12))),
+        UnitPicture("dog.jpg", coloured("blue"), 1.25),
     )
     options = {"real": real, "drawing": coloured("white"), "words": "9.1, 2.6 times the best", "notes": ("a note",)}
     return Pattern(unit, **{**options, **changes})

@@ -20,6 +20,7 @@ from featuremaps.cli.options import (
 )
 from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.plotting.file_names import file_name
+from featuremaps.plotting.files import png_of
 
 
 @app.command()
@@ -47,7 +48,7 @@ def project(
     projections = scope.project(seen_pictures, unit, rule=rule, most=most)
     written = projections.save(out)
     figure = out / f"projections__{rule}.png"
-    figure.write_bytes(projections._repr_png_())
+    figure.write_bytes(png_of(projections.figure()))
     for row in projections.units:
         best = ", ".join(f"{projection.seen.picture.name} ({projection.value:.3g})" for projection in row[:3])
         typer.echo(f"{row[0].unit}: strongest in {best}")
@@ -82,7 +83,7 @@ def factorize(
     factors = scope.factorize(seen_pictures, layer, **options)
     written = factors.save(out)
     figure = out / f"{file_name('concepts', factors.layer)}.png"
-    figure.write_bytes(factors._repr_png_())
+    figure.write_bytes(png_of(factors.figure()))
     for number, named in enumerate(factors.top_classes(), 1):
         alone = ", ".join(f"{name} {share:.0%}" for name, share in named) or "no classes"
         typer.echo(f"concept {number}: {alone}")

@@ -17,7 +17,7 @@ from featuremaps.editing.edits import Removal, direction_out
 from featuremaps.errors import SurveyError, check_choice
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.files import png_of
-from featuremaps.survey.figures.illustrated import Illustrated
+from featuremaps.results.shown import Shown
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.json_and_safetensors import read_numbers, read_words, write
 
@@ -28,7 +28,7 @@ Features = Float[np.ndarray, "picture channel"]
 
 
 @dataclass(frozen=True, eq=False)
-class Concept(Illustrated):
+class Concept(Shown):
     """A direction in the channels of `layer`, usable where a unit is: in maps, draw, without, find_shortcuts.
 
     `scope.concept` makes it and `open_concept` reads a saved one. Source: Kim et al. 2018 (concept activation vectors),

@@ -15,9 +15,10 @@ from featuremaps.outputs.outputs import class_label
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
 from featuremaps.plotting.file_names import file_name, unique_names
-from featuremaps.plotting.files import png_of, write_files
+from featuremaps.plotting.files import write_files
 from featuremaps.plotting.rendering import places
 from featuremaps.plotting.sheets import Sheet, plainly
+from featuremaps.results.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ PALETTE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Concepts:
+class Concepts(Shown):
     """What one layer says about a set of pictures, as a few concepts.
 
     `maps[i, j]` is where and how strongly concept j is in picture i, at the layer's resolution: 0 or more, 1 at its
@@ -137,9 +138,6 @@ class Concepts:
         told = f"{100 * (1 - float(self.errors[-1]) ** 2):.0f}% of the layer's energy"
         doubt = f", {len(self.warnings)} warnings" if self.warnings else ""
         return f"<Concepts: {len(self)} of {self.layer}, {batch} picture{plural}, {places(size)}, {told}{doubt}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
     def _legend(self, axes: "Axes", lines: int) -> None:
         axes.set_axis_off()

@@ -13,8 +13,8 @@ from featuremaps.concepts.directions import Fit, How
 from featuremaps.concepts.gradients import Gradients
 from featuremaps.concepts.sensitivity_figure import ShownSensitivity, sensitivity_figure
 from featuremaps.plotting.files import png_of
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.separation import holm
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Interval, Rate
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ClassSensitivity:
 
 
 @dataclass(frozen=True, eq=False)
-class Sensitivity(Sequence[ClassSensitivity], Illustrated):
+class Sensitivity(Sequence[ClassSensitivity], Shown):
     """How class scores change along concepts: a row for each concept and class, in that order.
 
     `told` says how it is known which class a picture is of, and `shuffles` how many random concepts stood beside each.

@@ -20,7 +20,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.file_names import PICTURE_SUFFIXES, file_name, unique_names
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import counted, number
-from featuremaps.results.by_picture import Shown
+from featuremaps.results.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

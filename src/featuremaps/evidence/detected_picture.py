@@ -29,8 +29,8 @@ from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.progress import track
-from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.results.shown import Shown
 from featuremaps.runtime.recording import take
 from featuremaps.session import Session
 from featuremaps.targets.bound import Bound, Several, Target

@@ -16,7 +16,7 @@ from featuremaps.evidence.storage import TrialFolder
 from featuremaps.evidence.words import conclusion, label, table
 from featuremaps.explain.comparison import Comparison
 from featuremaps.plotting.files import png_of
-from featuremaps.results.by_picture import Shown
+from featuremaps.results.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,8 +15,8 @@ from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.plotting.rendering import Scaling
 from featuremaps.plotting.written_files import WrittenFiles
 from featuremaps.results.answer import ANY, Answers
-from featuremaps.results.by_picture import Shown
 from featuremaps.results.heatmaps import Heatmaps, scalings_of
+from featuremaps.results.shown import Shown
 from featuremaps.results.spatial_figures import spatial_figure
 
 if TYPE_CHECKING:

@@ -18,13 +18,14 @@ from featuremaps.layers import find
 from featuremaps.models.keras_model import keras_kernel
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of, write_files
+from featuremaps.results.shown import Shown
 from featuremaps.session import preserved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Filters(FilterWeights):
+class Filters(FilterWeights, Shown):
     """The filters of one convolution, with their figure.
 
     Attributes:
@@ -71,9 +72,6 @@ class Filters(FilterWeights):
 
     def __repr__(self) -> str:
         return f"<Filters of {self.layer}: {self.summary()}>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
 
 def filters_of(

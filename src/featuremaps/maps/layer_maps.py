@@ -11,7 +11,7 @@ from featuremaps.maps.top_channels import bar_of
 from featuremaps.plotting.colour_scales import scale_for
 from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.panels import Panel, panels_figure
-from featuremaps.results.by_picture import Shown
+from featuremaps.results.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -30,7 +30,7 @@ from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import counted, number
 from featuremaps.plotting.rendering import places
-from featuremaps.results.by_picture import Shown
+from featuremaps.results.shown import Shown
 from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model

@@ -18,7 +18,8 @@ from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure
 from featuremaps.plotting.file_names import file_name, unique_names
-from featuremaps.plotting.files import png_of, write_files
+from featuremaps.plotting.files import write_files
+from featuremaps.results.shown import Shown
 from featuremaps.rules import ReluRule
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Projection:
 
 
 @dataclass(frozen=True, eq=False)
-class Projections:
+class Projections(Shown):
     """Units × pictures: `units[u][k]` is unit u in the picture where it is k-th strongest, sent back by `rule`."""
 
     units: tuple[tuple[Projection, ...], ...]
@@ -152,9 +153,6 @@ class Projections:
     def __repr__(self) -> str:
         units = ", ".join(row[0].unit for row in self.units)
         return f"<Projections of {units} by {self.rule}, {len(self.units[0])} pictures each>"
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self.figure())
 
 
 def original_box(box: PixelBox, size: tuple[int, int], preprocessing: Preprocessing) -> PixelBox | None:

@@ -16,12 +16,12 @@ from featuremaps.repair.explained_change import ExplainedChange, maps_of, some_o
 from featuremaps.repair.features import worked
 from featuremaps.repair.figure import ShownGroup, ShownPictures, change_figure
 from featuremaps.repair.ways import classes_of
+from featuremaps.results.shown import Shown
 from featuremaps.shortcuts.estimates import Difference, paired
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import chosen
 from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.survey.analysis.seen_pictures import layers_of, seen_pictures
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -40,7 +40,7 @@ class Changed:
 
 
 @dataclass(frozen=True, eq=False)
-class BeforeAfter(Illustrated):
+class BeforeAfter(Shown):
     """Two models on the same pictures: `groups` by name, every class, and with a shortcut every class with and without.
 
     `confusions` are counts (true, predicted) before and after, of `classes` and, in the last column, any other answer.

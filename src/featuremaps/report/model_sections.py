@@ -26,7 +26,7 @@ from featuremaps.report.channels import BrowsedLayer, ChannelsSection
 from featuremaps.report.data import LayeredPicture, Section, made
 from featuremaps.report.filters import FiltersSection, FilterTile
 from featuremaps.report.layer_walk import LayerWalkSection, TopMap, WalkedLayer
-from featuremaps.report.patterns import Pattern, PatternsSection, Shown
+from featuremaps.report.patterns import Pattern, PatternsSection, UnitPicture
 from featuremaps.runtime.batches import probe
 
 MOST_PICTURES = 4
@@ -134,7 +134,7 @@ def patterns_section(
     for row in project(studied, pictures, units, "gradient", MOST_REAL, 32).units:
         unit, drawing = row[0].unit, drawn.get(row[0].unit)
         real = [
-            Shown(best.seen.picture.name, best.seen.image, best.value, None if best.whole else best.patch)
+            UnitPicture(best.seen.picture.name, best.seen.image, best.value, None if best.whole else best.patch)
             for best in row
             if best.value > 0
         ]

@@ -15,7 +15,7 @@ LONGEST = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class UnitPicture:
     """A picture with its name and how strong the unit is in it; `part` is what the unit sees of it, where known."""
 
     name: str
@@ -29,7 +29,7 @@ class Pattern:
     """One unit: real pictures, strongest first, and what was drawn of it; `words` say how far the drawing came."""
 
     unit: str
-    real: Sequence[Shown]
+    real: Sequence[UnitPicture]
     drawing: Image | None = None
     words: str = ""
     notes: tuple[str, ...] = ()

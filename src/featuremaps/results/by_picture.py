@@ -1,10 +1,9 @@
-"""What results share: a part for every picture, taken by number, and a figure that a notebook shows."""
+"""What results share that have a part for every picture: it is taken by number, and named in files and figures."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -13,30 +12,10 @@ from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.file_names import file_name, unique_names
-from featuremaps.plotting.files import png_of
 from featuremaps.results.answer import Answer, captions, titles
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from featuremaps.results.shown import Shown
 
 Result = TypeVar("Result", bound="ByPicture")
-
-
-class Shown:
-    """A result that a notebook shows as its figure."""
-
-    figure: "Callable[..., Figure]"
-
-    def show(self, **look: Any) -> None:
-        """Open the figure in the system's viewer of pictures.
-
-        Args:
-            **look: What `figure` takes.
-        """
-        Image.open(BytesIO(png_of(self.figure(**look)))).show()
-
-    def _repr_png_(self) -> bytes | None:
-        return png_of(self.figure())
 
 
 class ByPicture(Shown):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, overload
 from PIL import Image
 
 from featuremaps.plotting.files import png_of
+from featuremaps.results.shown import Shown
 from featuremaps.shortcuts.figure import WIDE, ExamplePicture, ShownShortcut, empty_figure, shortcut_figure
 from featuremaps.shortcuts.power import Power
 from featuremaps.shortcuts.shortcut import Shortcut
 from featuremaps.shortcuts.words import nothing, sentence
-from featuremaps.survey.figures.illustrated import Illustrated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Shortcuts(Sequence[Shortcut], Illustrated):
+class Shortcuts(Sequence[Shortcut], Shown):
     """The proven shortcuts, the largest effect first; `scope.find_shortcuts` gives them.
 
     A sequence: `found[0]` is the first, and it is empty where none was proven.

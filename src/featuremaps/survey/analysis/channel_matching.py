@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from featuremaps.survey.figures.illustrated import Illustrated
+from featuremaps.results.shown import Shown
 from featuremaps.survey.figures.model_comparison import matches_figure
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -18,7 +18,7 @@ COLUMNS = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ChannelMatches(Illustrated):
+class ChannelMatches(Shown):
     """For every channel of two layers the channel of the other that correlates with it most, over the pictures.
 
     `forward[i]` is the second's channel for channel i of the first, with correlation `forward_values[i]`; `backward`

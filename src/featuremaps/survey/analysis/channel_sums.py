@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice, did_you_mean
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.analysis.separation import separation
@@ -15,7 +16,6 @@ from featuremaps.survey.analysis.specialists import Specialists, specialists
 from featuremaps.survey.charts.sums import GROUPS, sums_charts
 from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.channel_sums import ClassPictures, distributions_figure, index_figure
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.auc import Area, auc
 from featuremaps.survey.measures.roc import Threshold, choose_threshold
 from featuremaps.survey.measures.summed_group import SummedGroup
@@ -29,7 +29,7 @@ COLUMNS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Sums(Illustrated):
+class Sums(Shown):
     """Per picture and group of channels the sum of their (mean or largest) activations.
 
     `values[i, g]` is that of picture i and group g, whose channels are `channels[g]`. A group called like a class is

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import SurveyError, did_you_mean
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import labels_of, no_single_answer, number_of
 from featuremaps.survey.analysis.order_of_names import other_order
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.confusion import confusion_figure
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
 
@@ -42,7 +42,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Confusion(Illustrated):
+class Confusion(Shown):
     """`counts[t, p]`: how many pictures of class t the model calls class p."""
 
     counts: Int[np.ndarray, "true predicted"]

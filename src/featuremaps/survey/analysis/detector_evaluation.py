@@ -12,11 +12,11 @@ import numpy as np
 
 from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
+from featuremaps.results.shown import Shown
 from featuremaps.survey.charts.detections import roc_chart, score_distributions_chart, scores_chart
 from featuremaps.survey.charts.page import save_page
 from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.detector_evaluation import detection_figure
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DetectorEvaluation(ScoredPictures, Illustrated):
+class DetectorEvaluation(ScoredPictures, Shown):
     """A detector's scores on pictures whose truth is known.
 
     `threshold` is the one it brought along, `chosen` says how and on what that was chosen, and `before` what it did

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from featuremaps.errors import SurveyError
+from featuremaps.results.shown import Shown
 from featuremaps.survey.figures.detector_vs_model import against_figure
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.measures.proportions import Counts, counts_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Rivalry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AgainstModel(Mapping[str, Rivalry], Illustrated):
+class AgainstModel(Mapping[str, Rivalry], Shown):
     """A detector's decisions compared with the model's own answers, keyed by domain."""
 
     label: str

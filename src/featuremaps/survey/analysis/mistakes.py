@@ -13,10 +13,10 @@ from featuremaps.errors import OptionError, SurveyError
 from featuremaps.plotting.class_colours import on_square
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.confusion import answers
 from featuremaps.survey.analysis.question import question
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.storage.reader import StoredSurvey
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, eq=False)
-class Mistakes(Sequence[Mistake], Illustrated):
+class Mistakes(Sequence[Mistake], Shown):
     """The model's mistakes, the most certain first, of `of` labelled pictures. `open` opens a row's picture."""
 
     every: tuple[Mistake, ...]

@@ -17,6 +17,7 @@ from featuremaps.errors import OptionError, SurveyError, did_you_mean
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
 from featuremaps.survey.analysis.class_labels import class_labels, counted, labelling
 from featuremaps.survey.analysis.detector import Detector, checked_channels
@@ -27,7 +28,6 @@ from featuremaps.survey.analysis.separation import channel_areas
 from featuremaps.survey.charts.comparisons import TestedModel, comparison_charts
 from featuremaps.survey.charts.page import save_page
 from featuremaps.survey.charts.theme import Chart
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.model_comparison import ModelRow, areas_figure, sums_figure
 from featuremaps.survey.measures.auc import Areas
 from featuremaps.survey.storage.pooled import Pooling
@@ -69,7 +69,7 @@ class Standing:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ModelComparison(Illustrated):
+class ModelComparison(Shown):
     """Every model's standing on every class, in the order the models and classes were given."""
 
     standings: tuple[Standing, ...]

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
 from featuremaps.survey.analysis.question import question
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.separation import ClassPanel, separation_figure
 from featuremaps.survey.measures.auc import Areas, Separating, areas_of
 from featuremaps.survey.measures.proportions import Interval
@@ -29,7 +29,7 @@ COLUMNS = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Separation(Illustrated):
+class Separation(Shown):
     """How well each channel separates each class from all other labelled pictures.
 
     `areas[c, k]` is the share of pairs (a picture of class c, one of another) in which channel k is stronger in the

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
 from featuremaps.survey.analysis.question import question
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.specialists import ClassRow, specialists_figure
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
@@ -47,7 +47,7 @@ class ClassSpecialists:
 
 
 @dataclass(frozen=True, eq=False)
-class Specialists(Illustrated):
+class Specialists(Shown):
     """The channels of every class. `tally[c, k]`: how many pictures of class c have channel k among their strongest.
 
     `notes` say what a reader should know: classes without pictures, cut-offs beyond what there is. `rows` says what is

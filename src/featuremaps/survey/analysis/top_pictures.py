@@ -22,10 +22,10 @@ from featuremaps.plotting.colour_scales import Scale, scale_for
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.projection.project import receptive_box
 from featuremaps.projection.projections import PixelBox, original_box
+from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import label_words, labelling, number_of
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.analysis.seen_pictures import maps_of_units, seen_pictures
-from featuremaps.survey.figures.illustrated import Illustrated
 from featuremaps.survey.figures.top_pictures import ShownPicture, framed, top_pictures_figure
 from featuremaps.survey.storage.manifest import SurveyedLayer
 from featuremaps.survey.storage.pooled import End
@@ -83,7 +83,7 @@ class TopPicture:
 
 
 @dataclass(frozen=True, eq=False)
-class TopPictures(Sequence[TopPicture], Illustrated):
+class TopPictures(Sequence[TopPicture], Shown):
     """Pictures of one unit: its strongest or weakest first, or spread from the strongest to the weakest.
 
     `of` is how many pictures they were chosen from, of class `label` where one was named. `rows` says what is counted
