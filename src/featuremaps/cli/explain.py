@@ -225,8 +225,7 @@ def _survey_report(
     layered = options | {"layer": layer[0] if layer else None}
     if model is None:
         return write_survey_report(**layered)
-    written: Path = model_under_study(model, weights, classes, device, setup).report_survey(**layered)
-    return written
+    return model_under_study(model, weights, classes, device, setup).report_survey(**layered)
 
 
 def _tell(comparison: Any) -> None:

@@ -72,8 +72,7 @@ class Concept(Shown):
     @property
     def strengths(self) -> Float[np.ndarray, " picture"]:
         """How far each of its own pictures lies along it, from where those without it lie on average."""
-        strengths: Float[np.ndarray, " picture"] = self.features @ self.vectors[self.how] - self.origin
-        return strengths
+        return self.features @ self.vectors[self.how] - self.origin
 
     @property
     def origin(self) -> float:
@@ -136,8 +135,7 @@ class Concept(Shown):
         Returns:
             (other,), true or false.
         """
-        present: Bool[np.ndarray, " other"] = means @ self.vectors[self.how] > self.threshold
-        return present
+        return means @ self.vectors[self.how] > self.threshold
 
     def figure(self) -> "Figure":
         """Pictures of both kinds in order along it, where they lie held out, and how well each way tells them apart."""

@@ -55,8 +55,7 @@ def in_order(strengths: Float[np.ndarray, " picture"], side: Bool[np.ndarray, " 
     places = np.flatnonzero(side)
     places = places[np.argsort(-strengths[places], kind="stable")]
     spaced = np.linspace(0, len(places) - 1, min(WIDE, len(places))).round().astype(int)
-    chosen: Int[np.ndarray, " shown"] = places[spaced]
-    return chosen
+    return places[spaced]
 
 
 def _pictures(places: "Sequence[Axes]", shown: ShownConcept, order: Int[np.ndarray, " shown"], title: str) -> None:

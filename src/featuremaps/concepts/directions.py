@@ -28,23 +28,19 @@ class Fit:
         """A vector of length 1 for each labelling; 0 where pictures with and without it do not differ."""
         made = {"pattern": self._patterns, "ridge": self._filters, "mean_difference": self.differences}[how](has)
         lengths = np.linalg.norm(made, axis=1, keepdims=True)
-        unit: Float[np.ndarray, "labelling channel"] = made / np.where(lengths > 0, lengths, 1)
-        return unit
+        return made / np.where(lengths > 0, lengths, 1)
 
     def differences(self, has: Bool[np.ndarray, "picture labelling"]) -> Float[np.ndarray, "labelling channel"]:
         """The mean vector of the pictures with it less that of those without."""
         weights = has / has.sum(0) - ~has / (~has).sum(0)
-        difference: Float[np.ndarray, "labelling channel"] = weights.T @ self._centred
-        return difference
+        return weights.T @ self._centred
 
     def _filters(self, has: Bool[np.ndarray, "picture labelling"]) -> Float[np.ndarray, "labelling channel"]:
         """What tells them apart best: a concept activation vector (Kim et al. 2018), with ridge in the place of SGD."""
-        weights: Float[np.ndarray, "labelling channel"] = self._ridge.weights(self._centred, has - has.mean(0)).T
-        return weights
+        return self._ridge.weights(self._centred, has - has.mean(0)).T
 
     def _patterns(self, has: Bool[np.ndarray, "picture labelling"]) -> Float[np.ndarray, "labelling channel"]:
         """How the channels go with what the filter tells: cov(x, s) / var(s), s = x · filter (Haufe et al. 2014)."""
         told = self._centred @ self._filters(has).T
         squares = (told**2).sum(0)
-        patterns: Float[np.ndarray, "labelling channel"] = (told / np.where(squares > 0, squares, 1)).T @ self._centred
-        return patterns
+        return (told / np.where(squares > 0, squares, 1)).T @ self._centred

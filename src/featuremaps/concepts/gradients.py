@@ -133,8 +133,7 @@ def _taken(session: Session, record: Record, sums: Mapping[str, list[Tensor]], d
     doubts |= dict.fromkeys(unsteady(session, record.inputs))
     (target,) = record.targets
     assert target.indices is not None
-    indices: list[int] = target.indices.tolist()
-    return indices
+    return target.indices.tolist()
 
 
 def _by_class(

@@ -115,5 +115,4 @@ def card(name: str) -> dict[str, Any]:
         Measurements with their intervals, and the training, by name.
     """
     text = (files("featuremaps.demo") / "weights" / f"{name}.json").read_text(encoding="utf-8")
-    known: dict[str, Any] = json.loads(text)
-    return known
+    return json.loads(text)

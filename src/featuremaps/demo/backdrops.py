@@ -21,8 +21,7 @@ STONES: tuple[Colour, ...] = ((0.55, 0.54, 0.52), (0.72, 0.68, 0.62), (0.35, 0.3
 
 
 def _tinted(colour: Colour, shade: Grid) -> Colours:
-    tinted: Colours = np.asarray(colour, np.float32) * shade[..., None]
-    return tinted
+    return np.asarray(colour, np.float32) * shade[..., None]
 
 
 def plain(rng: np.random.Generator) -> Colours:

@@ -107,8 +107,7 @@ def ellipse(x: Number, y: Number, across: Number, along: Number, angle: Number =
     turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     points = np.stack([across * np.cos(turn), along * np.sin(turn)], 1)
     cos, sin = np.cos(angle), np.sin(angle)
-    turned: Outline = points @ np.array([[cos, sin], [-sin, cos]]) + np.array([x, y])
-    return turned
+    return points @ np.array([[cos, sin], [-sin, cos]]) + np.array([x, y])
 
 
 def rounded(left: Number, top: Number, right: Number, bottom: Number, radius: Number) -> Outline:

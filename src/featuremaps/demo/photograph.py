@@ -68,8 +68,7 @@ def _cast_shadow(picture: Colours, thing: Thing, light: Light) -> None:
 
 def _silhouette(thing: Thing, area: Window) -> Grid:
     covers = [coverage(part, area, UNIT, over=1) for part in thing.parts]
-    silhouette: Grid = np.max(covers, axis=0)
-    return silhouette
+    return np.max(covers, axis=0)
 
 
 def _paint(picture: Colours, part: Part, light: Light) -> None:
@@ -90,8 +89,7 @@ def _slope(cover: Grid, roundness: float, angle: float) -> Grid:
     depth = blur(cover, radius)
     down, right = np.gradient(depth)
     lean = -(right * np.float32(np.cos(angle)) + down * np.float32(np.sin(angle)))
-    slope: Grid = np.clip(lean * np.float32(-2.2 * radius), -1, 1)
-    return slope
+    return np.clip(lean * np.float32(-2.2 * radius), -1, 1)
 
 
 def _surface(part: Part, area: Window, slope: Grid) -> Colours:
@@ -106,8 +104,7 @@ def _surface(part: Part, area: Window, slope: Grid) -> Colours:
             diffuse = diffuse + 0.07 * np.sin(v * 2.3 + 1.6 * np.sin(u * 0.11 + part.axis))
         else:
             diffuse = diffuse + 0.16 * np.sin(u * 0.09 + v * 0.16 + 3.0 * slope + part.axis * 3)
-    lit: Colours = (base * diffuse[..., None] + shine * gloss[..., None]).astype(np.float32)
-    return lit
+    return (base * diffuse[..., None] + shine * gloss[..., None]).astype(np.float32)
 
 
 def _camera(picture: Colours, light: Light, rng: np.random.Generator) -> Colours:
@@ -117,5 +114,4 @@ def _camera(picture: Colours, light: Light, rng: np.random.Generator) -> Colours
     exposed = picture * (uneven * np.float32(rng.uniform(0.93, 1.04)))[..., None]
     small = shrink((exposed * np.asarray(light.tint, np.float32)).astype(np.float32))
     grain = rng.standard_normal(small.shape).astype(np.float32) * np.float32(rng.uniform(0.006, 0.02))
-    exposure: Colours = np.clip(small + grain, 0, 1).astype(np.float32)
-    return exposure
+    return np.clip(small + grain, 0, 1).astype(np.float32)

@@ -34,8 +34,7 @@ def clouds(rng: np.random.Generator, cells: int, octaves: int = 3, stretch: int 
         grains = rng.standard_normal((rows, columns)).astype(np.float32)
         grown = Image.fromarray(grains).resize((RASTER, RASTER), Image.Resampling.BICUBIC)
         total += np.asarray(grown, np.float32) * np.float32(0.6**octave)
-    noise: Grid = (total - total.mean()) / (total.std() + np.float32(1e-6))
-    return noise
+    return (total - total.mean()) / (total.std() + np.float32(1e-6))
 
 
 def coordinates(angle: float) -> tuple[Grid, Grid]:
@@ -49,5 +48,4 @@ def shrink(picture: Float32[np.ndarray, "rows columns channel"]) -> Float32[np.n
     """The raster averaged down to the scene's pixels."""
     rows, columns, channels = picture.shape
     cells = picture.reshape(rows // UNIT, UNIT, columns // UNIT, UNIT, channels)
-    small: Float32[np.ndarray, "height width channel"] = cells.mean((1, 3), dtype=np.float32)
-    return small
+    return cells.mean((1, 3), dtype=np.float32)

@@ -23,8 +23,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (batch, channel, height, width) at the block's own stride."""
         out = self.relu(self.bn1(self.conv1(x)))
-        skipped: Tensor = self.relu(self.bn2(self.conv2(out)) + self.downsample(x))
-        return skipped
+        return self.relu(self.bn2(self.conv2(out)) + self.downsample(x))
 
 
 class SmallResNet(nn.Module):
@@ -47,5 +46,4 @@ class SmallResNet(nn.Module):
         """Class scores before the softmax."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        scores: Tensor = self.fc(self.avgpool(x).flatten(1))
-        return scores
+        return self.fc(self.avgpool(x).flatten(1))

@@ -134,10 +134,7 @@ def _mask(arrangement: Arrangement) -> Bool[np.ndarray, "height width"]:
 
 def _covered(thing: Thing) -> Bool[np.ndarray, "height width"]:
     whole = Window(0, 0, PIXELS, PIXELS)
-    covered: Bool[np.ndarray, "height width"] = np.any(
-        [coverage(part, whole, 1, over=4) > 0.5 for part in thing.parts], axis=0
-    )
-    return covered
+    return np.any([coverage(part, whole, 1, over=4) > 0.5 for part in thing.parts], axis=0)
 
 
 def scene(label: str, domain: str = "photograph", shortcut: bool = False, *, seed: int) -> Scene:

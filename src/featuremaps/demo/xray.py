@@ -52,8 +52,7 @@ def _absorb(depth: Colours, part: Part) -> None:
 def _profile(cover: Grid, roundness: float) -> Grid:
     """Depth across a part: even for a sheet, deeper in the middle for a rod."""
     inside = np.clip(2 * blur(cover, (0.5 + 1.8 * roundness) * UNIT) - 1, 0, 1) ** np.float32(0.7)
-    through: Grid = cover * (1 - np.float32(0.6 * roundness) * (1 - inside))
-    return through
+    return cover * (1 - np.float32(0.6 * roundness) * (1 - inside))
 
 
 def _pack_bag(depth: Colours, rng: np.random.Generator) -> None:
@@ -85,5 +84,4 @@ def _scanner(light: Colours, rng: np.random.Generator) -> Colours:
     lines = rng.standard_normal((1, PIXELS, 1)).astype(np.float32) * np.float32(0.006)
     noise = rng.standard_normal(small.shape).astype(np.float32) * np.float32(rng.uniform(0.004, 0.014))
     gain = np.float32(rng.uniform(0.95, 1.0))
-    seen: Colours = np.clip((small + 0.5 * (small - soft)) * gain * (1 + lines) + noise, 0, 1).astype(np.float32)
-    return seen
+    return np.clip((small + 0.5 * (small - soft)) * gain * (1 + lines) + noise, 0, 1).astype(np.float32)

@@ -45,8 +45,7 @@ class Compiled:
 def _cut(model: nn.Module, layers: Sequence[str]) -> nn.Module:
     from torchvision.models.feature_extraction import create_feature_extractor
 
-    cut: nn.Module = create_feature_extractor(model, {layer: layer for layer in layers})
-    return cut
+    return create_feature_extractor(model, {layer: layer for layer in layers})
 
 
 def _cannot(error: Exception) -> ModelError:

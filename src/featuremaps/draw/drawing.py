@@ -160,8 +160,7 @@ class Drawing(Shown):
             ImageError: There are none in it.
         """
         told = read_png(path)
-        settings: dict[str, Any] = told["settings"]
-        return settings
+        return told["settings"]
 
     def animation(self, path: str | Path = ".", *, duration: int | float = 3.0, hold: int | float = 1.0) -> Path:
         """Write how the picture came about as an animated WebP, and return its path.

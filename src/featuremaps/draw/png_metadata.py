@@ -67,5 +67,4 @@ def read_png(path: str | Path) -> dict[str, Any]:
             f"{path}: no settings are kept in this file. Only PNGs saved by Drawing.save hold them, and programs that "
             "edit or convert pictures may drop them."
         )
-    told: dict[str, Any] = json.loads(text)
-    return told
+    return json.loads(text)

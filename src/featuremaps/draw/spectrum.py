@@ -53,8 +53,7 @@ def waves(
     height, width = numbers.shape[-2:]
     here, opposite = half_plane(numbers)
     coefficients = torch.complex(here + opposite, opposite - here) * (amplitudes[:, : here.shape[-1]] / 2)
-    drawn: Tensor = torch.fft.irfft2(coefficients, s=(height, width), norm="ortho")
-    return drawn
+    return torch.fft.irfft2(coefficients, s=(height, width), norm="ortho")
 
 
 def quick_length(length: int) -> int:

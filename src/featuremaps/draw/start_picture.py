@@ -100,8 +100,7 @@ def as_waves(
     inside = bent.clamp(-FURTHEST, FURTHEST).atanh() * LIMIT / canvas.contrast
     amplitudes = levelled(frequencies(down, across, picture) ** -canvas.decay)
     coefficients = torch.fft.fft2(decorrelate(inside), norm="ortho")
-    numbers: Tensor = (coefficients.real - coefficients.imag) / amplitudes
-    return numbers
+    return (coefficients.real - coefficients.imag) / amplitudes
 
 
 def rounded(pictures: Rows) -> Rows:

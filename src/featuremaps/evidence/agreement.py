@@ -44,8 +44,7 @@ def ranked(values: Float[np.ndarray, "*rest row"], higher: bool) -> Float[np.nda
     unit = SAME * np.where(known, np.abs(values), 0).max(-1, keepdims=True)
     level = np.round(np.where(known, values, 0) / np.where(unit > 0, unit, 1))
     worth = np.where(known, level if higher else -level, -np.inf)
-    ranks: Float[np.ndarray, "*rest row"] = rankdata(-worth, axis=-1)
-    return ranks
+    return rankdata(-worth, axis=-1)
 
 
 def kendall(first: Float[np.ndarray, "*rest row"], second: Float[np.ndarray, "*rest row"]) -> NDArray[np.floating]:

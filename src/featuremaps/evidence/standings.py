@@ -195,8 +195,7 @@ class Standings:
 
         Explanations are ranked picture by picture: in a mean of numbers the few pictures where they are large decide.
         """
-        means: Float[np.ndarray, "explanation measure"] = self._ranks.mean(2)
-        return means
+        return self._ranks.mean(2)
 
     @cached_property
     def _ranks(self) -> Float[np.ndarray, "explanation measure picture"]:
@@ -213,5 +212,4 @@ class Standings:
     ) -> Float[np.ndarray, "*rest explanation"]:
         """The mean over the counted measures, by their weights."""
         weights = np.array([self.weights.get(name, 0) for name in self.measures], float)
-        mean: Float[np.ndarray, "*rest explanation"] = ranks @ weights / weights.sum()
-        return mean
+        return ranks @ weights / weights.sum()

@@ -39,7 +39,7 @@ class FirstRule:
     def __call__(self, rule: Rule) -> Tensor:
         """What the rule sends from the first target's score to the pictures."""
         if self.given is not None:
-            return propagate(self.given)(rule)  # type: ignore[no-any-return]
+            return propagate(self.given)(rule)
         run = run_by(self.session, self.inputs, rule)
         while gives_less_sure(self.session, run.outputs):
             run = run_by(self.session, self.inputs, rule)

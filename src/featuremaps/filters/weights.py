@@ -36,8 +36,7 @@ class FilterWeights:
     @cached_property
     def norms(self) -> Float[Tensor, " filter"]:
         """The Euclidean norm of each filter."""
-        norms: Tensor = torch.linalg.vector_norm(self.tensor.flatten(1), dim=1)
-        return norms
+        return torch.linalg.vector_norm(self.tensor.flatten(1), dim=1)
 
     @cached_property
     def dead(self) -> tuple[int, ...]:
@@ -92,8 +91,7 @@ class FilterWeights:
                 f"{'×'.join(map(str, spread.shape[2:]))}."
             )
         magnitudes: Tensor = torch.fft.fft2(spread, s=(size, size)).abs().square().sum(1).sqrt()
-        middle: Tensor = torch.fft.fftshift(magnitudes, dim=(1, 2))
-        return middle
+        return torch.fft.fftshift(magnitudes, dim=(1, 2))
 
     @cached_property
     def twins(self) -> dict[int, int]:

@@ -49,8 +49,7 @@ class AttentionMaps(ByPicture):
 
     def numpy(self) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """The same as an array (batch, layer, head, height, width)."""
-        array: np.ndarray[Any, np.dtype[np.float32]] = self.tensor.detach().cpu().numpy()
-        return array
+        return self.tensor.detach().cpu().numpy()
 
     def of(self, layer: str) -> "AttentionMaps":
         """The part of one layer; `OptionError` for one that is not here."""

@@ -338,8 +338,7 @@ def remark(given: Pass) -> Callable[[str, Tensor], None]:
 @need()
 def generator(given: Pass) -> torch.Generator:
     """Seeded randomness on the CPU, the same for every picture, whatever the batch."""
-    seeded: torch.Generator = given.options.generator
-    return seeded
+    return given.options.generator
 
 
 def _info(given: Pass) -> LayerInfo:

@@ -122,5 +122,4 @@ def encoded(model: Any, tokenizer: Any, texts: Sequence[str], name: str, advice:
 
 def _embedding(features: Any) -> Tensor:
     """A tensor as it is (transformers 4), or the pooled part of an output (5)."""
-    pooled: Tensor = features if isinstance(features, Tensor) else features.pooler_output
-    return pooled
+    return features if isinstance(features, Tensor) else features.pooler_output

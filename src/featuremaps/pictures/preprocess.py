@@ -94,8 +94,7 @@ def _composed(
         raise OptionError(f"std={std!r}: pixels are divided by it, so it is above 0.")
     if any(means) or any(deviation != 1 for deviation in deviations):
         steps.append(v2.Normalize(means, deviations))
-    composed: nn.Module = v2.Compose(steps)
-    return composed
+    return v2.Compose(steps)
 
 
 class Letterbox(nn.Module):

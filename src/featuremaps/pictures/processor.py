@@ -25,8 +25,7 @@ class Processor:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """The preprocessed picture (channel, height, width)."""
-        pixels: Tensor = self.of_pictures(images=image, return_tensors="pt")["pixel_values"][0]
-        return pixels
+        return self.of_pictures(images=image, return_tensors="pt")["pixel_values"][0]
 
     def __repr__(self) -> str:
         size = getattr(self.of_pictures, "size", None)

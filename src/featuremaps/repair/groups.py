@@ -33,8 +33,7 @@ class Grouped:
     def rows(self, group: tuple[str, bool]) -> Bool[np.ndarray, " picture"]:
         """Which pictures are of a group."""
         label, has = group
-        rows: Bool[np.ndarray, " picture"] = self.numbers == 2 * self.classes.index(label) + has
-        return rows
+        return self.numbers == 2 * self.classes.index(label) + has
 
     def rates(self, called: Int[np.ndarray, " picture"], counted: Bool[np.ndarray, " picture"]) -> Groups:
         """How many of each group are called right, among those `counted`."""

@@ -138,8 +138,7 @@ def _present(
             f"groups says of each of the survey's {len(survey.pictures)} pictures whether it has the shortcut; got "
             f"{_counted(said)}."
         )
-    present: Bool[np.ndarray, " picture"] = said.astype(bool)[given.rows]
-    return present
+    return said.astype(bool)[given.rows]
 
 
 def _counted(said: np.ndarray) -> str:

@@ -147,8 +147,7 @@ def crossed(
 ) -> Int[np.ndarray, " picture"]:
     """What the best plan answers where for each half of the pictures it is chosen on the other."""
     for_half, for_rest = (best_plan(plans, groups, choosing).called for choosing in (~half, half))
-    answered: Int[np.ndarray, " picture"] = np.where(half, for_half, for_rest)
-    return answered
+    return np.where(half, for_half, for_rest)
 
 
 def classes_of(
@@ -157,8 +156,7 @@ def classes_of(
     """The class that each picture is called, −1 for an output that no label has."""
     of_output = np.full(scores.shape[1], -1)
     of_output[outputs] = np.arange(len(outputs))
-    called: Int[np.ndarray, " picture"] = of_output[scores.argmax(1).numpy()]
-    return called
+    return of_output[scores.argmax(1).numpy()]
 
 
 def dealt(groups: Grouped, generator: np.random.Generator) -> Int[np.ndarray, " picture"]:

@@ -33,8 +33,7 @@ class Affine:
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The operation with other weights."""
-        output: Tensor = self.function(x, weight, bias, **self.settings)
-        return output
+        return self.function(x, weight, bias, **self.settings)
 
     def parameters(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Weight and bias, with the batch norm in them."""

@@ -24,8 +24,7 @@ def by_picture(values: Tensor, rows: int) -> Tensor | None:
     if values.ndim == 3 and values.shape[1] == rows:
         return values.movedim(1, 0)
     if values.ndim and values.shape[0] and values.shape[0] % rows == 0:
-        folded: Tensor = values.unflatten(0, (rows, -1))
-        return folded
+        return values.unflatten(0, (rows, -1))
     return None
 
 

@@ -104,8 +104,7 @@ def _bias_of(operation: Operation) -> Tensor | None:
     with torch.no_grad():
         if operation.kind == "batch_norm" and not operation.argument("training", 5):
             x = operation.input
-            bias: Tensor = operation.on(x.new_zeros(1, x.shape[1], *[1] * (x.ndim - 2))).run()
-            return bias
+            return operation.on(x.new_zeros(1, x.shape[1], *[1] * (x.ndim - 2))).run()
         if operation.kind not in _POSITION or operation.argument("bias", _POSITION[operation.kind]) is None:
             return None
         bias = operation.argument("bias", _POSITION[operation.kind]).detach()
@@ -129,4 +128,4 @@ def _constant_term(operation: Operation) -> Tensor | None:
 
 def _out_of_place(operation: Operation) -> Tensor:
     """What an operation gives, its input left as it is."""
-    return (operation.on(operation.input.clone()) if operation.in_place else operation).run()  # type: ignore[no-any-return]
+    return (operation.on(operation.input.clone()) if operation.in_place else operation).run()

@@ -22,8 +22,7 @@ class Redirected(Rule):
         """A rectifier's output; None for all else."""
         if operation.kind not in ("relu", "relu6") or not operation.input.is_floating_point():
             return None
-        output: Tensor = _Redirect.apply(operation.input, operation.top, operation.in_place)
-        return output
+        return _Redirect.apply(operation.input, operation.top, operation.in_place)
 
 
 class _Redirect(torch.autograd.Function):

@@ -17,8 +17,7 @@ Pool = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 def sends_to(surrogate: Tensor, value: Tensor) -> Tensor:
     """`value`, whose gradient goes to `surrogate`."""
-    output: Tensor = _SendsTo.apply(surrogate, lambda: value.detach())
-    return output
+    return _SendsTo.apply(surrogate, lambda: value.detach())
 
 
 def pointwise(function: Callable[[Tensor], Tensor], x: Tensor, rows: int) -> Tensor:
@@ -67,8 +66,7 @@ def normalised(x: Tensor, dims: tuple[int, ...], eps: float, rows: int) -> Tenso
 
 def max_pooled(x: Tensor, pool: Pool, rows: int) -> Tensor:
     """Max pooling; `pool` gives the maxima and their places."""
-    output: Tensor = _MaxPool.apply(x, pool, rows)
-    return output
+    return _MaxPool.apply(x, pool, rows)
 
 
 def _other(values: Tensor, rows: int) -> Tensor:

@@ -33,8 +33,7 @@ class Rectifiers(Rule):
         """The output of a rectifier on the input's way; None for all else."""
         if operation.kind not in ("relu", "relu6") or not depends_on_input(operation.input):
             return None
-        output: Tensor = _Rectify.apply(operation.input, operation.top, operation.in_place, self)
-        return output
+        return _Rectify.apply(operation.input, operation.top, operation.in_place, self)
 
 
 class _Rectify(torch.autograd.Function, Followed):

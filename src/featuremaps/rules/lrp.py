@@ -185,8 +185,7 @@ class Relevance(Rule):
         if dim is None or not self.composite.signed:
             return None
         if self.composite.holds_attention and x.ndim > 2:
-            held: Tensor = operation.run().detach()
-            return held
+            return operation.run().detach()
         return passed(Softmax(dim), operation.run, self.ledger, x)
 
     def _attention(self, operation: Operation) -> Any:

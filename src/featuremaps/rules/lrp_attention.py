@@ -138,8 +138,7 @@ def product_of(operation: Operation, stabiliser: float) -> tuple[Product, list[T
         values = dict(zip(places, new, strict=True))
         filled = [values.get(place, _like(leaf, new[0])) for place, leaf in enumerate(leaves)]
         args, kwargs = tree_unflatten(filled, spec)
-        output: Tensor = call(*args, **kwargs)
-        return output
+        return call(*args, **kwargs)
 
     return Product(function, [operand is added for operand in operands], stabiliser), operands
 

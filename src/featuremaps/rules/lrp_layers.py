@@ -38,8 +38,7 @@ def linear(
     ledger: Ledger,
 ) -> Tensor:
     """What `run` gives, from which relevance goes to `x` by the layer's rule; by the second where it is the last."""
-    output: Tensor = _Linear.apply(x, run, layer, rules, descent, ledger)
-    return output
+    return _Linear.apply(x, run, layer, rules, descent, ledger)
 
 
 class _Linear(torch.autograd.Function, Linear):

@@ -33,8 +33,7 @@ class Split(ABC):
 
 def passed(split: Split, run: Callable[[], Tensor], ledger: Ledger, *operands: Tensor) -> Tensor:
     """What `run` gives, from which relevance goes to the operands as `split` says; to constants none goes."""
-    output: Tensor = _Passed.apply(split, run, ledger, *operands)
-    return output
+    return _Passed.apply(split, run, ledger, *operands)
 
 
 class _Passed(torch.autograd.Function, Followed):

@@ -15,8 +15,7 @@ class Gate:
 
     def at(self, tensor: Tensor) -> Tensor:
         """The same tensor behind the gate."""
-        behind: Tensor = _Passage.apply(tensor, self)
-        return behind
+        return _Passage.apply(tensor, self)
 
 
 class _Passage(torch.autograd.Function):

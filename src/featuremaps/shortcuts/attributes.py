@@ -113,8 +113,7 @@ def _clearness(
 ) -> Float[np.ndarray, " column"]:
     """How far apart the two groups of each column lie, in the class where they are clearest."""
     apart = [split(values[labels == label], options.least).separation for label in np.unique(labels)]
-    clearest: Float[np.ndarray, " column"] = np.max(apart, 0)
-    return clearest
+    return np.max(apart, 0)
 
 
 def _seeds(

@@ -48,16 +48,14 @@ class ChannelEffects:
     @property
     def overall(self) -> Float[np.ndarray, "channel class"]:
         """The changes over all pictures."""
-        mean: Float[np.ndarray, "channel class"] = np.average(self.changes, 0, self.pictures)
-        return mean
+        return np.average(self.changes, 0, self.pictures)
 
     def own(self, label: str) -> Float[np.ndarray, " channel"]:
         """How the probability of a class changes in its own pictures."""
         if label not in self.classes:
             raise OptionError(f"{label!r} is none of the classes: {', '.join(self.classes)}.")
         number = self.classes.index(label)
-        changes: Float[np.ndarray, " channel"] = self.changes[number, :, number]
-        return changes
+        return self.changes[number, :, number]
 
     def units(self, label: str, n: int = 10) -> tuple[str, ...]:
         """The `n` units without which a class loses most in its own pictures."""

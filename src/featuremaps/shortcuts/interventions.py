@@ -93,8 +93,7 @@ def _shares(
 
     def run(edited: Tensor) -> Tensor:
         outputs = tail(whole.from_maps(edited, tail.output).to(tail.output.dtype))
-        shares: Tensor = read(outputs, len(edited))
-        return shares
+        return read(outputs, len(edited))
 
     parts = []
     for each in moves[:, :, None].split(8):

@@ -96,8 +96,7 @@ def _told(
     centred, wanted = within(own, given.labels), within(present[:, None].astype(np.float64), given.labels)
     weights = Ridge(centred, PENALTY * own.shape[1]).weights(centred, wanted)[:, 0]
     said, strength = own @ weights, there @ weights
-    told: Bool[np.ndarray, " other"] = strength > (said[present].mean() + said[~present].mean()) / 2
-    return told
+    return strength > (said[present].mean() + said[~present].mean()) / 2
 
 
 def _answered(studied: StudiedModel, given: Responses, others: Others, options: ShortcutOptions) -> _Answered:

@@ -75,8 +75,7 @@ class Responses:
 
     def means_of(self, layer: str) -> Float[np.ndarray, "picture channel"]:
         """A layer's means, of those looked at or of those beside."""
-        means: Float[np.ndarray, "picture channel"] = self.means[layer] if layer in self.means else self.beside[layer]
-        return means
+        return self.means[layer] if layer in self.means else self.beside[layer]
 
     @property
     def log_odds(self) -> Float[np.ndarray, "picture class"]:
@@ -87,8 +86,7 @@ class Responses:
 def log_odds(probabilities: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     """log(p / (1 − p)) of each, kept `SURE` away from 0 and 1."""
     shares = probabilities.astype(np.float64).clip(SURE, 1 - SURE)
-    odds: Float[np.ndarray, "*any"] = np.log(shares / (1 - shares))
-    return odds
+    return np.log(shares / (1 - shares))
 
 
 def responses(

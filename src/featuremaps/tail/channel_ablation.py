@@ -49,8 +49,7 @@ class Without:
             edited = copies.flatten(0, 1)
             try:
                 with listening(_TakenOff(self._maps, edited, channels, self._whole, self._layout)):
-                    scores: Tensor = self._tail(edited).unflatten(0, (batch, -1))
-                    return scores
+                    return self._tail(edited).unflatten(0, (batch, -1))
             finally:
                 copies[:, rows, channels] = self._maps[:, channels]  # the same copies serve the next channels
 

@@ -244,8 +244,7 @@ def _last_uses(nodes: Sequence[fx.Node]) -> Mapping[fx.Node, set[fx.Node]]:
 
 
 def _output(trace: Trace) -> fx.Node:
-    last: fx.Node = next(iter(reversed(trace.graph.nodes)))
-    return last
+    return next(iter(reversed(trace.graph.nodes)))
 
 
 def _count(nodes: Iterable[fx.Node]) -> int:

@@ -89,8 +89,7 @@ class Sums(Shown):
         """
         values = self.values.astype(np.float64)
         spread = values.std(0)
-        standard: Float[np.ndarray, "picture group"] = (values - values.mean(0)) / np.where(spread > 0, spread, 1.0)
-        return standard
+        return (values - values.mean(0)) / np.where(spread > 0, spread, 1.0)
 
     def own(self, group: int) -> int | None:
         """The number of the class that a group is called after."""

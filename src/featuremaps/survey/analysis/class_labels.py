@@ -69,8 +69,7 @@ def labelling(survey: StoredSurvey) -> tuple[Int[np.ndarray, " picture"] | Label
 def counted(labels: Int[np.ndarray, " picture"] | LabelSets, classes: int) -> Int[np.ndarray, " class"]:
     """How many pictures each class has."""
     if isinstance(labels, LabelSets):
-        members: Int[np.ndarray, " class"] = labels.members.sum(0, dtype=np.int64)
-        return members
+        return labels.members.sum(0, dtype=np.int64)
     return np.bincount(labels[labels >= 0], minlength=classes)
 
 

@@ -161,8 +161,7 @@ class Detector(nn.Module):
         Returns:
             (batch,), true or false.
         """
-        positive: Tensor = scores >= self.threshold.to(scores.device).float()
-        return positive
+        return scores >= self.threshold.to(scores.device).float()
 
     def probability(self, inputs: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
         """How likely each picture is positive, as calibrated on the pictures that the detector was fitted to.

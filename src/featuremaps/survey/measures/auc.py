@@ -181,8 +181,7 @@ def _exponential_variance(area: np.ndarray, own: np.ndarray, rest: np.ndarray) -
     """
     m, n = own[:, None].astype(float), rest[:, None].astype(float)
     shared = np.maximum(area / (2 - area), 2 * area**2 / (1 + area)) - area**2
-    variance: np.ndarray = (area * (1 - area) + (m + n - 2) * shared) / (m * n)
-    return variance
+    return (area * (1 - area) + (m + n - 2) * shared) / (m * n)
 
 
 def _ordered(values: np.ndarray) -> np.ndarray:
@@ -205,5 +204,4 @@ def _p_values(area: np.ndarray, own: np.ndarray, rest: np.ndarray, ties: np.ndar
         spread = np.sqrt((count + 1 - tied / (count * (count - 1))) / (12.0 * own * rest))
         z = np.where(spread > 0, np.abs(area - 0.5) / spread, 0.0)
     z[np.isnan(area)] = math.nan
-    p_values: np.ndarray = 2 * ndtr(-z)
-    return p_values
+    return 2 * ndtr(-z)

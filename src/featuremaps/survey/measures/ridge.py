@@ -23,7 +23,4 @@ class Ridge:
         """The weights of every target, from the same rows again."""
         from scipy.linalg import cho_solve
 
-        solved: Float[np.ndarray, "column target"] = (
-            rows.T @ cho_solve(self._factor, targets) if self._by_rows else cho_solve(self._factor, rows.T @ targets)
-        )
-        return solved
+        return rows.T @ cho_solve(self._factor, targets) if self._by_rows else cho_solve(self._factor, rows.T @ targets)

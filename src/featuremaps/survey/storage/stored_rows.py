@@ -72,8 +72,7 @@ class Predictions:
 
     def of(self, output: int) -> NDArray[np.float32]:
         """The probability that each picture was given for one output, where those of all were kept."""
-        found: NDArray[np.float32] = np.where(self.top_classes == output, self.top_probabilities, 0).sum(1)
-        return found
+        return np.where(self.top_classes == output, self.top_probabilities, 0).sum(1)
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,7 @@ def labels_in(table: pa.Table) -> NDArray[np.int64]:
     """The labels of a table of pictures, -1 where there is none."""
     batches = table.select(["label"]).combine_chunks().to_batches()
     found = [batch.to_tensor(null_to_nan=True).to_numpy()[:, 0] for batch in batches]
-    labels: NDArray[np.int64] = np.nan_to_num(np.concatenate(found or [np.zeros(0)]), nan=-1).astype(np.int64)
-    return labels
+    return np.nan_to_num(np.concatenate(found or [np.zeros(0)]), nan=-1).astype(np.int64)
 
 
 def label_sets_in(table: pa.Table, classes: int | None = None) -> LabelSets | None:

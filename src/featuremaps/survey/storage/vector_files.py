@@ -48,8 +48,7 @@ def _kept_by_half(
     moved = np.square(halves.astype(np.float32) - values).mean(1)
     spread = np.square(values - values.mean(1, keepdims=True)).mean(1)
     within = (largest == 0) | ((largest >= HALF_LEAST) & (largest <= HALF_MOST))
-    fits: Bool[np.ndarray, " channel"] = within & (moved <= LOST**2 * spread)
-    return fits
+    return within & (moved <= LOST**2 * spread)
 
 
 def _arrow(columns: NDArray[Any]) -> list[pa.Array]:
@@ -76,8 +75,7 @@ def _together(batch: pa.RecordBatch) -> NDArray[Any]:
     """
     kinds = batch.schema.types
     if len(set(kinds)) < 2:
-        only: NDArray[Any] = batch.to_tensor(row_major=False).to_numpy().T
-        return only
+        return batch.to_tensor(row_major=False).to_numpy().T
     columns = np.empty((batch.num_columns, batch.num_rows), np.float32)
     for kind in set(kinds):
         alike = [at for at, other in enumerate(kinds) if other == kind]
