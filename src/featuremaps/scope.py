@@ -891,7 +891,7 @@ class Scope:
 
     def _known(self, real: object) -> "Sequence[Seen] | Known":
         """The real pictures that drawings are shown beside, or what finds them in a survey."""
-        from featuremaps.survey.analysis.best_picture import best_picture
+        from featuremaps.survey.analysis.seen_pictures import best_picture
         from featuremaps.survey.storage.reader import StoredSurvey
 
         if isinstance(real, StoredSurvey):

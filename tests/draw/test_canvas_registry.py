@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from canvas_samples import SHAPES, seeded, slow_gradient, weighted
-from featuremaps.draw.canvas import Canvas, Shape
-from featuremaps.draw.canvas_registry import CANVASES, canvas_settings, find_canvas
+from featuremaps.draw.canvas import CANVASES, Canvas, Shape, canvas_settings, find_canvas
 from featuremaps.draw.cppn import CppnCanvas
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.maco import MacoCanvas

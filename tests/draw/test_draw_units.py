@@ -133,7 +133,7 @@ def test_units_of_one_depth_share_their_passes() -> None:
 
 
 def test_variants_differ_more_when_asked_to(cifar) -> None:
-    from featuremaps.draw.diversity import likeness
+    from featuremaps.draw.objective import likeness
 
     def alike(diversity: float) -> float:
         drawn = cifar.draw("layer2:7", variants=3, diversity=diversity, steps=24)

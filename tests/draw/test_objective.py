@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from featuremaps.draw.diversity import likeness
 from featuremaps.draw.model_view import Responses
 from featuremaps.draw.objective import (
     Channel,
@@ -19,6 +18,7 @@ from featuremaps.draw.objective import (
     Neuron,
     Objective,
     interpolated,
+    likeness,
 )
 from featuremaps.draw.reference import Caricature, Match
 from featuremaps.errors import LayerNotFoundError, OptionError, TargetError

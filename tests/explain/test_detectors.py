@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, MethodError, OptionError, TargetError
 from featuremaps.explain.fused import fused
-from featuremaps.plotting.boxes import BRIGHT
+from featuremaps.plotting.outlines import BOX
 from featuremaps.running import counting
 from planted_detector import CAT, DOG, FORMS, PLANTS, SIDE, Form, PlantedDetector, inside, scene, scope_of
 
@@ -217,8 +217,8 @@ def test_boxes_are_drawn_on_figures_and_on_what_is_saved(tmp_path: Path) -> None
         for image, plant in zip(explained.overlay(), (DOG, CAT), strict=True):
             left, top, right, bottom = map(int, plant.box)
             for x, y in ((left, top), (right - 1, top), (left, bottom - 1), (right - 1, bottom - 1)):
-                assert colour_at(image, x, y) == BRIGHT
-            assert colour_at(image, left - 2, top) != BRIGHT
+                assert colour_at(image, x, y) == BOX
+            assert colour_at(image, left - 2, top) != BOX
         written = [path.name for path in explained.save(tmp_path)]
         assert len({*written}) == len(written) >= 4
         assert explained.figure().axes

@@ -12,7 +12,7 @@ import pytest
 from tiny_surveys import made_up
 
 import featuremaps as fm
-from featuremaps.draw.canvas_registry import CANVASES
+from featuremaps.draw.canvas import CANVASES
 from featuremaps.errors import MethodError, OptionError
 from featuremaps.methods.documentation import listed
 from featuremaps.registry import Registry
@@ -52,7 +52,7 @@ from dataclasses import dataclass
 
 import torch
 
-from featuremaps.draw.canvas_registry import canvas
+from featuremaps.draw.canvas import canvas
 
 
 @canvas("flat")

@@ -2,7 +2,7 @@
 
 import torch
 
-from featuremaps.runtime.nonfinite import why_not_finite
+from featuremaps.runtime.warnings import why_not_finite
 from nets import plain
 
 

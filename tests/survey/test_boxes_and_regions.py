@@ -31,7 +31,7 @@ import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.session import preserved
-from featuremaps.survey.analysis.best_picture import best_picture
+from featuremaps.survey.analysis.seen_pictures import best_picture
 from featuremaps.survey.engine.compute_shard import compute_shard
 from featuremaps.survey.engine.loader import stream
 from featuremaps.survey.engine.plan import Job

@@ -14,9 +14,9 @@ from featuremaps.methods.passes import Copied
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches, probe
-from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import misplaced, unsteady
 from featuremaps.session import Session
 from featuremaps.tail import Tail
 

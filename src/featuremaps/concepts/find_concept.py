@@ -19,9 +19,8 @@ from featuremaps.layers.directions import weights_up_to
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.batches import batches, probe
-from featuremaps.runtime.doubts import unsteady
-from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import unsteady, why_not_finite
 
 FEWEST = 10
 """So many pictures of each kind are needed: two in each fold."""

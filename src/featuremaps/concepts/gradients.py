@@ -15,10 +15,9 @@ from featuremaps.outputs.outputs import check_length, class_label, class_named
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.doubts import unsteady
-from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import unsteady, why_not_finite
 from featuremaps.session import Session
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.confusion import outputs_meant

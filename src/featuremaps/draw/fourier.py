@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featuremaps.draw.canvas import Rows, Shape, check_numbers
-from featuremaps.draw.canvas_registry import canvas
+from featuremaps.draw.canvas import Rows, Shape, canvas, check_numbers
 from featuremaps.draw.colour import correlate
 from featuremaps.draw.spectrum import frequencies, levelled, quick_length, waves
 

@@ -12,8 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.ascent import Climb, climb_canvas
-from featuremaps.draw.canvas import Canvas, Rows, at_least
-from featuremaps.draw.canvas_registry import find_canvas
+from featuremaps.draw.canvas import Canvas, Rows, at_least, find_canvas
 from featuremaps.draw.choices import INVERTED_ON, InvertChoices, pair
 from featuremaps.draw.drawing import Drawings
 from featuremaps.draw.fourier import FourierCanvas

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.canvas import Rows, Shape, check_numbers
-from featuremaps.draw.canvas_registry import canvas
+from featuremaps.draw.canvas import Rows, Shape, canvas, check_numbers
 from featuremaps.draw.colour import DEVIATION, correlate
 from featuremaps.draw.spectrum import frequencies, half_plane, levelled, natural_amplitude
 
 STEEPEST = 0.25
 """The slope of the sigmoid in its middle."""
+BRIGHTEST = 0.98
+"""The quantile of a picture's importance from which on a pixel counts fully."""
 
 
 @canvas("maco")
@@ -59,3 +61,9 @@ def _own_opposites(shape: Shape, device: torch.device) -> Tensor:
     down = torch.arange(shape[1], device=device)[:, None]
     across = torch.arange(shape[2] // 2 + 1, device=device)
     return (2 * down % shape[1] == 0) & (2 * across % shape[2] == 0)
+
+
+def importance(summed: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
+    """How much each pixel mattered, 0 to 1 (section 3): what came back to it, `summed`; 1 where nothing did."""
+    top = float(torch.quantile(summed.flatten(), BRIGHTEST)) if summed.numel() < 2**24 else float(summed.max())
+    return (summed / top).clamp(max=1) if top > 0 else torch.ones_like(summed)

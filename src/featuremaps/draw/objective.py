@@ -279,3 +279,14 @@ def _check_channel(layer: str, channel: int, ground: Ground) -> None:
         raise LayerNotFoundError(
             f"{layer} has channels 0 to {channels - 1}, there is no {channel} ({layer}:{channel} was asked for)."
         )
+
+
+def likeness(maps: Float[Tensor, "row channel height width"]) -> Float[Tensor, " row"]:
+    """How alike each row is to the others: the mean cosine between their channels' Gram matrices; 0 for one row alone.
+
+    Olah et al. 2017, appendix "diversity".
+    """
+    flat = maps.flatten(2)
+    grams = torch.nn.functional.normalize((flat @ flat.mT).flatten(1), dim=1)
+    others = (grams @ grams.mT).masked_fill(torch.eye(len(grams), device=maps.device, dtype=torch.bool), 0)
+    return others.sum(1) / max(1, len(grams) - 1)

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from featuremaps.draw.canvas import Canvas, Shape
-from featuremaps.draw.canvas_registry import find_canvas
+from featuremaps.draw.canvas import Canvas, Shape, find_canvas
 from featuremaps.draw.choices import DRAWN_ON, DrawChoices, pair
 from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.multiscale import Multiscale

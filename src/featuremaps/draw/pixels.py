@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.draw.canvas import Rows, Shape, check_numbers
-from featuremaps.draw.canvas_registry import canvas
+from featuremaps.draw.canvas import Rows, Shape, canvas, check_numbers
 from featuremaps.errors import OptionError, did_you_mean
 
 Squash = Literal["sigmoid", "mirror"]

@@ -25,8 +25,8 @@ from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.detections import DetectedBox, detections_of
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.method_names import method_name
+from featuremaps.plotting.outlines import boxed
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
 from featuremaps.progress import track
 from featuremaps.results.heatmaps import Heatmaps

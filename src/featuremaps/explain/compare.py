@@ -23,8 +23,8 @@ from featuremaps.progress import track
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.record import Record
+from featuremaps.runtime.warnings import unsteady
 from featuremaps.session import Session, preserved
 from featuremaps.targets.bound import Bound, Several, Target
 

@@ -8,18 +8,22 @@ import torch
 from torch import Tensor
 
 from featuremaps.errors import MethodError, WrittenError
-from featuremaps.explain.first_rule import FirstRule
 from featuremaps.explain.fused import fused
 from featuremaps.explain.request import Request
 from featuremaps.layers.listing import LEVELS
 from featuremaps.methods import Method
-from featuremaps.methods.needs import NEEDS, together
+from featuremaps.methods.needs import NEEDS, propagate, sent, together
 from featuremaps.methods.passes import Pass
+from featuremaps.options import PassOptions
+from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.detections import DetectedBox
+from featuremaps.outputs.torchvision_detectors import gives_less_sure
 from featuremaps.registry import unwritten
+from featuremaps.rules import Rule
+from featuremaps.runtime.backward import run_by
 from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
 from featuremaps.runtime.record import Record
-from featuremaps.runtime.recording import take
+from featuremaps.runtime.recording import recorded, take
 from featuremaps.session import Session
 from featuremaps.targets.bound import Bound, Several, Target
 
@@ -200,3 +204,37 @@ def _expected(method: Method, given: Pass) -> list[tuple[int, ...]]:
     maps = given.record.activations[given.layer]
     own = [(*joint, len(maps), *given.record.grid(given.layer))] if given.record.inputs.ndim != 4 else []
     return [(*joint, len(maps), *maps.shape[2:]), *own]
+
+
+@dataclass(eq=False)
+class FirstRule:
+    """What `propagate` is to a formula before there is a record: the first rule's pass makes it.
+
+    `record` is then that of the run under the rule, where the rule runs the model on the pictures as they are, and
+    `given` its pass for the first target, None where there is no target.
+    """
+
+    session: Session
+    inputs: Tensor
+    targets: Sequence[Target | Several | Bound]
+    classes: ClassOutputs
+    layer: str
+    options: PassOptions
+    record: Record | None = None
+    given: Pass | None = None
+
+    def __call__(self, rule: Rule) -> Tensor:
+        """What the rule sends from the first target's score to the pictures."""
+        if self.given is not None:
+            return propagate(self.given)(rule)
+        run = run_by(self.session, self.inputs, rule)
+        while gives_less_sure(self.session, run.outputs):
+            run = run_by(self.session, self.inputs, rule)
+        if type(rule).prepared is Rule.prepared:
+            self.record = recorded(self.session, run.inputs, run.outputs, self.targets, self.classes)
+        else:
+            self.record = take(self.session, self.inputs, (), self.targets, classes=self.classes, gradients=False)
+        if not self.record.targets:
+            return torch.zeros_like(run.inputs)
+        self.given = Pass(self.session, self.record.for_target(0), self.layer, options=self.options)
+        return sent(self.given, run)

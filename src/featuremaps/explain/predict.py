@@ -24,9 +24,9 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.panels import counted
 from featuremaps.results.answer import Answer, Answers
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.doubts import unsteady
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import unsteady
 
 MOST = 5
 """So many classes of a picture are given, where nobody says how many."""

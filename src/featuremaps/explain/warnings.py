@@ -14,8 +14,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import NEGATIVE
 from featuremaps.results.answer import Answer
-from featuremaps.runtime.doubts import misplaced
 from featuremaps.runtime.record import Record
+from featuremaps.runtime.warnings import misplaced
 
 UNREAD = (
     "It is strongest at a place that this detection does not depend on: the method weighs channels by means over all "

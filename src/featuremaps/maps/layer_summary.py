@@ -34,7 +34,7 @@ from featuremaps.results.shown import Shown
 from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
-from featuremaps.runtime.nonfinite import why_not_finite
+from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session
 
 if TYPE_CHECKING:

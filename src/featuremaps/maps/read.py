@@ -18,8 +18,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, scale_for
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.batches import batches, probe
-from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import why_not_finite
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.runtime.attention import Attended, attend, on_grid, outliers
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.nonfinite import why_not_finite
+from featuremaps.runtime.warnings import why_not_finite
 
 Query = str | int | tuple[int, int] | None
 """Whose attention: "class", "mean", the number of a token, a pixel (y, x) of what the model saw, or as it comes."""

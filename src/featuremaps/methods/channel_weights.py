@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.methods.eigenpairs import leading_eigenpair
 from featuremaps.methods.shapes import Maps, SpatialMap, SpatialMaps
-from featuremaps.methods.spectrum import leading_eigenpair
 
 NOISE = 1e-12
 """The share of the variance below which a component is rounding."""

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import centred_points, oriented, principal_component
+from featuremaps.methods.eigenpairs import lanczos, leading_eigenpair
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Map, Maps
-from featuremaps.methods.spectrum import lanczos, leading_eigenpair
 
 Kernel = Literal["sigmoid", "rbf", "poly", "linear"]
 

@@ -26,10 +26,10 @@ from featuremaps.rules import ReluRule, Rule
 from featuremaps.rules.biases import Biases
 from featuremaps.runtime.attention import Attended, left_out, outliers
 from featuremaps.runtime.backward import RuleRun, run_by
-from featuremaps.runtime.doubts import beyond_its_fields, misplaced
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import beyond_its_fields, misplaced
 from featuremaps.tail import Without
 
 Ways = tuple[ReluRule, ...]

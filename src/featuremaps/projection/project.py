@@ -12,8 +12,8 @@ from featuremaps.projection.projections import PixelBox, Projection, Projections
 from featuremaps.rules import RELU_RULES, ReluRule
 from featuremaps.runtime.backward import send_back_unit
 from featuremaps.runtime.batches import batches, probe
-from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session
 
 

@@ -21,12 +21,12 @@ from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import write_files
 from featuremaps.results.shown import Shown
 from featuremaps.rules import ReluRule
+from featuremaps.rules.relu import TITLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TILE = 96
-TITLES = {"gradient": "the gradient", "guided": "guided backprop", "deconvnet": "the DeconvNet"}
 
 
 class PixelBox(NamedTuple):

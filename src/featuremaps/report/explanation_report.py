@@ -15,7 +15,7 @@ from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.detections import DetectedBox
 from featuremaps.outputs.outputs import Classes, class_label
 from featuremaps.pictures.seen import Seen, SeenPictures
-from featuremaps.plotting.boxes import boxed
+from featuremaps.plotting.outlines import boxed
 from featuremaps.plotting.rendering import is_remark
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title

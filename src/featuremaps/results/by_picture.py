@@ -10,8 +10,8 @@ from torch import Tensor
 
 from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.boxes import boxed
 from featuremaps.plotting.file_names import file_name, unique_names
+from featuremaps.plotting.outlines import boxed
 from featuremaps.results.answer import Answer, captions, titles
 from featuremaps.results.shown import Shown
 

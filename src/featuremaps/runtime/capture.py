@@ -15,7 +15,7 @@ from featuremaps.layers.known import Reading, reading_of
 from featuremaps.layers.layout import Layout
 from featuremaps.rules import Rule
 from featuremaps.running import run as run_model
-from featuremaps.runtime.gradient_gate import Gate
+from featuremaps.runtime.gradient import Gate
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session, listening
 

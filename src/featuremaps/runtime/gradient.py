@@ -1,7 +1,9 @@
-"""Gradients of values with respect to tensors of a run, and what is said where a model does not let them through."""
+"""Gradients with respect to tensors of a run, what is said where a model lets none through, and a gate for them."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,3 +39,25 @@ def sent_back(
             "model.gradient_checkpointing_disable()). With use_reentrant=False methods of gradients run; methods "
             "without gradients run as it is."
         ) from error
+
+
+@dataclass
+class Gate:
+    """Whether gradients pass; it may be in many places of a graph at once."""
+
+    open: bool = True
+
+    def at(self, tensor: Tensor) -> Tensor:
+        """The same tensor behind the gate."""
+        return _Passage.apply(tensor, self)
+
+
+class _Passage(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, gate: Gate) -> Tensor:
+        ctx.gate = gate
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        return gradient if ctx.gate.open else None, None

@@ -19,10 +19,10 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import Batch, batches
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.doubts import misplaced, unsteady
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import take
 from featuremaps.runtime.stream import stream
+from featuremaps.runtime.warnings import misplaced, unsteady
 from featuremaps.session import Session
 from featuremaps.shortcuts.early_reading import first_half
 from featuremaps.shortcuts.options import ShortcutOptions

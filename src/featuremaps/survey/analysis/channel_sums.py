@@ -18,7 +18,7 @@ from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.channel_sums import ClassPictures, distributions_figure, index_figure
 from featuremaps.survey.measures.auc import Area, auc
 from featuremaps.survey.measures.roc import Threshold, choose_threshold
-from featuremaps.survey.measures.summed_group import SummedGroup
+from featuremaps.survey.measures.scored_pictures import SummedGroup
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
 

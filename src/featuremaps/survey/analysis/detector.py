@@ -17,8 +17,8 @@ from featuremaps.layers.given import GivenLayout, LayoutLike, given_layout
 from featuremaps.plotting.cards import card
 from featuremaps.running import exporting
 from featuremaps.runtime.capture import device_of
-from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import preserved, unwrapped
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.draw.drawing import Real
+from featuremaps.errors import ImageError
 from featuremaps.layers import Layers
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.load import Pictures
@@ -43,3 +45,17 @@ def maps_of_units(
                     chosen = of_picture[channels].float().cpu()
                     unit_maps |= {(picture, channel): chosen[i] for i, channel in enumerate(channels.tolist())}
     return unit_maps
+
+
+def best_picture(survey: StoredSurvey, preprocessing: Preprocessing, layer: str, channel: int) -> Real | None:
+    """The best picture that a survey knows of a channel, by the mean of its map; None where the layer is not in it."""
+    if layer not in survey.layers:
+        return None
+    survey.check_of_pictures("the best real picture of a channel")
+    best = survey.top(f"{layer}:{channel}", 1, by="mean")[0]
+    names = survey.pictures.names
+    try:
+        (seen,) = seen_pictures(survey, preprocessing, [best.row])
+    except ImageError:  # the value is known all the same
+        return Real(best.value, names[best.row], len(names), None)
+    return Real(best.value, names[best.row], len(names), seen)

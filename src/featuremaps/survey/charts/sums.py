@@ -27,7 +27,7 @@ from featuremaps.survey.charts.theme import (
     said,
     unchecked,
 )
-from featuremaps.survey.measures.summed_group import SummedGroup
+from featuremaps.survey.measures.scored_pictures import SummedGroup
 
 MOST = 2000
 """More pictures than this are thinned out evenly within each class; areas and thresholds are of all."""

@@ -22,8 +22,8 @@ from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.found_regions import FoundRegion
 from featuremaps.runtime.capture import device_of, to_model
 from featuremaps.runtime.memory_format import out_of_memory, quickest
-from featuremaps.runtime.nonfinite import why_not_finite
 from featuremaps.runtime.stream import stream
+from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session
 from featuremaps.survey.engine.prefetch import sent_ahead
 from featuremaps.survey.engine.regions import layers_for, pooled_inside, regions_found

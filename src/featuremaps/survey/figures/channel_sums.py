@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from featuremaps.plotting.class_colours import GREY, INK, RULE, bare, class_look, plain_figure, short
 from featuremaps.plotting.panels import number
-from featuremaps.survey.measures.summed_group import SummedGroup
+from featuremaps.survey.measures.scored_pictures import SummedGroup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Scores of pictures whose truth is known, and what is measured of them at a threshold and at all others."""
+"""Scores of pictures: of a detector, where their truth is known, and sums of groups of channels."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,3 +56,19 @@ class ScoredPictures:
     def calibration(self) -> Reliability | None:
         """Whether the probabilities mean what they say here; None where there are none."""
         return None if self.probabilities is None else reliability(self.probabilities, self.positives)
+
+
+@dataclass(frozen=True, eq=False)
+class SummedGroup:
+    """The sum of `channels` in every picture.
+
+    `label` is the number of the class that the group is called after, None where there is no such class; `area` and
+    `threshold` tell how well the sum separates it, None where that was not measured.
+    """
+
+    name: str
+    channels: tuple[int, ...]
+    sums: Float[np.ndarray, " picture"]
+    label: int | None
+    area: Area | None
+    threshold: Threshold | None

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from featuremaps.methods import spectrum
-from featuremaps.methods.spectrum import leading_eigenpair
+from featuremaps.methods import eigenpairs
+from featuremaps.methods.eigenpairs import leading_eigenpair
 
 SIZE = 160
 
@@ -56,15 +56,15 @@ def test_any_vector_of_a_repeated_eigenvalue_will_do(matrix: Tensor) -> None:
 def test_a_start_that_misses_the_vector_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The iterations begin at another eigenvector; the answer is right all the same."""
     matrix, vectors = with_spectrum(SPECTRA["flat"].double())
-    monkeypatch.setattr(spectrum, "_start", lambda size: vectors[:, 40].numpy())
+    monkeypatch.setattr(eigenpairs, "_start", lambda size: vectors[:, 40].numpy())
     _, vector = leading_eigenpair(matrix[None])
     assert (vector[0] @ vectors[:, -1]).abs().item() == pytest.approx(1, abs=1e-8)
 
 
 def test_small_and_large_matrices_take_the_two_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    whole = spectrum._decomposed
-    monkeypatch.setattr(spectrum, "_decomposed", lambda matrices: sizes.append(matrices.shape[-1]) or whole(matrices))
+    whole = eigenpairs._decomposed
+    monkeypatch.setattr(eigenpairs, "_decomposed", lambda matrices: sizes.append(matrices.shape[-1]) or whole(matrices))
     leading_eigenpair(torch.eye(20).double()[None])
     leading_eigenpair(with_spectrum(SPECTRA["indefinite"].double())[0][None])
     assert sizes == [20]

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
@@ -60,3 +61,17 @@ def misplaced(layout: Layout | None) -> tuple[str, ...]:
             "over the whole picture, the map lies beside what it shows.",
         )
     return ()
+
+
+def why_not_finite(model: nn.Module) -> str:
+    """Why values in a model are not finite: the first weights or buffers that are not, or what else to look at."""
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    with torch.no_grad():
+        bad = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return f"The model's own weights are not finite: {bad[0]}{more}. Load it again from a good checkpoint."
+    return (
+        "The model's weights are finite, so a layer overflows or divides by zero: look at the preprocessed picture, "
+        "and run in float32; scope.maps(picture, 'all') names the first layer where it happens."
+    )

@@ -1,6 +1,6 @@
-"""Three ways back through a ReLU: the gradient's, guided backprop's and the DeconvNet's, from one forward pass."""
+"""Ways back through a ReLU: the gradient's, guided backprop's, the DeconvNet's, and one around dead ReLUs."""
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -39,13 +39,8 @@ class Rectifiers(Rule):
 class _Rectify(torch.autograd.Function, Followed):
     @staticmethod
     def forward(ctx: Any, x: Tensor, top: float, in_place: bool, rule: Rectifiers) -> Tensor:
-        most = None if top == float("inf") else top
-        if in_place:
-            ctx.mark_dirty(x)
-        output = x.clamp_(0, most) if in_place else x.clamp(0, most)
-        ctx.save_for_backward(output)  # as autograd itself does: where it is 0 or at its top, nothing passed
-        ctx.top, ctx.rule = top, rule
-        return output
+        ctx.rule = rule
+        return _clamped(ctx, x, top, in_place)
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None, None, None]:
@@ -56,3 +51,44 @@ class _Rectify(torch.autograd.Function, Followed):
             gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
             gradient = gradient if ctx.top == float("inf") else gradient * (output < ctx.top)
         return gradient, None, None, None
+
+
+class Redirected(Rule):
+    """ReLUs that hand on a gradient although they are off, as far as it would switch them on.
+
+    With g what comes from above and x the input, the gradient is g·[x > 0]. Where that is zero for a whole row of the
+    batch, so that the row would learn nothing, relu(g) passes instead.
+    """
+
+    title: ClassVar[str] = "gradient redirection"
+
+    def act(self, operation: Operation) -> Tensor | None:
+        """A rectifier's output; None for all else."""
+        if operation.kind not in ("relu", "relu6") or not operation.input.is_floating_point():
+            return None
+        return _Redirect.apply(operation.input, operation.top, operation.in_place)
+
+
+class _Redirect(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, top: float, in_place: bool) -> Tensor:
+        return _clamped(ctx, x, top, in_place)
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None, None]:
+        (output,), (gradient,) = ctx.saved_tensors, arriving
+        passed = gradient * ((output > 0) & (output < ctx.top))
+        rows = (len(passed), *[1] * (passed.ndim - 1))
+        dead = ~passed.flatten(1).any(1) if passed.ndim > 1 else passed == 0
+        return torch.where(dead.reshape(rows), gradient.clamp_min(0), passed), None, None
+
+
+def _clamped(ctx: Any, x: Tensor, top: float, in_place: bool) -> Tensor:
+    """What a ReLU or ReLU6 gives; kept, as autograd itself does: where it is 0 or at its top, nothing passed."""
+    most = None if top == float("inf") else top
+    if in_place:
+        ctx.mark_dirty(x)
+    output = x.clamp_(0, most) if in_place else x.clamp(0, most)
+    ctx.save_for_backward(output)
+    ctx.top = top
+    return output
