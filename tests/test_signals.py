@@ -199,7 +199,7 @@ def test_signals_in_any_form(given: Any) -> None:
 
 def test_spatial_is_one_two_or_three() -> None:
     with (
-        pytest.raises(OptionError, match="spatial=4 is not known; choose 1, 2, 3"),
+        pytest.raises(OptionError, match="spatial=4 is not known; choose 1, 2 or 3"),
         unchecked(),
     ):
         fm.Scope(ecg_net(), spatial=4)  # type: ignore[arg-type]

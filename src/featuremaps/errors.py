@@ -79,6 +79,12 @@ def check_choice(option: str, value: object, choices: Iterable[object]) -> None:
     """`OptionError` where an option has a value that is not among its choices."""
     known = list(choices)
     if value not in known:
-        listed = ", ".join(map(repr, known))
+        listed = " or ".join(filter(None, [", ".join(map(repr, known[:-1])), repr(known[-1])]))
         meant = did_you_mean(str(value), [choice for choice in known if isinstance(choice, str)])
         raise OptionError(f"{option}={value!r} is not known; choose {listed}.{meant}")
+
+
+def check_least(option: str, value: int | float, what: str, least: int = 1) -> None:
+    """`OptionError` where an option is below the `least` that it may be; `what` says what it is."""
+    if value < least:
+        raise OptionError(f"{option} is {what}, {least} or more; got {value}.")

@@ -163,5 +163,5 @@ def test_bad_options(options, message: str) -> None:
 
 
 def test_an_optimizer_that_is_not_there() -> None:
-    with unchecked(), pytest.raises(OptionError, match="'sgd' is not known; choose 'adam' or 'lbfgs'"):
+    with unchecked(), pytest.raises(OptionError, match="'sgd' is not known; choose 'adam', 'lbfgs' or 'gradient'"):
         Climb(optimizer="sgd")

@@ -226,10 +226,10 @@ def test_one_layer_for_explain() -> None:
     [
         (
             {"smooth": "augmented"},
-            r"smooth='augmented' is not known; choose 'augment', 'eigen'. Did you mean 'augment'",
+            r"smooth='augmented' is not known; choose 'augment' or 'eigen'. Did you mean 'augment'",
         ),
         ({"smooth": ["eigen", "both"]}, "smooth='both' is not known"),
-        ({"precision": "half"}, "precision='half' is not known; choose 'float32', 'bfloat16', 'float16'"),
+        ({"precision": "half"}, "precision='half' is not known; choose 'float32', 'bfloat16' or 'float16'"),
         ({"batch_size": 0}, "batch_size is how many pictures run together, 1 or more; got 0"),
         ({"combin": "sum"}, r"method 'grad_cam' has no option 'combin'; it takes combine. Did you mean 'combine'"),
         ({"combine": "max"}, "option 'combine' of method 'grad_cam' must be 'sum' or 'principal'; got 'max'"),

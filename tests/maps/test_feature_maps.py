@@ -37,7 +37,7 @@ def test_top_ranks_each_picture_by_itself() -> None:
     assert made().top(1, by="max").units == (("conv:1",), ("conv:0",))
     assert top.ranked[0][1].map.tolist() == [[0.0, 4.0]]
     assert len(made().top(99).units[0]) == 3
-    with pytest.raises(OptionError, match="shows the n strongest channels, 1 or more; got 0"):
+    with pytest.raises(OptionError, match="n is how many of the strongest channels are shown, 1 or more; got 0"):
         made().top(0)
 
 

@@ -151,7 +151,7 @@ def test_wrong_looks() -> None:
         heat.overlay(colormap="infurno")
     with (
         unchecked(),
-        pytest.raises(OptionError, match="scaling 'sum' is not known; choose 'max', 'minmax' or 'signed'"),
+        pytest.raises(OptionError, match="scaling='sum' is not known; choose 'max', 'minmax' or 'signed'"),
     ):
         heat.normalize("sum")
     with unchecked(), pytest.raises(OptionError, match="on='whole' is not known; choose 'seen' or 'original'"):

@@ -55,7 +55,7 @@ def test_pictures_without_files(tmp_path: Path) -> None:
     ("ask", "error", "message"),
     [
         (lambda s: s.vectors("4"), LayerNotFoundError, "survey '.*' has no layer '4'. It has 1, 3."),
-        (lambda s: s.vectors("3", "median"), OptionError, "pool='median' is not known; choose 'mean', 'max'"),
+        (lambda s: s.vectors("3", "median"), OptionError, "pool='median' is not known; choose 'mean' or 'max'"),
         (lambda s: s.vectors("3", channels=[6]), LayerNotFoundError, "3 has channels 0 to 5; 6 was asked for"),
         (lambda s: s.top("3"), LayerNotFoundError, "'3' is a layer, and a unit is one channel of it: '3:0'"),
         (lambda s: s.top("3:9"), LayerNotFoundError, "3 has channels 0 to 5; 9 was asked for"),

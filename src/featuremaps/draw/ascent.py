@@ -12,7 +12,7 @@ from torch import Tensor
 from featuremaps.draw.canvas import Canvas, Rows, Shape
 from featuremaps.draw.choices import Optimizer
 from featuremaps.draw.drawing import Drawing, Goal
-from featuremaps.errors import ModelError, OptionError, did_you_mean
+from featuremaps.errors import ModelError, OptionError, check_choice, check_least
 from featuremaps.progress import track
 from featuremaps.rules import Redirected, Rule
 from featuremaps.runtime.gradient import sent_back
@@ -93,16 +93,10 @@ class Climb:
     steady: bool = False
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise OptionError(f"steps is how often the picture is changed, 1 or more; got {self.steps}.")
+        check_least("steps", self.steps, "how often the picture is changed")
         if self.rate <= 0:
             raise OptionError(f"rate is the size of a step, above 0; got {self.rate}.")
-        known = get_args(Optimizer)
-        if self.optimizer not in known:
-            raise OptionError(
-                f"optimizer={self.optimizer!r} is not known; choose {' or '.join(map(repr, known))}."
-                f"{did_you_mean(self.optimizer, known)}"
-            )
+        check_choice("optimizer", self.optimizer, get_args(Optimizer))
 
     def share(self, step: int) -> float:
         """How large a step is, as a share of `rate`: rising at first, then falling along a cosine, unless steady."""

@@ -11,7 +11,7 @@ from featuremaps.draw.objective import Channel, Objective
 from featuremaps.draw.options import DrawOptions, check_takes_pictures
 from featuremaps.draw.parse_objective import as_objective
 from featuremaps.draw.run import DrawingRun
-from featuremaps.errors import OptionError
+from featuremaps.errors import OptionError, check_least
 from featuremaps.layers.directions import check_directions
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
@@ -47,8 +47,7 @@ def draw(
 
 def first_channels(studied: StudiedModel, layer: str, top: int, size: Size = None) -> list[Channel]:
     """The first `top` channels of a layer, or as many as it has, in pictures of this size."""
-    if top < 1:
-        raise OptionError(f"top is how many channels of a layer are drawn, 1 or more; got {top}.")
+    check_least("top", top, "how many channels of a layer are drawn")
     check_takes_pictures(studied)
     layers = studied.walk(studied.blank(pair(size)))
     return [

@@ -6,7 +6,7 @@ The figures are in `drawing_figures.py`, what is written into files in `png_meta
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from jaxtyping import Float, UInt8
@@ -17,13 +17,11 @@ from featuremaps.draw.drawing_figures import DrawnPicture, RealPicture, drawing_
 from featuremaps.draw.png_metadata import plain, read_png, write_png
 from featuremaps.errors import ImageError, OptionError, did_you_mean
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import PICTURE_SUFFIXES, file_name, unique_names
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import counted, number
 from featuremaps.results.shown import Shown
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Goal = Literal["maximised", "minimised"]
 
@@ -120,7 +118,7 @@ class Drawing(Shown):
             return f"{reached}, {number(self.score)} times {best} ({self.real.name})"
         return f"{reached}; {best} gives {number(self.real.value)} ({self.real.name})"
 
-    def figure(self, *, background: str = "white") -> "Figure":
+    def figure(self, *, background: str = "white") -> Figure:
         """The picture, large, with name, value and score, beside its curve; the best real picture first, if kept.
 
         Args:
@@ -256,7 +254,7 @@ class Drawings(Sequence[Drawing]):
 
     def figure(
         self, *, columns: int | None = None, most: int = 100, real: bool = True, background: str = "white"
-    ) -> "Figure":
+    ) -> Figure:
         """A sheet of drawings, each with its name, value and score; one alone is its own figure.
 
         Args:

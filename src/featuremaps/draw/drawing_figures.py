@@ -7,19 +7,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from featuremaps.plotting.contact_sheet import inches
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import number
 from featuremaps.plotting.paper import LINE, Rectangle, cut, fitted, length, paper, show, wrapped, write
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MARGIN, TITLE_LINE, GAP = 0.12, 0.22, 0.14
 LARGE, CURVE, SETTINGS, WIDEST = 3.2, 2.2, 8, 13.0
@@ -98,7 +95,7 @@ class Sheet(NamedTuple):
         return Rectangle(width, self.tile.height + LINE * self.lines)
 
 
-def drawing_figure(drawing: DrawnPicture) -> "Figure":
+def drawing_figure(drawing: DrawnPicture) -> Figure:
     """One drawing, large: the best real picture, the drawing, its curve and its settings, and notes below."""
     pictures = _large(drawing)
     boxes = [fitted(image, 1.5 * LARGE, LARGE) for _, image in pictures]
@@ -123,7 +120,7 @@ def drawing_figure(drawing: DrawnPicture) -> "Figure":
     return figure
 
 
-def sheet_figure(shown: Sequence[DrawnPicture], *, title: str = "", columns: int | None = None, total: int) -> "Figure":
+def sheet_figure(shown: Sequence[DrawnPicture], *, title: str = "", columns: int | None = None, total: int) -> Figure:
     """The first drawings of `total` in rows and columns, each below its name, value and score."""
     sheet, subject = _planned(shown)
     cell = sheet.cell
@@ -164,7 +161,7 @@ def _planned(shown: Sequence[DrawnPicture]) -> tuple[Sheet, str]:
     return sheet._replace(shared=shared if long else ""), subject
 
 
-def _cell(axes: "Axes", drawing: DrawnPicture, left: int | float, top: int | float, sheet: Sheet) -> None:
+def _cell(axes: Axes, drawing: DrawnPicture, left: int | float, top: int | float, sheet: Sheet) -> None:
     """One drawing of a sheet below its words, the real picture left of it."""
     wide = sheet.cell.width
     mark = MARK if drawing.notes else ""
@@ -180,7 +177,7 @@ def _cell(axes: "Axes", drawing: DrawnPicture, left: int | float, top: int | flo
     show(axes, drawing.image, left + wide - sheet.tile.width, below, fitted(drawing.image, *sheet.tile))
 
 
-def _curve(axes: "Axes", drawing: DrawnPicture) -> None:
+def _curve(axes: Axes, drawing: DrawnPicture) -> None:
     """What was optimised, over the steps; on a logarithmic scale where a loss falls through powers of ten."""
     values = drawing.curve.detach().float().cpu().numpy()
     marker = "o" if len(values) == 1 else ""

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Rows, at_least
-from featuremaps.errors import OptionError
+from featuremaps.errors import OptionError, check_least
 from featuremaps.methods.random_numbers import normal, uniform
 
 
@@ -41,8 +41,7 @@ class Jitter:
         for name, (low, high) in {"scale": self.scale, "crop": self.crop}.items():
             if not 0 < low <= high:
                 raise OptionError(f"jitter: {name} is a range (low, high) above 0; got ({low}, {high}).")
-        if self.crops < 1:
-            raise OptionError(f"jitter: crops is how many copies are looked at, 1 or more; got {self.crops}.")
+        check_least("jitter: crops", self.crops, "how many copies are looked at")
 
     @staticmethod
     def without() -> "Jitter":

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Rows, Shape, canvas, check_numbers
-from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.errors import OptionError, check_choice
 
 Squash = Literal["sigmoid", "mirror"]
 
@@ -33,12 +33,7 @@ class PixelCanvas:
     def __post_init__(self) -> None:
         check_numbers(self, "rate")
         check_numbers(self, "deviation", zero=True)
-        known = get_args(Squash)
-        if self.squash not in known:
-            raise OptionError(
-                f"squash={self.squash!r} is not known; choose {' or '.join(map(repr, known))}."
-                f"{did_you_mean(str(self.squash), known)}"
-            )
+        check_choice("squash", self.squash, get_args(Squash))
 
     def from_picture(self, picture: Float[Tensor, "channel height width"]) -> "PixelCanvas":
         """The canvas that begins as this picture (values 0 to 1), without noise."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxtyping import Float
 from PIL import Image
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
@@ -19,9 +20,6 @@ from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.heatmaps import Heatmaps, enlarged_overlays, scalings_of
 from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +116,7 @@ class Attributions(Explained):
         """Each picture's values as colours around mid-grey, the way guided backprop is usually printed."""
         return [seen.grey(values) for seen, values in zip(self.pictures, self.values, strict=True)]
 
-    def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> "Figure":
+    def figure(self, *, most: int = 16, collapse: Collapse | None = None, **look: Any) -> Figure:
         """Each picture beside its values as colours and its map, titled with the target.
 
         Args:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featuremaps.errors import did_you_mean
 from featuremaps.explain.attributions import Attributions
 from featuremaps.explain.options import ExplainOptions
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.method_names import method_name
@@ -18,9 +19,6 @@ from featuremaps.results.answer import ANY, Answers
 from featuremaps.results.heatmaps import Heatmaps, scalings_of
 from featuremaps.results.shown import Shown
 from featuremaps.results.spatial_figures import spatial_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Explanation = Heatmaps | Attributions
 Key = tuple[str, str, Any]
@@ -57,7 +55,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
     def __len__(self) -> int:
         return len(self.heatmaps)
 
-    def figure(self, picture: int | None = None, *, most: int = 12, **look: Any) -> "Figure":
+    def figure(self, picture: int | None = None, *, most: int = 12, **look: Any) -> Figure:
         """The overlays as a matrix: a row for each picture, layer and target, a column for each method.
 
         Methods that go down to the pixel stand in the rows of the layer where there is one. The title says how many
@@ -128,7 +126,7 @@ class Comparison(Mapping[Key, Explanation], Shown):
         pairs = dict.fromkeys(key[1:] for key in self)
         return [(layer, [(method, layer, target) for method in methods]) for layer, target in pairs]
 
-    def _of_signal(self, picture: int, look: Mapping[str, Any], count: int) -> "Figure":
+    def _of_signal(self, picture: int, look: Mapping[str, Any], count: int) -> Figure:
         panels = []
         for (method, layer, _), heat in self.items():
             (panel,) = heat[picture].spatial_panels(**look)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
-from featuremaps.errors import FeatureMapsWarning, OptionError
+from featuremaps.errors import FeatureMapsWarning, check_least
 from featuremaps.explain.options import ExplainOptions
 from featuremaps.explain.warnings import scale_doubts
 from featuremaps.models.studied_model import StudiedModel
@@ -40,8 +40,7 @@ def predict(
     Of a detector what it finds with a score of `threshold` or more, surest first; where that is nothing, the surest.
     Raises `TargetError` for a model that gives no class scores; a `FeatureMapsWarning` says why they may be doubted.
     """
-    if top is not None and top < 1:
-        raise OptionError(f"top is how many classes are given, 1 or more; got {top}.")
+    check_least("top", MOST if top is None else top, "how many classes are given")
     options = ExplainOptions(batch_size=batch_size, threshold=threshold)
     classes = replace(studied.class_outputs, threshold=options.threshold)
     best: dict[int, tuple[Answer | DetectedBox, ...]] = {}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,12 +22,9 @@ from featuremaps.plotting.contact_sheet import (
     pixels_of,
     sheet_height,
 )
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import number
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, coloured
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 FilterScaling = Literal["filter", "layer"]
 TILES, ROWS, CHANNELS = 128, 16, 8
@@ -36,7 +33,7 @@ GAP, COLOUR_GAP = (222, 224, 230), (255, 255, 255)
 DEAD, ALIKE = "#d62728", "#b8860b"
 
 
-def filters_figure(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
+def filters_figure(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Figure:
     """The figure that suits the kind of kernel, of the filters `which` or the first `most` (0: a readable number)."""
     axes, channels = len(filters.kernel), filters.tensor.shape[1]
     if set(filters.kernel) == {1} or (axes == 1 and channels == 1):
@@ -46,7 +43,7 @@ def filters_figure(filters: FilterWeights, which: Sequence[int] | None, most: in
     return _rows(filters, which, most)
 
 
-def _tiles(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
+def _tiles(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Figure:
     """A tile per filter, and for a first layer its frequency response in the same place of a second sheet."""
     chosen, title = _chosen(filters, which, most or TILES)
     limits = full_weights(filters.tensor, filters.scaling)
@@ -71,7 +68,7 @@ def _tiles(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "F
     return figure
 
 
-def _rows(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
+def _rows(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Figure:
     """A row of tiles per filter, its channels with the largest norms first, the rest counted."""
     chosen, title = _chosen(filters, which, most or ROWS)
     spread, limits = filters.spread(), full_weights(filters.tensor, filters.scaling)
@@ -105,7 +102,7 @@ def _rows(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Fi
     return figure
 
 
-def _matrix(filters: FilterWeights, which: Sequence[int] | None, most: int) -> "Figure":
+def _matrix(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Figure:
     """1×1 kernels as filters × channels; 1-D kernels over one channel as filters × positions."""
     chosen, title = _chosen(filters, which, most or len(filters.tensor))
     values = filters.spread().flatten(1)[chosen].cpu()
@@ -214,7 +211,7 @@ def _caption(filters: FilterWeights, with_response: bool) -> str:
     return f"{strips}{middle}; {ends}{gaps}{response}"
 
 
-def _bar(figure: "Figure", place: "Axes", filters: FilterWeights) -> None:
+def _bar(figure: Figure, place: Axes, filters: FilterWeights) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -224,7 +221,7 @@ def _bar(figure: "Figure", place: "Axes", filters: FilterWeights) -> None:
     bar.ax.tick_params(labelsize=7)
 
 
-def _figure(width: float, height: float, title: str, caption: str) -> "Figure":
+def _figure(width: float, height: float, title: str, caption: str) -> Figure:
     """A figure with a title and a caption around a drawing of this height."""
     whole = TOP + height + BOTTOM
     figure = blank_figure(max(width, 5.5), whole)

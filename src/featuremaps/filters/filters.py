@@ -4,25 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from torch import Tensor, nn
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError, did_you_mean
+from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, check_choice, did_you_mean
 from featuremaps.filters.figures import FilterScaling, filters_figure
 from featuremaps.filters.weights import FilterWeights
 from featuremaps.layers import find
 from featuremaps.models.keras_model import keras_kernel
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.results.shown import Shown
 from featuremaps.session import preserved
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Filters(FilterWeights, Shown):
@@ -41,7 +39,7 @@ class Filters(FilterWeights, Shown):
 
     def figure(
         self, which: Sequence[int] | None = None, *, most: int = 0, scaling: FilterScaling | None = None
-    ) -> "Figure":
+    ) -> Figure:
         """The filters as pictures.
 
         Three channels are shown as colours, one as a tile; of more, each filter is a row of tiles, the channels with
@@ -55,7 +53,8 @@ class Filters(FilterWeights, Shown):
         Returns:
             A figure of matplotlib.
         """
-        return filters_figure(replace(self, scaling=checked_scaling(scaling or self.scaling)), which, most)
+        check_choice("scaling", scaling or self.scaling, get_args(FilterScaling))
+        return filters_figure(replace(self, scaling=scaling or self.scaling), which, most)
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write the figure (PNG) and the weights (`.npy`, float32).
@@ -82,6 +81,7 @@ def filters_of(
     Raises `LayerNotFoundError` for a layer that does not exist, `LayoutError` for one without a convolution or with
     several, `ModelError` for weights that are not finite.
     """
+    check_choice("scaling", scaling, get_args(FilterScaling))
     with preserved(model):  # weights that are made anew each time they are read, as by a spectral norm, count along
         name, module = _convolution(model, layer)
         kernel = _kernel(module)
@@ -104,18 +104,8 @@ def filters_of(
         dilation=(dilation,) * axes if isinstance(dilation, int) else tuple(dilation),
         transposed=kernel["transposed"],
         colours=colours if len(colours) == 3 else (0, 1, 2),
-        scaling=checked_scaling(scaling),
+        scaling=scaling,
     )
-
-
-def checked_scaling(scaling: FilterScaling) -> FilterScaling:
-    """The scaling, or an `OptionError`."""
-    if scaling not in get_args(FilterScaling):
-        raise OptionError(
-            f"scaling={scaling!r} is not known; choose 'filter' (each its own) or 'layer' (one for all)."
-            f"{did_you_mean(str(scaling), get_args(FilterScaling))}"
-        )
-    return scaling
 
 
 def _kernel(module: nn.Module) -> dict[str, Any] | None:

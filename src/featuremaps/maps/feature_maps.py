@@ -3,27 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.errors import check_choice, check_least
 from featuremaps.maps.pca_colours import ColourMaps, colour_maps
 from featuremaps.maps.top_channels import MARK, RankedMap, TopMaps, bar_of, drawing, largest, over_picture
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import write_files
 from featuremaps.plotting.panels import Panel, counted, number, panels_figure, short_unit
 from featuremaps.plotting.rendering import bars, blocks, captioned, coloured, places, stacked, tiled
 from featuremaps.plotting.sheets import plainly
 from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 By = Literal["mean", "max"]
 SMALLEST_TILE, SMALLEST_BARS = 32, (512, 14)
@@ -71,10 +69,7 @@ class FeatureMaps(ByPicture):
         Returns:
             (batch, channel), in units of the activation.
         """
-        if by not in ("mean", "max"):
-            raise OptionError(
-                f"by={by!r} is not known; choose 'mean' or 'max'.{did_you_mean(str(by), ('mean', 'max'))}"
-            )
+        check_choice("by", by, get_args(By))
         return torch.stack([map.flatten(1).mean(1) if by == "mean" else map.flatten(1).amax(1) for map in self.maps])
 
     def top(self, n: int = 16, by: By = "mean") -> TopMaps:
@@ -89,8 +84,7 @@ class FeatureMaps(ByPicture):
         Returns:
             The strongest maps, with their figure.
         """
-        if n < 1:
-            raise OptionError(f"top(n) shows the n strongest channels, 1 or more; got {n}.")
+        check_least("n", n, "how many of the strongest channels are shown")
         values = self.values(by)
         orders = values.argsort(dim=1, descending=True, stable=True).tolist()
         shown = []
@@ -173,7 +167,7 @@ class FeatureMaps(ByPicture):
             for maps, seen in zip(self.maps, self.pictures, strict=True)
         ]
 
-    def figure(self, *, most: int = 16, **look: Any) -> "Figure":
+    def figure(self, *, most: int = 16, **look: Any) -> Figure:
         """A whole layer as its strongest channels (see `top`); single units as a row for each picture.
 
         Beside each picture stand the sum of its units, where there are several, and each of them.

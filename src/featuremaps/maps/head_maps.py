@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,13 +11,11 @@ from torch import Tensor, stack
 
 from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import Bar, Panel, counted, panels_figure, short_unit
 from featuremaps.plotting.rendering import SEQUENTIAL, overlay, places
 from featuremaps.results.by_picture import ByPicture
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,7 +78,7 @@ class AttentionMaps(ByPicture):
             for layer in self.maps[picture]
         ]
 
-    def figure(self, picture: int = 0, *, most: int = 12, **look: Any) -> "Figure":
+    def figure(self, picture: int = 0, *, most: int = 12, **look: Any) -> Figure:
         """One picture: a row for each of the last `most` layers, with the mean and the first `most` heads.
 
         `look` goes to `overlay`.

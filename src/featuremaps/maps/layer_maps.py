@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featuremaps.errors import did_you_mean
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.top_channels import bar_of
 from featuremaps.plotting.colour_scales import scale_for
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.panels import Panel, panels_figure
 from featuremaps.results.shown import Shown
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +36,7 @@ class LayerMaps(Mapping[str, FeatureMaps], Shown):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def figure(self, picture: int = 0, *, most: int = 5, **look: Any) -> "Figure":
+    def figure(self, picture: int = 0, *, most: int = 5, **look: Any) -> Figure:
         """One picture through the layers: a row a layer, with its strongest channels.
 
         Args:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -26,6 +25,7 @@ from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import counted, number
@@ -36,9 +36,6 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import first_tensor, to_model
 from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 KEPT = 5
 THUMBNAIL = 96
@@ -106,7 +103,7 @@ class LayerWalk(Shown):
                 return row
         raise KeyError(f"the walk has no layer {layer!r}; .rows lists them.")
 
-    def figure(self, picture: int = 0, *, most: int = 24) -> "Figure":
+    def figure(self, picture: int = 0, *, most: int = 24) -> Figure:
         """Rows of the strongest channels over one picture, and the sparsity curve beside them.
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,12 +11,9 @@ from torch import Tensor
 
 from featuremaps.plotting.colour_scales import Scale
 from featuremaps.plotting.contact_sheet import PITCH, Tile, blank_figure, draw_sheet, inches, pixels_of, sheet_height
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import short_unit
 from featuremaps.plotting.rendering import coloured, places
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TILE = 0.58
 LEFT, CURVE, TOP, BOTTOM = 2.5, 2.4, 0.75, 0.85
@@ -40,7 +37,7 @@ class LayerRow:
     strongest: Sequence[tuple[str, Float[Tensor, "height width"]]]
 
 
-def walk_figure(rows: Sequence[LayerRow], image: Image.Image, *, picture: str, model: str, most: int) -> "Figure":
+def walk_figure(rows: Sequence[LayerRow], image: Image.Image, *, picture: str, model: str, most: int) -> Figure:
     """The picture itself on top, then at most `most` layers evenly spread over the depth."""
     shown = _shown(rows, most)
     columns = max(len(rows[i].strongest) for i in shown)
@@ -82,7 +79,7 @@ def _side(row: LayerRow) -> str:
     return f"{short_unit(row.layer, 36)}\n{row.channels} × {places(row.size)}"
 
 
-def _draw_curve(axes: "Axes", rows: Sequence[LayerRow], shown: Sequence[int], limits: tuple[float, float]) -> None:
+def _draw_curve(axes: Axes, rows: Sequence[LayerRow], shown: Sequence[int], limits: tuple[float, float]) -> None:
     """Shares over depth; layers that are not shown lie between their neighbours."""
     places = np.interp(range(len(rows)), shown, [(i + 1) * PITCH + 0.5 for i in range(len(shown))])
     signed = np.array([row.signed for row in rows])

@@ -3,23 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError
+from featuremaps.errors import check_choice
 from featuremaps.methods.channel_weights import leading_components
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import write_files
 from featuremaps.plotting.panels import Panel, counted, panels_figure
 from featuremaps.plotting.rendering import places, stacked
 from featuremaps.results.by_picture import ByPicture
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Over = Literal["picture", "all"]
 LOW, HIGH = 0.01, 0.99
@@ -57,7 +55,7 @@ class ColourMaps(ByPicture):
             pictures.append(Image.fromarray(levels.numpy()))
         return pictures
 
-    def figure(self, *, most: int = 16) -> "Figure":
+    def figure(self, *, most: int = 16) -> Figure:
         """Each picture beside its colours, the first `most` of them."""
         rows = [
             [Panel(seen.image, seen.picture.name), Panel(image, _percentages(shares))]
@@ -81,8 +79,7 @@ def colour_maps(
     maps: Sequence[Float[Tensor, "channel *_space"]], layer: str, pictures: tuple[Seen, ...], over: Over
 ) -> ColourMaps:
     """The three leading components of each picture's channels, or of all pictures' together."""
-    if over not in ("picture", "all"):
-        raise OptionError(f"over={over!r} is not known; choose 'picture' or 'all'.")
+    check_choice("over", over, get_args(Over))
     together = [[map] for map in maps] if over == "picture" else [list(maps)]
     entries = [entry for some in together for entry in _components(some)]
     projections, shares, limits = zip(*entries, strict=True)

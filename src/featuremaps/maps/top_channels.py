@@ -3,24 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError
+from featuremaps.errors import check_choice
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of, write_files
 from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, number, panels_figure, short_unit
 from featuremaps.plotting.rendering import overlay
 from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MARK = "#d62728"
 
@@ -75,7 +73,7 @@ class TopMaps(ByPicture):
             result.append(over_picture(seen, [channel.map for channel in shown], tops, scale, alpha, colormap, on))
         return result
 
-    def figure(self, *, most: int = 4, columns: int | None = None, **look: Any) -> "Figure":
+    def figure(self, *, most: int = 4, columns: int | None = None, **look: Any) -> Figure:
         """For each of the first `most` pictures the picture itself, then its maps. `look` goes to `overlay`."""
         scale = self._scale(look.get("scaling"))
         rows = []
@@ -131,8 +129,7 @@ def over_picture(
     on: Canvas,
 ) -> list[Image.Image]:
     """Raw maps enlarged, scaled and laid over what the model saw, or over the whole original picture."""
-    if on not in get_args(Canvas):
-        raise OptionError(f"on={on!r} is not known; choose 'seen' or 'original'.")
+    check_choice("on", on, get_args(Canvas))
     image = seen.image if on == "seen" else None
     overlays = []
     for map, of_layer in zip(maps, of_layers, strict=True):

@@ -1,14 +1,9 @@
 """Colours and marks for classes, told apart by colour-blind readers too, and the few habits that the figures share."""
 
-from typing import TYPE_CHECKING
-
 from PIL import Image
 
 from featuremaps.plotting.contact_sheet import blank_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from featuremaps.plotting.figure_types import Axes, Figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B")
 """Seven of the eight colours of Okabe & Ito (2008), without the yellow that white paper swallows."""
@@ -27,12 +22,12 @@ def class_look(number: int) -> tuple[str, str]:
     return PALETTE[number % len(PALETTE)], MARKS[number // len(PALETTE) % len(MARKS)]
 
 
-def plain_figure(width: float, height: float) -> "Figure":
+def plain_figure(width: float, height: float) -> Figure:
     """A figure of this size in inches, laid out by itself."""
     return blank_figure(width, height, layout="constrained")
 
 
-def bare(axes: "Axes", *kept: str) -> None:
+def bare(axes: Axes, *kept: str) -> None:
     """Axes with only these sides drawn, and small type."""
     for name, side in axes.spines.items():
         side.set_visible(name in kept)

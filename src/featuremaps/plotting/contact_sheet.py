@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from featuremaps.plotting.figure_types import Axes, Figure
 
 PITCH = 1.3
 """How far rows are apart, in tiles: a tile, and a label above it."""
@@ -32,7 +30,7 @@ def pixels_of(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
-def blank_figure(width: int | float, height: int | float, layout: Literal["constrained"] | None = None) -> "Figure":
+def blank_figure(width: int | float, height: int | float, layout: Literal["constrained"] | None = None) -> Figure:
     """A figure of this size in inches, outside matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -43,7 +41,7 @@ def blank_figure(width: int | float, height: int | float, layout: Literal["const
     return figure
 
 
-def inches(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
+def inches(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """Axes at this place, in inches from the upper left corner of the figure."""
     whole_width, whole_height = figure.get_size_inches()
     place = (left / whole_width, 1 - (top + height) / whole_height, width / whole_width, height / whole_height)
@@ -51,7 +49,7 @@ def inches(figure: "Figure", left: float, top: float, width: float, height: floa
 
 
 def draw_sheet(
-    axes: "Axes", rows: Sequence[Sequence[Tile]], columns: int, sides: Sequence[str] = (), wide: float = 1.0
+    axes: Axes, rows: Sequence[Sequence[Tile]], columns: int, sides: Sequence[str] = (), wide: float = 1.0
 ) -> None:
     """Rows of tiles from the upper left, in cells 1 high; the middle of row i is at y = i · PITCH + 0.5.
 
@@ -71,7 +69,7 @@ def sheet_height(rows: int, tile: float) -> float:
     return ((rows - 1) * PITCH + 1.32) * tile
 
 
-def _place(axes: "Axes", tile: Tile, x: float, y: float, wide: float) -> None:
+def _place(axes: Axes, tile: Tile, x: float, y: float, wide: float) -> None:
     """One tile with its own proportions, centred in its cell."""
     from matplotlib.patches import Rectangle
 

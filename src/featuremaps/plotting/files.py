@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -11,12 +10,9 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, is_picture_file
 from featuremaps.plotting.written_files import WrittenFiles
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 LABEL = "label"
 """The keyword of a PNG's text chunk that says what was explained."""
@@ -81,7 +77,7 @@ def _write(place: Path, suffix: str, content: Image.Image | Tensor | bytes) -> P
     return path
 
 
-def png_of(figure: "Figure") -> bytes:
+def png_of(figure: Figure) -> bytes:
     """A figure as PNG, for notebooks."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")

@@ -3,17 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from featuremaps.plotting.class_colours import DOUBT
 from featuremaps.plotting.contact_sheet import blank_figure, inches
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, is_remark
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Inches = int | float
 TALLEST_BAR = 5.0  # inches
@@ -64,7 +61,7 @@ def matrix_figure(
     *,
     title: str = "",
     scalings: Collection[str | None] = (None,),
-) -> "Figure":
+) -> Figure:
     """Panels in rows and columns, with a colour bar for each of the scalings of their maps."""
     first, *others = [bar_for(look, scaling) for scaling in sorted(scalings, key=str)]
     figure = panels_figure(rows, first, title=title)
@@ -74,7 +71,7 @@ def matrix_figure(
     return figure
 
 
-def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> "Figure":
+def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> Figure:
     """Panels in rows and columns, a title above, a caption below, and a colour bar if there is one."""
     ratio = max((panel.image.height / panel.image.width for row in rows for panel in row if panel.image), default=1)
     tall = 2.3 if ratio > FLAT else 2.3 * ratio + 0.6
@@ -102,7 +99,7 @@ def columns_for(count: int) -> int:
     return count if count <= 7 else min((6, 5, 7), key=lambda columns: -count % columns)
 
 
-def add_bar(figure: "Figure", axes: "Sequence[Axes]", bar: Bar) -> None:
+def add_bar(figure: Figure, axes: Sequence[Axes], bar: Bar) -> None:
     """A colour bar that says what the colours mean, taking its place from these axes."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -114,7 +111,7 @@ def add_bar(figure: "Figure", axes: "Sequence[Axes]", bar: Bar) -> None:
     drawn.ax.tick_params(labelsize=7)
 
 
-def bar_beside(figure: "Figure", bar: Bar, left: Inches, top: Inches, height: Inches) -> None:
+def bar_beside(figure: Figure, bar: Bar, left: Inches, top: Inches, height: Inches) -> None:
     """A colour bar at this place, in inches from the upper left corner of the figure."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -125,7 +122,7 @@ def bar_beside(figure: "Figure", bar: Bar, left: Inches, top: Inches, height: In
     axes.tick_params(labelsize=7)
 
 
-def draw_panel(axes: "Axes", panel: Panel) -> None:
+def draw_panel(axes: Axes, panel: Panel) -> None:
     """A panel in these axes."""
     if panel.image is None:
         axes.set_axis_off()

@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image, ImageFont
 
 from featuremaps.plotting.contact_sheet import blank_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from featuremaps.plotting.figure_types import Axes, Figure
 
 Inches = int | float
 Points = int | float
@@ -32,14 +29,14 @@ def fitted(image: Image.Image, width: Inches, height: Inches) -> Rectangle:
     return Rectangle(image.width * scale, image.height * scale)
 
 
-def show(axes: "Axes", image: Image.Image, left: Inches, top: Inches, box: Rectangle) -> None:
+def show(axes: Axes, image: Image.Image, left: Inches, top: Inches, box: Rectangle) -> None:
     """A picture of this size, its upper left corner here."""
     place = (left, left + box.width, top + box.height, top)
     axes.imshow(image.convert("RGB"), extent=place, aspect="auto", interpolation_stage="rgba")
 
 
 def write(
-    axes: "Axes",
+    axes: Axes,
     left: Inches,
     middle: Inches,
     lines: Sequence[str],
@@ -52,7 +49,7 @@ def write(
         axes.text(left, middle + pitch * i, line, fontsize=size, color=colour, ha="left", va="center")
 
 
-def paper(width: Inches, height: Inches) -> "tuple[Figure, Axes]":
+def paper(width: Inches, height: Inches) -> tuple[Figure, Axes]:
     """A figure with axes all over it, measured in inches from its upper left corner."""
     figure = blank_figure(width, height)
     axes = figure.add_axes((0, 0, 1, 1))

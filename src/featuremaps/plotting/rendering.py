@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError, did_you_mean
+from featuremaps.errors import OptionError, check_choice, did_you_mean
 
 Scaling = Literal["max", "minmax", "signed"]
 Collapse = Literal["sum", "max_abs", "norm"]
@@ -58,14 +58,11 @@ def scaled(map: Map, scaling: Scaling) -> Map:
     `"max"`: what speaks for the target (ReLU), divided by its maximum, 0..1. `"minmax"`: from the lowest to the
     highest value, 0..1. `"signed"`: divided by the largest magnitude, −1..1. A map with nothing to show becomes 0.
     """
-    if scaling == "max":
-        map = map.relu()
-        return map / _nonzero(map.max())
+    check_choice("scaling", scaling, get_args(Scaling))
     if scaling == "minmax":
         return (map - map.min()) / _nonzero(map.max() - map.min())
-    if scaling == "signed":
-        return map / _nonzero(map.abs().max())
-    raise OptionError(f"scaling {scaling!r} is not known; choose 'max', 'minmax' or 'signed'.")
+    map = map.relu() if scaling == "max" else map
+    return map / _nonzero(map.abs().max())
 
 
 def looked_at(map: Map, enlarge: Callable[[Tensor], Tensor], scaling: Scaling) -> Float[Tensor, "*size"]:
@@ -76,13 +73,10 @@ def looked_at(map: Map, enlarge: Callable[[Tensor], Tensor], scaling: Scaling) -
 
 def collapsed(values: Float[Tensor, "colour *space"], collapse: Collapse) -> Map:
     """The colours of a pixel as one number: their sum, their largest magnitude or their Euclidean length."""
+    check_choice("collapse", collapse, get_args(Collapse))
     if collapse == "sum":
         return values.sum(0)
-    if collapse == "max_abs":
-        return values.abs().amax(0)
-    if collapse == "norm":
-        return values.square().sum(0).sqrt()
-    raise OptionError(f"collapse={collapse!r} is not known; choose 'sum', 'max_abs' or 'norm'.")
+    return values.abs().amax(0) if collapse == "max_abs" else values.square().sum(0).sqrt()
 
 
 def clipped(map: Map, share: float = 0.99) -> Map:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +11,10 @@ from torch import Tensor
 
 from featuremaps.plotting.class_colours import DOUBT, INK, bare
 from featuremaps.plotting.contact_sheet import blank_figure, inches
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import Bar, bar_beside
 from featuremaps.plotting.paper import wrapped
 from featuremaps.plotting.sheets import envelope, lanes, strongest
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LEFT, WIDE, RIGHT, TOP = 0.75, 6.6, 0.95, 0.5
 HEADING, LANE, FURTHER, BAND, FOOT = 0.24, 1.0, 0.36, 0.14, 0.5
@@ -46,7 +43,7 @@ class SignalPanel:
         return LANE + FURTHER * (len(self.values) - 1), BAND * max(1.2, len(self.map) * 0.7)
 
 
-def signal_figure(panels: Sequence[SignalPanel], title: str) -> "Figure":
+def signal_figure(panels: Sequence[SignalPanel], title: str) -> Figure:
     """Signals below each other, time in samples, with a colour bar beside each whose colours are new."""
     blocks = [HEADING + sum(panel.heights) + FOOT for panel in panels]
     height = TOP + sum(blocks)
@@ -61,7 +58,7 @@ def signal_figure(panels: Sequence[SignalPanel], title: str) -> "Figure":
     return figure
 
 
-def _draw(figure: "Figure", panel: SignalPanel, top: float) -> None:
+def _draw(figure: Figure, panel: SignalPanel, top: float) -> None:
     (lines, band), bar, shown = panel.heights, panel.bar, strongest(panel.map, BARS)
     above = inches(figure, LEFT, top + HEADING, WIDE, lines)
     below = inches(figure, LEFT, top + HEADING + lines + 0.03, WIDE, band)
@@ -80,7 +77,7 @@ def _draw(figure: "Figure", panel: SignalPanel, top: float) -> None:
     below.xaxis.label.set_color(DOUBT if notes else "#555555")
 
 
-def _draw_lines(axes: "Axes", panel: SignalPanel, map: Float[Tensor, "_bands _shorter"]) -> None:
+def _draw_lines(axes: Axes, panel: SignalPanel, map: Float[Tensor, "_bands _shorter"]) -> None:
     """A single channel in its own units; several below each other on one scale, by number."""
     count, length = panel.values.shape
     drawn = envelope(panel.values, FINEST)

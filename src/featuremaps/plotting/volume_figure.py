@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from featuremaps.plotting.class_colours import DOUBT
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import Bar, bar_beside
 from featuremaps.plotting.paper import Rectangle, cut, fitted, paper, show, wrapped, write
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 STRONGEST, STRIP = 3, 12
 SIDE, LARGE, SMALL, GAP, RIGHT, TOP = 0.2, 2.1, 0.51, 0.06, 0.95, 0.5
@@ -64,7 +60,7 @@ class VolumePanel:
         return HEADING + large.height + NUMBERS + 2 * small.height + GAP / 2 + FOOT
 
 
-def volume_figure(panels: Sequence[VolumePanel], title: str) -> "Figure":
+def volume_figure(panels: Sequence[VolumePanel], title: str) -> Figure:
     """Volumes below each other, with a colour bar beside each whose colours are new."""
     width, top = SIDE + WIDE + RIGHT, TOP
     figure, axes = paper(width, TOP + sum(panel.height for panel in panels))
@@ -77,7 +73,7 @@ def volume_figure(panels: Sequence[VolumePanel], title: str) -> "Figure":
     return figure
 
 
-def _draw(axes: "Axes", panel: VolumePanel, top: float) -> None:
+def _draw(axes: Axes, panel: VolumePanel, top: float) -> None:
     write(axes, SIDE, top + 0.08, [cut(panel.title, WIDE, 8)], 8)
     if panel.notes:
         write(axes, SIDE, top + 0.22, wrapped(f"⚠ {panel.notes[0]}", WIDE, 7)[:1], 7, DOUBT)
@@ -96,7 +92,7 @@ def _draw(axes: "Axes", panel: VolumePanel, top: float) -> None:
             _frame(axes, left, top, small.width, 2 * small.height + GAP / 2)
 
 
-def _frame(axes: "Axes", left: float, top: float, width: float, height: float) -> None:
+def _frame(axes: Axes, left: float, top: float, width: float, height: float) -> None:
     from matplotlib import patches
 
     axes.add_patch(patches.Rectangle((left, top), width, height, fill=False, edgecolor=FRAME, linewidth=1.4))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from featuremaps.errors import ModelError, OptionError, did_you_mean
+from featuremaps.errors import ModelError, check_choice, check_least
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import folded
 from featuremaps.models.studied_model import StudiedModel
@@ -46,12 +46,8 @@ def project(
     One pass over all pictures finds the strongest, a second one sends them back. Raises `LayerNotFoundError` for a
     unit that does not exist, `LayoutError` for a layer whose output is not a map.
     """
-    if way not in RELU_RULES:
-        raise OptionError(
-            f"rule={way!r} is not known; choose {', '.join(map(repr, RELU_RULES))}.{did_you_mean(way, RELU_RULES)}"
-        )
-    if most < 1:
-        raise OptionError(f"most is how many pictures are shown of each unit, 1 or more; got {most}.")
+    check_choice("rule", way, RELU_RULES)
+    check_least("most", most, "how many pictures are shown of each unit")
     units = studied.walk(probe(pictures, batch_size)).units(texts)
     with studied.session() as session:
         peaks = _peaks(session, pictures, units, batch_size)

@@ -3,11 +3,10 @@
 The figure of Zeiler & Fergus (2014, figure 2): projections in one block, the patches they come from in another.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float
 from PIL import Image
@@ -16,15 +15,14 @@ from torch import Tensor
 from featuremaps.layers.layout import folded
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.class_colours import plain_figure
+from featuremaps.plotting.class_colours import on_square, plain_figure
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import write_files
+from featuremaps.plotting.rendering import tiled
 from featuremaps.results.shown import Shown
 from featuremaps.rules import ReluRule
 from featuremaps.rules.relu import TITLES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TILE = 96
 
@@ -109,7 +107,7 @@ class Projections(Shown):
         every = [projection for row in self.units for projection in row]
         return tuple(f"{each.unit} in {each.seen.picture.name}: {each.warning}" for each in every if each.warning)
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """For each unit its projections in one block and the picture patches, in the same order, in another."""
         return _figure([self._row(row) for row in self.units], self._title())
 
@@ -140,8 +138,8 @@ class Projections(Shown):
         values = f"{row[0].value:.3g}" if len(row) == 1 else f"{row[0].value:.3g} … {row[-1].value:.3g}"
         return (
             f"{row[0].unit} ({values})",
-            _block([projection.part.grey(projection.crop) for projection in row]),
-            _block([projection.patch for projection in row]),
+            tiled([on_square(projection.part.grey(projection.crop), TILE) for projection in row], gap=4),
+            tiled([on_square(projection.patch, TILE) for projection in row], gap=4),
         )
 
     def _title(self) -> str:
@@ -170,23 +168,7 @@ def original_box(box: PixelBox, size: tuple[int, int], preprocessing: Preprocess
     return PixelBox(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
-def _block(images: Sequence[Image.Image]) -> Image.Image:
-    """Pictures as tiles of one size in a square block, with thin white lines between them."""
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    gap, step = 4, TILE + 4
-    block = Image.new("RGB", (columns * step - gap, rows * step - gap), "white")
-    for number, image in enumerate(images):
-        tile = image.convert("RGB")
-        scale = TILE / max(tile.size)
-        size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
-        tile = tile.resize(size, Image.Resampling.BICUBIC)
-        corner = (number % columns * step, number // columns * step)
-        block.paste(tile, (corner[0] + (TILE - tile.width) // 2, corner[1] + (TILE - tile.height) // 2))
-    return block
-
-
-def _figure(rows: Sequence[tuple[str, Image.Image, Image.Image]], title: str) -> "Figure":
+def _figure(rows: Sequence[tuple[str, Image.Image, Image.Image]], title: str) -> Figure:
     tallest = max(signals.height / signals.width for _, signals, _ in rows)
     figure = plain_figure(7.4, 3.4 * tallest * len(rows) + 0.9)
     figure.suptitle(title, fontsize=9)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import FeatureMapsError, OptionError
+from featuremaps.errors import FeatureMapsError, OptionError, check_choice
 from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import LABEL, labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import Panel, bar_for, counted, matrix_figure
@@ -36,9 +37,6 @@ from featuremaps.plotting.rendering import (
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
 from featuremaps.results.spatial_figures import MOVING, SpatialPanel, animate, spatial_figure, spatial_panel
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Canvas = Literal["seen", "original"]
 
@@ -142,8 +140,7 @@ class Heatmaps(Explained):
     def _overlays(
         self, alpha: float = 0.7, colormap: str | None = None, scaling: Scaling | None = None, on: Canvas = "seen"
     ) -> Iterator[Image.Image]:
-        if on not in get_args(Canvas):
-            raise OptionError(f"on={on!r} is not known; choose 'seen' or 'original'.")
+        check_choice("on", on, get_args(Canvas))
         laid_over = self._laid_over(alpha, colormap, scaling, on)
         for image, target in zip(self.boxed(laid_over, on), self.targets, strict=True):
             image.info[LABEL] = target
@@ -162,7 +159,7 @@ class Heatmaps(Explained):
             laid = overlay(image, shown, alpha=alpha, colormap=chosen, signed=signed)
             yield seen.outlined(laid, region, original=on == "original")
 
-    def figure(self, *, most: int = 16, **look: Any) -> "Figure":
+    def figure(self, *, most: int = 16, **look: Any) -> Figure:
         """Each picture beside its overlay, titled with the target.
 
         A signal is drawn as lines over time with the map as a band, a volume as the slices in which the map is

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Shown:
     """A result with a `figure`, which a notebook shows by itself."""
 
-    figure: "Callable[..., Figure]"
+    figure: Callable[..., Figure]
 
     def show(self, **look: Any) -> None:
         """Open the figure in the system's viewer of pictures.

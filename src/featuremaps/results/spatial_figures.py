@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.panels import Bar
 from featuremaps.plotting.rendering import Scaling, blocks, captioned, enlarged, looked_at, overlay
 from featuremaps.plotting.signal_figure import SignalPanel, signal_figure
 from featuremaps.plotting.volume_figure import VolumePanel, volume_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SpatialPanel = SignalPanel | VolumePanel
 MOVING = (".gif", ".webp")
@@ -42,7 +40,7 @@ def spatial_panel(
     return VolumePanel(seen.slices, *_slices(seen, map, bar, scaling, alpha), title, bar, notes)
 
 
-def spatial_figure(panels: Sequence[SpatialPanel], title: str) -> "Figure":
+def spatial_figure(panels: Sequence[SpatialPanel], title: str) -> Figure:
     """Signals, or volumes, with their maps, below each other."""
     signals = [panel for panel in panels if isinstance(panel, SignalPanel)]
     if signals:

@@ -7,7 +7,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from featuremaps.errors import ModelError, OptionError
+from featuremaps.errors import ModelError, check_least
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
 from featuremaps.runtime.memory_format import out_of_memory
@@ -52,8 +52,7 @@ def batches(pictures: Sequence[Seen], most: int, doing: str) -> Iterator[Batch]:
 
     Their inputs are asked for batch by batch.
     """
-    if most < 1:
-        raise OptionError(f"batch_size is how many pictures run together, 1 or more; got {most}.")
+    check_least("batch_size", most, "how many pictures run together")
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, picture in enumerate(pictures):
         by_shape.setdefault(tuple(picture.shape), []).append(row)

@@ -8,32 +8,8 @@ from torch import Tensor, nn
 
 from featuremaps.session import preserved, warnings_ignored
 
-USUAL_SIDES = (
-    28,
-    32,
-    48,
-    56,
-    64,
-    80,
-    96,
-    100,
-    112,
-    128,
-    150,
-    160,
-    180,
-    192,
-    200,
-    224,
-    227,
-    240,
-    256,
-    299,
-    320,
-    384,
-    512,
-)
-"""Pixels, of square pictures."""
+SIDES = (28, 32, 48, 56, 64, 80, 96, 100, 112, 128, 150, 160, 180, 192, 200, 224, 227, 240, 256, 299, 320, 384, 512)
+"""Usual sides of square pictures, in pixels."""
 NEAR, ROUND = 32, (1000, 500, 256, 128, 100, 64, 50, 32, 10, 1)
 """So far around an estimate lengths are tried, multiples of these first."""
 
@@ -49,7 +25,7 @@ def fitting_side(model: nn.Module, inputs: Tensor) -> int | None:
     """
     if _hooked(model):
         return None
-    return next((side for side in USUAL_SIDES if _runs(model, inputs.new_zeros(1, inputs.shape[1], side, side))), None)
+    return next((side for side in SIDES if _runs(model, inputs.new_zeros(1, inputs.shape[1], side, side))), None)
 
 
 def fitting_length(model: nn.Module, inputs: Tensor, said: str) -> int | None:

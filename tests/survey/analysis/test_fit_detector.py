@@ -141,7 +141,7 @@ def test_what_a_survey_cannot_give_is_said() -> None:
             detector(survey, wrong)
     with unchecked():
         assert detector(survey, np.int64(1)).origin.label == "dog"
-    with unchecked(), pytest.raises(OptionError, match=r"by='median' is not known; choose 'mean', 'max'"):
+    with unchecked(), pytest.raises(OptionError, match=r"by='median' is not known; choose 'mean' or 'max'"):
         detector(survey, "dog", by="median")
     with unchecked(), pytest.raises(OptionError, match="rule='average' is not known"):
         detector(survey, "dog", rule="average")

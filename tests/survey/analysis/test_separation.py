@@ -89,7 +89,7 @@ def test_a_class_without_pictures() -> None:
     assert "b" not in [text.get_text() for axes in found.figure().axes for text in [axes.title]]
     with pytest.raises(SurveyError, match="class 'b' has no pictures, so no channel can be said to separate it"):
         found.best("b")
-    with pytest.raises(OptionError, match=r"best\(class, n\) gives n channels, 1 or more; got 0"):
+    with pytest.raises(OptionError, match=r"n is how many of a class's best channels are given, 1 or more; got 0"):
         found.best("a", 0)
     with pytest.raises(SurveyError, match="the survey has no class 3; its 3 classes count from 0 to 2"):
         found.best(3)

@@ -133,7 +133,7 @@ def test_what_cannot_be_asked() -> None:
         specialists(survey, "cnv")
     with pytest.raises(OptionError, match="per_image is how many channels are kept, 1 or more; got 0"):
         specialists(survey, per_image=0)
-    with unchecked(), pytest.raises(OptionError, match="by='man' is not known; choose 'mean', 'max'. Did you mean"):
+    with unchecked(), pytest.raises(OptionError, match="by='man' is not known; choose 'mean' or 'max'. Did you mean"):
         specialists(survey, by="man")  # type: ignore[arg-type]
     with pytest.raises(SurveyError, match=r"the survey has no class 'cow'\. Its classes are cat, dog\."):
         specialists(survey)["cow"]

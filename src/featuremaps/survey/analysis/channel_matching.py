@@ -1,18 +1,16 @@
 """Channels of two models that rise and fall together over the same pictures."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.figures.model_comparison import matches_figure
 from featuremaps.survey.storage.reader import StoredSurvey
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLUMNS = 256
 
@@ -49,7 +47,7 @@ class ChannelMatches(Shown):
             for i, (match, value) in enumerate(zip(self.forward, self.forward_values, strict=True))
         ]
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """Every channel's best correlation in falling order, for both models; mutual matches are filled."""
         return matches_figure((self.first, self.second), (self.forward_values, self.backward_values), self.mutual)
 

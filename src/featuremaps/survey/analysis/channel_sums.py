@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import OptionError, SurveyError, check_choice, did_you_mean
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.question import question
@@ -21,9 +22,6 @@ from featuremaps.survey.measures.roc import Threshold, choose_threshold
 from featuremaps.survey.measures.scored_pictures import SummedGroup
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLUMNS = 256
 
@@ -49,13 +47,13 @@ class Sums(Shown):
     thresholds: tuple[Threshold | None, ...]
     rows: str = "pictures"
 
-    def figure(self, *, most: int = 9) -> "Figure":
+    def figure(self, *, most: int = 9) -> Figure:
         """Picture index, grouped by true class, against the sum: a colour per class, a panel per group."""
         return index_figure(
             self._summed_groups, self._pictures_by_class, layer=self.layer, by=self.by, most=most, counted=self.rows
         )
 
-    def distributions(self, *, most: int = 9) -> "Figure":
+    def distributions(self, *, most: int = 9) -> Figure:
         """The sums of each class's pictures as distributions, a panel per group."""
         return distributions_figure(
             self._summed_groups, self._pictures_by_class, layer=self.layer, by=self.by, most=most

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from featuremaps.errors import SurveyError, did_you_mean
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import labels_of, no_single_answer, number_of
 from featuremaps.survey.analysis.order_of_names import other_order
@@ -16,9 +16,6 @@ from featuremaps.survey.analysis.question import question
 from featuremaps.survey.figures.confusion import confusion_figure
 from featuremaps.survey.measures.proportions import Rate, confusion_matrix
 from featuremaps.survey.storage.reader import StoredSurvey
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 OTHER = "(another)"
 
@@ -71,7 +68,7 @@ class Confusion(Shown):
         pairs = [divmod(cell, len(self.classes)) for cell in order if wrong.flat[cell]]
         return tuple((self.classes[t], self.classes[p], int(wrong[t, p])) for t, p in pairs)
 
-    def figure(self, *, most: int = 25) -> "Figure":
+    def figure(self, *, most: int = 25) -> Figure:
         """The matrix, each row in shares of its class; of many classes those most often confused."""
         return confusion_figure(self.counts, self.classes, self.accuracy, most=most)
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isclose, isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
 from featuremaps.results.shown import Shown
@@ -18,9 +19,6 @@ from featuremaps.survey.charts.page import save_page
 from featuremaps.survey.charts.theme import Chart
 from featuremaps.survey.figures.detector_evaluation import detection_figure
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,7 +54,7 @@ class DetectorEvaluation(ScoredPictures, Shown):
             rows.append(row | vars(counts))
         return rows
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """The scores with the thresholds, the ROC and precision-recall curves, the confusion and the calibration."""
         return detection_figure(self, f"{self.detector}; threshold: {self.chosen or 'given'}")
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from featuremaps.errors import SurveyError
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.figures.detector_vs_model import against_figure
 from featuremaps.survey.measures.proportions import Counts, counts_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class AgainstModel(Mapping[str, Rivalry], Shown):
                 rows.append(row | {"p_value": rivalry.p_value})
         return rows
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """Recall, false alarms and balanced accuracy of both answers in each domain, with 95% intervals."""
         return against_figure(self.label, {domain: (pair.detector, pair.model) for domain, pair in self.items()})
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import nn
 
-from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, check_choice
+from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, check_choice, check_least
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector import Detector, Origin, ScoringRule, check_channels, checked_channels
 from featuremaps.survey.analysis.question import question
@@ -100,8 +100,7 @@ def separating(areas: Areas, label: int, most: int, both_ways: bool = False) -> 
     Beyond chance is below 5%, corrected for the number of channels (Bonferroni); where none is, the best alone.
     `both_ways` also takes channels that are weaker in the class.
     """
-    if most < 1:
-        raise OptionError(f"most is how many channels a detector may use, 1 or more; got {most}.")
+    check_least("most", most, "how many channels a detector may use")
     distance = np.abs(areas.values[label] - 0.5) if both_ways else areas.values[label] - 0.5
     order = np.argsort(-distance, kind="stable")
     proven = (areas.p_values[label] < 0.05 / len(order)) & (distance > 0)

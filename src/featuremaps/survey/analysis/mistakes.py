@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 from PIL import Image
 
-from featuremaps.errors import OptionError, SurveyError
+from featuremaps.errors import SurveyError, check_least
 from featuremaps.plotting.class_colours import on_square
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
 from featuremaps.results.shown import Shown
@@ -18,9 +19,6 @@ from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.confusion import answers
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.storage.reader import StoredSurvey
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +76,11 @@ class Mistakes(Sequence[Mistake], Shown):
         )
         return {kind: counts[kind] for kind in ("true class", "predicted class", "not known")}
 
-    def figure(self, *, most: int = 12) -> "Figure":
+    def figure(self, *, most: int = 12) -> Figure:
         """The first `most` pictures: what they are, what the model says, and whose channels were louder."""
         if not self.every:
             raise SurveyError(f"there are no mistakes to show among {self.of} pictures.")
-        if most < 1:
-            raise OptionError(f"most is how many mistakes are shown, 1 or more; got {most}.")
+        check_least("most", most, "how many mistakes are shown")
         shown = self.every[:most]
         panels = [Panel(on_square(self.open(mistake.row)), _title(mistake)) for mistake in shown]
         rest = f", first {len(shown)} shown" if len(shown) < len(self) else ""

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
 
 from featuremaps.errors import OptionError, SurveyError, did_you_mean
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
@@ -33,9 +34,6 @@ from featuremaps.survey.measures.auc import Areas
 from featuremaps.survey.storage.pooled import Pooling
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.survey.storage.stored_rows import LabelSets
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Surveys = Mapping[str, StoredSurvey | tuple[StoredSurvey, StoredSurvey]]
 
@@ -102,7 +100,7 @@ class ModelComparison(Shown):
         """A row for each class and model: areas with intervals, thresholds, and how the source's does on the target."""
         return [_row(standing) for standing in self.standings]
 
-    def figure(self, label: str | None = None) -> "Figure":
+    def figure(self, label: str | None = None) -> Figure:
         """One class: the sums of pictures with and without it, a row per model, a column per domain.
 
         Several classes without `label`: the area under the ROC curve of every class and model.

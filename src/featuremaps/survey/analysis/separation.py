@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.errors import SurveyError, check_choice, check_least
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
 from featuremaps.survey.analysis.question import question
@@ -23,7 +24,6 @@ from featuremaps.survey.storage.stored_rows import LabelSets
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from matplotlib.figure import Figure
 
 COLUMNS = 128
 
@@ -55,8 +55,7 @@ class Separation(Shown):
 
         Raises `SurveyError` for a class that does not exist or has no pictures.
         """
-        if n < 1:
-            raise OptionError(f"best(class, n) gives n channels, 1 or more; got {n}.")
+        check_least("n", n, "how many of a class's best channels are given")
         row = number_of(label, self.classes)
         if not self.pictures[row]:
             raise SurveyError(f"class {self.classes[row]!r} has no pictures, so no channel can be said to separate it.")
@@ -74,7 +73,7 @@ class Separation(Shown):
             for name, best in every
         }
 
-    def figure(self, *, most: int = 12, n: int = 8) -> "Figure":
+    def figure(self, *, most: int = 12, n: int = 8) -> Figure:
         """For each of the first `most` classes its `n` best channels, with their intervals."""
         having = [row for row, count in enumerate(self.pictures) if count]
         return separation_figure(

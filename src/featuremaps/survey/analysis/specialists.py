@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.errors import SurveyError, check_choice, check_least
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
 from featuremaps.survey.analysis.question import question
@@ -23,7 +24,6 @@ from featuremaps.survey.storage.stored_rows import LabelSets
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from matplotlib.figure import Figure
 
 ROWS = 4096
 Vectors = Float[np.ndarray, "picture channel"]
@@ -69,7 +69,7 @@ class Specialists(Shown):
         """For each class its channels, as `sums` and a detector take them."""
         return {listed.label: listed.channels for listed in self.classes}
 
-    def figure(self, *, most: int = 20) -> "Figure":
+    def figure(self, *, most: int = 20) -> Figure:
         """Classes × their channels: the share of a class's pictures in which a channel is among the strongest."""
         rows = [
             ClassRow(listed.label, listed.pictures, listed.channels, tally)
@@ -151,8 +151,7 @@ def specialists(
     """
     check_choice("by", by, get_args(Pooling))
     for name, value in (("per_image", per_image), ("per_class", per_class)):
-        if value < 1:
-            raise OptionError(f"{name} is how many channels are kept, 1 or more; got {value}.")
+        check_least(name, value, "how many channels are kept")
     layer, channels = survey.layer_of(layer).name, survey.layer_of(layer).channels
     labels, names = labelling(survey)
     tally, means = tallied(survey.blocks(layer, by), labels, len(names), channels, per_image)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 import torch
@@ -12,13 +12,14 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError, SurveyError, check_choice
+from featuremaps.errors import OptionError, SurveyError, check_choice, check_least
 from featuremaps.layers.layout import folded
 from featuremaps.maps.top_channels import bar_of, over_picture
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import short
 from featuremaps.plotting.colour_scales import Scale, scale_for
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.projection.project import receptive_box
 from featuremaps.projection.projections import PixelBox, original_box
@@ -31,9 +32,6 @@ from featuremaps.survey.storage.manifest import SurveyedLayer
 from featuremaps.survey.storage.pooled import End
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.survey.storage.stored_rows import LabelSets
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Which = Literal["strongest", "weakest", "spread"]
 NOT_KEPT = "its place was not kept; maps=True finds it"
@@ -98,7 +96,7 @@ class TopPictures(Sequence[TopPicture], Shown):
     rows: str = "pictures"
     in_regions: bool = False
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """What the unit sees of each picture, the whole picture with that place framed, and the unit's map over it."""
         maps = [picture.map for picture in self if picture.map is not None]
         peak = max((float(map.abs().max()) for map in maps), default=0.0)
@@ -195,8 +193,7 @@ def top_pictures(
             f"model: scope.open_survey({str(survey.path)!r})."
         )
     check_choice("which", which, get_args(Which))
-    if n < 1:
-        raise OptionError(f"n is how many pictures are shown, 1 or more; got {n}.")
+    check_least("n", n, "how many pictures are shown")
     info, channel = survey.unit_of(unit)
     name, candidates = _candidates(survey, label)
     of_class = None if label is None else candidates

@@ -9,12 +9,11 @@ import numpy as np
 from jaxtyping import Int
 
 from featuremaps.plotting.class_colours import GREY, INK, RULE, bare, class_look, plain_figure, short
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import number
 from featuremaps.survey.measures.scored_pictures import SummedGroup
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
 NAMED = 40
@@ -41,7 +40,7 @@ def index_figure(
     by: str,
     most: int,
     counted: str = "pictures",
-) -> "Figure":
+) -> Figure:
     """Pictures across, grouped by true class, and their sums; a panel for each of the first `most` groups.
 
     `by` is what was summed, "mean" or "max" of each channel; `counted` says what is counted as pictures.
@@ -64,7 +63,7 @@ def index_figure(
 
 def distributions_figure(
     groups: Sequence[SummedGroup], classes: Sequence[ClassPictures], *, layer: str, by: str, most: int
-) -> "Figure":
+) -> Figure:
     """For each of the first `most` groups the sums of each class's pictures, a ridge per class."""
     shown, classes = groups[:most], classes[:NAMED]
     columns = 2 if len(shown) in (2, 4) else min(3, len(shown))
@@ -77,7 +76,7 @@ def distributions_figure(
     return figure
 
 
-def _places(figure: "Figure", rows: int, columns: int, count: int) -> "list[Axes]":
+def _places(figure: Figure, rows: int, columns: int, count: int) -> list[Axes]:
     """The first places of a grid; the others stay empty."""
     places = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for axes in places[count:]:
@@ -85,7 +84,7 @@ def _places(figure: "Figure", rows: int, columns: int, count: int) -> "list[Axes
     return places[:count]
 
 
-def _indexed(axes: "Axes", group: SummedGroup, classes: Sequence[ClassPictures]) -> None:
+def _indexed(axes: Axes, group: SummedGroup, classes: Sequence[ClassPictures]) -> None:
     if _is_empty(axes, group):
         return
     start, ticks = 0, list[float]()
@@ -116,7 +115,7 @@ def _indexed(axes: "Axes", group: SummedGroup, classes: Sequence[ClassPictures])
     _title(axes, group)
 
 
-def _ridges(axes: "Axes", group: SummedGroup, classes: Sequence[ClassPictures]) -> None:
+def _ridges(axes: Axes, group: SummedGroup, classes: Sequence[ClassPictures]) -> None:
     if _is_empty(axes, group):
         return
     values = group.sums
@@ -142,7 +141,7 @@ def _ridges(axes: "Axes", group: SummedGroup, classes: Sequence[ClassPictures]) 
     _title(axes, group)
 
 
-def _is_empty(axes: "Axes", group: SummedGroup) -> bool:
+def _is_empty(axes: Axes, group: SummedGroup) -> bool:
     """Whether the group has no channels, which is then said in its place."""
     if group.channels:
         return False
@@ -159,14 +158,14 @@ def _stress(names: "Sequence[Text]", group: SummedGroup, classes: Sequence[Class
         text.set(color=INK, fontweight="bold" if pictures.label == group.label else "normal")
 
 
-def _title(axes: "Axes", group: SummedGroup) -> None:
+def _title(axes: Axes, group: SummedGroup) -> None:
     count, area, threshold = len(group.channels), group.area, group.threshold
     says = f", AUROC {area.value:.2f}, threshold {number(threshold.value)}" if area and threshold else ""
     name = f"{short(group.name)}: {count} channel{'s' if count != 1 else ''}"
     axes.set_title(f"{name}{says}", fontsize=8, loc="left")
 
 
-def _words(figure: "Figure", groups: Sequence[SummedGroup], layer: str, by: str, shown: int, across: str) -> None:
+def _words(figure: Figure, groups: Sequence[SummedGroup], layer: str, by: str, shown: int, across: str) -> None:
     rest = f" (first {shown} of {len(groups)} groups)" if shown < len(groups) else ""
     kind = "means" if by == "mean" else "largest activations"
     figure.suptitle(f"{layer}: sum of each class's channels{rest}", fontsize=10)

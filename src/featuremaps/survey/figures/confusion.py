@@ -1,17 +1,14 @@
 """The figure of a confusion matrix: rows in shares of the true class, the numbers of pictures written in."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int
 
 from featuremaps.plotting.class_colours import bare, plain_figure, short
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.panels import Bar, add_bar
 from featuremaps.survey.measures.proportions import Rate
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLOURS = "Blues"
 PALE = 0.55
@@ -25,7 +22,7 @@ def most_confused(counts: Int[np.ndarray, "true predicted"], most: int) -> Int[n
 
 def confusion_figure(
     counts: Int[np.ndarray, "true predicted"], classes: Sequence[str], accuracy: Rate, *, most: int
-) -> "Figure":
+) -> Figure:
     """The matrix; of more than `most` classes those that take part in most mistakes, in their order."""
     chosen = most_confused(counts, most)
     totals = np.maximum(counts.sum(1, keepdims=True), 1)

@@ -1,11 +1,11 @@
 """One figure of how a detector does: its scores with both thresholds, the curves, the confusion, the calibration."""
 
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featuremaps.plotting.class_colours import INK, WITH, WITHOUT, plain_figure
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.survey.figures.detector_plots import (
     FAINT,
     MUTED,
@@ -19,12 +19,8 @@ from featuremaps.survey.measures.calibration import Reliability
 from featuremaps.survey.measures.proportions import Counts
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-
-def detection_figure(scored: ScoredPictures, caption: str) -> "Figure":
+def detection_figure(scored: ScoredPictures, caption: str) -> Figure:
     """Above the scores and the confusion matrix, below ROC, precision-recall and calibration."""
     figure = plain_figure(10.5, 7.0)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.12), hspace=0.04)[:, 0].tolist()
@@ -40,13 +36,13 @@ def detection_figure(scored: ScoredPictures, caption: str) -> "Figure":
     return figure
 
 
-def _scores(axes: "Axes", scored: ScoredPictures) -> None:
+def _scores(axes: Axes, scored: ScoredPictures) -> None:
     mirrored(axes, scored, edges_of(np.append(scored.scores, np.float32(scored.threshold))))
     thresholds(axes, [("threshold brought along", scored.threshold, "-"), ("best here", scored.best.value, ":")])
     plain(axes, "Scores", "score", "share of pictures")
 
 
-def _confusion(axes: "Axes", label: str, counts: Counts) -> None:
+def _confusion(axes: Axes, label: str, counts: Counts) -> None:
     """Counts and the share of each row, on the colour of the row, stronger where it is right."""
     cells = (
         (counts.true_positives, counts.recall.of, 0, 0, WITH, 0.42),
@@ -69,7 +65,7 @@ def _confusion(axes: "Axes", label: str, counts: Counts) -> None:
         side.set_visible(False)
 
 
-def _roc(axes: "Axes", scored: ScoredPictures) -> None:
+def _roc(axes: Axes, scored: ScoredPictures) -> None:
     roc, carried, best = scored.roc, scored.confusion, scored.best.counts
     axes.plot((0, 1), (0, 1), color=FAINT, linewidth=1.2)
     axes.step(roc.false_alarm_rates, roc.recalls, where="post", color=INK, linewidth=1.4)
@@ -84,13 +80,13 @@ def _roc(axes: "Axes", scored: ScoredPictures) -> None:
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
-def _point(axes: "Axes", x: float, y: float, kept: bool, name: str = "") -> None:
+def _point(axes: Axes, x: float, y: float, kept: bool, name: str = "") -> None:
     """Where a threshold stands on a curve: a disc for the one brought along, an open diamond for the best here."""
     mark, fill = ("o", INK) if kept else ("D", "white")
     axes.plot(x, y, mark, color=INK, markerfacecolor=fill, markersize=7, label=name, clip_on=False, zorder=4)
 
 
-def _precision_recall(axes: "Axes", scored: ScoredPictures) -> None:
+def _precision_recall(axes: Axes, scored: ScoredPictures) -> None:
     curve = scored.precision_recall
     axes.axhline(curve.prevalence, color=FAINT, linewidth=1.2)
     axes.text(0.01, curve.prevalence + 0.015, "everything called positive", fontsize=6.5, color=MUTED)
@@ -103,7 +99,7 @@ def _precision_recall(axes: "Axes", scored: ScoredPictures) -> None:
     plain(axes, title, f"{scored.label} found (recall)", "right among those detected (precision)")
 
 
-def _calibration(axes: "Axes", calibration: Reliability | None) -> None:
+def _calibration(axes: Axes, calibration: Reliability | None) -> None:
     if calibration is None:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "not calibrated", ha="center", transform=axes.transAxes, fontsize=9, color=MUTED)

@@ -1,23 +1,20 @@
 """What the charts of detectors and of compared models share: distributions of scores, thresholds, square curves."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featuremaps.plotting.class_colours import INK, WITH, WITHOUT
+from featuremaps.plotting.figure_types import Axes
 from featuremaps.plotting.panels import number
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 MUTED, FAINT = "#666666", "#dddddd"
 BINS = 32
 
 
-def plain(axes: "Axes", title: str = "", x: str = "", y: str = "") -> None:
+def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     """Labels, and no more lines than needed."""
     axes.set_title(title, fontsize=9, loc="left", color=INK)
     axes.set_xlabel(x, fontsize=8, color=MUTED)
@@ -29,7 +26,7 @@ def plain(axes: "Axes", title: str = "", x: str = "", y: str = "") -> None:
         axes.spines[side].set_color(FAINT)
 
 
-def unit_square(axes: "Axes") -> None:
+def unit_square(axes: Axes) -> None:
     """Both axes from 0 to 100%, square."""
     from matplotlib.ticker import PercentFormatter
 
@@ -41,7 +38,7 @@ def unit_square(axes: "Axes") -> None:
     axes.set_axisbelow(True)
 
 
-def mirrored(axes: "Axes", scored: ScoredPictures, edges: NDArray[np.float64]) -> float:
+def mirrored(axes: Axes, scored: ScoredPictures, edges: NDArray[np.float64]) -> float:
     """How scores are distributed: of the pictures with the class upwards, of the others downwards.
 
     Returns how far the axis reaches each way, with room for the words.
@@ -71,7 +68,7 @@ def edges_of(*scores: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.linspace(low, high if high > low else low + 1.0, BINS + 1)
 
 
-def thresholds(axes: "Axes", values: Sequence[tuple[str, float, str]]) -> None:
+def thresholds(axes: Axes, values: Sequence[tuple[str, float, str]]) -> None:
     """Vertical lines (what it is, where, line style), explained in a legend with their values."""
     for name, value, style in values:
         axes.axvline(value, color=INK, linewidth=1.3, linestyle=style, label=f"{name}: {number(value)}")

@@ -1,20 +1,16 @@
 """A chart of a detector beside the model's own prediction: recall, false alarms and balanced accuracy per domain."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import INK, class_look, plain_figure
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.survey.figures.detector_plots import FAINT, plain
 from featuremaps.survey.measures.proportions import Counts
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 APART = 0.16
 
 
-def against_figure(label: str, answers: Mapping[str, tuple[Counts, Counts]]) -> "Figure":
+def against_figure(label: str, answers: Mapping[str, tuple[Counts, Counts]]) -> Figure:
     """A row for each domain, a panel for each share; the detector's answers above the model's, with intervals."""
     figure = plain_figure(9.5, 1.5 + 0.62 * len(answers))
     panels = figure.subplots(1, 3, sharey=True)
@@ -36,7 +32,7 @@ def against_figure(label: str, answers: Mapping[str, tuple[Counts, Counts]]) -> 
     return figure
 
 
-def _pair(axes: "Axes", row: int, column: int, detector: Counts, model: Counts) -> None:
+def _pair(axes: Axes, row: int, column: int, detector: Counts, model: Counts) -> None:
     for number, counts in enumerate((detector, model)):
         y, (colour, _), mark = row + APART * (2 * number - 1), class_look(number), "os"[number]
         rate = (counts.recall, counts.false_alarm_rate, None)[column]
@@ -50,7 +46,7 @@ def _pair(axes: "Axes", row: int, column: int, detector: Counts, model: Counts) 
         axes.text(reach + shift, y, f"{value:.0%}", fontsize=8, color=colour, va="center", ha=side)
 
 
-def _look(axes: "Axes", title: str) -> None:
+def _look(axes: Axes, title: str) -> None:
     from matplotlib.ticker import PercentFormatter
 
     plain(axes, title)

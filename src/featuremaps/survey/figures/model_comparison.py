@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from featuremaps.plotting.class_colours import INK, class_look, plain_figure, short
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.survey.figures.detector_plots import FAINT, MUTED, edges_of, mirrored, plain, thresholds
 from featuremaps.survey.measures.auc import FEWEST, Area
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,7 @@ class ModelRow:
     panels: Sequence[ScoredPictures]
 
 
-def sums_figure(label: str, rows: Sequence[ModelRow]) -> "Figure":
+def sums_figure(label: str, rows: Sequence[ModelRow]) -> Figure:
     """A row for each model, a column for the source and one for the target; a model's scale is the same in both."""
     columns = len(rows[0].panels)
     figure = plain_figure(2.2 + 4.6 * columns, 0.9 + 2.0 * len(rows))
@@ -46,7 +42,7 @@ def sums_figure(label: str, rows: Sequence[ModelRow]) -> "Figure":
 
 def areas_figure(
     labels: Sequence[str], models: Sequence[str], areas: Mapping[tuple[str, str], Sequence[Area]]
-) -> "Figure":
+) -> Figure:
     """The area of every class and model with its interval: filled on the source, open on the target.
 
     `areas[model, label]` are that on the source and, if there is one, that on the target.
@@ -86,7 +82,7 @@ def matches_figure(
     models: tuple[str, str],
     correlations: tuple[Float[np.ndarray, " first"], Float[np.ndarray, " second"]],
     mutual: Sequence[tuple[int, int, float]],
-) -> "Figure":
+) -> Figure:
     """Each channel's best correlation with one of the other model, in falling order; NaN is left out.
 
     `mutual` are pairs of channels that are each other's best, and their correlation; they are marked.
@@ -116,7 +112,7 @@ def matches_figure(
     return figure
 
 
-def _sums(axes: "Axes", panel: ScoredPictures, edges: np.ndarray) -> float:
+def _sums(axes: Axes, panel: ScoredPictures, edges: np.ndarray) -> float:
     """One distribution; returns how far its axis reaches."""
     top = mirrored(axes, panel, edges)
     lines = [("threshold", panel.threshold, "-")]

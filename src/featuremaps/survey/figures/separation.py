@@ -3,14 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import GREY, INK, bare, plain_figure, short
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.survey.measures.auc import FEWEST, Separating
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BEYOND_DOUBT = 0.05
 
@@ -33,7 +29,7 @@ def separation_figure(
     classes: int,
     level: float,
     counted: str = "pictures",
-) -> "Figure":
+) -> Figure:
     """A panel for each class: a point for each channel's area and a line for its interval.
 
     A panel has room for `n` channels. `channels` is how many the layer has, `classes` how many have pictures, `level`
@@ -59,7 +55,7 @@ def separation_figure(
     return figure
 
 
-def _draw(axes: "Axes", panel: ClassPanel) -> None:
+def _draw(axes: Axes, panel: ClassPanel) -> None:
     for place, channel in enumerate(panel.best):
         sure = channel.p_value <= BEYOND_DOUBT
         colour = INK if sure else GREY

@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int
 
 from featuremaps.plotting.class_colours import INK, bare, plain_figure, short
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import Bar, add_bar
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLUMNS, EACH = 72, 12
 COLOURS = "viridis"
@@ -30,7 +26,7 @@ class ClassRow:
 
 def specialists_figure(
     classes: Sequence[ClassRow], *, layer: str, per_image: int, unique: bool, most: int, counted: str = "pictures"
-) -> "Figure":
+) -> Figure:
     """Shares of pictures, the first `most` classes × channels; these in blocks, one for each class that has any.
 
     `counted` says what is counted as pictures.
@@ -64,7 +60,7 @@ def specialists_figure(
     return figure
 
 
-def _mark(axes: "Axes", blocks: list[tuple[int, ...]], shown: list[int]) -> None:
+def _mark(axes: Axes, blocks: list[tuple[int, ...]], shown: list[int]) -> None:
     """A frame around each class's own channels."""
     from matplotlib.patches import Rectangle
 

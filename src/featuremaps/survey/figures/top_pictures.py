@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
 from featuremaps.plotting.class_colours import on_square, short
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, number, panels_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SIDE = 256
 FRAME = (255, 196, 0)
@@ -36,7 +33,7 @@ class ShownPicture:
 
 def top_pictures_figure(
     pictures: Sequence[ShownPicture], title: str, bar: Bar, framed_as: str = "what it sees"
-) -> "Figure":
+) -> Figure:
     """Bands of pictures, each with a row of crops, one of whole pictures and one of maps, as far as they are known.
 
     `bar` explains the colours of the maps, `framed_as` says what is cut out and framed.

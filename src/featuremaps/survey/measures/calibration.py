@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from featuremaps.errors import OptionError, SurveyError
+from featuremaps.errors import SurveyError, check_least
 from featuremaps.survey.measures.proportions import Interval, wilson
 
 
@@ -49,8 +49,7 @@ def reliability(
 
     Raises `SurveyError` where there are no pictures or a value is no probability.
     """
-    if bins < 1:
-        raise OptionError(f"bins is how many parts 0 to 1 is cut into, 1 or more; got {bins}.")
+    check_least("bins", bins, "how many parts 0 to 1 is cut into")
     if not len(probabilities):
         raise SurveyError("there are no pictures, so whether the probabilities are right cannot be told.")
     if not bool(((probabilities >= 0) & (probabilities <= 1)).all()):
