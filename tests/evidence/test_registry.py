@@ -6,8 +6,7 @@ from inspect import unwrap
 import pytest
 
 from featuremaps.errors import OptionError
-from featuremaps.evidence.needs import NEEDS
-from featuremaps.evidence.registry import MEASURES, measure
+from featuremaps.evidence.registry import MEASURES, NEEDS, measure
 
 
 @pytest.fixture

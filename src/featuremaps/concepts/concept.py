@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -16,13 +16,11 @@ from featuremaps.concepts.held_out import HeldOut
 from featuremaps.editing.edits import Removal, direction_out
 from featuremaps.errors import SurveyError, check_choice
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of
 from featuremaps.results.shown import Shown
 from featuremaps.survey.measures.proportions import Rate
 from featuremaps.survey.storage.json_and_safetensors import read_numbers, read_words, write
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Features = Float[np.ndarray, "picture channel"]
 
@@ -137,7 +135,7 @@ class Concept(Shown):
         """
         return means @ self.vectors[self.how] > self.threshold
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """Pictures of both kinds in order along it, where they lie held out, and how well each way tells them apart."""
         ways = {str(way): (told, self.cosine(way), way == self.how) for way, told in self.held_out.items()}
         shown = ShownConcept(self.name, self.against, self.layer, self.has, self.strengths, ways, self.pictures)

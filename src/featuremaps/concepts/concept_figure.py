@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int
 from featuremaps.concepts.held_out import HeldOut
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import GREY, INK, WITH, WITHOUT, bare, on_square, plain_figure, short
+from featuremaps.plotting.figure_types import Axes
 from featuremaps.plotting.panels import number
 from featuremaps.survey.figures.detector_plots import MUTED, edges_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 WIDE = 8
@@ -58,7 +58,7 @@ def in_order(strengths: Float[np.ndarray, " picture"], side: Bool[np.ndarray, " 
     return places[spaced]
 
 
-def _pictures(places: "Sequence[Axes]", shown: ShownConcept, order: Int[np.ndarray, " shown"], title: str) -> None:
+def _pictures(places: Sequence[Axes], shown: ShownConcept, order: Int[np.ndarray, " shown"], title: str) -> None:
     for axes in places:
         axes.set_axis_off()
     for axes, row in zip(places, order.tolist(), strict=False):
@@ -68,7 +68,7 @@ def _pictures(places: "Sequence[Axes]", shown: ShownConcept, order: Int[np.ndarr
     places[0].text(-0.08, 0.5, short(title, 20), fontsize=8, color=INK, **side)
 
 
-def _histogram(axes: "Axes", shown: ShownConcept) -> None:
+def _histogram(axes: Axes, shown: ShownConcept) -> None:
     (told,) = [told for told, _, used in shown.ways.values() if used]
     edges = edges_of(told.scores)
     for side, colour, name in ((~shown.has, WITHOUT, shown.against), (shown.has, WITH, shown.name)):
@@ -81,7 +81,7 @@ def _histogram(axes: "Axes", shown: ShownConcept) -> None:
     bare(axes, "bottom", "left")
 
 
-def _accuracies(axes: "Axes", shown: ShownConcept) -> None:
+def _accuracies(axes: Axes, shown: ShownConcept) -> None:
     for place, (way, (told, cosine, used)) in enumerate(shown.ways.items()):
         low, high = told.interval
         colour = INK if used else GREY

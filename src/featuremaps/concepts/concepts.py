@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -14,15 +13,12 @@ from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.outputs import class_label
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import plain_figure, short
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import write_files
 from featuremaps.plotting.rendering import places
 from featuremaps.plotting.sheets import Sheet, plainly
 from featuremaps.results.shown import Shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PALETTE = (
     "#e69f00",
@@ -99,7 +95,7 @@ class Concepts(Shown):
             pictures.append(Image.fromarray(mixed.round().astype(np.uint8)))
         return pictures
 
-    def figure(self, *, most: int = 12, alpha: int | float = 0.65) -> "Figure":
+    def figure(self, *, most: int = 12, alpha: int | float = 0.65) -> Figure:
         """The first `most` pictures, each above its concepts in their colours, and a legend with their top classes.
 
         A concept's number stands at its strongest place in every picture where it reaches a third of its maximum.
@@ -139,7 +135,7 @@ class Concepts(Shown):
         doubt = f", {len(self.warnings)} warnings" if self.warnings else ""
         return f"<Concepts: {len(self)} of {self.layer}, {batch} picture{plural}, {places(size)}, {told}{doubt}>"
 
-    def _legend(self, axes: "Axes", lines: int) -> None:
+    def _legend(self, axes: Axes, lines: int) -> None:
         axes.set_axis_off()
         axes.set(xlim=(0, 2), ylim=(lines, -1))
         if self.scores is not None:
@@ -151,7 +147,7 @@ class Concepts(Shown):
             axes.text(column + 0.075, line + 0.5, named or f"concept {j + 1}", fontsize=8, va="center")
 
 
-def _number(axes: "Axes", maps: Float[Tensor, "concept *space"], sheet: Sheet) -> None:
+def _number(axes: Axes, maps: Float[Tensor, "concept *space"], sheet: Sheet) -> None:
     """Each concept's number at its strongest place, where it reaches a third of its maximum."""
     flat = sheet.lay(maps) if maps.ndim == 4 else plainly(maps)
     height, width = flat.shape[1:]
@@ -162,7 +158,7 @@ def _number(axes: "Axes", maps: Float[Tensor, "concept *space"], sheet: Sheet) -
             _badge(axes, (across + 0.5) * sheet.size[1] / width - 0.5, (down + 0.5) * sheet.size[0] / height - 0.5, j)
 
 
-def _badge(axes: "Axes", x: float, y: float, concept: int) -> None:
+def _badge(axes: Axes, x: float, y: float, concept: int) -> None:
     """A concept's number in a disc of its colour, in whichever of black and white can be read on it."""
     light = sum(level * weight for level, weight in zip(_rgb(concept), (0.299, 0.587, 0.114), strict=True)) > 140
     style = {"boxstyle": "circle,pad=0.25", "facecolor": _hex(concept), "edgecolor": "white", "linewidth": 0.8}

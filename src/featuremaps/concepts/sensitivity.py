@@ -12,6 +12,7 @@ from featuremaps.concepts.concept import Concept
 from featuremaps.concepts.directions import Fit, How
 from featuremaps.concepts.gradients import Gradients
 from featuremaps.concepts.sensitivity_figure import ShownSensitivity, sensitivity_figure
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.separation import holm
@@ -19,7 +20,6 @@ from featuremaps.survey.measures.proportions import Interval, Rate
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from matplotlib.figure import Figure
 
 LEVEL = 0.05
 FOR_EACH = 100
@@ -96,7 +96,7 @@ class Sensitivity(Sequence[ClassSensitivity], Shown):
             raise KeyError(f"no sensitivity of {label!r}; there are those of {known}.")
         return found[0]
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """Each class's effect beside that of random concepts."""
         shown = [
             ShownSensitivity(row.concept, row.label, row.effect, row.shuffled_effect, row.share, row.p_value, row.sure)

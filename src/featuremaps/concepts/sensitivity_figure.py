@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import GREY, INK, bare, plain_figure, short
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.survey.figures.detector_plots import MUTED
 from featuremaps.survey.measures.proportions import Interval, Rate
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BAND = "#e3e3e3"
 MOST = 40
@@ -29,7 +26,7 @@ class ShownSensitivity:
     sure: bool
 
 
-def sensitivity_figure(rows: Sequence[ShownSensitivity], layers: Sequence[str], model: str) -> "Figure":
+def sensitivity_figure(rows: Sequence[ShownSensitivity], layers: Sequence[str], model: str) -> Figure:
     """A row for each class: a dot where its effect is, on a band that holds 95 of 100 random concepts."""
     shown = rows if len(rows) <= MOST else sorted(rows, key=lambda row: row.p_value)[:MOST]
     figure = plain_figure(7.6, 0.34 * len(shown) + 1.25)

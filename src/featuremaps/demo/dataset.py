@@ -11,8 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from featuremaps.demo.recipe import Recipe
-from featuremaps.demo.world import Scene
+from featuremaps.demo.world import Recipe, Scene
 
 
 class World(Dataset[Scene]):

@@ -8,7 +8,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from featuremaps.demo.recipe import Recipe
+from featuremaps.demo.world import Recipe
 
 FRESH = 8_000_000
 """The seed of scenes that neither training nor its measurements nor the bundled pictures have seen."""

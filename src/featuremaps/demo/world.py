@@ -144,3 +144,17 @@ def scene(label: str, domain: str = "photograph", shortcut: bool = False, *, see
     everything else, and the same seed keeps the same object in the same place whatever the domain and the shortcut.
     """
     return render(arrange(label, domain, shortcut, seed=seed))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One scene, not yet drawn."""
+
+    label: str
+    domain: str
+    shortcut: bool
+    seed: int
+
+    def drawn(self) -> Scene:
+        """The scene itself."""
+        return scene(self.label, self.domain, self.shortcut, seed=self.seed)

@@ -21,7 +21,7 @@ from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.priors import alpha_norm, total_variation
 from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
 from featuremaps.errors import ModelError
-from featuremaps.layers.addresses import Address, parse
+from featuremaps.layers.addresses import parse
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
@@ -97,7 +97,7 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
     for a layer that gives no map, `ModelError` for one that is silent or a size the model cannot take.
     """
     check_takes_pictures(studied)
-    addresses = _layers(studied, seen, layers)
+    addresses = [parse(name) for name in studied.resolve(layers, seen.input[None])]
     canvas, prior, climb, size = options.on, options.prior or Prior(), options.climb, pair(options.size)
     begin = as_received(seen) if size is None else as_received(seen).resized(size)
     with studied.session() as session:
@@ -127,11 +127,6 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
         settings |= {"relative_distance": squared**0.5, "relative_squared_distance": squared}
         drawings.append(course.drawing(row, name, pictures[row], settings, squared**0.5, "minimised", begin.notes))
     return Drawings(tuple(drawings), f"{seen.picture.name}, as layers remember it")
-
-
-def _layers(studied: StudiedModel, seen: Seen, layers: str | Sequence[str]) -> list[Address]:
-    """The layers meant; a unit is refused, because one channel is not a memory of a picture."""
-    return [parse(name) for name in studied.resolve(layers, seen.input[None])]
 
 
 def _wanted(

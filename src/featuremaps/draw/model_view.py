@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
-from featuremaps.draw.compile import Compiled
+from featuremaps.errors import FeatureMapsError, ModelError
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import Layout
 from featuremaps.outputs.outputs import logits_of
@@ -19,7 +19,7 @@ from featuremaps.pictures.probe_transform import Normalization
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import first_tensor, run_capturing, to_model
 from featuremaps.runtime.memory_format import quickest
-from featuremaps.session import Session
+from featuremaps.session import Session, warnings_ignored
 
 MULTIPLIES_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 """Instructions of x86 and ARM processors. With others torch converts to float32 and back, which is slower."""
@@ -139,3 +139,47 @@ def to_input(preprocessing: Preprocessing, channels: int) -> Callable[[Tensor], 
         return ordered * scale.to(pictures.device) + offset.to(pictures.device)
 
     return normalised
+
+
+class Compiled:
+    """`torch.compile` of the part of a model up to some layers; compiling takes a minute, each step less after it.
+
+    Layers are cut out of a trace by torchvision's feature extraction; outputs alone are those of the whole model.
+    Raises `ModelError` for a model that cannot be traced or compiled here.
+    """
+
+    def __init__(self, model: nn.Module, layers: Sequence[Address], outputs: bool) -> None:
+        self.outputs = outputs
+        if layers and (outputs or any(address.call is not None for address in layers)):
+            raise ModelError(
+                "compile=True draws layers or classes, not sums of both, nor single calls of a module that runs "
+                "several times; draw them without it."
+            )
+        try:
+            part = _cut(model, [address.layer for address in layers]) if layers else model
+            self._run = torch.compile(lambda inputs: part(inputs))  # compiling a module itself would mark it
+        except Exception as error:
+            raise _cannot(error) from error
+
+    def __call__(self, inputs: Tensor) -> Any:
+        """The layers' outputs by name, or the model's own."""
+        try:
+            with warnings_ignored():  # the compiler's own, about what is not the user's
+                return self._run(inputs)
+        except (FeatureMapsError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise _cannot(error) from error
+
+
+def _cut(model: nn.Module, layers: Sequence[str]) -> nn.Module:
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    return create_feature_extractor(model, {layer: layer for layer in layers})
+
+
+def _cannot(error: Exception) -> ModelError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ModelError(
+        f"this model cannot be compiled here ({type(error).__name__}: {first}). Draw without compile=True."
+    )

@@ -12,11 +12,10 @@ from torch.nn.functional import interpolate
 from featuremaps.draw.ascent import Climb, Course, ascend
 from featuremaps.draw.best_real import Known, best_real
 from featuremaps.draw.canvas import canvas_settings, find_canvas
-from featuremaps.draw.compile import Compiled
 from featuremaps.draw.drawing import Drawing, Real
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.maco import MacoCanvas, importance
-from featuremaps.draw.model_view import ModelView, Responses, quick_precision, to_input
+from featuremaps.draw.model_view import Compiled, ModelView, Responses, quick_precision, to_input
 from featuremaps.draw.multiscale import Multiscale, draw_multiscale
 from featuremaps.draw.objective import Channel, Ground, Objective, likeness
 from featuremaps.draw.options import DrawOptions

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Bool
@@ -25,6 +25,7 @@ from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.detections import DetectedBox, detections_of
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.outlines import boxed
 from featuremaps.plotting.panels import Panel, counted, matrix_figure
@@ -35,9 +36,6 @@ from featuremaps.runtime.recording import take
 from featuremaps.session import Session
 from featuremaps.targets.bound import Bound, Several, Target
 from featuremaps.targets.targets import as_target, select
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST = 20
 """The contents of so many boxes are taken out of a picture, surest first."""
@@ -98,7 +96,7 @@ class DetectedPicture(Shown):
             told.append(text)
         return [*told, self.note] if self.note else told
 
-    def figure(self, *, most: int = 8) -> "Figure":
+    def figure(self, *, most: int = 8) -> Figure:
         """A row for each box: the picture with it, its map, and what is left of its score with one part only.
 
         Args:

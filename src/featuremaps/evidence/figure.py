@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -11,10 +10,7 @@ from PIL import Image
 from featuremaps.evidence.estimate import Estimate
 from featuremaps.evidence.references import CHANCE
 from featuremaps.plotting.class_colours import DOUBT, GREY, INK, PALETTE, bare, on_square, plain_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from featuremaps.plotting.figure_types import Axes, Figure
 
 BLUE = PALETTE[0]
 BAND = "#e8eef4"
@@ -46,7 +42,7 @@ class MeasureColumn:
     unit: str
 
 
-def trial_figure(rows: Sequence[FigureRow], columns: Sequence[MeasureColumn], conclusion: Sequence[str]) -> "Figure":
+def trial_figure(rows: Sequence[FigureRow], columns: Sequence[MeasureColumn], conclusion: Sequence[str]) -> Figure:
     """The rank and every measure of each row as a dot with its 95% interval, and the map beside its name."""
     width = NAMES + 0.7 + COLUMN * (len(columns) + 1)
     words = "\n".join(fill(line, round(width * 15)) for line in conclusion)
@@ -63,7 +59,7 @@ def trial_figure(rows: Sequence[FigureRow], columns: Sequence[MeasureColumn], co
     return figure
 
 
-def _pictures(axes: "Axes", rows: Sequence[FigureRow]) -> None:
+def _pictures(axes: Axes, rows: Sequence[FigureRow]) -> None:
     bare(axes)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -77,7 +73,7 @@ def _pictures(axes: "Axes", rows: Sequence[FigureRow]) -> None:
         text.set_color(DOUBT if row.doubted else INK if row.rank is not None else GREY)
 
 
-def _dots(axes: "Axes", rows: Sequence[FigureRow], estimates: Sequence[Estimate], title: str, unit: str) -> None:
+def _dots(axes: Axes, rows: Sequence[FigureRow], estimates: Sequence[Estimate], title: str, unit: str) -> None:
     bare(axes, "bottom")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])

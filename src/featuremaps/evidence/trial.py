@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
@@ -15,11 +15,9 @@ from featuremaps.evidence.standings import Standings
 from featuremaps.evidence.storage import TrialFolder
 from featuremaps.evidence.words import conclusion, label, table
 from featuremaps.explain.comparison import Comparison
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of
 from featuremaps.results.shown import Shown
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +70,7 @@ class Trial(Standings, Shown):
         """Every explanation and reference by every measure, as text."""
         return table(self)
 
-    def figure(self, picture: int = 0) -> "Figure":
+    def figure(self, picture: int = 0) -> Figure:
         """Each explanation, best first: its map of one picture, its rank, and every measure, with intervals.
 
         A band behind a measure's estimates reaches from chance to the best map that the measure lets be built.

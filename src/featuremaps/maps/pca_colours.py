@@ -58,7 +58,10 @@ class ColourMaps(ByPicture):
     def figure(self, *, most: int = 16) -> Figure:
         """Each picture beside its colours, the first `most` of them."""
         rows = [
-            [Panel(seen.image, seen.picture.name), Panel(image, _percentages(shares))]
+            [
+                Panel(seen.image, seen.picture.name),
+                Panel(image, "{:.0%}, {:.0%}, {:.0%} of the variance".format(*shares)),
+            ]
             for seen, image, shares in zip(self.pictures[:most], self.images()[:most], self.shares, strict=False)
         ]
         whose = "each picture" if self.over == "picture" else "all pictures together"
@@ -94,7 +97,3 @@ def _components(maps: Sequence[Tensor]) -> list[tuple[Tensor, tuple[float, ...],
     ends = [rows.sort(1).values[:, round(share * (rows.shape[1] - 1))] for share in (LOW, HIGH)]
     parts = zip(rows.split([map[0].numel() for map in maps], 1), maps, strict=True)
     return [(part.reshape(3, *map.shape[1:]), tuple(shares[0].tolist()), torch.stack(ends, 1)) for part, map in parts]
-
-
-def _percentages(shares: Sequence[float]) -> str:
-    return "{:.0%}, {:.0%}, {:.0%} of the variance".format(*shares)

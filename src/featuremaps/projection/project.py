@@ -1,6 +1,7 @@
 """Sending units back to the pixels: from a channel's strongest place in each picture, by a backward rule."""
 
 from collections.abc import Mapping, Sequence
+from heapq import nlargest
 from typing import Protocol, runtime_checkable
 
 from featuremaps.errors import ModelError, check_choice, check_least
@@ -52,15 +53,11 @@ def project(
     with studied.session() as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(
-            _projected(session, pictures, unit, _strongest(peaks[str(unit)])[:most], studied, way, batch_size)
+            _projected(session, pictures, unit, nlargest(most, of_unit, of_unit.__getitem__), studied, way, batch_size)
             for unit in units
+            for of_unit in [peaks[str(unit)]]
         )
     return Projections(rows, way)
-
-
-def _strongest(peaks: Mapping[int, float]) -> list[int]:
-    """The numbers of the pictures, strongest first."""
-    return sorted(peaks, key=lambda picture: -peaks[picture])
 
 
 def _projected(

@@ -11,6 +11,7 @@ from featuremaps.editing.edits import Edit, NewWeights
 from featuremaps.layers.directions import check_directions
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.plotting.class_colours import RIGHT, WRONG, on_square, short
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.panels import Panel
 from featuremaps.repair.explained_change import ExplainedChange, maps_of, some_of, worst_group
 from featuremaps.repair.features import worked
@@ -27,7 +28,6 @@ from featuremaps.survey.storage.reader import StoredSurvey
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class BeforeAfter(Shown):
             rows.append(row | {"change_low": low, "change_high": high})
         return pa.Table.from_pylist(rows)
 
-    def figure(self) -> "Figure":
+    def figure(self) -> Figure:
         """For each group a bar before and after, and beside them what the worst group's pictures are answered by."""
         groups = [ShownGroup(name, each.before, each.after) for name, each in self.groups.items()]
         shown = None if self.explained is None else _shown(self.explained)

@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from featuremaps.plotting.class_colours import bare, plain_figure, short
+from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.panels import Panel, draw_panel
 from featuremaps.survey.measures.proportions import Rate
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BEFORE, AFTER = "#9aa0a6", "#0072b2"
 BARS, COLUMN, LOWEST = 5.4, 1.55, 5.1
@@ -34,7 +30,7 @@ class ShownPictures:
     rows: Sequence[Sequence[Panel]]
 
 
-def change_figure(groups: Sequence[ShownGroup], pictures: ShownPictures | None) -> "Figure":
+def change_figure(groups: Sequence[ShownGroup], pictures: ShownPictures | None) -> Figure:
     """Bars for each group before and after, with intervals, and the pictures to their right, where there are any."""
     height = 0.9 + 0.42 * len(groups)
     if pictures is None:
@@ -53,7 +49,7 @@ def change_figure(groups: Sequence[ShownGroup], pictures: ShownPictures | None) 
     return figure
 
 
-def _bars(axes: "Axes", groups: Sequence[ShownGroup]) -> None:
+def _bars(axes: Axes, groups: Sequence[ShownGroup]) -> None:
     for place, group in enumerate(groups):
         for offset, rate, colour in ((-0.18, group.before, BEFORE), (0.18, group.after, AFTER)):
             low, high = rate.interval()

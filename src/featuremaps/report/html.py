@@ -13,7 +13,7 @@ from featuremaps.errors import OptionError
 from featuremaps.report.data import ReportData, Section
 from featuremaps.report.packing import packed
 from featuremaps.report.page_path import PagePath
-from featuremaps.survey.charts.library import library, page_files, script_json
+from featuremaps.survey.charts.page import library, page_files, script_json
 
 PREFIX = "featuremaps/"
 """How the viewer's modules name each other: `import { h } from "featuremaps/dom.js"`."""

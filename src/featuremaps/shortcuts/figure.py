@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from featuremaps.plotting.class_colours import RIGHT, WRONG, on_square, plain_figure, short
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.panels import Panel, panels_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WIDE = 6
 
@@ -33,7 +30,7 @@ class ShownShortcut:
     sentence: str
 
 
-def shortcut_figure(shown: ShownShortcut) -> "Figure":
+def shortcut_figure(shown: ShownShortcut) -> Figure:
     """Rows of pictures, right answers and wrong ones told apart by the frame."""
     rows = []
     for words, pictures in shown.kinds:
@@ -51,7 +48,7 @@ def shortcut_figure(shown: ShownShortcut) -> "Figure":
     return panels_figure(rows, None, title=fill(shown.sentence, 130))
 
 
-def empty_figure(sentence: str) -> "Figure":
+def empty_figure(sentence: str) -> Figure:
     """What there is to see where nothing was found: the sentence."""
     figure = plain_figure(9.0, 1.4)
     figure.text(0.02, 0.5, fill(sentence, 110), fontsize=9, va="center")

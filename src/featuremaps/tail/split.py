@@ -98,7 +98,7 @@ class Split:
             if node is plan.cut and plan.whole:
                 value = with_first_tensor(value, edited)
             if node in self.copied:
-                value = _copy(value)
+                value = pytree.tree_map_only(Tensor, Tensor.clone, value)
                 if watched is not None:
                     watched[node] = value
             values[node] = value
@@ -249,10 +249,6 @@ def _output(trace: Trace) -> fx.Node:
 
 def _count(nodes: Iterable[fx.Node]) -> int:
     return sum(node.op in _OPERATIONS and node.target is not passed_on for node in nodes)
-
-
-def _copy(value: Any) -> Any:
-    return pytree.tree_map_only(Tensor, Tensor.clone, value)
 
 
 def _tensors(value: Any) -> list[Tensor]:

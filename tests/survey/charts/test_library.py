@@ -6,7 +6,7 @@ from base64 import b64decode
 
 import altair
 
-from featuremaps.survey.charts.library import library, page_files
+from featuremaps.survey.charts.page import library, page_files
 
 
 def test_the_library_is_small_and_plain() -> None:

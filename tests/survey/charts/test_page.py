@@ -11,8 +11,7 @@ import altair as alt
 import pytest
 from playwright.sync_api import expect
 
-from featuremaps.survey.charts.library import library
-from featuremaps.survey.charts.page import page, save_page
+from featuremaps.survey.charts.page import library, page, save_page
 from featuremaps.survey.charts.theme import Chart, data, finished, nearest, said
 
 HOSTILE = "</script><b>cat & dog</b>"

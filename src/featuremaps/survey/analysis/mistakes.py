@@ -159,10 +159,6 @@ def _title(mistake: Mistake) -> str:
     lines = [mistake.truth, f"called {mistake.predicted} {mistake.probability:.0%}"]
     if mistake.louder is not None:
         quieter = mistake.truth if mistake.louder == mistake.predicted else mistake.predicted
-        loud, quiet = (_sigma(mistake.loudness[label]) for label in (mistake.louder, quieter))
+        loud, quiet = (f"{mistake.loudness[label]:+.1f}σ".replace("-", "−") for label in (mistake.louder, quieter))
         lines.append(f"louder: {mistake.louder}, {loud} over {quiet}")
     return "\n".join(lines)
-
-
-def _sigma(value: float) -> str:
-    return f"{value:+.1f}σ".replace("-", "−")
