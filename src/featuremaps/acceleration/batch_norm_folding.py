@@ -23,6 +23,7 @@ from featuremaps.tail.fx_trace import ROOT, traced
 
 _PLAIN = {(nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d)}
 _TRANSPOSED = {(nn.ConvTranspose2d, nn.BatchNorm2d), (nn.ConvTranspose3d, nn.BatchNorm3d)}
+_NORMS = {norm for _, norm in _PLAIN | _TRANSPOSED}
 _FUSED: Beside[list[tuple[nn.Module, nn.Module, nn.Module]]] = Beside()
 
 
@@ -52,6 +53,8 @@ def batch_norms_folded(session: Session, looked_at: Iterable[str] = ()) -> Itera
 
 def _fused(model: nn.Module) -> Iterator[tuple[nn.Module, nn.Module, nn.Module]]:
     """Convolutions that a batch norm alone follows, these batch norms, and convolutions that do the work of both."""
+    if not any(type(module) in _NORMS for module in model.modules()):
+        return  # tracing takes longer than many a model runs
     try:  # A checkpoint runs a part again when gradients are taken, and nothing is folded then: it is refused here.
         with random_state(), torch.enable_grad(), disable_saved_tensors_hooks("a checkpoint"):
             trace = traced(model)

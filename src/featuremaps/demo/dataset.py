@@ -1,7 +1,6 @@
 """Many scenes at once: a data set of the bundled world, drawn by several processes."""
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -11,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from featuremaps.demo.world import Recipe, Scene
+from featuremaps.demo.world import Recipe, Scene, pictures_of
 
 
 class World(Dataset[Scene]):
@@ -37,10 +36,6 @@ class World(Dataset[Scene]):
     def tensors(self) -> tuple[UInt8[Tensor, "scene 3 128 128"], Tensor]:
         """All pictures as bytes, and the number of each one's label (scene,)."""
         with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-            parts = list(pool.map(_draw, [self.recipes[i : i + 64] for i in range(0, len(self.recipes), 64)]))
+            parts = list(pool.map(pictures_of, [self.recipes[i : i + 64] for i in range(0, len(self.recipes), 64)]))
         labels = torch.tensor([self.labels.index(recipe.label) for recipe in self.recipes])
         return torch.from_numpy(np.concatenate(parts)).movedim(-1, 1).contiguous(), labels
-
-
-def _draw(recipes: Sequence[Recipe]) -> np.ndarray:
-    return np.stack([np.asarray(recipe.drawn().picture) for recipe in recipes])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from featuremaps.demo.clutter import anything
@@ -158,3 +158,8 @@ class Recipe:
     def drawn(self) -> Scene:
         """The scene itself."""
         return scene(self.label, self.domain, self.shortcut, seed=self.seed)
+
+
+def pictures_of(recipes: Sequence[Recipe]) -> UInt8[np.ndarray, "scene height width 3"]:
+    """The pictures of several scenes; a process that draws them needs no PyTorch."""
+    return np.stack([np.asarray(recipe.drawn().picture) for recipe in recipes])

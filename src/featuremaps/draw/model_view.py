@@ -50,6 +50,37 @@ class Responses:
         return Responses({layer: maps[start:stop] for layer, maps in self.given.items()}, outputs)
 
 
+class Compiled:
+    """`torch.compile` of the part of a model up to some layers; compiling takes a minute, each step less after it.
+
+    Layers are cut out of a trace by torchvision's feature extraction; outputs alone are those of the whole model.
+    Raises `ModelError` for a model that cannot be traced or compiled here.
+    """
+
+    def __init__(self, model: nn.Module, layers: Sequence[Address], outputs: bool) -> None:
+        self.outputs = outputs
+        if layers and (outputs or any(address.call is not None for address in layers)):
+            raise ModelError(
+                "compile=True draws layers or classes, not sums of both, nor single calls of a module that runs "
+                "several times; draw them without it."
+            )
+        try:
+            part = _cut(model, [address.layer for address in layers]) if layers else model
+            self._run = torch.compile(lambda inputs: part(inputs))  # compiling a module itself would mark it
+        except Exception as error:
+            raise _cannot(error) from error
+
+    def __call__(self, inputs: Tensor) -> Any:
+        """The layers' outputs by name, or the model's own."""
+        try:
+            with warnings_ignored():  # the compiler's own, about what is not the user's
+                return self._run(inputs)
+        except (FeatureMapsError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise _cannot(error) from error
+
+
 @dataclass(frozen=True, eq=False)
 class ModelView:
     """Runs a model on pictures of values 0 to 1 and stops at the deepest of `layers`, unless `outputs` are wanted.
@@ -139,37 +170,6 @@ def to_input(preprocessing: Preprocessing, channels: int) -> Callable[[Tensor], 
         return ordered * scale.to(pictures.device) + offset.to(pictures.device)
 
     return normalised
-
-
-class Compiled:
-    """`torch.compile` of the part of a model up to some layers; compiling takes a minute, each step less after it.
-
-    Layers are cut out of a trace by torchvision's feature extraction; outputs alone are those of the whole model.
-    Raises `ModelError` for a model that cannot be traced or compiled here.
-    """
-
-    def __init__(self, model: nn.Module, layers: Sequence[Address], outputs: bool) -> None:
-        self.outputs = outputs
-        if layers and (outputs or any(address.call is not None for address in layers)):
-            raise ModelError(
-                "compile=True draws layers or classes, not sums of both, nor single calls of a module that runs "
-                "several times; draw them without it."
-            )
-        try:
-            part = _cut(model, [address.layer for address in layers]) if layers else model
-            self._run = torch.compile(lambda inputs: part(inputs))  # compiling a module itself would mark it
-        except Exception as error:
-            raise _cannot(error) from error
-
-    def __call__(self, inputs: Tensor) -> Any:
-        """The layers' outputs by name, or the model's own."""
-        try:
-            with warnings_ignored():  # the compiler's own, about what is not the user's
-                return self._run(inputs)
-        except (FeatureMapsError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            raise _cannot(error) from error
 
 
 def _cut(model: nn.Module, layers: Sequence[str]) -> nn.Module:
