@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.methods.rounding import ENOUGH, SAFE, ScoreSpan
+from featuremaps.methods.passes import ENOUGH, SAFE, ScoreSpan
 from method_samples import noise
 
 WORDS = "differ by hardly more than their rounding"

@@ -9,8 +9,7 @@ from featuremaps.demo.shortcut_findings import LABEL, Suspicion
 from featuremaps.report.explanation_first_screen import panel_of
 from featuremaps.report.explanations import ExplainedPicture
 from featuremaps.report.first_screen import Card, FirstScreen
-from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.shortcuts_first_screen import repair_card, shortcut_card
+from featuremaps.report.shortcuts import ShortcutsSection, repair_card, shortcut_card
 from featuremaps.survey.measures.proportions import Rate
 
 BIASED, FIXED = "demo", "demo-fixed"

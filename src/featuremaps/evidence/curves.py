@@ -14,7 +14,7 @@ from featuremaps.evidence.copies import CHUNK, of_each, precise
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
 from featuremaps.evidence.measured import Measured
 from featuremaps.evidence.ordering import ranks, usable
-from featuremaps.evidence.sizes import check_sizes
+from featuremaps.evidence.registry import check_sizes
 from featuremaps.methods.chunking import checked
 
 Order = Literal["most", "least"]

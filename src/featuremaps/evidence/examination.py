@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import MethodError, OptionError, TargetError, WrittenError
+from featuremaps.evidence.copies import KnownScores
 from featuremaps.evidence.curves import Curve, Curves, Order
 from featuremaps.evidence.explainer import Explainer, Key
 from featuremaps.evidence.fills import Fill
@@ -18,7 +19,6 @@ from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.ordering import ranks
 from featuremaps.evidence.references import REFERENCE, Reference, references
 from featuremaps.evidence.registry import MEASURES, Measure
-from featuremaps.evidence.scores import KnownScores
 from featuremaps.evidence.shapes import CurveOf, Heatmap, Inputs, Masks
 from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.request import Request

@@ -3,13 +3,15 @@
 A measure is a pure function. Its positional parameters are needs, its keyword-only parameters are options.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from featuremaps.errors import check_choice
-from featuremaps.evidence.sizes import check_sizes
+import torch
+from torch import Tensor
+
+from featuremaps.errors import MethodError, check_choice
 from featuremaps.registry import Formula, Registry, formula_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -105,3 +107,30 @@ def measure(
         return cast(Function, checking)
 
     return register
+
+
+MAPS = ("heatmap", "mosaic", "random_label_heatmap", "masks", "cells")
+"""Needs that are (batch, *space)."""
+
+
+def check_sizes(who: str, needs: Mapping[str, object]) -> None:
+    """`MethodError` where maps, masks and inputs are of other pictures or sizes, or masks are not true and false."""
+    tensors = {name: value for name in MAPS if isinstance(value := needs.get(name), Tensor)}
+    sizes = {name: tuple(value.shape) for name, value in tensors.items()}
+    inputs, target = needs.get("inputs"), needs.get("target")
+    if isinstance(inputs, Tensor) and sizes:
+        sizes["inputs"] = (*inputs.shape[:1], *inputs.shape[2:])
+    if isinstance(target, Tensor) and sizes:
+        sizes["target"] = (*target.shape, *next(iter(sizes.values()))[1:])
+    if len(set(sizes.values())) > 1 or any(len(size) < 2 for size in sizes.values()):
+        given = [f"{name} {tuple(each.shape)}" for name in sizes if isinstance(each := needs[name], Tensor)]
+        raise MethodError(
+            f"{who} takes maps and masks (batch, *space) of the size of the inputs (batch, colour, *space), and one "
+            f"target for each; got {', '.join(given)}."
+        )
+    for name in ("masks", "cells"):
+        if name in tensors and tensors[name].dtype != torch.bool:
+            raise MethodError(
+                f"{who} takes {name} that are true inside (torch.bool); got {tensors[name].dtype}. Say which values "
+                f"are inside: {name} > 0."
+            )

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
-from featuremaps.methods.rounding import ScoreSpan
 from featuremaps.options import PassOptions
 from featuremaps.runtime.capture import first_tensor
 from featuremaps.runtime.memory_format import out_of_memory
@@ -19,6 +19,43 @@ from featuremaps.runtime.record import Record
 from featuremaps.session import Session
 from featuremaps.tail import Tail
 from featuremaps.targets.bound import Bound
+
+ENOUGH = 8
+"""So many scores of a picture must be known to judge them."""
+SAFE = 10
+"""The span of the scores over their rounding, from which on a map is right to about a tenth."""
+
+
+class ScoreSpan:
+    """The lowest and highest score of each picture, of all that a formula asked for."""
+
+    def __init__(self, pictures: int) -> None:
+        self._low = torch.full((pictures,), torch.inf, device="cpu", dtype=torch.float32)
+        self._high = -self._low
+        self._count = 0
+
+    def noting(self, read: Callable[[Any, int], Tensor]) -> Callable[[Any, int], Tensor]:
+        """`read`, which gives the scores of some outputs in a row for each picture, noting what it gives."""
+
+        def noted(outputs: Any, repeats: int) -> Tensor:
+            scores = read(outputs, repeats)
+            values = scores.detach().float().cpu().reshape(len(self._low), -1)
+            self._low, self._high = self._low.minimum(values.amin(1)), self._high.maximum(values.amax(1))
+            self._count += values.shape[1]
+            return scores
+
+        return noted
+
+    def drowned(self, dtype: torch.dtype) -> Bool[Tensor, " picture"]:
+        """For each picture whether its scores differ by no more than a few roundings in this type.
+
+        Scores that are all the same do not depend on what was tried, unless half precision makes them so.
+        """
+        if self._count < ENOUGH:
+            return torch.zeros_like(self._low, dtype=torch.bool)
+        size, span = torch.maximum(self._low.abs(), self._high.abs()), self._high - self._low
+        judged = size > 0 if dtype in (torch.bfloat16, torch.float16) else span > 0
+        return (span <= SAFE * torch.finfo(dtype).eps * size) & judged
 
 
 @dataclass(frozen=True, eq=False)

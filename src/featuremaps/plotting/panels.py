@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from featuremaps.plotting.class_colours import DOUBT
+from featuremaps.plotting.class_colours import DOUBT, short
 from featuremaps.plotting.contact_sheet import blank_figure, inches
 from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, is_remark
@@ -128,7 +128,9 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_axis_off()
         return
     axes.imshow(panel.image.convert("RGB"))  # a grey one would be drawn in matplotlib's own colours
-    axes.set_title(_short(panel.title), fontsize=8, color=panel.frame or "black")
+    axes.set_title(
+        "\n".join(short(line, 34) for line in panel.title.split("\n")), fontsize=8, color=panel.frame or "black"
+    )
     axes.set_ylabel(panel.side, fontsize=8)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -160,7 +162,3 @@ def short_unit(unit: str, most: int = 34) -> str:
 def _cut(text: str, most: int) -> str:
     """The words of a sentence that fit."""
     return text if len(text) <= most else text[:most].rpartition(" ")[0].rstrip(" (,;:") + " …"
-
-
-def _short(text: str, most: int = 34) -> str:
-    return "\n".join(line if len(line) <= most else line[: most - 1] + "…" for line in text.split("\n"))

@@ -123,8 +123,7 @@ def _cards_of(sections: Sequence[Section]) -> Iterator[Card]:
     """What stands in other sections; their libraries are loaded where there are any."""
     from featuremaps.report.boxes import BoxesSection
     from featuremaps.report.regions import TITLE, RegionsSection
-    from featuremaps.report.shortcuts import ShortcutsSection
-    from featuremaps.report.shortcuts_first_screen import shortcut_card
+    from featuremaps.report.shortcuts import ShortcutsSection, shortcut_card
     from featuremaps.report.trial import TrialSection
 
     for section in sections:

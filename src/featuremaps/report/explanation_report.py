@@ -16,6 +16,7 @@ from featuremaps.outputs.detections import DetectedBox
 from featuremaps.outputs.outputs import Classes, class_label
 from featuremaps.pictures.seen import Seen, SeenPictures
 from featuremaps.plotting.outlines import boxed
+from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import is_remark
 from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
 from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title
@@ -144,7 +145,7 @@ def found_title(name: str, comparison: Comparison, pictures: Sequence[ExplainedP
     boxes = [box for index in range(len(pictures)) for box in boxes_in(comparison, index)]
     if not boxes:
         return ""
-    where = pictures[0].name if len(pictures) == 1 else _count(len(pictures), "picture")
+    where = pictures[0].name if len(pictures) == 1 else counted(len(pictures), "picture")
     labels = Counter(box.label for box in boxes if not box.unsure)
     if not labels:
         surest = max(boxes, key=lambda box: box.score)
@@ -166,7 +167,7 @@ def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tup
     maps = [heatmap for picture in pictures for heatmap in picture.maps]
     doubtful = sum(bool(heatmap.warnings) for heatmap in maps)
     failed = sum(heatmap.failure is not None for heatmap in maps)
-    counts = (_count(len(pictures), "picture"), _count(len(methods), "method"), _count(len(layers), "layer"))
+    counts = (counted(len(pictures), "picture"), counted(len(methods), "method"), counted(len(layers), "layer"))
     sentences = ["{} explained by {} on {}.".format(*counts) if layers else "{} explained by {}.".format(*counts[:2])]
     sure = [picture.top[0].probability for picture in pictures if picture.top and picture.top[0].covers is None]
     if sure:
@@ -178,7 +179,7 @@ def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tup
         )
     if doubtful or failed:
         missing = f", {failed} could not be made" if failed else ""
-        sentences.append(f"{doubtful} of {_count(len(maps), 'map')} with a warning{missing}.")
+        sentences.append(f"{doubtful} of {counted(len(maps), 'map')} with a warning{missing}.")
     return tuple(sentences)
 
 
@@ -227,7 +228,3 @@ def _panel(key: tuple[str, str, object], found: Explanation, index: int, options
         code=map_code(method, layer, one, options),
         cut=not isinstance(found, Heatmaps),
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

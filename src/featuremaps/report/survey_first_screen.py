@@ -9,8 +9,7 @@ from featuremaps.plotting.panels import counted
 from featuremaps.report.data import Section
 from featuremaps.report.first_screen import Card, Change, FirstScreen, Panel
 from featuremaps.report.mistakes import MistakesSection
-from featuremaps.report.shortcuts import ShortcutsSection
-from featuremaps.report.shortcuts_first_screen import repair_card, shortcut_card
+from featuremaps.report.shortcuts import ShortcutsSection, repair_card, shortcut_card
 from featuremaps.report.specialists import SpecialistsSection
 from featuremaps.report.unit_pictures import UnitPicturesSection
 from featuremaps.survey.analysis.confusion import OTHER, Confusion

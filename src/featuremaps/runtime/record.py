@@ -10,6 +10,7 @@ from torch import Tensor
 from featuremaps.layers.layout import Layout
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.plotting.cards import card
+from featuremaps.plotting.panels import counted
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.attention import Attended
 from featuremaps.targets.bound import Bound
@@ -118,7 +119,7 @@ class Record:
         shapes = ", ".join(f"{name} {tuple(maps.shape)}" for name, maps in self.activations.items())
         wanted = ", ".join(dict.fromkeys(label for target in self.targets for label in target.labels))
         gradients = f", gradients for {wanted}" if self.gradients_by_target else ""
-        return f"<Record of {len(self.inputs)} picture{'s' if len(self.inputs) != 1 else ''}: {shapes}{gradients}>"
+        return f"<Record of {counted(len(self.inputs), 'picture')}: {shapes}{gradients}>"
 
     def _repr_html_(self) -> str:
         wanted = dict.fromkeys(label for target in self.targets for label in target.labels)
@@ -127,7 +128,7 @@ class Record:
             "activations": [f"{name}: {'×'.join(map(str, maps.shape))}" for name, maps in self.activations.items()],
             "gradients": ", ".join(wanted) if self.gradients_by_target else "none",
         }
-        return card(f"Record of {len(self.inputs)} picture{'s' if len(self.inputs) != 1 else ''}", told)
+        return card(f"Record of {counted(len(self.inputs), 'picture')}", told)
 
     def of_levels(self) -> "Record":
         """The same pass with the gradients of layers that were recorded apart."""

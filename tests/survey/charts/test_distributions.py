@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from featuremaps.survey.charts.distributions import BINS, Kind, distributions
-from featuremaps.survey.charts.marks import DOTTED, Mark
-from featuremaps.survey.charts.theme import finished
+from featuremaps.survey.charts.theme import DOTTED, Mark, finished
 
 
 def parts(chart):

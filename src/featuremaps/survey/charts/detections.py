@@ -7,19 +7,21 @@ import numpy as np
 
 from featuremaps.plotting import class_colours
 from featuremaps.survey.charts.distributions import Kind, distributions
-from featuremaps.survey.charts.marks import DOTTED, Mark, lines
 from featuremaps.survey.charts.theme import (
     DIGITS,
+    DOTTED,
     INK,
     LINE,
     SQUARE,
     Chart,
+    Mark,
     Rows,
     Told,
     colour,
     data,
     finished,
     legend,
+    lines,
     nearest,
     said,
     thinned,

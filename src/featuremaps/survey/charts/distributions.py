@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from featuremaps.survey.charts.marks import Mark, lines
-from featuremaps.survey.charts.theme import DIGITS, INK, Rows, data, legend, said
+from featuremaps.survey.charts.theme import DIGITS, INK, Mark, Rows, data, legend, lines, said
 
 BINS, AIR = 24, 0.02
 

@@ -13,16 +13,17 @@ from jaxtyping import Int
 from featuremaps.plotting.class_colours import PALETTE, short
 from featuremaps.survey.charts import theme
 from featuremaps.survey.charts.distributions import Kind, distributions
-from featuremaps.survey.charts.marks import Mark, lines
 from featuremaps.survey.charts.theme import (
     DIGITS,
     LINE,
     OTHER,
     Chart,
+    Mark,
     Rows,
     Told,
     colour,
     data,
+    lines,
     nearest,
     said,
     unchecked,

@@ -6,16 +6,19 @@ A chart is a Vega-Lite specification in plain data; `draw.js` draws it in a page
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from featuremaps.plotting.class_colours import GREY, PALETTE
+from featuremaps.plotting.panels import number
 
 if TYPE_CHECKING:
     import altair as alt
+
 
 Made = TypeVar("Made")
 Chart = dict[str, Any]
@@ -137,3 +140,34 @@ def thinned(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return sorted({round(place) for place in np.linspace(0, count - 1, most).tolist()})
+
+
+DASHED, DOTTED = (5.0, 4.0), (1.5, 3.5)
+STROKE = 1.25
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value to be marked, by its name and the dashes of its line."""
+
+    name: str
+    value: float
+    dashes: tuple[float, float] = DASHED
+
+    def __str__(self) -> str:
+        return f"{self.name} {number(self.value)}"
+
+
+def lines(marks: Sequence[Mark], axis: Literal["x", "y"]) -> list[Any]:
+    """Lines at values of an axis: upright ones, or across."""
+    import altair as alt
+
+    if not marks:
+        return []
+    names = [str(mark) for mark in marks]
+    dashes = alt.Scale(domain=names, range=[list(mark.dashes) for mark in marks])
+    key = legend(names, symbolType="stroke", symbolStrokeColor=INK, symbolStrokeWidth=STROKE, symbolSize=600)
+    rules = alt.Chart(data([{"at": mark.value, "mark": str(mark)} for mark in marks])).mark_rule(
+        color=INK, strokeWidth=STROKE, tooltip=None
+    )
+    return [rules.encode(**{axis: "at:Q"}, strokeDash=alt.StrokeDash("mark:N", title=None, scale=dashes, legend=key))]
