@@ -81,6 +81,8 @@ def test_wheel_runs_the_demo(made_by_wheel: Path) -> None:
         "demo/pictures/index.json",
         "report/viewer/page.html.j2",
         "py.typed",
+        "__init__.pyi",
+        "draw/__init__.pyi",
     ):
         assert f"featuremaps/{needed}" in names
     assert wheel.stat().st_size < 3_000_000

@@ -5,7 +5,7 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 
 from evidence_samples import random
-from featuremaps.evidence.ordering import CONSTANT, NOT_FINITE
+from featuremaps.evidence.measured import CONSTANT, NOT_FINITE
 from featuremaps.evidence.similarity import OTHER, correlation, rank_correlation, similar_structure
 
 

@@ -19,8 +19,7 @@ def resampled(values: Values, seed: int, rounds: int = ROUNDS) -> Float[np.ndarr
     known = np.isfinite(values)
     total = np.einsum("rmp,bp->brm", np.where(known, values, 0.0), counts)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: Float[np.ndarray, "round row measure"] = total / np.einsum("rmp,bp->brm", known.astype(float), counts)
-    return means
+        return total / np.einsum("rmp,bp->brm", known.astype(float), counts)
 
 
 def interval(samples: Float[np.ndarray, "round *rest"]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -52,5 +51,4 @@ def kendall(first: Float[np.ndarray, "*rest row"], second: Float[np.ndarray, "*r
     upper: Int[np.ndarray, "2 pair"] = np.stack(np.triu_indices(first.shape[-1], 1))
     a, b = (np.sign(order[..., upper[0]] - order[..., upper[1]]) for order in (first, second))
     with np.errstate(invalid="ignore", divide="ignore"):
-        tau: NDArray[np.floating] = (a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
-    return tau
+        return (a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))

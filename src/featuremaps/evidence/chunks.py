@@ -75,5 +75,4 @@ def _mean(curves: Float[np.ndarray, "picture point"]) -> Float[np.ndarray, " poi
     """The mean over the pictures that have a number at a point; NaN where none has."""
     known = np.isfinite(curves)
     with np.errstate(invalid="ignore"):
-        mean: Float[np.ndarray, " point"] = np.where(known, curves, 0.0).sum(0) / known.sum(0)
-    return mean
+        return np.where(known, curves, 0.0).sum(0) / known.sum(0)

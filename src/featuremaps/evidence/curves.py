@@ -12,8 +12,7 @@ from torch import Tensor
 
 from featuremaps.evidence.copies import CHUNK, of_each, precise
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
-from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import ranks, usable
+from featuremaps.evidence.measured import Measured, ranks, usable
 from featuremaps.evidence.registry import check_sizes
 from featuremaps.methods.chunking import checked
 

@@ -13,10 +13,9 @@ from featuremaps.evidence.curves import Curve, Curves, Order
 from featuremaps.evidence.explainer import Explainer, Key
 from featuremaps.evidence.fills import Fill
 from featuremaps.evidence.greedy import greedy_map
-from featuremaps.evidence.measured import Measured
+from featuremaps.evidence.measured import Measured, ranks
 from featuremaps.evidence.mosaics import Mosaics
 from featuremaps.evidence.options import TrialOptions
-from featuremaps.evidence.ordering import ranks
 from featuremaps.evidence.references import REFERENCE, Reference, references
 from featuremaps.evidence.registry import MEASURES, Measure
 from featuremaps.evidence.shapes import CurveOf, Heatmap, Inputs, Masks

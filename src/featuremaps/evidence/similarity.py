@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, usable
 
 Values = Float[Tensor, "batch *space"]
 OTHER = "the map that it is compared with is the same everywhere, or not finite"

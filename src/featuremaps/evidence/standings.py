@@ -182,8 +182,7 @@ class Standings:
         """The mean of every row and measure over the pictures that have a number; NaN where none has."""
         known = np.isfinite(self.values)
         with np.errstate(invalid="ignore"):
-            means: Float[np.ndarray, "row measure"] = np.where(known, self.values, 0.0).sum(2) / known.sum(2)
-        return means
+            return np.where(known, self.values, 0.0).sum(2) / known.sum(2)
 
     @cached_property
     def _sampled(self) -> Float[np.ndarray, "round row measure"]:

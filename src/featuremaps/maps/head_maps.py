@@ -97,8 +97,6 @@ class AttentionMaps(ByPicture):
                 for number, (image, value) in enumerate(zip(images[:most], values[:most], strict=True))
             ]
             rows.append([Panel(seen.image, side=short_unit(name, 26)), Panel(mean, "mean of heads"), *panels])
-        width = max(map(len, rows))
-        rows = [[*row, *[Panel(None)] * (width - len(row))] for row in rows]
         bar = Bar(look.get("colormap") or SEQUENTIAL, 0.0, 1.0, "attention (share of the head's strongest)")
         title = f"{seen.picture.name}: attention {self.query}"
         return panels_figure(rows, bar, title=title, caption=self._caption())

@@ -55,8 +55,6 @@ class LayerMaps(Mapping[str, FeatureMaps], Shown):
             panels = [best.panel(channel, image) for channel, image in overlays]
             panels += [Panel(None)] * (most - len(panels))
             rows.append([Panel(maps.pictures[picture].image, side=name), *panels])
-        width = max(map(len, rows))
-        rows = [[*row, *[Panel(None)] * (width - len(row))] for row in rows]
         first = next(iter(self.values()))
         scale = scale_for(look.get("scaling") or first.scaling, min(low for low, _ in ranges.values()))
         title = f"{first.pictures[picture].picture.name}: the strongest channels of {len(self)} layers"

@@ -72,11 +72,16 @@ def matrix_figure(
 
 
 def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: str = "", caption: str = "") -> Figure:
-    """Panels in rows and columns, a title above, a caption below, and a colour bar if there is one."""
+    """Panels in rows and columns, a title above, a caption below, and a colour bar if there is one.
+
+    Shorter rows are filled up with empty places.
+    """
+    columns = max(map(len, rows))
+    rows = [[*row, *[Panel(None)] * (columns - len(row))] for row in rows]
     ratio = max((panel.image.height / panel.image.width for row in rows for panel in row if panel.image), default=1)
     tall = 2.3 if ratio > FLAT else 2.3 * ratio + 0.6
-    figure = blank_figure(2.3 * len(rows[0]) + 0.9, tall * len(rows) + 0.45, layout="constrained")
-    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False).tolist()
+    figure = blank_figure(2.3 * columns + 0.9, tall * len(rows) + 0.45, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False).tolist()
     for row, places in zip(rows, axes, strict=True):
         for panel, place in zip(row, places, strict=True):
             draw_panel(place, panel)

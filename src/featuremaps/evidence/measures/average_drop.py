@@ -1,7 +1,6 @@
 """What the model makes of the picture seen through its map: average drop and increase, coherency, complexity, ADCC."""
 
-from featuremaps.evidence.measured import Measured, together
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, together, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import ExplainAgain, Heatmap, Inputs, Score
 from featuremaps.evidence.similarity import correlation

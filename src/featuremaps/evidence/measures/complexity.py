@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap
 

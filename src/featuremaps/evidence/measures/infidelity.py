@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from featuremaps.evidence.copies import CHUNK, SAME, scores_of
-from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap, Inputs, Score
 from featuremaps.methods.baselines import Baseline, baseline_of

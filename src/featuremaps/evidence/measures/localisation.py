@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap, Masks
 from featuremaps.methods.chunking import checked

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from featuremaps.errors import MethodError
 from featuremaps.evidence.copies import CHUNK, in_chunks, precise
-from featuremaps.evidence.measured import Measured, mean_of
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, mean_of, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import ExplainAgain, ExplainSeeded, Heatmap, Inputs
 from featuremaps.evidence.similarity import rank_correlation

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.evidence.measured import Measured, mean_of
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, mean_of, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import ClassIndices, ExplainClass, ExplainRandomised, Heatmap, Randomisation
 from featuremaps.evidence.similarity import OTHER, rank_correlation, similar_structure

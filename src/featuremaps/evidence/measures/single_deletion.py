@@ -8,8 +8,7 @@ from torch import Tensor
 
 from featuremaps.evidence.copies import CHUNK, precise, rounded, scores_of
 from featuremaps.evidence.fills import UNCHANGED, Fill, Filling
-from featuremaps.evidence.measured import Measured
-from featuremaps.evidence.ordering import usable
+from featuremaps.evidence.measured import Measured, usable
 from featuremaps.evidence.registry import measure
 from featuremaps.evidence.shapes import Heatmap, Inputs, Score
 from featuremaps.evidence.similarity import rank_correlation

@@ -27,8 +27,7 @@ class Reliability:
     def shares(self) -> Float[np.ndarray, " bin"]:
         """Of each bin's pictures, the share that came true; NaN where it is empty."""
         with np.errstate(invalid="ignore"):
-            shares: Float[np.ndarray, " bin"] = self.came_true / self.counts
-        return shares
+            return self.came_true / self.counts
 
     @property
     def expected_error(self) -> float:
