@@ -38,6 +38,13 @@ def _no_flushing() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Several test processes draw the scenes of the bundled world once, into a folder that they share."""
+    folder = tmp_path_factory.getbasetemp()
+    os.environ["FEATUREMAPS_DRAWN"] = str(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real models and pictures; absent on a user's machine."""

@@ -3,6 +3,7 @@
 Values are rounded to half precision first: that is what a survey keeps of them.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,12 +13,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps import demo
-from featuremaps.demo.world import scene
+from featuremaps.demo.world import Recipe, pictures_of
 from featuremaps.layers.info import LayerInfo
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import see
@@ -197,14 +199,17 @@ def cats_and_ships(shared: Path) -> Survey:
 @cache
 def drawn(domain: str, each: int = 40, first: int = FRESH, plain: bool | None = None) -> tuple[Tensor, tuple[int, ...]]:
     """Scenes of every label, half of them on a plain background unless `plain` says, preprocessed, and their labels."""
-    convert = demo.transform("demo")
     cases = [(n, label, i) for n, label in enumerate(LABELS) for i in range(each)]
-    with unchecked():  # the drawing is checked where it is tested
-        scenes = [
-            scene(label, domain, bool(i % 2) if plain is None else plain, seed=first + i + 1000 * n)
-            for n, label, i in cases
-        ]
-    return torch.stack([convert(one.picture) for one in scenes]), tuple(n for n, _, _ in cases)
+    path = Path(os.environ["FEATUREMAPS_DRAWN"]) / f"{domain}-{each}-{first}-{plain}.npy"
+    with FileLock(f"{path}.lock"), unchecked():  # the drawing is checked where it is tested
+        if not path.exists():
+            shown = [bool(i % 2) if plain is None else plain for _, _, i in cases]
+            places = zip(cases, shown, strict=True)
+            recipes = [Recipe(label, domain, ground, first + i + 1000 * n) for (n, label, i), ground in places]
+            np.save(path, pictures_of(recipes))
+    convert = demo.transform("demo")
+    inputs = torch.stack([convert(Image.fromarray(picture)) for picture in np.load(path)])
+    return inputs, tuple(n for n, _, _ in cases)
 
 
 @cache
