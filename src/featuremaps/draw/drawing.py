@@ -217,7 +217,7 @@ class Drawing(Shown):
 
 
 @dataclass(frozen=True, eq=False)
-class Drawings(Sequence[Drawing]):
+class Drawings(Sequence[Drawing], Shown):
     """Several drawings, by number or by name.
 
     Attributes:

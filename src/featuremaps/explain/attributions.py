@@ -21,6 +21,9 @@ from featuremaps.results.by_picture import Explained
 from featuremaps.results.heatmaps import Heatmaps, enlarged_overlays, scalings_of
 from featuremaps.results.spatial_figures import SpatialPanel, by_channel, spatial_figure
 
+OWN = ("values", "collapse", "remarks")
+"""The fields of attributions that heatmaps do not have."""
+
 
 @dataclass(frozen=True, eq=False)
 class Attributions(Explained):
@@ -73,20 +76,9 @@ class Attributions(Explained):
                 2014, section 3.1), `"norm"` their Euclidean length. Without it, as the method's authors do it.
         """
         how = collapse or self.collapse
-        return Heatmaps(
-            maps=tuple(collapsed(values, how) for values in self.values),
-            method=self.method,
-            layer=self.layer,
-            targets=self.targets,
-            pictures=self.pictures,
-            warnings=self.warnings,
-            scaling="signed" if how == "sum" else "max",
-            answers=self.answers,
-            reading=self.reading,
-            regions=self.regions,
-            boxes=self.boxes,
-            picture_numbers=self.picture_numbers,
-        )
+        maps = tuple(collapsed(values, how) for values in self.values)
+        kept: dict[str, Any] = {name: value for name, value in vars(self).items() if name not in OWN}
+        return Heatmaps(maps=maps, scaling="signed" if how == "sum" else "max", **kept)
 
     def shown(self, collapse: Collapse | None = None) -> Heatmaps:
         """As `map`, with magnitudes beyond the 99th percentile cut to it: a few pixels would outshine all others.

@@ -68,14 +68,9 @@ class AttentionMaps(ByPicture):
     def overlay(self, picture: int = 0, *, alpha: float = 0.75, colormap: str | None = None) -> list[list[Image.Image]]:
         """Each head laid over one picture, each by its own scale: heads for every layer."""
         seen = self.pictures[picture]
+        look: dict[str, Any] = {"alpha": alpha, "colormap": colormap or SEQUENTIAL}
         return [
-            [
-                overlay(
-                    seen.image, seen.looked_at(head, "max"), alpha=alpha, colormap=colormap or SEQUENTIAL, signed=False
-                )
-                for head in layer
-            ]
-            for layer in self.maps[picture]
+            [overlay(seen.image, seen.looked_at(head, "max"), **look) for head in layer] for layer in self.maps[picture]
         ]
 
     def figure(self, picture: int = 0, *, most: int = 12, **look: Any) -> Figure:
@@ -84,11 +79,8 @@ class AttentionMaps(ByPicture):
         `look` goes to `overlay`.
         """
         shown = replace(self, maps=tuple(some[-most:] for some in self.maps), layers=self.layers[-most:])
-        seen, means, heads = (
-            self.pictures[picture],
-            shown.mean().overlay(picture, **look),
-            shown.overlay(picture, **look),
-        )
+        seen, means = self.pictures[picture], shown.mean().overlay(picture, **look)
+        heads = shown.overlay(picture, **look)
         rows = []
         for name, (mean,), images, maps in zip(shown.layers, means, heads, shown.maps[picture], strict=True):
             values = maps.flatten(1).sum(1).tolist()
@@ -103,11 +95,9 @@ class AttentionMaps(ByPicture):
 
     def save(self, folder: str | Path = ".", **look: Any) -> list[Path]:
         """Write a figure (PNG) per picture and the raw maps (`.npy`) per layer; returns the files written."""
-        contents: list[tuple[str, bytes | Tensor]] = []
-        stems = self._stems("attention")
-        for number, stem in enumerate(stems):
-            contents.append((stem, png_of(self.figure(number, **look))))
-        for name, index in zip(self.layers, range(len(self.layers)), strict=True):
+        stems = enumerate(self._stems("attention"))
+        contents: list[tuple[str, bytes | Tensor]] = [(stem, png_of(self.figure(i, **look))) for i, stem in stems]
+        for index, name in enumerate(self.layers):
             raw = zip(self._stems("attention", name), self.maps, strict=True)
             contents += [(stem, of_picture[index]) for stem, of_picture in raw]
         return write_files(folder, contents)
