@@ -75,6 +75,12 @@ def suggested(names: Iterable[str]) -> str:
     return f" Did you mean {listed}?" if listed else ""
 
 
+def first_of(names: Iterable[object], most: int) -> str:
+    """`"a, b, c, …"`: as many of the names, for a message."""
+    listed = list(map(str, names))
+    return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
+
+
 def check_choice(option: str, value: object, choices: Iterable[object]) -> None:
     """`OptionError` where an option has a value that is not among its choices."""
     known = list(choices)

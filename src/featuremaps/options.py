@@ -74,7 +74,7 @@ def _whole(value: object) -> bool:
 def options_of(kind: type) -> tuple[Option, ...]:
     """The fields of a class of options that have `Help`, in their order."""
     hints = get_type_hints(kind, include_extras=True)
-    found = []
+    options = []
     for each in fields(kind):
         notes = getattr(hints[each.name], "__metadata__", ())
         for help in (note for note in notes if isinstance(note, Help)):
@@ -82,8 +82,8 @@ def options_of(kind: type) -> tuple[Option, ...]:
             types = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
             inner = [part for one in types if get_origin(one) in (Collection, Sequence) for part in get_args(one)]
             choices = {value: None for one in (*types, *inner) if get_origin(one) is Literal for value in get_args(one)}
-            found.append(Option(each.name, each.default, help, types, tuple(choices), bool(inner)))
-    return tuple(found)
+            options.append(Option(each.name, each.default, help, types, tuple(choices), bool(inner)))
+    return tuple(options)
 
 
 def check(options: object) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from featuremaps.draw.drawing_figures import DrawnPicture, RealPicture, drawing_figure, sheet_figure
 from featuremaps.draw.png_metadata import plain, read_png, write_png
-from featuremaps.errors import ImageError, OptionError, did_you_mean
+from featuremaps.errors import ImageError, OptionError, did_you_mean, first_of
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import PICTURE_SUFFIXES, file_name, unique_names
@@ -249,7 +249,7 @@ class Drawings(Sequence[Drawing], Shown):
         if places:
             raise KeyError(f"{len(places)} drawings are called {index!r}; take them by number: {places}.")
         names = list(dict.fromkeys(drawing.name for drawing in self.drawings))
-        hint = did_you_mean(index, names) or f" There are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+        hint = did_you_mean(index, names) or f" There are {first_of(names, 8)}."
         raise KeyError(f"no drawing is called {index!r}.{hint}")
 
     def figure(

@@ -3,7 +3,7 @@
 import re
 
 from featuremaps.draw.objective import Channel, ClassScore, Combination, Direction, Layer, Neuron, Objective
-from featuremaps.errors import FeatureMapsError, LayerNotFoundError, OptionError, TargetError, nearest
+from featuremaps.errors import FeatureMapsError, LayerNotFoundError, OptionError, TargetError, nearest, suggested
 from featuremaps.layers import Layers
 from featuremaps.layers.directions import Directed
 from featuremaps.outputs.outputs import Classes, class_named
@@ -89,9 +89,8 @@ def _not_found(text: str, layers: Layers, classes: Classes) -> LayerNotFoundErro
     unit = text.partition("@")[0]
     name = unit.rpartition(":")[0] or unit
     near = [*nearest(name, layers.names, 2), *nearest(name, classes or (), 2)]
-    meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     of = f"none of its {len(classes)} classes is called so" if classes else "its classes have no names: give an index"
     return LayerNotFoundError(
-        f"{text!r} cannot be drawn: {layers.model} has no such layer, and {of}.{meant} "
+        f"{text!r} cannot be drawn: {layers.model} has no such layer, and {of}.{suggested(near)} "
         "Units are written as 'layer4:452', neurons as 'layer4:452@3,5'."
     )

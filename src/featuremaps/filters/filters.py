@@ -11,7 +11,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, check_choice, did_you_mean
+from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, check_choice, did_you_mean, first_of
 from featuremaps.filters.figures import FilterScaling, filters_figure
 from featuremaps.filters.weights import FilterWeights
 from featuremaps.layers import find
@@ -152,8 +152,9 @@ def _convolution(model: nn.Module, layer: str) -> tuple[str, Any]:
         return inside[0], model.get_submodule(inside[0])
     kind = type(module).__name__
     if inside:
-        shown = ", ".join(inside[:6]) + (", …" if len(inside) > 6 else "")
-        raise LayoutError(f"layer {layer!r} ({kind}) holds {len(inside)} convolutions; choose one: {shown}.")
+        raise LayoutError(
+            f"layer {layer!r} ({kind}) holds {len(inside)} convolutions; choose one: {first_of(inside, 6)}."
+        )
     raise LayoutError(
         f"layer {layer!r} ({kind}) has no filters: it is no convolution and holds none. {_near(layer, every)}"
     )

@@ -51,13 +51,13 @@ class FilterWeights:
         count = len(self) // self.groups
         flat = self.tensor.flatten(1)
         unit = flat / torch.where(self.norms > 0, self.norms, 1.0)[:, None]
-        found = []
+        pairs = []
         for group in range(self.groups):
             part = unit[group * count : (group + 1) * count]
             cosines = (part @ part.mT).triu(1)
             for first, second in (cosines > ALIKE).nonzero().tolist():
-                found.append((group * count + first, group * count + second, min(1.0, float(cosines[first, second]))))
-        return tuple(pair for pair in found if not {pair[0], pair[1]} & set(self.dead))
+                pairs.append((group * count + first, group * count + second, min(1.0, float(cosines[first, second]))))
+        return tuple(pair for pair in pairs if not {pair[0], pair[1]} & set(self.dead))
 
     @property
     def first(self) -> bool:

@@ -208,8 +208,8 @@ def similarities(given: Pass) -> Score:
         )
 
     def read(outputs: object, _: int) -> Tensor:
-        found = detections_of(outputs, given.record.classes)
-        return torch.stack([similarity(found) for similarity in alike], 1)
+        detections = detections_of(outputs, given.record.classes)
+        return torch.stack([similarity(detections) for similarity in alike], 1)
 
     return copies(given, scoring(given, read))
 

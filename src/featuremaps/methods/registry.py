@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from featuremaps.errors import MethodError, did_you_mean
+from featuremaps.errors import MethodError, did_you_mean, suggested
 from featuremaps.methods.needs import NEEDS
 from featuremaps.plotting.rendering import Collapse
 from featuremaps.registry import Formula, Registry, formula_of
@@ -88,8 +88,7 @@ def find_method(name: str | Callable[..., Any]) -> Method:
 def _by_source(key: str) -> str:
     """`" Did you mean 'a' or 'b'?"` for the methods whose source has all words of the key, or an empty string."""
     asked = _words(key)
-    found = [repr(known.name) for known in METHODS.values() if asked and asked <= _words(known.paper)]
-    return f" Did you mean {' or '.join(found)}?" if found else ""
+    return suggested(known.name for known in METHODS.values() if asked and asked <= _words(known.paper))
 
 
 def _words(text: str) -> set[str]:

@@ -39,8 +39,8 @@ class RuleRun:
         start = scores.detach() if rule.start == "score" else torch.ones_like(scores)
         places = [leaf, *rule.watched]
         followed = [place for place in places if place.requires_grad]  # not what the model computed under no_grad
-        found = iter(sent_back(scores, followed, start))
-        arrived = [next(found) if place.requires_grad else None for place in places]
+        arriving = iter(sent_back(scores, followed, start))
+        arrived = [next(arriving) if place.requires_grad else None for place in places]
         rule.arrived, rule.sent = arrived[1:], start
         return rule.collected(torch.zeros_like(leaf) if arrived[0] is None else arrived[0], self.inputs).float()
 

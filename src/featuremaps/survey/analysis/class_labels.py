@@ -7,7 +7,7 @@ from operator import index
 import numpy as np
 from jaxtyping import Bool, Int
 
-from featuremaps.errors import OptionError, SurveyError, did_you_mean
+from featuremaps.errors import OptionError, SurveyError, did_you_mean, first_of
 from featuremaps.survey.storage.reader import StoredSurvey
 from featuremaps.survey.storage.stored_rows import LabelSets
 
@@ -96,8 +96,8 @@ def number_of(label: str | int, classes: Sequence[str], of: str = "the survey") 
     """
     if isinstance(label, str):
         if label not in classes:
-            shown = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
-            raise SurveyError(f"{of} has no class {label!r}.{did_you_mean(label, classes)} Its classes are {shown}.")
+            near, shown = did_you_mean(label, classes), first_of(classes, 10)
+            raise SurveyError(f"{of} has no class {label!r}.{near} Its classes are {shown}.")
         return list(classes).index(label)
     try:
         if isinstance(label, bool):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from featuremaps.errors import SurveyError, did_you_mean
+from featuremaps.errors import SurveyError, did_you_mean, first_of
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import labels_of, no_single_answer, number_of
@@ -116,7 +116,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
     shown = tuple(classes[number] for number in kept)
     outputs = tuple(dict(zip((meant[n] for n in kept), shown, strict=True)).get(i, o) for i, o in enumerate(outputs))
     left = [classes[number] for number in range(len(classes)) if number not in meant and (labels == number).any()]
-    note = f"left out, since the model has no output called so: {', '.join(left[:5])}{', …' if len(left) > 5 else ''}"
+    note = f"left out, since the model has no output called so: {first_of(left, 5)}"
     return Answers(
         rows,
         np.searchsorted(kept, labels[rows]),
@@ -176,16 +176,13 @@ def _matched(classes: tuple[str, ...], outputs: tuple[str, ...], names: Mapping[
     wanted = {number: _plain(names.get(label, label)) for number, label in enumerate(classes)}
     meant = {number: by_name[name] for number, name in wanted.items() if name in by_name}
     if not meant:
+        labels, named = first_of(classes, 4), first_of(outputs, 4)
         raise SurveyError(
-            f"none of the labels ({_some(classes)}) is the name of an output of the model ({_some(outputs)}). Say "
-            f"which mean the same: names={{{classes[0]!r}: {outputs[0]!r}}}."
+            f"none of the labels ({labels}) is the name of an output of the model ({named}). Say which mean the same: "
+            f"names={{{classes[0]!r}: {outputs[0]!r}}}."
         )
     return meant
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().lower()
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

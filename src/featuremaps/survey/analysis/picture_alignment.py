@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from featuremaps.errors import SurveyError
+from featuremaps.errors import SurveyError, first_of
 from featuremaps.survey.storage.reader import StoredSurvey
 
 SHOWN = 3
@@ -53,8 +53,7 @@ def _check_same(first: str, ours: Sequence[object], second: str, theirs: Sequenc
 
 
 def _only(name: str, keys: set[object]) -> str:
-    shown = sorted(map(str, keys))
-    return f"{len(keys)} only in {name!r} ({', '.join(shown[:SHOWN])}{', …' if len(keys) > SHOWN else ''})"
+    return f"{len(keys)} only in {name!r} ({first_of(sorted(map(str, keys)), SHOWN)})"
 
 
 def _check_labels(first: str, a: StoredSurvey, second: str, b: StoredSurvey, rows: Int[np.ndarray, " picture"]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from featuremaps.errors import SurveyError, check_choice, check_least
+from featuremaps.errors import SurveyError, check_choice, check_least, first_of
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.class_labels import counted, labelling, number_of
@@ -255,8 +255,7 @@ def _notes(
     notes = []
     empty = [name for name, count in zip(names, pictures, strict=True) if not count]
     if empty:
-        shown = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
-        notes.append(f"no pictures, so no channels: {shown}")
+        notes.append(f"no pictures, so no channels: {first_of(empty, 5)}")
     if (pictures > 0).sum() == 1:
         notes.append("only one class has pictures, so nothing can be shared: these are frequent channels, not its own")
     if per_image >= channels:

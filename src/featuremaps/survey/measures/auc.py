@@ -96,9 +96,9 @@ def auc(scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " pic
     Raises `SurveyError` where there is no positive or no negative, or a score is not a finite number.
     """
     check_scores(scores, positives)
-    found = areas_of(scores[:, None], positives.astype(np.int64), 2)
-    low, high = found.intervals(level)
-    return Area(float(found.values[1, 0]), Interval(float(low[1, 0]), float(high[1, 0])), float(found.p_values[1, 0]))
+    areas = areas_of(scores[:, None], positives.astype(np.int64), 2)
+    low, high = areas.intervals(level)
+    return Area(float(areas.values[1, 0]), Interval(float(low[1, 0]), float(high[1, 0])), float(areas.p_values[1, 0]))
 
 
 def areas_of(values: Float[np.ndarray, "picture channel"], labels: Int[np.ndarray, " picture"], classes: int) -> Areas:
@@ -114,8 +114,8 @@ def areas_of(values: Float[np.ndarray, "picture channel"], labels: Int[np.ndarra
     # Few bits are sorted by counting, many by comparing, which is several times slower.
     numbers = labels.astype(np.uint16 if classes <= 2**16 else np.int64)
     columns = [_column(np.ascontiguousarray(values[:, channel]), numbers, own) for channel in range(values.shape[1])]
-    found = np.stack(columns, 2) if columns else np.empty((3, classes, 0))
-    return Areas(found[0], found[1], found[2], own, len(labels) - own)
+    table = np.stack(columns, 2) if columns else np.empty((3, classes, 0))
+    return Areas(table[0], table[1], table[2], own, len(labels) - own)
 
 
 def check_scores(scores: Float[np.ndarray, " picture"], positives: Bool[np.ndarray, " picture"]) -> None:

@@ -63,8 +63,8 @@ def precision_recall(scores: Float[np.ndarray, " picture"], positives: Bool[np.n
     from sklearn.metrics import precision_recall_curve
 
     check_scores(scores, positives)
-    found = precision_recall_curve(positives, scores, drop_intermediate=False)
-    precisions, recalls, thresholds = (values[: len(found[2])][::-1] for values in found)  # from the highest score on
+    curve = precision_recall_curve(positives, scores, drop_intermediate=False)
+    precisions, recalls, thresholds = (values[: len(curve[2])][::-1] for values in curve)  # from the highest score on
     return PrecisionRecall(thresholds.astype(np.float64), precisions, recalls, float(positives.mean()))
 
 
