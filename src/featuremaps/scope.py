@@ -213,8 +213,8 @@ class Scope:
 
         Args:
             pictures: What is run; all of one size after preprocessing.
-            layers: An address such as "layer4.1.conv2", a glob such as "layer*", "last", "all", a module, or a list of
-                those.
+            layers: An address such as "layer4.1.conv2", a glob such as "layer*", "last", "depths" (a few layers from
+                shallow to deep), "all", a module, or a list of those.
             target: The score whose gradient is taken; see the page on targets. `None` is the top answer of each
                 picture.
             gradients: Whether gradients are computed; without them there is no backward pass, and a model needs no
@@ -637,7 +637,7 @@ class Scope:
         Args:
             pictures: A path, a folder, a list, PIL pictures, arrays, a Dataset, or a tensor (already preprocessed).
             methods: Names of methods, or their functions.
-            layers: Addresses, globs, "last", or "all".
+            layers: Addresses, globs, "last", "depths" (a few layers from shallow to deep), or "all".
             targets: One target, or a list of several for each picture; see `explain`.
             smooth: As for `explain`.
             seed: The seed of everything random.

@@ -114,6 +114,7 @@ def test_layers_and_methods(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["explain", "{photo}", "-m", "demo", "--method", "gradkam"], "Did you mean 'grad_cam'"),
         (["explain", "{photo}", "-m", "demo", "--option", "chunk=3"], "method.name=value"),
         (["explain", "missing.jpg", "-m", "demo"], "missing.jpg"),
+        (["explain", "missing.jpg", "-m", "no such model, and not looked for"], "missing.jpg"),
         (["explain", "{photo}", "-m", "dmeo"], "Did you mean 'demo'"),
         (["explain", "{photo}", "-m", "torchvision:resnet51"], "Did you mean 'resnet5"),
         (["explain", "{photo}", "-m", "torchvision:resnet18", "-w", "gone.safetensors"], "gone.safetensors"),
@@ -302,6 +303,7 @@ def test_every_command_is_listed_once_with_its_file_and_group() -> None:
     assert [panel for panel, _ in groupby(panels)] == list(dict.fromkeys(panels))  # each group stands together
     for name in COMMANDS:
         assert loaded(name).help
+        assert {each.metavar for each in loaded(name).params if each.param_type_name == "option"} <= {"", "VALUE"}
 
 
 @pytest.mark.parametrize(

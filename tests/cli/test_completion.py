@@ -58,7 +58,7 @@ def test_layers_that_are_offered_are_there(model: str, offered: str) -> None:
     context.params["model"] = model
     names = completion.layers(context, "")
     assert offered in names
-    assert set(names) - {"last", "all"} <= {name for name, _ in module.named_children()}
+    assert set(names) - {"last", "depths", "all"} <= {name for name, _ in module.named_children()}
     assert completion.layers(context, "al") == ["all"]
 
 

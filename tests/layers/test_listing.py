@@ -28,6 +28,7 @@ def reused() -> Layers:
         ("layer4:452", ["layer4"]),
         ("last:3", ["layer4"]),
         ("layer*", ["layer1", "layer2", "layer3", "layer4"]),
+        ("depths", ["relu", "layer1", "layer2", "layer3", "layer4"]),
         ("layer[34]:0", ["layer3", "layer4"]),
         ("layer2.*", ["layer2.0", "layer2.1"]),
         ("layer1.**.conv1", ["layer1.0.conv1", "layer1.1.conv1"]),
@@ -51,6 +52,27 @@ def test_all_is_every_map(resnet):
     assert names == [info.name for info in resnet if info.positions > 1]
 
 
+class Block(nn.Sequential):
+    """A block of a model whose maps are all of one size."""
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
+
+
+@pytest.mark.parametrize(("blocks", "names"), [(9, ["1", "4", "6"]), (2, [])])
+def test_depths_of_maps_of_one_size_are_blocks_at_equal_distances(blocks, names):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), *(Block() for _ in range(blocks)), nn.Flatten(), nn.Linear(256, 5))
+    layers = walk(model, torch.rand(1, 3, 8, 8))
+    assert layers.resolve("depths") == [*names, str(blocks)]
+
+
+def test_a_layer_that_is_called_depths_is_meant_by_its_name():
+    model = nn.Sequential()
+    model.add_module("depths", nn.Conv2d(3, 4, 3))
+    model.add_module("after", nn.Conv2d(4, 4, 3))
+    assert walk(model, PICTURE).resolve("depths") == ["depths"]
+
+
 def test_indexing(resnet):
     assert resnet[0].name == "conv1"
     assert resnet[-1].name == "fc"
@@ -69,7 +91,7 @@ def test_a_wrong_name_lists_the_nearest(resnet):
     assert str(caught.value) == (
         "layer 'layre4' is not in ResNet. Did you mean 'layer4' or 'layer4.1' or 'layer4.0'? "
         "Layers that ran: 'conv1', 'bn1', 'relu', 'maxpool', 'layer1', …. "
-        "scope.layers() lists them all; globs such as 'layer*', 'last' and 'all' also work."
+        "scope.layers() lists them all; globs such as 'layer*', 'last', 'depths' and 'all' also work."
     )
     with pytest.raises(LayerNotFoundError, match=r"layer 'zzz' is not in ResNet\. Layers that ran"):
         resnet["zzz"]

@@ -78,7 +78,10 @@ def loaded(name: str) -> Any:
     """The command of this name as its file declares it, a click command."""
     import_module(f"featuremaps.cli.{COMMANDS[name].file}")
     (info,) = (each for each in app.registered_commands if name_of(each) == name)
-    return get_command_from_info(info, pretty_exceptions_short=True, rich_markup_mode="markdown")
+    command: Any = get_command_from_info(info, pretty_exceptions_short=True, rich_markup_mode="markdown")
+    for option in (each for each in command.params if each.param_type_name == "option"):
+        option.metavar = "" if option.is_flag else "VALUE"
+    return command
 
 
 def name_of(info: CommandInfo) -> str:

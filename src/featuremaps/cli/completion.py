@@ -6,7 +6,7 @@ from importlib.resources import files
 import typer
 
 MODELS = ("demo", "demo-leaning", "demo-fixed", "torchvision:", "timm:", "hf:", "keras:")
-EVERYWHERE = ("last", "all")
+EVERYWHERE = ("last", "depths", "all")
 STAGES = {
     r"^demo|resnet|resnext": ("layer1", "layer2", "layer3", "layer4"),
     r"^torchvision:(vgg|alexnet|squeezenet|densenet|mobilenet|efficientnet|convnext|swin)": ("features",),

@@ -59,8 +59,9 @@ def concept(
 
     if survey is not None and pictures:
         raise FeatureMapsError("--survey and --pictures both say which pictures are tested; give one of them.")
+    found = [gathered([side]) for side in (positive, negative)]
     scope = model_under_study(model, weights, classes, device, setup)
-    sides = [scope.see(gathered([side])) for side in (positive, negative)]
+    sides = [scope.see(side) for side in found]
     for side in sides:
         tell_refusals(side)
     names = {"name": name or called(positive, "concept"), "against": called(negative, "other pictures")}

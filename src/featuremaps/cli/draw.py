@@ -71,8 +71,8 @@ def draw(
     check_typed(DrawOptions, options)
     if not units and layer is None:
         raise FeatureMapsError("nothing to draw was given; name units, such as layer4:452, or a --layer with --top.")
-    scope = model_under_study(model, weights, classes, device, setup)
     pictures = gathered(real) if real else None
+    scope = model_under_study(model, weights, classes, device, setup)
     given = {"layer": layer, "top": top, "real": pictures}
     options |= {name: value for name, value in given.items() if value is not None}
     _write(scope.draw(units or None, **options), out, "draw", numbers, options)

@@ -79,8 +79,9 @@ def explain(
     settings = settings_of(option)
     if trial is not None or "best" in (*method, *(layer or ())):
         method, layer, settings = _best(trial, method, layer, settings)
+    found = gathered(pictures)
     scope = model_under_study(model, weights, classes, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     comparison = scope.compare(seen_pictures, method, layer or "last", target or None, options=settings, **options)
     written = comparison.save(out, on=on, colormap=colormap, scaling=scaling)
     report = scope.write_report(comparison, seen_pictures, out / "report.html", command=command_line())
@@ -168,8 +169,9 @@ def report(
         return
     if model is None:
         raise FeatureMapsError("pictures are explained with a model: say which, --model torchvision:resnet50, say.")
+    found = gathered(pictures)
     scope = model_under_study(model, weights, classes, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     path = scope.report(
         seen_pictures,
         out,

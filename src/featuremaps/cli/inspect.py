@@ -74,8 +74,9 @@ def maps(
 
     featuremaps maps cat.jpg -m torchvision:resnet50 --layer all
     """
+    found = gathered(pictures)
     scope = model_under_study(model, weights, classes, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     feature_maps = scope.maps(seen_pictures, layer or "last", highlight=highlight or (), scaling=_scaling(scaling))
     written = _write_maps(feature_maps, out, top, by)
     tell_refusals(seen_pictures)
@@ -109,8 +110,9 @@ def attention(
 
     featuremaps attention cat.jpg -m torchvision:vit_b_16 --layer last --query 100,60
     """
+    found = gathered(pictures)
     scope = model_under_study(model, weights, None, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     heads = scope.attention(seen_pictures, layer or None, query=_query(query))
     written = heads.save(out)
     typer.echo(repr(heads))

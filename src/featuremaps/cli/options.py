@@ -62,7 +62,7 @@ LayerNames = Annotated[
     typer.Option(
         "--layer",
         "-l",
-        help="A layer, a pattern, 'last' or 'all'; several times for several.",
+        help="A layer, a pattern, 'last', 'depths' (a few from shallow to deep) or 'all'; several times for several.",
         autocompletion=completion.layers,
     ),
 ]
@@ -165,7 +165,8 @@ def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., No
 
         own = inspect.signature(command).parameters
         taken = {"--" + name.replace("_", "-") for name in own}
-        shown = [_parameter(option, taken) for kind in kinds for option in options_of(kind)]
+        panels = {ModelOptions: "How pictures and outputs are read, where the model does not say"}
+        shown = [_parameter(option, taken, panels.get(kind)) for kind in kinds for option in options_of(kind)]
         parameters = [*(own[name] for name in own if name != into), *shown]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -194,8 +195,11 @@ def sharing(declared: Callable[..., Any], into: str) -> Callable[[Callable[..., 
     return decorate
 
 
-def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
-    """The option as typer reads it from a command's signature; by its field's name where its flag is `taken`."""
+def _parameter(option: Option, taken: Container[str] = (), panel: str | None = None) -> inspect.Parameter:
+    """The option as typer reads it from a command's signature; by its field's name where its flag is `taken`.
+
+    `panel` is the part of the help that it stands in, none the first.
+    """
     help, default = option.help, option.default
     kind: Any
     if help.on is not None:
@@ -205,7 +209,7 @@ def _parameter(option: Option, taken: Container[str] = ()) -> inspect.Parameter:
     else:
         kind = next((each for each in (bool, float, int) if each in option.types), str)
     flags = [flag for flag in help.flag.split() if flag not in taken]
-    of = typer.Option(*flags, help=help.text, show_default=default is not None)
+    of = typer.Option(*flags, help=help.text, show_default=default is not None, rich_help_panel=panel)
     declared: Any = Annotated[kind | None if default is None else kind, of]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=declared)
 

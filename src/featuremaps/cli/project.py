@@ -43,8 +43,9 @@ def project(
 
     featuremaps project photos/ --model torchvision:resnet50 --unit layer4:452 --unit layer4:7 -o out/
     """
+    found = gathered(pictures)
     scope = model_under_study(model, weights, None, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     projections = scope.project(seen_pictures, unit, rule=rule, most=most)
     written = projections.save(out)
     figure = out / f"projections__{rule}.png"
@@ -78,8 +79,9 @@ def factorize(
 
     featuremaps factorize photos/ --model torchvision:resnet50 --layer layer4 --concepts 6 -o out/
     """
+    found = gathered(pictures)
     scope = model_under_study(model, weights, classes, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     factors = scope.factorize(seen_pictures, layer, **options)
     written = factors.save(out)
     figure = out / f"{file_name('concepts', factors.layer)}.png"

@@ -93,8 +93,9 @@ def trial(
 
     featuremaps trial streets/ -m torchvision:fasterrcnn_resnet50_fpn --target person --detection 0
     """
+    found = gathered(pictures)
     scope = model_under_study(model, weights, classes, device, setup)
-    seen_pictures = scope.see(gathered(pictures))
+    seen_pictures = scope.see(found)
     if target is not None and len(target) > 1:
         raise FeatureMapsError(f"a trial explains one class for all pictures; got --target {len(target)} times.")
     if random_label_model is not None and "random_labels" not in (measure or ()):

@@ -1,5 +1,6 @@
-"""All layers of one run, and finding among them what an address, a glob, "last" or "all" means."""
+"""All layers of one run, and finding among them what an address, a glob, "last", "depths" or "all" means."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
@@ -14,6 +15,10 @@ from featuremaps.layers.model_output import FollowedOutput, Key
 
 LEVELS = "levels"
 """The address of all maps that a detector's heads read, added up."""
+DEPTHS = "depths"
+"""The address of a few layers from shallow to deep."""
+SPREAD = 3
+"""How many of those come before the last, where no map size tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -107,19 +112,22 @@ class Layers(Sequence[LayerInfo]):
         """The names that these addresses stand for, in order of completion, each once.
 
         Args:
-            patterns: One address or several: a name, a unit (its layer counts), a glob, "last", "all" or "levels". Of
-                a module that ran several times the last call is meant unless the address says which.
+            patterns: One address or several: a name, a unit (its layer counts), a glob, "last", "depths" (a few from
+                shallow to deep), "all" or "levels". Of a module that ran several times the last call is meant unless
+                the address says which.
 
         Returns:
             The names of the layers.
 
         Raises:
             LayerNotFoundError: A name matches nothing.
-            LayoutError: "last" or "all", where no layer gives maps.
+            LayoutError: "last", "depths" or "all", where no layer gives maps.
         """
         given = [patterns] if isinstance(patterns, str) else list(patterns)
         if not given:
-            raise LayerNotFoundError("no layer was named. Give a name, a glob such as 'layer*', 'last' or 'all'.")
+            raise LayerNotFoundError(
+                "no layer was named. Give a name, a glob such as 'layer*', 'last', 'depths' or 'all'."
+            )
         wanted = {name for pattern in given for name in self._matches(pattern)}
         return [name for name in self.names if name in wanted]
 
@@ -127,6 +135,23 @@ class Layers(Sequence[LayerInfo]):
     def shown(self) -> tuple[str, ...]:
         """What a report shows: the last layers of the three deepest map sizes, or what a detector's heads read."""
         return (LEVELS,) if self.levels else self.stages[-3:]
+
+    @property
+    def depths(self) -> tuple[str, ...]:
+        """A few layers from shallow to deep that end with the last.
+
+        The last of each map size; in a model whose maps are all of one size, as a vision transformer's are, four at
+        equal distances among the blocks that it is made of. Raises `LayoutError` where no layer gives maps.
+        """
+        last = self[self.last]
+        if len(self.stages) > 1:
+            return self.stages
+        alike = [each for each in self.infos if each.size == last.size and each.channels == last.channels]
+        kinds = Counter((each.depth, each.type) for each in alike if each.order <= last.order)
+        blocks = min((kind for kind, count in kinds.items() if count > SPREAD), default=None)
+        names = [each.name for each in alike if (each.depth, each.type) == blocks]
+        spread = [names[round(number * (len(names) - 1) / SPREAD)] for number in range(SPREAD)] if names else []
+        return (*spread, last.name)
 
     def fused(self, address: str) -> tuple[str, tuple[str, ...]]:
         """An address as it is called, and the layers whose maps are added up for it.
@@ -212,6 +237,8 @@ class Layers(Sequence[LayerInfo]):
         body = layer if layer and channel.isdecimal() else pattern
         if body == "last":
             return [self.last]
+        if body == DEPTHS:
+            return list(self.depths)
         if body == LEVELS and self.levels:
             return list(self.levels)
         if body == "all":
@@ -261,7 +288,7 @@ class Layers(Sequence[LayerInfo]):
         return LayerNotFoundError(
             f"layer {name!r} is not in {self.model}.{did_you_mean(name, [*self.names, *self.aliases])} "
             f"Layers that ran: {_examples([info.name for info in outermost])}. "
-            "scope.layers() lists them all; globs such as 'layer*', 'last' and 'all' also work."
+            "scope.layers() lists them all; globs such as 'layer*', 'last', 'depths' and 'all' also work."
         )
 
     def _summary(self) -> str:
