@@ -198,3 +198,34 @@ def test_shares_are_rounded_as_in_the_sentences_beside(visit, report):
     known = [(f"{share:.0%}", text) for share, text in zip(shares, shown, strict=True) if text[0] not in "<>"]
     assert len(known) > 200
     assert [text for _, text in known] == [written for written, _ in known]
+
+
+def test_many_pictures_are_shown_a_page_at_a_time_and_all_are_searched(visit, axe):
+    many = sample_report(*(sample_picture(f"{number}.png") for number in range(100)))
+    page = visit(many, closed=True, width=1440).page
+    first = page.locator("#section-1")
+    assert page.evaluate("document.documentElement.scrollHeight") < 9000
+    shown = first.locator(".picture h3")
+    expect(shown).to_have_text([f"{number}.png" for number in range(6)])
+    assert names(first) == [f"{number}.png" for number in range(48)]
+    small, large = (
+        first.get_by_role("button", name=f"Next {what}", exact=True) for what in ("small pictures", "pictures")
+    )
+    small.click()
+    small.click()
+    small.dispatch_event("click")  # there is no page after the last
+    assert names(first) == [f"{number}.png" for number in range(96, 100)]
+    expect(small).to_be_focused()
+    large.click()
+    expect(shown).to_have_text([f"{number}.png" for number in range(6, 12)])
+    first.locator(".thumbnails a", has_text="99.png").click()
+    expect(shown).to_have_text([f"{number}.png" for number in range(96, 100)])
+    expect(page.locator("#section-1-100")).to_be_focused()
+    assert violations(page, axe) == []
+    first.get_by_label("Search the pictures").fill("77")
+    expect(shown).to_have_text(["77.png"])
+    assert names(first) == ["77.png"]
+    assert not first.locator(".pager").first.is_visible()
+    first.get_by_label("Search the pictures").fill("")
+    page.emulate_media(media="print")
+    assert first.locator(".print-only", has_text="printed").inner_text() == "6 pictures of 100, from 1 on, are printed."

@@ -165,7 +165,7 @@ def generated(*kinds: type, into: str = "options") -> Callable[[Callable[..., No
 
         own = inspect.signature(command).parameters
         taken = {"--" + name.replace("_", "-") for name in own}
-        panels = {ModelOptions: "How pictures and outputs are read, where the model does not say"}
+        panels: dict[type, str] = {ModelOptions: "How pictures and outputs are read, where the model does not say"}
         shown = [_parameter(option, taken, panels.get(kind)) for kind in kinds for option in options_of(kind)]
         parameters = [*(own[name] for name in own if name != into), *shown]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

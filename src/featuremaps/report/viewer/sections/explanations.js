@@ -5,6 +5,7 @@ import { toolbar } from "featuremaps/controls.js";
 import { createGroup } from "featuremaps/figure.js";
 import { renderMatrices } from "featuremaps/matrix.js";
 import { pictureFilter } from "featuremaps/picture_filter.js";
+import { pager, pageStart } from "featuremaps/pages.js";
 import { load } from "featuremaps/pictures.js";
 import { createStore, displayState } from "featuremaps/store.js";
 import { thumbnail } from "featuremaps/thumbnails.js";
@@ -64,38 +65,53 @@ async function guarded(data, id, store, context) {
 }
 
 const FILTERED = 3;
-const PAGE = 24;
+const AT_ONCE = 12;
+const PAGE = 6;
+const WALL = 48;
 
-// The articles of the pictures asked for, so many at a time; each is made when it is first shown.
+// The articles of the pictures asked for, all of a few and a page of many; each is made when it is first shown.
 function stage(section, id, store, context) {
   const made = new Map();
   const holder = h("div", { class: "picture-articles" });
-  const more = h("button", { type: "button", class: "open-all more-pictures", onclick: () => show(places, shown + PAGE) });
   const paper = h("p", { class: "print-only" });
+  const pages = pager("pictures", (from) => show(places, from).then(() => holder.scrollIntoView()));
   let places = [];
-  let shown = PAGE;
+  let start = 0;
   const article = (place) => {
     const own = `${id}-${place + 1}`;
     if (!made.has(place)) made.set(place, guarded(section.pictures[place], own, store, context));
     return made.get(place);
   };
-  async function show(next, count = PAGE) {
-    [places, shown] = [next, count];
-    const articles = await Promise.all(places.slice(0, count).map(article));
-    if (places !== next || shown !== count) return;
-    const rest = places.length - count;
-    more.hidden = rest <= 0;
-    more.textContent = `Show ${Math.min(rest, PAGE)} more of ${plural(places.length, "picture")}`;
-    paper.textContent = rest > 0 ? `${count} of ${plural(places.length, "picture")} are printed.` : "";
+  async function show(next, from = 0) {
+    [places, start] = [next, from];
+    const size = places.length > AT_ONCE ? PAGE : AT_ONCE;
+    const articles = await Promise.all(places.slice(from, from + size).map(article));
+    if (places !== next || start !== from) return;
+    pages.tell(from, size, places.length);
+    paper.textContent = places.length > size ? `${plural(articles.length, "picture")} of ${places.length}, from ${from + 1} on, are printed.` : "";
     holder.replaceChildren(...articles);
   }
-  // A link may lead to a picture that is not shown yet.
+  // A link may lead to a picture that is not shown now.
   async function reach(place) {
     const at = places.indexOf(place);
     if (at < 0) await show([place, ...places]);
-    else if (at >= shown) await show(places, at + 1);
+    else await show(places, pageStart(at, places.length > AT_ONCE ? PAGE : AT_ONCE));
   }
-  return { show, reach, parts: [holder, more, paper] };
+  return { show, reach, parts: [holder, pages.element, paper] };
+}
+
+// The pictures small, a page of them at a time; each leads to its article.
+function wallOf(section, id, store) {
+  const element = h("ul", { class: "thumbnails", "aria-label": "Pictures" });
+  const faces = section.pictures.map((picture, place) => thumbnail(picture, `${id}-${place + 1}`, store));
+  const pages = pager("small pictures", (from) => show(places, from));
+  let places = [];
+  function show(next, from = 0) {
+    places = next;
+    element.replaceChildren(...places.slice(from, from + WALL).map((place) => faces[place]));
+    pages.tell(from, WALL, places.length);
+  }
+  return { show, parts: [element, pages.element] };
 }
 
 export async function render(section, { id, rejected, library, compare }) {
@@ -116,18 +132,17 @@ export async function render(section, { id, rejected, library, compare }) {
     element.append(...[tools, ...articles.parts].filter(Boolean));
     return element;
   }
-  const wall = h("ul", { class: "thumbnails", "aria-label": "Pictures" });
-  const faces = section.pictures.map((picture, place) => thumbnail(picture, `${id}-${place + 1}`, store));
+  const wall = wallOf(section, id, store);
   const none = h("div", { class: "empty", hidden: true }, h("p", {}, "No picture matches."), h("button", { type: "button", class: "open-all", onclick: () => filter.clear() }, "Clear the filter"));
   let drawn = Promise.resolve();
   const filter = pictureFilter(section.pictures, (places) => {
-    wall.replaceChildren(...places.map((place) => faces[place]));
+    wall.show(places);
     none.hidden = places.length > 0;
     if (tools) tools.hidden = !places.length;
     drawn = articles.show(places);
   });
   filter.start();
   await drawn;
-  element.append(...[section.pictures.length >= FILTERED && filter.element, wall, none, tools, ...articles.parts].filter(Boolean));
+  element.append(...[section.pictures.length >= FILTERED && filter.element, ...wall.parts, none, tools, ...articles.parts].filter(Boolean));
   return element;
 }
