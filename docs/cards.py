@@ -22,6 +22,7 @@ from featuremaps import demo
 from featuremaps.demo.dataset import World
 from featuremaps.demo.world import scene
 from featuremaps.filters.figures import kernel_pixels
+from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.rendering import coloured
 
 FOLDER = Path(__file__).parent / "gallery"
@@ -124,13 +125,14 @@ def evidence() -> Image.Image:
     methods = ["lrp", "occlusion", "integrated_gradients", "hires_cam", "layer_cam", "grad_cam", "guided_backprop"]
     trial = fm.load("demo-fixed").trial([each.picture for each in scenes], methods, ["last"])
     figure = Figure(figsize=(6, 4), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15)
     axes = figure.add_subplot()
     for place, key in enumerate(trial.order):
         rank = trial.rank(key)
         pale, strong = ("#e6b8b5", "#b3261e") if trial.failed(key) else ("#9db9d3", "#1f6fb2")
         axes.plot([rank.low, rank.high], [place, place], color=pale, linewidth=5, solid_capstyle="round")
         axes.plot(rank.mean, place, "o", color=strong, markersize=10)
-    names = [f"{key[0].replace('_', ' ')}{' ✗' if trial.failed(key) else ''}" for key in trial.order]
+    names = [f"{method_name(key[0])}{' ✗' if trial.failed(key) else ''}" for key in trial.order]
     axes.set_yticks(range(len(names)), names, fontsize=14)
     axes.invert_yaxis()
     figure.supxlabel("mean rank, 1 is best; ✗ fails a sanity check", fontsize=13)

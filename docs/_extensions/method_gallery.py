@@ -20,6 +20,7 @@ from featuremaps.methods.documentation import costs_of, families
 from featuremaps.methods.needs import NEEDS
 from featuremaps.methods.registry import Method
 from featuremaps.pictures.load import Pictures
+from featuremaps.plotting.method_names import method_name
 
 SHOWN = {"clutter": "scissors among clutter", "plain": "something else on plain ground"}
 VIEWS = {
@@ -99,11 +100,15 @@ def grid(home: Path) -> str:
         lines += [f"### {title}", "", "::::{grid} 2 3 4 4", ":gutter: 2", ":class-container: methods", ""]
         for method in methods:
             views = [f"{FOLDER}/{method.name}-{view}-clutter.webp" for view in ("early", "fixed")]
-            lines += [f":::{{grid-item-card}} {method.name}", f":link: {FOLDER}/{method.name}", ":link-type: doc"]
+            lines += [
+                f":::{{grid-item-card}} {method_name(method.name)}",
+                f":link: {FOLDER}/{method.name}",
+                ":link-type: doc",
+            ]
             views.append(OWN.format(method.name))
             for picture in [view for view in views if (home / view).exists()][:1]:
-                lines += [f":img-top: {picture}", f":img-alt: {method.name}: what it shows"]
-            lines += ["", method.summary, ":::"]
+                lines += [f":img-top: {picture}", f":img-alt: {method_name(method.name)}: what it shows"]
+            lines += ["", f"`{method.name}`", "", method.summary, ":::"]
         lines += ["::::", ""]
     return "\n".join(lines)
 
@@ -124,7 +129,7 @@ def page(method: Method, family: list[Method], refusal: str, folder: Path) -> st
         "orphan: true",
         "---",
         "",
-        f"# `{method.name}`",
+        f"# {method_name(method.name)}: `{method.name}`",
         "",
         re.sub(r"\s+", " ", doc.split("\n\n", 1)[0]),
         "",

@@ -11,12 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from featuremaps.concepts.concepts import Concepts
-from featuremaps.concepts.factorize import find_concepts
-from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.editing.edited_model import edited
 from featuremaps.editing.edits import Edit
-from featuremaps.editing.export import Exported, exported
 from featuremaps.editing.without import axes_of, edits_of
 from featuremaps.errors import ImageError, OptionError, check_choice
 from featuremaps.evidence.options import TRIAL_METHODS
@@ -25,15 +21,9 @@ from featuremaps.explain.comparison import Comparison, Explanation
 from featuremaps.explain.options import REPORT_METHODS, ExplainOptions, Smoothing
 from featuremaps.explain.predict import predict
 from featuremaps.explain.request import MethodLike, one_method, request_for, several
-from featuremaps.filters.figures import FilterScaling
-from featuremaps.filters.filters import Filters, filters_of
 from featuremaps.layers import Layers
 from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.layers.given import LayoutLike, given_layout
-from featuremaps.maps.feature_maps import FeatureMaps
-from featuremaps.maps.layer_maps import LayerMaps
-from featuremaps.maps.layer_summary import LayerWalk
-from featuremaps.maps.read import read_maps
 from featuremaps.models.detectors_of_texts import DetectorOfTexts
 from featuremaps.models.huggingface_models import class_names, of_pictures
 from featuremaps.models.input_form import Spatial, form_of, form_with, recorded_transform
@@ -52,8 +42,6 @@ from featuremaps.pictures.seen import Seen, SeenPictures, see
 from featuremaps.pictures.signals import KINDS
 from featuremaps.plotting.cards import card
 from featuremaps.plotting.colour_scales import MapScaling
-from featuremaps.projection.project import project
-from featuremaps.projection.projections import Projections
 from featuremaps.results.answer import Answer
 from featuremaps.rules import ReluRule
 from featuremaps.runtime.batches import probe
@@ -66,6 +54,7 @@ from featuremaps.targets.targets import as_target
 
 if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that do
     from featuremaps.concepts.concept import Concept
+    from featuremaps.concepts.concepts import Concepts
     from featuremaps.concepts.directions import How as ConceptHow
     from featuremaps.concepts.sensitivity import Sensitivity
     from featuremaps.draw import Canvas, Drawing, Drawings, Jitter, Multiscale, Size
@@ -74,12 +63,19 @@ if TYPE_CHECKING:  # what draws, reports and surveys is loaded by the verbs that
     from featuremaps.draw.dream import Octaves
     from featuremaps.draw.invert import Prior
     from featuremaps.draw.stylize import Start
+    from featuremaps.editing.export import Exported
     from featuremaps.evidence.detected_picture import DetectedPicture
     from featuremaps.evidence.fills import Fill
     from featuremaps.evidence.random_labels import RandomLabelModel
     from featuremaps.evidence.segmented_picture import SegmentedPicture
     from featuremaps.evidence.trial import Trial
+    from featuremaps.filters.figures import FilterScaling
+    from featuremaps.filters.filters import Filters
+    from featuremaps.maps.feature_maps import FeatureMaps
     from featuremaps.maps.head_maps import AttentionMaps
+    from featuremaps.maps.layer_maps import LayerMaps
+    from featuremaps.maps.layer_summary import LayerWalk
+    from featuremaps.projection.projections import Projections
     from featuremaps.repair.before_after import BeforeAfter
     from featuremaps.repair.options import How
     from featuremaps.repair.repair import Repair
@@ -273,7 +269,7 @@ class Scope:
         scaling: MapScaling = "map",
         batch_size: int = 32,
         layout: LayoutLike | None = None,
-    ) -> FeatureMaps | LayerMaps | LayerWalk:
+    ) -> "FeatureMaps | LayerMaps | LayerWalk":
         """What layers turn pictures into: every channel, whatever the model's layout.
 
         Args:
@@ -294,6 +290,8 @@ class Scope:
             LayerNotFoundError: No layer or unit has this name.
             LayoutError: The layer's output cannot be laid out as a map.
         """
+        from featuremaps.maps.read import read_maps
+
         seen = self.see(pictures).seen
         studied, named = self._as(layout), self._studied.named_or_directed(layers)
         return read_maps(studied, seen, named, highlight=highlight, scaling=scaling, batch_size=batch_size)
@@ -331,7 +329,7 @@ class Scope:
         wanted = None if layers is None else self._studied.named(layers)
         return read_attention(self._as(layout), self.see(pictures).seen, wanted, query, batch_size)
 
-    def filters(self, layer: LayerLike, *, scaling: FilterScaling = "filter") -> Filters:
+    def filters(self, layer: LayerLike, *, scaling: "FilterScaling" = "filter") -> "Filters":
         """The weights of a convolution as pictures, with what can be told from them; the model is not run.
 
         Args:
@@ -345,6 +343,8 @@ class Scope:
             LayerNotFoundError: No layer has this name.
             LayoutError: The layer holds no convolution, or several.
         """
+        from featuremaps.filters.filters import filters_of
+
         name = self._studied.one_named(layer)
         return filters_of(self.model, name, scaling=scaling, colours=self.preprocessing.colours)
 
@@ -357,7 +357,7 @@ class Scope:
         most: int = 9,
         batch_size: int = 32,
         layout: LayoutLike | None = None,
-    ) -> Projections:
+    ) -> "Projections":
         """What units saw in the pictures where they are strongest, sent back to the pixels and cut to their receptive
         field.
 
@@ -376,6 +376,8 @@ class Scope:
         Raises:
             LayerNotFoundError: No unit has this name.
         """
+        from featuremaps.projection.project import project
+
         given = self._studied.named(units)
         wanted = [given] if isinstance(given, str) else given
         return project(self._as(layout), self.see(pictures).seen, wanted, rule, most, batch_size)
@@ -390,7 +392,7 @@ class Scope:
         seed: int = 0,
         batch_size: int = 32,
         layout: LayoutLike | None = None,
-    ) -> Concepts:
+    ) -> "Concepts":
         """The parts that a set of pictures share in a layer, by non-negative matrix factorisation (Collins et al.
         2018).
 
@@ -410,6 +412,9 @@ class Scope:
             MethodError: The layer is silent, or has negative values that are not clipped.
             ImageError: The pictures differ in size.
         """
+        from featuremaps.concepts.factorize import find_concepts
+        from featuremaps.concepts.options import FactorizeOptions
+
         options = FactorizeOptions(concepts=concepts, negative=negative, seed=seed, batch_size=batch_size)
         return find_concepts(self._as(layout), self.see(pictures).seen, self._studied.one_named(layer), options)
 
@@ -530,7 +535,7 @@ class Scope:
         name = f"{first.name} ({', '.join(dict.fromkeys(edit.name for edit in made))})"
         return replace(self, model=model, name=name, original=first, edits=made)
 
-    def export(self, pictures: object = None) -> Exported:
+    def export(self, pictures: object = None) -> "Exported":
         """The edited model as a module of torch alone, and what differs from the original's weights.
 
         Args:
@@ -543,6 +548,8 @@ class Scope:
             OptionError: Nothing was edited.
             ModelError: Nothing gives the same outputs as the edited model.
         """
+        from featuremaps.editing.export import exported
+
         if self.original is None:
             raise OptionError("this model was not edited, so there is nothing to export: scope.without(…).export().")
         blank = self.original._studied.usual()

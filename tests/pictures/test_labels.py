@@ -82,4 +82,7 @@ def test_the_parts_of_an_item() -> None:
     with pytest.raises(ImageError, match="a dict with 'scan', 'label'; the picture should be 'image'"):
         parts_of({"scan": 0, "label": 1})
     assert is_labelled((0, np.array([4])))
+    assert is_labelled((torch.rand(3, 4, 4), "cat"))
+    assert not is_labelled((torch.rand(3, 4, 4), "cat.png"))
+    assert not is_labelled(("cat", "dog"))
     assert not is_labelled((torch.rand(3, 4, 4), torch.rand(3, 4, 4)))

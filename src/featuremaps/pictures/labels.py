@@ -1,7 +1,9 @@
 """What an item of a dataset is made of, a picture and its label, and what a label is in whatever form it comes."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,8 +100,11 @@ def _several(values: Sequence[Any]) -> str:
 
 
 def is_labelled(item: object) -> bool:
-    """Whether this is a pair of something and its label's number."""
-    return isinstance(item, tuple) and len(item) == 2 and isinstance(understood(item[1]), int)
+    """Whether this is a pair of something and its label: a number, or a name beside what is no path itself."""
+    if not (isinstance(item, tuple) and len(item) == 2):
+        return False
+    named = isinstance(item[1], str) and not isinstance(item[0], str | os.PathLike) and not Path(item[1]).suffix
+    return named or isinstance(understood(item[1]), int)
 
 
 def is_batch(item: object) -> bool:
