@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from featuremaps import demo
 from featuremaps.demo.drawn import PHOTOGRAPHS
-from featuremaps.demo.first_screen import demo_first_screen, demo_title, where_card
+from featuremaps.demo.first_screen import demo_first_screen, demo_title, scissors_card
 from featuremaps.demo.shortcut_findings import strangers_called, suspicion
 from featuremaps.demo.survey_findings import survey_findings, survey_parts
 from featuremaps.demo.surveys import one_thread, survey_world
@@ -72,7 +72,7 @@ def tour(
     called = {name: strangers_called(world.surveys[name][PHOTOGRAPHS]) for name in MODELS}
     strangers = _strangers(scenes)
     overlays = {name: _overlay(scopes[name], scenes) for name in MODELS}
-    where = where_card(shares, covered, overlays, explained["demo"].title)
+    where = scissors_card(shares, covered, overlays, explained["demo"].title)
     report = ReportData(
         title=demo_title(suspicions[0], called["demo"]),
         provenance=_provenance(scopes, comparisons, command),

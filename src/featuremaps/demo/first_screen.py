@@ -53,7 +53,7 @@ def _cards(suspicions: Sequence[Suspicion]) -> list[Card]:
     return [*cards, *(card for _, card in sorted(repairs, key=lambda each: not each[0]))]
 
 
-def where_card(shares: Mapping[str, float], covered: float, overlays: Mapping[str, Image], section: str) -> Card:
+def scissors_card(shares: Mapping[str, float], covered: float, overlays: Mapping[str, Image], section: str) -> Card:
     """How much of each network's map lies on the scissors, with their overlays on the same picture."""
     sentence = (
         f"Asked why it sees {LABEL}, how much of its Grad-CAM each puts on the {LABEL} themselves. They cover "

@@ -38,8 +38,9 @@ def where_card(shown: Sequence[tuple[ExplainedPicture, HeatmapData]], maps: Sequ
     calm = f"{counted(len(maps), 'map')}, none with a warning." if maps else "No map was asked for."
     sentence = " ".join(filter(None, [_sentence(focused), doubts])) or calm
     ends = {in_percent(area): (picture, map) for picture, map, area in (focused[:1] + focused[1:][-1:])}
-    words = ["in the narrowest", "in the widest"] if len(ends) > 1 else [""]
-    pictures = {f"{area} {word}".strip(): _laid(*one) for (area, one), word in zip(ends.items(), words, strict=False)}
+    captions = [f"{area} {word}" for area, word in zip(ends, ("in the narrowest", "in the widest"), strict=False)]
+    laid = [_laid(*one) for one in ends.values()]
+    pictures = dict(zip(captions if len(laid) > 1 else [""], laid, strict=False))
     right = False if doubts else None
     return Card("Where does it look?", sentence, pictures or None, (), Explanations.title, link, right)
 
