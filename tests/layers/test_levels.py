@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.errors import LayerNotFoundError
 from nets import TinyUNet, plain
-from planted_detector import FORMS, Form, PlantedDetector, scope_of
+from planted_detector import CAT, FORMS, NAMES, Form, PlantedDetector, scene, scope_of
 
 SIZES = {"min_size": 64, "max_size": 80}
 FPN = ("backbone.fpn.layer_blocks.0", "backbone.fpn.layer_blocks.1", "backbone.fpn.layer_blocks.2")
@@ -46,6 +46,28 @@ def test_levels_of_torchvision(name: str, settings: dict[str, Any], levels: tupl
 @pytest.mark.parametrize("form", FORMS)
 def test_heads_that_take_their_maps_one_by_one(form: Form) -> None:
     assert scope_of(form).layers(torch.rand(1, 3, 64, 64)).levels == ("fine", "coarse")
+
+
+@pytest.mark.parametrize("form", ["tensors", "tuple", "dict", "rows"])
+def test_a_detector_that_lists_a_single_box_is_no_classifier(form: str) -> None:
+    """Rows of six numbers, of one box for one picture, look like six class scores, and are none."""
+
+    class Listing(PlantedDetector):
+        def forward(self, x: Tensor) -> Any:
+            listed = super().forward(x)
+            parts = [{name: part[:1] for name, part in each.items()} for each in listed]
+            rows = [torch.cat([each["boxes"], each["scores"][:, None], each["labels"][:, None]], 1) for each in parts]
+            boxes, scores, labels = (
+                torch.stack([each[name] for each in parts]) for name in ("boxes", "scores", "labels")
+            )
+            given = {"tensors": rows, "tuple": (scores, labels, boxes), "rows": torch.stack(rows)}
+            return given.get(form, {"scores": scores, "labels": labels, "boxes": boxes})
+
+    scope = fm.Scope(Listing(least=0.0).eval(), classes=NAMES)
+    assert scope.layers(torch.rand(1, 3, 64, 64)).levels == ("fine", "coarse")
+    heat = scope.explain(scene(CAT)[None])
+    assert [box and box.label for box in heat.boxes] == ["cat"]
+    assert heat.levels == ({"fine": 1, "coarse": 0},)
 
 
 class Towers(PlantedDetector):

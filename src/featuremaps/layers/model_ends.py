@@ -8,6 +8,7 @@ from dataclasses import dataclass, is_dataclass
 
 from torch import Tensor
 
+from featuremaps.layers.listed_detections import listed_if_any
 from featuremaps.layers.model_output import parts_of
 from featuremaps.receptive_field import Dataflow
 from featuremaps.receptive_field.op_rules import GATES, PRODUCTS
@@ -28,13 +29,14 @@ class End:
 
 
 def ends_of(output: object, flow: Dataflow) -> list[End]:
-    """The model's outputs as far as they were followed: all, where it returns several and the first is a map."""
+    """The model's outputs as far as they were followed: all, where it lists boxes, or several with a map first."""
     tensors, main = list(tensors_of(output)), main_tensor(output)
     rows = not tensors or tensors[0].ndim < 3
-    if rows or (isinstance(output, Mapping) and {"out", "logits"} & set(output)):
+    boxes = listed_if_any(output) is not None
+    if not boxes and (rows or (isinstance(output, Mapping) and {"out", "logits"} & set(output))):
         tensors = [] if main is None else [main]
     traced = [(tensor, trace.step) for tensor in tensors if (trace := flow.trace(tensor)) is not None]
-    return [_end(tensor, number, flow.picture, boxes=is_listed(output)) for tensor, number in traced]
+    return [_end(tensor, number, flow.picture, boxes=boxes) for tensor, number in traced]
 
 
 def _end(tensor: Tensor, number: int, picture: Sequence[int], boxes: bool) -> End:
@@ -102,8 +104,3 @@ def main_tensor(output: object) -> Tensor | None:
         named = [output[key] for key in ("out", "logits") if key in output]
         return next(tensors_of([*named, *output.values()]), None)
     return output if isinstance(output, Tensor) else next(tensors_of(output), None)
-
-
-def is_listed(output: object) -> bool:
-    """Whether it is a list of dicts, one for each picture, as detectors give."""
-    return isinstance(output, list) and any(isinstance(item, dict) for item in output)

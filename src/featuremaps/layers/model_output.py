@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from featuremaps.layers.listed_detections import listed_if_any
 from featuremaps.receptive_field import UNBOUNDED, Dataflow, Field, Range
 from featuremaps.running import run as run_model
 
@@ -86,11 +87,11 @@ def likely_scores(output: object) -> dict[Key, Tensor]:
 
 def followed(output: object, flow: Dataflow, beside: Mapping[Key, Tensor]) -> Mapping[Key, FollowedOutput]:
     """What is known about each tensor that a model returned; `beside`: what it gave for another picture as well."""
-    likely = _compared(output)
+    likely, listed = _compared(output), listed_if_any(output) is not None
     steps = {key: trace.step for key, tensor in likely.items() if (trace := flow.trace(tensor)) is not None}
     known = {key: _followed(tensor, flow, steps) for key, tensor in likely.items()}
     for key, together in beside.items():
-        if key in known and _is_listed(output):
+        if key in known and listed:
             known[key] = known[key]._replace(change=_change_of_boxes(likely[key], together))
         elif key in known:
             axis, share = _picture_axis(likely[key], together), _change(likely[key], together)
@@ -98,14 +99,10 @@ def followed(output: object, flow: Dataflow, beside: Mapping[Key, Tensor]) -> Ma
     return known
 
 
-def _is_listed(output: object) -> bool:
-    """Whether it is a list with a dict for each picture, as detectors give."""
-    return isinstance(output, list) and bool(output) and all(isinstance(item, Mapping) for item in output)
-
-
 def _compared(output: object) -> dict[Key, Tensor]:
     """What of an output is compared with that for another picture: the likely scores, or the last picture's boxes."""
-    return likely_scores(output[-1] if _is_listed(output) else output)  # type: ignore[index]
+    listed = listed_if_any(output)
+    return likely_scores(listed[-1] if listed else output)
 
 
 def _followed(tensor: Tensor, flow: Dataflow, steps: Mapping[Key, int]) -> FollowedOutput:

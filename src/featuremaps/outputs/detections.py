@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from featuremaps.errors import TargetError
+from featuremaps.layers.listed_detections import listed_of
 from featuremaps.outputs.box_form import BoxForm, form_of_corners, form_of_rows
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.head_rows import HeadRows, head_rows
-from featuremaps.outputs.listed_detections import listed_of
 from featuremaps.outputs.outputs import class_label, describe
 
 NO_OBJECT = frozenset({"__background__", "background", "bg", "n/a", "no object"})

@@ -34,17 +34,29 @@ def listed_of(outputs: object, told: bool = False) -> Listed | None:
 
     Raises `TargetError` where a part is missing, or is no tensor of as many as there are boxes.
     """
-    if is_listed(outputs):
-        return [_checked(each) for each in outputs]  # type: ignore[attr-defined]
+    listed = _dicts(outputs)
+    if listed is not None:
+        return [_checked(each) for each in listed]
     if isinstance(outputs, Mapping) and "boxes" in outputs:
         return _of_batch([outputs.get(name) for name in PARTS])
-    packed = outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, list | tuple) else ()
-    inside = [part for part in packed if is_listed(part)]
-    if len(inside) == 1:  # beside losses
-        return [_checked(each) for each in inside[0]]
     if isinstance(outputs, tuple | list) and (found := _in_tuple(outputs)) is not None:
         return found
     return _of_rows(outputs, told)
+
+
+def listed_if_any(outputs: object) -> Listed | None:
+    """The same; of dicts a part may be missing."""
+    listed = _dicts(outputs)
+    return listed_of(outputs) if listed is None else listed
+
+
+def _dicts(outputs: object) -> Listed | None:
+    """The dicts of all pictures, alone or beside losses; None where there are none, or several lists of them."""
+    if is_listed(outputs):
+        return outputs  # type: ignore[return-value]
+    packed = outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, list | tuple) else ()
+    inside = [part for part in packed if is_listed(part)]
+    return inside[0] if len(inside) == 1 else None
 
 
 def _checked(given: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
