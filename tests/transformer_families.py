@@ -63,6 +63,18 @@ def _detr() -> nn.Module:
     return transformers.DetrForObjectDetection(config)
 
 
+def small_rt_detr() -> nn.Module:
+    """A detector whose queries attend to places of three maps that they name themselves (deformable attention)."""
+    size = {"hidden_sizes": [8, 8, 16, 16], "depths": [1] * 4, "layer_type": "basic", "embedding_size": 8}
+    backbone = transformers.RTDetrResNetConfig(**size, out_features=["stage2", "stage3", "stage4"])
+    config = transformers.RTDetrConfig(
+        backbone_config=backbone, num_labels=3, encoder_hidden_dim=16, encoder_in_channels=[8, 16, 16], d_model=16,
+        num_queries=10, decoder_in_channels=[16] * 3, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=16,
+        decoder_ffn_dim=16, encoder_attention_heads=2, decoder_attention_heads=2, num_denoising=0, decoder_n_points=2,
+    )  # fmt: skip
+    return transformers.RTDetrForObjectDetection(config)
+
+
 _SWIN_V2 = {"block": tv.swin_transformer.SwinTransformerBlockV2}
 _SWIN_V2 |= {"downsample_layer": tv.swin_transformer.PatchMergingV2}
 _TIMM: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2}

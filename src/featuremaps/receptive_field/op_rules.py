@@ -7,7 +7,7 @@ An operation without a rule is element by element where torch says so; otherwise
 import torch
 from torch._ops import OpOverload
 
-from featuremaps.receptive_field import view_rules, window_rules
+from featuremaps.receptive_field import sampling_rules, view_rules, window_rules
 from featuremaps.receptive_field.call import Call, FieldRule
 from featuremaps.receptive_field.field_algebra import Field, blurred, channels, contracted, everywhere, merged
 
@@ -201,5 +201,6 @@ def _normalisation(call: Call) -> Field:
 RULES: dict[str, FieldRule] = {
     **window_rules.RULES,
     **view_rules.RULES,
+    **sampling_rules.RULES,
     **dict.fromkeys(NORMALISING, _normalisation),
 }

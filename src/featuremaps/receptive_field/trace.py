@@ -12,7 +12,7 @@ from torch._ops import OpOverload
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from featuremaps.receptive_field import op_rules, window_rules
+from featuremaps.receptive_field import op_rules, sampling_rules, window_rules
 from featuremaps.receptive_field.call import Call, Shape, Value
 from featuremaps.receptive_field.field_algebra import Field, Reach, channels, everywhere, of_picture
 from featuremaps.receptive_field.value_ranges import UNBOUNDED, Range, value_range
@@ -128,7 +128,12 @@ class Dataflow(TorchDispatchMode):
         given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
         for argument in func._schema.arguments:
             given.setdefault(argument.name, argument.default_value)
-        return traces, {name: seen(value) for name, value in given.items()}
+        named = {name: seen(value) for name, value in given.items()}
+        if traces and isinstance(grid := given.get("grid"), Tensor):
+            map = given["input"] if "input" in given else given["self"]
+            still = sampling_rules.names_each_place(map, grid, given.get("align_corners", True))
+            named["names_each_place"] = still
+        return traces, named
 
     def _after(self, func: OpOverload, args: Mapping[str, Any], traces: list[Trace], output: Any) -> None:
         op = func._schema.name.removeprefix("aten::")

@@ -4,6 +4,7 @@ For layer-wise relevance propagation and excitation backprop, which differ in th
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -40,6 +41,8 @@ class Relevance(Rule):
       one over something normalises, and takes nothing; a quotient passes it to what is divided. A minus right after a
       linear operation is folded into it; elsewhere it passes it as well, and `warning` says so where rules ask for
       signs.
+    - Values that are read off a map at places of a grid (`grid_sample`), as by deformable attention, share it in
+      proportion too; the places are held, as attention's probabilities may be, and take nothing.
     - Products of matrices that both depend on the input, softmax and attention, fused or not, pass it by the rules of
       AttnLRP (Achtibat et al. 2024); see `lrp_attention`. Excitation backprop has none for them.
     - Max pooling, concatenation, padding and whatever only moves values keep their gradient, which passes it to
@@ -171,6 +174,14 @@ class Relevance(Rule):
     def _resized(self, operation: Operation) -> Tensor | None:
         return None if "nearest" in operation.argument("mode", 3, "nearest") else self._average(operation)
 
+    def _sampled(self, operation: Operation) -> Tensor | None:
+        """Where values are read from is held, and takes nothing."""
+        map, grid, rest = operation.input, operation.argument("grid", 1), operation.args[2:]
+        named = {name: value for name, value in operation.kwargs.items() if name not in ("input", "grid")}
+        held = replace(operation, args=(map, grid.detach(), *rest), kwargs=named)
+        constant: Tensor | None = None if depends_on_input(map) else held.run()
+        return self._average(held) if constant is None else constant
+
     def _norm(self, operation: Operation) -> Tensor | None:
         x = operation.input
         if not depends_on_input(x):
@@ -247,12 +258,13 @@ class Relevance(Rule):
 _TABLE: Mapping[str, Callable[[Relevance, Operation], Any]] = {
     **dict.fromkeys(("conv", "conv_transpose", "linear", "matmul"), Relevance._linear),
     **dict.fromkeys(("einsum", "other_product", "added_product"), Relevance._product),
-    **dict.fromkeys((*ACTIVATIONS, "rms_norm", "normalize"), Relevance._identity),
+    **dict.fromkeys((*ACTIVATIONS, "clamp", "rms_norm", "normalize"), Relevance._identity),
     **dict.fromkeys(("add", "sub", "mul", "div"), Relevance._binary),
     **dict.fromkeys(("mean", "sum", "avg_pool", "adaptive_avg_pool", "fold"), Relevance._average),
     **dict.fromkeys(("attention", "multi_head_attention"), Relevance._attention),
     **dict.fromkeys(("layer_norm", "group_norm", "instance_norm"), Relevance._norm),
     "interpolate": Relevance._resized,
+    "grid_sample": Relevance._sampled,
     "batch_norm": Relevance._batch_norm,
     "softmax": Relevance._softmax,
     "neg": Relevance._negated,

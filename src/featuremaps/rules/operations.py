@@ -63,6 +63,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "adaptive_avg_pool": tuple(f"adaptive_avg_pool{axes}d" for axes in (1, 2, 3)),
     "fold": ("fold",),
     "interpolate": ("interpolate", "upsample"),
+    "grid_sample": ("grid_sample", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d"),
     "attention": ("scaled_dot_product_attention",),
     "multi_head_attention": ("multi_head_attention_forward",),
     "matmul": ("matmul", "__matmul__", "bmm", "mm"),
@@ -165,7 +166,8 @@ class Operation:
 def operation_of(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
     """Which operation a call is, or None for one that has no name here.
 
-    A clamp, threshold or hardtanh that is a ReLU, with or without a top, is called "relu" or "relu6".
+    A clamp, threshold or hardtanh that is a ReLU, with or without a top, is called "relu" or "relu6"; of others a
+    threshold has no name.
     """
     kind = kind_of(function)
     if kind is None:
@@ -200,7 +202,7 @@ def _takes_inplace(kind: str, args: tuple[Any, ...]) -> bool:
 
 
 def _rectifier(operation: Operation) -> Operation | None:
-    """The same as a ReLU, where it is one; None for a clamp or threshold that is not."""
+    """The same as a ReLU, where it is one; None for a threshold that is not, another clamp or hardtanh as it is."""
     if operation.kind == "hardtanh":
         low, high = operation.argument("min_val", 1, -1.0), operation.argument("max_val", 2, 1.0)
     elif operation.kind == "threshold":
@@ -210,7 +212,7 @@ def _rectifier(operation: Operation) -> Operation | None:
     else:
         low, high = operation.argument("min", 1), operation.argument("max", 2)
     if isinstance(low, Tensor) or isinstance(high, Tensor) or low != 0:
-        return operation if operation.kind == "hardtanh" else None
+        return None if operation.kind == "threshold" else operation
     top = float("inf") if high is None else float(high)
     kind = "relu" if high is None else "relu6"
     return Operation(kind, operation.function, operation.args, operation.kwargs, operation.in_place, top)
