@@ -24,6 +24,7 @@ from featuremaps.explain.request import MethodLike, one_method, request_for, sev
 from featuremaps.layers import Layers
 from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.layers.given import LayoutLike, given_layout
+from featuremaps.models.detectors_of_phrases import DetectorOfPhrases
 from featuremaps.models.detectors_of_texts import DetectorOfTexts
 from featuremaps.models.huggingface_models import class_names, of_pictures
 from featuremaps.models.input_form import Spatial, form_of, form_with, recorded_transform
@@ -147,7 +148,7 @@ class Scope:
             object.__setattr__(self, "classes", recorded)
         object.__setattr__(self, "classes", names_in_order(self.classes))
         object.__setattr__(self, "model", studiable(of_pictures(self.model, transform, self.classes)))
-        if self.outputs is None and isinstance(self.model, PicturesAndTexts | DetectorOfTexts):
+        if self.outputs is None and isinstance(self.model, PicturesAndTexts | DetectorOfTexts | DetectorOfPhrases):
             object.__setattr__(self, "outputs", self.model.kind)
         if self.outputs is not None:
             check_choice("outputs", self.outputs, get_args(OutputKind))

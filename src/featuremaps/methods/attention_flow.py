@@ -7,7 +7,7 @@ that attend to these from outside: a class token that joins late, the probe of a
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -61,7 +61,9 @@ def steps_of(method: str, attentions: Sequence[Attended]) -> list[Step]:
     Raises `MethodError` where the tokens of one layer are not those of the next, or are no patches.
     """
     on_the_way = [each for each in attentions if each.gradients is not None]
-    reason = next(chain(cut_off(attentions, on_the_way), _obstacles(on_the_way)), None)
+    if cut := next(cut_off(attentions, on_the_way), None):
+        raise not_usable(method, attentions, cut, by_layer=False)
+    reason = next(_obstacles(on_the_way), None)
     sides = (side for each in on_the_way for side in (each.info.queries, each.info.keys))
     picture = next((side for side in sides if side.between == "places"), None)
     if reason is not None or picture is None:
@@ -128,9 +130,11 @@ def laid(share: Float[Tensor, "batch query"], carried: Carried, steps: Sequence[
     return enlarged(grid, tuple(inputs.shape[2:]))[:, None]
 
 
-def not_usable(method: str, attentions: Sequence[Attended], reason: str | None = None) -> MethodError:
-    """Why a method cannot explain by these attentions, and what to do."""
-    each = "" if method == "legrad" or reason is None else "legrad, which reads every layer by itself, or "
+def not_usable(
+    method: str, attentions: Sequence[Attended], reason: str | None = None, *, by_layer: bool = True
+) -> MethodError:
+    """Why a method cannot explain by these attentions, and what to do: read each alone, where `by_layer` says so."""
+    each = "" if reason is None or not by_layer else "legrad, which reads every layer by itself, or "
     return MethodError(f"{method} {reason or _why_nothing(attentions)}. Choose {each}grad_cam, which reads any layer.")
 
 

@@ -26,7 +26,7 @@ def legrad(inputs: Inputs, attentions: Sequence[Attended]) -> PixelMap:
     """
     on_the_way = [each for each in attentions if each.gradients is not None]
     if reason := next(cut_off(attentions, on_the_way), None):
-        raise not_usable("legrad", attentions, reason)
+        raise not_usable("legrad", attentions, reason, by_layer=False)
     maps = [
         enlarged(on_grid(each.gradients.relu().mean((2, 3)), each.info.keys), tuple(inputs.shape[2:]))
         for each in on_the_way

@@ -1,4 +1,7 @@
-"""Detectors that look for what texts say (OWL-ViT, OWLv2) as detectors, whose labels are the texts that were given."""
+"""Detectors that look for what texts say as detectors, whose labels are the texts that were given.
+
+OWL-ViT and OWLv2 here; those that look for phrases of one text, as Grounding DINO, in a file of their own.
+"""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -7,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from featuremaps.errors import SourceError
+from featuremaps.models.detectors_of_phrases import DetectorOfPhrases, looking_for_phrases, looks_for_phrases
 from featuremaps.options import OutputKind
 from featuremaps.pictures.processor import Processor
 
 KINDS = ("OwlViTForObjectDetection", "Owlv2ForObjectDetection")
-"""The models of the `transformers` library that are read so."""
+"""The models of the `transformers` library that are read so; those that look for phrases of one text are too."""
 
 
 class DetectorOfTexts(nn.Module):
@@ -42,11 +46,11 @@ class DetectorOfTexts(nn.Module):
 
 
 def looks_for_texts(model: object) -> bool:
-    """Whether a model is one of `KINDS`."""
-    return type(model).__name__ in KINDS
+    """Whether a model takes pictures and texts, and finds in the ones what the others say."""
+    return type(model).__name__ in KINDS or looks_for_phrases(model)
 
 
-def looking_for(model: Any, transform: object, texts: Sequence[str] | None) -> DetectorOfTexts:
+def looking_for(model: Any, transform: object, texts: Sequence[str] | None) -> DetectorOfTexts | DetectorOfPhrases:
     """The model with these texts, read by the tokenizer of its processor, which is the `transform`.
 
     Raises `SourceError` without texts or a tokenizer, and for texts that it cannot read.
@@ -64,6 +68,8 @@ def looking_for(model: Any, transform: object, texts: Sequence[str] | None) -> D
             f"{kind} looks for the texts in classes=…, and needs its tokenizer to read them. Give the model's whole "
             "processor as transform: Scope(model, transformers.AutoProcessor.from_pretrained(…), classes=[…])."
         )
+    if looks_for_phrases(model):
+        return looking_for_phrases(model, tokenizer, texts)
     longest = model.config.text_config.max_position_embeddings
     try:
         read = tokenizer(list(texts), padding="max_length", truncation=True, max_length=longest, return_tensors="pt")

@@ -8,6 +8,7 @@ from typing import Any
 from featuremaps.errors import SourceError
 from featuremaps.models.detectors_of_texts import DetectorOfTexts, looking_for, looks_for_texts
 from featuremaps.models.huggingface_models import class_names, of_pictures
+from featuremaps.models.mask_queries import is_told_its_task
 from featuremaps.models.pictures_and_texts import PicturesAndTexts, compares_with_texts, encoded
 from featuremaps.pictures.processor import Processor
 from featuremaps.sources.checkpoint import fit_weights, read_weights
@@ -52,8 +53,9 @@ def load(name: str, weights: Path | None, classes: Sequence[str] | None = None) 
         texts = None if classes is None else encoded(model, _tokenizer(transformers, name), classes, name, _SAVE)
         compared = PicturesAndTexts(model, texts).eval()
         return Loaded(compared, processor, classes, compared.kind)
-    if looks_for_texts(model):
+    if looks_for_texts(model) or is_told_its_task(model):
         processor = Processor(transformers.AutoProcessor.from_pretrained(name))
+    if looks_for_texts(model):
         return Loaded(looking_for(model, processor, classes), processor, classes, DetectorOfTexts.kind)
     return Loaded(of_pictures(model, processor, classes), processor, class_names(model))
 
