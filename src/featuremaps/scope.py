@@ -698,8 +698,8 @@ class Scope:
             methods: Names of methods, or their functions; ten usual ones by default.
             layers: The layers that they are tried on.
             targets: One target, or a list with one for each picture.
-            masks: Where the object is, for each picture: an array, tensor or file of its size, or a box (left, top,
-                right, bottom) in pixels.
+            masks: Where the object is, for each picture: an array, tensor or file of its size, a box (left, top,
+                right, bottom) in pixels, or a list of such; or a file of COCO's annotations, with those of all.
             measures: Names out of `MEASURES`, or "usual".
             weights: What each measure counts in the order; by default those of faithfulness alike.
             budget: How many passes through the model may be made; no further picture is tried after those.

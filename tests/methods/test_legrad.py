@@ -1,5 +1,7 @@
 """LeGrad: a slow re-derivation on a ViT with explicit attention, and every way that models write attention."""
 
+import itertools
+
 import pytest
 import timm
 import torch
@@ -42,6 +44,30 @@ def test_a_vit_against_the_slow_way(attend: Attend) -> None:
     for row, target in enumerate([1, 4]):
         torch.testing.assert_close(found[row, 0], slow(x[row], target), rtol=1e-4, atol=1e-7)
     assert float(found.max()) > 0
+
+
+def in_chunks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """The last of 25 queries alone."""
+    return torch.cat([functional(each, key, value) for each in query.split(8, 2)], 2)
+
+
+def last_layer_in_chunks() -> Attend:
+    """In chunks in every second layer only."""
+    ways = itertools.cycle([functional, in_chunks])
+    return lambda query, key, value: next(ways)(query, key, value)
+
+
+def head_by_head(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    each = zip(query.split(1, 1), key.split(1, 1), value.split(1, 1), strict=True)
+    return torch.cat([functional(*head) for head in each], 1)
+
+
+@pytest.mark.parametrize("attend", [last_layer_in_chunks(), head_by_head], ids=["queries", "heads"])
+def test_an_attention_in_parts_is_one_layer(attend: Attend) -> None:
+    x = noise(2, (16, 24))
+    found = ours(TinyViT(attend), x, [1, 4])
+    for row, target in enumerate([1, 4]):
+        torch.testing.assert_close(found[row, 0], slow(x[row], target), rtol=1e-4, atol=1e-7)
 
 
 def test_torchvision_vit_with_modules_of_torch() -> None:

@@ -25,6 +25,7 @@ from featuremaps.cli.options import (
 )
 from featuremaps.errors import FeatureMapsError
 from featuremaps.evidence.options import TRIAL_METHODS, TrialOptions
+from featuremaps.pictures.coco import is_coco
 from featuremaps.plotting.file_names import is_picture_file
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ MeasureNames = Annotated[
 ]
 MasksFolder = Annotated[
     Path | None,
-    typer.Option("--masks", help="A folder of masks, bright where the object is, named as the pictures are."),
+    typer.Option(
+        "--masks",
+        help="A folder of masks, bright where the object is, named as the pictures are; or COCO's annotations (.json).",
+    ),
 ]
 DetectionNumber = Annotated[
     int | None,
@@ -131,10 +135,15 @@ def _of_own_code(name: str | None) -> Any:
     return None if name is None else what_is_named(name, f"--random-label-model {name!r}")
 
 
-def _masks(folder: Path, seen_pictures: "SeenPictures") -> list[Path]:
-    """The mask of each picture: the file in this folder that is named as it is, whatever the ending."""
+def _masks(folder: Path, seen_pictures: "SeenPictures") -> list[Path] | Path:
+    """The mask of each picture: the file in this folder that is named as it is, whatever the ending.
+
+    A file of COCO's annotations, which has boxes of all, as it is.
+    """
+    if is_coco(folder):
+        return folder
     if not folder.is_dir():
-        raise FeatureMapsError(f"--masks {folder} is no folder.")
+        raise FeatureMapsError(f"--masks {folder} is neither a folder nor COCO's annotations (.json).")
     files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture_file(path)}
     stems = [Path(seen.picture.name).stem for seen in seen_pictures.seen]
     missing = [stem for stem in stems if stem not in files]

@@ -1,6 +1,6 @@
 """Where the object is, as a user gives it, on what the model saw."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from jaxtyping import Bool
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError
+from featuremaps.errors import ImageError, OptionError
+from featuremaps.pictures.coco import annotated_pictures, corners_of, is_coco
 from featuremaps.pictures.seen import Seen
 
 Mask = Bool[Tensor, "*_space"]
@@ -20,8 +21,12 @@ def masks_of(masks: object, pictures: Sequence[Seen]) -> tuple[Mask, ...]:
     """A mask for each picture, of the size of the model's input.
 
     Each is an array, a tensor or a picture (a file's path too), true or bright inside, of the original's size or the
-    input's, or a box (left, top, right, bottom) in pixels of the original. Raises `OptionError`.
+    input's; or a box (left, top, right, bottom) in pixels of the original, or a list of boxes, or of COCO's
+    annotations, or a dict of boxes, of which all are inside. A file of COCO's annotations has the boxes of all
+    pictures, by the names of their files. Raises `OptionError`.
     """
+    if isinstance(masks, str | Path) and is_coco(Path(masks).expanduser()):
+        masks = _annotated(Path(masks).expanduser(), pictures)
     if isinstance(masks, str | Path | Image.Image):
         given: list[object] = [masks]
     else:
@@ -37,7 +42,8 @@ def masks_of(masks: object, pictures: Sequence[Seen]) -> tuple[Mask, ...]:
 
 def _mask(mask: object, seen: Seen) -> Mask:
     image = seen.picture.image
-    inside = _box(mask, seen) if isinstance(mask, tuple) else _array(mask)
+    boxes = _boxes(mask)
+    inside = _array(mask) if boxes is None else torch.stack([_box(box, seen) for box in boxes]).any(0)
     if tuple(inside.shape) == seen.space:
         return inside
     if image is None or tuple(inside.shape) != (image.height, image.width):
@@ -47,6 +53,34 @@ def _mask(mask: object, seen: Seen) -> Mask:
             f"{' × '.join(map(str, seen.space))}{original}."
         )
     return _cut(inside, seen)
+
+
+def _annotated(path: Path, pictures: Sequence[Seen]) -> list[object]:
+    """The boxes of each picture, by the name of its file."""
+    try:
+        boxes = {each.path.name: list(each.boxes) for each in annotated_pictures(path)[0]}
+    except ImageError as error:
+        raise OptionError(f"masks: {error}") from error
+    names = [Path(seen.picture.name).name for seen in pictures]
+    without = [name for name in names if not boxes.get(name)]
+    if without:
+        raise OptionError(
+            f"masks: {path} has no box in {without[0]!r} ({len(without)} of {len(names)} pictures have none). Leave "
+            "these pictures out."
+        )
+    return [boxes[name] for name in names]
+
+
+def _boxes(mask: object) -> list[tuple[object, ...]] | None:
+    """The boxes that a mask is given by; None where it is given otherwise."""
+    if isinstance(mask, tuple):
+        return [mask]
+    if isinstance(mask, Mapping) and "boxes" in mask:
+        return [tuple(box) for box in torch.as_tensor(mask["boxes"]).reshape(-1, 4).tolist()] or None
+    things = [mask] if isinstance(mask, Mapping) else mask if isinstance(mask, list) else []
+    if not things or not all(isinstance(one, tuple) or (isinstance(one, Mapping) and "bbox" in one) for one in things):
+        return None
+    return [one if isinstance(one, tuple) else corners_of(one["bbox"]) for one in things]
 
 
 def _cut(inside: Mask, seen: Seen) -> Mask:

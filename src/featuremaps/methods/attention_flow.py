@@ -166,6 +166,23 @@ def same(one: Tokens, other: Tokens) -> bool:
     return one.grid == other.grid and torch.equal(one.places, other.places)
 
 
+def in_parts(attentions: Sequence[Attended]) -> list[list[Attended]]:
+    """Those that are parts of one, in lists: of the same module, to the same keys, and none sees what another gave."""
+    layers: list[list[Attended]] = []
+    for each in attentions:
+        layer, info = layers[-1] if layers else [], each.info
+        alike = bool(layer) and same(layer[0].info.keys, info.keys) and _module(layer[0]) == _module(each)
+        if alike and info.after is not None and not any(part.info.name in info.after for part in layer):
+            layer.append(each)
+        else:
+            layers.append([each])
+    return layers
+
+
+def _module(each: Attended) -> str:
+    return each.info.name.partition("#")[0]
+
+
 def cut_off(attentions: Sequence[Attended], on_the_way: Sequence[Attended]) -> Iterator[str]:
     """Attention that others on the way to the score have seen, and that no gradient reaches."""
     seen = frozenset().union(*(each.info.after or () for each in on_the_way))

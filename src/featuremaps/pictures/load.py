@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from featuremaps.errors import ImageError
+from featuremaps.pictures.coco import annotated_pictures, is_coco
 from featuremaps.pictures.decode import SUFFIXES, decoded, decoded_bytes, rgb_pictures, upright_rgb
 from featuremaps.pictures.folders import files_below, home, is_folder, natural
 from featuremaps.pictures.frames import is_column, is_frame, rows_of
@@ -233,6 +234,9 @@ def _from_path(text: str) -> Iterator[Picture | Rejected]:
             yield _attempt_file(match, match.name)
         for folder in folders:
             yield from _attempt(folder)
+    elif is_coco(path):
+        for each in annotated_pictures(path)[0]:
+            yield _attempt_file(each.path, each.path.name)
     else:
         yield _attempt_file(path, path.name)
 

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from featuremaps.errors import OptionError, SurveyError
+from featuremaps.pictures.coco import is_coco
 from featuremaps.pictures.frames import is_frame
 from featuremaps.survey.datasets.examples import Examples
-from featuremaps.survey.datasets.files import folder, listed, matching
+from featuremaps.survey.datasets.files import annotated, folder, listed, matching
 from featuremaps.survey.datasets.hugging_face import hugging_face, is_hugging_face
 from featuremaps.survey.datasets.items import items
 from featuremaps.survey.datasets.loader import behind
@@ -21,9 +22,9 @@ from featuremaps.survey.datasets.tars import tars
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _WAYS = (
-    "Pass an image folder, a list of paths or of (path, label), a CSV or Parquet file, a DataFrame, a torch Dataset or "
-    "DataLoader, arrays or tensors (pictures, labels), WebDataset tar files ('train-{000..099}.tar'), or a Hugging "
-    "Face dataset."
+    "Pass an image folder, a list of paths or of (path, label), a CSV or Parquet file, COCO's annotations (JSON), a "
+    "DataFrame, a torch Dataset or DataLoader, arrays or tensors (pictures, labels), WebDataset tar files "
+    "('train-{000..099}.tar'), or a Hugging Face dataset."
 )
 
 
@@ -83,6 +84,8 @@ def _of_path(
         raise OptionError(f"image= and label= name columns of a table, and {text} is none.")
     if path.is_dir():
         return folder(path, classes)
+    if is_coco(path):
+        return annotated(path, classes, several)
     if any(sign in text for sign in "*?["):
         return matching(str(path))
     if path.exists():

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from featuremaps.errors import SurveyError
+from featuremaps.errors import ImageError, SurveyError
+from featuremaps.pictures.coco import annotated_pictures
 from featuremaps.pictures.decode import SUFFIXES, decoded
 from featuremaps.pictures.folders import files_below
 from featuremaps.pictures.load import Picture
@@ -76,6 +77,16 @@ def matching(pattern: str) -> Files:
     if not files:
         raise SurveyError(f"{pattern}: this pattern matches no picture. Put it in quotes, and check the folder.")
     return listed([(path, None) for path in files])
+
+
+def annotated(path: Path, classes: Sequence[str] | None = None, several: bool = False) -> Files:
+    """The pictures of a file of COCO's annotations; with `several` the classes of the things in each are its labels."""
+    try:
+        pictures, names = annotated_pictures(path)
+    except ImageError as error:
+        raise SurveyError(str(error)) from error
+    pairs = [(each.path, list(dict.fromkeys(each.labels)) if several else None) for each in pictures]
+    return listed(pairs, classes or (names if several else None), several)
 
 
 def listed(
