@@ -382,6 +382,30 @@ def test_sequences_with_a_class_token_as_one_long_batch(batch):
     assert layers["1"].layout == Layout("tokens", 3, (4, 6), 1)
 
 
+@pytest.mark.parametrize(
+    ("change", "followed"),
+    [
+        (lambda parts: [part * 2 for part in parts], True),
+        (lambda parts: [part.transpose(1, 2).contiguous().transpose(1, 2) for part in parts], True),
+        (lambda parts: parts[::-1], False),
+        (lambda parts: [*parts[:-1], parts[-1].flip(1)], False),
+        (lambda parts: [*parts[:-1], parts[-1].roll(1, 1)], False),
+        (lambda parts: [parts[0] + parts[1], *parts[1:]], False),
+        (lambda parts: [parts[1], parts[1], parts[2]], False),
+    ],
+    ids=["as they are", "turned and back", "reversed", "one flipped", "one rolled", "one added", "one twice"],
+)
+def test_parts_of_tokens_side_by_side_again_have_their_places(change, followed):
+    class Parts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = torch.cat([x.new_ones(len(x), 1, 3), x.flatten(2).mT], 1)
+            return torch.cat(change([*tokens.split(10, 1)]), 1)
+
+    layers = walk(nn.Sequential(Parts(), nn.LayerNorm(3)), torch.rand(1, 3, 5, 6))
+    layout = layers["1"].layout
+    assert (layout == Layout("tokens", 3, (5, 6), 1) and layers["1"].stride == (1, 1)) == followed
+
+
 def test_a_u_net_comes_back_to_the_pixels():
     info = walk(TinyUNet(), torch.rand(1, 3, 32, 32))["merge"]
     assert info.stride == (1, 1)

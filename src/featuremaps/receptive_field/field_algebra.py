@@ -14,13 +14,15 @@ Number = int | float
 class Run(NamedTuple):
     """`size` positions, `step` input pixels apart, along one axis of the picture (None: batch or channels).
 
-    `picked`: some of the picture's places, and which was not followed.
+    `picked`: some of the picture's places, and which was not followed. `part`: these are neighbours in another
+    dimension, by that and the number of the first, so that all its parts side by side are that dimension again.
     """
 
     size: int
     axis: int | None = None
     step: Number = 0.0
     picked: bool = False
+    part: "tuple[Dim, int] | None" = None
 
 
 class Dim(NamedTuple):
@@ -153,9 +155,9 @@ def regrouped(field: Field, shape: Sequence[int]) -> Field:
             if run.size > left:
                 if run.size % left:
                     return everywhere(field, shape)
-                inner = run._replace(size=run.size // left)
+                inner = run._replace(size=run.size // left, part=None)
                 waiting.insert(0, inner)
-                run = run._replace(size=left, step=run.step * inner.size)
+                run = run._replace(size=left, step=run.step * inner.size, part=None)
             elif left % run.size:
                 return everywhere(field, shape)
             taken.append(run)
@@ -173,7 +175,9 @@ def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
     for run in runs:
         outer = joined[-1] if joined else None
         if outer and outer.axis == run.axis and outer.step == run.step * run.size:
-            joined[-1] = run._replace(size=outer.size * run.size)
+            whole = max(outer, run, key=lambda one: one.size)
+            part = whole.part if outer.size == 1 or run.size == 1 else None
+            joined[-1] = run._replace(size=outer.size * run.size, part=part)
         else:
             joined.append(run)
     return tuple(joined)
@@ -292,7 +296,17 @@ def _is_gate(field: Field, axis: int) -> bool:
 def _broadcast(dims: Sequence[Dim], size: int) -> Dim:
     matching = [dim for dim in dims if dim.size == size]
     placed = [dim for dim in matching if dim.axes]
-    return (placed or matching or [channels(size)])[0]
+    parts = {run.part: dim for dim in matching for run in dim.runs if run.part is not None}
+    if len(parts) > 1 and not placed:
+        return Dim((Run(size, picked=True),))
+    placed = [] if parts and size == 1 else placed
+    return (placed or list(parts.values()) or matching or [channels(size)])[0]
+
+
+def without_part(field: Field, dim: int) -> Field:
+    """The same where the elements of one dimension are no longer known to be neighbours in another."""
+    runs = tuple(run._replace(part=None) for run in field.dims[dim].runs)
+    return field.with_dim(dim, field.dims[dim]._replace(runs=runs))
 
 
 def _seen_from(field: Field, dims: Sequence[Dim], axis: int) -> Reach:

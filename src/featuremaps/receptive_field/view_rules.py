@@ -13,6 +13,7 @@ from featuremaps.receptive_field.field_algebra import (
     merged,
     regrouped,
     slid,
+    without_part,
 )
 
 
@@ -66,7 +67,19 @@ def _repeat(call: Call) -> Field:
 
 
 def _part(field: Field, dim: int, start: int, size: int, stride: int = 1) -> Field:
-    """`field` with only `size` elements of one dimension, from `start` on, every `stride`-th."""
+    """`field` with only `size` elements of one dimension, from `start` on, every `stride`-th.
+
+    Neighbours that have no places of their own any more know which part of the dimension they are.
+    """
+    whole, some = field.dims[dim], _some(field, dim, start, size, stride)
+    runs = some.dims[dim].runs
+    if stride != 1 or size == whole.size or not whole.axes or len(runs) != 1 or runs[0].axis is not None:
+        return some
+    return some.with_dim(dim, Dim((runs[0]._replace(part=(whole, start)),)))
+
+
+def _some(field: Field, dim: int, start: int, size: int, stride: int) -> Field:
+    """The same, without that."""
     whole = field.dims[dim]
     end, patches_end = start + size, whole.size - whole.trail
     if size == whole.size:
@@ -116,6 +129,8 @@ def _cat(call: Call) -> Field:
     placed = [index for index, value in enumerate(values) if value.field and value.field.dims[dim].axes]
     if len(shape) == 3:  # a single token, made of all, is not one place more
         placed = [index for index in placed if values[index].shape[dim] > 1] or placed
+    if (whole := _whole_again(values, dim)) is not None:
+        return merged([field.with_dim(dim, whole) for field in fields], shape)
     if not placed:
         return merged([field.with_dim(dim, channels(shape[dim])) for field in fields], shape)
     joined = _joined_places(values, placed, dim, shape)
@@ -123,6 +138,19 @@ def _cat(call: Call) -> Field:
         return merged([blurred(field, dim, shape[dim]) for field in fields], shape)._replace(moved=True)
     others = [_begun(values, placed, index, dim) for index in range(len(values)) if index != placed[0]]
     return merged([joined, *(field.with_dim(dim, joined.dims[dim]) for field in others if field)], shape)
+
+
+def _whole_again(values: list[Value], dim: int) -> Dim | None:
+    """The dimension whose parts all lie side by side here, in order; None where that is not so."""
+    fields = [value.field for value in values if value.field is not None]
+    parts = [field.dims[dim].runs[0].part for field in fields if len(field.dims[dim].runs) == 1]
+    known = [part for part in parts if part is not None]
+    if not known or not len(known) == len(fields) == len(values):
+        return None
+    sizes = [value.shape[dim] for value in values]
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    of_one = all(whole == known[0][0] for whole, _ in known) and sum(sizes) == known[0][0].size
+    return known[0][0] if of_one and starts == [start for _, start in known] else None
 
 
 def _joined_places(values: list[Value], placed: list[int], dim: int, shape: Shape) -> Field | None:
@@ -185,6 +213,7 @@ def _flip(call: Call) -> Field:
     for dim in call.args["dims"]:
         if field.dims[dim].axes:
             field = blurred(field, dim, field.shape[dim])._replace(moved=True)
+        field = without_part(field, dim % len(field.dims))
     return field
 
 
@@ -212,6 +241,7 @@ def _roll(call: Call) -> Field:
         # What wraps round the edge is left out: shifted windows mask it.
         if field.dims[dim].axes:
             field = slid(field, dim % len(field.dims), field.shape[dim], first=-shift)
+        field = without_part(field, dim % len(field.dims))
     return field
 
 
