@@ -7,7 +7,7 @@ from report_samples import sample_picture
 from shortcut_samples import found, repair, shortcut
 
 from featuremaps.demo.drawn import COUNT, learned
-from featuremaps.demo.first_screen import demo_first_screen, demo_title, where_card
+from featuremaps.demo.first_screen import demo_first_screen, demo_title, scissors_card
 from featuremaps.demo.shortcut_findings import Suspicion
 from featuremaps.report.data import FailedSection
 from featuremaps.survey.measures.proportions import Rate
@@ -35,7 +35,7 @@ def test_the_screen_has_both_networks_the_proof_and_both_repairs() -> None:
     wrong = sample_picture("a stranger", label="neither")
     right = sample_picture("a stranger", label="Egyptian cat")
     overlays = {"demo": wrong.seen, "demo-fixed": right.seen}
-    where = where_card({"demo": 0.0, "demo-fixed": 0.4}, 0.06, overlays, "What demo looks at")
+    where = scissors_card({"demo": 0.0, "demo-fixed": 0.4}, 0.06, overlays, "What demo looks at")
     called = {"demo": Rate(38, 40), "demo-fixed": Rate(1, 40)}
     first = demo_first_screen({"demo": wrong, "demo-fixed": right}, called, (HELD, MENDED), where)
     assert "demo calls 38 of 40" in first.lead
@@ -55,7 +55,7 @@ def test_a_search_that_failed_says_why_in_its_place() -> None:
     section = failed.section()
     assert isinstance(section, FailedSection)
     assert "too few" in section.message
-    where = where_card({"demo": 0.0}, 0.06, {"demo": sample_picture().seen}, "x")
+    where = scissors_card({"demo": 0.0}, 0.06, {"demo": sample_picture().seen}, "x")
     called = {"demo": Rate(0, 0), "demo-fixed": Rate(0, 0)}
     assert [card.title for card in demo_first_screen({}, called, (failed,), where).cards] == ["Where do they look?"]
     assert failed.sentences() == ()

@@ -16,7 +16,7 @@ import featuremaps as fm
 import trained_detectors
 from featuremaps.cli.app import app
 from featuremaps.errors import TargetError
-from featuremaps.plotting.boxes import BRIGHT
+from featuremaps.plotting.outlines import BOX
 from trained_detectors import NAMES, SIDE, Corners, Letterboxed, Scene, scene, scope_of
 
 Kind = Literal["yolo", "detr"]
@@ -168,7 +168,7 @@ def test_the_command_line_draws_boxes_on_the_original(written: Path) -> None:
     size = IMAGES[1].size
     picture = np.asarray(Image.open(path).convert("RGB"))
     assert picture.shape[:2] == size[::-1]
-    line = [int(BRIGHT[i : i + 2], 16) for i in (1, 3, 5)]
+    line = [int(BOX[i : i + 2], 16) for i in (1, 3, 5)]
     y, x = np.nonzero((picture == line).all(2))
     edges = Letterboxed(size).on_original(box.box)
     within = [min(max(edge, 0), size[i % 2]) for i, edge in enumerate(edges)]
