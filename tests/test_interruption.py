@@ -28,6 +28,7 @@ RESTORING = {
     for name in (
         "session/turns.py",
         "session/changes.py",
+        "session/held_attributes.py",
         "session/held_tensors.py",
         "session/preserved.py",
         "session/process_state.py",

@@ -204,3 +204,42 @@ def test_a_model_waits_for_the_turns_of_its_parts() -> None:
 def preserved_once(model: nn.Module) -> bool:
     with preserved(model):
         return True
+
+
+class Meanwhile(Network):
+    """While it runs, another thread runs it too, once, on other pictures."""
+
+    def __init__(self, report: Callable[[torch.Tensor], None]) -> None:
+        super().__init__()
+        self.report, self.inside, self.on = report, threading.local(), False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.on and not getattr(self.inside, "already", False):
+            self.inside.already = True
+            thread = threading.Thread(target=self._run_beside)
+            thread.start()
+            thread.join()
+            self.inside.already = False
+        return super().forward(x)
+
+    def _run_beside(self) -> None:
+        self.inside.already = True
+        with torch.no_grad():
+            others = self(pictures(7, count=3))
+        self.report(others)
+
+
+@pytest.mark.parametrize("name", ["grad_cam", "record", "maps", "ablation_cam", "layers", "project", "lrp"])
+def test_a_pass_of_the_users_own_in_another_thread_is_not_heard(name: str) -> None:
+    """Neither does it see the hooks of the call, nor the call its activations."""
+    others: list[torch.Tensor] = []
+    model, inputs = Meanwhile(others.append), pictures()
+    scope, alone = fm.Scope(model), model.eval()(pictures(7, count=3)).detach()
+    expected = CALLS[name](scope, inputs)
+    model.on = True
+    torch.testing.assert_close(CALLS[name](scope, inputs), expected)
+    torch.testing.assert_close(CALLS[name](fm.Scope(model), inputs), expected)
+    assert others
+    for given in others:
+        assert not given.requires_grad
+        torch.testing.assert_close(given, alone)

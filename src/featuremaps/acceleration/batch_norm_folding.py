@@ -16,9 +16,8 @@ from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from featuremaps.layers.addresses import find
-from featuremaps.layers.settings import StandIn
 from featuremaps.runtime.memory_format import keep_freed_memory
-from featuremaps.session import Beside, Session, random_state, undone, unwrapped
+from featuremaps.session import Beside, Session, StandIn, random_state, undone, unwrapped
 from featuremaps.tail.fx_trace import ROOT, traced
 
 _PLAIN = {(nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d)}

@@ -1,6 +1,6 @@
 """What a model's way may depend on besides its weights: the settings of its modules, as they are now."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -9,23 +9,14 @@ from weakref import ref
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_modules
 
+from featuremaps.session import StandIn
+
 PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 INTERNAL = frozenset(vars(nn.Module())) | {"training"}
 COUNTERS = frozenset({"num_batches_tracked"})
 """Tensors of one number that no way through a model depends on."""
 MOST = 64
 """So many entries of a list or dict are looked at; a longer one holds data."""
-
-
-class StandIn:
-    """A `forward` that is put in a module's place for some runs: no setting of the model, which stays what it is."""
-
-    def __init__(self, forward: Callable[..., Any]) -> None:
-        self._forward = forward
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module is to give."""
-        return self._forward(*args, **kwargs)
 
 
 def settings_of(modules: Iterable[nn.Module]) -> list[tuple[Any, ...]]:

@@ -5,7 +5,8 @@ buffers, the random state and torch's modes are afterwards what they were before
 are watched, not copied. Every undo is noted before its change, touches only what differs, and may be run again.
 """
 
-from featuremaps.session.changes import Session, unhook
+from featuremaps.session.changes import OfThisThread, Session, StandIn, unhook
+from featuremaps.session.held_attributes import HeldAttributes
 from featuremaps.session.held_tensors import put_back
 from featuremaps.session.preserved import preserved
 from featuremaps.session.process_state import random_state, warnings_ignored
@@ -14,7 +15,10 @@ from featuremaps.session.turns import Beside, Turn, in_turn, undone, unwrapped
 
 __all__ = [
     "Beside",
+    "HeldAttributes",
+    "OfThisThread",
     "Session",
+    "StandIn",
     "Turn",
     "in_turn",
     "listening",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 from torch import nn
@@ -27,14 +28,16 @@ class Session:
         self._undos.append(undo)
 
     def on_forward(self, module: nn.Module, hook: Hook) -> None:
-        """Call `hook(module, args, output)` after each forward of `module`, until the session ends."""
-        self.before_undoing(partial(unhook, module, hook))
-        module.register_forward_hook(hook)
+        """Call `hook(module, args, output)` after each forward of `module` in this thread, until the session ends."""
+        heard = OfThisThread(hook)
+        self.before_undoing(partial(unhook, module, heard))
+        module.register_forward_hook(heard)
 
     def before_forward(self, module: nn.Module, hook: Hook) -> None:
-        """Call `hook(module, args)` before each forward of `module`, until the session ends."""
-        self.before_undoing(partial(unhook, module, hook))
-        module.register_forward_pre_hook(hook)
+        """Call `hook(module, args)` before each forward of `module` in this thread, until the session ends."""
+        heard = OfThisThread(hook)
+        self.before_undoing(partial(unhook, module, heard))
+        module.register_forward_pre_hook(heard)
 
     @contextmanager
     def one_pass(self) -> "Iterator[Session]":
@@ -47,6 +50,29 @@ class Session:
         while len(self._undos) > since:
             self._undos[-1]()
             self._undos.pop()
+
+
+class StandIn:
+    """A function that is put in the place of a module's `forward` or other method for some runs: no setting of the
+    model, which stays what it is."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module is to give."""
+        return self._function(*args, **kwargs)
+
+
+class OfThisThread:
+    """A hook that hears the passes of the thread that made it, and none that the user runs meanwhile in another."""
+
+    def __init__(self, hook: Hook) -> None:
+        self._hook, self._thread = hook, get_ident()
+
+    def __call__(self, *passed: Any) -> Any:
+        """What the hook gives; None, which changes nothing, in another thread."""
+        return self._hook(*passed) if get_ident() == self._thread else None
 
 
 def unhook(module: nn.Module, hook: Hook) -> None:

@@ -18,7 +18,7 @@ from torch.fx.node import map_arg
 
 from featuremaps.errors import ModelError
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
-from featuremaps.session import undone, unhook, warnings_ignored
+from featuremaps.session import OfThisThread, undone, unhook, warnings_ignored
 from featuremaps.tail.fx_trace import ROOT, Entry, Trace, passed_on, tracing, without_hooks
 
 
@@ -99,7 +99,7 @@ def _copied(program: torch.export.ExportedProgram) -> tuple[fx.Graph, dict[fx.No
 @contextmanager
 def _marked(model: nn.Module) -> Iterator[None]:
     """Each layer's output goes through a mark that bears its name."""
-    marks = [(module, _mark_output(name)) for name, module in model.named_modules() if name]
+    marks = [(module, OfThisThread(_mark_output(name))) for name, module in model.named_modules() if name]
 
     def restore() -> None:
         for module, mark in marks:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from featuremaps.outputs.outputs import mapped
-from featuremaps.session import Turn, put_back, undone
+from featuremaps.session import HeldAttributes, Turn, put_back, undone
 
 ROOT = "model."
 _TRACING = Turn()
@@ -122,11 +122,13 @@ def without_hooks(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def attributes_kept(model: nn.Module) -> Iterator[None]:
     """What a forward pass with symbols writes onto the modules (`self.runs += 1`) is undone."""
-    kept = [(module, dict(vars(module)), dict(module._parameters), dict(module._buffers)) for module in model.modules()]
+    modules = tuple(model.modules())
+    kept = [(module, dict(module._parameters), dict(module._buffers)) for module in modules]
+    attributes = HeldAttributes(modules)
 
     def restore() -> None:
-        for module, attributes, parameters, buffers in kept:
-            put_back(vars(module), attributes)
+        attributes.restore()
+        for module, parameters, buffers in kept:
             put_back(module._parameters, parameters)
             put_back(module._buffers, buffers)
 

@@ -14,7 +14,7 @@ from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
 from featuremaps.layers.addresses import find
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import first_tensor, with_first_tensor
-from featuremaps.session import undone, unhook
+from featuremaps.session import OfThisThread, undone, unhook
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +102,9 @@ def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -
 
 @contextmanager
 def _hooked(module: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    with undone(partial(unhook, module, hook)):
-        module.register_forward_hook(hook)
+    heard = OfThisThread(hook)
+    with undone(partial(unhook, module, heard)):
+        module.register_forward_hook(heard)
         yield
 
 

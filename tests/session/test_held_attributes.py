@@ -1,0 +1,138 @@
+"""What a forward pass writes onto its modules: undone, whatever it is, and what was compiled runs as it was written."""
+
+from collections import deque
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import featuremaps as fm
+from featuremaps.session import preserved
+
+VERBS = ("grad_cam", "score_cam", "saliency", "ablation_cam", "lrp")
+
+
+class Writer(nn.Module):
+    """A network that keeps what it computed, as many do, in attributes, lists, dicts and modules of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(6, 4)
+        self.calls, self.sizes, self.kept, self.names = 0, [], {"pictures": []}, {"a"}
+        self.recent: deque[Any] = deque([1, 2], maxlen=2)
+        self.scale: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.sizes.append(x.shape)
+        self.kept["pictures"].append(x)
+        self.kept["last"] = x
+        self.names.add("b")
+        self.recent.append(x)
+        if self.scale is None:
+            self.scale = torch.full((1,), 2.0)
+            self.extra = nn.Identity()
+        self.stem.features = self.extra(self.stem(x))
+        return self.head(self.stem.features.mean((2, 3))) * self.scale
+
+
+def written(model: Writer) -> tuple[object, ...]:
+    return (
+        model.calls,
+        list(model.sizes),
+        {name: list(items) for name, items in model.kept.items()},
+        set(model.names),
+        list(model.recent),
+        model.scale,
+        hasattr(model, "extra"),
+        hasattr(model.stem, "features"),
+        model.training,
+    )
+
+
+@pytest.mark.parametrize("method", VERBS)
+def test_what_a_forward_writes_is_undone(method: str) -> None:
+    model, inputs = Writer(), torch.rand(2, 3, 16, 16)
+    before = written(model)
+    maps = [fm.Scope(model).explain(inputs, method, layer="stem", target=1).tensor for _ in range(2)]
+    assert written(model) == before
+    torch.testing.assert_close(*maps)
+
+
+def test_what_stood_there_before_is_there_again() -> None:
+    """The very objects, in their order, also where a pass fails."""
+    model, inputs = Writer(), torch.rand(1, 3, 16, 16)
+    model(inputs)
+    before, features, parts = written(model), model.stem.features, list(model._modules)
+    with pytest.raises(fm.errors.TargetError):
+        fm.Scope(model).explain(inputs, layer="stem", target=99)
+    after = written(model)
+    assert [a == b for a, b in zip(before[:2], after[:2], strict=True)] == [True, True]
+    assert model.stem.features is features
+    assert list(model._modules) == parts
+    assert all(a is b for a, b in zip(before[4], after[4], strict=True))  # type: ignore[call-overload]
+
+
+def test_attributes_are_set_past_what_a_model_does_about_it() -> None:
+    class Frozen(Writer):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if vars(self).get("frozen") and name == "training":
+                raise RuntimeError("this model is not to be changed")
+            super().__setattr__(name, value)
+
+    model = Frozen()
+    model.frozen = True
+    assert fm.Scope(model).explain(torch.rand(1, 3, 16, 16), target=1).layer == "stem"
+    assert model.training
+
+
+def test_a_container_that_holds_itself() -> None:
+    model = Writer()
+    model.sizes.append(model.sizes)
+    with preserved(model):
+        model.sizes.append(1)
+    assert len(model.sizes) == 1
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stem(x).mean((2, 3)))
+
+
+class Decorated(Plain):
+    """Compiled where its class is written, as `@torch.compile` does."""
+
+    forward = torch.compile(Plain.forward, backend="eager")
+
+
+class Part(Plain):
+    """Of which a method is compiled when it is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = torch.compile(self._run, backend="eager")
+
+    def _run(self, x: Tensor) -> Tensor:
+        return self.stem(x).mean((2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.run(x))
+
+
+@pytest.mark.parametrize("kind", [Decorated, Part])
+def test_compiled_methods_run_as_they_were_written(kind: type[Plain]) -> None:
+    """So the layers inside are heard; afterwards they are compiled again."""
+    model, plain, inputs = kind(), Plain(), torch.rand(2, 3, 16, 16)
+    plain.load_state_dict(model.state_dict())
+    before = {name: id(value) for name, value in vars(model).items()}
+    for method in ("grad_cam", "occlusion"):
+        expected = fm.Scope(plain).explain(inputs, method, layer="stem", target=1).tensor
+        torch.testing.assert_close(fm.Scope(model).explain(inputs, method, layer="stem", target=1).tensor, expected)
+    assert {name: id(value) for name, value in vars(model).items()} == before
