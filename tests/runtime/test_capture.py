@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from featuremaps.errors import LayoutError, ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.known import known_layers
-from featuremaps.runtime.capture import first_tensor, run_capturing, to_model, with_first_tensor
+from featuremaps.layers.model_ends import main_tensor
+from featuremaps.runtime.capture import run_capturing, to_model, with_main_tensor
 from featuremaps.session import preserved
 from method_samples import Little, noise
 from nets import Reused
@@ -100,13 +101,24 @@ def test_a_layer_that_does_not_run_or_gives_no_map() -> None:
 def test_the_tensor_in_an_output_and_the_output_with_another() -> None:
     Pair = namedtuple("Pair", "name maps")
     old, new = torch.zeros(2), torch.ones(2)
-    for output in (old, (old, 1), [None, old], {"a": 1, "b": old}, Pair("x", old)):
-        assert first_tensor(output) is old
-        changed = with_first_tensor(output, new)
+    one = torch.zeros(())
+    forms = (
+        old,
+        (old, 1),
+        [None, old],
+        {"a": 1, "b": old},
+        Pair("x", old),
+        (one, old),
+        ([old], 2),
+        {"a": one, "out": old},
+    )
+    for output in forms:
+        assert main_tensor(output) is old
+        changed = with_main_tensor(output, new)
         assert type(changed) is type(output)
-        assert first_tensor(changed) is new
-    assert first_tensor(("a", 1)) is None
-    assert first_tensor(3) is None
+        assert main_tensor(changed) is new
+    assert main_tensor(("a", 1)) is None
+    assert main_tensor(3) is None
 
 
 def test_inputs_go_where_the_weights_are() -> None:

@@ -192,10 +192,11 @@ class Viewing(nn.Module):
 def test_a_model_that_refuses_channels_last_is_asked_once() -> None:
     torch.manual_seed(0)
     model, x = Viewing().eval(), torch.randn(2, 3, 8, 8)
-    for runs in (2, 3):
+    for runs in (2, 1):
         with preserved(model) as session:
             found = quickest(session, lambda layout: model(x.contiguous(memory_format=layout)))
-        assert model.runs == runs
+            assert model.runs == runs
+        assert model.runs == 0
     torch.testing.assert_close(found, model(x))
     wanted = torch.autograd.grad(model(x.requires_grad_())[:, 1].sum(), x)[0]
     torch.testing.assert_close(fm.Scope(model).explain(x.detach(), "saliency", target=1).tensor, wanted)

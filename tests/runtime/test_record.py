@@ -1,7 +1,7 @@
 """One recording: what runs and what does not, and the layers, layouts, wrappers and outputs it copes with."""
 
 import copy
-from collections import Counter, deque
+from collections import Counter
 
 import pytest
 import timm
@@ -11,13 +11,21 @@ from torch import Tensor, nn
 
 import featuremaps as fm
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, TargetError
-from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.layers.model_ends import main_tensor
+from featuremaps.runtime.capture import with_main_tensor
 from featuremaps.runtime.recording import take
 from featuremaps.session import preserved
 from method_samples import Little, noise
 from nets import Reused
 
 EIGHT = ("grad_cam", "grad_cam_pp", "xgrad_cam", "layer_cam", "hires_cam", "elementwise_cam", "eigen_grad_cam", "fem")
+
+
+class Backwards:
+    """The size of each batch that came back, kept beside the model, whose own lists come back as they were."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
 
 
 class Deep(nn.Module):
@@ -28,7 +36,7 @@ class Deep(nn.Module):
         torch.manual_seed(0)
         self.layers = nn.ModuleList(nn.Conv2d(3 if i == 0 else 4, 4, 3, padding=1) for i in range(5))
         self.head = nn.Linear(4, 3)
-        self.backwards: deque[int] = deque()  # which is no setting
+        self.backwards = Backwards()
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,7 +53,7 @@ class Counting(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        ctx.calls.append(len(gradient))
+        ctx.calls.sizes.append(len(gradient))
         return gradient, None
 
 
@@ -76,7 +84,7 @@ def test_eight_methods_on_four_layers_cost_one_forward_and_one_backward() -> Non
     comparison = scope.compare(noise(2), EIGHT, layers, [0])
     assert len(comparison) == 32
     assert calls == dict.fromkeys([*(f"layers.{i}" for i in range(5)), "head", ""], 1)
-    assert list(model.backwards) == [2]
+    assert model.backwards.sizes == [2]
 
 
 def test_each_further_target_costs_a_backward_and_no_forward() -> None:
@@ -88,7 +96,7 @@ def test_each_further_target_costs_a_backward_and_no_forward() -> None:
     comparison = scope.compare(noise(2), EIGHT, ["layers.2", "layers.4"], [0, 1, 2])
     assert len(comparison) == 48
     assert calls[""] == 1
-    assert len(model.backwards) == 3
+    assert len(model.backwards.sizes) == 3
 
 
 def test_nothing_runs_after_the_last_layer_and_nothing_backward_when_only_activations_are_wanted() -> None:
@@ -100,7 +108,7 @@ def test_nothing_runs_after_the_last_layer_and_nothing_backward_when_only_activa
     heat = scope.explain(noise(1), "eigen_cam", layer="layers.2")
     assert float(heat.tensor.abs().max()) > 0
     assert dict(calls) == {f"layers.{i}": 1 for i in range(3)} | {}
-    assert not model.backwards
+    assert not model.backwards.sizes
 
 
 def test_no_graph_before_the_first_layer_and_none_without_gradients() -> None:
@@ -244,8 +252,8 @@ def test_layers_and_models_that_give_containers(kind: str) -> None:
     torch.testing.assert_close(record.gradients["pack"], expected.gradients["features"])
     torch.testing.assert_close(record.activations["pack"], expected.activations["features"])
     torch.testing.assert_close(record.logits, expected.logits)
-    assert first_tensor({"a": 1}) is None
-    assert with_first_tensor({"a": 1, "b": torch.zeros(1)}, torch.ones(1)) == {"a": 1, "b": torch.ones(1)}
+    assert main_tensor({"a": 1}) is None
+    assert with_main_tensor({"a": 1, "b": torch.zeros(1)}, torch.ones(1)) == {"a": 1, "b": torch.ones(1)}
 
 
 class TokensOnly(Little):

@@ -13,11 +13,12 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.errors import FeatureMapsError, ModelError
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import Layout
+from featuremaps.layers.model_ends import main_tensor
 from featuremaps.outputs.outputs import logits_of
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.probe_transform import Normalization
 from featuremaps.rules import Rule
-from featuremaps.runtime.capture import first_tensor, run_capturing, to_model
+from featuremaps.runtime.capture import run_capturing, to_model
 from featuremaps.runtime.memory_format import quickest
 from featuremaps.session import Session, warnings_ignored
 
@@ -123,7 +124,7 @@ class ModelView:
         outputs = self.compiled(inputs)
         if self.compiled.outputs:
             return Responses({}, _scores(outputs))
-        taken = {address.name: first_tensor(outputs[address.layer]) for address in self.layers}
+        taken = {address.name: main_tensor(outputs[address.layer]) for address in self.layers}
         return Responses({name: self._layouts[name].to_maps(raw) for name, raw in taken.items() if raw is not None})
 
 

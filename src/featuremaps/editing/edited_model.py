@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from featuremaps.editing.edits import Edit, NewWeights, Removal
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import find
-from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.layers.model_ends import main_tensor
+from featuremaps.runtime.capture import with_main_tensor
 from featuremaps.session import in_turn
 
 
@@ -23,9 +24,9 @@ class RemovalHook:
     axis: int
 
     def __call__(self, module: nn.Module, arguments: Any, output: Any) -> Any:
-        """The layer's output, its first tensor changed."""
-        tensor = first_tensor(output)
-        return output if tensor is None else with_first_tensor(output, self.removal(tensor, self.axis))
+        """The layer's output, its main tensor changed."""
+        tensor = main_tensor(output)
+        return output if tensor is None else with_main_tensor(output, self.removal(tensor, self.axis))
 
 
 def edited(model: nn.Module, edits: Sequence[Edit], axes: Mapping[str, int]) -> nn.Module:

@@ -11,8 +11,9 @@ from torch.utils import _pytree as pytree
 
 from featuremaps.editing.edited_model import RemovalHook, copy_of
 from featuremaps.errors import ModelError
+from featuremaps.layers.model_ends import main_tensor
 from featuremaps.running import run as run_model
-from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.runtime.capture import with_main_tensor
 from featuremaps.session import preserved
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -105,11 +106,11 @@ def _agrees(hooked: nn.Module, settled: nn.Module, name: str, way: Way, probe: T
 
 def _noise(module: nn.Module, arguments: Any, output: Any) -> Any:
     """Seeded noise in the place of a layer's output, with no negative values where it has none."""
-    tensor = first_tensor(output)
+    tensor = main_tensor(output)
     assert tensor is not None
     noise = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)).to(tensor)
     noise *= LOUD * tensor.abs().max().clamp_min(1)
-    return with_first_tensor(output, noise.abs() if bool((tensor >= 0).all()) else noise)
+    return with_main_tensor(output, noise.abs() if bool((tensor >= 0).all()) else noise)
 
 
 def _folded(model: nn.Module, name: str, hooks: Sequence[RemovalHook], where: tuple[str, Way, int]) -> nn.Module | None:
@@ -205,7 +206,7 @@ def _after(model: nn.Module, name: str, probe: Tensor) -> tuple[str | None, int]
     order: list[tuple[str, int]] = []
 
     def ran(called: str, output: Any) -> None:
-        tensor = first_tensor(output)
+        tensor = main_tensor(output)
         order.append((called, 0 if tensor is None else tensor.ndim))
 
     handles = [

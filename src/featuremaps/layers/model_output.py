@@ -43,7 +43,7 @@ class FollowedOutput(NamedTuple):
 
 def parts_of(output: object) -> Mapping[Key, object]:
     """What a model returns together, by name or number; dicts inside, and tuples of one, are taken apart too."""
-    parts = _direct_parts(output)
+    parts = direct_parts(output)
     packed = {key for key, part in parts.items() if _is_packed(part, alone=len(parts) == 1)}
     if not packed or all(isinstance(part, Mapping) and "boxes" in part for part in parts.values()):  # of a detector
         return parts
@@ -63,7 +63,8 @@ def is_named(key: Key, name: str) -> bool:
     return str(key).rpartition(".")[2] == name
 
 
-def _direct_parts(output: object) -> Mapping[Key, object]:
+def direct_parts(output: object) -> Mapping[Key, object]:
+    """What a model or layer returns together, by name or number; nothing inside is taken apart."""
     if isinstance(output, Tensor):
         return {WHOLE: output}
     if isinstance(output, Mapping):

@@ -21,6 +21,7 @@ from featuremaps.layers import LayerInfo, Layers
 from featuremaps.layers.info import aligned
 from featuremaps.layers.known import reading_of
 from featuremaps.layers.layout import folded
+from featuremaps.layers.model_ends import main_tensor
 from featuremaps.maps.layer_summary_figure import LayerRow, walk_figure
 from featuremaps.maps.top_channels import RankedMap
 from featuremaps.models.studied_model import StudiedModel
@@ -33,7 +34,7 @@ from featuremaps.plotting.rendering import places
 from featuremaps.results.shown import Shown
 from featuremaps.running import run as run_model
 from featuremaps.runtime.batches import batches
-from featuremaps.runtime.capture import first_tensor, to_model
+from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session
 
@@ -189,7 +190,7 @@ def _measure(session: Session, infos: Sequence[LayerInfo], inputs: Tensor) -> li
     def on_forward(module_name: str, module: nn.Module, args: object, output: object) -> None:
         info = known.get((module_name, calls[module_name]))
         calls[module_name] += 1
-        tensor = first_tensor(output)
+        tensor = main_tensor(output)
         here = None if info is None else reading.infos.get(info.name)
         if info is not None and here is not None and here.layout is not None and tensor is not None:
             layout = reading.layout(info.name, module, tensor)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
+from featuremaps.layers.model_ends import main_tensor
 from featuremaps.options import PassOptions
-from featuremaps.runtime.capture import first_tensor
 from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import Record
 from featuremaps.session import Session
@@ -87,7 +87,7 @@ class Pass:
     def rounded_to(self) -> torch.dtype:
         """The precision that scores of extra passes have: as asked, or that of the model where it is lower."""
         asked: torch.dtype = getattr(torch, self.options.precision)
-        given = first_tensor(self.record.outputs)
+        given = main_tensor(self.record.outputs)
         own_type = given.dtype if given is not None and given.is_floating_point() else asked
         return max(asked, own_type, key=lambda dtype: torch.finfo(dtype).eps)
 

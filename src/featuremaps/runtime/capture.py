@@ -1,7 +1,7 @@
 """Listening to layers during one forward pass: their outputs as maps, with or without a graph, and stopping early."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,8 @@ from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, find
 from featuremaps.layers.known import Reading, reading_of
 from featuremaps.layers.layout import Layout
+from featuremaps.layers.model_ends import main_tensor
+from featuremaps.outputs.outputs import mapped
 from featuremaps.rules import Rule
 from featuremaps.running import run as run_model
 from featuremaps.runtime.gradient import Gate
@@ -63,7 +65,7 @@ class Capture:
 
     def _take(self, name: str, module: nn.Module, output: Any) -> Any:
         """Keep the output, and hand on a copy if anything follows, because the next operation may work in place."""
-        tensor = first_tensor(output)
+        tensor = main_tensor(output)
         self.layouts[name] = self.reading.layout(name, module, output if tensor is None else tensor)
         assert tensor is not None
         if not self.gradients:
@@ -74,7 +76,7 @@ class Capture:
         if name in self.apart and tensor.requires_grad:
             kept = self.gate.at(tensor)
         self.taken[name] = kept
-        return output if self._done else with_first_tensor(output, kept.clone())
+        return output if self._done else with_main_tensor(output, kept.clone())
 
     @property
     def _done(self) -> bool:
@@ -136,22 +138,7 @@ def device_of(model: nn.Module) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
-def first_tensor(output: object) -> Tensor | None:
-    """The tensor in a layer's output: itself, or the first of a tuple, list, dict or model output."""
-    if isinstance(output, Tensor):
-        return output
-    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
-    return next((value for value in values if isinstance(value, Tensor)), None)
-
-
-def with_first_tensor(output: Any, tensor: Tensor) -> Any:
-    """The same output with its first tensor replaced."""
-    if isinstance(output, Tensor):
-        return tensor
-    if isinstance(output, Mapping):
-        key = next(key for key, value in output.items() if isinstance(value, Tensor))
-        changed = dict(output) | {key: tensor}
-        return changed if type(output) is dict else type(output)(**changed)
-    position = next(i for i, value in enumerate(output) if isinstance(value, Tensor))
-    items = [*output[:position], tensor, *output[position + 1 :]]
-    return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+def with_main_tensor(output: Any, tensor: Tensor) -> Any:
+    """The same output with its main tensor replaced, see `main_tensor`."""
+    main = main_tensor(output)
+    return mapped(output, Tensor, lambda part: tensor if part is main else part)

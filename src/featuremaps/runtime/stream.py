@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import Address, find
 from featuremaps.layers.known import reading_of
+from featuremaps.layers.model_ends import main_tensor
 from featuremaps.running import run as run_model
-from featuremaps.runtime.capture import Stop, first_tensor
+from featuremaps.runtime.capture import Stop
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session
 
@@ -43,7 +44,7 @@ def stream(
             calls[layer] += 1
             for address in addresses:
                 if address.call in (None, call):
-                    tensor = first_tensor(output)
+                    tensor = main_tensor(output)
                     layout = reading.layout(address.name, module, output if tensor is None else tensor)
                     assert tensor is not None
                     look(address.name, layout.to_maps(tensor.detach()))

@@ -4,7 +4,7 @@ Tracing takes longer than running, and a graph that disagrees with its model mus
 both.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -14,6 +14,8 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import ModelError
+from featuremaps.layers.model_ends import main_tensor, tensors_of
+from featuremaps.layers.model_output import direct_parts
 from featuremaps.layers.settings import hooks_of, settings_of
 from featuremaps.session import Beside
 from featuremaps.tail.export_trace import exported
@@ -123,19 +125,19 @@ def _cut(trace: Trace, model: nn.Module, visit: Visit) -> Plan:
     calls = trace.layers.get(site.name, ())
     if site.call >= len(calls):
         raise ModelError(f"the graph has {len(calls)} calls of the layer, and call {site.call} was asked for")
-    node = _first_node(calls[site.call], visit.raw)
+    node = _main_node(calls[site.call], visit.raw, main_tensor(visit.raw))
     if not isinstance(node, fx.Node):
         raise ModelError("the layer's output is a constant in the graph")
     return plan(trace, node, model, whole=node.op == "call_module" and not isinstance(visit.raw, Tensor))
 
 
-def _first_node(nodes: Any, raw: Any) -> Any:
-    """What stands in the graph for the first tensor of a layer's output; one node may stand for all of it."""
-    if isinstance(nodes, Mapping):
-        return nodes[next(key for key, value in raw.items() if isinstance(value, Tensor))]
-    if isinstance(nodes, tuple | list):
-        return nodes[next(position for position, value in enumerate(raw) if isinstance(value, Tensor))]
-    return nodes
+def _main_node(nodes: Any, raw: Any, main: Tensor | None) -> Any:
+    """What stands in the graph for the `main` tensor of a layer's output; one node may stand for all of it."""
+    if raw is main or isinstance(nodes, fx.Node):
+        return nodes
+    beside = zip(direct_parts(nodes).values(), direct_parts(raw).values(), strict=True)
+    node, part = next(pair for pair in beside if any(tensor is main for tensor in tensors_of(pair[1])))
+    return _main_node(node, part, main)
 
 
 def _check(split: Split, model: nn.Module, visit: Visit, inputs: Tensor) -> None:

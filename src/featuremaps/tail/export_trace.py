@@ -17,7 +17,8 @@ from torch.export.graph_signature import OutputKind
 from torch.fx.node import map_arg
 
 from featuremaps.errors import ModelError
-from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.layers.model_ends import main_tensor
+from featuremaps.runtime.capture import with_main_tensor
 from featuremaps.session import OfThisThread, undone, unhook, warnings_ignored
 from featuremaps.tail.fx_trace import ROOT, Entry, Trace, passed_on, tracing, without_hooks
 
@@ -113,8 +114,8 @@ def _marked(model: nn.Module) -> Iterator[None]:
 
 def _mark_output(name: str) -> Callable[..., Any]:
     def hook(module: nn.Module, args: Any, output: Any) -> Any:
-        tensor = first_tensor(output)
-        return None if tensor is None else with_first_tensor(output, _mark()(tensor, name))
+        tensor = main_tensor(output)
+        return None if tensor is None else with_main_tensor(output, _mark()(tensor, name))
 
     return hook
 

@@ -12,8 +12,10 @@ from torch.utils import _pytree as pytree
 
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError
 from featuremaps.layers.addresses import find
+from featuremaps.layers.model_ends import main_tensor
+from featuremaps.outputs.outputs import mapped
 from featuremaps.running import run as run_model
-from featuremaps.runtime.capture import first_tensor, with_first_tensor
+from featuremaps.runtime.capture import with_main_tensor
 from featuremaps.session import OfThisThread, undone, unhook
 
 
@@ -30,7 +32,7 @@ class Site:
 class Visit:
     """One run of a model, seen from one layer.
 
-    `raw` is everything the layer gave, `output` the first tensor in it, `outputs` what the model gave.
+    `raw` is everything the layer gave, `output` the main tensor in it, `outputs` what the model gave.
     """
 
     site: Site
@@ -48,13 +50,13 @@ def visited(model: nn.Module, layer: str, call: int | None, inputs: Tensor) -> V
         wanted = call in (None, len(kept))
         if call is None and kept:
             kept[-1] = None
-        kept.append(pytree.tree_map_only(Tensor, torch.clone, output) if wanted else None)
+        kept.append(mapped(output, Tensor, torch.clone) if wanted else None)
 
     with _hooked(module, keep), torch.no_grad():
         outputs = run_model(model, inputs.clone())
     _check_call(layer, call, len(kept))
     number = len(kept) - 1 if call is None else call
-    output = first_tensor(kept[number])
+    output = main_tensor(kept[number])
     if output is None:
         raise ModelError(
             f"layer {layer!r} gives a {type(kept[number]).__name__} without a tensor, so there is nothing to edit. "
@@ -83,7 +85,7 @@ def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -
         if calls - 1 != site.call:
             return None
         torch.set_grad_enabled(grad)
-        return with_first_tensor(output, edited.clone())
+        return with_main_tensor(output, edited.clone())
 
     def run(everywhere: bool) -> Any:
         nonlocal calls

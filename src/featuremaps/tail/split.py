@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from featuremaps.runtime.capture import with_first_tensor
+from featuremaps.runtime.capture import with_main_tensor
 from featuremaps.tail.aliases import shared, written
 from featuremaps.tail.fx_trace import ROOT, Trace, passed_on
 from featuremaps.tail.repeat_batch import Growth, Probe, constant, growth
@@ -26,7 +26,7 @@ class Plan:
 
     `again` runs for every edit, in order; `given` are the values it reads from before the cut, and `once` the
     operations that make them. `varying` are the given values that depend on the pictures. With `whole` the cut
-    is an operation with several outputs, of which the first tensor is edited.
+    is an operation with several outputs, of which the main tensor is edited.
     """
 
     trace: Trace
@@ -96,7 +96,7 @@ class Split:
                 return _standing(node, plan.trace, self._model)
             value = self._growths[node](repeats) if node in self._growths else edited
             if node is plan.cut and plan.whole:
-                value = with_first_tensor(value, edited)
+                value = with_main_tensor(value, edited)
             if node in self.copied:
                 value = pytree.tree_map_only(Tensor, Tensor.clone, value)
                 if watched is not None:
