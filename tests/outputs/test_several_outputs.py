@@ -68,7 +68,6 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "a dict": lambda scores, embedding, maps: {"features": embedding, "answer": scores},
     "a loss too": lambda scores, embedding, maps: (scores.sum(), embedding, scores),
     "a loss": lambda scores, embedding, maps: (scores.sum(), scores),
-    "a helping head": lambda scores, embedding, maps: (scores, embedding[:, :4] * 2),
     "tokens": lambda scores, embedding, maps: (maps.flatten(2), scores),
     "a dict of one": lambda scores, embedding, maps: {"anything": scores},
     "a dict of one and a loss": lambda scores, embedding, maps: {"anything": scores, "loss": scores.sum()},
@@ -110,7 +109,7 @@ def test_names_tell_which_tensor_has_the_scores(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_one_that_leaves_no_choice_needs_no_names(name: str) -> None:
-    """What all others went into; a loss and tokens are no class scores, and of equal ones the first is meant."""
+    """What all others went into; a loss and tokens are no class scores."""
     heat = fm.Scope(Net(PLAIN[name])).explain(PICTURES, layer="conv", method="grad_cam", target=3)
     torch.testing.assert_close(heat.tensor, expected(3))
 
@@ -140,6 +139,27 @@ def test_equally_many_are_told_by_what_went_into_what() -> None:
         shares = model(PICTURES)[1].softmax(1)
         assert [answer[0].index for answer in scope.predict(PICTURES)] == shares.argmax(1).tolist()
         assert "8 class scores in part 1 of what the model returns" in scope.explain(PICTURES, layer="conv").how()
+
+
+EQUAL: dict[str, Callable[..., Any]] = {
+    "a helping head": lambda scores, embedding, maps: (scores, embedding[:, :4] * 2),
+    "a list of heads": lambda scores, embedding, maps: [scores * 1, embedding[:, :4] * 2, embedding[:, 4:] * 2],
+    "two of a tuple": lambda scores, embedding, maps: (scores[:, :2] * 1, scores[:, 2:] * 1),
+    "mean and spread": lambda scores, embedding, maps: (embedding[:, :4] + 1, scores.exp()),
+}
+
+
+@pytest.mark.parametrize("form", EQUAL)
+def test_of_several_alike_the_first_is_read_and_that_is_said(form: str) -> None:
+    model = Net(EQUAL[form])
+    scope, first = fm.Scope(model), fm.Scope(Net(lambda *parts: EQUAL[form](*parts)[0]))
+    heat = scope.explain(PICTURES, layer="conv", target=1)
+    torch.testing.assert_close(heat.tensor, first.explain(PICTURES, layer="conv", target=1).tensor)
+    assert all(any("tensors of as many scores, and the first is read" in word for word in w) for w in heat.warnings)
+    with pytest.warns(fm.errors.FeatureMapsWarning, match="and the first is read"):
+        scope.predict(PICTURES)
+    own = scope.explain(PICTURES, layer="conv", target=lambda outputs: outputs[1][:, 0])
+    assert not any("first is read" in word for words in own.warnings for word in words)
 
 
 def test_two_names_are_two_scores_before_they_are_one() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import featuremaps as fm
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.model_output import WHOLE
+from featuremaps.outputs.class_outputs import WAY_OUT
 
 PICTURES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 End = Callable[[Tensor], Tensor]
@@ -33,6 +34,9 @@ SHARES: dict[str, End] = {
     "exp of a log-softmax": lambda scores: scores.log_softmax(1).exp()[:, :3],
     "some of them": lambda scores: scores.softmax(1)[:, [0, 2]],
     "the most": lambda scores: torch.maximum(scores.sigmoid(), (-scores).sigmoid()),
+    "a sigmoid written out": lambda scores: 1 / (1 + (-scores).exp()),
+    "a sigmoid by a reciprocal": lambda scores: ((-scores).exp() + 1).reciprocal(),
+    "clipped ReLU": lambda scores: scores.relu().clamp(max=1),
 }
 LOGARITHMS: dict[str, End] = {
     "logsigmoid": F.logsigmoid,
@@ -43,6 +47,15 @@ SQUASHED: dict[str, tuple[End, str]] = {
     "percent": (lambda scores: 100 * scores.softmax(1), "between 0 and 100"),
     "a loss": (lambda scores: -scores.log_softmax(1), "above 0"),
     "twice": (lambda scores: scores.sigmoid() + scores.sigmoid(), "between 0 and 2"),
+    "distances": (lambda scores: torch.cdist(scores, torch.eye(4)), "above 0"),
+    "squared distances": (lambda scores: ((scores[:, None] - torch.eye(4)) ** 2).sum(2), "above 0"),
+    "lengths": (lambda scores: (scores[:, None] - torch.eye(4)).norm(dim=2), "above 0"),
+    "roots": (lambda scores: (scores[:, None] - torch.eye(4)).square().sum(2).sqrt(), "above 0"),
+    "lengths of capsules": (lambda scores: (lambda n: n / (1 + n))(scores[..., None].norm(dim=2) ** 2), "above 0"),
+    "evidence": (lambda scores: F.softplus(scores) + 1, "above 1"),
+    "a ReLU": (torch.relu, "above 0"),
+    "one by a length": (lambda scores: 1 / torch.cdist(scores, torch.eye(4)), "above 0"),
+    "positive": (torch.abs, "above 0"),
 }
 LOGITS: dict[str, End] = {
     "clamped by a tensor of its own": lambda scores: scores.sigmoid().clamp(min=scores.tanh() * 9),
@@ -53,10 +66,12 @@ LOGITS: dict[str, End] = {
     "one by another": lambda scores: scores.tanh() / scores.tanh(),
     "as they are": lambda scores: scores,
     "negative": lambda scores: -(scores**2),
-    "distances": lambda scores: -(scores**2).clamp(min=0),
+    "distances, negative": lambda scores: -torch.cdist(scores, torch.eye(4)),
+    "an odd power": lambda scores: scores**3,
+    "sums": lambda scores: scores[..., None].expand(-1, -1, 3).tanh().sum(2),
+    "of a reciprocal": lambda scores: 1 / (scores + 0.1),
     "sharpened": lambda scores: scores.log_softmax(1) * 3,
     "two together": lambda scores: scores.log_softmax(1) + (2 * scores).log_softmax(1),
-    "positive": lambda scores: scores.abs(),
     "a gate": lambda scores: scores * scores.sigmoid(),
     "by an unknown": lambda scores: scores.sigmoid() * torch.tensor([3.0, 1.0, 2.0, 4.0]),
     "of a table": lambda scores: torch.arange(8.0)[scores.sigmoid().mul(4).long()],
@@ -121,7 +136,7 @@ def test_what_can_be_no_logits_is_said(name: str) -> None:
     model = Ends(end).eval()
     heat = fm.Scope(model).explain(PICTURES, layer="conv", target=0)
     assert f"assumed, but the model keeps its scores {between}, as no logits are" in heat.how()
-    words = f"the model keeps its scores {between}, as no logits are: say what its scores are, outputs=…, or wrap the model."
+    words = f"the model keeps its scores {between}, as no logits are: {WAY_OUT}"
     assert doubts(heat) == [words] * 3
     assert not doubts(fm.Scope(model, outputs="logits").explain(PICTURES, layer="conv", target=0))
     assert not doubts(fm.Scope(model).explain(PICTURES, "eigen_cam", layer="conv"))

@@ -18,6 +18,7 @@ from featuremaps.outputs.box_form import BoxForm
 from featuremaps.outputs.outputs import (
     are_probabilities,
     candidates,
+    describe,
     have_unit_length,
     last_of,
     logits_of,
@@ -28,6 +29,10 @@ from featuremaps.outputs.outputs import (
 from featuremaps.receptive_field import Range
 from featuremaps.session import Session
 
+WAY_OUT = (
+    "say what its scores are, outputs=…, or wrap the model, so that it gives of distances their negatives: the largest "
+    "score is the answer."
+)
 ReadOutputs = Callable[[Any, int], Tensor]
 """What is read from a model's outputs, so many of which in a row belong to one picture."""
 
@@ -38,8 +43,9 @@ class ClassOutputs:
 
     `part` of what the model returns has the scores, (batch, classes, time) if they are of a `signal`. `told` says how
     that is known, `unread` why the outputs hold no class scores though they look as if they did, `squashed` why they
-    are hardly what they are taken for. `space` is the size of the inputs that they were seen for, without channels, of
-    which scores of places leave the margins `uncovered`, before and behind along each axis.
+    are hardly what they are taken for. They are the first `among` so many tensors alike, of which nothing says which is
+    the answer. `space` is the size of the inputs that they were seen for, without channels, of which scores of places
+    leave the margins `uncovered`, before and behind along each axis.
     Something that a detector finds counts from a score of `threshold` on; `boxes` is the form in which it gives them.
     """
 
@@ -49,6 +55,7 @@ class ClassOutputs:
     told: str = "as outputs= says"
     unread: str = ""
     squashed: str = ""
+    among: int = 1
     signal: bool = False
     space: tuple[int, ...] | None = None
     threshold: float = 0.5
@@ -171,6 +178,8 @@ def as_followed(
         part = part if last is None else last
         if last is None and (several := _equal_maps(possible)):
             classes = replace(classes, unread=several)
+        if last is None and part is not None:
+            classes = replace(classes, among=sum("aux" not in str(key) for key in possible))
     classes = replace(classes, part=part, space=tuple(inputs[2:]))
     if part is not None and needs_logits(outputs, part=part).ndim > len(inputs):
         return replace(classes, unread=_more_axes(tuple(needs_logits(outputs, part=part).shape), len(inputs)))
@@ -284,7 +293,9 @@ class ClassScores:
         self.classes, self.reading = replace(classes, kind=classes.known_for(given)), classes.describe(given)
         check_kind(self.classes, given.detach())
         doubts = self.classes.kind == "logits" and classes.kind is None and classes.squashed
-        self.doubt = f"{classes.squashed}: say what its scores are, outputs=…, or wrap the model." if doubts else ""
+        said = [f"{classes.squashed}: {WAY_OUT}"] if doubts else []
+        said += [_first_of(classes.among, outputs)] if classes.among > 1 else []
+        self.doubt = " And ".join(said)
         self._batch = batch
         self.given = self.read(outputs, 1)
 
@@ -303,6 +314,14 @@ class ClassScores:
             lambda new, repeats: picked(self.probabilities(new, repeats), indices, repeats),
             self.read,
         )
+
+
+def _first_of(among: int, outputs: object) -> str:
+    return (
+        f"the model returns {describe(outputs)} with {among} tensors of as many scores, and the first is read. For "
+        "another wrap the model so that it returns that one, or give target= a function from its output to one score "
+        "per picture."
+    )
 
 
 def check_kind(classes: ClassOutputs, scores: Tensor) -> None:

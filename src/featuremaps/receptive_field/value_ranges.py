@@ -28,6 +28,9 @@ BOUNDED = {
     "_log_softmax": Range(high=0.0, logarithm=True),
     "log_sigmoid_forward": Range(high=0.0, logarithm=True),
     "tanh": Range(-1.0, 1.0),
+    **dict.fromkeys(("sin", "cos", "erf"), Range(-1.0, 1.0)),
+    **dict.fromkeys(("softplus", "abs", "square", "rsqrt"), Range(low=0.0)),
+    **dict.fromkeys(("_cdist_forward", "_euclidean_dist", "linalg_vector_norm", "norm"), Range(low=0.0)),
 }
 """Whatever they are given."""
 CHOOSING = frozenset({"index", "index_select", "gather"})
@@ -59,6 +62,10 @@ def value_range(op: str, args: Mapping[str, Any], given: Sequence[Range]) -> Ran
     shares = all(each.low >= 0 and each.high <= 1 for each in given)
     if op == "log":
         return BOUNDED["_log_softmax"] if shares else UNBOUNDED
+    if op in _OF_ONE:
+        return _OF_ONE[op](given[0])
+    if op == "pow":
+        return _power(given[0], args.get("exponent"))
     numbers = [value for name in ("other", "min", "max") if isinstance(value := args.get(name), int | float)]
     if op in OF_SHARES and shares and not numbers:
         return SHARES
@@ -69,11 +76,31 @@ def value_range(op: str, args: Mapping[str, Any], given: Sequence[Range]) -> Ran
 
 def _combined(op: str, ends: Sequence[Sequence[int | float]], args: Mapping[str, Any]) -> Range:
     """Of two tensors, or a tensor and a number, whose extremes lie where those of both do."""
+    if op == "div" and min(*ends[0], *ends[-1]) >= 0 and args.get("rounding_mode") is None and len(ends[-1]) > 1:
+        return Range(low=0.0)
     divided = op == "div" and (len(ends[-1]) > 1 or 0 in ends[-1] or args.get("rounding_mode") is not None)
     if op not in _COMBINING or len(ends) != 2 or args.get("alpha", 1) != 1 or divided:
         return UNBOUNDED
-    values = [_COMBINING[op](first, second) for first, second in product(*ends)]
+    if op == "mul":  # an end that is 0 stays it, however far the other reaches
+        values = [first * second if first and second else 0.0 for first, second in product(*ends)]
+    else:
+        values = [_COMBINING[op](first, second) for first, second in product(*ends)]
     return UNBOUNDED if any(map(math.isnan, values)) else Range(min(values) + 0.0, max(values) + 0.0)
+
+
+def _sum(given: Range) -> Range:
+    """Of numbers of one sign, which their sum has too."""
+    return Range(0.0 if given.low >= 0 else -math.inf, 0.0 if given.high <= 0 else math.inf)
+
+
+def _reciprocal(given: Range) -> Range:
+    return Range(1 / given.high, 1 / given.low if given.low else math.inf) if given.low >= 0 < given.high else UNBOUNDED
+
+
+def _power(given: Range, exponent: object) -> Range:
+    """Even powers, and powers of numbers that are not negative."""
+    even = isinstance(exponent, int | float) and exponent > 0 and exponent % 2 == 0
+    return Range(low=0.0) if even or (given.low >= 0 and isinstance(exponent, int | float)) else UNBOUNDED
 
 
 def _clamped(given: Range, args: Mapping[str, Any]) -> Range:
@@ -90,6 +117,12 @@ def _tensors(args: object) -> int:
     return sum(map(_tensors, items))
 
 
+_OF_ONE: dict[str, Callable[[Range], Range]] = {
+    "relu": lambda given: Range(max(given.low, 0.0), max(given.high, 0.0)),
+    "sum": _sum,
+    "reciprocal": _reciprocal,
+    "sqrt": lambda given: SHARES if given.low >= 0 and given.high <= 1 else Range(low=0.0),
+}
 _COMBINING: dict[str, Callable[[float, float], float]] = {
     "add": operator.add,
     "sub": operator.sub,
