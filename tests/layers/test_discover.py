@@ -114,7 +114,7 @@ def test_several_arguments_and_structured_outputs():
 
     layers = walk(Pair(), (PICTURE, 2.0, torch.ones(2, 1, 32, 32)))
     assert layers["inner"].shape == (2, 4, 32, 32)
-    assert layers.last == "inner.conv"
+    assert layers.last == "inner"
 
 
 class _TwoOutputs(nn.Module):

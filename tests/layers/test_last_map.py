@@ -322,3 +322,44 @@ def test_where_places_are_lost_early_there_is_no_last_map_and_a_short_head_may_l
     with pytest.raises(LayoutError, match=r"no 'last' map of Shuffled: of 'after.0' and others .* layout="):
         layers.resolve("last")
     assert walk(Shuffled(2).eval(), pictures).last == "stem"
+
+
+class _Block(nn.Module):
+    """Gives a tuple, as blocks of many libraries do: what comes after its last layer is its own."""
+
+    def __init__(self, packs: bool) -> None:
+        super().__init__()
+        self.norm, self.wide, self.narrow, self.packs = nn.LayerNorm(8), nn.Linear(8, 16), nn.Linear(16, 8), packs
+
+    def forward(self, x):
+        y = x + self.narrow(self.wide(self.norm(x)).relu()).mean(1, keepdim=True)
+        return (y, None) if self.packs else y
+
+
+class _Blocks(nn.Module):
+    def __init__(self, packs: bool, head: str = "mean") -> None:
+        super().__init__()
+        self.patches, self.blocks = nn.Conv2d(3, 8, 4, 4), nn.ModuleList(_Block(packs) for _ in range(2))
+        self.head, self.how = nn.Linear(8, 5), head
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        if self.how == "token":
+            tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+            tokens = tokens[0] if block.packs else tokens
+        return self.head(tokens[:, 0] if self.how == "token" else tokens.mean(1))
+
+
+@pytest.mark.parametrize("packs", [False, True], ids=["alone", "in a tuple"])
+def test_a_block_that_gives_a_tuple_is_the_last_map_as_one_that_gives_a_tensor(packs: bool) -> None:
+    layers = walk(_Blocks(packs), torch.rand(1, 3, 16, 24))
+    assert layers.last == "blocks.1"
+    assert layers[layers.last].size == (4, 6)
+
+
+def test_a_block_whose_places_reach_nothing_is_not_the_last_map() -> None:
+    """As where the class token alone goes on; whatever the block gives."""
+    lasts = [walk(_Blocks(packs, "token"), torch.rand(1, 3, 16, 24)).last for packs in (False, True)]
+    assert lasts == ["blocks.1.norm"] * 2

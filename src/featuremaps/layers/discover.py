@@ -35,7 +35,10 @@ Inputs = Shaped[Tensor, "batch ..."] | tuple[Any, ...]
 
 @dataclass
 class Visit:
-    """One call of one module, noted as it completed."""
+    """One call of one module, noted as it completed.
+
+    `alone`: whether it gave a tensor, and no tuple that begins with one; None where it gave something else.
+    """
 
     name: str
     module: nn.Module
@@ -43,7 +46,7 @@ class Visit:
     shape: tuple[int, ...] | None
     layout: Layout | None
     trace: Trace | None
-    plain: bool
+    alone: bool | None
     formula: str | None = None
     note: str = ""
 
@@ -80,9 +83,9 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         _info(visit, calls[visit.name], order, flow, visit.name not in holders) for order, visit in enumerate(visits)
     )
     candidates = [
-        Candidate(info, visit.trace.step if visit.trace else None, _nesting(model, info.module_name))
+        Candidate(info, visit.trace.step if visit.trace else None, _nesting(model, info.module_name), visit.alone)
         for info, visit in zip(infos, visits, strict=True)
-        if visit.plain
+        if visit.alone is not None
     ]
     if given is not None and not any(visit.note for visit in visits):
         given.check_used(info.layout for info in infos)
@@ -158,7 +161,9 @@ def _visit(
             note = str(error)
     formula = None if trace is None else flow.formula(trace.step, _given_at(args, flow, trace.step - 1))
     attention.saw(layout, None if trace is None else trace.field)
-    visits.append(Visit(name, module, calls[name], shape, layout, trace, isinstance(output, Tensor), formula, note))
+    begins = isinstance(output, tuple) and isinstance(next(iter(output), None), Tensor)
+    alone = isinstance(output, Tensor) or (False if begins else None)
+    visits.append(Visit(name, module, calls[name], shape, layout, trace, alone, formula, note))
     calls[name] += 1
 
 

@@ -19,11 +19,15 @@ BACKBONES = frozenset({"backbone", "encoder", "body"})
 
 @dataclass(frozen=True)
 class Candidate:
-    """A layer, the step that computed its output (None where it could not be followed), and how nested it lies."""
+    """A layer, the step that computed its output (None where it could not be followed), and how nested it lies.
+
+    `alone`: it gives that tensor, and not a tuple that begins with it.
+    """
 
     info: LayerInfo
     number: int | None
     nesting: int
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Map:
     number: int | None
     nesting: int
     step: Step | None
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def choose(
         maps = maps[:-1]
     if maps and _is_tokens(maps[-1]):
         maps = _up_to_the_grid(maps, ends)
-    if maps and _is_tokens(maps[-1]):
+    if maps and _may_be_cut_off(maps[-1]):
         maps = _among_tokens(maps, last_reaching)
     if not maps or _lost_before_long(maps[-1], candidates):
         return Choice(None, ())
@@ -94,7 +99,10 @@ def _lost_before_long(it: Map, candidates: Sequence[Candidate]) -> bool:
 
 
 def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[Map]:
-    """Every distinct map with at least so many places: layers that give the very same elements count once."""
+    """Every distinct map with at least so many places: layers that give the very same elements count once.
+
+    One that gives them in a tuple has them only where no other does.
+    """
     groups: dict[object, list[Candidate]] = {}
     for candidate in candidates:
         if candidate.info.positions >= least:
@@ -102,10 +110,11 @@ def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[M
             groups.setdefault(key, []).append(candidate)
     maps = []
     for group in groups.values():
+        group = [candidate for candidate in group if candidate.alone] or group
         alike = [candidate for candidate in group if candidate.info.shape == group[0].info.shape]
         outermost = min(alike, key=lambda candidate: (candidate.info.depth, candidate.info.order))
         step = None if outermost.number is None else flow.steps[outermost.number]
-        maps.append(Map(outermost.info, outermost.number, outermost.nesting, step))
+        maps.append(Map(outermost.info, outermost.number, outermost.nesting, step, outermost.alone))
     return maps
 
 
@@ -127,11 +136,16 @@ def _is_tokens(it: Map) -> bool:
     return it.info.layout is not None and it.info.layout.kind == "tokens"
 
 
+def _may_be_cut_off(it: Map) -> bool:
+    """Whether something may stand beside the places in a layer's output which alone goes on, as a class token does."""
+    return _is_tokens(it) or not it.alone
+
+
 def _among_tokens(maps: list[Map], last_reaching: LastReaching) -> list[Map]:
     """Without projections inside attention, and without patch tokens that no longer reach the output."""
     maps = _unless_empty(maps, lambda it: it.step is None or it.step.op not in PRODUCTS)
     names = [it.info.name for it in maps]
-    last = last_reaching([it.info.name for it in maps if _is_tokens(it)])
+    last = last_reaching([it.info.name for it in maps if _may_be_cut_off(it)])
     return maps[: names.index(last) + 1] if last else maps
 
 

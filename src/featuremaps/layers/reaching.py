@@ -30,8 +30,9 @@ def last_reaching(
     def keep(name: str, module: nn.Module, args: object, output: object) -> None:
         info = wanted.get((name, calls[name]))
         calls[name] += 1
-        if info and isinstance(output, Tensor) and output.requires_grad:
-            kept[info.name] = output
+        tensor = main_tensor(output) if info else None
+        if info and tensor is not None and tensor.requires_grad:
+            kept[info.name] = tensor
 
     with preserved(model) as session, torch.autograd.set_detect_anomaly(False):
         for name in {info.module_name for info in wanted.values()}:
