@@ -221,3 +221,41 @@ def test_a_batch_that_does_not_stand_first_is_said_and_its_patches_are_no_last_m
         scope.maps(noise(2, SIZE), "block")
     with pytest.raises(LayoutError, match=r"no 'last' map of StepsFirst: .*batch second .* Name a layer before them"):
         scope.explain(noise(2, SIZE))
+
+
+@pytest.mark.parametrize("read", [torch.abs, torch.relu, lambda output: output.softmax(1), lambda output: output + 1])
+def test_a_function_that_does_more_than_to_move_is_refused(read: Callable[[Tensor], Tensor]) -> None:
+    """It would be done to the gradients too."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    with pytest.raises(LayoutError, match="does more with shape .* than to put it in another order"):
+        fm.Scope(model, layout=read).explain(noise(2, SIZE), layer="0")
+    moved = fm.Scope(model, layout=lambda output: output.flip(1)[:, :3]).explain(noise(2, SIZE), layer="0", target=1)
+    inputs = noise(2, SIZE)
+    maps = model[0](inputs)
+    gradients = torch.autograd.grad(model[1:](maps)[:, 1].sum(), maps)[0]
+    by_hand = (maps * gradients.mean((2, 3), keepdim=True))[:, 1:].sum(1).detach()
+    torch.testing.assert_close(moved.tensor, by_hand)
+
+
+def test_complex_numbers_are_no_maps_and_what_is_made_of_them_is() -> None:
+    class Length(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.abs()
+
+    class Complex(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.length = nn.Conv2d(3, 4, 3, 2, 1, dtype=torch.complex64), Length()
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.length(self.conv(x.to(torch.complex64))).mean((2, 3)))
+
+    model, inputs = Complex().eval(), noise(2, SIZE)
+    for layout in (None, lambda output: output, torch.abs):
+        with pytest.raises(LayoutError, match=r"of complex numbers: a map is of real numbers.*\.abs\(\) is one"):
+            fm.Scope(model, layout=layout).explain(inputs, layer="conv")
+    lengths = model.length(model.conv(inputs.to(torch.complex64)))
+    gradients = torch.autograd.grad(model.head(lengths.mean((2, 3)))[:, 1].sum(), lengths)[0]
+    by_hand = (lengths * gradients.mean((2, 3), keepdim=True)).sum(1).detach()
+    torch.testing.assert_close(fm.Scope(model).explain(inputs, layer="length", target=1).tensor, by_hand)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from featuremaps.errors import LayerNotFoundError, LayoutError
 from featuremaps.layers import Layers, walk
@@ -185,3 +185,19 @@ def _twice() -> nn.Module:
             return self.head(self.body(x)).mean((2, 3))
 
     return Twice()
+
+
+def test_a_model_of_which_nothing_is_heard_says_why() -> None:
+    """Its parts are in a plain list, or run by `forward`."""
+
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = [nn.Conv2d(3, 4, 3), nn.Linear(4, 2)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.parts[1](self.parts[0](x).mean((2, 3)))
+
+    layers = walk(Hidden(), torch.rand(1, 3, 8, 8))
+    with pytest.raises(LayoutError, match=r"no layer of Hidden runs where it can be heard.*nn\.ModuleList"):
+        _ = layers.last

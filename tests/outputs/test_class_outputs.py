@@ -216,3 +216,24 @@ def test_an_embedding_taken_for_class_scores_is_doubted() -> None:
     assert any("have length 1, as embeddings have" in doubt for doubt in doubts)
     for said in (fm.Scope(unit, outputs="logits"), fm.Scope(unit, classes=list("abcd")), fm.Scope(Ends().eval())):
         assert not any("length 1" in doubt for one in said.explain(INPUTS, layer="conv").warnings for doubt in one)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda scores: scores.topk(3),
+        lambda scores: scores.softmax(1).topk(3).values,
+        lambda scores: scores.sort(1, descending=True).values.softmax(1),
+        lambda scores: scores.sort(1, descending=True).values[:, :2] / 2,
+    ],
+)
+def test_sorted_scores_are_of_no_known_class(end: Any) -> None:
+    model = Ends(end).eval()
+    for ask in (fm.Scope(model).predict, fm.Scope(model).explain):
+        with pytest.raises(TargetError, match="the model gives its scores sorted"):
+            ask(INPUTS)
+
+
+def test_scores_that_happen_to_fall_are_read() -> None:
+    model = Ends(lambda scores: scores * 0 + torch.arange(4.0).flip(0)).eval()
+    assert fm.Scope(model).predict(INPUTS)[0][0].index == 0

@@ -181,6 +181,10 @@ def test_tensors_are_already_preprocessed():
         gather(torch.rand(1, 3, 4, 4, device="meta"))
     with pytest.raises(ImageError, match=r"the tensor is sparse: give tensor.to_dense\(\)"):
         gather(torch.rand(1, 3, 4, 4).to_sparse())
+    with pytest.raises(ImageError, match="the tensor is of complex numbers: give real ones"):
+        gather(torch.rand(1, 3, 4, 4, dtype=torch.complex64))
+    with pytest.raises(ImageError, match="the tensor is nested: give a list of its parts"):
+        gather(torch.nested.nested_tensor([torch.rand(3, 4, 4)], layout=torch.jagged))
     for value in (float("nan"), float("inf")):
         with pytest.raises(ImageError, match="the tensor holds NaN or infinite"):
             gather(torch.full((3, 4, 4), value))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from featuremaps.errors import LayoutError, OptionError
@@ -30,7 +31,7 @@ class GivenLayout:
         neither says how a sequence lies, or a function does not give maps.
         """
         if self.read is not None:
-            return of_function(self.read, output)
+            return _rearranging(of_function(self.read, output), output)
         spatial = tuple(picture[2:])
         if output.ndim != 3 or len(spatial) < 2:
             return traced
@@ -90,6 +91,18 @@ def given_layout(layout: "LayoutLike | GivenLayout | None") -> GivenLayout | Non
         "prefix) where other tokens stand before them; the number of these tokens alone, where patches are square; or "
         "a function from the layer's output to maps (batch, channel, height, width)."
     )
+
+
+def _rearranging(layout: Layout, output: Tensor) -> Layout:
+    """The layout of a function, which must give of negative values the negative: gradients are read by it as well."""
+    numbers = output.is_floating_point() or output.is_complex()
+    if numbers and not torch.equal(layout.to_maps(-output).nan_to_num(), -layout.to_maps(output).nan_to_num()):
+        raise LayoutError(
+            f"the function given as layout= does more with shape {tuple(output.shape)} than to put it in another order"
+            ": of the negative values it gives other maps. Gradients are read by it too, so it may move, cut and add "
+            "up, and no more"
+        )
+    return layout
 
 
 def square_patches(count: int, spatial: Sequence[int]) -> tuple[int, ...]:

@@ -29,6 +29,10 @@ AMONG = (
     "its places run along the first axis, where the pictures of a batch are expected: it works on windows cut out of "
     "them, or takes the batch second (batch_first=True puts it first)"
 )
+COMPLEX = (
+    ": a map is of real numbers, and which of them (real parts, lengths) is the model's to say. Name the layer behind "
+    "it that gives them; a module that takes the .abs() is one"
+)
 LIKELY = "by the kind of layer or the picture's proportions: it could not be followed"
 
 
@@ -151,6 +155,8 @@ def of_function(read: Callable[[Tensor], Tensor], output: Tensor) -> Layout:
             f"the function given as layout= made {got} of shape {tuple(output.shape)}; it must give maps (batch, "
             "channel, height, width)"
         )
+    if maps.is_complex():
+        raise LayoutError(f"the function given as layout= made complex numbers of shape {tuple(output.shape)}{COMPLEX}")
     return Layout("function", maps.shape[1], tuple(maps.shape[2:]), read=read, known=GIVEN)
 
 
@@ -198,7 +204,9 @@ def needs_layout(layout: Layout | None, layer: str, output: object, note: str = 
     if layout is not None:
         return layout
     given = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-    if note.startswith("does") or not note:
+    if isinstance(output, Tensor) and output.is_complex():
+        reason = f" of complex numbers{COMPLEX}."
+    elif note.startswith("does") or not note:
         reason = f", which has no positions that could be drawn over a picture{f': it {note}' if note else ''}."
     else:
         reason = f" ({note})." + (f" Say how it lies, {HOW_GIVEN}, if you know." if note != AMONG else "")

@@ -68,6 +68,12 @@ class Layers(Sequence[LayerInfo]):
                     f"there is no 'last' map of {self.model}: of {lost.name!r} and others {lost.note}. {way_out} a "
                     "layer before them."
                 )
+            if not self.infos:
+                raise LayoutError(
+                    f"no layer of {self.model} runs where it can be heard, so there is no 'last' map: its parts are "
+                    "held in a plain list or dict, or run by their .forward() or by torch.nn.functional. Hold them in "
+                    "nn.ModuleList or nn.ModuleDict and call them. Methods of pixels run as it is, such as 'saliency'."
+                )
             raise LayoutError(
                 f"no layer of {self.model} gives maps of more than one position on this input, so there is no "
                 "'last' map. Give larger pictures, or a model with convolutions or patch tokens; "

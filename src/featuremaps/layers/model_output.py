@@ -22,6 +22,9 @@ WHOLE: Key = ""
 NAMES = ("logits", "out", "pred_logits", "image_embeds", "last_hidden_state")
 """What models call their scores where they name what they return."""
 
+RANKING = frozenset({"topk", "sort"})
+KEEPING_RANKS = frozenset({"_softmax", "_log_softmax", "slice"})
+
 
 class FollowedOutput(NamedTuple):
     """What is known about a tensor that a model returns.
@@ -30,7 +33,7 @@ class FollowedOutput(NamedTuple):
     knows; `after` names the other tensors that went into it. `picture_axis` counts the pictures, None
     where that cannot be told, and beside another picture the scores of one change by a share `change` of the largest.
     `uncovered` says for each axis of the picture how many of its pixels lie before the first of the tensor's places and
-    behind the last, where these are more than two strides of it, as without padding.
+    behind the last, where these are more than two strides of it, as without padding. `ranked`: they were sorted.
     """
 
     range: Range = UNBOUNDED
@@ -39,6 +42,7 @@ class FollowedOutput(NamedTuple):
     picture_axis: int | None = None
     change: float = 0.0
     uncovered: tuple[tuple[int, int], ...] = ()
+    ranked: bool = False
 
 
 def parts_of(output: object) -> Mapping[Key, object]:
@@ -115,7 +119,16 @@ def _followed(tensor: Tensor, flow: Dataflow, steps: Mapping[Key, int]) -> Follo
     before = flow.ancestors(trace.step) - {trace.step}
     after = frozenset(other for other, step in steps.items() if step in before)
     uncovered = _uncovered(field, flow.picture[2:]) if places else ()
-    return FollowedOutput(flow.steps[trace.step].range, places, after, uncovered=uncovered)
+    ranked = _is_ranked(trace.step, flow)
+    return FollowedOutput(flow.steps[trace.step].range, places, after, uncovered=uncovered, ranked=ranked)
+
+
+def _is_ranked(number: int, flow: Dataflow) -> bool:
+    """Whether values were sorted, and since then changed one by one at most, or by a softmax."""
+    step = flow.steps[number]
+    while step.op not in RANKING and len(step.parents) == 1 and (step.pointwise or step.op in KEEPING_RANKS):
+        step = flow.steps[step.parents[0]]
+    return step.op in RANKING
 
 
 def _uncovered(field: Field, picture: Sequence[int]) -> tuple[tuple[int, int], ...]:

@@ -33,6 +33,11 @@ WAY_OUT = (
     "say what its scores are, outputs=…, or wrap the model, so that it gives of distances their negatives: the largest "
     "score is the answer."
 )
+RANKED = (
+    "the model gives its scores sorted (by topk or sort), so which class each is of is not known from them. Wrap it so "
+    "that it returns the scores of all classes in their own order, or give target= a function from its output to one "
+    "score per picture."
+)
 ReadOutputs = Callable[[Any, int], Tensor]
 """What is read from a model's outputs, so many of which in a row belong to one picture."""
 
@@ -196,6 +201,8 @@ def as_followed(
     if len(shape) > 3 or shape == (pictures, pictures) != (1, 1):
         read = _known(known, part)
         classes = replace(classes, unread=_unread(shape, read, inputs), uncovered=read.uncovered)
+    if not classes.unread and _falls(given) and _known(known, part).ranked:
+        classes = replace(classes, unread=RANKED)
     if classes.unread:
         return classes
     if classes.kind is None and classes.names is None and have_unit_length(given):
@@ -208,6 +215,11 @@ def as_followed(
         return classes
     bounds = _known(known, part).range
     return classes.bounded(bounds) if classes.kind is None or 0 <= bounds.low <= bounds.high <= 1 else classes
+
+
+def _falls(given: Float[Tensor, "batch outputs"]) -> bool:
+    """Whether no score is larger than the one before it, in any picture."""
+    return given.shape[1] > 1 and bool((given[:, 1:] <= given[:, :-1]).all())
 
 
 def _more_axes(shape: tuple[int, ...], axes: int) -> str:

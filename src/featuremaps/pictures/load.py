@@ -301,6 +301,9 @@ def picture_of(item: object) -> Picture:
 
 
 def _from_tensor(tensor: Tensor) -> Iterator[Picture]:
+    if tensor.is_nested or tensor.is_complex():
+        kind = "nested: give a list of its parts" if tensor.is_nested else "of complex numbers: give real ones"
+        raise ImageError(f"the tensor is {kind}. A picture is a dense tensor of numbers.")
     if tensor.is_meta or tensor.layout != torch.strided:
         kind = "on the meta device, which has no values" if tensor.is_meta else "sparse: give tensor.to_dense()"
         raise ImageError(f"the tensor is {kind}. A picture is a dense tensor of numbers.")

@@ -123,7 +123,8 @@ def _check_all_ran(tap: Capture) -> None:
             done = f"ran {ran} time{'s' if ran > 1 else ''} (calls are counted from 0)" if ran else "did not run"
             raise ModelError(
                 f"layer {address.name!r} {done} for this input. It exists in the model, but its forward pass "
-                "takes another way (an auxiliary head, say). Choose a layer that runs: scope.layers() lists them."
+                "takes another way (an auxiliary head, say), or runs it compiled or by its .forward(), which nobody "
+                "hears. Choose a layer that runs: scope.layers() lists them."
             )
 
 
