@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import featuremaps as fm
 from featuremaps.errors import LayoutError, ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.layers.known import known_layers
@@ -124,3 +125,30 @@ def test_the_tensor_in_an_output_and_the_output_with_another() -> None:
 def test_inputs_go_where_the_weights_are() -> None:
     assert to_model(Little().double(), noise(1)).dtype == torch.float64
     assert to_model(nn.ReLU(), noise(1)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["gallery first", "gallery second"])
+def test_a_shared_layer_that_runs_on_other_pictures_too(first: bool) -> None:
+    """On as many as there are in a gallery: its bare name means the call that the pictures reach."""
+
+    class Gallery(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.body = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU())
+            self.register_buffer("gallery", noise(5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            pair = (self.gallery, x) if first else (x, self.gallery)
+            found = [self.body(each).mean((2, 3)) for each in pair]
+            return found[1 if first else 0] @ found[0 if first else 1].T
+
+    model, inputs = Gallery().eval(), noise(2)
+    scope = fm.Scope(model)
+    maps = model.body(inputs)
+    scores = maps.mean((2, 3)) @ model.body(model.gallery).mean((2, 3)).T
+    gradients = torch.autograd.grad(scores[:, 3].sum(), maps)[0]
+    by_hand = (maps * gradients.mean((2, 3), keepdim=True)).sum(1).detach()
+    for layer in ("body", "last", f"body#{int(first)}"):
+        torch.testing.assert_close(scope.explain(inputs, layer=layer, target=3).tensor, by_hand)
+        torch.testing.assert_close(scope.maps(inputs, layer).tensor, maps.detach())

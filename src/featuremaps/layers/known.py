@@ -9,6 +9,7 @@ from weakref import ref
 from torch import Tensor, nn
 
 from featuremaps.errors import LayoutError
+from featuremaps.layers.addresses import Address
 from featuremaps.layers.discover import walk
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LayerInfo
@@ -97,6 +98,13 @@ class Reading:
     model: nn.Module
     inputs: Tensor
     infos: Mapping[str, LayerInfo]
+
+    def is_meant(self, address: Address, call: int) -> bool:
+        """Whether an address may mean this call of its module: without a number the last one, as it ran then."""
+        if address.call is not None:
+            return address.call == call
+        info = self.infos.get(address.name)
+        return info is None or call >= info.call
 
     def layout(self, name: str, module: nn.Module, output: object) -> Layout:
         """How a layer's output lies; `LayoutError` where it has no maps, or another form than it had."""

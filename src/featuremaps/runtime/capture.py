@@ -55,7 +55,7 @@ class Capture:
             call = self.calls[layer]
             self.calls[layer] += 1
             for address in addresses:
-                if address.call in (None, call):
+                if self.reading.is_meant(address, call):
                     output = self._take(address.name, module, output)
             if self._done:
                 raise Stop

@@ -43,7 +43,7 @@ def stream(
             call = calls[layer]
             calls[layer] += 1
             for address in addresses:
-                if address.call in (None, call):
+                if reading.is_meant(address, call):
                     tensor = main_tensor(output)
                     layout = reading.layout(address.name, module, output if tensor is None else tensor)
                     assert tensor is not None
