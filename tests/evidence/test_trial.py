@@ -1,6 +1,7 @@
 """A trial: measured as the measures alone measure, beside references, in one table that can be stored."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -289,12 +290,14 @@ def test_a_measure_without_numbers_is_said_with_its_reason() -> None:
 
 
 class Counting(Quadrant):
-    """A model that counts the pictures it was given."""
+    """A model that tells how many pictures it is given at a time."""
 
-    seen = 0
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        super().__init__()
+        self.tell = tell
 
     def forward(self, x: Tensor) -> Tensor:
-        self.seen += len(x)
+        self.tell(len(x))
         return super().forward(x)
 
 
@@ -302,9 +305,9 @@ def test_a_measure_that_shows_each_method_another_picture_does_not_ask_all_of_th
     methods = ["hires_cam", "saliency", "input_x_gradient", "occlusion"]
     counts = []
     for measures in ("gini", ("gini", "coherency"), ("gini", "flip_agreement")):
-        model = Counting()
-        fm.Scope(model, spatial=2).trial(planted(1), methods, "features", 1, measures=measures)
-        counts.append(model.seen)
+        seen: list[int] = []
+        fm.Scope(Counting(seen.append), spatial=2).trial(planted(1), methods, "features", 1, measures=measures)
+        counts.append(sum(seen))
     assert counts[1] < 2.1 * counts[0]  # each method once more, on the picture seen through its own map
     assert counts[2] < 2.1 * counts[0]  # all once more, on the mirrored picture
 
