@@ -61,7 +61,7 @@ def test_numbers_are_taken_off_and_divided_by() -> None:
         ({"mode": "cubic"}, "mode='cubic' is not known; choose .* Did you mean 'bicubic'"),
         (
             {"usual": "imagnet"},
-            "preprocess='imagnet' is not known; choose 'imagenet', 'clip'.* Did you mean 'imagenet'",
+            "preprocess='imagnet' is not known; choose 'imagenet' or 'clip'.* Did you mean 'imagenet'",
         ),
     ],
 )

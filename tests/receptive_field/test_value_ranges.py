@@ -53,7 +53,7 @@ SQUASHED: dict[str, tuple[End, str]] = {
     "roots": (lambda scores: (scores[:, None] - torch.eye(4)).square().sum(2).sqrt(), "above 0"),
     "lengths of capsules": (lambda scores: (lambda n: n / (1 + n))(scores[..., None].norm(dim=2) ** 2), "above 0"),
     "evidence": (lambda scores: F.softplus(scores) + 1, "above 1"),
-    "a ReLU": (torch.relu, "above 0"),
+    "one more than a ReLU": (lambda scores: scores.relu() + 1, "above 1"),
     "one by a length": (lambda scores: 1 / torch.cdist(scores, torch.eye(4)), "above 0"),
     "positive": (torch.abs, "above 0"),
 }
@@ -76,6 +76,11 @@ LOGITS: dict[str, End] = {
     "by an unknown": lambda scores: scores.sigmoid() * torch.tensor([3.0, 1.0, 2.0, 4.0]),
     "of a table": lambda scores: torch.arange(8.0)[scores.sigmoid().mul(4).long()],
 }
+RECTIFIED: dict[str, End] = {
+    "a ReLU": torch.relu,
+    "a mean of ReLUs": lambda scores: scores[..., None].expand(-1, -1, 3).relu().mean(2),
+}
+"""As SqueezeNet's are, which are logits."""
 
 
 class Ends(nn.Module):
@@ -96,14 +101,14 @@ def doubts(heat: fm.Heatmaps) -> list[str]:
     return [text for some in heat.warnings for text in some if text.startswith("the model")]
 
 
-ENDS = SHARES | LOGARITHMS | {name: end for name, (end, _) in SQUASHED.items()} | LOGITS
+ENDS = SHARES | LOGARITHMS | RECTIFIED | {name: end for name, (end, _) in SQUASHED.items()} | LOGITS
 
 
 @pytest.mark.parametrize("name", ENDS)
 def test_no_value_lies_outside_its_range(name: str) -> None:
     """Whatever the scores are, also great ones."""
     model = Ends(ENDS[name]).eval()
-    low, high, _ = known_layers(model, PICTURES).outputs[WHOLE].range
+    low, high, *_ = known_layers(model, PICTURES).outputs[WHOLE].range
     for scale in (1.0, 30.0):
         values = model.end(scale * torch.randn(64, 4, generator=torch.Generator().manual_seed(2)))
         assert low - 1e-9 <= float(values.min()) <= float(values.max()) <= high + 1e-9
@@ -140,6 +145,13 @@ def test_what_can_be_no_logits_is_said(name: str) -> None:
     assert doubts(heat) == [words] * 3
     assert not doubts(fm.Scope(model, outputs="logits").explain(PICTURES, layer="conv", target=0))
     assert not doubts(fm.Scope(model).explain(PICTURES, "eigen_cam", layer="conv"))
+
+
+@pytest.mark.parametrize("name", RECTIFIED)
+def test_logits_that_end_in_a_relu_are_not_doubted(name: str) -> None:
+    heat = fm.Scope(Ends(RECTIFIED[name]).eval()).explain(PICTURES, layer="conv", target=0)
+    assert not doubts(heat)
+    assert "made probabilities by a softmax (assumed)" in heat.how()
 
 
 @pytest.mark.parametrize("name", LOGITS)

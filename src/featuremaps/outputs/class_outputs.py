@@ -137,7 +137,7 @@ class ClassOutputs:
             return replace(self, kind="probabilities", told="the model keeps them between 0 and 1")
         if by.high <= 0 and by.logarithm:
             return replace(self, kind="log_probabilities", told="the model gives logarithms")
-        if by.low >= 0:
+        if by.low >= 0 and not by.rectified:
             between = f"between {by.low:g} and {by.high:g}" if by.high < math.inf else f"above {by.low:g}"
             return replace(self, squashed=f"the model keeps its scores {between}, as no logits are")
         return self

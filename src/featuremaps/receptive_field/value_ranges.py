@@ -11,11 +11,15 @@ from featuremaps.receptive_field.op_rules import MOVING
 
 
 class Range(NamedTuple):
-    """From `low` to `high`, both included; of numbers that are the `logarithm` of shares."""
+    """From `low` to `high`, both included; of numbers that are the `logarithm` of shares.
+
+    `rectified`: what a ReLU left of numbers of any size, as the logits of SqueezeNet are.
+    """
 
     low: float = -math.inf
     high: float = math.inf
     logarithm: bool = False
+    rectified: bool = False
 
 
 UNBOUNDED = Range()
@@ -54,7 +58,8 @@ def value_range(op: str, args: Mapping[str, Any], given: Sequence[Range]) -> Ran
         return UNBOUNDED
     if op in AMONG:
         every = all(each.logarithm for each in given) and op not in MEANS
-        return Range(min(each.low for each in given), max(each.high for each in given), every)
+        rectified = all(each.rectified for each in given)
+        return Range(min(each.low for each in given), max(each.high for each in given), every, rectified)
     if op == "exp":
         return SHARES if given[0].high <= 0 else Range(low=0.0)
     if op == "neg":
@@ -118,7 +123,7 @@ def _tensors(args: object) -> int:
 
 
 _OF_ONE: dict[str, Callable[[Range], Range]] = {
-    "relu": lambda given: Range(max(given.low, 0.0), max(given.high, 0.0)),
+    "relu": lambda given: given if given.low >= 0 else Range(0.0, max(given.high, 0.0), rectified=given == UNBOUNDED),
     "sum": _sum,
     "reciprocal": _reciprocal,
     "sqrt": lambda given: SHARES if given.low >= 0 and given.high <= 1 else Range(low=0.0),
