@@ -136,3 +136,35 @@ def test_compiled_methods_run_as_they_were_written(kind: type[Plain]) -> None:
         expected = fm.Scope(plain).explain(inputs, method, layer="stem", target=1).tensor
         torch.testing.assert_close(fm.Scope(model).explain(inputs, method, layer="stem", target=1).tensor, expected)
     assert {name: id(value) for name, value in vars(model).items()} == before
+
+
+class Listening(nn.Module):
+    """A network that puts a hook onto its layer in its first pass, and notes that it did, as Hugging Face's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        heard: list[Tensor] = []
+        self.heard = heard
+        if not hasattr(self, "listens"):
+            self.conv.register_forward_hook(lambda module, args, output: self.heard.append(output))
+            self.conv.register_forward_pre_hook(lambda module, args, kwargs: None, with_kwargs=True)
+            self.listens = True
+        self.conv(x)
+        (maps,) = heard
+        return self.head(maps.mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", VERBS)
+def test_hooks_that_a_forward_puts_on_are_undone_with_what_it_noted_of_them(method: str) -> None:
+    model, inputs = Listening().eval(), torch.rand(2, 3, 16, 16)
+    first = fm.Scope(model).explain(inputs, method, layer="conv", target=1).tensor
+    assert not hasattr(model, "listens")
+    assert not any(getattr(model.conv, name) for name in vars(model.conv) if name.endswith("hooks"))
+    model(inputs)  # from now on it listens
+    hooks = dict(model.conv._forward_hooks)
+    torch.testing.assert_close(fm.Scope(model).explain(inputs, method, layer="conv", target=1).tensor, first)
+    assert dict(model.conv._forward_hooks) == hooks
+    assert model.listens

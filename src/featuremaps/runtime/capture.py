@@ -47,8 +47,21 @@ class Capture:
         """What a layer gave, as maps (batch, channel, height, width)."""
         return self.layouts[name].to_maps(self.taken[name])
 
+    def beginning(self, layer: str) -> Any:
+        """The first hook of one layer: the graph begins at its output, so that the model's own hooks hear it so."""
+        addresses = [address for address in self.wanted if address.layer == layer]
+
+        def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
+            tensor = main_tensor(output)
+            meant = any(self.reading.is_meant(address, self.calls[layer]) for address in addresses)
+            if not meant or tensor is None or tensor.requires_grad or not tensor.is_floating_point():
+                return output
+            return with_main_tensor(output, tensor.detach().requires_grad_())
+
+        return on_forward
+
     def hook(self, layer: str) -> Any:
-        """The forward hook of one layer: it takes the calls that are wanted."""
+        """The last hook of one layer: it takes the calls that are wanted."""
         addresses = [address for address in self.wanted if address.layer == layer]
 
         def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
@@ -109,6 +122,8 @@ def run_capturing(
         for rule in rules:
             heard.enter_context(listening(rule))
         for layer in dict.fromkeys(address.layer for address in wanted):
+            if gradients:
+                hooks.on_forward(find(session.model, layer), tap.beginning(layer), first=True)
             hooks.on_forward(find(session.model, layer), tap.hook(layer))
         with suppress(Stop), run_on(session.model, inputs):
             outputs = run_model(session.model, inputs)

@@ -27,11 +27,14 @@ class Session:
         """Note how a change that is about to be made is undone."""
         self._undos.append(undo)
 
-    def on_forward(self, module: nn.Module, hook: Hook) -> None:
-        """Call `hook(module, args, output)` after each forward of `module` in this thread, until the session ends."""
+    def on_forward(self, module: nn.Module, hook: Hook, first: bool = False) -> None:
+        """Call `hook(module, args, output)` after each forward of `module` in this thread, until the session ends.
+
+        After the hooks that are on it already, or before them, as the `first`.
+        """
         heard = OfThisThread(hook)
         self.before_undoing(partial(unhook, module, heard))
-        module.register_forward_hook(heard)
+        module.register_forward_hook(heard, prepend=first)
 
     def before_forward(self, module: nn.Module, hook: Hook) -> None:
         """Call `hook(module, args)` before each forward of `module` in this thread, until the session ends."""

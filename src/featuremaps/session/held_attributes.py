@@ -1,7 +1,8 @@
 """The plain attributes of a model's modules, which a forward pass may write to, and what stands in their lists, dicts
 and sets: put back where that differs.
 
-What torch keeps of its own is left to others: `HeldTensors` has parameters and buffers, `Session` the hooks.
+Parts and hooks too: some models put hooks onto themselves in their first pass, and note that in an attribute. What else
+torch keeps of its own is left to others: `HeldTensors` has parameters and buffers.
 """
 
 from collections import deque
@@ -15,6 +16,8 @@ from torch import nn
 from featuremaps.session.held_tensors import put_back
 
 OWN_OF_TORCH = frozenset(vars(nn.Module())) - {"training"}
+TABLES = ("_modules", *sorted(name for name in OWN_OF_TORCH if "ward" in name and "hooks" in name))
+"""Of a module's parts, and of the hooks called forward and backward."""
 MOST = 64
 """What is inside the containers in a list or dict of more entries is not looked at: it holds data."""
 Container = dict[Any, Any] | list[Any] | set[Any] | deque[Any]
@@ -22,14 +25,14 @@ _CONTAINERS = dict, list, set, deque
 
 
 class HeldAttributes:
-    """The attributes of modules as they are now, by identity, training flags and parts among them.
+    """The attributes of modules as they are now, by identity, training flags, parts and hooks among them.
 
     `functions` are those among them, each with the attributes it is one of, and its name there.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._attributes = [(vars(module), dict(vars(module))) for module in modules]
-        self._parts = [(module._modules, dict(module._modules)) for module in modules]
+        self._tables = [(table, dict(table)) for own, _ in self._attributes for name in TABLES for table in [own[name]]]
         self.functions: list[tuple[dict[str, Any], str, FunctionType]] = []
         self._contents: list[tuple[Container, Any]] = []
         seen: set[int] = set()
@@ -43,7 +46,7 @@ class HeldAttributes:
 
     def restore(self) -> None:
         """Put back what differs; it may be called again."""
-        for held, own in (*self._attributes, *self._parts):
+        for held, own in (*self._attributes, *self._tables):
             if len(held) != len(own) or any(map(is_not, held.values(), own.values())) or held.keys() != own.keys():
                 put_back(held, own)
         for container, own_items in self._contents:

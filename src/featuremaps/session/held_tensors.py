@@ -63,7 +63,7 @@ def _distinct(held: Iterable[Mapping[str, Tensor | None]]) -> Iterable[Tensor]:
     return {id(tensor): tensor for own in held for tensor in own.values() if tensor is not None}.values()
 
 
-def put_back(held: MutableMapping[str, Any], own: Mapping[str, Any]) -> None:
+def put_back(held: MutableMapping[Any, Any], own: Mapping[Any, Any]) -> None:
     """Make `held` what `own` was, in its order, touching only what differs."""
     for name in [name for name in held if name not in own]:
         held.pop(name, None)
