@@ -89,3 +89,12 @@ def choice(option: str, text: str, allowed: Sequence[str]) -> Any:
         known = ", ".join(allowed)
         raise FeatureMapsError(f"{option} {text!r} is not known; choose {known}.{did_you_mean(text, allowed)}")
     return text
+
+
+def write_figure(path: Path, figure: Any) -> Path:
+    """A matplotlib figure as PNG."""
+    from featuremaps.plotting.files import png_of
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_of(figure))
+    return path

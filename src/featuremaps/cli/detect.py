@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import choice
+from featuremaps.cli.common import choice, write_figure
 from featuremaps.cli.options import Device, OptionValues, Weights, for_model
 from featuremaps.cli.survey_common import (
     ByOption,
@@ -20,7 +20,6 @@ from featuremaps.cli.survey_common import (
     pooled,
     say,
     tell_written,
-    write_figure,
     write_table,
 )
 from featuremaps.errors import FeatureMapsError, did_you_mean

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals
+from featuremaps.cli.common import gathered, model_under_study, tell_doubts, tell_refusals, write_figure
 from featuremaps.cli.options import (
     Classes,
     Device,
@@ -20,7 +20,6 @@ from featuremaps.cli.options import (
 )
 from featuremaps.concepts.options import FactorizeOptions
 from featuremaps.plotting.file_names import file_name
-from featuremaps.plotting.files import png_of
 
 
 @app.command()
@@ -49,7 +48,7 @@ def project(
     projections = scope.project(seen_pictures, unit, rule=rule, most=most)
     written = projections.save(out)
     figure = out / f"projections__{rule}.png"
-    figure.write_bytes(png_of(projections.figure()))
+    write_figure(figure, projections.figure())
     for row in projections.units:
         best = ", ".join(f"{projection.seen.picture.name} ({projection.value:.3g})" for projection in row[:3])
         typer.echo(f"{row[0].unit}: strongest in {best}")
@@ -85,7 +84,7 @@ def factorize(
     factors = scope.factorize(seen_pictures, layer, **options)
     written = factors.save(out)
     figure = out / f"{file_name('concepts', factors.layer)}.png"
-    figure.write_bytes(png_of(factors.figure()))
+    write_figure(figure, factors.figure())
     for number, named in enumerate(factors.top_classes(), 1):
         alone = ", ".join(f"{name} {share:.0%}" for name, share in named) or "no classes"
         typer.echo(f"concept {number}: {alone}")

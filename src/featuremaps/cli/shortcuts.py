@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import command_line, model_under_study
+from featuremaps.cli.common import command_line, model_under_study, write_figure
 from featuremaps.cli.options import Classes, Device, Model, OptionValues, Weights, for_model, generated, sharing
 from featuremaps.cli.survey_common import Folder, Names, Pictures, SurveyFolder, named, say, tell_written
 from featuremaps.errors import FeatureMapsError
@@ -124,12 +124,8 @@ def _written(asked: _Searched, made: Any, changed: Any) -> list[Path]:
     from safetensors.torch import save_file
     from torch import save
 
-    from featuremaps.plotting.files import png_of
-
     out = asked.out
-    out.mkdir(parents=True, exist_ok=True)
-    written = [out / "before-after.png"]
-    written[0].write_bytes(png_of(changed.figure()))
+    written = [write_figure(out / "before-after.png", changed.figure())]
     if made.repaired:
         exported = made.scope.export(asked.survey.example(0))
         written += [out / "diff.safetensors", out / "model.pt"]

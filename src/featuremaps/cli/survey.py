@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import choice, lines_of, model_under_study
+from featuremaps.cli.common import choice, lines_of, model_under_study, write_figure
 from featuremaps.cli.options import Classes, Device, LayerNames, Model, OptionValues, Weights, for_model, generated
 from featuremaps.cli.survey_common import (
     Folder,
@@ -16,7 +16,6 @@ from featuremaps.cli.survey_common import (
     opened,
     say,
     tell_written,
-    write_figure,
 )
 from featuremaps.errors import FeatureMapsError
 from featuremaps.plotting.file_names import file_name

@@ -82,15 +82,6 @@ def say(found: object) -> None:
     typer.echo(repr(found).removeprefix("<").removesuffix(">"))
 
 
-def write_figure(path: Path, figure: Any) -> Path:
-    """A matplotlib figure as PNG."""
-    from featuremaps.plotting.files import png_of
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png_of(figure))
-    return path
-
-
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Path:
     """Rows as CSV; a list in a cell is written with semicolons."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from featuremaps.cli.app import app
+from featuremaps.cli.common import write_figure
 from featuremaps.cli.survey_common import (
     ByOption,
     Folder,
@@ -19,7 +20,6 @@ from featuremaps.cli.survey_common import (
     pooled,
     say,
     tell_written,
-    write_figure,
     write_table,
 )
 from featuremaps.errors import FeatureMapsError, ImageError, did_you_mean
