@@ -1,22 +1,13 @@
 """`featuremaps attention`: a figure a picture and the raw maps a layer, from the token or pixel asked for."""
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from featuremaps.cli.app import main
-
-
-def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["featuremaps", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
-
+from survey_commands import run
 
 MODEL = ("-m", "attention_samples:tiny_vit")
 
@@ -28,11 +19,9 @@ def photo(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_files_and_what_is_printed(
-    photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_files_and_what_is_printed(photo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert run("attention", photo, *MODEL, "--query", "3,20", "-o", str(out), monkeypatch=monkeypatch) == 0
+    assert run("attention", photo, *MODEL, "--query", "3,20", "-o", str(out)) == 0
     assert sorted(path.name for path in out.iterdir()) == [
         "photo__attention.png",
         "photo__attention__attention-0.npy",
@@ -57,9 +46,8 @@ def test_errors_are_one_message(
     arguments: list[str],
     message: str,
     photo: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = () if "-m" in arguments else MODEL
-    assert run("attention", photo, *model, *arguments, monkeypatch=monkeypatch) == 1
+    assert run("attention", photo, *model, *arguments) == 1
     assert re.search(message, capsys.readouterr().err)

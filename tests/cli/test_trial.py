@@ -1,14 +1,13 @@
 """`featuremaps trial` and what goes on from it: a model of shuffled labels, the best explanation, refusals."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import featuremaps as fm
-from featuremaps.cli.app import main
 from planted_detector import CAT, DOG
+from survey_commands import run
 
 MODEL = ("-m", "small_models:network", "--size", "16")
 METHODS = ("--method", "grad_cam", "--method", "saliency", "-l", "body")
@@ -20,13 +19,6 @@ def train(model):
 """
 
 
-def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["featuremaps", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> str:
     folder = tmp_path / "photos"
@@ -36,37 +28,39 @@ def photos(tmp_path: Path) -> str:
     return str(folder)
 
 
-def test_random_labels_by_a_function_in_a_file(
-    photos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_random_labels_by_a_function_in_a_file(photos: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "lab.py").write_text(TRAINING)
     asked = ("--measure", "gini", "--measure", "random_labels", "--random-label-model", f"{tmp_path / 'lab.py'}:train")
     out = tmp_path / "trial"
-    assert run("trial", photos, *MODEL, *METHODS, *asked, "-o", str(out), monkeypatch=monkeypatch) == 0
+    assert run("trial", photos, *MODEL, *METHODS, *asked, "-o", str(out)) == 0
     assert "random_labels ↓" in capsys.readouterr().out
     assert fm.open_trial(out).estimate(("saliency", "input"), "random_labels").of == 2
 
 
-def test_the_best_of_a_trial_is_explained(photos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_of_a_trial_is_explained(
+    photos: str,
+    tmp_path: Path,
+) -> None:
     trial, out = tmp_path / "trial", tmp_path / "out"
     measured = ("--measure", "gini")
-    assert run("trial", photos, *MODEL, *METHODS, *measured, "-o", str(trial), monkeypatch=monkeypatch) == 0
+    assert run("trial", photos, *MODEL, *METHODS, *measured, "-o", str(trial)) == 0
     best = fm.open_trial(trial).best[0]
     of_trial = ("--trial", str(trial), "-o", str(out))
-    assert run("explain", photos, *MODEL, "--method", "best", *of_trial, monkeypatch=monkeypatch) == 0
+    assert run("explain", photos, *MODEL, "--method", "best", *of_trial) == 0
     assert any(best in path.name for path in out.glob("*.png"))
     named = ("--method", "grad_cam", "-l", "best", "--trial", str(trial), "-o", str(tmp_path / "named"))
-    assert run("explain", photos, *MODEL, *named, monkeypatch=monkeypatch) == 0
+    assert run("explain", photos, *MODEL, *named) == 0
     assert any("grad_cam" in path.name for path in (tmp_path / "named").glob("*.png"))
 
 
 def test_a_trial_that_was_refused_leaves_its_folder_free(
-    photos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: str,
+    tmp_path: Path,
 ) -> None:
     asked = ("trial", photos, *MODEL, *METHODS, "--measure", "gini", "-o", str(tmp_path / "trial"))
-    assert run(*asked, "-t", "99", monkeypatch=monkeypatch) == 1
-    assert run(*asked, "-t", "1", monkeypatch=monkeypatch) == 0
-    assert run(*asked, "-t", "2", monkeypatch=monkeypatch) == 1
+    assert run(*asked, "-t", "99") == 1
+    assert run(*asked, "-t", "1") == 0
+    assert run(*asked, "-t", "2") == 1
 
 
 @pytest.mark.parametrize(
@@ -98,7 +92,7 @@ def test_errors_are_one_message(
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     command, *rest = arguments
-    assert run(command, photos, *MODEL, *rest, "-o", str(tmp_path / "out"), monkeypatch=monkeypatch) == 1
+    assert run(command, photos, *MODEL, *rest, "-o", str(tmp_path / "out")) == 1
     assert message in " ".join(capsys.readouterr().err.split())
 
 
@@ -107,7 +101,6 @@ def test_one_thing_of_a_detector(
     label: tuple[str, ...],
     named: str | None,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "lab.py").write_text(
@@ -120,9 +113,9 @@ def test_one_thing_of_a_detector(
     model = ("-m", f"{tmp_path / 'lab.py'}:make", "--size", "64", "--mean", "0", "--std", "1")
     asked = ("trial", str(tmp_path / "street.png"), *model, "--method", "grad_cam", "--measure", "gini", *label)
     if not label:
-        assert run(*asked, "-o", str(tmp_path / "several"), monkeypatch=monkeypatch) == 1
+        assert run(*asked, "-o", str(tmp_path / "several")) == 1
         assert "(--detection 0 on the command line)" in capsys.readouterr().err
-    assert run(*asked, "--detection", "0", "-o", str(tmp_path / "trial"), monkeypatch=monkeypatch) == 0
+    assert run(*asked, "--detection", "0", "-o", str(tmp_path / "trial")) == 0
     trial = fm.open_trial(tmp_path / "trial")
     assert trial.manifest["target"] == [["Detection", 0, named]]
     assert trial.estimate(("grad_cam", "levels"), "gini").of == 1

@@ -25,7 +25,7 @@ export function number(value) {
 }
 
 // Whole percents, halves to the even one: as Python writes them in the sentences beside.
-function wholePercent(share) {
+export function wholePercent(share) {
   const value = 100 * share;
   const below = Math.floor(value);
   return String(value - below === 0.5 ? below + (below % 2) : Math.round(value));

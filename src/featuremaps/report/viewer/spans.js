@@ -1,7 +1,7 @@
 // Values between two ends as marks on a track: before and after, an interval, a band that chance reaches. Laid out by
 // shares of the width, so that they fit wherever they stand.
 
-import { h } from "featuremaps/dom.js";
+import { h, wholePercent } from "featuremaps/dom.js";
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
@@ -22,11 +22,11 @@ export function track({ before = null, after = null, low = null, high = null, ba
 
 // Whole percent: the numbers beside a track.
 export function share(value) {
-  return known(value) ? `${Math.round(100 * value)}%` : "unknown";
+  return known(value) ? `${wholePercent(value)}%` : "unknown";
 }
 
 export function between(low, high) {
-  return known(low) && known(high) ? `${Math.round(100 * low)} to ${share(high)}` : "no interval";
+  return known(low) && known(high) ? `${wholePercent(low)} to ${share(high)}` : "no interval";
 }
 
 // Rows of groups, how often each is called right before and after: `[{ name, before, after, worst }]`.
