@@ -49,12 +49,10 @@ class Capture:
 
     def beginning(self, layer: str) -> Any:
         """The first hook of one layer: the graph begins at its output, so that the model's own hooks hear it so."""
-        addresses = [address for address in self.wanted if address.layer == layer]
 
         def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
             tensor = main_tensor(output)
-            meant = any(self.reading.is_meant(address, self.calls[layer]) for address in addresses)
-            if not meant or tensor is None or tensor.requires_grad or not tensor.is_floating_point():
+            if not self._meant(layer) or tensor is None or tensor.requires_grad or not tensor.is_floating_point():
                 return output
             return with_main_tensor(output, tensor.detach().requires_grad_())
 
@@ -62,19 +60,21 @@ class Capture:
 
     def hook(self, layer: str) -> Any:
         """The last hook of one layer: it takes the calls that are wanted."""
-        addresses = [address for address in self.wanted if address.layer == layer]
 
         def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
-            call = self.calls[layer]
+            for address in self._meant(layer):
+                output = self._take(address.name, module, output)
             self.calls[layer] += 1
-            for address in addresses:
-                if self.reading.is_meant(address, call):
-                    output = self._take(address.name, module, output)
             if self._done:
                 raise Stop
             return output
 
         return on_forward
+
+    def _meant(self, layer: str) -> list[Address]:
+        """The addresses that mean the call of a layer which runs now."""
+        own = (address for address in self.wanted if address.layer == layer)
+        return [address for address in own if self.reading.is_meant(address, self.calls[layer])]
 
     def _take(self, name: str, module: nn.Module, output: Any) -> Any:
         """Keep the output, and hand on a copy if anything follows, because the next operation may work in place."""
