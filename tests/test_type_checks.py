@@ -73,6 +73,28 @@ def test_plain_types_and_the_fields_of_a_dataclass() -> None:
             wrong()
 
 
+def test_plain_types_are_checked_a_hundred_times_and_shapes_always() -> None:
+    @checked
+    def defined_once(value: int) -> int:
+        return value
+
+    def defined_anew(value: object) -> object:
+        @checked
+        def give(value: int) -> int:
+            return value
+
+        return give(value)  # type: ignore[arg-type]
+
+    for function in (defined_once, defined_anew):
+        for _ in range(type_checks.PLAIN_CHECKS):
+            with pytest.raises(BeartypeCallHintViolation):
+                function("3")  # type: ignore[arg-type]
+        assert function("3") == "3"  # type: ignore[arg-type]
+    for _ in range(type_checks.PLAIN_CHECKS + 1):
+        with pytest.raises(BeartypeCallHintViolation):
+            inner(1)(1, 2)  # type: ignore[arg-type]
+
+
 def test_a_function_that_is_defined_again_is_itself_and_is_checked_once() -> None:
     square, cube = inner(2), inner(3)
     checks = len(type_checks._CHECKS)

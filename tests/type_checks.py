@@ -1,19 +1,24 @@
 """What jaxtyping's import hook puts around every function of the library, at a price that a test run can pay.
 
-Arguments and results are checked by beartype, in a memory of sizes of each call where shapes are in the signature. For
-a function within a function, which is defined anew at each call, the check is written once.
+Arguments and results are checked by beartype. Where shapes are in the signature that is so at every call, in a memory
+of its sizes; other types, which mypy reads too, are checked the first hundred times in a process. For a function within
+a function, which is defined anew at each call, the check is written once.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import partial, wraps
 from threading import local
-from types import CellType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any, Literal, get_args, get_origin
 
 import jaxtyping
 from beartype import beartype
 
+PLAIN_CHECKS = 100
+"""How many calls of a function without shapes, or definitions of an inner one, are checked in a process."""
+_DEFINED: Counter[CodeType] = Counter()
 _CHECKS: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _jaxtyped = jaxtyping.jaxtyped
 _waiting = local()  # the inner functions whose arguments are being checked
@@ -32,20 +37,30 @@ def jaxtyped(function: Any = None, *, typechecker: Any) -> Any:
     if shapes is None or "{" in "".join(shapes):  # sizes that are computed from the arguments
         return _jaxtyped(function, typechecker=typechecker)
     inner = "<locals>" in function.__qualname__
-    if inner and jaxtyping.config.jaxtyping_disable:
+    if inner and (jaxtyping.config.jaxtyping_disable or not (shapes or _defined_seldom(function))):
         return function
     strict = _inner(function) if inner else beartype(function)
+    left = PLAIN_CHECKS
 
     @wraps(function)
     def plain(*args: Any, **kwargs: Any) -> Any:
-        return (function if jaxtyping.config.jaxtyping_disable else strict)(*args, **kwargs)
+        nonlocal left
+        if left <= 0 or jaxtyping.config.jaxtyping_disable:
+            return function(*args, **kwargs)
+        left -= 1
+        return strict(*args, **kwargs)
 
     @wraps(function)
     def shaped(*args: Any, **kwargs: Any) -> Any:
         with _jaxtyped("context"):
-            return plain(*args, **kwargs)
+            return (function if jaxtyping.config.jaxtyping_disable else strict)(*args, **kwargs)
 
     return shaped if shapes else plain
+
+
+def _defined_seldom(function: FunctionType) -> bool:
+    _DEFINED[function.__code__] += 1
+    return _DEFINED[function.__code__] <= PLAIN_CHECKS
 
 
 def _inner(function: FunctionType) -> Callable[..., Any]:
