@@ -41,6 +41,20 @@ def _ablation(layer: str, channels: int, goal: float) -> Case:
     )
 
 
+def _pools(architecture: str, layer: str) -> Case:
+    """Networks that spend much of a pass on max pools."""
+    return Case(
+        f"Grad-CAM, {architecture} {layer}",
+        architecture,
+        {
+            OURS: Contestant(ours.explain("grad_cam", layer)),
+            "captum": Contestant(peers.captum(layer)),
+            "torchcam": Contestant(peers.torchcam(layer)),
+        },
+        (Pair(OURS, "captum", Goal(1.2)), Pair(OURS, "torchcam", Goal(1.2))),
+    )
+
+
 CASES: dict[str, Case] = {
     "grad_cam": Case(
         "Grad-CAM, layer4",
@@ -59,6 +73,8 @@ CASES: dict[str, Case] = {
             Pair(OURS, "torchcam", Goal(1)),
         ),
     ),
+    "googlenet": _pools("googlenet", "inception5b"),
+    "squeezenet": _pools("squeezenet1_1", "features.12"),
     "eight": Case(
         "8 CAM methods × 4 layers",
         "resnet50",

@@ -18,6 +18,7 @@ from featuremaps.outputs.outputs import mapped
 from featuremaps.rules import Rule
 from featuremaps.running import run as run_model
 from featuremaps.runtime.gradient import Gate
+from featuremaps.runtime.max_pooling import lay_out_max_pools
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session, listening
 
@@ -119,6 +120,7 @@ def run_capturing(
     tap = Capture(tuple(wanted), reading, gradients, stop_early, apart=apart)
     outputs = None
     with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), ExitStack() as heard:
+        lay_out_max_pools(session)
         for rule in rules:
             heard.enter_context(listening(rule))
         for layer in dict.fromkeys(address.layer for address in wanted):

@@ -13,6 +13,7 @@ from featuremaps.layers.known import reading_of
 from featuremaps.layers.model_ends import main_tensor
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import Stop
+from featuremaps.runtime.max_pooling import lay_out_max_pools
 from featuremaps.runtime.memory_format import run_on
 from featuremaps.session import Session
 
@@ -55,6 +56,7 @@ def stream(
         return on_forward
 
     with session.one_pass() as hooks:
+        lay_out_max_pools(session)
         for layer in dict.fromkeys(address.layer for address in layers):
             own = [address for address in layers if address.layer == layer]
             hooks.on_forward(find(session.model, layer), hook(layer, own))
