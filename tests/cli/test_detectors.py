@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import planted_detector
 from featuremaps.cli.app import app
+from featuremaps.errors import FeatureMapsWarning
 from planted_detector import CAT, DOG, scene
 
 FACTORY = f"""
@@ -18,8 +19,11 @@ sys.path.insert(0, {str(Path(planted_detector.__file__).parent)!r})
 from torchvision.transforms.functional import to_tensor
 from planted_detector import NAMES, PlantedDetector
 
-def build():
-    return PlantedDetector("listed", 0.0), to_tensor, NAMES
+def build(least=0.0):
+    return PlantedDetector("listed", least), to_tensor, NAMES
+
+def sure():
+    return build(0.99)
 """
 
 
@@ -50,3 +54,16 @@ def test_the_report_has_every_box(written: tuple[str, Path]) -> None:
     assert " finds in street.png: dog, cat</title>" in page
     assert "target=fm.Detection(number=1, label=None)" in picture["maps"][1]["code"]
     assert [heat["target"] for heat in picture["maps"]] == ["dog, detection 0", "cat, detection 1"]
+
+
+def test_a_picture_in_which_nothing_is_listed(written: tuple[str, Path], tmp_path: Path) -> None:
+    folder = written[1].parent
+    arguments = [str(folder / "street.png"), "-m", f"{folder / 'build.py'}:sure", "-o"]
+    with pytest.warns(FeatureMapsWarning, match="found nothing in street.png, however unsure"):
+        result = CliRunner().invoke(app, ["explain", *arguments, str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
+    with pytest.warns(FeatureMapsWarning, match="found nothing in street.png, however unsure"):
+        result = CliRunner().invoke(app, ["report", *arguments, str(tmp_path / "report.html"), "--method", "hires_cam"])
+    assert result.exit_code == 0, result.output
+    assert "finds nothing to explain in street.png" in (tmp_path / "report.html").read_text()

@@ -180,11 +180,31 @@ def test_nothing_above_the_threshold_shows_the_best_and_says_so() -> None:
 
 def test_pictures_in_which_nothing_is_found() -> None:
     scope = scope_of()
-    with pytest.warns(FeatureMapsWarning, match="The detector found nothing in picture 1: not explained"):
+    with pytest.warns(
+        FeatureMapsWarning, match="The detector found nothing in picture 1, however unsure: not explained"
+    ):
         heat = scope.explain(torch.stack([scene(CAT), scene(seed=1), scene(DOG, seed=2)]))
     assert heat.picture_numbers == (0, 2)
-    with pytest.raises(TargetError, match="found no 'cup' in 2 pictures, however unsure.*lower them"):
-        scope.explain(torch.stack([scene(CAT), scene(DOG)]), target="cup")
+    assert [seen.picture.name for seen in heat.unexplained] == ["picture 1"]
+    assert "picture 1: nothing found to explain" in heat.how()
+    with pytest.warns(FeatureMapsWarning, match="found no 'cup' in picture 0, picture 1, however unsure.*lower them"):
+        heat = scope.explain(torch.stack([scene(CAT), scene(DOG)]), target="cup")
+    assert len(heat) == 0
+
+
+@pytest.mark.parametrize("method", ["hires_cam", "saliency"])
+def test_a_picture_in_which_nothing_is_listed_is_shown_without_a_map(method: str, tmp_path: Path) -> None:
+    scope, picture = scope_of(), scene()[None]
+    with pytest.warns(FeatureMapsWarning, match="found nothing"):
+        comparison = scope.compare(picture, [method])
+    (heat,) = comparison.values()
+    assert (len(heat), len(heat.unexplained)) == (0, 1)
+    assert "nothing found to explain" in repr(heat)
+    for shown in (heat, comparison):
+        figure = shown.figure()
+        assert figure.get_suptitle() == "nothing found to explain"
+        assert [axes.get_title() for axes in figure.axes] == ["picture 0"]
+    assert [*heat.save(tmp_path), *heat.save(tmp_path / "one.png"), *comparison.save(tmp_path)] == []
 
 
 def test_a_detector_in_training_mode_is_explained_and_stays_so() -> None:

@@ -11,6 +11,7 @@ from report_samples import sample_report
 from torch import nn
 
 import featuremaps as fm
+from featuremaps.errors import FeatureMapsWarning
 from featuremaps.evidence.detected_picture import DetectedPicture
 from featuremaps.evidence.region_evidence import RegionEvidence
 from featuremaps.report.boxes import BoxesSection, boxes_sections, verdict
@@ -149,3 +150,18 @@ def test_a_report_of_nothing_sure_says_so(tmp_path) -> None:
     path = scope_of("rows").report(PICTURES, tmp_path / "both.html", methods=["layer_cam"], anatomy=False)
     assert "What PlantedDetector finds in 2 pictures: dog, cat" in path.read_text(encoding="utf-8")
     assert scope_of().layers(PICTURES).shown == ("levels",)
+
+
+def test_a_report_of_pictures_in_which_nothing_is_listed(tmp_path) -> None:
+    with pytest.warns(FeatureMapsWarning, match="found nothing"):
+        path = scope_of().report(PICTURES[1:], tmp_path / "report.html", methods=["layer_cam"], anatomy=False)
+    text = path.read_text(encoding="utf-8")
+    assert "PlantedDetector finds nothing to explain in picture 0" in text
+    assert "Nothing was found, however unsure." in text
+    assert "The detector found nothing to explain in this picture." in text
+    assert "The detector finds nothing in these pictures, however unsure." in text
+    with pytest.warns(FeatureMapsWarning, match="found nothing"):
+        path = scope_of().report(PICTURES, tmp_path / "both.html", methods=["layer_cam"], anatomy=False)
+    text = path.read_text(encoding="utf-8")
+    assert "The detector found nothing to explain in 1 of 2 pictures." in text
+    assert "What PlantedDetector finds in 2 pictures: dog, cat" in text

@@ -57,7 +57,7 @@ def test_the_card_shows_the_narrowest_and_the_widest():
             "Of 1 map 1 carries a warning.",
         ),
         ((HeatmapData("lrp", "input", "tabby", failure="no"),), "Of 1 map 1 could not be made."),
-        ((), "No map was asked for."),
+        ((), "There is no map."),
     ],
 )
 def test_doubts_are_counted_and_nothing_is_shown_of_maps_without_any(maps, sentence):

@@ -14,7 +14,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
-from featuremaps.plotting.panels import Panel, counted, matrix_figure
+from featuremaps.plotting.panels import Panel, matrix_figure
 from featuremaps.plotting.rendering import SAVED, Collapse, clipped, collapsed, places, stacked
 from featuremaps.results.answer import Answer
 from featuremaps.results.by_picture import Explained
@@ -46,6 +46,7 @@ class Attributions(Explained):
         boxes: For each row what a detector found that is explained there; `None` for other models.
         picture_numbers: For each row the number of the picture that it is of; a detector's pictures may have several
             rows, or none.
+        unexplained: The pictures in which a detector found nothing to explain.
     """
 
     values: tuple[Float[Tensor, "_colour *_space"], ...]
@@ -61,6 +62,7 @@ class Attributions(Explained):
     regions: tuple[Float[Tensor, "*_grid"] | None, ...] = ()
     boxes: tuple[DetectedBox | None, ...] = ()
     picture_numbers: tuple[int, ...] = ()
+    unexplained: tuple[Seen, ...] = ()
     by_picture = ("values", "targets", "pictures", "warnings", "answers", "regions", "boxes", "picture_numbers")
 
     @property
@@ -119,6 +121,8 @@ class Attributions(Explained):
         Returns:
             A figure of matplotlib.
         """
+        if not len(self):
+            return self.nothing_found()
         heat = self.shown(collapse)
         rest = f" (first {most} of {len(self)})" if len(self) > most else ""
         if len(self.pictures[0].space) != 2:
@@ -193,5 +197,4 @@ class Attributions(Explained):
         remarks = "".join(
             f", {name} up to {max(map(abs, numbers), default=0):.2g}" for name, numbers in self.remarks.items()
         )
-        pictures = counted(len(self), "picture")
-        return f"<Attributions: {self.method}, {pictures}, {', '.join(sizes)}{remarks}{doubt}>"
+        return f"<Attributions: {', '.join([self.method, self.counted, *sizes])}{remarks}{doubt}>"

@@ -13,7 +13,7 @@ from featuremaps.explain.comparison import Comparison, Explanation, Key
 from featuremaps.explain.formulas import Number, NumberedParts, Part, maps_of
 from featuremaps.explain.predict import answers_of, scores_if_any
 from featuremaps.explain.request import Request
-from featuremaps.explain.warnings import check_found, map_warnings, pixel_warnings, scale_doubts
+from featuremaps.explain.warnings import map_warnings, pixel_warnings, scale_doubts, warn_of_unexplained
 from featuremaps.layers.listing import LEVELS
 from featuremaps.methods import Method
 from featuremaps.methods.needs import together
@@ -70,7 +70,7 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     best = [None if chunk.answers is None else chunk.answers[row].top(1)[0] for chunk, row in rows]
     doubts = tuple(scale_doubts(pictures, best))
     heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures, doubts) for key in kept}
-    check_found(heatmaps, pictures)
+    warn_of_unexplained(heatmaps)
     return Comparison(heatmaps, failures, answers, request.options)
 
 
@@ -110,6 +110,7 @@ def _explanation(
         "regions": tuple(None if part.regions is None else part.regions[place] for _, _, part, place in placed),
         "boxes": tuple(part.boxes[place] if part.boxes else None for _, _, part, place in placed),
         "picture_numbers": tuple(number for number, _, _, _ in placed),
+        "unexplained": tuple(pictures[i] for i in sorted({*range(len(rows))} - {number for number, *_ in placed})),
     }
     if method.level == "layer":
         levels = tuple(part.levels[place] if part.levels else {} for _, _, part, place in placed)

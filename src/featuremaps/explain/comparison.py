@@ -52,6 +52,11 @@ class Comparison(Mapping[Key, Explanation], Shown):
     def __iter__(self) -> Iterator[Key]:
         return iter(self.heatmaps)
 
+    @property
+    def of_detector(self) -> bool:
+        """Whether boxes are explained, or there were none to explain."""
+        return any(heat.unexplained or any(heat.boxes) for heat in self.values())
+
     def __len__(self) -> int:
         return len(self.heatmaps)
 
@@ -70,8 +75,10 @@ class Comparison(Mapping[Key, Explanation], Shown):
         Returns:
             A figure of matplotlib.
         """
-        first = next(iter(self.values()))
-        count = max(len(heat) for heat in self.values())
+        first = max(self.values(), key=len)
+        count = len(first)
+        if not count:
+            return first.figure()
         if len(first.pictures[0].space) == 1:
             return self._of_signal(picture or 0, look, count if picture is None else 1)
         rows: list[list[Panel]] = []

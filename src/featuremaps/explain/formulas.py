@@ -17,7 +17,7 @@ from featuremaps.methods.passes import Pass
 from featuremaps.options import PassOptions
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.detections import DetectedBox
-from featuremaps.outputs.torchvision_detectors import gives_less_sure
+from featuremaps.outputs.own_thresholds import gives_less_sure
 from featuremaps.registry import unwritten
 from featuremaps.rules import Rule
 from featuremaps.runtime.backward import run_by

@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from featuremaps.errors import FeatureMapsWarning, TargetError
+from featuremaps.errors import FeatureMapsWarning
 from featuremaps.explain.comparison import Explanation, Key
 from featuremaps.explain.fused import fused
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import NEGATIVE
 from featuremaps.results.answer import Answer
 from featuremaps.runtime.record import Record
@@ -206,25 +205,20 @@ def _has_levels(seen: Seen) -> bool:
     return bool(low >= 0 and LEVELS < high <= 255)
 
 
-def check_found(explanations: Mapping[Key, Explanation], pictures: Sequence[Seen]) -> None:
-    """`TargetError` where a detector found nothing at all to explain; a warning where so in some pictures."""
-    for (_, _, target), explanation in explanations.items():
-        what = "nothing" if target is None else f"no {target!r}"
-        if not len(explanation):
-            raise TargetError(
-                f"the detector found {what} in {counted(len(pictures), 'picture')}, however unsure, so there is no box "
-                "to explain. Its own settings may leave out what is unsure (torchvision's score_thresh or "
-                "box_score_thresh, 0.05 or so): lower them, give other pictures, or ask for another label."
-            )
+def warn_of_unexplained(explanations: Mapping[Key, Explanation]) -> None:
+    """A warning where a detector found nothing to explain in some pictures."""
     without = {
-        pictures[number].picture.name: what
+        seen.picture.name: "nothing" if target is None else f"no {target!r}"
         for (_, _, target), explanation in explanations.items()
-        for what in ["nothing" if target is None else f"no {target!r}"]
-        for number in sorted({*range(len(pictures))} - {*explanation.picture_numbers})
+        for seen in explanation.unexplained
     }
-    if without:
-        names = [*without]
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        warnings.warn(
-            f"The detector found {without[names[0]]} in {shown}: not explained.", FeatureMapsWarning, stacklevel=4
-        )
+    if not without:
+        return
+    names = [*without]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    warnings.warn(
+        f"The detector found {without[names[0]]} in {shown}, however unsure: not explained. Its own settings may leave "
+        "out what is unsure: lower them, give other pictures, or ask for another label.",
+        FeatureMapsWarning,
+        stacklevel=4,
+    )

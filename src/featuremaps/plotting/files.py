@@ -51,6 +51,8 @@ def write_files(folder: str | Path, contents: Iterable[tuple[str, Image.Image | 
     folder, suffix, every = Path(folder), ".png", contents
     if is_picture_file(folder):
         every = list(contents)
+        if not every:
+            return WrittenFiles()
         base = next(stem for stem, content in every if not isinstance(content, Tensor))
         other = [stem for stem, content in every if not isinstance(content, Tensor) and not stem.startswith(base)]
         folder_for(folder, len({base, *other}), "pictures")

@@ -66,7 +66,7 @@ def boxes_sections(
     studied: StudiedModel, pictures: Sequence[Seen], comparison: Comparison, targets: object = None
 ) -> list[Section]:
     """The section of a detector, for the boxes that a comparison explains; none of other models."""
-    if not any(box is not None for heat in comparison.values() for box in heat.boxes):
+    if not comparison.of_detector:
         return []
     options = comparison.options
 

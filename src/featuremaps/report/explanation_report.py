@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 TOP_CLASSES = 5
 NAMED = 4
 """So many labels of what a detector found stand in the title."""
+NOTHING_FOUND = "The detector found nothing to explain in this picture."
 LONGEST = 256
 """The longest side of a volume's map, its slices beside each other."""
 
@@ -125,6 +126,7 @@ def explained_picture(
         top=top_classes(comparison, index),
         maps=tuple(panels + failed),
         code=picture_code(model, seen.picture, expression) if model else "",
+        note="" if panels or failed or not comparison.of_detector else NOTHING_FOUND,
     )
 
 
@@ -143,9 +145,11 @@ def top_classes(comparison: Comparison, index: int) -> tuple[ClassScore, ...]:
 def found_title(name: str, comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> str:
     """What a detector found in one sentence; "" for other models."""
     boxes = [box for index in range(len(pictures)) for box in boxes_in(comparison, index)]
-    if not boxes:
+    if not comparison.of_detector:
         return ""
     where = pictures[0].name if len(pictures) == 1 else counted(len(pictures), "picture")
+    if not boxes:
+        return f"{name} finds nothing to explain in {where}"
     labels = Counter(box.label for box in boxes if not box.unsure)
     if not labels:
         surest = max(boxes, key=lambda box: box.score)
@@ -163,12 +167,17 @@ def boxes_in(comparison: Comparison, index: int) -> list[DetectedBox]:
 
 def summary(comparison: Comparison, pictures: Sequence[ExplainedPicture]) -> tuple[str, ...]:
     """Two or three sentences on what a comparison holds."""
+    without = sum(not picture.maps for picture in pictures) if comparison.of_detector else 0
+    if without == len(pictures) > 0:
+        return ("Nothing was found, however unsure. The detector's own settings may leave out what is unsure.",)
     methods, layers = ({key[place] for key in (*comparison, *comparison.failures)} - {INPUT} for place in (0, 1))
     maps = [heatmap for picture in pictures for heatmap in picture.maps]
     doubtful = sum(bool(heatmap.warnings) for heatmap in maps)
     failed = sum(heatmap.failure is not None for heatmap in maps)
     counts = (counted(len(pictures), "picture"), counted(len(methods), "method"), counted(len(layers), "layer"))
     sentences = ["{} explained by {} on {}.".format(*counts) if layers else "{} explained by {}.".format(*counts[:2])]
+    if without:
+        sentences.append(f"The detector found nothing to explain in {without} of {counted(len(pictures), 'picture')}.")
     sure = [picture.top[0].probability for picture in pictures if picture.top and picture.top[0].covers is None]
     if sure:
         weak = sum(probability < 0.5 for probability in sure)
@@ -192,8 +201,7 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
         methods.append(
             MethodNote(name, METHODS[name].summary + (f" ({chosen})" if chosen else ""), METHODS[name].paper)
         )
-    boxes = any(box is not None for heat in comparison.values() for box in heat.boxes)
-    usual = "each box found" if boxes else "top prediction"
+    usual = "each box found" if comparison.of_detector else "top prediction"
     packages = ("featuremaps", "torch", "torchvision", "numpy", "pillow")
     return Provenance(
         model=type(studied.model).__name__,

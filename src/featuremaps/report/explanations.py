@@ -61,7 +61,8 @@ class ExplainedPicture:
     """One picture: what the model saw of it, what it answered, and the maps that explain the answer.
 
     `placement` is the box of `seen` in the pixels of `original`: left, top, right, bottom. It may reach beyond
-    the picture (padding), and right may lie left of left (a flip). `code` is Python for `scope` and `picture`.
+    the picture (padding), and right may lie left of left (a flip). `code` is Python for `scope` and `picture`. `note`
+    says why there is neither an answer nor a map.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ExplainedPicture:
     top: tuple[ClassScore, ...] = ()
     maps: tuple[HeatmapData, ...] = ()
     code: str = ""
+    note: str = ""
 
     def to_json(self) -> Json:
         """The fields; the original only with its placement."""

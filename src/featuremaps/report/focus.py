@@ -35,7 +35,7 @@ def where_card(shown: Sequence[tuple[ExplainedPicture, HeatmapData]], maps: Sequ
     told = [(picture, map, area) for picture, map, area in known if area is not None]
     focused = sorted(told, key=lambda one: one[2])
     doubts = _doubts(maps)
-    calm = f"{counted(len(maps), 'map')}, none with a warning." if maps else "No map was asked for."
+    calm = f"{counted(len(maps), 'map')}, none with a warning." if maps else "There is no map."
     sentence = " ".join(filter(None, [_sentence(focused), doubts])) or calm
     ends = {in_percent(area): (picture, map) for picture, map, area in (focused[:1] + focused[1:][-1:])}
     captions = [f"{area} {word}" for area, word in zip(ends, ("in the narrowest", "in the widest"), strict=False)]

@@ -10,12 +10,15 @@ from torch import Tensor
 
 from featuremaps.outputs.detections import DetectedBox
 from featuremaps.pictures.seen import Seen
+from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.outlines import boxed
+from featuremaps.plotting.panels import Panel, counted, panels_figure
 from featuremaps.results.answer import Answer, captions, titles
 from featuremaps.results.shown import Shown
 
 Result = TypeVar("Result", bound="ByPicture")
+NOTHING = "nothing found to explain"
 
 
 class ByPicture(Shown):
@@ -54,7 +57,8 @@ class Explained(ByPicture):
     """What a method made of pictures for a target, and how the model was read for that.
 
     Of a detector there is a row for each box that is explained: several of a picture, or none. `boxes[i]` is that of
-    row i, and `picture_numbers[i]` says which of the pictures given the row is of, counted from 0.
+    row i, and `picture_numbers[i]` says which of the pictures given the row is of, counted from 0; `unexplained` are
+    pictures without any.
     """
 
     method: str
@@ -65,6 +69,7 @@ class Explained(ByPicture):
     regions: tuple[Tensor | None, ...]
     boxes: tuple[DetectedBox | None, ...]
     picture_numbers: tuple[int, ...]
+    unexplained: tuple[Seen, ...]
 
     def __post_init__(self) -> None:
         count = len(self.targets)
@@ -118,6 +123,16 @@ class Explained(ByPicture):
             else:
                 yield boxed(image, seen.box_on_original(box.box) if on == "original" else box.box)
 
+    @property
+    def counted(self) -> str:
+        """How many pictures there are; of a detector that found nothing, that it did."""
+        return counted(len(self), "picture") if len(self) or not self.unexplained else NOTHING
+
+    def nothing_found(self) -> Figure:
+        """The pictures in which a detector found nothing to explain, as a figure."""
+        rows = [[Panel(seen.image, seen.picture.name)] for seen in self.unexplained]
+        return panels_figure(rows, None, title=NOTHING)
+
     def how(self) -> str:
         """How these maps came about: what was read of the model, what of it was assumed, and what of each picture."""
         preprocessing = dict.fromkeys(seen.preprocessing.describe() for seen in self.pictures)
@@ -126,4 +141,5 @@ class Explained(ByPicture):
             size = "" if (image := seen.picture.image) is None else "{} × {} pixels, ".format(*image.size)
             given = " × ".join(map(str, seen.input.shape))
             lines.append(f"{seen.picture.name}: {size}given to the model as {given}; explained: {caption}")
+        lines += [f"{seen.picture.name}: {NOTHING}" for seen in self.unexplained]
         return "\n".join(lines)

@@ -62,6 +62,7 @@ class Heatmaps(Explained):
         picture_numbers: For each row the number of the picture that it is of; a detector's pictures may have several
             rows, or none.
         levels: For each row the share that each of several layers has in its map, where they were added up.
+        unexplained: The pictures in which a detector found nothing to explain.
     """
 
     maps: tuple[Float[Tensor, "*_space"], ...]
@@ -77,6 +78,7 @@ class Heatmaps(Explained):
     boxes: tuple[DetectedBox | None, ...] = ()
     picture_numbers: tuple[int, ...] = ()
     levels: tuple[Mapping[str, float], ...] = ()
+    unexplained: tuple[Seen, ...] = ()
     by_picture = ("maps", "targets", "pictures", "warnings", "answers", "regions", "boxes", "picture_numbers", "levels")
 
     @property
@@ -172,6 +174,8 @@ class Heatmaps(Explained):
         Returns:
             A figure of matplotlib.
         """
+        if not len(self):
+            return self.nothing_found()
         shown = self[:most]
         if len(self.pictures[0].space) != 2:
             return spatial_figure(shown.spatial_panels(**look), self._title(most))
@@ -261,8 +265,7 @@ class Heatmaps(Explained):
         sizes = sorted({places(map.shape) for map in self.maps})
         doubtful = sum(map(bool, self.warnings))
         doubt = f", {doubtful} with warnings" if doubtful else ""
-        pictures = counted(len(self), "picture")
-        return f"<Heatmaps: {self.method} of {self.layer}, {pictures}, {', '.join(sizes)}{doubt}>"
+        return f"<Heatmaps: {', '.join([f'{self.method} of {self.layer}', self.counted, *sizes])}{doubt}>"
 
 
 def fuse(heatmaps: Sequence[Heatmaps], gamma: float = 2.0) -> Heatmaps:

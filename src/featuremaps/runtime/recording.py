@@ -19,7 +19,8 @@ from featuremaps.layers.known import known_layers
 from featuremaps.outputs.class_outputs import ClassOutputs, seen_outputs
 from featuremaps.outputs.detections import seen_boxes
 from featuremaps.outputs.outputs import mapped
-from featuremaps.outputs.torchvision_detectors import check_label_names, gives_less_sure, own_threshold
+from featuremaps.outputs.own_thresholds import gives_less_sure, own_threshold
+from featuremaps.outputs.torchvision_detectors import check_label_names
 from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.attention import WatchedAttention
 from featuremaps.runtime.capture import Capture, run_capturing, to_model

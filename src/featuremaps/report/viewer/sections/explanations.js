@@ -11,6 +11,7 @@ import { createStore, displayState } from "featuremaps/store.js";
 import { thumbnail } from "featuremaps/thumbnails.js";
 
 function answer(picture) {
+  if (picture.note) return null;
   if (!picture.top.length) return h("p", { class: "quiet" }, "The model's answer was not recorded.");
   const rows = picture.top.map(({ label, index, probability, covers }) => {
     const truth = label === picture.label && label !== picture.top[0].label;
@@ -48,7 +49,7 @@ async function renderPicture(data, id, store, { compare }) {
   seen.image.alt = alternative(data);
   const body = picture.maps.length
     ? renderMatrices(picture, store, createGroup())
-    : [h("p", { class: "empty" }, "No map was asked for.")];
+    : [h("p", { class: "empty" }, picture.note || "No map was asked for.")];
   article.append(
     h("div", { class: "picture-side" }, heading, h("div", { class: "picture-summary" }, seen.image, h("div", {}, verdict(data), answer(data)))),
     h("div", { class: "picture-maps" }, body));
