@@ -199,6 +199,35 @@ def test_a_map_that_lies_beside_what_it_shows_says_so(change: Callable[[Tensor],
     assert [any(words in note for note in notes) for notes in heat.warnings] == [bool(words)] * 2
 
 
+class Pyramid(nn.Module):
+    """Maps of strides 8 and 32, the coarser one enlarged and added to the finer, and one that is enlarged alone."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.change = change
+        self.fine = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1))
+        self.coarse = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1))
+        self.both, self.alone, self.head = nn.Conv2d(8, 8, 3, 1, 1), nn.Identity(), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.fine(self.change(x))
+        enlarged = nn.functional.interpolate(self.coarse(fine), size=fine.shape[2:], mode="nearest")
+        both = torch.cat([self.both(fine + enlarged), self.alone(enlarged + 0)], 1)
+        return self.head(both.mean((2, 3)))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (128, 96), (73, 91)])
+def test_small_maps_of_a_pyramid_lie_where_they_are_drawn(size: tuple[int, int]) -> None:
+    """The wide field of an enlarged map moves no place of the finer one that it is added to."""
+    pyramid = fm.Scope(Pyramid(lambda x: x).eval())
+    for layer in ("both", "alone"):
+        assert pyramid.explain(noise(1, size), layer=layer, target=1).warnings == ((),)
+    for change in (lambda x: x[:, :, :, x.shape[3] // 2 :], lambda x: nn.functional.pad(x, (40, 0, 0, 0))):
+        (notes,) = fm.Scope(Pyramid(change).eval()).explain(noise(1, size), layer="both", target=1).warnings
+        assert any("cuts, shifts or pads" in note for note in notes)
+
+
 @pytest.mark.parametrize("method", ["score_cam", "ss_cam", "is_cam", "guided_grad_cam"])
 def test_maps_that_lie_beside_the_picture_are_not_laid_over_it(method: str) -> None:
     scope = fm.Scope(Prepared(lambda x: x[:, :, 16:48, 16:48]).eval())

@@ -98,3 +98,16 @@ def test_elements_in_unknown_order_may_be_any_of_them():
     assert blurred.shape == (2, 3, 5, 12)
     assert blurred.reach[0].whole
     assert not blurred.reach[1].whole
+
+
+def test_fields_put_together_lie_in_the_middle_of_the_narrowest() -> None:
+    narrow, wide = Reach(-1.0, 2.0), Reach(-20.0, 5.0, coarse=8.0)
+    for both in (narrow | wide, wide | narrow, narrow | wide | narrow):
+        assert (both.low, both.high, both.place, both.coarse) == (-20.0, 5.0, 0.5, 0.0)
+        assert both.moved(4).place == 4.5
+        assert both.widened(1, 3).place == 1.5
+    alike = Reach(0.0, 4.0) | Reach(2.0, 6.0)
+    assert (alike.place, alike.centre) == (3.0, 3.0)
+    assert (Reach(0.0, 2.0, whole=True) | wide).place == wide.centre
+    enlarged = field_algebra.resized(PICTURE, 2, 16, step=0.5, first=-0.25, taps=1)
+    assert [reach.coarse for reach in enlarged.reach] == [1.0, 0.0]

@@ -38,15 +38,18 @@ def _as_traced(output: Tensor, module: nn.Module, flow: Dataflow, trace: Trace |
 
 
 def _covers(placed: Field, picture: Sequence[int]) -> bool:
-    """Whether the places cover the picture about evenly, as a map is drawn; a crop inside the model moves them."""
+    """Whether the places cover the picture about evenly, as a map is drawn; a crop inside the model moves them.
+
+    Places of a map that was enlarged lie as evenly as those of the map.
+    """
     for axis, length in enumerate(picture[2:]):
         step = placed.step(axis)
         if step is None or placed.reach[axis].whole:
             continue
         count = math.prod(run.size for dim in placed.dims for run in dim.runs if run.axis == axis)
-        before = placed.reach[axis].centre
-        margins = before, length - before - step * (count - 1)
-        if max(abs(margin - step / 2) for margin in margins) > max(1.5 * step, UNEVEN * length):
+        reach = placed.reach[axis]
+        margins = reach.place, length - reach.place - step * (count - 1)
+        if max(abs(margin - step / 2) for margin in margins) > max(1.5 * step, 1.5 * reach.coarse, UNEVEN * length):
             return False
     return True
 

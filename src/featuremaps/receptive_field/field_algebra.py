@@ -53,11 +53,17 @@ class Dim(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """What the first unit sees along one axis, in input pixels; `whole`: every unit sees all of it."""
+    """What the first unit sees along one axis, in input pixels; `whole`: every unit sees all of it.
+
+    `aside`: how far from the middle of that the unit lies, where fields of several widths were put together: it lies
+    in the middle of the narrowest. `coarse`: the largest step that was enlarged on the way to that one.
+    """
 
     low: Number
     high: Number
     whole: bool = False
+    aside: Number = 0.0
+    coarse: Number = 0.0
 
     def moved(self, by: Number) -> "Reach":
         """The same width, `by` pixels further."""
@@ -65,10 +71,14 @@ class Reach(NamedTuple):
 
     def widened(self, left: Number, right: Number, *, whole: bool = False) -> "Reach":
         """`left` and `right` pixels wider."""
-        return Reach(self.low - left, self.high + right, self.whole or whole)
+        return self._replace(low=self.low - left, high=self.high + right, whole=self.whole or whole)
 
     def __or__(self, other: "Reach") -> "Reach":
-        return Reach(min(self.low, other.low), max(self.high, other.high), self.whole or other.whole)
+        both = Reach(min(self.low, other.low), max(self.high, other.high), self.whole or other.whole)
+        if self.whole == other.whole and self.width == other.width:
+            return both._replace(coarse=max(self.coarse, other.coarse))
+        narrow = min(self, other, key=lambda reach: (reach.whole, reach.width))
+        return both._replace(aside=narrow.place - both.centre, coarse=narrow.coarse)
 
     @property
     def width(self) -> Number:
@@ -79,6 +89,11 @@ class Reach(NamedTuple):
     def centre(self) -> Number:
         """The middle of the first unit's field; the middle of the first pixel is 0.5."""
         return (self.low + self.high) / 2
+
+    @property
+    def place(self) -> Number:
+        """Where the first unit lies."""
+        return self.centre + self.aside
 
 
 class Field(NamedTuple):
@@ -253,7 +268,13 @@ def slid(
 
 def resized(field: Field, dim: int, size: int, *, step: Number, first: Number, taps: Number) -> Field:
     """Interpolation or a transposed convolution: element 0 looks at unit `first`, through `taps` units."""
-    return slid(field, dim, size, step=step, first=first - (taps - 1) / 2, span=taps - 1)
+    larger = slid(field, dim, size, step=step, first=first - (taps - 1) / 2, span=taps - 1)
+    if step >= 1:
+        return larger
+    for axis in field.dims[dim].axes:
+        reach = larger.reach[axis]
+        larger = larger.with_reach(axis, reach._replace(coarse=max(reach.coarse, field.step(axis) or 0)))
+    return larger
 
 
 def merged(fields: Sequence[Field], shape: Sequence[int], *, gate: bool = False) -> Field:
