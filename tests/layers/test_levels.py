@@ -181,3 +181,37 @@ def test_maps_packed_inside_an_output_are_handed_over_together() -> None:
         "neck.up",
         "neck.merge",
     )
+
+
+class OneStride(nn.Module):
+    """A detector with towers of their own for scores, boxes and weights of masks, all on one map."""
+
+    def __init__(self, listed: bool) -> None:
+        super().__init__()
+        self.listed = listed
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
+        self.scores, self.boxes, self.weights = (
+            nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, out, 1)) for out in (3, 4, 8)
+        )
+
+    def forward(self, x: Tensor) -> Any:
+        features = self.features(x)
+        scores, boxes = (head(features).flatten(2).mT for head in (self.scores, self.boxes))
+        masks = torch.einsum("bqc,bchw->bqhw", self.weights(features).flatten(2).mT[:, :2], features).sigmoid()
+        middles, sides = 8 + 48 * boxes[..., :2].sigmoid(), 4 + 8 * boxes[..., 2:].sigmoid()
+        if not self.listed:
+            return torch.cat([middles, sides, scores.sigmoid()], 2), masks
+        best, labels = scores.sigmoid().max(2)
+        edges = torch.cat([middles - sides / 2, middles + sides / 2], 2)
+        parts = zip(edges[:, :2], labels[:, :2], best[:, :2], masks, strict=True)
+        return [dict(zip(("boxes", "labels", "scores", "masks"), each, strict=True)) for each in parts]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_last_map_of_one_stride_is_what_all_heads_read(listed: bool) -> None:
+    """What runs last is the head of the masks, which no score depends on."""
+    torch.manual_seed(0)
+    scope = fm.Scope(OneStride(listed).eval(), classes=NAMES)
+    heat = scope.explain(torch.rand(1, 3, 64, 64), "hires_cam", threshold=0.0)
+    assert heat.layer == "features"
+    assert all(float(map.abs().max()) > 0 for map in heat.maps)

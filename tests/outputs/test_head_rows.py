@@ -49,6 +49,26 @@ def test_rows_are_found_wherever_they_are(form: str) -> None:
         assert torch.equal(one.scores, other.scores)
 
 
+def test_scores_of_four_classes_are_told_from_boxes_beside_them() -> None:
+    """Both have four numbers a row: scores are those from 0 to 1, or, of boxes in shares, those that sum to 1."""
+    classes = ClassOutputs(("background", *NAMES), space=SPACE)
+    scores = (8 * SHARES @ torch.eye(3, 4).roll(1, 1)).softmax(2)
+    for boxes in (corners(BOXES), corners(BOXES / torch.tensor([96.0, 64, 96, 64]))):
+        for outputs in ((boxes, scores), (scores, boxes)):
+            (found, _) = detections_of(outputs, classes)
+            assert found.class_scores is not None
+            assert torch.equal(found.class_scores.max(1).values[:1], scores[0, :, 1:].max()[None])
+    assert detections_if_any((boxes, SHARES @ torch.eye(3, 4)), classes) is None  # either may be the other
+
+
+def test_scores_beside_boxes_are_no_rows_of_boxes() -> None:
+    """Without names: five scores a row are no box and a score."""
+    outputs = corners(BOXES), torch.cat([SHARES, SHARES[..., :2]], 2)
+    (found, _) = detections_of(outputs, ClassOutputs(None, "detections", space=SPACE))
+    assert found.class_scores is not None
+    assert found.class_scores.shape[1] == 5
+
+
 def test_numbers_behind_the_class_scores_are_left_out_where_rows_are_said_to_be_detections() -> None:
     outputs = torch.cat([ROWS, 50 * torch.randn(2, 24, 12)], 2).mT
     assert detections_if_any(outputs, CLASSES) is None

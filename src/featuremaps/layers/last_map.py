@@ -83,7 +83,10 @@ def choose(
         return Choice(None, ())
     last = maps[-1] if any(end.classes for end in ends) else _in_backbone(maps)
     sizes = {it.number: (it.info.name, it.info.size) for it in every if it.number is not None and it.info.size}
-    return Choice(last.info.name, _stages(maps, last), levels_of(together, sizes, ends, flow))
+    levels = levels_of(together, sizes, ends, flow)
+    if len(levels) == 1 and not _is_tokens(last):  # what comes after it is of one of its heads
+        last = next((it for it in maps if it.info.name == levels[0]), last)
+    return Choice(last.info.name, _stages(maps, last), levels if len(levels) > 1 else ())
 
 
 def _lost_before_long(it: Map, candidates: Sequence[Candidate]) -> bool:

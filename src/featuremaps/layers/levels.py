@@ -38,7 +38,7 @@ def _packs(values: Iterable[object]) -> Iterator[Collection[object]]:
 
 
 def levels_of(together: Sequence[Together], maps: Named, ends: Sequence[End], flow: Dataflow) -> tuple[str, ...]:
-    """The layers whose maps the heads read, fine to coarse; none where there is only one, or the model is no detector.
+    """The layers whose maps the heads read, fine to coarse; none where they read none alone, or there is no detector.
 
     `together` is in order of completion: what was handed over last counts.
     """
@@ -52,7 +52,7 @@ def levels_of(together: Sequence[Together], maps: Named, ends: Sequence[End], fl
         read = [step for step in steps if _is_read(step, steps, used, targets, flow)]
         if len(read) > 1 and not {*read} < {*shared}:  # else there are coarser ones beside them, as Deformable DETR's
             return _ordered(read, maps)
-    return _ordered(shared, maps) if len(shared) > 1 else ()
+    return _ordered(shared, maps)
 
 
 def _named(step: int, maps: Named, flow: Dataflow) -> int | None:

@@ -45,12 +45,12 @@ def head_rows(outputs: object, classes: ClassOutputs) -> HeadRows | None:
     is background and it is not known which, and for several sets of rows of which one is as good as another.
     """
     for tensors in _levels(outputs):
+        if (beside := _beside(tensors, classes)) is not None:
+            return beside
         parts = [part for each in tensors if (part := _oriented(each, classes, outputs)) is not None]
         if parts:
             rows = _together(parts, classes)
             return None if rows is None else _split(rows, classes)
-        if (beside := _beside(tensors, classes)) is not None:
-            return beside
     return None
 
 
@@ -145,18 +145,26 @@ def _with_more(given: Tensor, count: int, classes: ClassOutputs, outputs: object
 
 
 def _beside(tensors: Sequence[Tensor], classes: ClassOutputs) -> HeadRows | None:
-    """Boxes (batch, row, 4) and probabilities (batch, row, class) that stand beside each other; None without such."""
+    """Boxes (batch, row, 4) and probabilities (batch, row, class) that stand beside each other; None without such.
+
+    Where there are four classes too, the probabilities are those that lie between 0 and 1, or that sum to 1.
+    """
     every = [part for part in tensors if part.ndim == 3 and part.is_floating_point()]
     if len(every) != 2 or every[0].shape[:2] != every[1].shape[:2]:
         return None
-    boxes = [part for part in every if part.shape[2] == BOX]
-    scores = [
-        part for part in every if part.shape[2] == classes.count or (classes.count is None and part.shape[2] != BOX)
-    ]
-    if len(boxes) != 1 or len(scores) != 1 or boxes[0] is scores[0]:
+    if classes.count is None and classes.kind != "detections":
         return None
-    shares = scores[0].detach()
-    if not bool(((shares >= 0) & (shares <= 1)).all()) or (classes.count is None and classes.kind != "detections"):
+    pairs = [pair for pair in (every, every[::-1]) if pair[0].shape[2] == BOX and _are_scores(pair[1], classes)]
+    if len(pairs) > 1:
+        pairs = [pair for pair in pairs if are_probabilities(pair[1].flatten(0, 1))]
+    if len(pairs) != 1:
         return None
-    _check_background(shares, False, classes)
-    return HeadRows(boxes[0].float(), None, scores[0].float())
+    ((boxes, scores),) = pairs
+    _check_background(scores.detach(), False, classes)
+    return HeadRows(boxes.float(), None, scores.float())
+
+
+def _are_scores(part: Tensor, classes: ClassOutputs) -> bool:
+    """Whether there is one for each class, if those are known, and all lie between 0 and 1."""
+    shares = part.detach()
+    return classes.count in (None, part.shape[2]) and bool(((shares >= 0) & (shares <= 1)).all())
