@@ -91,6 +91,33 @@ def test_heads_are_not_taken_for_queries() -> None:
         fm.Scope(TinyViT(queries_before_heads)).explain(X, "attention_rollout", target=0)
 
 
+def heads_after_tokens(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Queries, keys and values (batch, token, head, feature), as a fused layer gives them without a transposition."""
+    queries, keys, values = (each.transpose(1, 2).contiguous() for each in (query, key, value))
+    weights = (torch.einsum("bihd,bjhd->bhij", queries, keys) / queries.shape[-1] ** 0.5).softmax(-1)
+    return torch.einsum("bhij,bjhd->bihd", weights, values).transpose(1, 2)
+
+
+def keys_first(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    weights = (torch.einsum("bhdj,bhid->bhij", key.mT, query) / query.shape[-1] ** 0.5).softmax(-1)
+    return torch.einsum("bhij,bhjd->bhid", weights, value)
+
+
+def with_dots(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    weights = (torch.einsum("...id,...jd->...ij", query, key) / query.shape[-1] ** 0.5).softmax(-1)
+    return torch.einsum("...ij,...jd->...id", weights, value)
+
+
+@pytest.mark.parametrize("method", ["attention_rollout", "transformer_attribution", "legrad"])
+@pytest.mark.parametrize("attend", [heads_after_tokens, keys_first, with_dots])
+def test_an_einsum_may_have_its_dimensions_in_any_order(attend: object, method: str) -> None:
+    expected = fm.Scope(TinyViT(functional)).explain(X, method, target=0)
+    found = fm.Scope(TinyViT(attend)).explain(X, method, target=0)  # type: ignore[arg-type]
+    torch.testing.assert_close(found.tensor, expected.tensor, rtol=1e-4, atol=1e-6)
+    heads = fm.Scope(TinyViT(attend)).attention(X)  # type: ignore[arg-type]
+    torch.testing.assert_close(heads.maps, fm.Scope(TinyViT(functional)).attention(X).maps)
+
+
 @pytest.mark.parametrize("method", ["attention_rollout", "generic_attention"])
 @pytest.mark.parametrize("attend", [head_by_head, head_by_head_fused])
 def test_heads_that_attend_side_by_side_are_no_layers(attend: object, method: str) -> None:

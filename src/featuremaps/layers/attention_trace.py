@@ -5,6 +5,7 @@ tokens are known by what the model did, not by how many tokens there are.
 """
 
 import math
+import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -213,9 +214,12 @@ class AttentionTrace(TorchFunctionMode):
         dims = (*known.dims[:2], channels(output.shape[2]))
         self.flow.understand(output, known._replace(dims=dims, reach=reach))
 
-    def _side(self, tensor: Tensor, token_dim: int) -> _Side:
+    def _side(self, tensor: Tensor, token_dim: int, order: Sequence[int] | None = None) -> _Side:
         trace = self.flow.trace(tensor)
-        return _Side(tuple(tensor.shape), None if trace is None else trace.field, token_dim)
+        field, kept = None if trace is None else trace.field, range(tensor.ndim) if order is None else order
+        if field is not None:
+            field = field._replace(dims=tuple(field.dims[index] for index in kept))
+        return _Side(tuple(tensor.shape[index] for index in kept), field, token_dim)
 
     def _note_use(self, operation: Operation) -> None:
         between_places = {step for step, sides in self._products.items() if all(map(_of_places, sides))}
@@ -228,8 +232,8 @@ class AttentionTrace(TorchFunctionMode):
         tensors = _operands(operation)
         if trace is None or tensors is None:
             return
-        (left, left_dim), (right, right_dim) = tensors
-        self._products[trace.step] = self._side(left, left_dim), self._side(right, right_dim)
+        left, right = tensors
+        self._products[trace.step] = self._side(*left), self._side(*right)
 
     def _product_behind(self, logits: Tensor) -> tuple[_Side, _Side] | None:
         """The queries and keys that attention logits are the products of; None where there are none."""
@@ -272,27 +276,57 @@ _BETWEEN = _WEIGHTED | frozenset({"index_put_", "copy_", "masked_fill", "constan
 """What may lie between a product and its softmax beside operations on single values: heads mixed with each other."""
 
 
-def _operands(operation: Operation) -> tuple[tuple[Tensor, int], tuple[Tensor, int]] | None:
-    """Both factors of a product, and the dimension of each that the product keeps, of the last two it has."""
+_Operand = tuple[Tensor, int, Sequence[int] | None]
+"""A factor of a product, the dimension that the product keeps, of its last two, and the order they stand in there."""
+
+
+def _operands(operation: Operation) -> tuple[_Operand, _Operand] | None:
+    """Both factors of a product, as far as it is one of two matrices."""
     if operation.kind == "matmul":
-        return (operation.args[0], -2), (operation.argument("other", 1, operation.argument("mat2", 1)), -1)
+        other = operation.argument("other", 1, operation.argument("mat2", 1))
+        return (operation.args[0], -2, None), (other, -1, None)
     if operation.kind == "other_product":
         found = [item for item in operation.args if isinstance(item, Tensor)]
-        return ((found[1], -2), (found[2], -1)) if operation.function.__name__ == "baddbmm" and len(found) > 2 else None
-    text, *tensors = operation.args
-    tensors = list(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
-    if not isinstance(text, str) or "->" not in text or len(tensors) != 2 or "." in text:
+        whole = operation.function.__name__ == "baddbmm" and len(found) > 2
+        return ((found[1], -2, None), (found[2], -1, None)) if whole else None
+    return _operands_of_einsum(*operation.args)
+
+
+def _operands_of_einsum(text: Any, *tensors: Any) -> tuple[_Operand, _Operand] | None:
+    """The same of two factors of an einsum, their dimensions in the order that a matrix product has them in.
+
+    First those that the result begins with, then the tokens and what is summed over, of the second factor turned round.
+    """
+    tensors = tuple(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    if not isinstance(text, str) or "->" not in text or len(tensors) != 2:
         return None
-    given, result = text.replace(" ", "").split("->")
-    terms = given.split(",")
-    query, key = result[-2], result[-1]
-    for first, second in ((0, 1), (1, 0)):
-        if query in terms[first] and key in terms[second] and query not in terms[second] and key not in terms[first]:
-            return (
-                (tensors[first], terms[first].index(query) - len(terms[first])),
-                (tensors[second], terms[second].index(key) - len(terms[second])),
-            )
+    (first, second), result = _spelled_out(text, tensors)
+    if len(result) < 2:
+        return None
+    for left, right, places in ((first, second, (0, 1)), (second, first, (1, 0))):
+        query, key = result[-2], result[-1]
+        if query in left and key in right and query not in right and key not in left:
+            summed = {*left, *right} - {*result}
+            if len(summed) != 1 or not summed <= {*left} & {*right} or not {*result[:-2]} <= {*left}:
+                return None
+            before = [label for label in result[:-2] if label in right]
+            turned = [left.index(label) for label in (*result[:-2], query, *summed)]
+            others = [right.index(label) for label in (*before, *summed, key)]
+            return (tensors[places[0]], -2, turned), (tensors[places[1]], -1, others)
     return None
+
+
+def _spelled_out(text: str, tensors: Sequence[Tensor]) -> tuple[list[str], str]:
+    """The labels of the factors and of the result, "..." as capital letters for the dimensions it stands for."""
+    given, result = text.replace(" ", "").split("->")
+    free = [letter for letter in string.ascii_uppercase if letter not in text]
+    terms, longest = [], ""
+    for term, tensor in zip(given.split(","), tensors, strict=True):
+        count = tensor.ndim - len(term.replace("...", ""))
+        dots = "".join(free[len(free) - count :]) if "..." in term else ""
+        longest = max(longest, dots, key=len)
+        terms.append(term.replace("...", dots))
+    return terms, result.replace("...", longest)
 
 
 def _of_places(side: _Side) -> bool:
