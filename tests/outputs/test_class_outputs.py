@@ -218,6 +218,15 @@ def test_an_embedding_taken_for_class_scores_is_doubted() -> None:
         assert not any("length 1" in doubt for one in said.explain(INPUTS, layer="conv").warnings for doubt in one)
 
 
+def test_what_a_model_calls_an_embedding_is_doubted_as_class_scores() -> None:
+    model = Ends(lambda scores: {"image_embeds": scores, "last_hidden_state": scores[:, None]}).eval()
+    (doubts, *_) = fm.Scope(model).explain(INPUTS, layer="conv").warnings
+    assert any("called image_embeds, an embedding" in doubt for doubt in doubts)
+    similar = fm.Scope(model).explain(INPUTS, layer="conv", target=fm.Similarity(torch.ones(4)))
+    for said in (fm.Scope(model, classes=list("abcd")).explain(INPUTS, layer="conv"), similar):
+        assert not any("image_embeds" in doubt for one in said.warnings for doubt in one)
+
+
 @pytest.mark.parametrize(
     "end",
     [

@@ -38,6 +38,12 @@ RANKED = (
     "that it returns the scores of all classes in their own order, or give target= a function from its output to one "
     "score per picture."
 )
+EMBEDDING = "image_embeds"
+"""What models of pictures and texts call the embedding that they compare."""
+OF_EMBEDDING = (
+    "the numbers are called image_embeds, an embedding, which target=Similarity(…) compares with another, and none of "
+    "them is a class"
+)
 ReadOutputs = Callable[[Any, int], Tensor]
 """What is read from a model's outputs, so many of which in a row belong to one picture."""
 
@@ -207,6 +213,8 @@ def as_followed(
         return classes
     if classes.kind is None and classes.names is None and have_unit_length(given):
         return replace(classes, squashed="the numbers of every picture have length 1, as embeddings have")
+    if classes.kind is None and classes.names is None and is_named(part, EMBEDDING):
+        return replace(classes, squashed=OF_EMBEDDING)
     if (
         classes.kind not in (None, "multi_label")
         or are_probabilities(given)
