@@ -14,7 +14,7 @@ from torchvision.models.detection import KeypointRCNN, MaskRCNN
 from torchvision.models.detection.rpn import AnchorGenerator
 
 import featuremaps as fm
-from featuremaps.errors import SourceError
+from featuremaps.errors import LayoutError, SourceError
 from featuremaps.outputs.detections import DetectedBox
 from transformer_families import small_rt_detr
 
@@ -216,3 +216,37 @@ def np_pictures(folder: Path) -> list[Path]:
 def test_a_model_that_is_told_its_task_needs_a_tokenizer() -> None:
     with pytest.raises(SourceError, match="is told its task in words, and needs its tokenizer"):
         fm.Scope(oneformer(), fm.preprocess(size=(64, 96)))
+
+
+def deformable_detr() -> nn.Module:
+    stages = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1] * 4, "layer_type": "basic"}
+    backbone = transformers.ResNetConfig(**stages, out_features=STAGES[1:])
+    size = {"d_model": 32, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "num_queries": 6}
+    size |= dict.fromkeys(("encoder_layers", "decoder_layers"), 2)
+    size |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    config = transformers.DeformableDetrConfig(
+        use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=backbone, **size, **NAMES
+    )
+    return transformers.DeformableDetrForObjectDetection(config)
+
+
+@pytest.mark.parametrize(("start", "grid"), [(0, (8, 12)), (96, (4, 6))])
+def test_a_level_of_an_encoder_is_explained_where_it_is_said_how_it_lies(start: int, grid: tuple[int, int]) -> None:
+    """The tokens of all levels stand one after another: which of them is meant is the user's to say."""
+    torch.manual_seed(0)
+    model, layer = randomised(deformable_detr()), "model.encoder.layers.1"
+    with pytest.raises(LayoutError, match="its places in the picture are unknown"):
+        fm.Scope(model).explain(TALL, "hires_cam", layer=layer, threshold=0.0)
+
+    def read(tokens: Tensor) -> Tensor:
+        return tokens[:, start : start + grid[0] * grid[1]].mT.unflatten(2, grid)
+
+    heat = fm.Scope(model, layout=read).explain(TALL, "hires_cam", layer=layer, threshold=0.0)
+    kept: list[Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda _module, _given, output: kept.append(output))
+    outputs = model(TALL.clone().requires_grad_())
+    handle.remove()
+    (tokens,) = kept if isinstance(kept[0], Tensor) else kept[0]
+    assert heat.boxes[0] is not None
+    (gradient,) = torch.autograd.grad(score_of_query(heat.boxes[0])(outputs), tokens)
+    alike(heat.maps[0], read(gradient * tokens.detach()).sum(1)[0])
