@@ -106,6 +106,14 @@ def test_nothing_is_said_of_a_steady_model(step: Callable[[Net, Tensor], Tensor]
         assert heat.warnings == ((),) * 4
 
 
+def test_scores_in_float64_of_a_model_in_float32_are_steady() -> None:
+    """They differ by the rounding of what they are made of."""
+    model = Net(
+        lambda model, maps: maps, lambda scores: scores.double() * (1 + 3e-6 * torch.arange(len(scores))[:, None])
+    )
+    assert fm.Scope(model.eval()).explain(PICTURES, "saliency", target=1).warnings == ((),) * 4
+
+
 class OnePicture(nn.Module):
     """Takes one picture at a time."""
 

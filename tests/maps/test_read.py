@@ -1,13 +1,14 @@
 """Which layers and units are meant, and that what is read of them is what the model computes, whatever its layout."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError
+from featuremaps.errors import FeatureMapsWarning, LayerNotFoundError, LayoutError, ModelError, OptionError
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from map_samples import Twice, chelsea, pictures, real_scope, tiny_vit
@@ -165,3 +166,37 @@ def test_values_that_are_not_finite_are_an_error_that_names_the_weights() -> Non
     with pytest.raises(ModelError, match=message):
         fm.Scope(model).maps(noise(2), "features.conv2")
     assert fm.Scope(model).maps(noise(2), "features.conv1").tensor.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("move", "words"),
+    [
+        (lambda maps: maps.roll((3, 3), (2, 3)), "cuts, shifts or pads"),
+        (lambda maps: torch.rot90(maps, 1, (2, 3)), "could not be followed"),
+    ],
+)
+@pytest.mark.parametrize("wanted", ["1", "1:2"])
+def test_places_that_lie_elsewhere_than_they_are_drawn_are_said(move: Any, words: str, wanted: str) -> None:
+    """Of the layer behind it alone, for maps and projections."""
+    torch.manual_seed(0)
+    model = Moving(move)
+    with pytest.warns(FeatureMapsWarning, match=words):
+        fm.Scope(model).maps(torch.rand(1, 3, 16, 16), f"later.{wanted}")
+    fm.Scope(model).maps(torch.rand(1, 3, 16, 16), f"earlier.{wanted}")
+    projections = fm.Scope(model).project(torch.rand(1, 3, 16, 16), ["earlier.1:0", "later.1:0"])
+    guessed = [text for text in projections.warnings if "patch may lie elsewhere" in text]
+    assert [text.partition(":")[0] for text in guessed] == (["later.1"] if "followed" in words else [])
+
+
+class Moving(nn.Module):
+    """Two convolutions, with a step between them that moves places."""
+
+    def __init__(self, move: Any) -> None:
+        super().__init__()
+        self.earlier = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1))
+        self.later = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1))
+        self.move = move
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, 4)"""
+        return self.later(self.move(self.earlier(x))).mean((2, 3))

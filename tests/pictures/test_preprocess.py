@@ -10,7 +10,8 @@ import timm
 import torch
 import torchvision
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.transforms.v2 import Normalize
 
 import featuremaps as fm
 from featuremaps.errors import FeatureMapsWarning, OptionError
@@ -145,7 +146,7 @@ def test_the_same_answer_to_every_picture_is_doubted_where_no_transform_was_give
 
 
 def test_levels_that_nobody_scaled_are_doubted_where_the_answers_look_like_it() -> None:
-    pictures = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)) for i in range(4)]
+    pictures = [*map(Image.fromarray, _noise(4))]
     model, words = Little(), "The model is given numbers from 0 to 255"
     levels = torch.stack([pixels(each) * 255 for each in pictures])
     for head, given, transform, doubtful in [
@@ -167,6 +168,36 @@ def test_levels_that_nobody_scaled_are_doubted_where_the_answers_look_like_it() 
         fm.Scope(model).predict(levels)
 
 
+@pytest.mark.parametrize(
+    ("before", "doubtful"),
+    [
+        (nn.Identity(), True),
+        (nn.BatchNorm2d(3), True),  # that has learned nothing
+        (Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), True),  # of numbers from 0 to 1
+        (Normalize([0.5] * 3, [0.5] * 3), True),
+        (Normalize([123.7, 116.3, 103.5], [58.4, 57.1, 57.4]), False),
+        (Normalize([103.9, 116.8, 123.7], [1.0] * 3), False),  # as Caffe's models have it
+        (Normalize([0.0] * 3, [255.0] * 3), False),
+        (Normalize([127.5] * 3, [127.5] * 3), False),
+        (nn.InstanceNorm2d(3), False),
+    ],
+    ids=str,
+)
+def test_a_model_that_scales_levels_itself_is_given_them_rightly(before: nn.Module, doubtful: bool) -> None:
+    """However sure it is, and whatever its pictures are of."""
+    model = Little()
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias[1] += 100
+    levels = torch.stack([pixels(each) * 255 for each in map(Image.fromarray, _noise(4))])
+    notes = fm.Scope(nn.Sequential(before, model).eval()).explain(levels, layer="1.features").warnings
+    assert ["from 0 to 255" in " ".join(each) for each in notes] == [doubtful] * 4
+
+
+def _noise(count: int) -> list[np.ndarray[Any, Any]]:
+    return [np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8) for i in range(count)]
+
+
 def test_scores_that_are_not_finite_are_said() -> None:
     model = Little()
     with torch.no_grad():
@@ -180,8 +211,7 @@ def test_a_folder_of_one_class_that_gets_its_own_name_is_not_doubted(tmp_path: P
     with torch.no_grad():
         model.head.bias[1] += 100
     (tmp_path / "hen").mkdir()
-    for number in range(5):
-        noise = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+    for number, noise in enumerate(_noise(5)):
         Image.fromarray(noise).save(tmp_path / "hen" / f"{number}.png")
     names = [f"class {number}" for number in range(model.head.out_features)]
     for name, doubtful in [("hen", False), ("owl", True)]:

@@ -52,6 +52,7 @@ SQUASHED: dict[str, tuple[End, str]] = {
     "lengths": (lambda scores: (scores[:, None] - torch.eye(4)).norm(dim=2), "above 0"),
     "roots": (lambda scores: (scores[:, None] - torch.eye(4)).square().sum(2).sqrt(), "above 0"),
     "lengths of capsules": (lambda scores: (lambda n: n / (1 + n))(scores[..., None].norm(dim=2) ** 2), "above 0"),
+    "angles": (lambda scores: F.normalize(scores).acos(), "between 0 and 3.14159"),
     "evidence": (lambda scores: F.softplus(scores) + 1, "above 1"),
     "one more than a ReLU": (lambda scores: scores.relu() + 1, "above 1"),
     "one by a length": (lambda scores: 1 / torch.cdist(scores, torch.eye(4)), "above 0"),

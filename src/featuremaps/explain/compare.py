@@ -68,7 +68,7 @@ def compare(model: nn.Module, pictures: Sequence[Seen], request: Request) -> Com
     methods = {method.name: method for method in request.methods}
     kept = [key for key in request.keys if key not in failures]
     best = [None if chunk.answers is None else chunk.answers[row].top(1)[0] for chunk, row in rows]
-    doubts = tuple(scale_doubts(pictures, best))
+    doubts = tuple(scale_doubts(model, pictures, best))
     heatmaps = {key: _explanation(key, methods[key[0]], rows, pictures, doubts) for key in kept}
     warn_of_unexplained(heatmaps)
     return Comparison(heatmaps, failures, answers, request.options)

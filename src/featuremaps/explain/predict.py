@@ -67,7 +67,7 @@ def predict(
     lost = sum(answer is not None and not math.isfinite(answer.score) for answer in surest)
     if lost:
         doubts[f"The scores of {counted(lost, 'picture')} are not finite: the weights or the pictures hold NaN."] = None
-    for doubt in (*doubts, *scale_doubts(pictures, surest)):
+    for doubt in (*doubts, *scale_doubts(studied.model, pictures, surest)):
         warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
     return in_order
 

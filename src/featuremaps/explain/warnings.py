@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from featuremaps.errors import FeatureMapsWarning
 from featuremaps.explain.comparison import Explanation, Key
@@ -13,6 +13,7 @@ from featuremaps.explain.fused import fused
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.rendering import NEGATIVE
 from featuremaps.results.answer import Answer
+from featuremaps.runtime.first_numbers import first_numbers
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.warnings import misplaced
 
@@ -168,11 +169,11 @@ def pixel_warnings(
     return tuple(notes(i) for i in range(len(flat)))
 
 
-def scale_doubts(pictures: Sequence[Seen], best: Sequence[Answer | None]) -> Iterator[str]:
+def scale_doubts(model: nn.Module, pictures: Sequence[Seen], best: Sequence[Answer | None]) -> Iterator[str]:
     """Whether the model seems to be given numbers of the wrong scale, by the `best` answer to each picture.
 
-    Pictures without preprocessing all get the same answer; or levels from 0 to 255 go in, and all answers are the same
-    or sure.
+    Pictures without preprocessing all get the same answer; or levels from 0 to 255 go in, the model does not scale them
+    itself, and all answers are the same or sure.
     """
     answers = [answer for answer in best if answer is not None]
     if not answers or len(answers) < len(pictures):
@@ -187,7 +188,7 @@ def scale_doubts(pictures: Sequence[Seen], best: Sequence[Answer | None]) -> Ite
             "the model may expect other numbers than 0 to 1."
         )
     sure = all(answer.probability >= SURE for answer in answers)
-    if (alike or sure) and _has_levels(pictures[0]):
+    if (alike or sure) and _has_levels(pictures[0]) and _keeps_levels(model, pictures[0]):
         yield (
             "The model is given numbers from 0 to 255, and "
             f"{'is sure of every answer' if sure else 'gives all pictures the same answer'}, as one does that was "
@@ -202,7 +203,13 @@ def _has_levels(seen: Seen) -> bool:
     if not mine or len(seen.space) != 2 or seen.kept is None:
         return False
     low, high = seen.kept.aminmax()
-    return bool(low >= 0 and LEVELS < high <= 255)
+    return bool(low >= 0 and high > LEVELS <= 255)
+
+
+def _keeps_levels(model: nn.Module, seen: Seen) -> bool:
+    """Whether levels are still such before the first convolution, or larger, as by a mean and deviation of 0 to 1."""
+    low, high = first_numbers(model, seen.input)
+    return (low >= 0 and high > LEVELS) or max(-low, high) > 255
 
 
 def warn_of_unexplained(explanations: Mapping[Key, Explanation]) -> None:

@@ -5,7 +5,7 @@ Found by running, so a functional pooling or a strided slice counts as much as a
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,8 @@ from featuremaps.layers.layout import Layout
 from featuremaps.layers.levels import Together, note_together
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
-from featuremaps.layers.model_output import followed, given_beside
+from featuremaps.layers.model_output import TOGETHER, followed, given_beside
+from featuremaps.layers.picture_order import PictureOrder
 from featuremaps.layers.reaching import last_reaching
 from featuremaps.layers.traced_layout import traced_layout, why_no_map
 from featuremaps.receptive_field import Dataflow, Field, Trace
@@ -55,8 +56,8 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
     """The layers of `model` as they run on `inputs`, a batch (batch, channel, *spatial) or a tuple of arguments.
 
     `given` is how the user says that they lie, where a trace does not tell. Three forward passes in evaluation
-    mode, the last beside another picture; a model with tokens takes one more, with a backward pass, to find which patch
-    tokens reach the output. The model is left as it was, also where its forward pass raises.
+    mode, the last behind two other pictures; a model with tokens takes one more, with a backward pass, to find which
+    patch tokens reach the output. The model is left as it was, also where its forward pass raises.
     """
     model = unwrapped(model)
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
@@ -76,8 +77,16 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
                 session.on_forward(module, partial(note_together, together, flow))
         with flow, attention:
             output = run_model(model, *copies)
-    with preserved(model), torch.no_grad():
-        beside = given_beside(model, arguments)
+    rows = PictureOrder()
+    with preserved(model) as session, torch.no_grad():
+        for name, module in model.named_modules():
+            if name:
+                session.on_forward(module, partial(rows.hear, name))
+        beside = given_beside(model, arguments, rows.begin)
+    reordered = rows.changed(TOGETHER)
+    for visit in visits:
+        if visit.layout is not None and (visit.name, visit.call) in reordered:
+            visit.layout = replace(visit.layout, reordered=True)
     holders = _holders(model)
     infos = tuple(
         _info(visit, calls[visit.name], order, flow, visit.name not in holders) for order, visit in enumerate(visits)

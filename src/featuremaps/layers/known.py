@@ -15,6 +15,7 @@ from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.layout import Layout, layout_of, needs_layout
 from featuremaps.layers.listing import Layers
+from featuremaps.layers.picture_order import out_of_order
 from featuremaps.layers.settings import hooks_of, settings_of
 from featuremaps.running import exporting
 from featuremaps.session import Beside, in_turn, unwrapped
@@ -117,6 +118,8 @@ class Reading:
                 f"layer {name!r} gives {output.shape[0]} maps for {self.inputs.shape[0]} pictures: the model takes its "
                 "pictures one by one, or cuts them up. Give them one at a time: batch_size=1."
             )
+        if layout.reordered and len(output) > 1:
+            raise out_of_order(name)
         fitted = layout.of(output)
         if fitted is None:
             _WALKS.set(unwrapped(self.model), Walks(unwrapped(self.model)))
@@ -125,6 +128,14 @@ class Reading:
                 "at: it was changed since, or does something else for every picture. If it was changed, ask once more."
             )
         return fitted
+
+
+def check_order(model: nn.Module, name: str) -> None:
+    """`LayoutError` for a layer that was seen to put pictures in another order, so that edits would change places."""
+    walks = _WALKS.get(model, lambda: Walks(model))
+    infos = [info for layers in walks.values() if (info := layers.get(name)) is not None]
+    if any(info.layout is not None and info.layout.reordered for info in infos):
+        raise out_of_order(name, edited=True)
 
 
 def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: GivenLayout | None = None) -> Reading:

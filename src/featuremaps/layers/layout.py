@@ -43,6 +43,7 @@ class Layout:
     `grid` is the spatial shape in the layer's own axes, `prefix` the number of class and register tokens in front of
     the patches, `suffix` that of tokens after them. A volume's depth is folded into the height, a line has height 1.
     `read` is a user's own function from the output to maps, which cannot be turned round. `known` says how it is known.
+    `reordered`: of several pictures the maps come in another order than that of the batch.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Layout:
     suffix: int = 0
     read: Callable[[Tensor], Tensor] | None = None
     known: str = field(default="followed from the picture", compare=False, repr=False)
+    reordered: bool = field(default=False, compare=False, repr=False)
 
     @property
     def tokens(self) -> int:

@@ -5,7 +5,7 @@ chance, on what was asked before, or on the other pictures of a batch.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ WHOLE: Key = ""
 NAMES = ("logits", "out", "pred_logits", "image_embeds", "last_hidden_state")
 """What models call their scores where they name what they return."""
 
+OTHERS = (2.0, -0.5)
+"""What pictures are multiplied by that run before one: by their means and by their contrast it is between them."""
+TOGETHER = len(OTHERS) + 1
 RANKING = frozenset({"topk", "sort"})
 KEEPING_RANKS = frozenset({"_softmax", "_log_softmax", "slice"})
 
@@ -152,7 +155,7 @@ def _picture_axis(alone: Tensor, together: Tensor) -> int | None:
     if alone.ndim != together.ndim:  # squeezed
         return None
     grown = [axis for axis, (one, two) in enumerate(zip(alone.shape, together.shape, strict=True)) if one != two]
-    return grown[0] if len(grown) == 1 and together.shape[grown[0]] == 2 * alone.shape[grown[0]] else None
+    return grown[0] if len(grown) == 1 and together.shape[grown[0]] == TOGETHER * alone.shape[grown[0]] else None
 
 
 def _change(alone: Tensor, together: Tensor) -> float:
@@ -161,9 +164,10 @@ def _change(alone: Tensor, together: Tensor) -> float:
     All of it where there are more scores of a picture then, as of each picture for every other.
     """
     axis = _picture_axis(alone, together)
-    if axis is None and alone.ndim == together.ndim and tuple(together.shape) == tuple(2 * n for n in alone.shape):
-        return 1.0
-    return 0.0 if axis is None else _difference(alone, together.narrow(axis, alone.shape[axis], alone.shape[axis]))
+    if axis is None:
+        return float(tuple(together.shape) == tuple(TOGETHER * length for length in alone.shape))
+    count = alone.shape[axis]
+    return _difference(alone, together.narrow(axis, together.shape[axis] - count, count))
 
 
 def _change_of_boxes(alone: Tensor, again: Tensor) -> float:
@@ -175,23 +179,29 @@ def _change_of_boxes(alone: Tensor, again: Tensor) -> float:
 def _difference(alone: Tensor, again: Tensor) -> float:
     largest = torch.maximum(alone.detach().abs().max(), again.detach().abs().max()).double()
     share = float((again.detach().double() - alone.detach().double()).abs().max() / largest) if largest else 0.0
-    return share if share > 3 * torch.finfo(alone.dtype).eps ** 0.5 else 0.0
+    rounding = max(torch.finfo(kind).eps for kind in (alone.dtype, torch.float32))  # float64 may be made of float32
+    return share if share > 3 * rounding**0.5 else 0.0
 
 
-def given_beside(model: nn.Module, arguments: Sequence[Any]) -> Mapping[Key, Tensor]:
-    """The scores for the picture after a very different one; none where the model does not take two."""
+def given_beside(
+    model: nn.Module, arguments: Sequence[Any], begins: Callable[[], None] = lambda: None
+) -> Mapping[Key, Tensor]:
+    """The scores for the picture behind others; none where the model takes one at a time. `begins` hears each run."""
     if any(isinstance(item, Tensor) and len(item) != 1 for item in arguments):
         return {}
     try:
+        begins()
         # First as it is, so that counters and random numbers are others than where it ran alone.
         run_model(model, *(item.clone() if isinstance(item, Tensor) else item for item in arguments))
-        return _compared(run_model(model, *map(_beside_another, arguments)))
+        begins()
+        return _compared(run_model(model, *map(_behind_others, arguments)))
     except Exception:  # a model of single pictures, short memory: nothing is learned, and the model's run went well
         return {}
 
 
-def _beside_another(item: Any) -> Any:
+def _behind_others(item: Any) -> Any:
     if not isinstance(item, Tensor):
         return item
-    # It comes first, so that random numbers that begin alike do not fall on the picture again.
-    return torch.cat([item.flip(-1) * -2 if item.is_floating_point() else item, item])
+    # They come first, so that random numbers that begin alike do not fall on the picture again.
+    others = [item.flip(-1) * factor if item.is_floating_point() else item for factor in OTHERS]
+    return torch.cat([*others, item])

@@ -1,5 +1,6 @@
 """Reading the maps of layers and units off a model: which are meant, and what the model gives there."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from featuremaps.errors import ModelError, OptionError
+from featuremaps.errors import FeatureMapsWarning, ModelError, OptionError
 from featuremaps.layers import Address, Layers
 from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.maps.feature_maps import FeatureMaps
@@ -19,15 +20,19 @@ from featuremaps.plotting.colour_scales import MapScaling, Range, scale_for
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.warnings import why_not_finite
+from featuremaps.runtime.warnings import misplaced, why_not_finite
 
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """One layer over all pictures: the channels wanted of it, and the lowest and highest value of all of them."""
+    """One layer over all pictures: the channels wanted of it, and the lowest and highest value of all of them.
+
+    `doubts` say so where its places do not lie over the picture as they are drawn.
+    """
 
     maps: list[Tensor]
     range: Range
+    doubts: tuple[str, ...]
 
 
 def read_maps(
@@ -42,8 +47,9 @@ def read_maps(
     """Maps of one layer or of units (`FeatureMaps`), of several layers (`LayerMaps`), or a walk through `"all"`.
 
     A direction stands where a unit does: its map is each place's projection on it, less its origin. The model stops
-    after the deepest layer asked for and is afterwards as it was. Raises `LayerNotFoundError` for a layer or unit that
-    does not exist, `OptionError` for a direction of another model, `LayoutError` for a layer whose output is not a map,
+    after the deepest layer asked for and is afterwards as it was. A `FeatureMapsWarning` says of a layer whose places
+    do not lie over the picture as they are drawn. Raises `LayerNotFoundError` for a layer or unit that does not exist,
+    `OptionError` for a direction of another model, `LayoutError` for a layer whose output is not a map,
     `ModelError` for values that are not finite.
     """
     scale_for(scaling, 0.0)
@@ -65,6 +71,8 @@ def read_maps(
                 "layers, or leave it out of highlight."
             )
     readings = _read(studied, pictures, wanted, along, batch_size)
+    for doubt in dict.fromkeys(doubt for reading in readings.values() for doubt in reading.doubts):
+        warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
     if units:
         return _of_units(readings, wanted, units, tuple(map(str, marked)), pictures, scaling)
     whole = {
@@ -128,12 +136,14 @@ def _read(
     """The channels wanted of each layer (None: all of them), and directions, from one pass per chunk of pictures."""
     maps: dict[str, dict[int, Tensor]] = {name: {} for name in (*wanted, *along)}
     ends: dict[str, list[Range]] = {name: [] for name in maps}
-    layers = list(dict.fromkeys([*wanted, *(each.layer for each in along.values())]))
+    source = {name: name for name in wanted} | {name: each.layer for name, each in along.items()}
+    layers, doubts = list(dict.fromkeys(source.values())), dict[str, tuple[str, ...]]()
     with studied.session() as session:
         for batch in batches(pictures, batch_size, "reading feature maps"):
             with batch:
                 record = take(session, batch.inputs, layers, gradients=False, stop_early=True)
                 shown = [pictures[row].picture.name for row in batch.rows]
+                doubts |= {layer: misplaced(record.layouts[layer]) for layer in layers}
                 every = {layer: record.spatial(layer) for layer in layers}
                 for layer, activations in every.items():
                     _check_finite(studied.model, layer, activations, shown)
@@ -147,7 +157,8 @@ def _read(
                     maps[name] |= zip(batch.rows, kept, strict=True)
                     ends[name].append((float(low), float(high)))
     hulls = {name: (min(low for low, _ in pairs), max(high for _, high in pairs)) for name, pairs in ends.items()}
-    return {name: _Reading([maps[name][i] for i in range(len(pictures))], hulls[name]) for name in maps}
+    rows = range(len(pictures))
+    return {name: _Reading([maps[name][i] for i in rows], hulls[name], doubts[source[name]]) for name in maps}
 
 
 def _projected(activations: Float[Tensor, "batch channel *space"], along: Directed) -> Float[Tensor, "batch 1 *space"]:

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from featuremaps.errors import ModelError, check_choice, check_least
 from featuremaps.layers.addresses import Address
-from featuremaps.layers.layout import folded
+from featuremaps.layers.layout import LIKELY, folded
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.projections import PixelBox, Projection, Projections
@@ -16,6 +16,11 @@ from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.recording import take
 from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session
+
+GUESSED = (
+    "{}: where the layer's places lie in the picture could not be followed, so what the unit sees is not known, and "
+    "its patch may lie elsewhere."
+)
 
 
 @runtime_checkable
@@ -49,7 +54,9 @@ def project(
     """
     check_choice("rule", way, RELU_RULES)
     check_least("most", most, "how many pictures are shown of each unit")
-    units = studied.walk(probe(pictures, batch_size)).units(texts)
+    known = studied.walk(probe(pictures, batch_size))
+    units = known.units(texts)
+    guessed = [unit for unit in units if (layout := known[unit.name].layout) is not None and layout.known == LIKELY]
     with studied.session() as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(
@@ -57,7 +64,7 @@ def project(
             for unit in units
             for of_unit in [peaks[str(unit)]]
         )
-    return Projections(rows, way)
+    return Projections(rows, way, tuple(GUESSED.format(unit) for unit in guessed))
 
 
 def _projected(

@@ -96,16 +96,21 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class Projections(Shown):
-    """Units × pictures: `units[u][k]` is unit u in the picture where it is k-th strongest, sent back by `rule`."""
+    """Units × pictures: `units[u][k]` is unit u in the picture where it is k-th strongest, sent back by `rule`.
+
+    `doubts` are said of units whose places in the picture are not known.
+    """
 
     units: tuple[tuple[Projection, ...], ...]
     rule: ReluRule
+    doubts: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What should not be believed: silent units, and signals that did not arrive."""
+        """What should not be believed: silent units, signals that did not arrive, and patches that are guessed."""
         every = [projection for row in self.units for projection in row]
-        return tuple(f"{each.unit} in {each.seen.picture.name}: {each.warning}" for each in every if each.warning)
+        silent = (f"{each.unit} in {each.seen.picture.name}: {each.warning}" for each in every if each.warning)
+        return (*silent, *self.doubts)
 
     def figure(self) -> Figure:
         """For each unit its projections in one block and the picture patches, in the same order, in another."""

@@ -32,6 +32,7 @@ BOUNDED = {
     "_log_softmax": Range(high=0.0, logarithm=True),
     "log_sigmoid_forward": Range(high=0.0, logarithm=True),
     "tanh": Range(-1.0, 1.0),
+    "acos": Range(0.0, math.pi),
     **dict.fromkeys(("sin", "cos", "erf"), Range(-1.0, 1.0)),
     **dict.fromkeys(("softplus", "abs", "square", "rsqrt"), Range(low=0.0)),
     **dict.fromkeys(("_cdist_forward", "_euclidean_dist", "linalg_vector_norm", "norm"), Range(low=0.0)),

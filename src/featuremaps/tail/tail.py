@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import LayoutError, ModelError, OptionError
+from featuremaps.layers.known import check_order
 from featuremaps.session import unwrapped
 from featuremaps.tail.checked_split import GraphWay, checked_split, in_structure
 from featuremaps.tail.repeat_batch import repeat
@@ -42,10 +43,11 @@ class Tail:
         """Runs the model on `inputs`; `call` counts from 0 for a layer that runs several times (None: the last).
 
         The model must be in evaluation mode, as it is inside `preserved`. Raises `LayerNotFoundError` for a layer
-        or call that does not exist, `LayoutError` for an output without pictures in its first axis, and
-        `ModelError` where the way asked for does not work.
+        or call that does not exist, `LayoutError` for an output without pictures in its first axis or with them in
+        another order, and `ModelError` where the way asked for does not work.
         """
         self._model = unwrapped(model)
+        check_order(self._model, layer if call is None else f"{layer}#{call}")
         with torch.inference_mode(False), torch.no_grad():
             inputs = inputs.detach().clone()
             visit = visited(self._model, layer, call, inputs)
