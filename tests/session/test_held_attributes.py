@@ -1,6 +1,8 @@
 """What a forward pass writes onto its modules: undone, whatever it is, and what was compiled runs as it was written."""
 
 from collections import deque
+from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -136,6 +138,65 @@ def test_compiled_methods_run_as_they_were_written(kind: type[Plain]) -> None:
         expected = fm.Scope(plain).explain(inputs, method, layer="stem", target=1).tensor
         torch.testing.assert_close(fm.Scope(model).explain(inputs, method, layer="stem", target=1).tensor, expected)
     assert {name: id(value) for name, value in vars(model).items()} == before
+
+
+def _bent(x: Tensor) -> Tensor:
+    return x.relu() + 0.1 * x
+
+
+class Bent(Plain):
+    """With a function between its layers that is no attribute of it, so that nothing of it tells of the compiler."""
+
+    def __init__(self, bent: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.bent = [bent]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.bent[0](self.stem[0](x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "deconvnet", "deep_lift", "lrp", "occlusion"])
+def test_rules_hear_what_is_inside_compiled_functions(method: str) -> None:
+    """Wherever these are; afterwards they run compiled again."""
+    compiled_runs: list[int] = []
+
+    def backend(graph: Callable[..., Any], examples: object) -> Callable[..., Any]:
+        return lambda *inputs: compiled_runs.append(1) or graph(*inputs)
+
+    compiled, inputs = torch.compile(_bent, backend=backend), torch.randn(2, 3, 16, 16)
+    model, plain = Bent(compiled).eval(), Bent(_bent).eval()
+    plain.load_state_dict(model.state_dict())
+    values, expected = (fm.Scope(each).explain(inputs, method, target=1).values for each in (model, plain))
+    torch.testing.assert_close(torch.stack([*values]), torch.stack([*expected]))
+    assert not compiled_runs
+    with torch.no_grad():
+        model(inputs)
+    assert compiled_runs
+
+
+def test_functions_are_compiled_again_when_the_last_of_several_sessions_ends() -> None:
+    compiled_runs: list[int] = []
+
+    def backend(graph: Callable[..., Any], examples: object) -> Callable[..., Any]:
+        return lambda *inputs: compiled_runs.append(1) or graph(*inputs)
+
+    compiled, inside, ended = torch.compile(_bent, backend=backend), Event(), Event()
+
+    def other() -> None:
+        with preserved(Plain()):
+            inside.set()
+            ended.wait(30)
+
+    thread = Thread(target=other)
+    with preserved(Plain()):
+        thread.start()
+        inside.wait(30)
+    compiled(torch.ones(2))
+    assert not compiled_runs  # the other session is still inside
+    ended.set()
+    thread.join()
+    compiled(torch.ones(2))
+    assert compiled_runs
 
 
 class Listening(nn.Module):

@@ -11,7 +11,7 @@ from torch import nn
 from featuremaps.session.changes import Session, StandIn
 from featuremaps.session.held_attributes import HeldAttributes
 from featuremaps.session.held_tensors import HeldTensors, replace_inference_tensors
-from featuremaps.session.process_state import random_state_kept
+from featuremaps.session.process_state import compiled_as_written, random_state_kept
 from featuremaps.session.torch_modes import enter_modes
 from featuremaps.session.turns import Beside, in_turn, undone
 
@@ -30,7 +30,7 @@ def preserved(model: nn.Module, layout: Any = None) -> Iterator[Session]:
     inside, also where the caller is under `no_grad` or `inference_mode`. The caller's autocast is off: a model runs in
     its own precision. Threads take turns with a model; within one, sessions nest.
     """
-    with in_turn(model), random_state_kept():
+    with in_turn(model), random_state_kept(), compiled_as_written():
         session, tensors = Session(model, layout), HeldTensors(model)
         attributes = HeldAttributes(session.modules)
         with undone(session.undo):

@@ -1,6 +1,7 @@
-"""What belongs to the whole process, and so to one thread at a time: the random generators, the filters of warnings."""
+"""What belongs to the whole process: the random generators, the filters of warnings, whether torch compiles."""
 
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,29 @@ class _Generators:
             self._inside.discard(who)
 
 
-_GENERATORS = _Generators()
+class _Compiler:
+    """Whether functions that torch compiles run so: whoever comes first turns that off, and the last on again."""
+
+    def __init__(self) -> None:
+        self._turn = Turn()
+        self._inside: set[object] = set()
+        self._kept: Any = None
+
+    def turn_off(self, who: object) -> None:
+        with self._turn.taken():
+            self._inside.add(who)
+            if len(self._inside) == 1:
+                self._kept = torch.compiler.set_stance("force_eager")
+
+    def turn_on(self, who: object) -> None:
+        with self._turn.taken():
+            if self._inside == {who} and self._kept is not None:
+                self._kept.__exit__(None, None, None)
+                self._kept = None
+            self._inside.discard(who)
+
+
+_GENERATORS, _COMPILER = _Generators(), _Compiler()
 _FILTERS = Turn()
 
 
@@ -45,6 +68,21 @@ def random_state_kept() -> Iterator[None]:
     who = object()
     with undone(partial(_GENERATORS.restore, who)):
         _GENERATORS.keep(who)
+        yield
+
+
+@contextmanager
+def compiled_as_written() -> Iterator[None]:
+    """Functions that torch compiled run as they were written, so that rules and hooks hear what is inside.
+
+    Also in other threads meanwhile.
+    """
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled; to load it takes a second
+        yield
+        return
+    who = object()
+    with undone(partial(_COMPILER.turn_on, who)):
+        _COMPILER.turn_off(who)
         yield
 
 
