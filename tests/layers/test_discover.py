@@ -4,7 +4,8 @@ import torch
 from benchmarks.resnet20 import resnet20
 from torch import Tensor, nn
 
-from featuremaps.errors import ModelError
+import featuremaps as fm
+from featuremaps.errors import LayerNotFoundError, ModelError
 from featuremaps.layers import walk
 from featuremaps.layers.layout import Layout
 from nets import Raising, Reused, plain
@@ -88,6 +89,19 @@ def test_wrappers_are_taken_off():
     model = resnet20()
     for wrapped in (nn.DataParallel(model), torch.compile(model), torch.compile(nn.DataParallel(model))):
         assert walk(wrapped, PICTURE).names == walk(model, PICTURE).names
+
+
+def test_layers_may_be_called_as_their_wrappers_call_them():
+    """As they stand in `named_modules()` and in checkpoints of wrapped models."""
+    model = nn.DataParallel(plain())
+    scope = fm.Scope(torch.compile(model))
+    for name in ("module.2", "_orig_mod.module.2", "module.2#0"):
+        assert walk(model, PICTURE).resolve(name) == ["2"]
+        heat, expected = (scope.explain(PICTURE, "grad_cam", layer=each) for each in (name, "2"))
+        assert torch.equal(heat.tensor, expected.tensor)
+    assert scope.maps(PICTURE, "module.2:1").units == ("2:1",)
+    with pytest.raises(LayerNotFoundError):
+        walk(model, PICTURE).resolve("module.9")
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -19,6 +19,8 @@ DEPTHS = "depths"
 """The address of a few layers from shallow to deep."""
 SPREAD = 3
 """How many of those come before the last, where no map size tells them apart."""
+WRAPPERS = ("module.", "_orig_mod.")
+"""What `DataParallel` and `torch.compile` put before the names of the layers of the model in them."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,10 @@ class Layers(Sequence[LayerInfo]):
         return list(found.values())
 
     def _exact(self, name: str) -> str | None:
-        """The record key of a module's name, alias or call; None where there is no such layer."""
+        """The record key of a module's name, alias or call; None where there is no such layer.
+
+        A wrapper that was taken off may stand in front, "module.layer4".
+        """
         if any(info.name == name for info in self.infos):
             return name
         module = self.aliases.get(name, name)
@@ -232,7 +237,8 @@ class Layers(Sequence[LayerInfo]):
         base, _, call = name.rpartition("#")
         module = self.aliases.get(base, base)
         calls = (info.name for info in self.infos if info.module_name == module and str(info.call) == call)
-        return next(calls, None)
+        inside = next((name.removeprefix(wrapper) for wrapper in WRAPPERS if name.startswith(wrapper)), None)
+        return next(calls, None) or (None if inside is None else self._exact(inside))
 
     def _matches(self, pattern: str) -> list[str]:
         """The names one address stands for; an exact name wins over any other meaning it has."""
