@@ -32,7 +32,11 @@ class Reordering(nn.Module):
     def __init__(self, order: Order, way: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         torch.manual_seed(1)
-        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3), nn.Linear(6, 4)
+        self.first, self.second, self.head = (
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.Conv2d(4, 6, 3, padding=1),
+            nn.Linear(6, 4),
+        )
         self.order, self.way = order, way
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +78,7 @@ def test_layers_in_the_order_of_the_pictures_are_read(layer: str) -> None:
     """Those before it, and all of a model that leaves the order as it is."""
     orders = ["turned round"] if layer == "first" else []
     for order in (*(ORDERS[name] for name in orders), lambda x: torch.arange(len(x))):
-        model = Reordering(order, WAYS["indexed"]).eval()
+        model = Reordering(order, WAYS["selected"]).eval()
         maps = fm.Scope(model).maps(PICTURES, layer).maps
         expected = model.first(PICTURES) if layer == "first" else model.second(model.first(PICTURES).relu())
         torch.testing.assert_close(torch.stack([*maps]), expected.detach())
