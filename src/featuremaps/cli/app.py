@@ -28,6 +28,7 @@ START = "Begin"
 COMMANDS = {
     "demo": Listed("methods", START, "The bundled models on the bundled pictures, without a network."),
     "methods": Listed("methods", START, "List the methods: what they need, their options, their paper."),
+    "predict": Listed("predict", LOOK, "What the model answers: the classes of pictures, or boxes."),
     "explain": Listed("explain", LOOK, "Which part of a picture decided a class: overlays, raw maps, a page."),
     "report": Listed("explain", LOOK, "Write one HTML file: methods and layers side by side."),
     "layers": Listed("inspect", LOOK, "List every layer that runs, with channels, size, stride, field."),
