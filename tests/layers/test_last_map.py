@@ -6,6 +6,8 @@ import pytest
 import timm
 import torch
 from benchmarks.resnet20 import resnet20
+from timm.models.gcvit import GlobalContextVit
+from timm.models.volo import VOLO
 from torch import Tensor, nn
 from torchvision import models
 
@@ -55,6 +57,9 @@ TIMM = {
     "swin_tiny_patch4_window7_224": ({"img_size": 64, "window_size": 2}, 64, "norm"),
     "mixer_s32_224": ({"img_size": 64}, 64, "norm"),
     "efficientnet_b0": ({}, 64, "bn2"),
+    # Class tokens look at the patches of this layer twice, each time through a norm of their own.
+    "cait_xxs24_224": ({"img_size": 64, "depth": 1}, 64, "blocks"),
+    "xcit_nano_12_p16_224": ({"img_size": 64, "depth": 1}, 64, "blocks.0"),
 }
 
 
@@ -64,6 +69,52 @@ def test_timm(name):
     layers = walk(timm.create_model(name.split()[0], pretrained=False, **options), torch.rand(1, 3, size, size))
     assert layers.last == last
     assert layers[last].positions > 1
+
+
+def test_patches_that_class_tokens_look_at_twice_are_told_before_their_norms():
+    """VOLO's class token looks at the patches twice, and an auxiliary head at what a last norm makes of them."""
+    volo = VOLO(layers=(1, 1, 1, 1), img_size=64, embed_dims=(32, 64, 64, 64), num_heads=(2, 2, 2, 2), num_classes=4)
+    assert walk(volo, torch.rand(1, 3, 64, 64)).last == "network.4"
+
+
+def test_windows_that_are_asked_by_queries_of_the_whole_picture_stay_where_they_are():
+    """GC ViT; and its stages, which give channels first what their last layer gives channels last, go by their name."""
+    model = GlobalContextVit(
+        img_size=64, window_size=(4, 4, 2, 2), embed_dim=16, depths=(2, 2, 1, 1), num_heads=(2,) * 4
+    )
+    layers = walk(model, torch.rand(1, 3, 64, 64))
+    assert layers.last == "stages"
+    assert [layers[f"stages.{stage}"].size for stage in range(4)] == [(16, 16), (8, 8), (4, 4), (2, 2)]
+    assert all(layers[f"stages.{stage}"].whole for stage in range(4))
+    assert all(
+        layers[f"stages.{stage}.blocks.1"].layout == layers[f"stages.{stage}.blocks.0"].layout for stage in (0, 1)
+    )
+
+
+class _Steps(nn.Module):
+    """A recurrent layer reads a convolution's map, and the head reads its last step, or all of them."""
+
+    def __init__(self, mean: bool) -> None:
+        super().__init__()
+        self.cnn = nn.Sequential(nn.Conv1d(1, 4, 5, padding=2), nn.ReLU())
+        self.lstm, self.head, self.mean = nn.LSTM(4, 6, batch_first=True), nn.Linear(6, 3), mean
+
+    def forward(self, signals: Tensor) -> Tensor:
+        steps = self.lstm(self.cnn(signals).transpose(1, 2))[0]
+        return self.head(steps.mean(1) if self.mean else steps[:, -1])
+
+
+def test_a_recurrent_layer_of_which_one_step_is_read_is_no_map():
+    assert walk(_Steps(mean=False), torch.rand(1, 1, 16)).last == "cnn"
+    assert walk(_Steps(mean=True), torch.rand(1, 1, 16)).last == "lstm"
+
+
+def test_a_last_pooling_layer_is_passed_over_and_a_sequence_that_ends_with_one_is_not():
+    flat = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 4))
+    assert walk(flat, torch.rand(1, 3, 8, 8)).last == "1"
+    named = nn.ModuleDict({"features": flat[:3], "head": flat[3:]})
+    named.forward = lambda x: named["head"](named["features"](x))
+    assert walk(named, torch.rand(1, 3, 8, 8)).last == "features"
 
 
 STAGES = {

@@ -1,6 +1,6 @@
 """Which layer is the last whose output is still a map, and the last of each map size, as a person would say it.
 
-Decided by what ran, not by module types: poolings, class maps and mere rearrangements are passed over, and a layer
+Decided by what ran, not by module types: last poolings, class maps and mere rearrangements are passed over, and a layer
 goes by the outermost name whose output it is.
 """
 
@@ -15,6 +15,8 @@ from featuremaps.receptive_field import Dataflow, Step
 from featuremaps.receptive_field.op_rules import PRODUCTS
 
 BACKBONES = frozenset({"backbone", "encoder", "body"})
+POOLINGS = ("max_pool", "avg_pool")
+"""How the names of torch's pooling operations begin, but for adaptive ones."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Map:
-    """One computed map, under the name a person would use."""
+    """One computed map, under the name a person would use; `leaf`: by a layer with no other in it."""
 
     info: LayerInfo
     number: int | None
     nesting: int
     step: Step | None
     alone: bool = True
+    leaf: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class Choice:
     levels: tuple[str, ...] = ()
 
 
-LastReaching = Callable[[Sequence[str]], str | None]
+LastReaching = Callable[[Sequence[str], Sequence[str]], str | None]
+"""As `last_reaching` of `reaching.py`, of layers with tokens and of all maps."""
 
 
 def choose(
@@ -74,6 +78,8 @@ def choose(
     maps = _unless_empty(maps, lambda it: it.step is None or not (it.step.pooled or "_pad" in it.step.op))
     maps = _unless_empty(maps, lambda it: not is_prediction(it.number, it.info.channels, ends, flow))
     while ends and len(maps) > 1 and is_gate(maps[-1].number, ends, flow):
+        maps = maps[:-1]
+    while len(maps) > 1 and _is_a_pooling(maps[-1]):
         maps = maps[:-1]
     if maps and _is_tokens(maps[-1]):
         maps = _up_to_the_grid(maps, ends)
@@ -114,10 +120,11 @@ def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[M
     maps = []
     for group in groups.values():
         group = [candidate for candidate in group if candidate.alone] or group
-        alike = [candidate for candidate in group if candidate.info.shape == group[0].info.shape]
+        alike = [candidate for candidate in group if _is_tokens(group[0]) or not _is_tokens(candidate)]
         outermost = min(alike, key=lambda candidate: (candidate.info.depth, candidate.info.order))
         step = None if outermost.number is None else flow.steps[outermost.number]
-        maps.append(Map(outermost.info, outermost.number, outermost.nesting, step, outermost.alone))
+        leaf = not any(other.info.name.startswith(f"{outermost.info.module_name}.") for other in candidates)
+        maps.append(Map(outermost.info, outermost.number, outermost.nesting, step, outermost.alone, leaf))
     return maps
 
 
@@ -135,7 +142,12 @@ def _up_to_the_grid(maps: list[Map], ends: Sequence[End]) -> list[Map]:
     return maps[: last + 1]
 
 
-def _is_tokens(it: Map) -> bool:
+def _is_a_pooling(it: Map) -> bool:
+    """Whether this is a layer that pools and does nothing else; one in a sequence goes by the sequence's name."""
+    return it.leaf and it.step is not None and it.step.op.startswith(POOLINGS)
+
+
+def _is_tokens(it: Map | Candidate) -> bool:
     return it.info.layout is not None and it.info.layout.kind == "tokens"
 
 
@@ -148,7 +160,9 @@ def _among_tokens(maps: list[Map], last_reaching: LastReaching) -> list[Map]:
     """Without projections inside attention, and without patch tokens that no longer reach the output."""
     maps = _unless_empty(maps, lambda it: it.step is None or it.step.op not in PRODUCTS)
     names = [it.info.name for it in maps]
-    last = last_reaching([it.info.name for it in maps if _may_be_cut_off(it)])
+    last = last_reaching([it.info.name for it in maps if _may_be_cut_off(it)], names)
+    if last == "":
+        return _unless_empty(maps, lambda it: not _may_be_cut_off(it))
     return maps[: names.index(last) + 1] if last else maps
 
 

@@ -146,6 +146,8 @@ def _product(call: Call) -> Field:
     if left is not None and right is not None and _are_channels_by_places(left, right):
         seen = contracted(left, [-1]).with_dim(-1, right.dims[-1])
         return merged([seen, contracted(right, [-2]).with_dim(-2, channels(shape[-2]))], shape)
+    if left is not None and right is not None:
+        left = _rows_of_elsewhere(left, right)
     if left is not None:
         left = contracted(left, [-1]).with_dim(-1, channels(shape[-1]))
     if right is not None:
@@ -154,6 +156,20 @@ def _product(call: Call) -> Field:
             return right.with_dim(-2, channels(shape[-2]))
         right = blurred(right, -1, shape[-1])
     return merged([field for field in (left, right) if field is not None], shape)
+
+
+def _rows_of_elsewhere(left: Field, right: Field) -> Field:
+    """The rows without their places where each matrix is a window of the picture and they are not of its own.
+
+    So are queries that are the same for all windows, as GC ViT makes of the whole picture.
+    """
+    if min(len(left.dims), len(right.dims)) < 3:
+        return left
+    windows = {axis for dim in right.dims[:-2] for axis in dim.axes}
+    own = {axis for dim in left.dims[:-2] for axis in dim.axes}
+    if own or not windows & left.dims[-2].axes:
+        return left
+    return blurred(left, -2, left.shape[-2])
 
 
 def _are_channels_by_places(left: Field, right: Field) -> bool:
