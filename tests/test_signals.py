@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import featuremaps as fm
-from featuremaps.errors import FeatureMapsError, FeatureMapsWarning, ImageError, MethodError, ModelError, OptionError
+from featuremaps.errors import FeatureMapsError, FeatureMapsWarning, ImageError, ModelError, OptionError
 from featuremaps.plotting.rendering import enlarged
 from method_samples import unchecked
 from planted import KINDS, Planted, ecg, ecg_net, scope_of, videos, volume_net, volumes
@@ -159,9 +159,27 @@ def test_every_verb_works_or_says_why_not(kind: str, tmp_path: Path) -> None:
     assert studied.explain(inputs[1:2], "integrated_gradients", baseline="blur", steps=4).tensor.isfinite().all()
 
 
-def test_refine_cam_does_not_mix_slices() -> None:
-    with pytest.raises(MethodError, match=r"lays maps of several layers over each other.*\(1, 1, 8, 16, 16\)"):
-        scope("volumes").explain(volumes(1, 0).inputs, "refine_cam", layer="features.1")
+def test_refine_cam_lays_the_maps_of_a_volumes_layers_over_each_other_in_space() -> None:
+    studied, inputs = scope("volumes"), volumes(2, 3).inputs
+    layers = studied.layers(inputs)
+    finer, *_, coarser = layers.stages
+    assert layers[finer].size > layers[coarser].size
+    record = studied.record(inputs, [finer, coarser], target=1)
+    expected = torch.ones(2, *record.grid(finer))
+    for layer in (layer for layer in layers.stages if layer in (finer, coarser)):
+        for number in range(2):
+            maps = record.spatial(layer)[number]
+            gradients = record.gradients[layer][number].reshape(maps.shape)
+            own = torch.zeros(maps.shape[1:])
+            for values, slopes in zip(maps, gradients, strict=True):
+                alpha = torch.where(slopes > 0, 1 / (2 + float(values.sum()) * slopes), 0.0)
+                own += float((alpha * slopes.relu()).sum()) * values
+            enlarged = torch.nn.functional.interpolate(
+                own.clamp_min(0)[None, None], expected.shape[1:], mode="trilinear", align_corners=False
+            )[0, 0]
+            expected[number] *= enlarged / enlarged.max() if enlarged.max() > 0 else 0.0
+    found = studied.explain(inputs, "refine_cam", layer=finer, target=1).tensor
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -233,7 +251,11 @@ def test_spatial_says_what_the_first_layer_does_not(tmp_path: Path) -> None:
     [
         (lambda s: s.explain(torch.rand(3, 4, 5, 6)), ImageError, r"takes signals \(channel, time\).*\(3, 4, 5, 6\)"),
         (lambda s: s.explain(torch.rand(40)), ImageError, r"tensor of shape \(40,\).*Scope\(model, spatial=…\)"),
-        (lambda s: s.explain("ecg.png"), ImageError, "takes signals .* and the name of a file, which you read first"),
+        (
+            lambda s: s.explain("ecg.png"),
+            ImageError,
+            "takes signals .* and the name of a file, 'ecg.png', was given, which you read first",
+        ),
         (lambda s: s.explain(torch.full((2, 40), math.nan)), ImageError, "NaN or infinite"),
         (lambda s: s.explain(torch.rand(40, 2)), ModelError, "another number of channels"),
         (lambda s: fm.Scope(s.model, lambda image: image), OptionError, "transform= makes .* this model takes signals"),
@@ -353,7 +375,9 @@ def test_inputs_that_do_not_fit_are_told_how_they_are_given(tmp_path: Path) -> N
         ModelError, match=r"cannot run on volumes of 8×16×16: .*, 1, and 3 stand second.*batch\[:, None\] makes one"
     ):
         scope("volumes").explain(volumes(3, 0).inputs[:, 0])
-    with pytest.raises(ImageError, match=r"the name of a file, which you read first \(numpy\.load"):
+    with pytest.raises(
+        ImageError, match=r"the name of a file, '.*ecg\.npy', was given, which you read first \(numpy\.load"
+    ):
         scope("ecg").explain(str(tmp_path / "ecg.npy"))
 
 

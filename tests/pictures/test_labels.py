@@ -1,6 +1,7 @@
 """A label is understood in whatever form it comes, or refused in a sentence that says what it is."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -72,6 +73,17 @@ def test_names_and_no_label() -> None:
 def test_what_is_no_label_is_said(value, message) -> None:
     with pytest.raises(ImageError, match=message):
         label_of(value)
+
+
+def test_a_dataclass_is_read_as_a_dict_and_several_pictures_by_name_are_refused() -> None:
+    @dataclass
+    class Sample:
+        image: str
+        label: int
+
+    assert parts_of(Sample("cat.png", 3)) == ("cat.png", 3)
+    with pytest.raises(ImageError, match=r"'left', 'right'; .*given as a list: list\(pictures\.values\(\)\)"):
+        parts_of({"left": 1, "right": 2})
 
 
 def test_the_parts_of_an_item() -> None:

@@ -102,6 +102,16 @@ def test_averaged_weights_come_first_and_that_is_said(key: str) -> None:
     torch.testing.assert_close(loaded_with({key: average_model}), average["0.weight"])
 
 
+def test_what_restoration_and_distillation_programs_keep_is_found_and_holders_in_holders_too() -> None:
+    state = net().state_dict()
+    doubled = {key: value * 2 for key, value in state.items()}
+    for average, other in (("params_ema", "params"), ("teacher", "student")):
+        with pytest.warns(FeatureMapsWarning, match=f"holds '{other}' and its average '{average}'"):
+            assert torch.equal(loaded_with({average: doubled, other: state}), doubled["0.weight"])
+    nested = {"checkpoint": {"epoch": 3, "model": {"state_dict": state}}, "config": {"model": "net"}}
+    assert torch.equal(loaded_with(nested), state["0.weight"])
+
+
 def test_versions_of_modules_are_kept_or_taken_to_be_todays() -> None:
     model = get_model("mnasnet0_5", weights=None, num_classes=3)
     torch.save({"model": prefixed("module.", model.state_dict())}, "plain.pt")

@@ -16,7 +16,7 @@ from featuremaps.errors import MethodError
 from featuremaps.methods.channel_weights import Combine, at_least_one, combined, divided, spatial_mean
 from featuremaps.methods.random_numbers import normal, uniform
 from featuremaps.methods.registry import method
-from featuremaps.methods.shapes import Inputs, Map, Maps, Score
+from featuremaps.methods.shapes import LINEAR, Inputs, Map, Maps, Score, SpatialMap, SpatialMaps
 
 
 @method(paper="Selvaraju et al. 2017, Grad-CAM, eq. 1-2")
@@ -166,21 +166,24 @@ def smooth_grad_cam_pp(
 
 @method(paper="Domeniconi et al. 2026, How to evaluate and refine your CAM (RefineCAM)")
 def refine_cam(
-    activations: Maps, gradients: Maps, deeper_activations: tuple[Tensor, ...], deeper_gradients: tuple[Tensor, ...]
-) -> Map:
+    unfolded_activations: SpatialMaps,
+    gradients: Maps,
+    deeper_activations: tuple[Tensor, ...],
+    deeper_gradients: tuple[Tensor, ...],
+) -> SpatialMap:
     """Grad-CAM++ at this layer's resolution, kept only where the deeper layers agree: the product over the layers.
 
     Each layer's map is cut at zero, enlarged to this layer's size and divided by its maximum. The deeper layers are
-    the last one of every coarser map size. The map is not negative anywhere.
+    the last one of every coarser map size. The map is not negative anywhere. Of a volume it is enlarged along its depth
+    too; gradients are (batch, channel, height, width) with its slices below each other.
     """
-    layers = zip((activations, *deeper_activations), (gradients, *deeper_gradients), strict=True)
-    product = torch.ones_like(activations[:, :1])
+    layers = zip((unfolded_activations, *deeper_activations), (gradients, *deeper_gradients), strict=True)
+    size = unfolded_activations.shape[2:]
+    product = torch.ones_like(unfolded_activations[:, :1])
     for maps, grads in layers:
-        positive = grad_cam_pp(maps, grads).relu()[:, None]
-        enlarged = torch.nn.functional.interpolate(
-            positive, activations.shape[2:], mode="bilinear", align_corners=False
-        )
-        product = product * divided(enlarged, enlarged.amax((2, 3), keepdim=True))
+        positive = grad_cam_pp(maps.reshape(grads.shape), grads).relu().reshape(len(maps), 1, *maps.shape[2:])
+        enlarged = torch.nn.functional.interpolate(positive, size, mode=LINEAR[len(size)], align_corners=False)
+        product = product * divided(enlarged, enlarged.amax(tuple(range(2, enlarged.ndim)), keepdim=True))
     return product[:, 0]
 
 

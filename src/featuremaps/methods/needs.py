@@ -103,11 +103,24 @@ def activations(given: Pass) -> Maps:
 
 
 @need(layer=True)
-def spatial_activations(given: Pass) -> SpatialMaps:
+def unfolded_activations(given: Pass) -> SpatialMaps:
     """The same with the input's own axes: (batch, channel, time) of signals, (…, depth, height, width) of volumes.
 
-    They are laid over the input, so `MethodError` where the model cuts, shifts or pads it inside. A formula may return
-    its map with these axes too.
+    A formula may return its map with these axes too.
+    """
+    return _unfolded(given, given.layer)
+
+
+def _unfolded(given: Pass, layer: str) -> Tensor:
+    record = given.record
+    return record.activations[layer] if record.inputs.ndim == 4 else record.spatial(layer)
+
+
+@need(layer=True)
+def spatial_activations(given: Pass) -> SpatialMaps:
+    """`unfolded_activations` that are laid over the input.
+
+    `MethodError` where the model cuts, shifts or pads it inside.
     """
     record = given.record
     if record.layouts[given.layer].known == PARTLY and beyond_its_fields(_info(given), record.inputs.shape[2:]):
@@ -116,7 +129,7 @@ def spatial_activations(given: Pass) -> SpatialMaps:
             "picture inside, so they would lie beside what they show. Do that in the transform instead, or use a "
             "method of the layer alone, such as grad_cam or ablation_cam."
         )
-    return record.activations[given.layer] if record.inputs.ndim == 4 else record.spatial(given.layer)
+    return _unfolded(given, given.layer)
 
 
 @need(gradients=True)
@@ -126,14 +139,9 @@ def gradients(given: Pass) -> Maps:
 
 
 @need(deeper=True)
-def deeper_activations(given: Pass) -> tuple[Float[Tensor, "batch channel_ height_ width_"], ...]:
-    """The outputs of the last layer of every coarser map size after this one."""
-    if given.record.inputs.ndim == 5:
-        raise MethodError(
-            "this method lays maps of several layers over each other, which it can for pictures and signals, and the "
-            f"model's input has shape {tuple(given.record.inputs.shape)}. Use grad_cam_pp or layer_cam on each layer."
-        )
-    return tuple(given.record.activations[layer] for layer in given.deeper)
+def deeper_activations(given: Pass) -> tuple[SpatialMaps, ...]:
+    """The outputs of the last layer of every coarser map size after this one; axes as in `unfolded_activations`."""
+    return tuple(_unfolded(given, layer) for layer in given.deeper)
 
 
 @need(gradients=True, deeper=True)

@@ -56,6 +56,8 @@ _FILMS = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1"
 _FOREIGN = (
     (b"%PDF", "PDF is not supported: convert the page to PNG with pdftoppm."),
     (b"\x93NUMPY", "this is a NumPy file: load it with numpy.load and pass the array."),
+    (b"\x89HDF", "this is an HDF5 file: read it with h5py and pass the array."),
+    (b"\x1f\x8b", "this is a gzip archive: unpack it. A scan (.nii.gz) is read with nibabel and passed as an array."),
     (b"\xff\x0a", "JPEG XL is not supported: convert it to PNG with djxl."),
     (b"\0\0\0\x0cJXL ", "JPEG XL is not supported: convert it to PNG with djxl."),
     (b"PK\x03\x04", "this is a zip archive: unpack it, or if NumPy wrote it (.npz), pass numpy.load(…)['name']."),
@@ -302,6 +304,8 @@ def _what_it_is(head: bytes) -> str:
         )
     if (head[4:8] == b"ftyp" and head[8:12] in _FILMS) or (head.startswith(b"RIFF") and head[8:12] == b"AVI "):
         return _VIDEO
+    if head.startswith(b"PK") and b"/data.pkl" in head:
+        return "this is a file by torch.save: load it with torch.load and pass the tensor."
     for start, message in _FOREIGN:
         if head.startswith(start):
             return message

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,21 @@ LABEL_KEYS = (
 def parts_of(item: Any) -> tuple[Any, Any]:
     """The picture of a dataset's item and its label as it stands, None where there is none.
 
-    An item is a picture, (picture, label, …) or a dict; `ImageError` for a dict without a picture.
+    An item is a picture, (picture, label, …), a dict, or a dataclass with such fields; `ImageError` for a dict without
+    a picture.
     """
+    if is_dataclass(item) and any(each.name in PICTURE_KEYS for each in fields(item)):
+        item = {each.name: getattr(item, each.name) for each in fields(item)}
     if isinstance(item, Mapping):
         key = next((key for key in PICTURE_KEYS if key in item), None)
         if key is None and "bytes" in item:  # a picture as Hugging Face keeps it undecoded
             return item, None
         if key is None:
             keys = ", ".join(map(repr, item)) or "no keys"
-            raise ImageError(f"a dict with {keys}; the picture should be 'image' or 'pixel_values'")
+            raise ImageError(
+                f"a dict with {keys}; the picture should be 'image' or 'pixel_values'. Several pictures by name are "
+                "given as a list: list(pictures.values())"
+            )
         return item[key], next((item[name] for name in LABEL_KEYS if name in item), None)
     if isinstance(item, tuple | list) and item:
         return item[0], item[1] if len(item) > 1 else None

@@ -311,8 +311,9 @@ def _from_tensor(tensor: Tensor) -> Iterator[Picture]:
         yield from (Picture("", kept=image) for image in rgb_pictures(tensor.cpu().numpy()))
         return
     if tensor.ndim not in (3, 4) or 0 in tensor.shape:
+        lone = " (of one channel tensor[None])" if tensor.ndim == 2 else ""
         raise ImageError(
-            f"a tensor of shape {tuple(tensor.shape)}; a preprocessed picture is (channel, height, width), "
+            f"a tensor of shape {tuple(tensor.shape)}; a preprocessed picture is (channel, height, width){lone}, "
             "several are (batch, channel, height, width). A model of signals or volumes is given with Scope(model, "
             "spatial=1) or spatial=3."
         )

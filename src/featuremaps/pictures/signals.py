@@ -13,7 +13,10 @@ from torch import Tensor
 from featuremaps.errors import FeatureMapsWarning, ImageError
 from featuremaps.pictures.labels import is_batch, is_labelled, label_of, parts_of, understood
 from featuremaps.pictures.load import Picture
+from featuremaps.pictures.readers import how_to_read, is_frame
 
+RATES = (4000, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 96000)
+"""Usual sampling rates, in Hz."""
 KINDS = {2: "signals (channel, time)", 4: "volumes (channel, depth, height, width)"}
 
 
@@ -27,6 +30,7 @@ def inputs_of(given: Any, axes: int) -> list[Picture]:
 
 def input_of(item: Any, axes: int) -> Picture:
     """The one input of a dataset's item, with its label; `ImageError` for several."""
+    _check_no_rate(item, axes)
     content, label = parts_of(item)
     inputs = inputs_of(content, axes)
     if len(inputs) != 1:
@@ -47,7 +51,7 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
     elif isinstance(given, Tensor):
         if given.ndim not in (axes, axes + 1) or 0 in given.shape:
             lone = ". With one channel that is tensor[None]" if given.ndim == axes - 1 and given.numel() else ""
-            raise _refused(f"a tensor of shape {tuple(given.shape)}", axes, lone)
+            raise _refused(f"a tensor of shape {tuple(given.shape)} was given{lone}", axes)
         if not bool(given.isfinite().all()):
             raise ImageError("the tensor holds NaN or infinite values.")
         if not given.is_floating_point():
@@ -59,12 +63,23 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
     elif is_labelled(given) or (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], str | None)):
         yield from (replace(picture, label=understood(given[1])) for picture in _each(given[0], axes))
     elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, str | bytes):
+        _check_no_rate(given, axes)
         for index in range(len(given)):
             yield from _each(given[index], axes)
+    elif isinstance(given, str | PathLike) or is_frame(given):
+        raise _refused(how_to_read(given, axes), axes)
     else:
-        name = isinstance(given, str | PathLike)
-        what = "the name of a file, which you read first (numpy.load(…))," if name else f"a {type(given).__name__}"
-        raise _refused(what, axes)
+        raise _refused(f"{type(given).__name__} {given!r:.40} was given", axes)
+
+
+def _check_no_rate(item: Any, axes: int) -> None:
+    """`ImageError` for (signal, sampling rate, label, …), as torchaudio's datasets give; the rate is no label."""
+    parts = item if isinstance(item, tuple) else ()
+    if axes == 2 and len(parts) > 2 and isinstance(parts[0], Tensor | np.ndarray) and parts[1] in RATES:
+        raise ImageError(
+            f"an item is (signal, {parts[1]}, …), and {parts[1]} is a sampling rate, it seems, as torchaudio's "
+            "datasets have it second, and no label. Give (signal, label), as by [(item[0], item[2]) for item in dataset]."
+        )
 
 
 def _say_whole(kind: str, axes: int) -> None:
@@ -77,9 +92,9 @@ def _say_whole(kind: str, axes: int) -> None:
     )
 
 
-def _refused(what: str, axes: int, more: str = "") -> ImageError:
+def _refused(what: str, axes: int) -> ImageError:
     return ImageError(
-        f"the model takes {KINDS[axes]}, and {what} was given{more}. Pass tensors or arrays of one or several of them, "
+        f"the model takes {KINDS[axes]}, and {what}. Pass tensors or arrays of one or several of them, "
         "or a dataset of (tensor, label); if it takes something else, say Scope(model, spatial=…): 1 for signals, 2 "
         "for pictures, 3 for volumes."
     )

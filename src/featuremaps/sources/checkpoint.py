@@ -16,10 +16,11 @@ from featuremaps.session import warnings_ignored
 from featuremaps.sources.unread import why_unread
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
-AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema")
+AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema", "teacher")
 INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 """What torch puts before the names inside a part of a model that it compiled or wrapped."""
-HOLDERS = (*AVERAGED, "state_dict", "model_state_dict", "model", "net", "weights", "module")
+HOLDERS = (*AVERAGED, "state_dict", "model_state_dict", "model", "net", "weights", "module", "params", "student")
+"""What training programs keep weights under; the first that is there counts."""
 TRUSTED: ContextVar[bool] = ContextVar("TRUSTED", default=False)
 """Whether the user said that files may run code: `load(…, trust=True)`."""
 PROBE = 1009
@@ -76,7 +77,13 @@ def _held(checkpoint: Mapping[str, Any], path: Path) -> Any:
     if keys:
         return checkpoint[keys[0]]
     others = [each for each in checkpoint.values() if isinstance(each, nn.Module) or _is_state_dict(each)]
+    others = others or [each for each in checkpoint.values() if isinstance(each, Mapping) and _is_holder(each)]
     return others[0] if len(others) == 1 else None
+
+
+def _is_holder(value: Mapping[str, Any]) -> bool:
+    """Whether this is a training checkpoint too, which keeps its weights under a known name."""
+    return any(isinstance(value.get(key), Mapping | nn.Module) for key in HOLDERS)
 
 
 def _is_state_dict(value: object) -> bool:
