@@ -125,7 +125,12 @@ def test_a_video_model_has_three_colours() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], object, type[Exception], str]] = {
-    "picture for signals": (signals, GREY, ImageError, r"takes signals \(channel, time\), and a Image was given"),
+    "picture for signals": (
+        signals,
+        GREY,
+        ImageError,
+        r"takes signals \(channel, time\), and a PIL picture was given\.",
+    ),
     "axes": (volumes, torch.rand(9, 9), ImageError, r"takes volumes .* and a tensor of shape \(9, 9\) was given"),
     "channels": (digits, torch.rand(3, 9, 9), ModelError, "cannot run on pictures of 9×9: it takes grey pictures"),
     "size": (dense, torch.rand(1, 9, 9), ModelError, "pictures of 9×9: a dense layer takes another num"),

@@ -255,6 +255,13 @@ def test_what_is_wrong_in_a_layer_or_a_file_is_one_sentence() -> None:
     Path("model.h5").touch()
     with pytest.raises(SourceError, match=r"no \.keras file.*model\.save"):
         fm.load("keras:model.h5")
+    Path("own.weights.h5").touch()
+    for name in ("keras:own.weights.h5", "own.weights.h5"):
+        with pytest.raises(SourceError, match=r"weights of a Keras model alone: .*model\.load_weights"):
+            fm.load(name)
+    Path("short.keras").write_bytes(Path("scores.keras").read_bytes()[:500])
+    with pytest.raises(SourceError, match=r"'short\.keras' is damaged or cut short"):
+        fm.load("keras:short.keras")
     of(L.Lambda(lambda x: x)).save("lambda.keras")
     with pytest.raises(SourceError, match=r"cannot be loaded: .*featuremaps\.Scope\(keras\.saving\.load_model"):
         fm.load("keras:lambda.keras")

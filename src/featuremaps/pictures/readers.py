@@ -27,8 +27,8 @@ _READERS = {
     (".tif", ".tiff"): "tifffile.imread",
 }
 """The libraries that people use for each."""
-FRAMES = "torch.stack([torchvision.io.decode_image(path) / 255 for path in sorted(paths)], dim=1)"
-"""One video from the files of its frames, (colour, frame, height, width)."""
+FRAMES = "torch.stack([{frame} for {each}], dim=1)"
+"""One video of its frames, (colour, frame, height, width)."""
 
 
 def is_frame(given: object) -> bool:
@@ -39,11 +39,13 @@ def is_frame(given: object) -> bool:
 def how_to_read(given: Any, axes: int) -> str:
     """What was given, a name or a picture, and what makes an input with so many axes of it, as a part of a sentence."""
     if is_frame(given):
-        return "a PIL picture was given. The frames of one video become its tensor by " + FRAMES.replace(
-            "torchvision.io.decode_image(path) / 255 for path in sorted(paths)", "to_tensor(frame) for frame in frames"
+        become = FRAMES.format(frame="to_tensor(frame)", each="frame in frames")
+        return "a PIL picture was given" + (
+            f". The frames of one video become its tensor by {become}" if axes == 4 else ""
         )
     name = fspath(given)
     if axes == 4 and Path(name).is_dir():
-        return f"a folder, {name!r}, was given. If it holds the frames of one video: {FRAMES}"
+        become = FRAMES.format(frame="torchvision.io.decode_image(path) / 255", each="path in sorted(paths)")
+        return f"a folder, {name!r}, was given. If it holds the frames of one video: {become}"
     reader = next((how for ends, how in _READERS.items() if name.lower().endswith(ends)), "numpy.load(…)")
     return f"the name of a file, {name!r}, was given, which you read first ({reader})"

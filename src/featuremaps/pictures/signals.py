@@ -78,7 +78,7 @@ def _check_no_rate(item: Any, axes: int) -> None:
     if axes == 2 and len(parts) > 2 and isinstance(parts[0], Tensor | np.ndarray) and parts[1] in RATES:
         raise ImageError(
             f"an item is (signal, {parts[1]}, …), and {parts[1]} is a sampling rate, it seems, as torchaudio's "
-            "datasets have it second, and no label. Give (signal, label), as by [(item[0], item[2]) for item in dataset]."
+            "datasets have it second, and no label. Give (signal, label): [(item[0], item[2]) for item in data]."
         )
 
 

@@ -10,6 +10,8 @@ OTHERS = {
         ".tflite",
         ".lite",
     ): "a TensorFlow Lite model, which has no layers of PyTorch's: give the Keras model, as a .keras file",
+    (".weights.h5",): "of the weights of a Keras model alone: build the model, model.load_weights(…), and give "
+    "featuremaps.Scope(model)",
     (".h5", ".hdf5"): "of Keras' old format: open it as you did before, and save it as model.save('model.keras')",
     (".pb",): "a TensorFlow graph: give the Keras model, as a .keras file",
     (".mlmodel", ".mlpackage"): "a Core ML model: give the module that it was made from",
@@ -30,7 +32,7 @@ BEGINNINGS = {
 
 def foreign(path: Path) -> str | None:
     """What a file is that no version of PyTorch reads, and what to do; None of any other."""
-    by_name = next((what for ends, what in OTHERS.items() if path.suffix.lower() in ends), None)
+    by_name = next((what for ends, what in OTHERS.items() if path.name.lower().endswith(ends)), None)
     if by_name is not None or not path.is_file():
         return by_name
     with path.open("rb") as stream:
