@@ -27,8 +27,8 @@ holds, a dash where it does not apply, and a number that leads to the reason whe
 
 Rows are from several days, so not all were tried with the newest code. torchvision's MViTs are built for 8 frames of
 64 × 64: those for 16 of 224 × 224 take longer than the five minutes of one architecture. Where "last" is not what a
-person picked, both may serve: EfficientViT ends with a convolution before its pooling, as EfficientNet does, and CrossViT
-has two branches, of which a person took the blocks of one, whose patches our layer normalises for the other.
+person picked, both may serve: EfficientViT ends with a convolution before its pooling, as EfficientNet does, and
+CrossViT has two branches, of which a person took the blocks of one, whose patches our layer normalises for the other.
 """
 SO_FAR = " so far: `make coverage-table` goes on where it stopped"
 
