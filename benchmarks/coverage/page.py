@@ -29,6 +29,8 @@ Rows are from several days, so not all were tried with the newest code. torchvis
 64 × 64: those for 16 of 224 × 224 take longer than the five minutes of one architecture. Where "last" is not what a
 person picked, both may serve: EfficientViT ends with a convolution before its pooling, as EfficientNet does, and
 CrossViT has two branches, of which a person took the blocks of one, whose patches our layer normalises for the other.
+Of one-stage detectors "last" is the coarsest map that their heads read, beside which `"levels"`, the default, has all.
+Untrained ones find nothing, so that the hand-written score of FCOS and RetinaNet is zero and its map empty.
 """
 SO_FAR = " so far: `make coverage-table` goes on where it stopped"
 
