@@ -27,7 +27,7 @@ def test_a_concept_and_what_rests_on_it_is_said_and_written(scenes: Path, tmp_pa
     options = ["--model", "demo", "--pictures", str(scenes / "photos"), "--target", "scissors", "-o", str(tmp_path)]
     result = CliRunner().invoke(app, ["concept", *folders, *options])
     assert result.exit_code == 0, result.output
-    assert "Concept 'plain ground' in layer4 of demo: 12 pictures with it, 12 without" in result.output
+    assert "Concept “plain ground” in layer4 of demo: 12 pictures with it, 12 without" in result.output
     assert "scissors to 'plain ground': rises with it" in result.output
     written = {"concept.png", "concept.safetensors", "concept.json", "sensitivity.png", "sensitivity.csv"}
     assert {path.name for path in tmp_path.iterdir()} == written

@@ -193,7 +193,7 @@ def test_what_cannot_be_tested_is_said() -> None:
         scope.sensitivity(concept, data.inputs[:4], "round", labels=["square"] * 4)
     noise = torch.rand(40, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     none = scope.concept(noise[:20], noise[20:], "relu2", name="nothing")
-    assert "'nothing' is not told in relu2 beyond chance" in repr(scope.sensitivity(none, data.inputs[:9]))
+    assert "“nothing” is not told in relu2 beyond chance" in repr(scope.sensitivity(none, data.inputs[:9]))
 
 
 def test_one_class_is_enough() -> None:

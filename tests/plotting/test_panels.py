@@ -3,7 +3,17 @@
 import pytest
 from PIL import Image
 
-from featuremaps.plotting.panels import TALLEST_BAR, Bar, Panel, columns_for, in_rows, number, panels_figure, short_unit
+from featuremaps.plotting.panels import (
+    TALLEST_BAR,
+    Bar,
+    Panel,
+    columns_for,
+    in_rows,
+    number,
+    panels_figure,
+    short_unit,
+    three_digits,
+)
 from map_samples import texts
 
 PICTURE = Image.new("RGB", (4, 4))
@@ -16,6 +26,14 @@ def test_a_framed_panel_is_red_with_its_title() -> None:
     assert marked.spines["top"].get_visible()
     assert marked.title.get_color() == "#d62728"
     assert "why" in texts(figure)
+
+
+def test_long_names_are_cut_before_the_probability() -> None:
+    name = "a name as long as those that ImageNet gives to its dogs and cats"
+    figure = panels_figure([[Panel(PICTURE, f"{name} 85%, no. 3", side=f"layer4\n{name} < 1%")]], None)
+    (axes,) = figure.axes
+    assert axes.get_title() == "a name as long as thos… 85%, no. 3"
+    assert axes.get_ylabel() == "layer4\na name as long as those … < 1%"
 
 
 def test_a_bar_says_what_it_measures_and_is_not_endless() -> None:
@@ -47,5 +65,6 @@ def test_columns_leave_few_places_empty(count: int, columns: int) -> None:
 def test_numbers_and_units_are_short() -> None:
     texts = ["0", "0.000123", "12.3", "1,234", "-5,000", "1e+09"]
     assert [number(v) for v in (0.0, 0.000123, 12.34, 1234.4, -5000.0, 1e9)] == texts
+    assert [three_digits(v) for v in (0.0, 2.0, -5.3, 123.4, 1234.4)] == ["0", "2.00", "-5.30", "123", "1,234"]
     assert short_unit("layer4:7") == "layer4:7"
     assert short_unit("features.12.expand3x3_activation:123", 20) == "…d3x3_activation:123"

@@ -57,7 +57,7 @@ def test_pictures_are_filtered_sorted_and_searched(visit, report, axe):
         "Wrong 2",
         "With a doubt 1",
     ]
-    assert first.locator(".thumbnails li").nth(1).inner_text().split("\n") == ["1.png", "tabby 95%", "wrong: is dog"]
+    assert first.locator(".thumbnails li").nth(1).inner_text().split("\n") == ["1.png", "tabby", "95%", "wrong: is dog"]
     first.get_by_label("Sort").select_option("most")
     assert names(first) == ["3.png", "1.png", "2.png", "0.png"]
     assert first.locator(".picture h3").all_inner_texts() == names(first)

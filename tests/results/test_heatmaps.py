@@ -147,7 +147,9 @@ def test_wrong_looks() -> None:
     heat = heat_of(MAP)
     with pytest.raises(OptionError, match=r"alpha is the opacity of the colour, from 0 .* to 1; got 1\.5"):
         heat.overlay(alpha=1.5)
-    with pytest.raises(OptionError, match=r"colour map 'infurno' is not known to matplotlib. Did you mean 'inferno'"):
+    with pytest.raises(
+        OptionError, match=r"colormap='infurno': matplotlib has no colormap of this name. Did you mean 'inferno'"
+    ):
         heat.overlay(colormap="infurno")
     with (
         unchecked(),

@@ -152,7 +152,7 @@ def test_what_cannot_be_searched_is_said(tmp_path: Path) -> None:
 def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> None:
     data, other = Marked(count=60, first=0.6, others=0.4), Marked(count=20, first=0.5, others=0.5, seed=9)
     square = other.inputs[other.labels == 1], other.inputs[other.labels == 2]
-    for mark, expected in ((4.0, ["'mark'"]), (0.0, [])):
+    for mark, expected in ((4.0, ["“mark”"]), (0.0, [])):
         scope = fm.Scope(MarkReader(mark).eval(), classes=LABELS, outputs="logits")
         survey = scope.survey(data, "relu2", tmp_path / str(mark), workers=0)
         marked = scope.concept(other.inputs[other.marked], other.inputs[~other.marked], "first", name="mark")
@@ -160,17 +160,17 @@ def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> Non
         assert [each.attribute.concept for each in found] == expected
         if found:
             np.testing.assert_array_equal(found[0].attribute.present, data.marked)
-            assert "have 'mark', which the answer 'round' rests on" in repr(found)
+            assert "have “mark”, which the answer “round” rests on" in repr(found)
             assert scope.without(found[0]).edits
             assert "late in the model" not in repr(found)
             assert len(scope.find_shortcuts(survey)) == 1
         else:
-            assert f"no class was found to rest on 'mark' or its absence; {data.marked.sum()} of" in repr(found)
+            assert f"no class was found to rest on “mark” or its absence; {data.marked.sum()} of" in repr(found)
     absent = scope.concept(other.inputs[~other.marked], other.inputs[other.marked], "relu2", name="no mark")
     strong = fm.Scope(MarkReader(4.0).eval(), classes=LABELS, outputs="logits")
     again = strong.find_shortcuts(strong.open_survey(tmp_path / "4.0", data), concepts=absent)
     assert [each.attribute.concept for each in again] == ["the absence of 'no mark'"]
-    assert "'no mark' is told by relu2, late in the model" in repr(again)
+    assert "“no mark” is told by relu2, late in the model" in repr(again)
     trained = MarkReader(4.0).eval()
     with torch.no_grad():
         trained.second.bias += 0.1

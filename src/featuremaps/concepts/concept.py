@@ -170,7 +170,7 @@ class Concept(Shown):
         count = int(self.has.sum())
         of = f" of {self.model}" if self.model else ""
         lines = [
-            f"<Concept {self.name!r} in {self.layer}{of}: {count} pictures with it, {len(self.has) - count} without"
+            f"<Concept “{self.name}” in {self.layer}{of}: {count} pictures with it, {len(self.has) - count} without"
         ]
         if not self.beyond_chance:
             lines.append(f"  NOT TOLD IN THIS LAYER: {self.held_out[self.how].words()} is not beyond chance (50%)")

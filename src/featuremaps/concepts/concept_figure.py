@@ -11,7 +11,7 @@ from featuremaps.concepts.held_out import HeldOut
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import GREY, INK, WITH, WITHOUT, bare, on_square, plain_figure, short
 from featuremaps.plotting.figure_types import Axes
-from featuremaps.plotting.panels import number
+from featuremaps.plotting.panels import three_digits
 from featuremaps.survey.figures.detector_plots import MUTED, edges_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _pictures(places: Sequence[Axes], shown: ShownConcept, order: Int[np.ndarray
         axes.set_axis_off()
     for axes, row in zip(places, order.tolist(), strict=False):
         axes.imshow(on_square(shown.pictures[row].image, 128))
-        axes.set_title(number(float(shown.strengths[row])).replace("-", "−"), fontsize=7, color=MUTED, pad=2)
+        axes.set_title(three_digits(float(shown.strengths[row])).replace("-", "−"), fontsize=7, color=MUTED, pad=2)
     side: dict[str, Any] = {"ha": "right", "va": "center", "rotation": 90, "transform": places[0].transAxes}
     places[0].text(-0.08, 0.5, short(title, 20), fontsize=8, color=INK, **side)
 

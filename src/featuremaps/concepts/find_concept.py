@@ -65,7 +65,7 @@ def find_concept(
         )
     told = held_out(features, has, options.seed)
     if not told[options.how].beyond_chance:
-        notes.append(f"nothing that is made of this direction means {names[0]!r}; another layer may tell it.")
+        notes.append(f"nothing that is made of this direction means “{names[0]}”; another layer may tell it.")
     weights = weights_up_to(studied.model, studied.walk(probe(pictures, options.batch_size)), resolved)
     kept = [pictures[row] for row in rows.tolist()]
     return Concept(

@@ -130,7 +130,7 @@ class Sensitivity(Sequence[ClassSensitivity], Shown):
     def __repr__(self) -> str:
         of = f" of {self.model}" if self.model else ""
         lines = [f"<Sensitivity{of} in {', '.join(self.layers)}, pictures {self.told}, {self.shuffles:,} shuffles"]
-        lines += [f"  {row.label} to {row.concept!r}: {row.words()}" for row in self.rows]
+        lines += [f"  {row.label} to “{row.concept}”: {row.words()}" for row in self.rows]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
 
@@ -153,7 +153,7 @@ def sensitivity(
     corrected = holm(np.array([likely]))[0].tolist()
     doubtful = [concept for concept in concepts if not concept.beyond_chance]
     notes = [
-        f"{concept.name!r} is not told in {concept.layer} beyond chance, so that its rows mean nothing."
+        f"“{concept.name}” is not told in {concept.layer} beyond chance, so that its rows mean nothing."
         for concept in doubtful
     ]
     return Sensitivity(

@@ -58,7 +58,7 @@ def sensitivity_figure(rows: Sequence[ShownSensitivity], layers: Sequence[str], 
     axes.set_xlabel(
         "change of the class score from pictures without it to pictures with it, to first order", fontsize=8
     )
-    concepts = ", ".join(repr(name) for name in dict.fromkeys(row.concept for row in shown))
+    concepts = ", ".join(f"“{name}”" for name in dict.fromkeys(row.concept for row in shown))
     of = f" of {model}" if model else ""
     rest = f"  ({len(shown)} of {len(rows)} rows)" if len(shown) < len(rows) else ""
     figure.suptitle(f"Which classes rest on {short(concepts, 60)}, {', '.join(layers)}{of}{rest}", fontsize=10)

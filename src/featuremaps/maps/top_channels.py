@@ -15,7 +15,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of, write_files
-from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, number, panels_figure, short_unit
+from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, panels_figure, short_unit, three_digits
 from featuremaps.plotting.rendering import overlay
 from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
@@ -99,14 +99,14 @@ class TopMaps(ByPicture):
     def __repr__(self) -> str:
         lines = [f"<TopMaps of {self.layer}, by {self.by}, of {self.channels} channels:"]
         for seen, shown in zip(self.pictures, self.ranked, strict=True):
-            best = ", ".join(f"{channel.unit} {number(channel.value)}" for channel in shown[:3])
+            best = ", ".join(f"{channel.unit} {three_digits(channel.value)}" for channel in shown[:3])
             lines.append(f"  {seen.picture.name}: {best}{', …' if len(shown) > 3 else ''}")
         return "\n".join(lines) + ">"
 
     def panel(self, channel: RankedMap, image: Image.Image) -> Panel:
         """How one channel stands in a figure: titled with its unit and value, framed with its rank if highlighted."""
         rank = f"  (rank {channel.rank} of {self.channels})" if channel.highlighted else ""
-        title = f"{short_unit(channel.unit)}\n{number(channel.value)}{rank}"
+        title = f"{short_unit(channel.unit)}\n{three_digits(channel.value)}{rank}"
         return Panel(image, title, frame=MARK if channel.highlighted else "")
 
     def _scale(self, scaling: MapScaling | None) -> Scale:

@@ -75,7 +75,7 @@ def _write(place: Path, suffix: str, content: Image.Image | Tensor | bytes) -> P
         told = PngInfo()
         if LABEL in content.info:
             told.add_itxt(LABEL, content.info[LABEL])
-        content.save(path, pnginfo=told)
+        content.save(path, pnginfo=told, compress_level=4)  # a third of the time of 6, 4% larger
     return path
 
 

@@ -1,5 +1,6 @@
 """Figures for notebooks and papers, in matplotlib, without touching its global state."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -14,6 +15,8 @@ from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, is_remark
 
 Inches = int | float
 TALLEST_BAR = 5.0  # inches
+LINE = 0.14  # inches
+_PROBABILITY = re.compile(r" [<>]? ?\d[\d.]*%.*$")
 FLAT = 0.6
 """Of pictures no higher than so many of their widths, such as signals, rows are lower."""
 
@@ -80,7 +83,8 @@ def panels_figure(rows: Sequence[Sequence[Panel]], bar: Bar | None, *, title: st
     rows = [[*row, *[Panel(None)] * (columns - len(row))] for row in rows]
     ratio = max((panel.image.height / panel.image.width for row in rows for panel in row if panel.image), default=1)
     tall = 2.3 if ratio > FLAT else 2.3 * ratio + 0.6
-    figure = blank_figure(2.3 * columns + 0.9, tall * len(rows) + 0.45, layout="constrained")
+    lines = title.split("\n")[1:] + caption.splitlines()
+    figure = blank_figure(2.3 * columns + 0.9, tall * len(rows) + 0.45 + LINE * len(lines), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False).tolist()
     for row, places in zip(rows, axes, strict=True):
         for panel, place in zip(row, places, strict=True):
@@ -133,10 +137,9 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_axis_off()
         return
     axes.imshow(panel.image.convert("RGB"))  # a grey one would be drawn in matplotlib's own colours
-    axes.set_title(
-        "\n".join(short(line, 34) for line in panel.title.split("\n")), fontsize=8, color=panel.frame or "black"
-    )
-    axes.set_ylabel(panel.side, fontsize=8)
+    beside = max(10, round(30 * min(1, panel.image.height / panel.image.width)))
+    axes.set_title(_fitting(panel.title, 34), fontsize=8, color=panel.frame or "black")
+    axes.set_ylabel(_fitting(panel.side, beside), fontsize=8)
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
@@ -149,9 +152,24 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else DOUBT)
 
 
+def _fitting(text: str, most: int) -> str:
+    """Each line cut to so many letters, a class's name before its probability, which stays."""
+    return "\n".join(short(name, max(8, most - len(said))) + said for name, said in map(_parted, text.split("\n")))
+
+
+def _parted(line: str) -> tuple[str, str]:
+    said = _PROBABILITY.search(line)
+    return (line, "") if said is None else (line[: said.start()], said[0])
+
+
 def number(value: float) -> str:
     """A value in three digits; thousands are written out."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def three_digits(value: float) -> str:
+    """The same with zeros at the end, for values beside each other: "2.00" beside "1.97"."""
+    return f"{value:#.3g}".rstrip(".") if 1e-3 <= abs(value) < 1000 else number(value)
 
 
 def counted(count: int, noun: str) -> str:

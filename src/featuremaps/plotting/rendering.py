@@ -10,7 +10,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from featuremaps.errors import OptionError, check_choice, did_you_mean
+from featuremaps.errors import OptionError, check_choice
+from featuremaps.plotting.colour_tables import colour_table
 
 Scaling = Literal["max", "minmax", "signed"]
 Collapse = Literal["sum", "max_abs", "norm"]
@@ -104,7 +105,7 @@ def around_grey(values: Float[Tensor, "colour height width"]) -> Image.Image:
 def coloured(map: Map, colormap: str, signed: bool = False) -> Image.Image:
     """A scaled map as an RGB picture in a matplotlib colour map."""
     values = ((map + 1) / 2 if signed else map).clamp(0, 1).numpy()
-    return Image.fromarray((_colours(colormap)(values)[..., :3] * 255).round().astype(np.uint8))
+    return Image.fromarray(colour_table(colormap)[(values * 256).clip(0, 255).astype(int)])
 
 
 def overlay(picture: Image.Image, map: Map, *, alpha: float, colormap: str, signed: bool = False) -> Image.Image:
@@ -183,14 +184,6 @@ def stacked(maps: Sequence[Tensor], field: str = "maps") -> Tensor:
 def places(size: Sequence[int]) -> str:
     """ "7×7": how many places a map has along each axis."""
     return "×".join(map(str, size))
-
-
-def _colours(name: str):  # type: ignore[no-untyped-def]
-    import matplotlib
-
-    if name not in matplotlib.colormaps:
-        raise OptionError(f"colour map {name!r} is not known to matplotlib.{did_you_mean(name, matplotlib.colormaps)}")
-    return matplotlib.colormaps[name]
 
 
 def _nonzero(value: Tensor) -> Tensor:

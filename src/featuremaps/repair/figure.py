@@ -50,6 +50,8 @@ def change_figure(groups: Sequence[ShownGroup], pictures: ShownPictures | None) 
 
 
 def _bars(axes: Axes, groups: Sequence[ShownGroup]) -> None:
+    from matplotlib.ticker import PercentFormatter
+
     for place, group in enumerate(groups):
         for offset, rate, colour in ((-0.18, group.before, BEFORE), (0.18, group.after, AFTER)):
             low, high = rate.interval()
@@ -59,4 +61,5 @@ def _bars(axes: Axes, groups: Sequence[ShownGroup]) -> None:
     axes.set_yticks(range(len(groups)), [f"{short(group.name, 34)} ({group.before.of})" for group in groups])
     axes.set(xlim=(0, 1.02), ylim=(len(groups) - 0.4, -0.6))
     axes.set_xlabel("called right, with 95% intervals; grey: before, blue: after (pictures)", fontsize=8)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
     bare(axes, "left", "bottom")

@@ -98,7 +98,7 @@ def divided_into(picture: ExplainedPicture, most: int) -> str:
 
 def _cards(pictures: Sequence[ExplainedPicture], more: Sequence[Section], flat: bool) -> list[Card]:
     told = [picture for picture in pictures if picture.top]
-    link = counted(len(pictures), "picture")
+    link = counted(len(pictures), "picture") if len(pictures) > 1 else "Its maps"
     cards = []
     if told and told[0].top[0].covers is not None:
         changes = [Change(score.label, score.covers or 0) for score in told[0].top[:SHOWN]]

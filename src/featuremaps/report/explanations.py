@@ -8,10 +8,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from featuremaps.errors import OptionError
+from featuremaps.plotting.colour_tables import check_colormap
 from featuremaps.plotting.panels import counted
 from featuremaps.report.data import section
 from featuremaps.report.encode import Json, alone, check_either, plain, plain_fields
-from featuremaps.report.palettes import check_colormap, is_diverging
+from featuremaps.report.palettes import is_diverging
 
 SCALES = ("max", "minmax", "signed")
 """ReLU and divide by the maximum; lowest to highest; divide by the largest magnitude and keep the sign."""

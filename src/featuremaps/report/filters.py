@@ -8,9 +8,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from featuremaps.plotting.colour_tables import check_colormap
 from featuremaps.report.data import section
 from featuremaps.report.encode import Json, check_either, plain, png_uri
-from featuremaps.report.palettes import check_colormap
 from featuremaps.report.sprites import sprite
 
 MOST_CELLS = 64

@@ -40,9 +40,10 @@ def where_card(shown: Sequence[tuple[ExplainedPicture, HeatmapData]], maps: Sequ
     ends = {in_percent(area): (picture, map) for picture, map, area in (focused[:1] + focused[1:][-1:])}
     captions = [f"{area} {word}" for area, word in zip(ends, ("in the narrowest", "in the widest"), strict=False)]
     laid = [_laid(*one) for one in ends.values()]
-    pictures = dict(zip(captions if len(laid) > 1 else [""], laid, strict=False))
+    # A single picture is shown with its map beside the card.
+    pictures = dict(zip(captions, laid, strict=True)) if len(laid) > 1 else None
     right = False if doubts else None
-    return Card("Where does it look?", sentence, pictures or None, (), Explanations.title, link, right)
+    return Card("Where does it look?", sentence, pictures, (), Explanations.title, link, right)
 
 
 def _sentence(focused: Sequence[Focused]) -> str:

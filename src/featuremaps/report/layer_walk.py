@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from featuremaps.plotting.colour_tables import check_colormap
 from featuremaps.report.data import LayeredPicture, section
 from featuremaps.report.encode import Json, alone, check_either, plain, plain_fields
-from featuremaps.report.palettes import check_colormap
 from featuremaps.report.sprites import sprite
 
 CELLS = 32

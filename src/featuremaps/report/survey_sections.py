@@ -133,9 +133,10 @@ def _class_channels(asked: AskedSurvey, label: str, article: Specialists) -> Cla
 def _channel(asked: AskedSurvey, label: str, channel: Separating) -> ChannelOfClass:
     pictures, proven = asked.pictures(channel.unit, PICTURES), is_proven(channel)
     of_class = sum(picture.label == label for picture in pictures)
+    shown = f"{of_class} of these {len(pictures)} {'is' if of_class == 1 else 'are'} {label}"
     words = f"AUROC {channel.area:.3f} ({channel.interval.words()})"
     words += "" if proven else ", not beyond chance"
-    return ChannelOfClass(channel.unit, f"{words}; {of_class} of these {len(pictures)} are {label}", pictures, proven)
+    return ChannelOfClass(channel.unit, f"{words}; {shown}", pictures, proven)
 
 
 def unit_pictures_section(asked: AskedSurvey, title: str) -> UnitPicturesSection:

@@ -19,7 +19,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import LABEL, labelled_stems, write_files
 from featuremaps.plotting.method_names import method_name
-from featuremaps.plotting.panels import Panel, bar_for, counted, matrix_figure
+from featuremaps.plotting.panels import Panel, bar_for, counted, in_rows, matrix_figure
 from featuremaps.plotting.rendering import (
     DIVERGING,
     SAVED,
@@ -162,7 +162,7 @@ class Heatmaps(Explained):
             yield seen.outlined(laid, region, original=on == "original")
 
     def figure(self, *, most: int = 16, **look: Any) -> Figure:
-        """Each picture beside its overlay, titled with the target.
+        """Each picture beside its overlay, titled with the target; of many pictures two or three in a row.
 
         A signal is drawn as lines over time with the map as a band, a volume as the slices in which the map is
         strongest and a strip through all of it.
@@ -179,13 +179,17 @@ class Heatmaps(Explained):
         shown = self[:most]
         if len(self.pictures[0].space) != 2:
             return spatial_figure(shown.spatial_panels(**look), self._title(most))
-        rows = [
-            [Panel(image, seen.picture.name), Panel(picture, title, notes)]
+        panels = [
+            panel
             for image, seen, picture, title, notes in zip(
                 shown.marked(), shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
             )
+            for panel in (Panel(image, seen.picture.name), Panel(picture, title, notes))
         ]
-        return matrix_figure(rows, look, title=self._title(most), scalings=scalings_of(shown, look))
+        beside = 1 if len(shown) < 4 else 2 if len(shown) < 9 else 3  # pictures in a row, each with its map
+        return matrix_figure(
+            in_rows(panels, 2 * beside), look, title=self._title(most), scalings=scalings_of(shown, look)
+        )
 
     def animate(self, path: str | Path, *, fps: int | float = 6, **look: Any) -> Path:
         """Write a volume's slices with the map over them, one after the other, as a moving picture.

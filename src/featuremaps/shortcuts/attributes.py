@@ -92,7 +92,7 @@ def given_attributes(given: Responses, concepts: Sequence[Concept], options: Sho
         apart = [
             split(strength[given.labels == each, None], options.least).separation for each in np.unique(given.labels)
         ]
-        name = repr(concept.name)
+        name = f"“{concept.name}”"
         found.append(Attribute(name, float(np.max(apart)), concept.present(means), strength, concept=name))
     return found
 

@@ -24,10 +24,11 @@ class ExamplePicture:
 
 @dataclass(frozen=True, eq=False)
 class ShownShortcut:
-    """A shortcut's pictures by what they show of it, `kinds` with their words, and its sentence."""
+    """A shortcut's pictures by what they show of it, `kinds` with their words, what it is, and the numbers."""
 
     kinds: Sequence[tuple[str, Sequence[ExamplePicture]]]
-    sentence: str
+    claim: str
+    numbers: str
 
 
 def shortcut_figure(shown: ShownShortcut) -> Figure:
@@ -45,7 +46,7 @@ def shortcut_figure(shown: ShownShortcut) -> Figure:
         row = [*panels, *[Panel(None)] * (WIDE - len(panels))]
         if panels:
             rows.append([Panel(row[0].image, row[0].title, side=words, frame=row[0].frame), *row[1:]])
-    return panels_figure(rows, None, title=fill(shown.sentence, 130))
+    return panels_figure(rows, None, title=fill(shown.claim, 130), caption=fill(shown.numbers, 150))
 
 
 def empty_figure(sentence: str) -> Figure:

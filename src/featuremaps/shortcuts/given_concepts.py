@@ -33,7 +33,7 @@ def notes_on_late(
     layers = layers_of(studied, survey)
     last = max(layers[name].order for name in early)
     return tuple(
-        f"{concept.name!r} is told by {concept.layer}, late in the model, where the classes themselves are told too: "
+        f"“{concept.name}” is told by {concept.layer}, late in the model, where the classes themselves are told too: "
         "which pictures have it may be a matter of their class. A concept of an early layer is safer here."
         for concept in concepts
         if layers[concept.layer].order > last

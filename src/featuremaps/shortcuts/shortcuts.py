@@ -12,7 +12,7 @@ from featuremaps.results.shown import Shown
 from featuremaps.shortcuts.figure import WIDE, ExamplePicture, ShownShortcut, empty_figure, shortcut_figure
 from featuremaps.shortcuts.power import Power
 from featuremaps.shortcuts.shortcut import Shortcut
-from featuremaps.shortcuts.words import nothing, sentence
+from featuremaps.shortcuts.words import claim, evidence, nothing, sentence
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +90,7 @@ class Shortcuts(Sequence[Shortcut], Shown):
             ("others\nwith it", found.examples.counter),
         )
         shown = [(words, [self._shown(found, row) for row in rows[:WIDE]]) for words, rows in kinds]
-        return shortcut_figure(ShownShortcut(shown, sentence(found)))
+        return shortcut_figure(ShownShortcut(shown, claim(found), evidence(found)))
 
     def table(self) -> "pa.Table":
         """A row for each finding, the unproven ones last."""

@@ -14,7 +14,12 @@ SEEN = (
 
 def sentence(found: Shortcut) -> str:
     """What a shortcut is, what goes with it, and what proves it."""
-    return " ".join([claim(found), *told_by(found), *answers(found), *proofs(found), *doubts(found)])
+    return f"{claim(found)} {evidence(found)}"
+
+
+def evidence(found: Shortcut) -> str:
+    """What goes with a shortcut, and what proves it."""
+    return " ".join([*told_by(found), *answers(found), *proofs(found), *doubts(found)])
 
 
 def claim(found: Shortcut) -> str:
@@ -22,7 +27,7 @@ def claim(found: Shortcut) -> str:
     what, label = found.attribute.concept, found.label
     rests = f"have {what}, which the answer" if what else "share something simple that the answer"
     return (
-        f"{found.prevalence.value:.0%} of the pictures of {label} {rests} {label!r} rests on; "
+        f"{found.prevalence.value:.0%} of the pictures of {label} {rests} “{label}” rests on; "
         f"{found.elsewhere.value:.0%} of the others have it."
     )
 

@@ -14,14 +14,19 @@ export function h(tag, attributes = {}, ...children) {
 
 const MINUS = "\u2212";
 
-// Three significant digits, short for very small and very large values.
-export function number(value) {
+// Three significant digits, short for very small and very large values: in columns and rows, where all are as long.
+export function digits(value) {
   if (!Number.isFinite(value)) return "not a number";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  let text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : value.toPrecision(3);
-  if (!text.includes("e") && text.includes(".")) text = text.replace(/\.?0+$/, "");
+  const text = size >= 99950 || size < 1e-3 ? value.toExponential(2) : size >= 999.5 ? value.toFixed(0) : value.toPrecision(3);
   return text.replaceAll("-", MINUS);
+}
+
+// The same without zeros at the end, for a number that stands alone.
+export function number(value) {
+  const text = digits(value);
+  return text.includes("e") || !text.includes(".") ? text : text.replace(/\.?0+$/, "");
 }
 
 // Whole percents, halves to the even one: as Python writes them in the sentences beside.

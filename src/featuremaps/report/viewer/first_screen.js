@@ -60,10 +60,13 @@ export async function firstScreen({ lead, panels, cards }) {
   const row = [];
   const drawn = [];
   for (const panel of panels) drawn.push(await panelOf(panel, store, group, row));
-  return [
-    lead && h("p", { class: "lead" }, unbroken(lead)),
+  const proof = [
     drawn.length > 0 && h("div", { class: drawn.length === 1 ? "panels one" : "panels" }, drawn),
     row.length > 0 && h("div", { class: "panel-controls" }, overlaySlider(store), h("p", { class: "quiet" }, "Point at a map to read it; click to enlarge.")),
-    cards.length > 0 && h("div", { class: "cards" }, cards.map(cardOf)),
+  ];
+  const answers = cards.length > 0 && h("div", { class: "cards" }, cards.map(cardOf));
+  return [
+    lead && h("p", { class: "lead" }, unbroken(lead)),
+    drawn.length === 1 && cards.length < 4 ? h("div", { class: "beside" }, h("div", {}, proof), answers) : [proof, answers],
   ];
 }

@@ -1,6 +1,6 @@
 // Pictures of a survey: what a unit sees, the whole picture with the place framed, and where the unit fires.
 
-import { h, number } from "featuremaps/dom.js";
+import { digits, h } from "featuremaps/dom.js";
 
 const share = (value) => `${(100 * value).toFixed(2)}%`;
 
@@ -27,7 +27,7 @@ function whole(one, alt) {
 export function foundPicture(one, unit, { own = null, rank = null } = {}) {
   const note = h("span", { class: "found-note" },
     h("span", { class: own === false ? "found-label other" : "found-label", title: one.name }, one.label || one.name),
-    one.value !== null && h("span", { class: "tile-value" }, `${rank === null ? "" : `${rank + 1}. `}${number(one.value)}`));
+    one.value !== null && h("span", { class: "tile-value" }, `${rank === null ? "" : `${rank + 1}. `}${digits(one.value)}`));
   if (!one.part) return h("li", { class: "found" }, whole(one, `${one.name}, and where ${unit} fires in it`), note);
   return h("li", { class: "found" },
     h("span", { class: "found-pair" },

@@ -1,6 +1,6 @@
 // Pictures small under the first method's map at its last layer, if nothing speaks against it: the way to each of them.
 
-import { h, percent } from "featuremaps/dom.js";
+import { breakable, h, percent } from "featuremaps/dom.js";
 import { decode } from "featuremaps/grid.js";
 import { paint } from "featuremaps/paint.js";
 import { load } from "featuremaps/pictures.js";
@@ -22,7 +22,7 @@ function verdictOf(picture) {
   if (!said) return null;
   const right = isRight(picture);
   return [
-    h("span", { class: "thumbnail-said" }, said.label, said.probability !== null && ` ${percent(said.probability, 0)}`),
+    h("span", { class: "thumbnail-said", title: said.label }, h("span", {}, said.label), said.probability !== null && [" ", h("span", { class: "thumbnail-share" }, percent(said.probability, 0))]),
     right === null ? null : h("span", { class: right ? "called right" : "called wrong" }, right ? "right" : `wrong: is ${picture.label}`),
   ];
 }
@@ -40,7 +40,7 @@ export function thumbnail(picture, address, store) {
     paint(canvas, seen, shown, { ...store.get(), view: store.get().view === "raw" ? "overlay" : store.get().view, whole: false }, SIDE);
     canvas.classList.add("drawn");
   };
-  const element = h("li", {}, h("a", { href: `#${address}` }, face, h("span", { class: "thumbnail-name" }, picture.name), verdictOf(picture)));
+  const element = h("li", {}, h("a", { href: `#${address}` }, face, h("span", { class: "thumbnail-name", title: picture.name }, breakable(picture.name)), verdictOf(picture)));
   drawers.set(face, draw);
   observer.observe(face);
   store.subscribe(() => canvas.classList.contains("drawn") && requestAnimationFrame(draw));

@@ -1,7 +1,7 @@
 // All units of a layer as small pictures, each the one in which the unit is strongest: searched, filtered, sorted.
 
 import { select } from "featuremaps/controls.js";
-import { h, number, percent, plural } from "featuremaps/dom.js";
+import { digits, h, percent, plural } from "featuremaps/dom.js";
 
 export const address = (layer, channel) => `#${encodeURIComponent(layer)}-${channel}`;
 
@@ -26,8 +26,8 @@ export function wallOf(units, layer) {
   const wall = h("ol", { class: "wall", "aria-label": `Units of ${layer}` });
   const none = h("div", { class: "empty", hidden: true }, h("p", {}, "No unit matches."), h("button", { type: "button", class: "open-all", onclick: () => clear() }, "Clear the filter"));
   const bricks = new Map(units.map((unit) => [unit, brickOf(unit, layer, [
-    `${layer}:${unit.channel}`, unit.label && h("span", {}, unit.label),
-    h("span", { class: "tile-value" }, unit.active === 0 ? "never active" : [`${number(unit.value)}, `, h("span", { class: "unbroken" }, `active in ${percent(unit.active, 0)}`)])])]));
+    `${layer}:${unit.channel}`, h("span", {}, unit.label && `${unit.label} `, unit.active !== 0 && h("span", { class: "quiet" }, digits(unit.value))),
+    h("span", { class: "tile-value" }, unit.active === 0 ? "never active" : `active in ${percent(unit.active, 0)}`)])]));
   const fits = (unit) => (!label || unit.label === label) && words.toLowerCase().split(/\s+/).every((word) => `${layer}:${unit.channel} ${unit.label}`.toLowerCase().includes(word));
   function draw() {
     const shown = units.filter(fits).sort((a, b) => SORTS[sort][1](a, b) || a.channel - b.channel);

@@ -1,7 +1,7 @@
 // A page for each unit, chosen by the address (#layer4-452); its data come as a script, which also works from a disk.
 
 import { select } from "featuremaps/controls.js";
-import { failure, h, number, percent, plural } from "featuremaps/dom.js";
+import { digits, failure, h, percent, plural } from "featuremaps/dom.js";
 import { foundPicture } from "featuremaps/survey_pictures.js";
 import { themeControl } from "featuremaps/theme.js";
 import { address, brickOf, wallOf } from "featuremaps/unit_wall.js";
@@ -39,7 +39,7 @@ function profileOf({ profile, classes }) {
     h("ol", { class: "unit-bars" }, profile.map(([name, value]) => h("li", {},
       h("span", { class: "unit-name", title: name }, name),
       h("span", { class: "unit-bar" }, h("span", { class: value < 0 ? "below" : "", style: { width: `${(100 * Math.abs(value)) / most}%` } })),
-      h("span", { class: "tile-value" }, number(value))))),
+      h("span", { class: "tile-value" }, digits(value))))),
     classes > profile.length && h("p", { class: "caption" }, `The ${profile.length} highest of ${classes} classes.`));
 }
 
@@ -50,15 +50,21 @@ function statisticsOf({ statistics }, { pictures, rows }) {
   const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
   return h("div", {}, h("h2", {}, "In figures"),
     h("dl", { class: "made" },
-      fact("Active in", `${percent(statistics.active)} of ${pictures.toLocaleString("en")} ${rows}`),
-      fact("Sparsity: positions that are 0", percent(statistics.sparsity)),
-      fact("Mean", `${number(statistics.mean)}, deviation ${number(statistics.std)}`),
-      fact("Highest value", `${number(statistics.peak_mean)} on average, deviation ${number(statistics.peak_std)}`)),
+      fact("Active in", `${percent(statistics.active, 0)} of ${pictures.toLocaleString("en")} ${rows}`),
+      fact("Sparsity: positions that are 0", percent(statistics.sparsity, 0)),
+      fact("Mean", `${digits(statistics.mean)}, deviation ${digits(statistics.std)}`),
+      fact("Highest value", `${digits(statistics.peak_mean)} on average, deviation ${digits(statistics.peak_std)}`)),
     h("table", { class: "unit-quantiles" },
-      h("caption", {}, `Of all ${rows}, the share that is below: mean and highest value of each`),
+      h("caption", {}, `Of so many ${rows} the channel's mean, or its highest value, lies below`),
       h("thead", {}, h("tr", {}, h("td", {}), ["mean", "highest"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, QUANTILES.map((name) => h("tr", {}, h("th", { scope: "row" }, QUANTILE_NAMES[name]),
-        h("td", {}, number(statistics[name])), h("td", {}, number(statistics[`peak_${name}`])))))));
+        h("td", {}, digits(statistics[name])), h("td", {}, digits(statistics[`peak_${name}`])))))));
+}
+
+// Two digits; what is not perfect does not read as if it were.
+function correlation(value) {
+  const short = (Math.trunc(100 * value) / 100).toFixed(2).replace("-", "\u2212");
+  return Math.abs(value) < 1 && Math.abs(value) > 0.995 ? `${value < 0 ? "below \u2212" : "above "}0.99` : short;
 }
 
 // Channels like this one, each by the picture in which it is strongest.
@@ -66,8 +72,8 @@ function nearestOf({ nearest }, layer, known, bricks) {
   if (!nearest.length) return null;
   return h("div", {}, h("h2", {}, "Channels that rise and fall with it"),
     h("ol", { class: "wall unit-near" }, nearest.map(([channel, value]) => {
-      const note = [`${layer}:${channel}`, h("span", { class: "tile-value" }, `correlation ${number(Number(value.toFixed(2)))}`)];
-      return known.has(channel) ? brickOf(bricks.get(channel) ?? { channel }, layer, note) : h("li", {}, note);
+      const note = [`${layer}:${channel}`, h("span", { class: "tile-value" }, `correlation ${correlation(value)}`)];
+      return known.has(channel) ? brickOf(bricks.get(channel) ?? { channel }, layer, note) : h("li", {}, h("span", { class: "no-thumbnail" }), h("span", { class: "brick-note" }, note));
     })));
 }
 

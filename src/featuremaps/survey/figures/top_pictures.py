@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from featuremaps.plotting.class_colours import on_square, short
 from featuremaps.plotting.figure_types import Figure
-from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, number, panels_figure
+from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, panels_figure, three_digits
 
 SIDE = 256
 FRAME = (255, 196, 0)
@@ -102,4 +102,4 @@ def _span(start: float, stop: float, size: int, least: int) -> tuple[int, int]:
 
 
 def _title(picture: ShownPicture) -> str:
-    return f"{number(picture.value)}  {short(picture.name)}"
+    return f"{three_digits(picture.value)}  {short(picture.name)}"
