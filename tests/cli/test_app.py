@@ -70,7 +70,7 @@ def test_explain_writes_overlays_maps_and_report(
     with Image.open(out / "first__grad_cam__layer3.png") as overlay:
         assert overlay.size == (448, 448)
     printed = capsys.readouterr()
-    assert "first.png: grad_cam of layer3 for scissors" in printed.out
+    assert "first.png: Grad-CAM of layer3 for scissors" in printed.out
     assert "broken.jpg" in printed.err
     assert "1 left out" in printed.err
     page = (out / "report.html").read_text(encoding="utf-8")

@@ -40,8 +40,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 def test_a_line_and_two_files_for_each_detection(written: tuple[str, Path]) -> None:
     output, folder = written
-    assert re.search(r"street.png: grad_cam of levels for detection 0: dog \(97%, box 28, 2, 52, 22\)\n", output)
-    assert re.search(r"street.png: grad_cam of levels for detection 1: cat \(97%, box 20, 36, 36, 52\)\n", output)
+    assert re.search(r"street.png: Grad-CAM of levels for detection 0: dog \(97%, box 28, 2, 52, 22\)\n", output)
+    assert re.search(r"street.png: Grad-CAM of levels for detection 1: cat \(97%, box 20, 36, 36, 52\)\n", output)
     assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".npy", ".npy", ".png", ".png"]
 
 

@@ -231,7 +231,9 @@ def _survey_report(
 
 
 def _tell(comparison: Any) -> None:
+    from featuremaps.plotting.method_names import method_name
+
     for heat in comparison.values():
         for seen, caption, notes in zip(heat.pictures, heat.captions, heat.warnings, strict=True):
-            doubt = f"  — {notes[0]}" if notes else ""
-            typer.echo(f"{seen.picture.name}: {heat.method} of {heat.layer} for {caption}{doubt}")
+            doubt = f"\n    {notes[0]}" if notes else ""
+            typer.echo(f"{seen.picture.name}: {method_name(heat.method)} of {heat.layer} for {caption}{doubt}")
