@@ -28,7 +28,7 @@ def test_a_concept_and_what_rests_on_it_is_said_and_written(scenes: Path, tmp_pa
     result = CliRunner().invoke(app, ["concept", *folders, *options])
     assert result.exit_code == 0, result.output
     assert "Concept “plain ground” in layer4 of demo: 12 pictures with it, 12 without" in result.output
-    assert "scissors to 'plain ground': rises with it" in result.output
+    assert "scissors to “plain ground”: rises with it" in result.output
     written = {"concept.png", "concept.safetensors", "concept.json", "sensitivity.png", "sensitivity.csv"}
     assert {path.name for path in tmp_path.iterdir()} == written
     assert fm.open_concept(tmp_path).against == "clutter"
@@ -40,7 +40,7 @@ def test_a_survey_says_of_which_class_pictures_are(scenes: Path, tmp_path: Path)
     options = ["--model", "demo", "--survey", str(tmp_path / "survey"), "--name", "bare", "--how", "ridge"]
     result = CliRunner().invoke(app, ["concept", *folders, *options, "-o", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
-    assert "hammer to 'bare'" in result.output
+    assert "hammer to “bare”" in result.output
     assert "ridge: right in" in result.output
     both = CliRunner().invoke(app, ["concept", *folders, *options, "--pictures", folders[0]])
     assert "give one of them" in str(both.exception)

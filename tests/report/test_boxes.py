@@ -49,7 +49,7 @@ def test_the_numbers_and_pictures_of_every_box(pictures: tuple[DetectedPicture, 
     assert (first["note"], first["more"]) == ("", "")
     assert second["note"].startswith("Nothing was found with a score of 0.5 or more")
     assert second["boxes"][0]["verdict"] == "Its score is too low to tell what it rests on."
-    assert section.summary.startswith("In picture 0 the score of dog, detection 0, falls from 0.9")
+    assert section.summary.startswith("In picture 0 the score of dog, detection 0, falls from 9")
 
 
 def test_what_a_box_rests_on_in_words(pictures: tuple[DetectedPicture, ...]) -> None:

@@ -169,7 +169,7 @@ def test_a_concept_that_is_given_is_tried_along_and_named(tmp_path: Path) -> Non
     absent = scope.concept(other.inputs[~other.marked], other.inputs[other.marked], "relu2", name="no mark")
     strong = fm.Scope(MarkReader(4.0).eval(), classes=LABELS, outputs="logits")
     again = strong.find_shortcuts(strong.open_survey(tmp_path / "4.0", data), concepts=absent)
-    assert [each.attribute.concept for each in again] == ["the absence of 'no mark'"]
+    assert [each.attribute.concept for each in again] == ["the absence of “no mark”"]
     assert "“no mark” is told by relu2, late in the model" in repr(again)
     trained = MarkReader(4.0).eval()
     with torch.no_grad():

@@ -53,8 +53,8 @@ class BoxesSection:
         whole, box = float(one.evidence.whole[0, row]), one.boxes[row]
         detection = "" if box.number is None else f", detection {box.number},"
         return (
-            f"In {one.seen.picture.name} the score of {box.label}{detection} falls from {whole:.2f} to "
-            f"{whole - lost:.2f} when all that lies outside its box is taken away."
+            f"In {one.seen.picture.name} the score of {box.label}{detection} falls from {whole:.0%} to "
+            f"{whole - lost:.0%} when all that lies outside its box is taken away."
         )
 
     def to_json(self) -> Json:

@@ -53,8 +53,8 @@ class RegionsSection:
             return "Every class rests on its own region: without all else it loses next to nothing."
         whole = float(one.evidence.whole[0, row])
         return (
-            f"In {one.seen.picture.name} the probability of {one.labels[row]} falls from {whole:.2f} to "
-            f"{whole - lost:.2f} in its region when all that lies outside is taken away."
+            f"In {one.seen.picture.name} the probability of {one.labels[row]} falls from {whole:.0%} to "
+            f"{whole - lost:.0%} in its region when all that lies outside is taken away."
         )
 
     def to_json(self) -> Json:

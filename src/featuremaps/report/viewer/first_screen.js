@@ -15,7 +15,7 @@ function answerOf({ answer, probability, right }) {
   if (!answer) return null;
   const kind = right === null ? "" : right ? "right" : "wrong";
   return h("div", { class: `panel-answer ${kind}` },
-    h("p", {}, h("strong", {}, `\u201c${answer}\u201d`), probability !== null && ` ${percent(probability, 0)}`),
+    h("p", {}, h("strong", {}, probability === null ? answer : `\u201c${answer}\u201d`), probability !== null && ` ${percent(probability, 0)}`),
     probability !== null && h("span", { class: "bar", style: { "--share": probability } }));
 }
 
@@ -41,7 +41,7 @@ async function panelOf(panel, store, group, row) {
 }
 
 function changeOf({ name, value, before, low, high }) {
-  const values = before === null ? share(value) : `${share(before)} \u2192 ${share(value)}`;
+  const values = before === null ? percent(value, 0) : `${share(before)} \u2192 ${share(value)}`;
   return h("li", {}, h("span", { class: "changes-name" }, name), track({ before, after: value, low, high, label: `${name}: ${values}` }), h("span", { class: "changes-value" }, values));
 }
 

@@ -145,7 +145,8 @@ class ModelComparison(Shown):
         for label in [*self.labels, *([None] if len(self.labels) > 1 else [])]:
             written.append(folder / f"{file_name('models', label or 'all')}.png")
             written[-1].write_bytes(png_of(self.figure(label)))
-        title = f"{', '.join(self.models)} beside each other"
+        *others, last = self.models
+        title = f"{', '.join(others)} and {last} beside each other"
         return [*written, save_page(self.charts(), folder / "charts.html", title)]
 
     def __repr__(self) -> str:

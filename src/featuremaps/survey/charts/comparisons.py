@@ -69,8 +69,9 @@ def separation_chart(tested: Sequence[TestedModel]) -> Chart:
         x=alt.X("low:Q", scale=scale, title="area under the ROC curve (AUROC)"), x2="high:Q"
     )
     shapes = alt.Scale(domain=["source", "target"], range=["circle", "diamond"])
+    told_apart = alt.Undefined if any(test.domain == "target" for test in tested) else None
     points = base.mark_point(filled=True, size=70, opacity=1, tooltip=said(told)).encode(
-        x=alt.X("area:Q", scale=scale), shape=alt.Shape("domain:N", scale=shapes, title=None)
+        x=alt.X("area:Q", scale=scale), shape=alt.Shape("domain:N", scale=shapes, title=None, legend=told_apart)
     )
     chart = alt.layer(rules, points, data=data(rows)).properties(height=BETWEEN * len(labels) + ROW * len(rows))
     return finished(
