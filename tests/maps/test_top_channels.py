@@ -16,10 +16,10 @@ def test_titles_frames_and_ranks() -> None:
     titles = [axes.get_title() for axes in figure.axes[:6]]
     assert titles == [
         "picture 0",
-        "conv:2\n3",
-        "conv:0\n0.5  (rank 3 of 3)",
+        "conv:2\n3.00",
+        "conv:0\n0.500  (rank 3 of 3)",
         "picture 1",
-        "conv:0\n2.5  (rank 1 of 3)",
+        "conv:0\n2.50  (rank 1 of 3)",
         "",
     ]
     framed = [axes.spines["left"].get_visible() and axes.get_title() != "" for axes in figure.axes[:5]]

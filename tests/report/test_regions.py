@@ -43,7 +43,7 @@ def test_the_numbers_and_pictures_of_every_class(pictures: tuple[SegmentedPictur
     assert section.count == 2
     whole, alone = float(evidence.whole[0, 1]), float(evidence.alone[0, 1])
     assert section.summary.startswith("In picture ")
-    assert f"probability of boat falls from {whole:.2f} to {alone:.2f} in its region" in section.summary
+    assert f"probability of boat falls from {whole:.0%} to {alone:.0%} in its region" in section.summary
 
 
 def test_colours_lie_where_the_classes_do_and_stay_with_them(pictures: tuple[SegmentedPicture, ...]) -> None:

@@ -15,7 +15,16 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.colour_scales import MapScaling, Range, Scale, scale_for
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of, write_files
-from featuremaps.plotting.panels import Bar, Panel, columns_for, in_rows, panels_figure, short_unit, three_digits
+from featuremaps.plotting.panels import (
+    Bar,
+    Panel,
+    columns_for,
+    in_rows,
+    number,
+    panels_figure,
+    short_unit,
+    three_digits,
+)
 from featuremaps.plotting.rendering import overlay
 from featuremaps.results.by_picture import ByPicture
 from featuremaps.results.heatmaps import Canvas
@@ -99,7 +108,7 @@ class TopMaps(ByPicture):
     def __repr__(self) -> str:
         lines = [f"<TopMaps of {self.layer}, by {self.by}, of {self.channels} channels:"]
         for seen, shown in zip(self.pictures, self.ranked, strict=True):
-            best = ", ".join(f"{channel.unit} {three_digits(channel.value)}" for channel in shown[:3])
+            best = ", ".join(f"{channel.unit} {number(channel.value)}" for channel in shown[:3])
             lines.append(f"  {seen.picture.name}: {best}{', …' if len(shown) > 3 else ''}")
         return "\n".join(lines) + ">"
 

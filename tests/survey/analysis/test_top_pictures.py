@@ -97,12 +97,12 @@ def test_without_model_and_preprocessing_the_whole_pictures_are_shown(survey: Su
     assert all(one.place is not None for one in top_pictures(survey, f"{LAYER}:17", 5))
     written = texts(found.figure())
     assert "what it sees" not in written
-    assert "whole picture\n(where it looks in it is not known)" in written
+    assert "whole picture\n(where it looks in it is not\nknown)" in written
     unplaced = texts(replace(found, pictures=found[5:]).figure())
     assert "whole picture\n(its place was not kept;\nmaps=True finds it)" in unplaced
     assert "2 shown whole: where the unit looks was not kept; maps=True finds it" in repr(found)
     placed = top_pictures(survey, f"{LAYER}:17", 5)
-    assert "whole picture\n(where it looks in it is not known)" in texts(placed.figure())
+    assert "whole picture\n(where it looks in it is not\nknown)" in texts(placed.figure())
     assert "shown whole" not in repr(placed)
 
 

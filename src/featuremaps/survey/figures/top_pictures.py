@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 
 from PIL import Image, ImageDraw
 
@@ -71,7 +72,7 @@ def _where(pictures: Sequence[ShownPicture]) -> str:
     if any(picture.frame is not None for picture in pictures):
         return "where"
     doubts = [picture.doubt for picture in pictures if picture.doubt]
-    return "whole picture\n(" + (doubts[0].replace("; ", ";\n") if doubts else "its field covers it") + ")"
+    return "whole picture\n" + fill(f"({doubts[0] if doubts else 'its field covers it'})", 28)
 
 
 def framed(image: Image.Image, frame: Frame | None, side: int | None = None) -> Image.Image:
