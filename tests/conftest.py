@@ -11,6 +11,7 @@ import pytest
 import type_checks
 from browsers import axe, chromium  # noqa: F401
 
+gc.disable()  # until all is imported: hardly any of that is garbage, and looking through it takes a quarter of the time
 type_checks.install()
 # Compiled once, also where Python is set to keep nothing compiled: the processes that tests start read it.
 sys.dont_write_bytecode = False
@@ -25,9 +26,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Libraries and tests stay to the end: no collection need look at them."""
-    gc.collect()
+    """Libraries and tests stay to the end: no collection of garbage need look at them."""
     gc.freeze()
+    gc.set_threshold(5000, 5, 5)  # seldom: what a test leaves in circles is small
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

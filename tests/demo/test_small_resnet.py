@@ -15,6 +15,7 @@ from torch import nn
 from featuremaps import demo
 from featuremaps.demo.small_resnet import SmallResNet
 from featuremaps.demo.world import scene
+from featuremaps.tail import Tail
 
 NAMES = ("demo", "demo-leaning", "demo-fixed")
 FOLDER = Path(str(files("featuremaps.demo")))
@@ -137,3 +138,9 @@ def agree(share: float, claim: dict[str, float], count: int) -> None:
     """Both are estimates of one share: they may differ by four standard errors of the difference."""
     error = np.sqrt(claim["share"] * (1 - claim["share"]) * (1 / claim["of"] + 1 / count))
     assert share == pytest.approx(claim["share"], abs=4 * error + 0.03)
+
+
+def test_in_the_test_run_too_they_are_cut_by_a_symbolic_trace() -> None:
+    """As on a user's machine: checks of types in their forward passes would refuse the symbols."""
+    tail = Tail(demo.network("demo"), "layer4", torch.zeros(1, 3, 128, 128))
+    assert (tail.way, tail.reason) == ("fx", "")

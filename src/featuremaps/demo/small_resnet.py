@@ -1,6 +1,10 @@
-"""The bundled networks: a small ReLU ResNet whose last map is fine enough (16 × 16) to make a sharp picture."""
+"""The bundled networks: a small ReLU ResNet whose last map is fine enough (16 × 16) to make a sharp picture.
 
-from torch import Tensor, nn
+Their forward passes name no types, as most networks do not: a symbolic trace hands them symbols, not tensors, which the
+checks of the test run would refuse.
+"""
+
+from torch import nn
 
 
 class Block(nn.Module):
@@ -20,7 +24,7 @@ class Block(nn.Module):
             else nn.Identity()
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):  # type: ignore[no-untyped-def]
         """Maps (batch, channel, height, width) at the block's own stride."""
         out = self.relu(self.bn1(self.conv1(x)))
         return self.relu(self.bn2(self.conv2(out)) + self.downsample(x))
@@ -42,7 +46,7 @@ class SmallResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(96, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):  # type: ignore[no-untyped-def]
         """Class scores before the softmax."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
