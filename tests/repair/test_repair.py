@@ -44,6 +44,7 @@ def test_the_groups_that_suffered_are_called_right_again(marked: Setting, how: H
     assert repair.repaired
     assert repair.worst_before.value == 0
     assert repair.tried[0].worst.value > 0.9
+    assert "scope.repaired(…, how='fine_tune'), on the command line --how fine_tune" in repair.sentence
     fresh = Marked(count=50, first=0.5, others=0.5, seed=7)
     with torch.no_grad():
         called = repair.scope.model(fresh.inputs).argmax(1).numpy()
@@ -110,6 +111,8 @@ def test_where_the_class_was_not_learned_it_cannot_be_repaired(tmp_path: Path) -
     assert not repair.repaired
     assert "Cannot be repaired" in repair.sentence
     assert "hardly learned round itself" in repair.sentence
+    assert "needs other pictures, not an edit" in repair.sentence
+    assert "fine_tune" not in repr(repair)
     with pytest.raises(OptionError, match="Cannot be repaired"):
         _ = repair.scope
     assert isinstance(repair.attempt, fm.Scope)

@@ -7,7 +7,7 @@ from report_samples import sample_report
 from shortcut_samples import found, repair, shortcut
 
 import featuremaps as fm
-from featuremaps.report.shortcuts import ShortcutsSection, shortcuts_sections
+from featuremaps.report.shortcuts import ShortcutsSection, repair_card, shortcuts_sections
 from method_samples import unchecked
 
 
@@ -58,6 +58,25 @@ def test_a_worst_group_left_below_a_guess_is_no_repair() -> None:
     assert not repair(works=False).repaired
     assert "no more often than by guessing (50%)" in repair(works=False).sentence
     assert not ShortcutsSection(found(shortcut()), repair(works=False)).to_json()["repair"]["repaired"]
+
+
+def test_what_training_further_is_likely_to_do_is_said_with_how_it_is_called() -> None:
+    """layer4 tells cats with .90: there is something to train on, whether or not the last layer gains by it."""
+    called = "scope.repaired(…, how='fine_tune'), on the command line --how fine_tune."
+    better, none = repair(), repair(works=False)
+    assert (better.repaired, none.repaired) == (True, False)
+    assert "likely to bring more" in better.advice
+    assert better.advice.endswith(called)
+    assert "likely to repair it" in none.advice
+    assert none.sentence.endswith(none.advice)
+    assert ShortcutsSection(found(shortcut()), none).to_json()["repair"]["advice"] == none.advice
+    assert repair_card(none, "Can it?", "section").sentence.endswith("Training all layers is likely to repair it.")
+    hidden = tuple(replace(each, area=replace(each.area, value=0.79)) for each in better.decodable)
+    assert "needs other pictures, not an edit" in replace(better, decodable=hidden).advice
+    assert "Too few pictures of cat lack the shortcut" in replace(better, decodable=()).advice
+    trained = replace(better, tried=(replace(better.tried[0], way="fine_tune"),))
+    assert trained.advice == ""
+    assert trained.sentence == trained.outcome
 
 
 def test_a_picture_that_cannot_be_opened_fails_its_finding_alone() -> None:

@@ -8,6 +8,7 @@ from featuremaps.errors import OptionError
 from featuremaps.plotting.cards import grid
 from featuremaps.repair.decodable import REPAIRABLE, Decodable
 from featuremaps.repair.groups import Groups
+from featuremaps.repair.options import TRAINED
 from featuremaps.shortcuts.estimates import Difference
 from featuremaps.survey.measures.proportions import Rate
 
@@ -95,6 +96,31 @@ class Repair:
         return not self.doubt
 
     @property
+    def trained(self) -> bool:
+        """Whether more than a last layer was trained."""
+        return any(each.way in TRAINED for each in self.tried)
+
+    @property
+    def more_is_likely(self) -> bool:
+        """Whether training further was not tried, and has something to work with: the class is told by a probe."""
+        return not self.trained and self.told is not None and self.told.area.value >= REPAIRABLE
+
+    @property
+    def advice(self) -> str:
+        """What training further is likely to do, and how it is asked for; "" where that was done."""
+        if self.trained:
+            return ""
+        if self.more_is_likely:
+            return (
+                f"{self.label} is told without the shortcut, so training a copy of all layers is likely to "
+                f"{'bring more' if self.repaired else 'repair it'}, which takes minutes at least: "
+                "scope.repaired(…, how='fine_tune'), on the command line --how fine_tune."
+            )
+        if self.told is None:
+            return f"Too few pictures of {self.label} lack the shortcut to say whether training further would."
+        return "Training further is not likely to do it either: the model needs other pictures, not an edit."
+
+    @property
     def scope(self) -> Any:
         """The repaired model's scope; `OptionError` where it cannot be repaired with these pictures."""
         if not self.repaired:
@@ -103,6 +129,11 @@ class Repair:
 
     @property
     def sentence(self) -> str:
+        """What came of it, and why, and what is likely to do more."""
+        return " ".join(part for part in (self.outcome, self.advice) if part)
+
+    @property
+    def outcome(self) -> str:
         """What came of it, and why."""
         best = self.tried[0]
         worst = min(self.before, key=lambda group: self.before[group].value)

@@ -28,8 +28,6 @@ from featuremaps.survey.storage.reader import StoredSurvey
 
 HEADLESS = ("auto", "projection", "channels", *TRAINED)
 """Ways that do without a last layer."""
-MORE = "the last layer at most was trained; how='fine_tune' trains a copy of all: it takes far longer, often gains more"
-"""What is said of a repair that was chosen by itself: it is half of what can be done (docs/shortcut-worlds.md)."""
 
 
 def repair(
@@ -73,8 +71,6 @@ def repair(
         folds,
     )
     made = _account(given, shortcut, of_groups, called, plans, told, folds % 2 == 0)
-    if options.how == "auto":
-        made = replace(made, notes=(*made.notes, MORE))
     if isinstance(made.edit, NewWeights):
         return replace(made, edit=replace(made.edit, survey=survey.identity))
     return made

@@ -15,7 +15,8 @@ def repair_json(repair: Repair) -> Json:
     return {
         "label": repair.label,
         "repaired": repair.repaired,
-        "sentence": repair.sentence,
+        "sentence": repair.outcome,
+        "advice": repair.advice,
         "way": best.title,
         "groups": groups_json(repair.before, best.groups),
         "all": _change(repair.accuracy, best.accuracy),

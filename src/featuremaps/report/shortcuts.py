@@ -166,6 +166,8 @@ def repair_card(repair: Repair, title: str, section: str) -> Card:
         if repair.repaired
         else f"No: the best try, {way}, leaves the worst group at {best.worst.value:.0%}."
     )
+    if repair.more_is_likely:
+        sentence += f" Training all layers is likely to {'bring more' if repair.repaired else 'repair it'}."
     changes = [
         Change(f"{label} {'with it' if has else 'without it'}", best.groups[label, has].value, rate.value)
         for (label, has), rate in repair.before.items()

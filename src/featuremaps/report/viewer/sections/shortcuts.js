@@ -94,6 +94,7 @@ function repairOf(repair, changed) {
   return h("article", { class: "shortcut repair" },
     h("h3", { class: "shortcut-claim" }, repair.repaired ? "It can be repaired" : "It cannot be repaired here", " ", chip(repair.repaired, repair.repaired ? "repaired" : "not repaired")),
     h("p", { class: "shortcut-words" }, repair.sentence),
+    repair.advice && h("p", { class: "shortcut-words" }, repair.advice),
     h("div", { class: "repair-body" },
       h("div", {}, h("h4", {}, "Called right, before and after"), beforeAfterRows([...repair.groups, { name: "all", worst: false, ...repair.all }]),
         h("p", { class: "caption" }, `Held-out pictures, by ${repair.way}${repair.repaired ? "" : ", the best try"}; behind each name how many. Bars are 95% intervals.`)),
