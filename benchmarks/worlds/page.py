@@ -84,20 +84,28 @@ def _repairs(repairs: Mapping[str, Result]) -> Iterator[str]:
     """A row for the repair of each world."""
     yield (
         "| world | told without it | lacking | as it is | chosen | by | trained further | best last layer "
-        "| best later half | twin |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| best later half | twin | as drawn: as it is, chosen, trained further |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for name, result in repairs.items():
         before, twin = (f"{result[key]:.2f}" for key in ("before", "twin"))
         best = [f"{result[kind]:.2f} ({closed(result, result[kind]):.0%})" for kind in ("head", "tail")]
         if not result["found"]:
-            rest = (EMPTY, result["lacking"], before, "**not found**", EMPTY, EMPTY, *best, twin)
+            rest = (EMPTY, result["lacking"], before, "**not found**", EMPTY, EMPTY, *best, twin, EMPTY)
         else:
             _, area, low, high = result["told"]
             made = [_after(result, how) for how in WAYS]
             told = f"{area:.2f} ({low:.2f} to {high:.2f})"
             way = BY[result["repairs"]["auto"]["way"]]
-            rest = (told, result["lacking"], before, made[0], way, made[1], *best, twin)
+            rest = (told, result["lacking"], before, made[0], way, made[1], *best, twin, _drawn(result))
         yield f"| {name} | {' | '.join(str(each) for each in rest)} |"
+
+
+def _drawn(result: Result) -> str:
+    """How often the network and the repaired ones are right in scenes as they are drawn, most with the shortcut."""
+    if "drawn" not in result:
+        return EMPTY
+    return ", ".join(f"{each:.2f}" for each in (result["drawn"], *(result["repairs"][how]["drawn"] for how in WAYS)))
 
 
 def _after(result: Result, how: str) -> str:

@@ -33,14 +33,14 @@ def repaired(world: World, count: int = WORKED_WITH, cache: Path = CACHE) -> dic
     shown = pictures(world, count, world.seed + FRESH)
     free = pictures(world, SEARCHED, world.seed + FREE)
     taught = pictures(world, world.count, world.seed + TAUGHT)
-    result = {"twin": right(twin, free), "before": right(model, free)}
+    result = {"twin": right(twin, free), "before": right(model, free), "drawn": right(model, free, as_drawn=True)}
     result |= {"head": best_head(model, taught, free), "tail": right(trained_further(model, taught, world.seed), free)}
     result["lacking"] = int((~shown.present[shown.labels == world.cues[0].label, 0]).sum())
     with surveyed(model, Labelled(as_inputs(shown.drawn()), shown.labels, LABELS)) as (scope, survey):
         for shortcut in scope.find_shortcuts(survey, per_class=count):
             if same_pictures(finding(shortcut, shown.present, LABELS)):
                 made = {how: scope.repaired(shortcut, survey, how, per_class=count) for how in WAYS}
-                repairs = {how: account(repair, right(repair.attempt.model, free)) for how, repair in made.items()}
+                repairs = {how: account(repair, free) for how, repair in made.items()}
                 told = made["auto"].told
                 assert told is not None
                 area = [told.layer, *map(digits, (told.area.value, *told.area.interval))]
@@ -63,12 +63,16 @@ def closed(result: Result, after: float) -> float:
     return float((after - result["before"]) / max(result["twin"] - result["before"], 1e-9))
 
 
-def account(repair: Repair, after: float) -> dict[str, Any]:
-    """What a repair says of itself, and `after`, how often its best try is right without the shortcut."""
-    best = repair.tried[0]
+def account(repair: Repair, free: Pictures) -> dict[str, Any]:
+    """What a repair says of itself, and how often its best try is right: `after` without the shortcut, and as `drawn`.
+
+    As they are drawn most of a class's scenes have its shortcut.
+    """
+    best, model = repair.tried[0], repair.attempt.model
     return {
         "repaired": repair.repaired,
-        "after": after,
+        "after": right(model, free),
+        "drawn": right(model, free, as_drawn=True),
         "way": best.way,
         "settings": best.settings,
         "worst": [digits(repair.worst_before.value), digits(best.worst.value)],
@@ -76,8 +80,8 @@ def account(repair: Repair, after: float) -> dict[str, Any]:
     }
 
 
-def right(model: nn.Module, free: Pictures) -> float:
-    """The share of scenes that a network calls right where none has a cue."""
+def right(model: nn.Module, free: Pictures, *, as_drawn: bool = False) -> float:
+    """The share of scenes that a network calls right: where none has a cue, or as they are drawn."""
     absent: Bool[np.ndarray, "picture cue"] = np.zeros_like(free.present)
-    called = probabilities(model.eval(), free.drawn(absent)).argmax(1)
+    called = probabilities(model.eval(), free.drawn(None if as_drawn else absent)).argmax(1)
     return digits((called == free.labels).mean())

@@ -8,6 +8,8 @@ from shortcut_samples import found, repair, shortcut
 
 import featuremaps as fm
 from featuremaps.report.shortcuts import ShortcutsSection, repair_card, shortcuts_sections
+from featuremaps.shortcuts.power import Power
+from featuremaps.shortcuts.words import would_have
 from method_samples import unchecked
 
 
@@ -35,6 +37,23 @@ def test_nothing_found_says_what_would_have_been() -> None:
     assert "8 of 10 times" in content["power"]["words"]
     assert ShortcutsSection(found()).summary == "No shortcut found in 20 pictures."
     assert ShortcutsSection(found(unproven=(shortcut(holds=False),))).summary.startswith("No shortcut is proven")
+
+
+def test_a_class_without_power_is_named_and_hides_no_other() -> None:
+    """Where one class is hardly told, what would have been found of the others is said all the same."""
+    power = (Power("cat", 0.25, 0.3), Power("dog", 0.25, None), Power("cat", 0.02, None), Power("dog", 0.02, None))
+    words = would_have(power)
+    assert "lacking in 25% of a class, one that moves its probability by 30% or more (none to dog)" in words
+    assert "2%" not in words
+    assert "how much they vary and where they respond" in words
+    assert would_have(power[1:]).startswith("None would have been found")
+
+
+def test_findings_after_the_third_are_printed_in_short() -> None:
+    lines = repr(found(*[shortcut()] * 4, unproven=(shortcut(holds=False),))).splitlines()
+    assert ["Taken out of layer4" in line for line in lines[1:6]] == [True, True, True, False, False]
+    assert all("80% of the pictures of cat" in line for line in lines[1:6])
+    assert "No change of layer4 bore it out" in lines[5]
 
 
 def test_what_speaks_against_a_finding_is_not_folded() -> None:

@@ -1,9 +1,9 @@
 """What some pictures of a class have and others of it have not, and what a model answers by: nobody has to name it.
 
-A class itself is told by the late layers only. What the first layers tell apart by means and maxima of channels is
-something simple: a ground, a mark, a tint. So the answers are read from these, among pictures of one label, and where
-what is read falls into two groups that lie far apart, it stands for such an attribute. Reading it once more, from the
-groups in place of the answers, makes them cleaner.
+A class itself is told by the late layers only. What the first layers tell apart by a few numbers of each channel (see
+`simple_values`) is something simple: a ground, a mark, a tint, a place. So the answers are read from these, among
+pictures of one label, and where what is read falls into two groups that lie far apart, it stands for such an attribute.
+Reading it once more, from the groups in place of the answers, makes them cleaner.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from featuremaps.concepts.concept import Concept
 from featuremaps.shortcuts.early_reading import Reader, within
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import Responses
+from featuremaps.shortcuts.simple_values import FAMILIES, Family
 from featuremaps.shortcuts.two_modes import TwoModes, split
 
 ROUNDS = 3
@@ -34,7 +35,7 @@ class Attribute:
 
     `name` is the number of the first layers that goes with it best, `low` whether it is low where the attribute is, and
     `separation` how far apart the groups lie in the class for which they are clearest. `concept` names what was given
-    to be tried, "" where nobody did.
+    to be tried, "" where nobody did, and `family` the kinds of numbers that it is read from.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Attribute:
     strength: Float[np.ndarray, " picture"]
     low: bool = False
     concept: str = ""
+    family: Family = FAMILIES[0]
 
     def opposite(self) -> "Attribute":
         """What the other pictures have, by lacking this."""
@@ -63,11 +65,23 @@ class _Columns:
 
 def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
     """The attributes of a set of pictures, the clearest first; many tell the same pictures apart (see `alike`)."""
-    columns = _columns(given, given.early)
+    resting = [*_resting(given)]
+    kept = [each for family in FAMILIES if given.simple(family[0]) for each in _read(given, family, resting, options)]
+    return _distinct(sorted(kept, key=lambda each: -each.separation))
+
+
+def _read(
+    given: Responses,
+    family: Family,
+    resting: Sequence[Float[np.ndarray, "picture component"]],
+    options: ShortcutOptions,
+) -> list[Attribute]:
+    """The attributes that numbers of a family tell."""
+    columns = _columns(given, family)
     clear = _clearness(columns.values, given.labels, options)
     early = columns.some(np.sort(np.argsort(-clear, kind="stable")[:COLUMNS]))
     reader = Reader(early.values, given.labels, np.random.default_rng(options.seed))
-    targets = np.concatenate([given.log_odds, _seeds(given, columns, clear, options)], 1)
+    targets = np.concatenate([given.log_odds, _clearest(columns, clear, options), *resting], 1)
     for _ in range(ROUNDS):
         said = reader.read(targets)
         splits = {
@@ -76,7 +90,7 @@ def attributes(given: Responses, options: ShortcutOptions) -> list[Attribute]:
         targets = np.stack([_present(said[:, i], splits, i, given.labels, options) for i in range(said.shape[1])], 1)
     apart = np.stack([each.separation for each in splits.values()])
     kept = [
-        Attribute("", float(apart[:, i].max()), targets[:, i] > 0, said[:, i])
+        Attribute("", float(apart[:, i].max()), targets[:, i] > 0, said[:, i], family=family)
         for i in np.flatnonzero(apart.max(0) >= options.separation).tolist()
     ]
     kept.sort(key=lambda each: -each.separation)
@@ -97,14 +111,14 @@ def given_attributes(given: Responses, concepts: Sequence[Concept], options: Sho
     return found
 
 
-def _columns(given: Responses, layers: Sequence[str]) -> _Columns:
-    """Channels' means and maxima."""
+def _columns(given: Responses, family: Family) -> _Columns:
+    """The channels' numbers of a family, in the early layers."""
     names: list[str] = []
     values = []
-    for kind, by_layer in (("mean", given.means), ("highest", given.highest)):
-        for layer in layers:
-            values.append(by_layer[layer])
-            names += [f"{layer}:{channel}, {kind}" for channel in range(by_layer[layer].shape[1])]
+    for kind in family:
+        for layer in given.early:
+            values.append(given.simple(kind)[layer])
+            names += [f"{layer}:{channel}, {kind}" for channel in range(values[-1].shape[1])]
     return _Columns(tuple(names), np.concatenate(values, 1))
 
 
@@ -116,13 +130,12 @@ def _clearness(
     return np.max(apart, 0)
 
 
-def _seeds(
-    given: Responses, columns: _Columns, clear: Float[np.ndarray, " column"], options: ShortcutOptions
+def _clearest(
+    columns: _Columns, clear: Float[np.ndarray, " column"], options: ShortcutOptions
 ) -> Float[np.ndarray, "picture seed"]:
-    """Numbers to begin with beside the answers: the clearest columns, and what each class rests on."""
+    """The clearest columns, to begin with beside the answers and what each class rests on."""
     best = np.argsort(-clear, kind="stable")[:SEEDS]
-    best = best[clear[best] >= options.separation]
-    return np.concatenate([columns.values[:, best].astype(np.float64), *_resting(given)], 1)
+    return columns.values[:, best[clear[best] >= options.separation]].astype(np.float64)
 
 
 def _resting(given: Responses) -> Iterator[Float[np.ndarray, "picture component"]]:

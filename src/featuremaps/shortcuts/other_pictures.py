@@ -5,7 +5,7 @@ telling which pictures have it. Where it pushes its class among pictures that do
 be blamed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,11 +23,13 @@ from featuremaps.runtime.batches import batches
 from featuremaps.runtime.capture import to_model
 from featuremaps.runtime.stream import stream
 from featuremaps.session import Session
+from featuremaps.shortcuts.attributes import Attribute
 from featuremaps.shortcuts.early_reading import PENALTY, within
 from featuremaps.shortcuts.estimates import stratified
 from featuremaps.shortcuts.options import ShortcutOptions
 from featuremaps.shortcuts.responses import AT_ONCE, RUNNING, Responses, log_odds
 from featuremaps.shortcuts.shortcut import InOtherPictures, Shortcut
+from featuremaps.shortcuts.simple_values import further_values
 from featuremaps.shortcuts.strata import above_chance
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
 from featuremaps.survey.measures.proportions import Rate
@@ -41,9 +43,9 @@ Others = StoredSurvey | Sequence[Seen]
 
 @dataclass(frozen=True, eq=False)
 class _Answered:
-    """Other pictures: their early layers' numbers, and the probability of every class of the survey."""
+    """Other pictures: their early layers' numbers by kind, and the probability of every class of the survey."""
 
-    columns: Float[np.ndarray, "picture column"]
+    columns: Mapping[str, Float[np.ndarray, "picture column"]]
     shares: Float[np.ndarray, "picture class"]
     called: Int[np.ndarray, " picture"]
     labels: Int[np.ndarray, " picture"]
@@ -60,7 +62,7 @@ def looked_up(
     answered = _answered(studied, given, others, options)
     made = []
     for each in found:
-        has = _told(given, each.attribute.present, answered.columns)
+        has = _told(given, each.attribute, answered.columns)
         made.append(_with(each, has, given.classes.index(each.label), answered, options.least, len(found)))
     return made
 
@@ -85,14 +87,15 @@ def _with(
 
 
 def _told(
-    given: Responses, present: Bool[np.ndarray, " picture"], columns: Float[np.ndarray, "other column"]
+    given: Responses, attribute: Attribute, columns: Mapping[str, Float[np.ndarray, "other column"]]
 ) -> Bool[np.ndarray, " other"]:
     """Which other pictures have an attribute, by a ridge regression on the survey's early layers."""
-    known = np.concatenate([by[layer] for by in (given.means, given.highest) for layer in given.early], 1)
+    present, there = attribute.present, np.concatenate([columns[kind] for kind in attribute.family], 1)
+    known = np.concatenate([given.simple(kind)[layer] for kind in attribute.family for layer in given.early], 1)
     spread = known.std(0)
     varies = spread > 1e-6 * np.abs(known).max(0, initial=1e-12)
     middle, spread = known.mean(0)[varies], spread[varies]
-    own, there = ((each[:, varies] - middle) / spread for each in (known.astype(np.float64), columns))
+    own, there = ((each[:, varies].astype(np.float64) - middle) / spread for each in (known, there))
     centred, wanted = within(own, given.labels), within(present[:, None].astype(np.float64), given.labels)
     weights = Ridge(centred, PENALTY * own.shape[1]).weights(centred, wanted)[:, 0]
     said, strength = own @ weights, there @ weights
@@ -117,12 +120,13 @@ def _answered(studied: StudiedModel, given: Responses, others: Others, options: 
         for start in range(0, len(rows), AT_ONCE):
             seen = _seen(others, studied.preprocessing, rows[start : start + AT_ONCE].tolist())
             parts.append(_run(session, studied, given.early, seen, options.batch_size))
-    columns, every = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+    columns = {kind: np.concatenate([part[kind] for part, _ in parts]) for kind in parts[0][0]}
+    every = np.concatenate([part for _, part in parts])
     of_output = np.full(every.shape[1], -1)
     of_output[list(given.outputs)] = np.arange(len(given.outputs))
     labels = others.pictures.labels[rows] if isinstance(others, StoredSurvey) else np.zeros(len(rows), int)
     shares = every[:, list(given.outputs)].astype(np.float64)
-    return _Answered(columns.astype(np.float64), shares, of_output[every.argmax(1)], labels.astype(int))
+    return _Answered(columns, shares, of_output[every.argmax(1)], labels.astype(int))
 
 
 def _seen(others: Others, preprocessing: Preprocessing, rows: Sequence[int]) -> Sequence[Seen]:
@@ -133,23 +137,24 @@ def _seen(others: Others, preprocessing: Preprocessing, rows: Sequence[int]) -> 
 
 def _run(
     session: Session, studied: StudiedModel, early: Sequence[str], seen: Sequence[Seen], batch_size: int
-) -> tuple[Float[np.ndarray, "picture column"], Float[np.ndarray, "picture output"]]:
-    """Means and then maxima of the early layers, and the probabilities of all outputs."""
-    columns, shares, order = [], [], []
+) -> tuple[dict[str, Float[np.ndarray, "picture column"]], Float[np.ndarray, "picture output"]]:
+    """The numbers of the early layers by kind, layer after layer, and the probabilities of all outputs."""
+    kinds: dict[str, list[np.ndarray]] = {}
+    shares, order = [], []
     for batch in batches(seen, batch_size, RUNNING):
         with batch, torch.no_grad():
             inputs = to_model(session.model, batch.inputs)
-            pooled: dict[str, tuple[Tensor, Tensor]] = {}
+            pooled: dict[str, Mapping[str, Tensor]] = {}
             outputs = stream(session, inputs, [parse(layer) for layer in early], partial(_look, pooled), stop=False)
-            every = studied.class_outputs.probabilities(outputs, len(inputs)).cpu().numpy()
-            both = torch.cat([pooled[layer][place] for place in (0, 1) for layer in early], 1).cpu().numpy()
-            columns.append(both)
-            shares.append(every)
+            shares.append(studied.class_outputs.probabilities(outputs, len(inputs)).cpu().numpy())
+            for kind in pooled[early[0]]:
+                columns = torch.cat([pooled[layer][kind] for layer in early], 1)
+                kinds.setdefault(kind, []).append(columns.cpu().numpy())
             order += batch.rows
     back = np.argsort(order)
-    return np.concatenate(columns)[back], np.concatenate(shares)[back]
+    return {kind: np.concatenate(parts)[back] for kind, parts in kinds.items()}, np.concatenate(shares)[back]
 
 
-def _look(pooled: dict[str, tuple[Tensor, Tensor]], layer: str, maps: Tensor) -> None:
+def _look(pooled: dict[str, Mapping[str, Tensor]], layer: str, maps: Tensor) -> None:
     both = pool(maps)
-    pooled[layer] = both.mean, both.max
+    pooled[layer] = {"mean": both.mean, "highest": both.max, **further_values(maps)}

@@ -2,37 +2,26 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from featuremaps.errors import SurveyError
 from featuremaps.layers import Layers
-from featuremaps.layers.addresses import parse
 from featuremaps.layers.directions import weights_up_to
 from featuremaps.models.studied_model import StudiedModel
-from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import meter
 from featuremaps.runtime.batches import Batch, batches
-from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.record import Record
-from featuremaps.runtime.recording import take
-from featuremaps.runtime.stream import stream
-from featuremaps.runtime.warnings import misplaced, unsteady
-from featuremaps.session import Session
 from featuremaps.shortcuts.early_reading import first_half
 from featuremaps.shortcuts.options import ShortcutOptions
+from featuremaps.shortcuts.simple_values import FURTHER
+from featuremaps.shortcuts.watched import Watched
 from featuremaps.survey.analysis.class_labels import labels_of
 from featuremaps.survey.analysis.confusion import outputs_meant
 from featuremaps.survey.analysis.seen_pictures import seen_pictures
-from featuremaps.survey.storage.pooled import pool
 from featuremaps.survey.storage.reader import StoredSurvey
-from featuremaps.tail import Tail
-from featuremaps.targets.targets import Logit
 
 LOOKED_AT = 8
 """So many layers are looked at, all through the model."""
@@ -48,7 +37,8 @@ class Responses:
     """Pictures of a survey, `rows` of it, and their `labels`, numbers of `classes`; class k is output `outputs[k]`.
 
     `means[layer]` and `highest[layer]` are activations (picture, channel) of several layers, in the order they run, of
-    which those of the model's first half are `early`;
+    which those of the model's first half are `early`; `further[kind][layer]` is what else is kept of these (see
+    `simple_values`);
     `relevance` is gradient × activation of the layer looked at, summed over places, for the picture's own class, and
     `slopes` (class, channel) the mean gradient of each class's pictures. `probabilities` are those of the classes,
     `called` the class that the model says, −1 for an output that no label has. `beside` are the means of layers that
@@ -72,6 +62,11 @@ class Responses:
     beside: Mapping[str, Float[np.ndarray, "picture _channel"]] = field(default_factory=dict)
     weights: str = ""
     tokens: Float[np.ndarray, "picture channel token"] | None = None
+    further: Mapping[str, Mapping[str, Float[np.ndarray, "picture _channel"]]] = field(default_factory=dict)
+
+    def simple(self, kind: str) -> Mapping[str, Float[np.ndarray, "picture _channel"]]:
+        """The numbers of one kind, by early layer; none where they were not kept."""
+        return {"mean": self.means, "highest": self.highest}.get(kind, self.further.get(kind, {}))
 
     def means_of(self, layer: str) -> Float[np.ndarray, "picture channel"]:
         """A layer's means, of those looked at or of those beside."""
@@ -112,7 +107,9 @@ def responses(
     known = [name for name in survey.layers if walked.get(name) is not None]
     added = [name for name in dict.fromkeys((*spread, layer)) if name not in known]
     more = [name for name in dict.fromkeys(beside) if name not in (*known, *added)]
-    watched = _Watched(studied.class_outputs, layer, [*added, *more], torch.tensor(outputs))
+    in_order = sorted((*known, *added), key=lambda name: walked[name].order)
+    early = tuple(first_half(spread or in_order))
+    watched = Watched(studied.class_outputs, layer, [*added, *more], early, torch.tensor(outputs))
     with studied.session() as session:
         for batch, places in _batches(studied, survey, rows, options.batch_size):
             with batch:
@@ -121,7 +118,6 @@ def responses(
     kept, copies = _once([watched.seen[place] for place in order.tolist()], labels, classes)
     order, rows, labels = order[kept], rows[kept], labels[kept]
     gathered = {name: np.concatenate(parts)[order] for name, parts in watched.parts.items()}
-    in_order = sorted((*known, *added), key=lambda name: walked[name].order)
     means, highest = (
         {name: survey.vectors(name, by)[rows] if name in known else gathered[f"{by} {name}"] for name in in_order}
         for by in ("mean", "max")
@@ -139,11 +135,12 @@ def responses(
         slopes,
         gathered["probabilities"],
         gathered["called"],
-        tuple(first_half(spread or in_order)),
+        early,
         (*notes, *copies, *watched.doubts),
         {name: gathered[f"mean {name}"] for name in more},
         weights_up_to(studied.model, walked, layer),
         gathered.get("tokens"),
+        {kind: {name: gathered[f"{kind} {name}"] for name in early} for kind in FURTHER},
     )
 
 
@@ -232,66 +229,3 @@ def _batches(
                 yield batch, start + np.array(batch.rows)
                 for _ in batch.rows:
                     advance(None)
-
-
-def _tokens(session: Session, record: Record, layer: str) -> dict[str, Tensor]:
-    """A layer's activations (picture, channel, token) at class and register tokens, where it has any."""
-    layout = record.layouts[layer]
-    if not layout.prefix and not layout.suffix:
-        return {}
-    name, _, call = layer.partition("#")
-    with torch.no_grad():
-        output = Tail(session.model, name, record.inputs, call=int(call) if call else None).output
-    every = layout.whole.to_maps(output).flatten(2).float()
-    return {"tokens": torch.cat([every[:, :, : layout.places.start], every[:, :, layout.places.stop :]], 2)}
-
-
-class _Watched:
-    """What was seen of the pictures so far, batch by batch, and of which."""
-
-    def __init__(self, classes: ClassOutputs, layer: str, added: Sequence[str], outputs: Int[Tensor, " class"]) -> None:
-        self._classes, self._layer, self._added, self._outputs = classes, layer, added, outputs
-        self.parts: dict[str, list[np.ndarray]] = {}
-        self.places: list[np.ndarray] = []
-        self.seen: list[bytes] = []
-        self.doubts: dict[str, None] = {}
-
-    def look(
-        self,
-        session: Session,
-        inputs: Tensor,
-        labels: Int[np.ndarray, " batch"],
-        places: Int[np.ndarray, " batch"],
-    ) -> None:
-        """Run a batch: the layers that are not in the survey, then the layer with its gradient, and the answers."""
-        self.seen += [blake2b(each.contiguous().view(torch.uint8).numpy().tobytes()).digest() for each in inputs.cpu()]
-        inputs = to_model(session.model, inputs)
-        pooled: dict[str, Tensor] = {}
-
-        def look(layer: str, maps: Tensor) -> None:
-            both = pool(maps)
-            pooled[f"mean {layer}"], pooled[f"max {layer}"] = both.mean, both.max
-
-        if self._added:
-            with torch.no_grad():
-                stream(session, inputs, [parse(layer) for layer in self._added], look, stop=True)
-        target = Logit(self._outputs[torch.from_numpy(labels)].tolist())
-        record = take(session, inputs, [self._layer], [target], classes=self._classes)
-        pooled |= self._answers(record, inputs) | _tokens(session, record, self._layer)
-        for name, values in pooled.items():
-            self.parts.setdefault(name, []).append(values.cpu().numpy())
-        self.places.append(places)
-        doubts = (*unsteady(session, record.inputs), *misplaced(record.layouts[self._layer]))
-        self.doubts |= dict.fromkeys(doubts)
-
-    def _answers(self, record: Record, inputs: Tensor) -> dict[str, Tensor]:
-        gradients, maps = record.gradients[self._layer], record.activations[self._layer]
-        shares = record.classes.probabilities(record.outputs, len(inputs))
-        outputs = self._outputs.to(shares.device)
-        is_class = (shares.argmax(1)[:, None] == outputs).to(torch.int64)
-        return {
-            "relevance": (gradients * maps).sum((2, 3)),
-            "gradient": gradients.sum((2, 3)),
-            "probabilities": shares[:, outputs],
-            "called": torch.where(is_class.any(1), is_class.argmax(1), -1),
-        }

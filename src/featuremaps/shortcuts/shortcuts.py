@@ -12,11 +12,14 @@ from featuremaps.results.shown import Shown
 from featuremaps.shortcuts.figure import WIDE, ExamplePicture, ShownShortcut, empty_figure, shortcut_figure
 from featuremaps.shortcuts.power import Power
 from featuremaps.shortcuts.shortcut import Shortcut
-from featuremaps.shortcuts.words import claim, evidence, nothing, sentence
+from featuremaps.shortcuts.words import brief, claim, evidence, nothing, sentence
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
+
+TOLD = 3
+"""So many findings are printed with all that is known of them, the others in short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +131,9 @@ class Shortcuts(Sequence[Shortcut], Shown):
             lines = [f"<Shortcuts: none. {self.sentence}"]
         else:
             lines = [f"<Shortcuts: {len(self)} in {sum(self.pictures):,} pictures of {len(self.classes)} classes"]
-            lines += [f"  {number}. {sentence(each)}" for number, each in enumerate(self.proven, 1)]
-        lines += [f"  not proven: {sentence(each)}" for each in self.unproven[:3]]
+            said = [sentence(each) for each in self.proven[:TOLD]] + [brief(each) for each in self.proven[TOLD:]]
+            lines += [f"  {number}. {each}" for number, each in enumerate(said, 1)]
+        lines += [f"  not proven: {brief(each)}" for each in self.unproven[:TOLD]]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)]) + ">"
 
 

@@ -6,10 +6,18 @@ from featuremaps.shortcuts.power import Power
 from featuremaps.shortcuts.shortcut import InOtherPictures, Shortcut
 
 SEEN = (
-    "as far as the first layers' channels, by their mean and highest values, tell pictures with it from those without "
-    "(not by where the thing stands, and hardly by what comes in degrees, such as brightness)"
+    "as far as the first layers' channels tell pictures with it from those without, by how strong they are, how much "
+    "they vary and where they respond (hardly by fine traces such as compression's, in part by what comes in degrees)"
 )
 """What a search can see at all."""
+
+LEVELS = ("high", "low")
+TOLD_BY = {
+    "spread": ("varies more within a picture", "varies less within a picture"),
+    "across": ("responds further to the right", "responds further to the left"),
+    "down": ("responds further down", "responds further up"),
+}
+"""What a channel does where an attribute is, and what it does where it is `low` there."""
 
 
 def sentence(found: Shortcut) -> str:
@@ -20,6 +28,11 @@ def sentence(found: Shortcut) -> str:
 def evidence(found: Shortcut) -> str:
     """What goes with a shortcut, and what proves it."""
     return " ".join([*told_by(found), *answers(found), *proofs(found), *doubts(found)])
+
+
+def brief(found: Shortcut) -> str:
+    """What a class rests on, how far that moves it, and what speaks against it."""
+    return " ".join([claim(found), *told_by(found), *answers(found)[:1], *doubts(found)])
 
 
 def claim(found: Shortcut) -> str:
@@ -36,7 +49,11 @@ def told_by(found: Shortcut) -> list[str]:
     """The channel that tells what nobody named."""
     if found.attribute.concept:
         return []
-    return [f"Channel {found.attribute.name} tells it best: it is {'low' if found.attribute.low else 'high'} there."]
+    name, _, kind = found.attribute.name.rpartition(", ")
+    words = TOLD_BY.get(kind)
+    if words is None:
+        return [f"Channel {found.attribute.name} tells it best: it is {LEVELS[found.attribute.low]} there."]
+    return [f"Channel {name} tells it best: it {words[found.attribute.low]} there."]
 
 
 def answers(found: Shortcut) -> list[str]:
@@ -119,15 +136,16 @@ def nothing(
 
 
 def would_have(power: Sequence[Power]) -> str:
-    """The smallest effects that would have been found, the worst class of each share."""
+    """The smallest effects that would have been found, the worst class of each share, and the classes without any."""
     parts = []
     for share in dict.fromkeys(each.share for each in power):
-        drops = [each.drop for each in power if each.share == share]
-        known = [drop for drop in drops if drop is not None]
-        if len(known) == len(drops):
-            parts.append(
-                f"lacking in {share:.0%} of a class, one that moves its probability by {max(known):.0%} or more"
-            )
+        drops = {each.name: each.drop for each in power if each.share == share}
+        known = [drop for drop in drops.values() if drop is not None]
+        if known:
+            without = [name for name, drop in drops.items() if drop is None]
+            but = f" (none to {' and '.join(without)})" if without else ""
+            moves = f"one that moves its probability by {max(known):.0%} or more{but}"
+            parts.append(f"lacking in {share:.0%} of a class, {moves}")
     if not parts:
-        return "There are too few pictures to have found any."
+        return "None would have been found: there are too few pictures, or the model hardly tells these classes."
     return f"One would have been found in 8 of 10 times: {'; '.join(parts)}; {SEEN}."

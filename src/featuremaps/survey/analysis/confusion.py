@@ -138,8 +138,8 @@ def outputs_meant(survey: StoredSurvey, names: Mapping[str, str] | None = None) 
     if survey.model_classes is None:
         raise SurveyError(
             "the model's outputs have no names, so they cannot be matched with the labels. Give the class names when "
-            "the model is loaded, Scope(model, classes=…), and make the same survey again: it takes the names over, "
-            "and computes nothing anew."
+            "the model is loaded, Scope(model, classes=…), on the command line --classes, and make the "
+            "same survey again: it takes the names over, and computes nothing anew."
         )
     return _matched(classes, survey.model_classes, names or {})
 
