@@ -81,6 +81,9 @@ def test_a_survey_begins_with_how_often_the_model_is_right_and_who_suffers() -> 
     assert first.cards[0].title == "Which classes suffer?"
     assert [change.value for change in first.cards[0].changes] == [0.4, 0.9]
     assert first.cards[2].right is False
+    assert first.cards[2].title == "Can it be repaired?"
+    of_another = ShortcutsSection(found(shortcut("dog"), shortcut()), repair())
+    assert survey_first_screen("Lead.", [of_another]).cards[1].title == "Can that to cat be repaired?"
     assert survey_title("net", "1,200 pictures", ()) == "What net does over 1,200 pictures"
 
 

@@ -37,6 +37,14 @@ def survey_title(model: str, counted: str, sections: Sequence[Section]) -> str:
     return title
 
 
+def _repair_title(section: ShortcutsSection) -> str:
+    """What is asked: of the finding on the card before it, or of another, by its class."""
+    assert section.repair is not None
+    label = section.repair.label
+    same = not section.found or label == section.found[0].label
+    return "Can it be repaired?" if same else f"Can that to {label} be repaired?"
+
+
 def survey_first_screen(lead: str, sections: Sequence[Section]) -> FirstScreen:
     """The two surest mistakes of different kinds, and a card for what each section says first."""
     panels: tuple[Panel, ...] = ()
@@ -46,7 +54,7 @@ def survey_first_screen(lead: str, sections: Sequence[Section]) -> FirstScreen:
         if isinstance(section, ShortcutsSection):
             cards.append(shortcut_card(section))
             if section.repair is not None:
-                cards.append(repair_card(section.repair, "Can it be repaired?", section.title))
+                cards.append(repair_card(section.repair, _repair_title(section), section.title))
         elif isinstance(section, MistakesSection):
             panels = _mistaken(section)
             cards.insert(0, _suffering_card(section))
