@@ -203,7 +203,7 @@ def _has_levels(seen: Seen) -> bool:
     if not mine or len(seen.space) != 2 or seen.kept is None:
         return False
     low, high = seen.kept.aminmax()
-    return bool(low >= 0 and high > LEVELS <= 255)
+    return bool(low >= 0 and LEVELS < high <= 255)
 
 
 def _keeps_levels(model: nn.Module, seen: Seen) -> bool:
