@@ -29,8 +29,10 @@ Rows are from several days, so not all were tried with the newest code. torchvis
 64 × 64: those for 16 of 224 × 224 take longer than the five minutes of one architecture. Where "last" is not what a
 person picked, both may serve: EfficientViT ends with a convolution before its pooling, as EfficientNet does, and
 CrossViT has two branches, of which a person took the blocks of one, whose patches our layer normalises for the other.
-Of one-stage detectors "last" is the coarsest map that their heads read, beside which `"levels"`, the default, has all.
-Untrained ones find nothing, so that the hand-written score of FCOS and RetinaNet is zero and its map empty.
+Of one-stage detectors the table asks for one layer, the coarsest that their heads read, where `layer="last"` adds up
+all of their levels. An untrained FCOS finds nothing at its own threshold, so that the hand-written map is zero, where
+ours asks the model for less until it finds something. The RetinaNets fail with the same figures, and were not looked
+into.
 """
 SO_FAR = " so far: `make coverage-table` goes on where it stopped"
 
