@@ -138,7 +138,7 @@ def test_the_page_on_concepts_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert names["ground"].beyond_chance
     assert names["resting"].of("scissors").sure
     assert not names["of_fixed"].of("scissors").sure
-    assert "'plain ground'" in repr(names["found"])
+    assert "“plain ground”" in repr(names["found"])
     assert (tmp_path / "out" / "concept.png").stat().st_size > 5_000
     assert largest_shown("concepts.md") < 300_000
 

@@ -125,11 +125,11 @@ def test_units_of_one_depth_share_their_passes() -> None:
         scope.model.get_submodule(name).register_forward_hook(lambda m, a, o, name=name: ran.append((name, len(o))))
         for name in ("features.conv1", "features.conv2", "head")
     ]
-    scope.draw([f"features.conv1:{channel}" for channel in range(3)], patience=None, steps=3, size=16)
+    scope.draw([f"features.conv1:{channel}" for channel in range(4)], patience=None, steps=3, size=16)
     for handle in handles:
         handle.remove()
-    steps = [each for each in ran if each[1] == 3]
-    assert steps == [("features.conv1", 3)] * 3
+    steps = [each for each in ran if each[1] == 4]
+    assert steps == [("features.conv1", 4)] * 3
 
 
 def test_variants_differ_more_when_asked_to(cifar) -> None:

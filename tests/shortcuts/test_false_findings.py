@@ -230,7 +230,8 @@ class Tokens(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         maps = self.pool(self.reader.relu(self.reader.first(x)))
         places = self.reader.relu2(self.reader.second(maps)).flatten(2).transpose(1, 2)
-        tokens = self.stem(torch.cat([places.mean(1, keepdim=True), places], 1))
+        mean = places.mean(1, keepdim=True)
+        tokens = self.stem(torch.cat([mean, places + 1e-3 * mean], 1))
         heard = self.block(self.norm(tokens)).mean(1)
         scores: Tensor = self.reader.head(tokens[:, 0] + heard)
         return scores

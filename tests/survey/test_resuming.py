@@ -108,7 +108,10 @@ def test_a_finished_survey_takes_class_names_over(tmp_path: Path) -> None:
     """Those given anew count, and nothing else changes; those not given stay."""
     write_pictures(tmp_path / "pictures", {"a": 3, "b": 3})
     nameless = survey_of(tmp_path / "pictures", tmp_path / "out")
-    with pytest.raises(SurveyError, match=r"Scope\(model, classes=…\), and make the same survey again: it takes"):
+    with pytest.raises(
+        SurveyError,
+        match=r"Scope\(model, classes=…\), on the command line --classes, and make the same survey again: it takes",
+    ):
         nameless.confusion()
     before = contents(tmp_path / "out")
     named = survey_of(tmp_path / "pictures", tmp_path / "out", classes=["a", "b", "c"])

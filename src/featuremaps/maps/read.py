@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from featuremaps.errors import FeatureMapsWarning, ModelError, OptionError
 from featuremaps.layers import Address, Layers
 from featuremaps.layers.directions import Directed, check_directions
+from featuremaps.layers.info import LayerInfo
+from featuremaps.layers.layout import PARTLY
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk, walk_through
@@ -20,19 +22,15 @@ from featuremaps.plotting.colour_scales import MapScaling, Range, scale_for
 from featuremaps.plotting.rendering import enlarged
 from featuremaps.runtime.batches import batches, probe
 from featuremaps.runtime.recording import take
-from featuremaps.runtime.warnings import misplaced, why_not_finite
+from featuremaps.runtime.warnings import beyond_its_fields, misplaced, why_not_finite
 
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """One layer over all pictures: the channels wanted of it, and the lowest and highest value of all of them.
-
-    `doubts` say so where its places do not lie over the picture as they are drawn.
-    """
+    """One layer over all pictures: the channels wanted of it, and the lowest and highest value of all of them."""
 
     maps: list[Tensor]
     range: Range
-    doubts: tuple[str, ...]
 
 
 def read_maps(
@@ -71,7 +69,8 @@ def read_maps(
                 "layers, or leave it out of highlight."
             )
     readings = _read(studied, pictures, wanted, along, batch_size)
-    for doubt in dict.fromkeys(doubt for reading in readings.values() for doubt in reading.doubts):
+    shown = [known[name] for name in dict.fromkeys([*wanted, *(each.layer for each in along.values())])]
+    for doubt in dict.fromkeys(doubt for info in shown for doubt in _doubts(info, pictures[0].space)):
         warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
     if units:
         return _of_units(readings, wanted, units, tuple(map(str, marked)), pictures, scaling)
@@ -136,14 +135,12 @@ def _read(
     """The channels wanted of each layer (None: all of them), and directions, from one pass per chunk of pictures."""
     maps: dict[str, dict[int, Tensor]] = {name: {} for name in (*wanted, *along)}
     ends: dict[str, list[Range]] = {name: [] for name in maps}
-    source = {name: name for name in wanted} | {name: each.layer for name, each in along.items()}
-    layers, doubts = list(dict.fromkeys(source.values())), dict[str, tuple[str, ...]]()
+    layers = list(dict.fromkeys([*wanted, *(each.layer for each in along.values())]))
     with studied.session() as session:
         for batch in batches(pictures, batch_size, "reading feature maps"):
             with batch:
                 record = take(session, batch.inputs, layers, gradients=False, stop_early=True)
                 shown = [pictures[row].picture.name for row in batch.rows]
-                doubts |= {layer: misplaced(record.layouts[layer]) for layer in layers}
                 every = {layer: record.spatial(layer) for layer in layers}
                 for layer, activations in every.items():
                     _check_finite(studied.model, layer, activations, shown)
@@ -157,8 +154,13 @@ def _read(
                     maps[name] |= zip(batch.rows, kept, strict=True)
                     ends[name].append((float(low), float(high)))
     hulls = {name: (min(low for low, _ in pairs), max(high for _, high in pairs)) for name, pairs in ends.items()}
-    rows = range(len(pictures))
-    return {name: _Reading([maps[name][i] for i in rows], hulls[name], doubts[source[name]]) for name in maps}
+    return {name: _Reading([maps[name][i] for i in range(len(pictures))], hulls[name]) for name in maps}
+
+
+def _doubts(info: LayerInfo, space: Sequence[int]) -> tuple[str, ...]:
+    """What is said of where a layer's places lie; not that convolutions without padding keep off the edges."""
+    unpadded = info.layout is not None and info.layout.known == PARTLY and not beyond_its_fields(info, space)
+    return () if unpadded else misplaced(info.layout)
 
 
 def _projected(activations: Float[Tensor, "batch channel *space"], along: Directed) -> Float[Tensor, "batch 1 *space"]:
