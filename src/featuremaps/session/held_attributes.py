@@ -22,6 +22,8 @@ MOST = 64
 """What is inside the containers in a list or dict of more entries is not looked at: it holds data."""
 Container = dict[Any, Any] | list[Any] | set[Any] | deque[Any]
 _CONTAINERS = dict, list, set, deque
+_EMPTY: dict[str, Any] = {}
+"""Most tables are; it is never written to."""
 
 
 class HeldAttributes:
@@ -32,7 +34,8 @@ class HeldAttributes:
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._attributes = [(vars(module), dict(vars(module))) for module in modules]
-        self._tables = [(table, dict(table)) for own, _ in self._attributes for name in TABLES for table in [own[name]]]
+        tables = [own[name] for own, _ in self._attributes for name in TABLES]
+        self._tables = [(table, dict(table) if table else _EMPTY) for table in tables]
         self.functions: list[tuple[dict[str, Any], str, FunctionType]] = []
         self._contents: list[tuple[Container, Any]] = []
         seen: set[int] = set()
@@ -47,6 +50,8 @@ class HeldAttributes:
     def restore(self) -> None:
         """Put back what differs; it may be called again."""
         for held, own in (*self._attributes, *self._tables):
+            if not held and not own:
+                continue
             if len(held) != len(own) or any(map(is_not, held.values(), own.values())) or held.keys() != own.keys():
                 put_back(held, own)
         for container, own_items in self._contents:
