@@ -7,13 +7,17 @@ from torch import Tensor, nn
 from benchmarks import ours, peers
 from benchmarks.attention_cases import ATTENTION_CASES
 from benchmarks.case import OURS, Case, Contestant, Goal, Pair
-from benchmarks.detector_cases import DETECTOR_CASES, SETTINGS
+from benchmarks.detector_cases import BOXES, DETECTOR, DETECTOR_CASES
 from benchmarks.drawing_cases import DRAWING_CASES
 from benchmarks.pixel_cases import PIXEL_CASES
 from benchmarks.timing import Run
 
 SIZE = 224
-
+SETTINGS: dict[str, dict[str, object]] = {
+    DETECTOR: {"weights_backbone": None, "score_thresh": 0.0, "detections_per_img": BOXES},
+    "googlenet": {"init_weights": True},
+}
+"""How models are made: detectors with random weights are sure of nothing, and find as many boxes as are wanted."""
 
 GRAD_CAM = "grad-cam"
 LAYERS = ("layer1", "layer2", "layer3", "layer4")

@@ -11,11 +11,6 @@ from benchmarks.timing import Run
 
 BOXES, MASKS, AT_ONCE = 20, 64, 16
 DETECTOR = "ssdlite320_mobilenet_v3_large"
-SETTINGS: dict[str, dict[str, Any]] = {
-    DETECTOR: {"weights_backbone": None, "score_thresh": 0.0, "detections_per_img": BOXES},
-    "googlenet": {"init_weights": True},
-}
-"""How models are made: detectors with random weights are sure of nothing, and find as many boxes as are wanted."""
 RECIPE, BARE = "a pass for each box", "bare forwards"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from featuremaps.layers.layout import AMONG, TURNED, Layout
+from featuremaps.layers.layout import AMONG, LIKELY, PARTLY, TURNED, Layout
 
 UNREACHED = "does not depend on the picture"
 LOST = "its places in the picture are unknown"
@@ -42,6 +42,16 @@ class LayerInfo:
     depth: int
     order: int
     note: str = ""
+
+    @property
+    def places_guessed(self) -> bool:
+        """Whether where its places lie in the picture could not be followed."""
+        return self.layout is not None and self.layout.known == LIKELY
+
+    @property
+    def places_uneven(self) -> bool:
+        """Whether its places do not cover the picture evenly."""
+        return self.layout is not None and self.layout.known == PARTLY
 
     @property
     def reached(self) -> bool:

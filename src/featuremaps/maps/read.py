@@ -12,7 +12,6 @@ from featuremaps.errors import FeatureMapsWarning, ModelError, OptionError
 from featuremaps.layers import Address, Layers
 from featuremaps.layers.directions import Directed, check_directions
 from featuremaps.layers.info import LayerInfo
-from featuremaps.layers.layout import PARTLY
 from featuremaps.maps.feature_maps import FeatureMaps
 from featuremaps.maps.layer_maps import LayerMaps
 from featuremaps.maps.layer_summary import LayerWalk, walk_through
@@ -69,9 +68,7 @@ def read_maps(
                 "layers, or leave it out of highlight."
             )
     readings = _read(studied, pictures, wanted, along, batch_size)
-    shown = [known[name] for name in dict.fromkeys([*wanted, *(each.layer for each in along.values())])]
-    for doubt in dict.fromkeys(doubt for info in shown for doubt in _doubts(info, pictures[0].space)):
-        warnings.warn(doubt, FeatureMapsWarning, stacklevel=3)
+    _warn_of_places([known[name] for name in (*wanted, *(each.layer for each in along.values()))], pictures[0].space)
     if units:
         return _of_units(readings, wanted, units, tuple(map(str, marked)), pictures, scaling)
     whole = {
@@ -157,10 +154,11 @@ def _read(
     return {name: _Reading([maps[name][i] for i in range(len(pictures))], hulls[name]) for name in maps}
 
 
-def _doubts(info: LayerInfo, space: Sequence[int]) -> tuple[str, ...]:
-    """What is said of where a layer's places lie; not that convolutions without padding keep off the edges."""
-    unpadded = info.layout is not None and info.layout.known == PARTLY and not beyond_its_fields(info, space)
-    return () if unpadded else misplaced(info.layout)
+def _warn_of_places(shown: Sequence[LayerInfo], space: Sequence[int]) -> None:
+    """Warn where layers do not lie over the picture; not that convolutions without padding keep off its edges."""
+    doubtful = (info for info in shown if info.places_guessed or beyond_its_fields(info, space))
+    for doubt in dict.fromkeys(doubt for info in doubtful for doubt in misplaced(info.layout)):
+        warnings.warn(doubt, FeatureMapsWarning, stacklevel=4)
 
 
 def _projected(activations: Float[Tensor, "batch channel *space"], along: Directed) -> Float[Tensor, "batch 1 *space"]:

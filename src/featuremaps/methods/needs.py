@@ -18,7 +18,6 @@ from featuremaps.errors import MethodError, TargetError
 from featuremaps.layers.attention_use import words_of_missing
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
-from featuremaps.layers.layout import PARTLY
 from featuremaps.methods.passes import Pass, autocast, copies, run_tail, scoring
 from featuremaps.methods.shapes import Inputs, Maps, Score, SpatialMaps
 from featuremaps.outputs.detections import detections_of
@@ -122,8 +121,7 @@ def spatial_activations(given: Pass) -> SpatialMaps:
 
     `MethodError` where the model cuts, shifts or pads it inside.
     """
-    record = given.record
-    if record.layouts[given.layer].known == PARTLY and beyond_its_fields(_info(given), record.inputs.shape[2:]):
+    if beyond_its_fields(_info(given), given.record.inputs.shape[2:]):
         raise MethodError(
             f"this method lays the maps of {given.layer!r} over the picture, and the model cuts, shifts or pads the "
             "picture inside, so they would lie beside what they show. Do that in the transform instead, or use a "
@@ -356,8 +354,8 @@ def _info(given: Pass) -> LayerInfo:
 def _beside(given: Pass) -> tuple[str, ...]:
     """A doubt where some layer's places, which the method lays over the input, do not cover it evenly."""
     session = given.session
-    layouts = (layer.layout for layer in known_layers(session.model, given.record.inputs, session.layout))
-    partly = next((layout for layout in layouts if layout is not None and layout.known == PARTLY), None)
+    layers = known_layers(session.model, given.record.inputs, session.layout)
+    partly = next((layer.layout for layer in layers if layer.places_uneven), None)
     return misplaced(partly)
 
 

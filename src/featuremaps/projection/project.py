@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from featuremaps.errors import ModelError, check_choice, check_least
 from featuremaps.layers.addresses import Address
-from featuremaps.layers.layout import LIKELY, folded
+from featuremaps.layers.layout import folded
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
 from featuremaps.projection.projections import PixelBox, Projection, Projections
@@ -56,7 +56,7 @@ def project(
     check_least("most", most, "how many pictures are shown of each unit")
     known = studied.walk(probe(pictures, batch_size))
     units = known.units(texts)
-    guessed = [unit for unit in units if (layout := known[unit.name].layout) is not None and layout.known == LIKELY]
+    guessed = [unit for unit in units if known[unit.name].places_guessed]
     with studied.session() as session:
         peaks = _peaks(session, pictures, units, batch_size)
         rows = tuple(

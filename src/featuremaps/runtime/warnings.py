@@ -34,6 +34,8 @@ def beyond_its_fields(info: LayerInfo, space: Sequence[int]) -> bool:
     Without padding places keep a margin of half a receptive field, alike on both sides; a cut, a shift or a pad inside
     the model leaves parts of the picture in no field, or goes beyond its edge on one side.
     """
+    if not info.places_uneven:
+        return False
     if info.size is None or info.start is None or info.stride is None or info.receptive_field is None:
         return False
     for places, start, step, field, length in zip(
