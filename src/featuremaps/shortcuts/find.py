@@ -115,16 +115,22 @@ def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
     while pushing := _pushing(given, every, strata):
         surest = max(pushing, key=lambda suspect: suspect.sure)
         same = [suspect for suspect in pushing if alike(suspect.attribute, surest.attribute)]
-        number = max(same, key=lambda suspect: (suspect.varies, suspect.push)).number
-        same = [suspect for suspect in same if suspect.number == number]
-        enough = AS_SURE * max(suspect.sure for suspect in same)
-        named = [each for each in same if each.attribute.concept]
-        able = named or [each for each in same if each.sure >= enough]
-        chosen = max(able, key=lambda each: each.attribute.separation)
+        sides = [
+            _of_one_side([each for each in same if each.number == number]) for number in {each.number for each in same}
+        ]
+        chosen = max(sides, key=lambda suspect: (suspect.varies, suspect.push, -suspect.number))
         kept.append(chosen)
         strata = 2 * strata + chosen.attribute.present
         every = [each for each in every if not alike(each, chosen.attribute)]
     return kept
+
+
+def _of_one_side(same: Sequence[_Suspect]) -> _Suspect:
+    """Of those that push a class alike the clearest of the nearly surest, a concept before others."""
+    enough = AS_SURE * max(suspect.sure for suspect in same)
+    concepts = [each for each in same if each.attribute.concept]
+    able = concepts or [each for each in same if each.sure >= enough]
+    return max(able, key=lambda each: each.attribute.separation)
 
 
 def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarray, " picture"]) -> list[_Suspect]:
