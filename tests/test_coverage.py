@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 import torch
-from benchmarks.coverage.cells import NOT, YES, picked, tried
+from benchmarks.coverage.cells import NOT, YES, Trial, picked, tried
 from benchmarks.coverage.homemade import homemade
 from benchmarks.coverage.run import known_results
 from benchmarks.coverage.zoo import Entry, zoo
@@ -20,6 +20,12 @@ def test_every_cell_holds(entry: Entry) -> None:
     with torch.random.fork_rng():
         cells = tried(entry)
     assert not {column: cell for column, cell in cells.items() if not cell.startswith((YES, NOT))}
+
+
+@pytest.mark.parametrize("entry", list(homemade()), ids=lambda entry: entry.name)
+def test_the_last_layer_is_the_one_that_a_person_picked(entry: Entry) -> None:
+    with torch.random.fork_rng():
+        assert Trial(entry).last().startswith(YES)
 
 
 def test_what_is_published_is_of_the_zoo_and_somebody_said_what_its_last_layer_is() -> None:

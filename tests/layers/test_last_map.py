@@ -117,6 +117,33 @@ def test_a_last_pooling_layer_is_passed_over_and_a_sequence_that_ends_with_one_i
     assert walk(named, torch.rand(1, 3, 8, 8)).last == "features"
 
 
+FORMS = {
+    "one score, squeezed": lambda scores: scores[:, 0],
+    "a row for each head": lambda scores: scores.view(len(scores), 2, 3),
+    "a step beside the scores": lambda scores: scores.unsqueeze(1),
+    "the batch second": lambda scores: scores.view(len(scores), 2, 3).transpose(0, 1),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pooled", [True, False], ids=["averaged", "flattened"])
+def test_a_body_that_all_scores_are_made_of_is_the_last_map_in_whatever_form_they_are(form, pooled):
+    """They are no rows of boxes, of which the last map would belong to one head."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.BatchNorm2d(8), nn.ReLU())
+            self.head = nn.Linear(8 if pooled else 512, 6)
+
+        def forward(self, x):
+            maps = self.features(x)
+            return FORMS[form](self.head(maps.mean((2, 3)) if pooled else maps.flatten(1)))
+
+    assert walk(Model(), torch.rand(2, 3, 8, 8)).last == "features"
+    assert walk(Model(), torch.rand(1, 3, 8, 8)).last == "features"
+
+
 STAGES = {
     "resnet18": ("relu", "layer1", "layer2", "layer3", "layer4"),
     "densenet121": (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from browser_tools import drawing, settle
+from browser_tools import close_dialog, drawing, settle
 from page_laws import nameless_pictures, violations
 from playwright.sync_api import expect
 from report_samples import MAP, drawn, sample_picture, sample_report
@@ -110,8 +110,7 @@ def test_a_map_is_kept_copied_and_linked(visit, report, tmp_path, axe):
     assert "scale(1.25)" in dialog.locator(".zoom .map").get_attribute("style")
     dialog.locator(".zoom").dblclick()
     assert "scale" not in dialog.locator(".zoom .map").get_attribute("style")
-    page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    close_dialog(page)
     assert page.evaluate("location.hash") == "#section-1-2"
     page.locator("#section-1-2 .pixel-maps .map").first.click()
     path = saved(".npy")
@@ -183,8 +182,7 @@ def test_two_maps_side_by_side_zoom_and_move_together(visit, report, axe):
     assert np.abs(drawing(left.locator("canvas").first) - drawing(right.locator("canvas").first)).max() == 0
     page.set_viewport_size({"width": 390, "height": 800})
     assert violations(page, axe) == []
-    page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    close_dialog(page)
 
 
 def test_shares_are_rounded_as_in_the_sentences_beside(visit, report):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.levels import Together, levels_of
-from featuremaps.layers.model_ends import End, ends_of, is_gate, is_prediction, upstream
+from featuremaps.layers.model_ends import End, ends_of, is_all_that_is_read, is_gate, is_prediction, upstream
 from featuremaps.receptive_field import Dataflow, Step
 from featuremaps.receptive_field.op_rules import PRODUCTS
 
@@ -90,7 +90,8 @@ def choose(
     last = maps[-1] if any(end.classes for end in ends) else _in_backbone(maps)
     sizes = {it.number: (it.info.name, it.info.size) for it in every if it.number is not None and it.info.size}
     levels = levels_of(together, sizes, ends, flow)
-    if len(levels) == 1 and not _is_tokens(last):  # what comes after it is of one of its heads
+    if len(levels) == 1 and not _is_tokens(last) and not is_all_that_is_read(last.number, ends, flow):
+        # What comes after the level is of one of its heads.
         last = next((it for it in maps if it.info.name == levels[0]), last)
     return Choice(last.info.name, _stages(maps, last), levels if len(levels) > 1 else ())
 

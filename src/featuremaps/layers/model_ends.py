@@ -89,6 +89,18 @@ def is_gate(number: int | None, ends: Sequence[End], flow: Dataflow) -> bool:
     return reached.isdisjoint(end.number for end in ends)
 
 
+def is_all_that_is_read(number: int | None, ends: Sequence[End], flow: Dataflow) -> bool:
+    """Whether all outputs are computed anew of this map, and of nothing of the picture beside it."""
+    if number is None:
+        return False
+    beside: set[int] = set()
+    for later, step in enumerate(flow.steps):
+        if later != number and (not step.parents or not beside.isdisjoint(step.parents)):
+            beside.add(later)
+    start = flow.steps[number].mixings
+    return all(end.number not in beside and flow.steps[end.number].mixings > start for end in ends)
+
+
 def tensors_of(output: object) -> Iterator[Tensor]:
     """All tensors that a model or layer returns, however they are packed; a single number is a loss."""
     if isinstance(output, Tensor):
