@@ -104,6 +104,8 @@ def _cancelled(
         gradients, activations = record.gradients_by_target[target][layer], record.activations[layer]
         sizes = gradients.abs().mean((2, 3))
         cancelled &= gradients.mean((2, 3)).abs().amax(1) <= tolerance * sizes.amax(1)
+        if not bool(cancelled.any()):
+            return cancelled
         largest += (sizes[:, :, None, None] * activations.abs()).sum(1).flatten(1).amax(1)
     return cancelled & (flat.abs().amax(1) <= tolerance * largest) & (flat != 0).any(1)
 
