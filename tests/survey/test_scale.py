@@ -56,11 +56,11 @@ print(json.dumps({"gigabytes": peak, "own": own}))
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read where Linux tells it")
 def test_all_specialists_of_a_large_survey_take_no_more_memory_than_those_of_a_small_one(tmp_path: Path) -> None:
-    """Every class has one channel that is planted in all its pictures; three blocks more would be 123 MB."""
+    """Every class has one channel that is planted in all its pictures; four blocks more would be 164 MB."""
     found = []
-    for blocks in ("2", "5"):
+    for blocks in ("2", "6"):
         run = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path), blocks], capture_output=True, check=True)
         found.append(json.loads(run.stdout))
     small, large = found
     assert large["own"] == 1000
-    assert large["gigabytes"] < small["gigabytes"] + 0.06
+    assert large["gigabytes"] < small["gigabytes"] + 0.1
