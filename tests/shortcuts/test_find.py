@@ -41,6 +41,25 @@ def test_a_mark_that_the_answers_rest_on_is_found_with_its_pictures(find: Find, 
     assert "first:3" in found[0].attribute.name
 
 
+@pytest.mark.parametrize(
+    ("square", "striped", "named"),
+    [
+        (-2.0, 0.0, "round"),  # its absence pushes squares by .28, it pushes rounds by .24, most of which have it
+        (-2.0, 0.5, "square"),  # its absence pushes squares by .29, it pushes rounds by .14
+    ],
+)
+def test_of_two_sides_that_push_alike_that_of_the_class_that_has_it_is_named(
+    tmp_path: Path, square: float, striped: float, named: str
+) -> None:
+    model = MarkReader(0.5).eval()
+    with torch.no_grad():
+        model.head.weight[1:, 3] = torch.tensor([square, striped])
+    scope = fm.Scope(model, classes=LABELS, outputs="logits")
+    survey = scope.survey(Marked(first=0.8, others=0.2), "relu2", tmp_path / "sides", workers=0)
+    found = scope.find_shortcuts(survey)
+    assert [each.label for each in (*found, *found.unproven)] == [named]
+
+
 def test_the_effects_are_the_models_own(find: Find) -> None:
     found, data, scope = find(0.6, 0.4, 2.0)
     with torch.no_grad():

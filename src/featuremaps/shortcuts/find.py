@@ -31,7 +31,7 @@ LEVEL = 0.01
 SMALLEST = 0.05
 """An attribute that changes the class's probability by less is not called a shortcut."""
 AS_SURE = 0.8
-"""What is so many times as sure as the surest, in standard errors, is as good."""
+"""What is so many times as sure as the surest, in standard errors, is as good, and so is what pushes so much."""
 SHOWN = 12
 
 
@@ -118,7 +118,7 @@ def _suspects(given: Responses, every: Sequence[Attribute]) -> list[_Suspect]:
         sides = [
             _of_one_side([each for each in same if each.number == number]) for number in {each.number for each in same}
         ]
-        chosen = max(sides, key=lambda suspect: (suspect.varies, suspect.push, -suspect.number))
+        chosen = _side(given, sides)
         kept.append(chosen)
         strata = 2 * strata + chosen.attribute.present
         every = [each for each in every if not alike(each, chosen.attribute)]
@@ -131,6 +131,26 @@ def _of_one_side(same: Sequence[_Suspect]) -> _Suspect:
     concepts = [each for each in same if each.attribute.concept]
     able = concepts or [each for each in same if each.sure >= enough]
     return max(able, key=lambda each: each.attribute.separation)
+
+
+def _side(given: Responses, sides: Sequence[_Suspect]) -> _Suspect:
+    """The class that an attribute is named for: of those that it pushes most, or as good as, the one that has it most.
+
+    Plain ground under rings makes them more probable, and its absence all others: both say the same. Where the class's
+    own pictures all have it, or none, another side says more.
+    """
+    able = [each for each in sides if each.varies] or sides
+    enough = AS_SURE * max(each.push for each in able)
+    return max(
+        (each for each in able if each.push >= enough),
+        key=lambda each: (round(_surplus(given, each), 2), each.push, -each.number),
+    )
+
+
+def _surplus(given: Responses, suspect: _Suspect) -> float:
+    """How many more of a class's pictures have an attribute than of the others'."""
+    own, has = given.labels == suspect.number, suspect.attribute.present
+    return float(has[own].mean() - has[~own].mean())
 
 
 def _pushing(given: Responses, every: Sequence[Attribute], strata: Int[np.ndarray, " picture"]) -> list[_Suspect]:
