@@ -1489,6 +1489,34 @@ class Scope:
             known, path, carry_to=carry_to, layer=name, title=title, first=first, command=command
         )
 
+    def report_concept(
+        self,
+        concept: "Concept",
+        path: str | Path = "report.html",
+        *,
+        sensitivity: "Sensitivity | None" = None,
+        title: str = "",
+        command: str = "",
+    ) -> "PagePath":
+        """Write one HTML file of a concept: its pictures, how well a layer tells it, which classes rest on it.
+
+        Args:
+            concept: From `concept`; one that was opened from a folder has no pictures.
+            path: The file.
+            sensitivity: Which classes rest on it, from `sensitivity`.
+            title: The report's title.
+            command: The command that makes this report again.
+
+        Returns:
+            The path of the file, which shows the page in a notebook; `.show()` opens it in the browser.
+
+        Raises:
+            OptionError: Something else is given, or the sensitivity of another concept.
+        """
+        from featuremaps.report.concepts import write_concept_report
+
+        return write_concept_report(self._studied, concept, path, sensitivity, title=title, command=command)
+
     def inside(self, pictures: object) -> "tuple[Section, ...]":
         """Sections of a report on what is inside the model: its layers for these pictures, and its first filters.
 

@@ -31,6 +31,10 @@ def test_a_concept_and_what_rests_on_it_is_said_and_written(scenes: Path, tmp_pa
     assert "scissors to “plain ground”: rises with it" in result.output
     written = {"concept.png", "concept.safetensors", "concept.json", "sensitivity.png", "sensitivity.csv"}
     assert {path.name for path in tmp_path.iterdir()} == written
+    page = tmp_path / "page.html"
+    result = CliRunner().invoke(app, ["concept", *folders, *options, "--report", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "The score of scissors rises with it" in page.read_text(encoding="utf-8")
     assert fm.open_concept(tmp_path).against == "clutter"
 
 

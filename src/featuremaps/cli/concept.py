@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from featuremaps.cli.app import app
-from featuremaps.cli.common import gathered, model_under_study, tell_refusals
+from featuremaps.cli.common import command_line, gathered, model_under_study, tell_refusals
 from featuremaps.cli.options import Classes, Device, Folder, Model, OptionValues, Weights, for_model, generated
 from featuremaps.cli.survey_common import named, say, tell_written
 from featuremaps.concepts.options import Comparison, ConceptOptions
@@ -40,6 +40,9 @@ def concept(
     ] = None,
     device: Device = None,
     out: Folder = Path("out"),
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a report of it too, this HTML file, with its pictures.")
+    ] = None,
     *,
     options: OptionValues,
     beside: OptionValues,
@@ -53,7 +56,7 @@ def concept(
 
     featuremaps concept stripes/ other/ --model torchvision:resnet50 --layer layer3 -o out/
 
-    featuremaps concept stripes/ other/ --model torchvision:resnet50 --pictures photos/ --target zebra
+    featuremaps concept stripes/ other/ --model torchvision:resnet50 --pictures photos/ --target zebra --report z.html
     """
     from featuremaps.concepts.find_concept import called
 
@@ -67,7 +70,7 @@ def concept(
     names = {"name": name or called(positive, "concept"), "against": called(negative, "other pictures")}
     found = scope.concept(*sides, layer, **names, **options)
     say(found)
-    written = found.save(out)
+    written, tested = found.save(out), None
     if survey is not None or pictures:
         shown = scope.see(gathered(pictures)) if pictures else scope.open_survey(survey)
         if pictures:
@@ -76,4 +79,6 @@ def concept(
         tested = scope.sensitivity(found, shown, target, names=meant, **beside, **how)
         say(tested)
         written += tested.save(out)
+    if report is not None:
+        written.append(scope.report_concept(found, report, sensitivity=tested, command=command_line()))
     tell_written(written)

@@ -50,11 +50,13 @@ def concept_figure(shown: ShownConcept) -> "Figure":
     return figure
 
 
-def in_order(strengths: Float[np.ndarray, " picture"], side: Bool[np.ndarray, " picture"]) -> Int[np.ndarray, " shown"]:
-    """Some pictures of a side, evenly spaced from the strongest to the weakest."""
+def in_order(
+    strengths: Float[np.ndarray, " picture"], side: Bool[np.ndarray, " picture"], most: int = WIDE
+) -> Int[np.ndarray, " shown"]:
+    """So many pictures of a side at most, evenly spaced from the strongest to the weakest."""
     places = np.flatnonzero(side)
     places = places[np.argsort(-strengths[places], kind="stable")]
-    spaced = np.linspace(0, len(places) - 1, min(WIDE, len(places))).round().astype(int)
+    spaced = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
     return places[spaced]
 
 
