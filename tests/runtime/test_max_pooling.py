@@ -1,12 +1,13 @@
 """Max pools are laid out as torch is quickest in, and give the same maps, lying as the model's own lie."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import featuremaps as fm
+from featuremaps.runtime.max_pooling import lay_out_max_pools
 from featuremaps.runtime.recording import take
 from featuremaps.session import preserved
 
@@ -82,3 +83,39 @@ def test_another_forward_or_kind_of_pool_is_left_alone(formats: list[bool]) -> N
         take(session, torch.randn(1, 3, 8, 8), ["1"], gradients=False)
         assert vars(model[1])["forward"] is own
     assert formats[-2:] == [False, False]
+
+
+class Called(nn.Module):
+    """Pools maps in some way, and gives the mean of each channel."""
+
+    def __init__(self, pooled: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.before = nn.Conv2d(3, 8, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.after = nn.Conv2d(8, 4, 3, padding=1)
+        self._pooled = pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self._pooled(self.pool, self.before(x))).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "pooled",
+    [
+        lambda pool, x: pool(input=x),
+        lambda pool, x: pool.forward(input=x),
+        lambda pool, x: torch.vmap(lambda one: pool(one[None])[0])(x),
+        lambda pool, x: torch.stack([pool(one) for one in x]),
+    ],
+    ids=["by name", "forward by name", "vmap", "one by one"],
+)
+def test_however_a_pool_is_called_it_gives_what_it_gives(pooled: Callable[[nn.Module, Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    model, inputs = Called(pooled).eval(), torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        plain = model.after(model.pool(model.before(inputs)))
+    record = fm.Scope(model).record(inputs, "after", 1)
+    torch.testing.assert_close(record.activations["after"], plain)
+    with pytest.raises(TypeError, match="unexpected keyword argument"), preserved(model) as session:
+        lay_out_max_pools(session)
+        model.pool(of=inputs)

@@ -22,10 +22,11 @@ def lay_out_max_pools(session: Session) -> None:
             own["forward"] = StandIn(partial(_pooled, module.forward))
 
 
-def _pooled(forward: Any, tensor: Any) -> Any:
-    if not _gains(tensor):
-        return forward(tensor)
-    pooled = forward(tensor.contiguous(memory_format=torch.channels_last))
+def _pooled(forward: Any, *args: Any, **named: Any) -> Any:
+    if named or len(args) != 1 or not _gains(args[0]):
+        return forward(*args, **named)
+    # Not by contiguous(memory_format=…), which torch.vmap does not know.
+    pooled = forward(args[0].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
     return pooled.contiguous() if isinstance(pooled, Tensor) else tuple(part.contiguous() for part in pooled)
 
 
