@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -173,6 +174,51 @@ def test_networks_that_reshape_by_view(method: str) -> None:
         found = fm.Scope(Views().eval()).explain(pictures, method, layer=layer, target=1, **options).tensor
         expected = fm.Scope(Flattens().eval()).explain(pictures, method, layer=layer, target=1, **options).tensor
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def _windows(maps: Tensor) -> Tensor:
+    """Windows of 2×2, (batch, channel, rows, columns, 2, 2), by steps that are written for contiguous maps."""
+    batch, channels, height, width = maps.shape
+    strides = (channels * height * width, height * width, 2 * width, 2, width, 1)
+    return maps.as_strided((batch, channels, height // 2, width // 2, 2, 2), strides)
+
+
+def _asserted(maps: Tensor) -> Tensor:
+    assert maps.is_contiguous()
+    return maps.unfold(2, 2, 2).unfold(3, 2, 2)
+
+
+def _needed(maps: Tensor) -> Tensor:
+    if not maps.is_contiguous():  # as extensions in C++ check it
+        raise RuntimeError("input tensor has to be contiguous")
+    return maps.unfold(2, 2, 2).unfold(3, 2, 2)
+
+
+class Cut(nn.Module):
+    """Cuts its maps into windows, in some way, and weighs the places in each."""
+
+    def __init__(self, cut: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.before, self.conv, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1), nn.Linear(6, 3)
+        self._cut = cut
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = self._cut(self.conv(self.before(x).relu()).relu())
+        return self.fc((windows[..., 0, 1] - windows[..., 1, 0] ** 2)[:, :, 0].mean(2))
+
+
+@pytest.mark.parametrize("cut", [_windows, _asserted, _needed])
+@pytest.mark.parametrize("method", ["score_cam", "ablation_cam", "rise", "occlusion", "integrated_gradients"])
+def test_networks_that_take_contiguous_maps_only(method: str, cut: Callable[[Tensor], Tensor]) -> None:
+    """One that steps through another layout by `as_strided` would read other values, without an error of torch's."""
+    pictures, options = noise(2, (8, 8)), FEWER.get(method, {})
+    for layer in ("before", "conv"):
+        given = {} if method in ("rise", "occlusion", "integrated_gradients") else {"layer": layer}
+        expected = fm.Scope(Cut(lambda maps: maps.unfold(2, 2, 2).unfold(3, 2, 2)).eval())
+        wanted = expected.explain(pictures, method, target=1, **given, **options).tensor
+        found = fm.Scope(Cut(cut).eval()).explain(pictures, method, target=1, **given, **options).tensor
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
 
 
 class Viewing(nn.Module):

@@ -2,17 +2,18 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from featuremaps.errors import FeatureMapsError, ModelError
 from featuremaps.runtime.fitting_size import fitting_side
 from featuremaps.runtime.input_advice import advice
-from featuremaps.session import Beside, Session
+from featuremaps.session import Beside, Session, listening
 
 LARGEST_KEPT = 32 * 2**20 - 2**13
 """Bytes; just below glibc's own limit."""
@@ -74,14 +75,15 @@ _LAYOUTS: Beside[torch.memory_format] = Beside()
 def quickest(session: Session, run: Callable[[torch.memory_format], Given]) -> Given:
     """`run` with tensors laid out channels last, which convolutions are quicker on; contiguous where that fails.
 
-    A model that reshapes by `.view`, as many do before their first dense layer, does not take channels last, and is
-    not asked again.
+    A model that reshapes by `.view`, as many do before their first dense layer, asserts that tensors are contiguous or
+    steps through their memory by `as_strided`, does not take channels last, and is not asked again.
     """
     if _LAYOUTS.get(session.model, lambda: torch.channels_last) == torch.channels_last:
         try:
-            return run(torch.channels_last)
-        except RuntimeError as error:
-            if not is_view_error(error):
+            with listening(Striding()):
+                return run(torch.channels_last)
+        except (RuntimeError, AssertionError, ModelError, StridesError) as error:
+            if not refuses_layout(error):
                 raise
             _LAYOUTS.set(session.model, torch.contiguous_format)
     return run(torch.contiguous_format)
@@ -102,9 +104,31 @@ def memory_format_of(x: Tensor) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
 
 
-def is_view_error(error: RuntimeError) -> bool:
-    """Whether a model failed because it looked at a tensor in another layout with `.view`."""
-    return "view size is not compatible" in str(error)
+class StridesError(BaseException):
+    """Ends a pass whose model steps through memory that does not lie as its own would; none may catch it."""
+
+
+class Striding(TorchFunctionMode):
+    """Raises `StridesError` where `as_strided`, whose steps are written for contiguous tensors, gets another one."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The function's own result."""
+        check_strides(func, args)
+        return func(*args, **(kwargs or {}))
+
+
+def check_strides(func: object, args: Sequence[object]) -> None:
+    """See `Striding`."""
+    if getattr(func, "__name__", "").startswith("as_strided") and args:
+        tensor = args[0]
+        if isinstance(tensor, Tensor) and not tensor.is_contiguous():
+            raise StridesError
+
+
+def refuses_layout(error: BaseException) -> bool:
+    """Whether a model failed because a tensor lies in another layout: looked at by `.view`, asserted or strided."""
+    asserts = isinstance(error, AssertionError) or isinstance(error.__cause__, AssertionError)
+    return isinstance(error, StridesError) or asserts or bool(re.search(r"view size is not|contiguous", str(error)))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from featuremaps.runtime.memory_format import is_view_error
+from featuremaps.errors import ModelError
+from featuremaps.runtime.memory_format import StridesError, check_strides, refuses_layout
 from featuremaps.session import listening
 
 Maps = Float[Tensor, "batch channel height width"]
@@ -35,8 +36,8 @@ class Without:
         """The scores (batch, k) or (batch, k, output): in column j those without channel `channels[j]`."""
         try:
             return self._scores(channels)
-        except RuntimeError as error:
-            if self._layout == torch.contiguous_format or not is_view_error(error):
+        except (RuntimeError, AssertionError, ModelError, StridesError) as error:
+            if self._layout == torch.contiguous_format or not refuses_layout(error):
                 raise
             self._layout, self._copies = torch.contiguous_format, self._maps[:, None, :0]
             return self._scores(channels)
@@ -79,6 +80,8 @@ class _TakenOff(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._layout == torch.channels_last:
+            check_strides(func, args)
         if func is torch.conv2d and args and self._is_edited(args[0]):
             given = _arguments(*args, **kwargs)
             if given is not None:
