@@ -439,3 +439,55 @@ def test_a_rule_that_fails_leaves_the_run_alone_and_says_so(monkeypatch):
     assert info.note == (
         "its places in the picture are unknown: an operation before it could not be followed (convolution)"
     )
+
+
+class Unpooled(nn.Module):
+    """SegNet's way: maxima go back to where they were found, or, `moved`, to the places of others."""
+
+    def __init__(self, *pool: int, moved: bool = False) -> None:
+        super().__init__()
+        self.before, self.pool, self.back = (
+            conv(padding=1),
+            nn.MaxPool2d(*pool, return_indices=True),
+            Lambda(self._back),
+        )
+        self.after, self._moved = conv(4, 4, padding=1), moved
+
+    def _back(self, maxima_and_places: tuple[Tensor, Tensor]) -> Tensor:
+        maxima, places = maxima_and_places
+        return F.max_unpool2d(maxima, places.flip(2) if self._moved else places, *self._pool, output_size=(16, 16))
+
+    @property
+    def _pool(self) -> tuple[int, int, int]:
+        return self.pool.kernel_size, self.pool.stride, self.pool.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.back(self.pool(self.before(x))))
+
+
+@pytest.mark.parametrize("pool", [(2, 2), (3, 2, 1)])
+def test_maxima_that_go_back_to_their_places_are_followed(pool):
+    """Against what changes when a row of the picture does, tried many times; without overlap it is all that may."""
+    torch.manual_seed(0)
+    model = Unpooled(*pool).eval()
+    info = walk(model, torch.rand(1, 3, 16, 16))["after"]
+    assert info.layout.known == "followed from the picture"
+    assert (info.size, info.stride) == ((16, 16), (1, 1))
+    assert abs(info.start[0] - 0.5) <= 0.5  # half a pixel, by which windows of three stand aside of cells of two
+    changed = set()
+    with torch.no_grad():
+        for row in range(16):
+            pictures = torch.rand(100, 3, 16, 16)
+            others = pictures.clone()
+            others[:, :, row] = torch.rand(100, 3, 16)
+            if not torch.equal(model(pictures)[:, :, 8], model(others)[:, :, 8]):
+                changed.add(row)
+    reach = info.receptive_field[0] / 2  # the middle of a cell of two lies half a pixel beside its rows
+    allowed = {row for row in range(16) if abs(row - 8) <= reach}
+    assert changed <= allowed
+    assert pool != (2, 2) or len(allowed) <= len(changed) + 1
+
+
+def test_maxima_that_go_elsewhere_have_no_known_places():
+    layers = walk(Unpooled(2, 2, moved=True), torch.rand(1, 3, 16, 16))
+    assert layers["after"].layout is None or layers["after"].layout.known != "followed from the picture"

@@ -133,6 +133,8 @@ class Dataflow(TorchDispatchMode):
             map = given["input"] if "input" in given else given["self"]
             still = sampling_rules.names_each_place(map, grid, given.get("align_corners", True))
             named["names_each_place"] = still
+        if traces and "max_unpool" in func._schema.name:
+            named["cells_away"] = window_rules.cells_away(given["indices"], given["output_size"])
         return traces, named
 
     def _after(self, func: OpOverload, args: Mapping[str, Any], traces: list[Trace], output: Any) -> None:

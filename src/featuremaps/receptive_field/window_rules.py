@@ -4,8 +4,20 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
 from featuremaps.receptive_field.call import Call, FieldRule
-from featuremaps.receptive_field.field_algebra import Field, channels, contracted, regrouped, resized, slid
+from featuremaps.receptive_field.field_algebra import (
+    Field,
+    channels,
+    contracted,
+    everywhere,
+    merged,
+    regrouped,
+    resized,
+    slid,
+)
 
 ADAPTIVE = frozenset(
     f"{start}adaptive_{kind}_pool{n}d" for start in ("", "_") for kind in ("avg", "max") for n in (1, 2, 3)
@@ -104,6 +116,33 @@ def upsample(call: Call) -> Field:
         reached = math.ceil(taps * max(step, 1)) if call.op.endswith("_aa") else taps
         field = resized(field, dim, result, step=step, first=first, taps=min(reached, size))
     return field
+
+
+def cells_away(indices: Tensor, sizes: Sequence[int]) -> int:
+    """How many cells from their own maxima (batch, channel, *space) lie at most where they go back to, in such sizes.
+
+    None after pools without overlap; after others one, where the windows of two cells share a place.
+    """
+    away = 0
+    for axis, (places, size) in enumerate(zip(torch.unravel_index(indices, tuple(sizes)), sizes, strict=True)):
+        cells = indices.shape[axis - len(sizes)]
+        own = torch.arange(cells, device=indices.device).view(-1, *[1] * (len(sizes) - 1 - axis))
+        away = max(away, int((places * cells // size - own).abs().max()))
+    return away
+
+
+def _unpool(call: Call) -> Field:
+    """`F.max_unpool2d`: maxima go back to where in their window they were found, as SegNet's decoder has it."""
+    shape, away = call.results[0], call.args["cells_away"]
+    if away > 1 or any(field.shape != call.subject.shape for field in call.inputs):
+        return everywhere(call.subject, shape)
+    fields = []
+    for field in call.inputs:  # the maxima, and where they were found
+        for dim in range(2, len(shape)):
+            step, taps = field.shape[dim] / shape[dim], min(1 + 2 * away, field.shape[dim])
+            field = resized(field, dim, shape[dim], step=step, first=(step - 1) / 2, taps=taps)
+        fields.append(field)
+    return merged(fields, shape)
 
 
 def _pixel_shuffle(call: Call) -> Field:
@@ -209,6 +248,8 @@ RULES: dict[str, FieldRule] = {
     "avg_pool1d": _average_pool,
     "avg_pool2d": _average_pool,
     "avg_pool3d": _average_pool,
+    "max_unpool2d": _unpool,
+    "max_unpool3d": _unpool,
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "im2col": _unfold,
