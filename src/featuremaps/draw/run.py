@@ -26,7 +26,7 @@ from featuremaps.outputs.class_outputs import seen_outputs
 from featuremaps.pictures.seen import Seen
 from featuremaps.rules import Rule
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.memory_format import out_of_memory
+from featuremaps.runtime.run_errors import out_of_memory
 from featuremaps.session import Session
 
 STRIDE = 7919

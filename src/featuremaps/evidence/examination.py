@@ -26,8 +26,8 @@ from featuremaps.methods.passes import Pass
 from featuremaps.options import PassOptions
 from featuremaps.registry import unwritten
 from featuremaps.results.heatmaps import Heatmaps
-from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.recording import take
+from featuremaps.runtime.run_errors import out_of_memory
 from featuremaps.session import Session
 from featuremaps.targets.bound import Bound
 

@@ -21,9 +21,10 @@ from featuremaps.outputs.own_thresholds import gives_less_sure
 from featuremaps.registry import unwritten
 from featuremaps.rules import Rule
 from featuremaps.runtime.backward import run_by
-from featuremaps.runtime.memory_format import out_of_memory, quickest, run_on
+from featuremaps.runtime.memory_format import quickest
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.recording import recorded, take
+from featuremaps.runtime.run_errors import out_of_memory, run_on
 from featuremaps.session import Session
 from featuremaps.targets.bound import Bound, Several, Target
 

@@ -14,8 +14,8 @@ from featuremaps.acceleration.batch_norm_folding import batch_norms_folded
 from featuremaps.acceleration.box_scoring import ReadScores, Scoring
 from featuremaps.layers.model_ends import main_tensor
 from featuremaps.options import PassOptions
-from featuremaps.runtime.memory_format import out_of_memory
 from featuremaps.runtime.record import Record
+from featuremaps.runtime.run_errors import out_of_memory
 from featuremaps.session import Session
 from featuremaps.tail import Tail
 from featuremaps.targets.bound import Bound

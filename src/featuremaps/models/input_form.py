@@ -13,7 +13,7 @@ from featuremaps.pictures.preprocess import Mode, preprocess
 from featuremaps.pictures.preprocessing import InputForm
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.memory_format import misfit
+from featuremaps.runtime.run_errors import misfit
 from featuremaps.session import preserved, unwrapped, warnings_ignored
 
 Spatial = Literal[1, 2, 3]

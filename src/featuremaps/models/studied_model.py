@@ -21,7 +21,7 @@ from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import see
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session, preserved, unwrapped
 
 SIDES = {2: (1024,), 3: (224, 224), 4: (32, 64, 64)}

@@ -15,7 +15,7 @@ from featuremaps.layers.known import known_layers
 from featuremaps.rules.attention import AttentionProbabilities
 from featuremaps.running import run
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session, listening
 
 OUTLYING = 3.0

@@ -13,8 +13,8 @@ from featuremaps.rules import Rectifiers, ReluRule, Rule
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import run_capturing, to_model
 from featuremaps.runtime.gradient import sent_back
-from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.recording import check_gradients, checked_scores
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session, listening
 from featuremaps.targets.bound import Bound
 
@@ -63,9 +63,9 @@ def send_back_unit(
     What is sent is the value itself (Zeiler & Fergus 2014, section 2.1). The model stops at the layer.
     """
     leaf, rule = to_model(session.model, inputs).detach().clone().requires_grad_(), Rectifiers()
-    tap, _ = run_capturing(session, leaf, [parse(layer)], gradients=True, stop_early=True, rules=[rule])
-    own = tap.maps(layer)[:, channel]
-    values, places = own.flatten(1).max(1)
+    capture, _ = run_capturing(session, leaf, [parse(layer)], gradients=True, stop_early=True, rules=[rule])
+    maps = capture.maps(layer)[:, channel]
+    values, places = maps.flatten(1).max(1)
     rule.way = way
     (signal,) = sent_back(values, [leaf], values.detach())
     if signal is None:
@@ -73,5 +73,5 @@ def send_back_unit(
             f"nothing leads from {layer}:{channel} back to the picture: the model, or a hook on it, cuts the gradient "
             "off (detach, no_grad, a checkpoint with use_reentrant=True)."
         )
-    rows_and_columns = torch.stack([places // own.shape[2], places % own.shape[2]], 1)
+    rows_and_columns = torch.stack([places // maps.shape[2], places % maps.shape[2]], 1)
     return values.detach().float(), rows_and_columns, signal.float()

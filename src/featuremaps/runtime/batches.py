@@ -10,7 +10,7 @@ from torch import Tensor
 from featuremaps.errors import ModelError, check_least
 from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
-from featuremaps.runtime.memory_format import out_of_memory
+from featuremaps.runtime.run_errors import out_of_memory
 
 
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ from featuremaps.rules import Rule
 from featuremaps.running import run as run_model
 from featuremaps.runtime.gradient import Gate
 from featuremaps.runtime.max_pooling import lay_out_max_pools
-from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session, listening
 
 
@@ -48,8 +48,8 @@ class Capture:
         """What a layer gave, as maps (batch, channel, height, width)."""
         return self.layouts[name].to_maps(self.taken[name])
 
-    def beginning(self, layer: str) -> Any:
-        """The first hook of one layer: the graph begins at its output, so that the model's own hooks hear it so."""
+    def first_hook(self, layer: str) -> Any:
+        """For before the layer's own hooks: the graph begins at its output, so that they see it in the graph."""
 
         def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
             tensor = main_tensor(output)
@@ -59,8 +59,8 @@ class Capture:
 
         return on_forward
 
-    def hook(self, layer: str) -> Any:
-        """The last hook of one layer: it takes the calls that are wanted."""
+    def last_hook(self, layer: str) -> Any:
+        """For after the layer's own hooks: it takes the calls that are wanted."""
 
         def on_forward(module: nn.Module, _: Any, output: Any) -> Any:
             for address in self._meant(layer):
@@ -74,8 +74,8 @@ class Capture:
 
     def _meant(self, layer: str) -> list[Address]:
         """The addresses that mean the call of a layer which runs now."""
-        own = (address for address in self.wanted if address.layer == layer)
-        return [address for address in own if self.reading.is_meant(address, self.calls[layer])]
+        of_layer = (address for address in self.wanted if address.layer == layer)
+        return [address for address in of_layer if self.reading.is_meant(address, self.calls[layer])]
 
     def _take(self, name: str, module: nn.Module, output: Any) -> Any:
         """Keep the output, and hand on a copy if anything follows, because the next operation may work in place."""
@@ -112,12 +112,11 @@ def run_capturing(
     """Run the model on `inputs` and take what the layers `wanted` give; with it, the model's outputs, None if stopped.
 
     With `gradients` what is taken is in the graph, or where none leads there, a leaf; `apart` as in `Capture`.
-    `ModelError` for a layer that
-    did not run.
+    Raises `ModelError` for a layer that did not run.
     """
     with run_on(session.model, inputs):
         reading = reading_of(session.model, [address.name for address in wanted], inputs, session.layout)
-    tap = Capture(tuple(wanted), reading, gradients, stop_early, apart=apart)
+    capture = Capture(tuple(wanted), reading, gradients, stop_early, apart=apart)
     outputs = None
     with session.one_pass() as hooks, torch.set_grad_enabled(with_graph), ExitStack() as heard:
         lay_out_max_pools(session)
@@ -125,18 +124,18 @@ def run_capturing(
             heard.enter_context(listening(rule))
         for layer in dict.fromkeys(address.layer for address in wanted):
             if gradients:
-                hooks.on_forward(find(session.model, layer), tap.beginning(layer), first=True)
-            hooks.on_forward(find(session.model, layer), tap.hook(layer))
+                hooks.on_forward(find(session.model, layer), capture.first_hook(layer), first=True)
+            hooks.on_forward(find(session.model, layer), capture.last_hook(layer))
         with suppress(Stop), run_on(session.model, inputs):
             outputs = run_model(session.model, inputs)
-    _check_all_ran(tap)
-    return tap, outputs
+    _check_all_ran(capture)
+    return capture, outputs
 
 
-def _check_all_ran(tap: Capture) -> None:
-    for address in tap.wanted:
-        if address.name not in tap.taken:
-            ran = tap.calls[address.layer]
+def _check_all_ran(capture: Capture) -> None:
+    for address in capture.wanted:
+        if address.name not in capture.taken:
+            ran = capture.calls[address.layer]
             done = f"ran {ran} time{'s' if ran > 1 else ''} (calls are counted from 0)" if ran else "did not run"
             raise ModelError(
                 f"layer {address.name!r} {done} for this input. It exists in the model, but its forward pass "

@@ -25,8 +25,8 @@ from featuremaps.rules import Rectifiers, ReluRule
 from featuremaps.runtime.attention import WatchedAttention
 from featuremaps.runtime.capture import Capture, run_capturing, to_model
 from featuremaps.runtime.gradient import sent_back
-from featuremaps.runtime.memory_format import run_on
 from featuremaps.runtime.record import Record
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session
 from featuremaps.targets.bound import Bound, Several, Target
 from featuremaps.targets.detection_targets import bound_targets
@@ -60,42 +60,43 @@ def take(
     for a layer without maps; `ModelError` for one that never ran.
     """
     addresses = tuple(parse(layer) for layer in dict.fromkeys((*layers, *apart)))
-    far = bool(input_gradients) or attention
-    backward = bool(targets) and (gradients or far)
+    to_inputs = bool(input_gradients) or attention
+    backward = bool(targets) and (gradients or to_inputs)
     inputs = to_model(session.model, inputs)
-    rule = Rectifiers() if set(input_gradients) - {"gradient"} else None
-    infos = _attentions(session, inputs) if attention else ()
-    asks = bool(targets) or classes is not None
-    for with_graph in (far, True):
-        run_again = True
-        while run_again:
-            seen = WatchedAttention(infos, len(inputs)) if attention else None
-            leaf = inputs.detach().clone(memory_format=layout).requires_grad_(backward and far)
-            rules = [each for each in (rule, seen and seen.rule) if each is not None]
-            graph: dict[str, Any] = {"gradients": backward, "with_graph": with_graph and backward, "rules": rules}
-            tap, outputs = run_capturing(session, leaf, addresses, stop_early=stop_early, apart=apart, **graph)
-            run_again = asks and gives_less_sure(session, outputs)
-        read, each = _bind(session, inputs, outputs, targets, classes)
-        bound = tuple(target for several in each for target in several)
-        scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
-        if not backward or with_graph or all(score.requires_grad for score in scores):
+    rectifiers = Rectifiers() if set(input_gradients) - {"gradient"} else None
+    infos = _attentions(session, inputs) if attention else None
+    for with_graph in (to_inputs, True):
+        forward = _forward(
+            session,
+            inputs,
+            infos,
+            rectifiers,
+            layout=layout,
+            to_inputs=backward and to_inputs,
+            all_boxes=bool(targets) or classes is not None,
+            wanted=addresses,
+            gradients=backward,
+            stop_early=stop_early,
+            with_graph=with_graph and backward,
+            apart=apart,
+        )
+        scored = _scored(session, inputs, forward.outputs, targets, classes)
+        if not backward or with_graph or all(score.requires_grad for score in scored.scores):
             break  # else the model left the graph out itself (its own no_grad): once more, with a graph all the way
-    record: dict[str, Any] = {}
-    if backward and bound:
-        check_gradients(bound, scores, list(tap.taken) if gradients else [])
+    sent: dict[str, Any] = {}
+    if backward and scored.targets:
+        check_gradients(scored.targets, scored.scores, list(forward.capture.taken) if gradients else [])
         of_layers = (layers, apart) if gradients else ((), ())
-        passes = list(_ways_back(len(scores), *of_layers, tuple(input_gradients), seen))
-        record = _backward(tap, leaf, scores, passes, rule, seen)
+        passes = list(_ways_back(len(scored.scores), *of_layers, tuple(input_gradients), forward.attentions))
+        sent = _backward(forward, scored.scores, passes, rectifiers)
+    capture = forward.capture
     return Record(
-        inputs=leaf.detach(),
-        outputs=_detached(outputs),
-        activations={address.name: tap.maps(address.name).detach().float() for address in addresses},
-        layouts=dict(tap.layouts),
-        targets=bound,
-        scores=tuple(score.detach() for score in scores),
-        classes=read,
-        counts=tuple(map(len, each)),
-        **record,
+        inputs=forward.inputs.detach(),
+        outputs=_detached(forward.outputs),
+        activations={address.name: capture.maps(address.name).detach().float() for address in addresses},
+        layouts=dict(capture.layouts),
+        **scored.fields(),
+        **sent,
     )
 
 
@@ -107,11 +108,8 @@ def recorded(
     classes: ClassOutputs,
 ) -> Record:
     """The record, without layers, of a pass that gave these outputs; raises as `take` does."""
-    read, each = _bind(session, inputs, outputs, targets, classes)
-    bound = tuple(target for several in each for target in several)
-    scores = tuple(checked_scores(target, outputs, len(inputs)).detach() for target in bound)
-    counts = tuple(map(len, each))
-    return Record(inputs.detach(), _detached(outputs), {}, {}, bound, scores, classes=read, counts=counts)
+    scored = _scored(session, inputs, outputs, targets, classes)
+    return Record(inputs.detach(), _detached(outputs), {}, {}, **scored.fields())
 
 
 def _attentions(session: Session, inputs: Tensor) -> tuple[AttentionInfo, ...]:
@@ -119,21 +117,74 @@ def _attentions(session: Session, inputs: Tensor) -> tuple[AttentionInfo, ...]:
         return known_layers(session.model, inputs, session.layout).attentions
 
 
-def _bind(
+@dataclass(frozen=True, eq=False)
+class _Forward:
+    """A forward pass: what it ran on, what its layers gave, its outputs, and the attentions that were watched."""
+
+    inputs: Tensor
+    capture: Capture
+    outputs: Any
+    attentions: WatchedAttention | None
+
+
+def _forward(
+    session: Session,
+    inputs: Tensor,
+    infos: Sequence[AttentionInfo] | None,
+    rectifiers: Rectifiers | None,
+    *,
+    layout: torch.memory_format,
+    to_inputs: bool,
+    all_boxes: bool,
+    **capturing: Any,
+) -> _Forward:
+    """Run the model as `run_capturing` does, on a copy of the inputs, which gradients go back to with `to_inputs`.
+
+    With `all_boxes` a detector that left a picture without any is run again for those that it is less sure of.
+    """
+    while True:
+        attentions = None if infos is None else WatchedAttention(infos, len(inputs))
+        leaf = inputs.detach().clone(memory_format=layout).requires_grad_(to_inputs)
+        watching = None if attentions is None else attentions.rule
+        rules = [rule for rule in (rectifiers, watching) if rule is not None]
+        capture, outputs = run_capturing(session, leaf, rules=rules, **capturing)
+        if not (all_boxes and gives_less_sure(session, outputs)):
+            return _Forward(leaf, capture, outputs, attentions)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """The targets bound to a batch with their scores; `classes` and `counts` as in a record."""
+
+    classes: ClassOutputs
+    targets: tuple[Bound, ...]
+    scores: tuple[Tensor, ...]
+    counts: tuple[int, ...]
+
+    def fields(self) -> dict[str, Any]:
+        """The same as fields of a record, without a graph."""
+        scores = tuple(score.detach() for score in self.scores)
+        return {"classes": self.classes, "targets": self.targets, "scores": scores, "counts": self.counts}
+
+
+def _scored(
     session: Session,
     inputs: Tensor,
     outputs: Any,
     targets: Sequence[Target | Several | Bound],
     classes: ClassOutputs | None,
-) -> tuple[ClassOutputs, list[Sequence[Bound]]]:
-    """How the class scores are read, where that is of interest, and what each target is for these outputs."""
+) -> _Scored:
+    """What each target is for these outputs and its scores, the class scores being read where they are of interest."""
     read = ClassOutputs()
     if classes is not None or not all(isinstance(target, Bound) for target in targets):
         read = seen_outputs(session, inputs, outputs, classes or read)
     if classes is not None and not any(isinstance(target, Bound) or is_function(target) for target in targets):
         read = seen_boxes(outputs, replace(read, threshold=max(read.threshold, own_threshold(session))))
         check_label_names(session.model, read.count)
-    return read, [bound_targets(target, outputs, read, len(inputs)) for target in targets]
+    each = [bound_targets(target, outputs, read, len(inputs)) for target in targets]
+    bound = tuple(target for several in each for target in several)
+    scores = tuple(checked_scores(target, outputs, len(inputs)) for target in bound)
+    return _Scored(read, bound, scores, tuple(map(len, each)))
 
 
 def checked_scores(target: Bound, outputs: object, batch: int) -> Tensor:
@@ -182,10 +233,10 @@ def _ways_back(
     layers: Sequence[str],
     apart: Sequence[str],
     ways: tuple[ReluRule, ...],
-    seen: WatchedAttention | None,
+    attentions: WatchedAttention | None,
 ) -> Iterator[_WayBack]:
     """For each target one pass for layers, attentions and the plain input gradient, and one for each other way."""
-    attended = seen is not None and bool(seen.differentiable)
+    attended = attentions is not None and bool(attentions.differentiable)
     for target in range(count):
         if apart:
             yield _WayBack(target, "gradient", tuple(dict.fromkeys(apart)), apart=True)
@@ -198,45 +249,44 @@ def _ways_back(
 
 
 def _backward(
-    tap: Capture,
-    inputs: Tensor,
-    scores: Sequence[Tensor],
-    passes: Sequence[_WayBack],
-    rule: Rectifiers | None,
-    seen: WatchedAttention | None,
+    forward: _Forward, scores: Sequence[Tensor], passes: Sequence[_WayBack], rectifiers: Rectifiers | None
 ) -> dict[str, Any]:
     """What these passes give, as fields of a record."""
-    by_target: dict[bool, list[dict[str, Tensor]]] = {apart: [{} for _ in scores] for apart in (False, True)}
+    capture, inputs, attentions = forward.capture, forward.inputs, forward.attentions
+    of_layers: dict[bool, list[dict[str, Tensor]]] = {apart: [{} for _ in scores] for apart in (False, True)}
     of_inputs: list[dict[ReluRule, Tensor]] = [{} for _ in scores]
-    unreached_attentions = seen.with_gradients([None] * len(seen.differentiable)) if seen is not None else ()
-    attentions = [unreached_attentions for _ in scores]
+    of_attentions = [() if attentions is None else attentions.with_gradients([None] * len(attentions.differentiable))]
+    of_attentions *= len(scores)
     notes: dict[ReluRule, str] = {}
     unreached: set[str] = set()
-    for number, one in enumerate(passes):
-        watched = seen.differentiable if seen is not None and one.attended else []
-        leaves = [*(tap.taken[name] for name in one.layers), *watched, *[inputs] * one.to_inputs]
-        tap.gate.open = not one.apart
-        if rule is not None:
-            rule.way = one.way
-            if one.way != "gradient" and (note := rule.warning()):
-                notes[one.way] = note
-        found = sent_back(scores[one.target], leaves, retain_graph=number < len(passes) - 1)
-        unreached |= {name for name, grad in zip(one.layers, found, strict=False) if grad is None}
-        if seen is not None and one.way == "gradient" and not one.apart:
-            attentions[one.target] = seen.with_gradients(found[len(one.layers) : len(one.layers) + len(watched)])
-        grads = [torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, found, strict=True)]
-        for name, grad in zip(one.layers, grads, strict=False):
-            by_target[one.apart][one.target][name] = tap.layouts[name].to_maps(grad).float()
-        if one.to_inputs:
-            of_inputs[one.target][one.way] = grads[-1].float()
+    for number, back in enumerate(passes):
+        watched = attentions.differentiable if attentions is not None and back.attended else []
+        leaves = [*(capture.taken[name] for name in back.layers), *watched, *[inputs] * back.to_inputs]
+        capture.gate.open = not back.apart
+        if rectifiers is not None:
+            rectifiers.way = back.way
+            if back.way != "gradient" and (note := rectifiers.warning()):
+                notes[back.way] = note
+        arrived = sent_back(scores[back.target], leaves, retain_graph=number < len(passes) - 1)
+        unreached |= {name for name, gradient in zip(back.layers, arrived, strict=False) if gradient is None}
+        if attentions is not None and back.way == "gradient" and not back.apart:
+            first = len(back.layers)
+            of_attentions[back.target] = attentions.with_gradients(arrived[first : first + len(watched)])
+        gradients = [
+            torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, arrived, strict=True)
+        ]
+        for name, gradient in zip(back.layers, gradients, strict=False):
+            of_layers[back.apart][back.target][name] = capture.layouts[name].to_maps(gradient).float()
+        if back.to_inputs:
+            of_inputs[back.target][back.way] = gradients[-1].float()
     return {
-        "gradients_by_target": tuple(by_target[False]) if any(by_target[False]) else (),
-        "apart_by_target": tuple(by_target[True]) if any(by_target[True]) else (),
+        "gradients_by_target": tuple(of_layers[False]) if any(of_layers[False]) else (),
+        "apart_by_target": tuple(of_layers[True]) if any(of_layers[True]) else (),
         "input_gradients_by_target": tuple(of_inputs) if any(of_inputs) else (),
         "notes": notes,
         "unreached": frozenset(unreached),
-        "attentions_by_target": tuple(attentions) if seen else (),
-        "token_norms": seen.rule.norms_of(len(inputs)) if seen else {},
+        "attentions_by_target": tuple(of_attentions) if attentions else (),
+        "token_norms": attentions.rule.norms_of(len(inputs)) if attentions else {},
     }
 
 

@@ -10,7 +10,7 @@ from featuremaps.layers.info import LayerInfo
 from featuremaps.layers.known import known_layers
 from featuremaps.layers.layout import LIKELY, PARTLY, Layout
 from featuremaps.layers.traced_layout import UNEVEN
-from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session
 
 

@@ -16,7 +16,7 @@ from featuremaps.outputs.detections import MAY_BE_CORNERS, detections_if_any, de
 from featuremaps.outputs.place_scores import PlaceScores, is_dense
 from featuremaps.running import run as run_model
 from featuremaps.runtime.capture import to_model
-from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import preserved
 from featuremaps.survey.datasets.examples import Examples
 from featuremaps.survey.engine.options import SurveyOptions

@@ -21,7 +21,8 @@ from featuremaps.options import Each, Precision
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.found_regions import FoundRegion
 from featuremaps.runtime.capture import device_of, to_model
-from featuremaps.runtime.memory_format import out_of_memory, quickest
+from featuremaps.runtime.memory_format import quickest
+from featuremaps.runtime.run_errors import out_of_memory
 from featuremaps.runtime.stream import stream
 from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import Session

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from featuremaps.runtime.memory_format import out_of_memory
+from featuremaps.runtime.run_errors import out_of_memory
 
 
 def sent_ahead(

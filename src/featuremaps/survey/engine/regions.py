@@ -13,7 +13,7 @@ from featuremaps.options import Each
 from featuremaps.outputs.class_outputs import ClassOutputs, seen_outputs
 from featuremaps.outputs.found_regions import FoundRegions, boxes_found, classes_found
 from featuremaps.outputs.region_places import cells_of
-from featuremaps.runtime.memory_format import run_on
+from featuremaps.runtime.run_errors import run_on
 from featuremaps.session import Session
 from featuremaps.survey.storage.pooled import Pooled, pool_inside
 from featuremaps.survey.storage.shard_result import MOST_REGIONS
