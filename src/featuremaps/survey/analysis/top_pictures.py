@@ -15,6 +15,7 @@ from torch import Tensor
 from featuremaps.errors import OptionError, SurveyError, check_choice, check_least
 from featuremaps.layers.layout import folded
 from featuremaps.maps.top_channels import bar_of, over_picture
+from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.class_colours import short
@@ -198,32 +199,18 @@ def top_pictures(
     name, candidates = _candidates(survey, label)
     of_class = None if label is None else candidates
     rows, values, places = _chosen(survey, info.name, channel, n, which, of_class)
-    studied = survey.studied
-    seen: tuple[Seen, ...] = ()
-    shown_maps: dict[tuple[int, int], Tensor] = {}
-    if maps and studied is not None:
-        seen = seen_pictures(survey, studied.preprocessing, rows.tolist())
-        shown_maps = maps_of_units(studied, info.name, seen, [[channel]] * len(seen))
+    seen: Sequence[Seen | None] = [None] * len(rows)
+    shown_maps: dict[int, Tensor] = {}
+    if maps and survey.studied is not None:
+        seen, shown_maps = _run_on(survey, survey.studied, info.name, channel, rows)
         if survey.regions is None:
-            places = {row: _peak(shown_maps[rank, channel]) for rank, row in enumerate(rows.tolist())}
-    shown = []
-    for rank, row in enumerate(rows.tolist()):
-        place, image = places.get(row), survey.picture(row)
-        shown.append(
-            TopPicture(
-                row,
-                survey.pictures.names[row],
-                label_words(survey, row),
-                float(values[rank]),
-                image,
-                place,
-                _box_of(survey, row, info, place, image),
-                seen[rank] if seen else None,
-                shown_maps.get((rank, channel)),
-            )
-        )
+            places = {row: _peak(map) for row, map in shown_maps.items()}
+    pictures = [
+        _top_picture(survey, info, row, value, places.get(row), seen_there, shown_maps.get(row))
+        for row, value, seen_there in zip(rows.tolist(), values.tolist(), seen, strict=True)
+    ]
     return TopPictures(
-        tuple(shown),
+        tuple(pictures),
         f"{info.name}:{channel}",
         which,
         len(candidates),
@@ -233,8 +220,32 @@ def top_pictures(
     )
 
 
+def _run_on(
+    survey: StoredSurvey, studied: StudiedModel, layer: str, channel: int, rows: Int[np.ndarray, " picture"]
+) -> tuple[Sequence[Seen], dict[int, Tensor]]:
+    """What the model sees of the pictures in these rows, and the channel's map of each, by row."""
+    seen = seen_pictures(survey, studied.preprocessing, rows.tolist())
+    maps = maps_of_units(studied, layer, seen, [[channel]] * len(seen))
+    return seen, {row: maps[rank, channel] for rank, row in enumerate(rows.tolist())}
+
+
+def _top_picture(
+    survey: StoredSurvey,
+    layer: SurveyedLayer,
+    row: int,
+    value: float,
+    place: tuple[int, int] | None,
+    seen: Seen | None,
+    map: Tensor | None,
+) -> TopPicture:
+    image = survey.picture(row)
+    box = _box_of(survey, row, layer, place, image)
+    name, label = survey.pictures.names[row], label_words(survey, row)
+    return TopPicture(row, name, label, value, image, place, box, seen, map)
+
+
 def _candidates(survey: StoredSurvey, label: str | int | None) -> tuple[str | None, Int[np.ndarray, " picture"]]:
-    """The class's name and the rows to choose from."""
+    """The class's name, None for all classes, and the rows to choose from."""
     if label is None:
         return None, np.arange(len(survey.pictures.names))
     labels, classes = labelling(survey)
@@ -249,16 +260,16 @@ def _chosen(
     survey: StoredSurvey, layer: str, channel: int, n: int, which: Which, candidates: Int[np.ndarray, " picture"] | None
 ) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[int, int]]]:
     """Rows, values, and all places the survey kept; only its short list is read where that is enough."""
-    total = len(survey.pictures.names)
+    unit, total = f"{layer}:{channel}", len(survey.pictures.names)
     end: End = "weakest" if which == "weakest" else "strongest"
-    short = min(survey.manifest.keep, total)
-    kept = survey.top(f"{layer}:{channel}", short, end=end)
-    if candidates is None and which != "spread" and short >= min(n, total):
+    listed = min(survey.manifest.keep, total)
+    kept = survey.top(unit, listed, end=end)
+    if candidates is None and which != "spread" and listed >= min(n, total):
         kept = kept[:n]
         places = {best.row: (best.y, best.x) for best in kept}
         return np.array([best.row for best in kept]), np.array([best.value for best in kept]), places
     other: End = "strongest" if end == "weakest" else "weakest"
-    known = [*kept, *survey.top(f"{layer}:{channel}", short, end=other)]
+    known = [*kept, *survey.top(unit, listed, end=other)]
     places = {best.row: (best.y, best.x) for best in known}
     rows = np.arange(total) if candidates is None else candidates
     values = survey.vectors(layer, "max", [channel])[rows, 0]

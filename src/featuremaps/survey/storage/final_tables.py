@@ -1,8 +1,8 @@
 """The final tables, from the shards on disk: a block of channels at a time, so that memory does not grow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -68,53 +68,85 @@ CLASSES = pa.schema(
 )
 
 
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """Each label of a counted picture or region, with its row among those that count; and how many classes there are.
+
+    A row has several labels, one or none.
+    """
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    classes: int
+
+
 def finish(store: Store, best_so_far: BestSoFar) -> None:
     """Write the tables of a survey whose shards are all on disk, and mark it complete."""
     shards = [shard.number for shard in store.manifest.shards]
-    given = [_labelled(_pictures(store, number)) for number in shards]
-    before = np.cumsum([0, *(count for _, _, count in given)])
-    rows = np.concatenate([start + rows for start, (rows, _, _) in zip(before.tolist(), given, strict=False)])
-    labels = np.concatenate([labels for _, labels, _ in given])
+    classes, labels = _of_pictures(store, shards)
+    facts: dict[str, Any] = {"classes": classes}
+    files: dict[str, Write] = {}
+    if store.manifest.each != "picture":
+        tables = [_part(store, "regions", number) for number in shards]
+        regions, labels = _of_regions(tables)
+        counts = np.bincount(labels.labels, minlength=len(regions))
+        facts |= {"region_labels": regions, "region_counts": tuple(counts.tolist())}
+        manifest = replace(store.manifest, region_labels=regions)
+        files["regions.parquet"] = parquet(*(partial(labelled, table, manifest) for table in tables), rows=ROWS)
+    by_class: dict[str, WrittenFile] = {}
+    files |= {
+        "pictures.parquet": parquet(*(partial(_pictures, store, number) for number in shards), rows=ROWS),
+        "top.parquet": parquet(*_tops(store, best_so_far), rows=ROWS),
+        "channels.parquet": partial(_write_channels_and_classes, store, labels, by_class),
+    }
+    written = store.write_all(files)
+    store.finish(tables=written | by_class, **facts)
+
+
+def _of_pictures(store: Store, shards: Sequence[int]) -> tuple[tuple[str, ...] | None, _Labels]:
+    """The names of the pictures' classes, which are numbers where there are labels without names; and their labels."""
+    of_shards = [_labelled(_pictures(store, number)) for number in shards]
+    before = np.cumsum([0, *(count for _, _, count in of_shards)])
+    rows = np.concatenate([start + rows for start, (rows, _, _) in zip(before.tolist(), of_shards, strict=False)])
+    labels = np.concatenate([labels for _, labels, _ in of_shards])
     known = int(labels.max(initial=-1)) + 1
     classes = store.manifest.classes
     if classes is None and known:
         classes = tuple(map(str, range(known)))
-    count, of_regions = len(classes or ()), dict[str, Write]()
-    facts: dict[str, Any] = {"classes": classes}
-    if store.manifest.each != "picture":
-        tables = [_part(store, "regions", number) for number in shards]
-        regions = found_labels(tables)
-        labels, count = np.concatenate([class_numbers(table, regions) for table in tables]), len(regions)
-        rows = np.arange(len(labels))
-        facts |= {"region_labels": regions, "region_counts": tuple(np.bincount(labels, minlength=count).tolist())}
-        manifest = replace(store.manifest, region_labels=regions)
-        of_regions = {"regions.parquet": parquet(*(partial(labelled, table, manifest) for table in tables), rows=ROWS)}
-    tops = [
+    return classes, _Labels(rows, labels, len(classes or ()))
+
+
+def _of_regions(tables: Sequence[pa.Table]) -> tuple[tuple[int, ...], _Labels]:
+    """The model's numbers of the classes that regions are of, and the one label of each region."""
+    classes = found_labels(tables)
+    labels = np.concatenate([class_numbers(table, classes) for table in tables])
+    return classes, _Labels(np.arange(len(labels)), labels, len(classes))
+
+
+def _tops(store: Store, best_so_far: BestSoFar) -> list[Callable[[], pa.Table]]:
+    """What makes the parts of the table of strongest and weakest pictures."""
+    return [
         partial(_top, layer.name, ranking, best_so_far.best[layer.name, ranking], store.manifest.key)
         for layer in store.manifest.layers
         for ranking in RANKINGS
     ]
-    by_class: dict[str, WrittenFile] = {}
 
-    def write_channels(channels: BinaryIO) -> None:
-        # What is read of the vectors once serves both tables.
-        def write_classes(classes: BinaryIO) -> None:
-            with writing(channels, CHANNELS) as channel_rows, writing(classes, CLASSES) as class_rows:
-                for of_channels, of_classes in _of_vectors(store, rows, labels, count):
-                    channel_rows.write_table(of_channels, row_group_size=ROWS)
-                    class_rows.write_table(of_classes, row_group_size=ROWS)
 
-        by_class["classes.parquet"] = store.write("classes.parquet", write_classes)
+def _write_channels_and_classes(
+    store: Store, labels: _Labels, by_class: dict[str, WrittenFile], channels: BinaryIO
+) -> None:
+    """Write the table of channels, and that of classes beside it: what is read of the vectors once serves both.
 
-    written = store.write_all(
-        of_regions
-        | {
-            "pictures.parquet": parquet(*(partial(_pictures, store, number) for number in shards), rows=ROWS),
-            "top.parquet": parquet(*tops, rows=ROWS),
-            "channels.parquet": write_channels,
-        }
-    )
-    store.finish(tables=written | by_class, **facts)
+    What was written of the second is put into `by_class`.
+    """
+
+    def write_classes(classes: BinaryIO) -> None:
+        with writing(channels, CHANNELS) as channel_rows, writing(classes, CLASSES) as class_rows:
+            for of_channels, of_classes in _of_vectors(store, labels):
+                channel_rows.write_table(of_channels, row_group_size=ROWS)
+                class_rows.write_table(of_classes, row_group_size=ROWS)
+
+    by_class["classes.parquet"] = store.write("classes.parquet", write_classes)
 
 
 def _pictures(store: Store, shard: int) -> pa.Table:
@@ -169,17 +201,15 @@ def blocks(store: Store, layer: SurveyedLayer, width: int) -> Iterator[tuple[ran
             yield channels, {pool: np.concatenate(list(parts), axis=1) for pool, parts in read.items()}
 
 
-def _of_vectors(
-    store: Store, rows: NDArray[np.int64], labels: NDArray[np.int64], classes: int
-) -> Iterator[tuple[pa.Table, pa.Table]]:
+def _of_vectors(store: Store, labels: _Labels) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The rows of some channels at a time, of the table of channels and of that of classes."""
     good = sum(shard.rows for shard in store.manifest.shards)
     for at, layer in enumerate(store.manifest.layers):
         counts = _counts(store, at)
-        for channels, pools in blocks(store, layer, max(1, BLOCK // max(1, good, classes))):
+        for channels, pools in blocks(store, layer, max(1, BLOCK // max(1, good, labels.classes))):
             of_classes = CLASSES.empty_table()
-            if classes:
-                sums = class_sums(rows, labels, pools["mean"], pools["max"], classes)
+            if labels.classes:
+                sums = class_sums(labels.rows, labels.labels, pools["mean"], pools["max"], labels.classes)
                 of_classes = _class_rows(layer, channels, sums)
             yield _channel_rows(layer, channels, good, counts, pools), of_classes
 
@@ -214,16 +244,16 @@ def _counts(store: Store, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return active, zeros, positions
 
 
-def _class_rows(layer: SurveyedLayer, channels: range, found: ClassSums) -> pa.Table:
-    classes, width = found.sums.shape
-    highest = found.highest.T.flatten()
+def _class_rows(layer: SurveyedLayer, channels: range, sums: ClassSums) -> pa.Table:
+    classes, width = sums.sums.shape
+    highest = sums.highest.T.flatten()
     columns: dict[str, Any] = {
         "layer": pa.repeat(layer.name, classes * width),
         "channel": np.repeat(np.array(channels, np.int32), classes),
         "label": np.tile(np.arange(classes, dtype=np.int32), width),
-        "count": np.tile(found.counts.astype(np.int64), width),
-        "sum": found.sums.T.flatten(),
-        "sum_of_squares": found.squares.T.flatten(),
+        "count": np.tile(sums.counts.astype(np.int64), width),
+        "sum": sums.sums.T.flatten(),
+        "sum_of_squares": sums.squares.T.flatten(),
         "max": pa.array(highest, mask=np.isinf(highest)),
     }
     return pa.table(columns, schema=CLASSES)
