@@ -1,9 +1,8 @@
 """A detector: a few channels of one layer, added up and compared with a threshold, as a module that stops there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
-from operator import index
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from featuremaps.errors import ModelError, OptionError, SurveyError, check_choice
+from featuremaps.errors import ModelError, SurveyError, check_choice
 from featuremaps.layers.addresses import find, parse
 from featuremaps.layers.given import GivenLayout, LayoutLike, given_layout
 from featuremaps.plotting.cards import card
@@ -20,6 +19,7 @@ from featuremaps.runtime.capture import device_of
 from featuremaps.runtime.recording import take
 from featuremaps.runtime.warnings import why_not_finite
 from featuremaps.session import preserved, unwrapped
+from featuremaps.survey.analysis.channel_numbers import check_channels, checked_channels
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.detector_vs_model import AgainstModel, output_of, rivalry
@@ -380,31 +380,3 @@ class Detector(nn.Module):
                 f"0). {why_not_finite(self.model)}"
             )
         return pooled
-
-
-def checked_channels(channels: Iterable[int], layer: str) -> list[int]:
-    """The channel numbers as a list; `OptionError` for no numbers, `SurveyError` for none, doubled or negative ones."""
-    try:
-        chosen = [index(channel) for channel in channels]
-    except TypeError as error:
-        raise OptionError(f"channels={channels!r}: give the numbers of channels of {layer!r}, [3, 17] say.") from error
-    if not chosen:
-        raise SurveyError(
-            f"no channel of {layer!r} was given; name at least one, or leave channels out to have the best separating "
-            "ones chosen."
-        )
-    doubled = sorted({channel for channel in chosen if chosen.count(channel) > 1})
-    if doubled:
-        raise SurveyError(f"channel {doubled[0]} of {layer!r} is given more than once; name each channel once.")
-    if min(chosen) < 0:
-        raise SurveyError(f"channel {min(chosen)} of {layer!r}: channels are counted from 0.")
-    return chosen
-
-
-def check_channels(channels: Iterable[int], count: int, layer: str) -> None:
-    """`SurveyError` for a channel past the layer's last."""
-    past = [channel for channel in channels if channel >= count]
-    if past:
-        raise SurveyError(
-            f"layer {layer!r} has {count} channels, 0 to {count - 1}, and channel {past[0]} was asked for."
-        )

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float
 from torch import nn
 
 from featuremaps.errors import FeatureMapsWarning, OptionError, SurveyError, check_choice, check_least
+from featuremaps.survey.analysis.channel_numbers import check_channels, checked_channels
 from featuremaps.survey.analysis.class_labels import ClassLabels, class_labels
-from featuremaps.survey.analysis.detector import Detector, Origin, ScoringRule, check_channels, checked_channels
+from featuremaps.survey.analysis.detector import Detector, Origin, ScoringRule
 from featuremaps.survey.analysis.question import question
 from featuremaps.survey.analysis.separation import channel_areas
 from featuremaps.survey.measures.auc import Areas, auc

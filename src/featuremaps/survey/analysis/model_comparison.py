@@ -20,8 +20,9 @@ from featuremaps.plotting.files import png_of
 from featuremaps.plotting.panels import number
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.channel_matching import ChannelMatches, matched
+from featuremaps.survey.analysis.channel_numbers import checked_channels
 from featuremaps.survey.analysis.class_labels import class_labels, counted, labelling
-from featuremaps.survey.analysis.detector import Detector, checked_channels
+from featuremaps.survey.analysis.detector import Detector
 from featuremaps.survey.analysis.detector_evaluation import DetectorEvaluation
 from featuremaps.survey.analysis.fit_detector import MOST, detector, separating
 from featuremaps.survey.analysis.picture_alignment import orders

@@ -16,15 +16,13 @@ from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, Surv
 from featuremaps.layers import parse
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.found_regions import ELSEWHERE
-from featuremaps.pictures.load import Picture, read
+from featuremaps.pictures.load import Picture
 from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.cards import card
-from featuremaps.survey.datasets import examples_of
-from featuremaps.survey.datasets.examples import Examples, digest
-from featuremaps.survey.datasets.files import sha256_of
-from featuremaps.survey.datasets.items import with_axes
+from featuremaps.survey.datasets.examples import digest
 from featuremaps.survey.storage.integrity import AGAIN, check_files, flaw
 from featuremaps.survey.storage.manifest import PLURALS, Manifest, SurveyedLayer
+from featuremaps.survey.storage.originals import Originals
 from featuremaps.survey.storage.parquet_tables import reading, values_of
 from featuremaps.survey.storage.pooled import RANKINGS, End, Pooling
 from featuremaps.survey.storage.region_tables import (
@@ -255,49 +253,11 @@ class StoredSurvey:
 
     def example(self, row: int) -> Picture:
         """A picture or tensor as it was surveyed; `ImageError` where it is gone, or another is in its place."""
-        number, path = int(self.pictures.numbers[row]), self.pictures.paths[row]
-        known, now = self.pictures.sha256[row], None
-        if self.dataset is not None:
-            now = self._examples.sha256(number)
-            example = self._examples.read(number)
-        elif path is not None:
-            example = read(path)
-            now = sha256_of(Path(path))
-        else:
-            raise ImageError(
-                f"{self.pictures.names[row]} has no file of its own. Open the survey with the dataset it was made of: "
-                "open_survey(path, dataset=…)."
-            )
-        if None not in (known, now) and known != now:
-            raise ImageError(f"{path or self.pictures.names[row]} was replaced since it was surveyed.")
-        return example
+        return self._originals.read(row)
 
     @cached_property
-    def _examples(self) -> Examples:
-        axes = 1 + len(self.manifest.layers[0].input_size)
-        several = self.manifest.multi_label
-        names = self.manifest.classes if several else None
-        examples = with_axes(examples_of(self.dataset, classes=names, several=several), axes)
-        if len(examples) != self.manifest.pictures:
-            raise SurveyError(
-                f"the dataset has {len(examples)} pictures, and the survey was made of {self.manifest.pictures}: it is "
-                "another one."
-            )
-        self._check_names(examples)
-        return examples
-
-    def _check_names(self, examples: Examples) -> None:
-        """`SurveyError` where a picture in the dataset is called otherwise than the one that was surveyed.
-
-        Folders may have moved, so that file names alone are compared.
-        """
-        for number, name in zip(self.pictures.numbers.tolist(), self.pictures.files, strict=True):
-            there = examples[number].name
-            if Path(there).name != Path(name).name:
-                raise SurveyError(
-                    f"the dataset's picture {number} is {there!r}, and the survey was made of {name!r} there: files "
-                    "were added, removed or renamed since. Open the survey with the pictures it was made of."
-                )
+    def _originals(self) -> Originals:
+        return Originals(self.pictures, self.manifest, self.dataset)
 
     def _read(self, name: str) -> pa.Table:
         with reading(self._whole(name)) as file:
