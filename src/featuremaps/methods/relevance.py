@@ -8,7 +8,7 @@ from torch import Tensor
 from featuremaps.errors import OptionError
 from featuremaps.methods.registry import method
 from featuremaps.methods.shapes import Inputs, Propagate
-from featuremaps.rules.composites import COMPOSITES, Bound, CompositeName, LrpSettings, winning
+from featuremaps.rules.composites import COMPOSITES, CompositeName, LrpSettings, PixelBound, winning
 from featuremaps.rules.lrp import Excitation, Relevance
 
 Limit = float | int | str | Sequence[float] | Tensor | None
@@ -64,7 +64,7 @@ def excitation_backprop(propagate: Propagate, *, contrastive: bool = False) -> I
     return propagate(Excitation(winning(contrastive)))
 
 
-def _limit(name: str, given: Limit) -> Bound:
+def _limit(name: str, given: Limit) -> PixelBound:
     """A limit of the box as a tensor; text from the command line is read as numbers between commas."""
     if given is None:
         return None

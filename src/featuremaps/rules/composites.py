@@ -34,7 +34,7 @@ CompositeName = Literal[
     "attn_lrp",
     "cp_lrp",
 ]
-Bound = float | Tensor | None
+PixelBound = float | Tensor | None
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class LrpSettings:
 
     epsilon: float = 1e-6
     gamma: float = 0.25
-    low: Bound = None
-    high: Bound = None
+    low: PixelBound = None
+    high: PixelBound = None
 
 
 COMPOSITES: Mapping[CompositeName, Callable[[LrpSettings], Composite]] = {
@@ -118,7 +118,7 @@ def _positions(x: Tensor) -> tuple[int, ...]:
     return tuple(range(2 if x.ndim > 2 else 1, x.ndim))
 
 
-def _bound(given: Bound, otherwise: Part) -> Part:
+def _bound(given: PixelBound, otherwise: Part) -> Part:
     """The bound in the input's shape: a number, one a colour, or anything that broadcasts."""
 
     def bound(x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """How the change of an operation's output, between picture and baseline, is shared out over the changes of its inputs.
 
-Every tensor holds pictures beside their baselines (see `baseline_pairs`), `rows` of both together. What an operation here sends
-back, times the changes of its inputs, adds up to what arrives times the change of its output.
+Every tensor holds pictures beside their baselines (see `baseline_pairs`), `rows` of both together. What an operation
+here sends back, times the changes of its inputs, adds up to what arrives times the change of its output.
 """
 
 from collections.abc import Callable
