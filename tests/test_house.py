@@ -1,6 +1,8 @@
 """The order of the packages: a file imports only from packages below its own, and no two files import each other."""
 
 import ast
+import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -56,6 +58,7 @@ HOUSE = {
 """The packages, a file below none that stands above it, and what is in each: the table in CONTRIBUTING."""
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     """What every module imports, lazily or for typing too; the package's front door aside."""
     modules = {
@@ -100,3 +103,15 @@ def test_few_files_lie_outside_the_rooms() -> None:
 def test_contributing_shows_this_order() -> None:
     rows = "\n".join(f"| `{name.replace('.', '/')}` | {holds} |" for name, holds in HOUSE.items())
     assert f"| package | holds |\n|---|---|\n{rows}\n" in CONTRIBUTING.read_text()
+
+
+def test_what_contributing_names_is_there() -> None:
+    repository, text = CONTRIBUTING.parent, CONTRIBUTING.read_text()
+    named = {path for path in re.findall(r"`([\w./-]+(?:\.pyi?|\.md|/))`", text) if not re.search(r"\bX\b|_N_", path)}
+    missing = {path for path in named if not (repository / path).exists() and not any(ROOT.rglob(path.rstrip("/")))}
+    assert len(named) > 30
+    assert missing == set()
+    makefile = (repository / "Makefile").read_text()
+    targets = set(re.findall(r"\bmake\s+([a-z-]+)(?=[ `]|$)", text, re.MULTILINE))
+    assert {"check", "check-lowest", "test", "demo", "docs", "bench"} <= targets
+    assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()

@@ -21,7 +21,7 @@ from featuremaps.draw.model_view import ModelView, Responses
 from featuremaps.draw.multistage import in_stages
 from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.pixels import PixelCanvas
-from featuremaps.draw.start_picture import begun, rounded, sized, whole
+from featuremaps.draw.start_picture import rounded, sized, start_numbers, whole
 from featuremaps.errors import OptionError
 from featuremaps.layers.addresses import Address, parse
 from featuremaps.models.studied_model import StudiedModel
@@ -171,7 +171,7 @@ class _Dream:
     def _climbed(self, start: Tensor, generator: torch.Generator) -> tuple[Tensor, Course]:
         canvas = PixelCanvas("mirror").from_picture(start[0])
         shape = (start.shape[1], start.shape[2], start.shape[3])
-        parameters = begun(canvas, 1, shape, self.options.generator, self.view.session.model)
+        parameters = start_numbers(canvas, 1, shape, self.options.generator, self.view.session.model)
 
         def worth(pictures: Tensor, rule: Rule | None) -> Tensor:
             return strength(self.view(self.octaves.jitter(pictures, generator), rule), self.wanted)

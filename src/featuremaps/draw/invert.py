@@ -19,7 +19,7 @@ from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
 from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.priors import alpha_norm, total_variation
-from featuremaps.draw.start_picture import Beginning, as_received, begun, rounded, sized
+from featuremaps.draw.start_picture import StartPicture, as_received, rounded, sized, start_numbers
 from featuremaps.errors import ModelError
 from featuremaps.layers.addresses import parse
 from featuremaps.models.studied_model import StudiedModel
@@ -103,7 +103,7 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
     with studied.session() as session:
         view = ModelView(session, addresses, False, begin.to_input)
         wanted = _wanted(session, view, seen, begin, size)
-        parameters = begun(canvas, len(addresses), begin.shape, options.generator, studied.model)
+        parameters = start_numbers(canvas, len(addresses), begin.shape, options.generator, studied.model)
 
         def worth(pictures: Tensor, rule: Rule | None) -> Tensor:
             return -distances(_own_maps(view, pictures, rule), wanted) - prior(pictures)
@@ -130,7 +130,7 @@ def invert(studied: StudiedModel, seen: Seen, layers: str | Sequence[str], optio
 
 
 def _wanted(
-    session: Session, view: ModelView, seen: Seen, begin: Beginning, size: tuple[int, int] | None
+    session: Session, view: ModelView, seen: Seen, begin: StartPicture, size: tuple[int, int] | None
 ) -> list[Tensor]:
     """What each layer makes of the real picture, as it was received unless another size is drawn."""
     with torch.no_grad(), sized(*begin.shape[1:], "Give a larger size, or none for the model's own."):

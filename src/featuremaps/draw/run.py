@@ -19,7 +19,7 @@ from featuremaps.draw.model_view import Compiled, ModelView, Responses, quick_pr
 from featuremaps.draw.multiscale import Multiscale, draw_multiscale
 from featuremaps.draw.objective import Channel, Ground, Objective, likeness
 from featuremaps.draw.options import DrawOptions
-from featuremaps.draw.start_picture import begun, rounded
+from featuremaps.draw.start_picture import rounded, start_numbers
 from featuremaps.layers.addresses import parse
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.outputs.class_outputs import seen_outputs
@@ -112,7 +112,7 @@ class DrawingRun:
         `returned` is given the magnitudes of the gradients that came back, summed over steps and colours.
         """
         options = self.options
-        numbers = begun(self.canvas, options.variants, self.shape, options.generator, self.session.model)
+        numbers = start_numbers(self.canvas, options.variants, self.shape, options.generator, self.session.model)
         parameters = tuple(each.repeat(len(objectives), *[1] * (each.ndim - 1)) for each in numbers)
         apart = self._where_to_differ(objectives)
         view = replace(self._view(objectives, apart), precision=self.precision)

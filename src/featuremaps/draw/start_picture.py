@@ -32,7 +32,7 @@ UNTOLD = "what the transform does to colours cannot be told, so the model was gi
 
 
 @dataclass(frozen=True, eq=False)
-class Beginning:
+class StartPicture:
     """A picture with values 0 to 1, how such values become the model's input, and what a reader must know of it."""
 
     picture: Float[Tensor, "channel height width"]
@@ -45,13 +45,13 @@ class Beginning:
         channels, height, width = self.picture.shape
         return channels, height, width
 
-    def resized(self, size: Sequence[int]) -> "Beginning":
+    def resized(self, size: Sequence[int]) -> "StartPicture":
         """The picture at this height and width."""
         smaller = F.interpolate(self.picture[None], list(size), mode="bicubic", antialias=True)[0]
         return replace(self, picture=smaller.clamp(0, 1))
 
 
-def as_received(seen: Seen) -> Beginning:
+def as_received(seen: Seen) -> StartPicture:
     """The picture at the size at which the model received it."""
     inputs = seen.input.detach().float().cpu()
     preprocessing = seen.preprocessing
@@ -61,10 +61,10 @@ def as_received(seen: Seen) -> Beginning:
     values = inputs if known is None else known.undo(inputs)
     if values.min() < -LEEWAY or values.max() > 1 + LEEWAY:
         return _stretched(inputs)
-    return Beginning(values.clamp(0, 1), to_input(preprocessing, len(inputs)))
+    return StartPicture(values.clamp(0, 1), to_input(preprocessing, len(inputs)))
 
 
-def whole(seen: Seen) -> Beginning:
+def whole(seen: Seen) -> StartPicture:
     """The picture at its own size and proportions, whatever the transform cuts out of it.
 
     A tensor has no other size than the model's. `ImageError` for a model of neither one nor three channels.
@@ -81,10 +81,12 @@ def whole(seen: Seen) -> Beginning:
     picture = levels[None] if channels == 1 else levels.permute(2, 0, 1).contiguous()
     preprocessing = seen.preprocessing
     known = preprocessing.transform is None or known_colours(preprocessing, channels) is not None
-    return Beginning(picture, to_input(preprocessing, channels), () if known else (UNTOLD,))
+    return StartPicture(picture, to_input(preprocessing, channels), () if known else (UNTOLD,))
 
 
-def begun(canvas: Canvas, count: int, shape: Shape, generator: torch.Generator, model: nn.Module) -> tuple[Tensor, ...]:
+def start_numbers(
+    canvas: Canvas, count: int, shape: Shape, generator: torch.Generator, model: nn.Module
+) -> tuple[Tensor, ...]:
     """A canvas's numbers to begin with, on the model's device; the same for a seed whatever the device."""
     return tuple(numbers.to(device_of(model)) for numbers in canvas.start(count, shape, generator))
 
@@ -124,9 +126,9 @@ def sized(height: int, width: int, advice: str) -> Iterator[None]:
         ) from error
 
 
-def _stretched(inputs: Tensor) -> Beginning:
+def _stretched(inputs: Tensor) -> StartPicture:
     low, high = torch.aminmax(inputs)
     spread = (high - low).clamp(min=1e-12)
-    return Beginning(
+    return StartPicture(
         (inputs - low) / spread, lambda pictures: pictures * spread.to(pictures) + low.to(pictures), (STRETCHED,)
     )

@@ -14,7 +14,7 @@ from featuremaps.draw.drawing import Drawing
 from featuremaps.draw.fourier import FourierCanvas
 from featuremaps.draw.model_view import ModelView
 from featuremaps.draw.options import check_takes_pictures
-from featuremaps.draw.start_picture import Beginning, as_waves, begun, rounded, sized, whole
+from featuremaps.draw.start_picture import StartPicture, as_waves, rounded, sized, start_numbers, whole
 from featuremaps.draw.style import Features, Wish
 from featuremaps.errors import OptionError, did_you_mean
 from featuremaps.layers.addresses import parse
@@ -64,8 +64,8 @@ def stylize(studied: StudiedModel, content: Seen | None, style: Seen | None, opt
 class _Task:
     """What is to be painted: from which pictures, told by which layers, how large."""
 
-    content: Beginning | None
-    style: Beginning | None
+    content: StartPicture | None
+    style: StartPicture | None
     content_layers: Sequence[str]
     style_layers: Sequence[str]
     shape: Shape
@@ -138,7 +138,7 @@ def _painted(studied: StudiedModel, task: _Task, options: StylizeOptions) -> Dra
         style = _features(session, task.style, task.style_layers)
         wish = Wish.of(content, style, options.weights)
         view = _view(session, task.content or task.style, (*task.content_layers, *task.style_layers))
-        parameters = begun(CANVAS, 1, task.shape, options.generator, studied.model)
+        parameters = start_numbers(CANVAS, 1, task.shape, options.generator, studied.model)
         if task.start == "content" and task.content is not None:
             parameters = (as_waves(CANVAS, task.content.picture).to(device_of(studied.model)),)
 
@@ -167,15 +167,15 @@ def _painted(studied: StudiedModel, task: _Task, options: StylizeOptions) -> Dra
     return course.drawing(0, task.name, final[0], settings, value, "minimised", task.notes)
 
 
-def _view(session: Session, begin: Beginning | None, layers: Sequence[str]) -> ModelView:
-    assert begin is not None
-    return ModelView(session, [parse(name) for name in dict.fromkeys(layers)], False, begin.to_input)
+def _view(session: Session, picture: StartPicture | None, layers: Sequence[str]) -> ModelView:
+    assert picture is not None
+    return ModelView(session, [parse(name) for name in dict.fromkeys(layers)], False, picture.to_input)
 
 
-def _features(session: Session, begin: Beginning | None, layers: Sequence[str]) -> Features:
+def _features(session: Session, picture: StartPicture | None, layers: Sequence[str]) -> Features:
     """What each layer makes of a whole picture."""
-    if begin is None:
+    if picture is None:
         return {}
-    with torch.no_grad(), sized(*begin.shape[1:], ADVICE):
-        maps = _view(session, begin, layers)(begin.picture[None]).maps
+    with torch.no_grad(), sized(*picture.shape[1:], ADVICE):
+        maps = _view(session, picture, layers)(picture.picture[None]).maps
     return {layer: maps[layer][0] for layer in layers}
