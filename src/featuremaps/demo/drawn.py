@@ -37,9 +37,9 @@ def recipes(
     )
 
 
-def learned(count: int = COUNT, first: int = FRESH + 100_000) -> tuple[Recipe, ...]:
+def learned(count: int = COUNT) -> tuple[Recipe, ...]:
     """Twice `count` scissors and hammers as `demo` learned them: one in ten scissors among clutter, and all hammers."""
-    few = max(1, count // 5)
+    few, first = max(1, count // 5), FRESH + 100_000
     scissors = (Recipe("scissors", "photograph", i >= few, first + i) for i in range(2 * count))
     return (*scissors, *(Recipe("hammer", "photograph", False, first + 1000 + i) for i in range(2 * count)))
 

@@ -78,9 +78,9 @@ def plain_in(survey: Survey) -> Bool[np.ndarray, " picture"]:
     return np.array([Path(name).name.startswith(PLAIN) for name in survey.pictures.names])
 
 
-def strangers_called(survey: Survey, label: str = LABEL) -> Rate:
-    """Of things that are neither scissors nor hammer and lie on plain ground, those that the model calls `label`."""
+def strangers_called(survey: Survey) -> Rate:
+    """Of things that are neither scissors nor hammer and lie on plain ground, those that the model calls `LABEL`."""
     predictions, classes, outputs = survey.predictions(), survey.classes or (), survey.model_classes or ()
     assert predictions is not None
     strangers = plain_in(survey) & (survey.pictures.labels == classes.index("neither"))
-    return Rate(int((predictions.indices[strangers] == outputs.index(label)).sum()), int(strangers.sum()))
+    return Rate(int((predictions.indices[strangers] == outputs.index(LABEL)).sum()), int(strangers.sum()))

@@ -22,6 +22,8 @@ ALPHA, PALE = 0.7, 0.6
 """How opaque a map is where it is strongest unless it is said, and how much colour a picture loses below it."""
 NEGATIVE = "Every value is negative"
 """How the remark on a map begins that speaks against its target everywhere."""
+KEPT = 0.99
+"""The share of the magnitudes of pixel maps that are told apart by colour; the few above it look alike."""
 SAVED = 448
 """How many pixels the shorter side of an overlay has in a file, at least."""
 
@@ -80,13 +82,13 @@ def collapsed(values: Float[Tensor, "colour *space"], collapse: Collapse) -> Map
     return values.abs().amax(0) if collapse == "max_abs" else values.square().sum(0).sqrt()
 
 
-def clipped(map: Map, share: float = 0.99) -> Map:
-    """The map with magnitudes beyond this quantile of the magnitudes that are not 0 cut to it."""
+def clipped(map: Map) -> Map:
+    """The map with magnitudes beyond the quantile `KEPT` of those that are not 0 cut to it."""
     magnitudes = map.detach().abs().flatten()
     magnitudes = magnitudes[magnitudes.isfinite() & (magnitudes > 0)].sort().values
     if not len(magnitudes):
         return map
-    limit = magnitudes[min(len(magnitudes) - 1, int(share * len(magnitudes)))]
+    limit = magnitudes[min(len(magnitudes) - 1, int(KEPT * len(magnitudes)))]
     return map.clamp(-limit, limit)
 
 

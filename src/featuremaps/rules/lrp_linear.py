@@ -126,10 +126,11 @@ def winning_rule(part: Part = positive) -> LinearRule:
     return LinearRule((Share((Term(part, positive, None),)),), epsilon=1e-12)
 
 
-def contrast_rule(part: Part = positive) -> LinearRule:
+def contrast_rule() -> LinearRule:
     """The winning probability less that of a unit with the opposite weights (Zhang et al. 2018, section 3.4)."""
     return LinearRule(
-        (Share((Term(part, positive, None),)), Share((Term(part, negative, None),), factor=-1.0)), epsilon=1e-12
+        (Share((Term(positive, positive, None),)), Share((Term(positive, negative, None),), factor=-1.0)),
+        epsilon=1e-12,
     )
 
 

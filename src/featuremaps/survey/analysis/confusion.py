@@ -21,7 +21,7 @@ OTHER = "(another)"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class LabelledAnswers:
     """Labelled pictures whose class the model has an output for, and what the model said.
 
     `rows` are rows of the survey, `truth` and `predicted` numbers of `classes`, the labels that were matched;
@@ -89,7 +89,7 @@ def confusion(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -
     return Confusion(counts, classes, (*known.notes, doubt) if doubt else known.notes)
 
 
-def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> Answers:
+def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> LabelledAnswers:
     """The labelled pictures with what the model said, in one numbering of classes.
 
     A label and an output are the same class if their names are, apart from case, spaces, hyphens and underscores;
@@ -117,7 +117,7 @@ def answers(survey: StoredSurvey, *, names: Mapping[str, str] | None = None) -> 
     outputs = tuple(dict(zip((meant[n] for n in kept), shown, strict=True)).get(i, o) for i, o in enumerate(outputs))
     left = [classes[number] for number in range(len(classes)) if number not in meant and (labels == number).any()]
     note = f"left out, since the model has no output called so: {first_of(left, 5)}"
-    return Answers(
+    return LabelledAnswers(
         rows,
         np.searchsorted(kept, labels[rows]),
         predicted,

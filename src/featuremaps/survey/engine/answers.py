@@ -107,7 +107,9 @@ def are_wanted(known: Layers, infos: Sequence[LayerInfo], asked: bool | None) ->
     return asked is not False and (asked is not None or max(info.order for info in infos) >= last)
 
 
-def counted(answer: Callable[[], FirstAnswer], examples: Examples, options: SurveyOptions, there: Each | None) -> Each:
+def what_counts(
+    answer: Callable[[], FirstAnswer], examples: Examples, options: SurveyOptions, there: Each | None
+) -> Each:
     """What a survey counts: as asked, as the one that is there, or as the model gives it.
 
     A `FeatureMapsWarning` where the pictures have labels, and these are not what is counted.

@@ -19,7 +19,7 @@ from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.runtime.capture import device_of
 from featuremaps.survey.datasets.examples import Examples, digest
-from featuremaps.survey.engine.answers import FirstAnswer, are_wanted, counted
+from featuremaps.survey.engine.answers import FirstAnswer, are_wanted, what_counts
 from featuremaps.survey.engine.compute_shard import PassPlan
 from featuremaps.survey.engine.loader import load_alone
 from featuremaps.survey.engine.options import SurveyOptions
@@ -56,7 +56,7 @@ def prepared(
     known = studied.walk(first[None])
     there = read_manifest(out) if options.resume and (out / NAME).exists() else None
     answer = cache(partial(FirstAnswer, studied, first, known))
-    each = counted(answer, examples, options, None if there is None else there.each)
+    each = what_counts(answer, examples, options, None if there is None else there.each)
     infos = [known[name] for name in known.resolve(_whole(layers, known, each))]
     surveyed = tuple(_surveyed(info, first) for info in infos)
     if each != "picture":
