@@ -33,6 +33,7 @@ def test_the_classic_recipe_grows() -> None:
     assert drawn.curve.shape == (12,)
     assert drawn.settings["canvas"] == "multiscale"
     assert drawn.settings["recipe"]["start"] == 12
+    assert drawn.settings["steps"] == 12
     again = scope().draw("features.conv2:1", canvas=Multiscale(start=12, steps=3, times=4))[0]
     assert torch.equal(drawn.picture, again.picture)
 

@@ -54,7 +54,7 @@ class Option:
                 check_choice(self.name, one, self.choices)
             return
         words = f"{self.name} is {self.help.what}, " if self.help.what else f"{self.name} is "
-        if {int, NoneType}.issuperset(self.types) and not _whole(value):
+        if {int, NoneType}.issuperset(self.types) and not is_whole(value):
             raise OptionError(f"{words}a whole number; got {value!r}.")
         if float in self.types and {int, float, NoneType}.issuperset(self.types) and not isinstance(value, Real):
             raise OptionError(f"{words}a number; got {value!r}.")
@@ -66,7 +66,8 @@ class Option:
                 raise OptionError(f"{words}above {above}; got {value}.")
 
 
-def _whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, of Python or NumPy; True and False are none."""
     return type(value) is not bool and isinstance(value, Integral)
 
 

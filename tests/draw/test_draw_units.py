@@ -12,7 +12,7 @@ import featuremaps as fm
 from featuremaps.draw import Caricature, Channel, Direction, Jitter, Match, interpolated
 from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, OptionError, TargetError
 from featuremaps.pictures.load import gather
-from method_samples import Curved, Little, cifar_model, noise, squeezenet
+from method_samples import Curved, Little, cifar_model, noise, squeezenet, unchecked
 from nets import Raising
 from snapshots import snapshot
 
@@ -187,6 +187,55 @@ def test_a_dead_unit_is_woken_and_it_is_said() -> None:
     assert woken.curve[0] == 0
     assert woken.value > 0
     assert "led around dead ReLUs in" in woken.notes[0]
+
+
+def test_it_is_said_where_nothing_leads_to_a_unit() -> None:
+    model = Dead()
+    with torch.no_grad():
+        model.conv.weight[2] = 0
+    model = nn.Sequential(model).eval()
+    nothing, woken = fm.Scope(model).draw(["0:2", "0:1"], steps=6, size=16)
+    assert nothing.value == 0
+    assert "no gradient came back in any of 6 steps" in nothing.notes[0]
+    assert not any("no gradient" in note for note in woken.notes)
+    grey = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(1))
+    by_search = fm.Scope(model).invert(grey, "0", steps=5, optimizer="lbfgs")[0]
+    told = [note for note in by_search.notes if "led around dead ReLUs" in note]
+    assert all(int(note.split(" in ")[1].split(" of ")[0]) <= 5 for note in told)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"patience": 0}, "patience is after how many steps .* 1 or more, or None; got 0"),
+        ({"size": 16.0}, r"size is \(height, width\) in pixels, 1 or more; got 16.0"),
+        ({"size": "16"}, "size is .* got '16'"),
+        ({"size": (16,)}, r"size is .* got \(16,\)"),
+        ({"jitter": "no"}, "jitter is a featuremaps.draw.Jitter.* got 'no'"),
+        ({"diversity": -1.0}, "diversity is a share, 0 or more; got -1.0"),
+        ({"diversity": float("inf")}, "diversity is a share, 0 or more; got inf"),
+        ({"canvas": "multiscale", "size": 48}, "size does not apply to the multiscale canvas"),
+        ({"canvas": "multiscale", "rate": 0.1}, "rate does not apply to the multiscale canvas"),
+        ({"canvas": "multiscale", "alpha": True}, "alpha does not apply to the multiscale canvas"),
+    ],
+)
+def test_options_that_do_not_fit(wrong: dict[str, object], words: str) -> None:
+    with unchecked(), pytest.raises(OptionError, match=words):
+        little().draw("features.conv1:0", **wrong)
+
+
+def test_names_of_classes_as_people_have_them() -> None:
+    """Line breaks stay out of figures, and a name that two classes have is no name that is missing."""
+    scope = fm.Scope(Little(), classes=["line\nbreak", "猫 🐱", "twice", "twice"])
+    drawn = scope.draw(["line\nbreak", 1, 2, 3], **QUICK)
+    assert [each.name for each in drawn] == ["line\nbreak", "猫 🐱", "twice", "twice"]
+    (sheet,) = drawn.figure().axes
+    assert "line break" in [text.get_text() for text in sheet.texts]
+    assert drawn[0]._repr_png_()
+    with pytest.raises(TargetError, match=r"'twice' names several classes: 2, 3. Give the index instead."):
+        scope.draw("twice", **QUICK)
+    with pytest.raises(TargetError, match=r"'twice' names several classes"):
+        scope.draw("features.conv1:0 - twice", **QUICK)
 
 
 def test_frames_and_the_animation(tmp_path) -> None:

@@ -15,7 +15,7 @@ from featuremaps.layers.addresses import parse
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
-from method_samples import IMAGENET, Little, noise, squeezenet
+from method_samples import IMAGENET, Little, noise, squeezenet, unchecked
 from snapshots import snapshot
 
 TRANSFORM = v2.Compose([v2.Resize((16, 16)), v2.ToImage(), v2.ToDtype(torch.float32, True), v2.Normalize(**IMAGENET)])
@@ -115,6 +115,8 @@ def test_what_cannot_be_dreamt() -> None:
     with pytest.raises(OptionError, match="octaves: count is 1 or more; got 0"):
         Octaves(count=0)
     deep = nn.Sequential(*[nn.Sequential(nn.Conv2d(3, 3, 3), nn.MaxPool2d(2)) for _ in range(2)]).eval()
+    with unchecked(), pytest.raises(OptionError, match="octaves is a whole number, or .*Octaves; got 2.5"):
+        dream(studied(), picture(), "features", DreamOptions(octaves=2.5))  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="cannot run on pictures of 2×3: .*Give fewer octaves"):
         dream(studied(deep), picture(), "1", DreamOptions(octaves=Octaves(count=5, scale=2.0)))
 

@@ -14,7 +14,7 @@ from featuremaps.errors import LayerNotFoundError, LayoutError, ModelError, Opti
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.pictures.seen import Seen, see
-from method_samples import IMAGENET, Little, cifar_model, noise, squeezenet
+from method_samples import IMAGENET, Little, cifar_model, noise, squeezenet, unchecked
 from snapshots import snapshot
 
 
@@ -139,6 +139,8 @@ def test_what_cannot_be_inverted() -> None:
         invert(studied, seen, "features", InvertOptions(size=(0, 4)))
     with pytest.raises(OptionError, match="prior: smooth is 0 or more; got -1"):
         Prior(smooth=-1.0)
+    with unchecked(), pytest.raises(OptionError, match="prior is a featuremaps.draw.Prior.* got 'smooth'"):
+        InvertOptions(prior="smooth")  # type: ignore[arg-type]
     with torch.no_grad():
         model.features.conv3.bias.fill_(-1e6)
     with pytest.raises(ModelError, match="layer 'features' is silent for picture 0.*earlier layer"):

@@ -10,6 +10,7 @@ from featuremaps.errors import OptionError
 from featuremaps.filters.figures import COLOUR_GAP, GAP
 from filter_samples import of, seeded
 from map_samples import texts
+from method_samples import unchecked
 
 
 def tiles(figure, sheet: int = 0) -> list[np.ndarray]:
@@ -97,6 +98,19 @@ def test_points_are_a_matrix() -> None:
     np.testing.assert_allclose(shared, weights / weights.abs().max(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(8, 4), (2, 3), (1, 1)])
+def test_axes_of_a_matrix_are_numbered_in_whole_numbers(shape: tuple[int, int]) -> None:
+    figure = of(seeded(nn.Conv2d, *shape, 1)).figure()
+    ticks = [float(tick) for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis) for tick in axis.get_majorticklocs()]
+    assert all(tick == round(tick) for tick in ticks)
+
+
+def test_a_kernel_longer_than_the_usual_response_has_one_as_long() -> None:
+    found = of(seeded(nn.Conv2d, 3, 2, (5, 70)))
+    response = tiles(found.figure(), 1)[0]
+    assert response.shape == (70, 70, 3)
+
+
 def test_lines() -> None:
     single = of(seeded(nn.Conv1d, 1, 6, 9)).figure()
     assert np.asarray(single.axes[0].images[0].get_array()).shape == (6, 9)
@@ -123,5 +137,10 @@ def test_some_filters_only() -> None:
     assert "(first 4 shown)" in texts(of(seeded(nn.Conv2d, 3, 9, 3)).figure(most=4))
     with pytest.raises(OptionError, match="it has filters 0 to 8, there is no 9"):
         of(seeded(nn.Conv2d, 3, 9, 3)).figure([9])
+    for wrong in ("12", 2, [1.5], [True]):
+        with unchecked(), pytest.raises(OptionError, match=r"which is the numbers of filters, such as \[0, 5\]; got"):
+            of(seeded(nn.Conv2d, 3, 9, 3)).figure(wrong)
+    with pytest.raises(OptionError, match="most is how many filters are shown, 1 or more; got -3"):
+        of(seeded(nn.Conv2d, 3, 9, 3)).figure(most=-3)
     with pytest.raises(OptionError, match="no filter was chosen"):
         of(seeded(nn.Conv2d, 3, 9, 3)).figure([])

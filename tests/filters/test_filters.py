@@ -191,6 +191,44 @@ def test_errors() -> None:
         fm.Scope(model).filters("up")
 
 
+class Gates(nn.Module):
+    """A weight of as many axes as a convolution's, as experts and response norms have it."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(shape))
+
+
+class OwnConv(Gates):
+    """A convolution that somebody wrote."""
+
+
+class Equalised(Gates):
+    """Another, called something else."""
+
+    stride = 1
+
+
+@pytest.mark.parametrize("module", [nn.LayerNorm([4, 6, 6]), nn.Bilinear(3, 3, 4), Gates(1, 1, 1, 8), Gates(4, 8, 8)])
+def test_a_weight_of_many_axes_is_no_filter_for_that(module: nn.Module) -> None:
+    with pytest.raises(LayoutError, match=r"has no filters: it is no convolution and holds none"):
+        of(module)
+    assert of(nn.Sequential(module, nn.Conv2d(3, 4, 3))).layer == "it.1"
+
+
+@pytest.mark.parametrize("kind", [OwnConv, Equalised])
+def test_a_convolution_of_ones_own_has_filters(kind: type[Gates]) -> None:
+    assert of(kind(6, 3, 5, 5)).summary().startswith("6 filters 5×5 over 3 channels")
+
+
+def test_filters_of_a_single_weight_are_told_apart_by_their_size() -> None:
+    found = of(seeded(nn.Conv2d, 1, 12, 1))
+    assert found.duplicates == ()
+    shown = np.asarray(found.figure().axes[0].images[0].get_array())
+    np.testing.assert_allclose(shown, (found.tensor / found.tensor.abs().max()).flatten(1), rtol=1e-6)
+    assert of(seeded(nn.Conv2d, 2, 1, 3)).summary().startswith("1 filter 3×3 over 2 channels")
+
+
 def test_real_first_layer(shared: Path) -> None:
     found = real_scope(shared).filters("features.0")
     assert found.summary() == "96 filters 7×7 over 3 channels, norms 30.2 to 117, 0 dead, 0 near-duplicate pairs"

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from featuremaps.draw.canvas import Canvas, Rows, Shape
@@ -34,11 +34,13 @@ LOOKS = 20
 class Course:
     """How a climb went: the value of every row at every step, pictures of the way, why it ended.
 
-    `redirected` counts, for each row, the steps in which its gradient was led around dead ReLUs.
+    `redirected` counts, for each row, the steps in which its gradient was led around dead ReLUs; `still` are
+    the rows that never had one.
     """
 
     curve: Float[Tensor, "step row"]
     redirected: Float[Tensor, " row"]
+    still: Bool[Tensor, " row"]
     stopped: Stopped
     frames: tuple[Tensor, ...] = field(default=(), repr=False)
 
@@ -48,6 +50,11 @@ class Course:
         notes = []
         if led:
             notes.append(f"the gradient was led around dead ReLUs in {led} of {steps} steps")
+        if bool(self.still[row]):
+            notes.append(
+                f"no gradient came back in any of {steps} steps: nothing in the picture changes the value, and this is "
+                "what was begun with"
+            )
         if self.stopped == "interrupted":
             notes.append(f"stopped by hand after {steps} steps")
         if self.stopped == "not finite":
@@ -135,7 +142,8 @@ def ascend(
         for parameter in parameters:
             parameter.requires_grad_(False)
     climb.return_to_best()
-    return Course(torch.stack(climb.curve).cpu(), climb.redirected.cpu(), stopped, tuple(climb.frames))
+    curve, redirected, still = torch.stack(climb.curve).cpu(), climb.redirected.cpu(), climb.still.cpu()
+    return Course(curve, redirected, still, stopped, tuple(climb.frames))
 
 
 def climb_canvas(
@@ -197,6 +205,7 @@ class _Ascent:
         self.curve: list[Tensor] = []
         self.frames: list[Tensor] = []
         self.redirected = parameters[0].new_zeros(len(parameters[0]))
+        self.still = torch.ones_like(self.redirected, dtype=torch.bool)
         self.best: tuple[Tensor, list[Tensor]] | None = None
 
     def all_steps(self, doing: str) -> Stopped:
@@ -233,9 +242,10 @@ class _Ascent:
         optimizer = kind(self.parameters, max_iter=1, max_eval=LOOKS)
 
         def take() -> None:
-            begun = len(self.curve)
+            begun, led = len(self.curve), self.redirected.clone()
             optimizer.step(lambda: -self.measure().sum())
             del self.curve[begun + 1 :]  # what the line search tried is not a step
+            self.redirected = led + (self.redirected > led)
             self._keep_frame()
 
         return take
@@ -248,6 +258,7 @@ class _Ascent:
             values, around = self._gradients(Redirected())
             gradients = _chosen(dead, around, gradients)
             self.redirected += dead & _moved(around)
+        self.still &= ~_moved(gradients)
         self._check_finite(values, gradients)
         self.curve.append(values)
         self._note_best(values)

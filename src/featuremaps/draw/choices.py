@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from featuremaps.errors import OptionError
-from featuremaps.options import Help, Precision, Seeded, check
+from featuremaps.options import Help, Precision, Seeded, check, is_whole
 
 Size = int | tuple[int, int] | None
 Optimizer = Literal["adam", "lbfgs", "gradient"]
@@ -46,8 +46,10 @@ class PictureOptions(Seeded):
     def __post_init__(self) -> None:
         super().__post_init__()
         size = pair(getattr(self, "size", None))
-        if size is not None and min(size) < 1:
-            raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size}.")
+        if size is None:
+            return
+        if not isinstance(size, tuple | list) or len(size) != 2 or not all(map(is_whole, size)) or min(size) < 1:
+            raise OptionError(f"size is (height, width) in pixels, 1 or more; got {size!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +59,10 @@ class DrawChoices(PictureOptions):
     canvas: Annotated[object, DRAWN_ON] = "fourier"
     size: Annotated[Size, SIZE] = None
     variants: Annotated[int, Help("Pictures of each unit.", 1, what="how many pictures of each unit are drawn")] = 1
-    diversity: Annotated[float, Help("How much variants differ, as a share of the value that is given up for it.")] = (
-        0.5
-    )
+    diversity: Annotated[
+        float,
+        Help("How much variants differ, as a share of the value that is given up for it.", 0, what="a share"),
+    ] = 0.5
     steps: Annotated[int, STEPS] = 128
     rate: Annotated[float | None, RATE] = None
     alpha: Annotated[

@@ -76,6 +76,8 @@ class DreamOptions(DreamChoices):
         """The octaves themselves."""
         if isinstance(self.octaves, Octaves):
             return self.octaves
+        if isinstance(self.octaves, bool) or not isinstance(self.octaves, int):
+            raise OptionError(f"octaves is a whole number, or featuremaps.draw.Octaves; got {self.octaves!r}.")
         return Octaves(count=self.octaves, steps=self.steps, frames=self.frames)
 
 

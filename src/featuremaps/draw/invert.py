@@ -20,7 +20,7 @@ from featuremaps.draw.model_view import ModelView
 from featuremaps.draw.options import check_takes_pictures
 from featuremaps.draw.priors import alpha_norm, total_variation
 from featuremaps.draw.start_picture import StartPicture, as_received, rounded, sized, start_numbers
-from featuremaps.errors import ModelError
+from featuremaps.errors import ModelError, OptionError
 from featuremaps.layers.addresses import parse
 from featuremaps.models.studied_model import StudiedModel
 from featuremaps.pictures.seen import Seen
@@ -69,6 +69,8 @@ class InvertOptions(InvertChoices):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.prior is not None and not isinstance(self.prior, Prior):
+            raise OptionError(f"prior is a featuremaps.draw.Prior, such as Prior(smooth=0.5); got {self.prior!r}.")
         _ = self.on  # raises where there is no such canvas
 
     @property

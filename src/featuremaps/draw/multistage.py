@@ -31,6 +31,7 @@ def in_stages(stages: Iterable[tuple[Tensor, Course]]) -> tuple[Tensor, Course]:
     return pictures, Course(
         torch.cat([course.curve for course in courses]),
         torch.stack([course.redirected for course in courses]).sum(0),
+        torch.stack([course.still for course in courses]).all(0),
         stopped,
         tuple(frame for course in courses for frame in course.frames),
     )

@@ -11,6 +11,7 @@ from featuremaps.draw.jitter import Jitter
 from featuremaps.draw.multiscale import Multiscale
 from featuremaps.errors import OptionError
 from featuremaps.models.studied_model import StudiedModel
+from featuremaps.options import is_whole
 from featuremaps.pictures.signals import KINDS
 
 
@@ -34,8 +35,23 @@ class DrawOptions(DrawChoices):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.jitter, Jitter):
+            raise OptionError(f"jitter is a featuremaps.draw.Jitter, such as Jitter(rotate=10.0); got {self.jitter!r}.")
+        if self.patience is not None and not (is_whole(self.patience) and self.patience >= 1):
+            raise OptionError(
+                "patience is after how many steps without a gain drawing stops, a whole number of 1 or more, or None; "
+                f"got {self.patience!r}."
+            )
         if self.recipe is None and not isinstance(self.canvas, Multiscale):
             find_canvas(self.canvas)
+            return
+        given = {"size": self.size is not None, "rate": self.rate is not None, "alpha": bool(self.alpha)}
+        unused = [name for name, is_given in given.items() if is_given]
+        if unused:
+            raise OptionError(
+                f"{unused[0]} does not apply to the multiscale canvas: the recipe has its own sizes and rate, and no "
+                "transparency. They are said by canvas=featuremaps.draw.Multiscale(start=33, times=20, rate=0.2)."
+            )
 
     def shape(self, blank: Tensor) -> Shape:
         """Channels, height and width of the pictures, for a model that takes inputs like `blank`."""

@@ -3,10 +3,10 @@
 import re
 
 from featuremaps.draw.objective import Channel, ClassScore, Combination, Direction, Layer, Neuron, Objective
-from featuremaps.errors import FeatureMapsError, LayerNotFoundError, OptionError, TargetError, nearest, suggested
+from featuremaps.errors import FeatureMapsError, LayerNotFoundError, OptionError, nearest, suggested
 from featuremaps.layers import Layers
 from featuremaps.layers.directions import Directed
-from featuremaps.outputs.outputs import Classes, class_named
+from featuremaps.outputs.outputs import Classes, class_named, classes_called
 
 _TERM = re.compile(r"(?:(?P<factor>[0-9]*\.?[0-9]+)\s*\*\s*)?(?P<name>.+)", re.DOTALL)
 _PLACE = re.compile(r"(?P<unit>.+:[0-9]+)@\s*(?:(?P<y>[0-9]+)\s*,\s*(?P<x>[0-9]+)|middle)")
@@ -17,7 +17,8 @@ def as_objective(given: object, layers: Layers, classes: Classes) -> Objective:
 
     A text is a unit, a neuron (`@row,column` or `@middle`), a layer, the name of a class, or several of these with
     `+`, `-` and factors between them. A name that is both a layer and a class is the layer. Raises
-    `LayerNotFoundError` with the nearest names of both kinds, `OptionError` for something else.
+    `LayerNotFoundError` with the nearest names of both kinds, `TargetError` for a name that several classes have,
+    `OptionError` for something else.
     """
     if isinstance(given, Objective):
         return given
@@ -72,10 +73,9 @@ def _single(text: str, layers: Layers, classes: Classes) -> Objective | None:
         return Neuron(address.name, address.channel, (int(place["y"]), int(place["x"])) if place["y"] else None)
     if _is_layer(text, layers):
         return Layer(layers.resolve(text)[0])
-    try:
+    if text.isdigit() or (classes is not None and classes_called(text, classes)):
         return ClassScore(class_named(text, 0, classes), name=text)
-    except TargetError:
-        return None
+    return None
 
 
 def _is_layer(text: str, layers: Layers) -> bool:

@@ -175,15 +175,16 @@ class DrawingRun:
 
     def _settings(self) -> dict[str, Any]:
         """What is needed to make the pictures again."""
-        untold = ("canvas", "batch_size", "compile")
-        told = {name: value for name, value in asdict(self.options).items() if name not in untold}
         recipe = self.options.recipe
+        untold = ("canvas", "batch_size", "compile", *(("jitter", "patience", "alpha") if recipe else ()))
+        told = {name: value for name, value in asdict(self.options).items() if name not in untold}
         how = {"canvas": "multiscale", "recipe": asdict(recipe)} if recipe else canvas_settings(self.canvas)
         return {
             "model": type(self.session.model).__name__,
             "preprocessing": self.studied.preprocessing.describe(),
             **told,
             **how,
+            "steps": recipe.steps * recipe.times if recipe else self.options.steps,
             "size": [recipe.sizes[-1]] * 2 if recipe else list(self.shape[1:]),
             "rate": recipe.rate if recipe else self.options.rate or self.canvas.rate,
             "precision": str(self.precision).removeprefix("torch."),

@@ -1,7 +1,8 @@
 """Figures of filters: tiles in colour or in red and blue, rows of channels, matrices, and frequency responses."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from textwrap import wrap
 from typing import Literal
 
@@ -10,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from featuremaps.errors import OptionError
+from featuremaps.errors import OptionError, check_least
 from featuremaps.filters.weights import FilterWeights
+from featuremaps.options import is_whole
 from featuremaps.plotting.contact_sheet import (
     PITCH,
     Pixels,
@@ -30,12 +32,16 @@ FilterScaling = Literal["filter", "layer"]
 TILES, ROWS, CHANNELS = 128, 16, 8
 TILE, TOP, BOTTOM, SIDE = 0.62, 0.75, 0.75, 0.35
 GAP, COLOUR_GAP = (222, 224, 230), (255, 255, 255)
+RESPONSE = 64
+"""How many frequencies along each axis a response has; as many as the kernel is long where that is longer."""
 DEAD, ALIKE = "#d62728", "#b8860b"
 
 
 def filters_figure(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Figure:
     """The figure that suits the kind of kernel, of the filters `which` or the first `most` (0: a readable number)."""
     axes, channels = len(filters.kernel), filters.tensor.shape[1]
+    if filters.tensor[0].numel() == 1:  # on a scale of its own a single weight is 1 or -1 in any case
+        filters = replace(filters, scaling="layer")
     if set(filters.kernel) == {1} or (axes == 1 and channels == 1):
         return _matrix(filters, which, most)
     if axes == 1 or channels == 1 or channels == 3:
@@ -53,7 +59,7 @@ def _tiles(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Fi
     columns = max(6, math.ceil(math.sqrt(1.4 * len(tiles) / wide)))
     sheets = [tiles]
     if filters.first and len(filters.kernel) == 2:
-        responses = filters.frequency_response()[chosen].cpu()
+        responses = filters.frequency_response(max(RESPONSE, *filters.spread().shape[2:]))[chosen].cpu()
         shares = responses / responses.amax((1, 2), keepdim=True).clamp_min(1e-30)
         sheets.append(
             [Tile(pixels_of(coloured(share, SEQUENTIAL)), str(i)) for i, share in zip(chosen, shares, strict=True)]
@@ -104,6 +110,8 @@ def _rows(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Fig
 
 def _matrix(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Figure:
     """1×1 kernels as filters × channels; 1-D kernels over one channel as filters × positions."""
+    from matplotlib.ticker import MaxNLocator
+
     chosen, title = _chosen(filters, which, most or len(filters.tensor))
     values = filters.spread().flatten(1)[chosen].cpu()
     shares = (values / full_weights(filters.tensor, filters.scaling)[chosen, None].cpu()).numpy()
@@ -122,6 +130,8 @@ def _matrix(filters: FilterWeights, which: Sequence[int] | None, most: int) -> F
     if which is not None:
         axes.set_yticks(range(rows), [str(i) for i in chosen])
     axes.tick_params(labelsize=7)
+    for axis in (axes.xaxis, axes.yaxis) if which is None else (axes.xaxis,):
+        axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     _bar(figure, inches(figure, 0.8 + width + 0.25, TOP, 0.14, min(height, 2.5)), filters)
     return figure
 
@@ -129,9 +139,12 @@ def _matrix(filters: FilterWeights, which: Sequence[int] | None, most: int) -> F
 def _chosen(filters: FilterWeights, which: Sequence[int] | None, most: int) -> tuple[list[int], str]:
     """The filters to draw, and the figure's title."""
     count = len(filters.tensor)
-    for i in which or ():
+    if which is not None and not (isinstance(which, Iterable) and all(map(is_whole, which))):
+        raise OptionError(f"which is the numbers of filters, such as [0, 5]; got {which!r}.")
+    for i in () if which is None else which:
         if not 0 <= i < count:
             raise OptionError(f"{filters.layer} has filters 0 to {count - 1}, there is no {i}.")
+    check_least("most", most, "how many filters are shown")
     chosen = list(range(min(most, count))) if which is None else list(which)
     if not chosen:
         raise OptionError("no filter was chosen; which=None shows the first ones.")
@@ -217,7 +230,9 @@ def _bar(figure: Figure, place: Axes, filters: FilterWeights) -> None:
 
     end = 1.0 if filters.scaling == "filter" else float(filters.tensor.abs().max())
     bar = figure.colorbar(ScalarMappable(Normalize(-end, end), DIVERGING), cax=place)
-    bar.set_label("weight (share of the filter's largest)" if filters.scaling == "filter" else "weight", fontsize=7)
+    line = "\n" if figure.get_size_inches()[1] * place.get_position().height < 1.5 else " "
+    told = f"weight{line}(share of the{line}filter's largest)" if filters.scaling == "filter" else "weight"
+    bar.set_label(told, fontsize=7)
     bar.ax.tick_params(labelsize=7)
 
 

@@ -22,6 +22,10 @@ from featuremaps.plotting.files import png_of, write_files
 from featuremaps.results.shown import Shown
 from featuremaps.session import preserved
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+KERNEL_SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups")
+"""What a module that is no convolution of torch is told to be one by."""
+
 
 class Filters(FilterWeights, Shown):
     """The filters of one convolution, with their figure.
@@ -110,7 +114,7 @@ def filters_of(
 
 def _kernel(module: nn.Module) -> dict[str, Any] | None:
     """The weights of a convolution as PyTorch orders them, its groups and dilation; None for another layer."""
-    weight = weight_in_use(module)
+    weight = weight_in_use(module) if _convolves(module) else None
     if not (isinstance(weight, Tensor) and 3 <= weight.ndim <= 5 and weight.is_floating_point()):
         return keras_kernel(module)
     return {
@@ -119,6 +123,20 @@ def _kernel(module: nn.Module) -> dict[str, Any] | None:
         "transposed": bool(getattr(module, "transposed", False)),
         "dilation": getattr(module, "dilation", 1),
     }
+
+
+def _convolves(module: nn.Module) -> bool:
+    """Whether a weight of 3 to 5 axes is one of filters, as norms, experts and bilinear layers have such weights too.
+
+    That is so of torch's convolutions and what is made of them; of other modules that have a kernel's settings, or are
+    called so.
+    """
+    kind = type(module)
+    if isinstance(module, CONVOLUTIONS):
+        return True
+    if kind.__module__.startswith("torch.nn.modules."):
+        return False
+    return "conv" in kind.__name__.lower() or any(hasattr(module, name) for name in KERNEL_SETTINGS)
 
 
 def weight_in_use(module: nn.Module) -> Any:
@@ -163,7 +181,7 @@ def _convolution(model: nn.Module, layer: str) -> tuple[str, Any]:
 def _near(layer: str, convolutions: Sequence[str]) -> str:
     """Convolutions whose names begin like this one."""
     if not convolutions:
-        return "The model has no convolution at all (no module with a 3-, 4- or 5-D weight)."
+        return "The model has no convolution at all."
 
     def shared(name: str) -> int:
         pairs = zip(layer.split("."), name.split("."), strict=False)

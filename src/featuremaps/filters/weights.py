@@ -47,7 +47,12 @@ class FilterWeights:
 
     @cached_property
     def duplicates(self) -> tuple[tuple[int, int, float], ...]:
-        """Pairs of filters of one group, neither of them dead, whose cosine is above 0.99, and the cosine."""
+        """Pairs of filters of one group, neither of them dead, whose cosine is above 0.99, and the cosine.
+
+        There are none among filters of a single weight, of which all of one sign have a cosine of 1.
+        """
+        if self.tensor[0].numel() == 1:
+            return ()
         count = len(self) // self.groups
         flat = self.tensor.flatten(1)
         unit = flat / torch.where(self.norms > 0, self.norms, 1.0)[:, None]
@@ -117,7 +122,7 @@ class FilterWeights:
         channels = f"{self.tensor.shape[1]} channel{'s' if self.tensor.shape[1] != 1 else ''}"
         low, high = self.norms.aminmax()
         facts = [
-            f"{len(self)} filters {shape} over {channels}",
+            f"{len(self)} filter{'s' if len(self) != 1 else ''} {shape} over {channels}",
             *filter(None, kinds),
             f"norms {number(float(low))} to {number(float(high))}",
             f"{len(self.dead)} dead",

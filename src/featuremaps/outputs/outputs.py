@@ -222,6 +222,16 @@ def _index(which: int | str, count: int, classes: Classes) -> int:
     return index
 
 
+def classes_called(name: str, classes: Sequence[str]) -> list[int]:
+    """The classes with this name, or else with it in another case, or else with it as one of several names."""
+    wanted = name.strip().lower()
+    return (
+        [i for i, known in enumerate(classes) if known == name.strip()]
+        or [i for i, known in enumerate(classes) if known.lower() == wanted]
+        or [i for i, known in enumerate(classes) if wanted in (part.strip() for part in known.lower().split(","))]
+    )
+
+
 def class_named(name: str, count: int, classes: Classes) -> int:
     """The index, of `count`, of the class with this name; `TargetError` with the nearest names."""
     if classes is None:
@@ -231,12 +241,7 @@ def class_named(name: str, count: int, classes: Classes) -> int:
             f"target {name!r} is a name, and this model's classes have none. "
             f"Give the class index (0 to {count - 1}), or the names: Scope(model, classes=[…])."
         )
-    wanted = name.strip().lower()
-    found = (
-        [i for i, known in enumerate(classes) if known == name.strip()]
-        or [i for i, known in enumerate(classes) if known.lower() == wanted]
-        or [i for i, known in enumerate(classes) if wanted in (part.strip() for part in known.lower().split(","))]
-    )
+    found = classes_called(name, classes)
     if len(found) == 1:
         return found[0]
     if found:

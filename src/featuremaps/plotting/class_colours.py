@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from featuremaps.plotting.contact_sheet import blank_figure
+from featuremaps.plotting.contact_sheet import blank_figure, one_line
 from featuremaps.plotting.figure_types import Axes, Figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B")
@@ -36,7 +36,8 @@ def bare(axes: Axes, *kept: str) -> None:
 
 
 def short(text: str, most: int = 22) -> str:
-    """A name that fits beside an axis."""
+    """A name that fits beside an axis, on one line."""
+    text = one_line(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

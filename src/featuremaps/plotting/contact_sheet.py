@@ -30,6 +30,11 @@ def pixels_of(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
+def one_line(text: str) -> str:
+    """A name as it stands in a figure: breaks of lines, which names of classes may have, are spaces."""
+    return " ".join(text.split())
+
+
 def blank_figure(width: int | float, height: int | float, layout: Literal["constrained"] | None = None) -> Figure:
     """A figure of this size in inches, outside matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

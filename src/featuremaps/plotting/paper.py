@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFont
 
-from featuremaps.plotting.contact_sheet import blank_figure
+from featuremaps.plotting.contact_sheet import blank_figure, one_line
 from featuremaps.plotting.figure_types import Axes, Figure
 
 Inches = int | float
@@ -62,7 +62,7 @@ def length(text: str, size: Points) -> float:
     """How many inches a text of this size in points is long."""
     from matplotlib.font_manager import FontProperties, findfont
 
-    return float(_font(findfont(FontProperties())).getlength(text)) * size / 72**2
+    return float(_font(findfont(FontProperties())).getlength(one_line(text))) * size / 72**2
 
 
 @cache
@@ -83,7 +83,7 @@ def wrapped(text: str, width: Inches, size: Points) -> list[str]:
 
 def cut(text: str, width: Inches, size: Points) -> str:
     """As much of a name as is no longer than so many inches; of a unit the end is kept, which has the channel."""
-    kept, whole = text, text
+    kept = whole = text = one_line(text)
     while len(kept) > 1 and length(whole, size) > width:
         kept = kept[1:] if ":" in text else kept[:-1]
         whole = f"…{kept}" if ":" in text else f"{kept}…"
