@@ -11,6 +11,7 @@ from PIL import Image
 
 from featuremaps.errors import SurveyError, check_least
 from featuremaps.plotting.class_colours import on_square
+from featuremaps.plotting.contact_sheet import one_line
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
@@ -156,9 +157,9 @@ def _loudness(standard: np.ndarray, sums: Sums, truth: str, predicted: str) -> d
 
 def _title(mistake: Mistake) -> str:
     """What it is, what it is called, and whose channels were louder by how much."""
-    lines = [mistake.truth, f"called {mistake.predicted} {mistake.probability:.0%}"]
+    lines = [one_line(mistake.truth), f"called {one_line(mistake.predicted)} {mistake.probability:.0%}"]
     if mistake.louder is not None:
         quieter = mistake.truth if mistake.louder == mistake.predicted else mistake.predicted
         loud, quiet = (f"{mistake.loudness[label]:+.1f}σ".replace("-", "−") for label in (mistake.louder, quieter))
-        lines.append(f"louder: {mistake.louder}, {loud} over {quiet}")
+        lines.append(f"louder: {one_line(mistake.louder)}, {loud} over {quiet}")
     return "\n".join(lines)

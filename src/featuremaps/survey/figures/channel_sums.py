@@ -20,7 +20,7 @@ NAMED = 40
 """With more classes than this, their names no longer fit below an axis."""
 MANY = 2000
 """Classes with more pictures than this are drawn by so many, evenly chosen."""
-BINS, NAME = 40, 18
+BINS, NAME, TITLE = 40, 18, 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +161,9 @@ def _stress(names: "Sequence[Text]", group: SummedGroup, classes: Sequence[Class
 def _title(axes: Axes, group: SummedGroup) -> None:
     count, area, threshold = len(group.channels), group.area, group.threshold
     says = f", AUROC {area.value:.2f}, threshold {number(threshold.value)}" if area and threshold else ""
-    name = f"{short(group.name)}: {count} channel{'s' if count != 1 else ''}"
-    axes.set_title(f"{name}{says}", fontsize=8, loc="left")
+    name, rest = short(group.name, 40), f"{count} channel{'s' if count != 1 else ''}{says}"
+    between = ": " if len(name) + len(rest) <= TITLE else "\n"
+    axes.set_title(f"{name}{between}{rest}", fontsize=8, loc="left")
 
 
 def _words(figure: Figure, groups: Sequence[SummedGroup], layer: str, by: str, shown: int, across: str) -> None:

@@ -4,7 +4,7 @@ from textwrap import wrap
 
 import numpy as np
 
-from featuremaps.plotting.class_colours import INK, WITH, WITHOUT, plain_figure
+from featuremaps.plotting.class_colours import INK, WITH, WITHOUT, plain_figure, short
 from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.survey.figures.detector_plots import (
     FAINT,
@@ -31,7 +31,7 @@ def detection_figure(scored: ScoredPictures, caption: str) -> Figure:
     _roc(curves[0], scored)
     _precision_recall(curves[1], scored)
     _calibration(curves[2], scored.calibration)
-    figure.suptitle(f"Finding {scored.label} in {scored.data}", fontsize=12, color=INK)
+    figure.suptitle(f"Finding {short(scored.label, 60)} in {short(scored.data, 40)}", fontsize=12, color=INK)
     figure.supxlabel("\n".join(wrap(caption, 150)), fontsize=7.5, color=MUTED)
     return figure
 
@@ -59,7 +59,7 @@ def _confusion(axes: Axes, label: str, counts: Counts) -> None:
     plain(axes, "At the threshold brought along")
     axes.set(xlim=(0, 2), ylim=(2, 0), xticks=(0.5, 1.5), yticks=(0.5, 1.5))
     axes.set_xticklabels(["detected", "not detected"])
-    axes.set_yticklabels([f"with\n{label}", "without"])
+    axes.set_yticklabels([f"with\n{short(label, 16)}", "without"])
     axes.tick_params(length=0, labelsize=8, colors=INK)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -76,7 +76,7 @@ def _roc(axes: Axes, scored: ScoredPictures) -> None:
     axes.plot((alarms.value,) * 2, recall.interval(), color=MUTED, linewidth=1)
     unit_square(axes)
     title = f"ROC curve: AUROC {scored.area.value:.3f} ({scored.area.interval.words()})"
-    plain(axes, title, "false alarms among those without", f"{scored.label} found")
+    plain(axes, title, "false alarms among those without", f"{short(scored.label)} found")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
@@ -96,7 +96,7 @@ def _precision_recall(axes: Axes, scored: ScoredPictures) -> None:
             _point(axes, counts.recall.value, counts.precision.value, kept)
     unit_square(axes)
     title = f"Precision and recall: average precision {curve.average_precision:.3f}"
-    plain(axes, title, f"{scored.label} found (recall)", "right among those detected (precision)")
+    plain(axes, title, f"{short(scored.label)} found (recall)", "right among those detected (precision)")
 
 
 def _calibration(axes: Axes, calibration: Reliability | None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from featuremaps.plotting.class_colours import INK, WITH, WITHOUT
+from featuremaps.plotting.class_colours import INK, WITH, WITHOUT, short
 from featuremaps.plotting.figure_types import Axes
 from featuremaps.plotting.panels import number
 from featuremaps.survey.measures.scored_pictures import ScoredPictures
@@ -55,7 +55,7 @@ def mirrored(axes: Axes, scored: ScoredPictures, edges: NDArray[np.float64]) -> 
     axes.axhline(0, color=INK, linewidth=0.6)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):.0%}"))
     for text, colour, height, above in (
-        (f"with {scored.label} ({len(with_class)})", WITH, 0.98, "top"),
+        (f"with {short(scored.label)} ({len(with_class)})", WITH, 0.98, "top"),
         (f"without ({len(without)})", WITHOUT, 0.02, "bottom"),
     ):
         axes.text(0.99, height, text, transform=axes.transAxes, ha="right", va=above, fontsize=8, color=colour)

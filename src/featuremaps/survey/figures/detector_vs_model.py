@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from featuremaps.plotting.class_colours import INK, class_look, plain_figure
+from featuremaps.plotting.class_colours import INK, class_look, plain_figure, short
 from featuremaps.plotting.figure_types import Axes, Figure
 from featuremaps.survey.figures.detector_plots import FAINT, plain
 from featuremaps.survey.measures.proportions import Counts
@@ -14,12 +14,12 @@ def against_figure(label: str, answers: Mapping[str, tuple[Counts, Counts]]) -> 
     """A row for each domain, a panel for each share; the detector's answers above the model's, with intervals."""
     figure = plain_figure(9.5, 1.5 + 0.62 * len(answers))
     panels = figure.subplots(1, 3, sharey=True)
-    titles = (f"{label} found (recall)", f"others called {label} (false alarms)", "balanced accuracy")
+    titles = (f"{short(label)} found (recall)", f"others called {short(label, 16)} (false alarms)", "balanced accuracy")
     for column, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         for row, (detector, model) in enumerate(answers.values()):
             _pair(axes, row, column, detector, model)
         _look(axes, title)
-    panels[0].set_yticks(range(len(answers)), list(answers))
+    panels[0].set_yticks(range(len(answers)), [short(domain) for domain in answers])
     panels[0].set_ylim(len(answers) - 0.5, -0.5)
     for axes in panels:
         axes.tick_params(axis="y", labelsize=9, colors=INK, length=0)
@@ -28,7 +28,7 @@ def against_figure(label: str, answers: Mapping[str, tuple[Counts, Counts]]) -> 
         handles[0][:2], ["detector", "model's own prediction"], loc="outside lower center", ncols=2, fontsize=8,
         frameon=False,
     )  # fmt: skip
-    figure.suptitle(f"{label}: the detector beside the model's own prediction", fontsize=11, color=INK)
+    figure.suptitle(f"{short(label, 60)}: the detector beside the model's own prediction", fontsize=11, color=INK)
     return figure
 
 

@@ -36,7 +36,7 @@ def sums_figure(label: str, rows: Sequence[ModelRow]) -> Figure:
     for place in axes[-1]:
         place.set_xlabel("sum of the model's channels", fontsize=8, color=MUTED)
     where = "" if columns == 1 else "; left: where channels and threshold were chosen"
-    figure.suptitle(f"How well each model's own channels separate {label}{where}", fontsize=11, color=INK)
+    figure.suptitle(f"How well each model's own channels separate {short(label, 40)}{where}", fontsize=11, color=INK)
     return figure
 
 
@@ -119,6 +119,6 @@ def _sums(axes: Axes, panel: ScoredPictures, edges: np.ndarray) -> float:
     best = panel.best.value
     if abs(best - panel.threshold) > 1e-6 * abs(panel.threshold):
         lines.append(("best here", best, ":"))
-    plain(axes, f"{panel.data}\nAUROC {panel.area.value:.3f} ({panel.area.interval.words()})")
+    plain(axes, f"{short(panel.data, 40)}\nAUROC {panel.area.value:.3f} ({panel.area.interval.words()})")
     thresholds(axes, lines)
     return top
