@@ -161,5 +161,7 @@ def test_what_cannot_be_projected() -> None:
         scope.project(pictures, "head:1")
     with unchecked(), pytest.raises(OptionError, match="rule='deconv' is not known; .* Did you mean 'deconvnet'"):
         scope.project(pictures, "features:1", rule="deconv")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="no unit was given to project: give one"):
+        scope.project(pictures, [])
     with pytest.raises(OptionError, match="1 or more; got 0"):
         scope.project(pictures, "features:1", most=0)

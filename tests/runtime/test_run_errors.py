@@ -184,3 +184,11 @@ def test_what_torch_says_of_a_model_is_put_into_words(said: str, meant: str) -> 
 def test_grey_pictures_for_a_model_of_colours_are_told() -> None:
     with pytest.raises(ModelError, match=r"takes pictures in colours.*Leave out grey=True, --grey"):
         fm.Scope(nn.Conv2d(3, 2, 3)).record(torch.rand(1, 1, 8, 8), "last", gradients=False)
+
+
+def test_an_assertion_without_words_is_told_as_such() -> None:
+    with (
+        pytest.raises(ModelError, match=r"shape \(1, 3, 4, 4\): it does not say what"),
+        run_on(Little(), torch.zeros(1, 3, 4, 4)),
+    ):
+        raise AssertionError

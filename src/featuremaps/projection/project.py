@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import Protocol, runtime_checkable
 
-from featuremaps.errors import ModelError, check_choice, check_least
+from featuremaps.errors import ModelError, OptionError, check_choice, check_least
 from featuremaps.layers.addresses import Address
 from featuremaps.layers.layout import folded
 from featuremaps.models.studied_model import StudiedModel
@@ -50,10 +50,12 @@ def project(
     """Each unit in the `most` pictures where it is strongest, sent back to the pixels from its strongest place.
 
     One pass over all pictures finds the strongest, a second one sends them back. Raises `LayerNotFoundError` for a
-    unit that does not exist, `LayoutError` for a layer whose output is not a map.
+    unit that does not exist, `LayoutError` for a layer whose output is not a map, `OptionError` where no unit is named.
     """
     check_choice("rule", way, RELU_RULES)
     check_least("most", most, "how many pictures are shown of each unit")
+    if not texts:
+        raise OptionError("no unit was given to project: give one, such as 'layer4:452', or several.")
     known = studied.walk(probe(pictures, batch_size))
     units = known.units(texts)
     guessed = [unit for unit in units if known[unit.name].places_guessed]

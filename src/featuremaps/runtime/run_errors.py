@@ -75,7 +75,7 @@ def run_on(model: nn.Module, inputs: Tensor) -> Iterator[None]:
     except AssertionError as error:
         raise ModelError(
             f"{type(model).__name__} asserts what does not hold for an input of shape {tuple(inputs.shape)}: "
-            f"{error or 'it does not say what'}"
+            f"{str(error) or 'it does not say what'}"
         ) from error
     except (RuntimeError, ValueError, IndexError) as error:
         if len(inputs) == 1 and out_of_memory(error):

@@ -152,6 +152,8 @@ def plain(names: str = "wxyz", labels: tuple[int, ...] = (0, 1, 0, 1), **options
 def test_what_cannot_be_compared_is_said(compared: ModelComparison) -> None:
     with pytest.raises(SurveyError, match="no survey was given"):
         compare_models({})
+    with unchecked(), pytest.raises(OptionError, match="given by a name for each model: .* got a list"):
+        compare_models([plain()])
     with pytest.raises(SurveyError, match="'a' and 'b' are surveys of different pictures: 3 in both"):
         compare_models({"a": plain(), "b": plain("wxyq")})
     with pytest.raises(SurveyError, match="'a' and 'b' are surveys of different pictures"):

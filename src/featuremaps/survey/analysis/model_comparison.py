@@ -194,6 +194,11 @@ def compare_models(
         SurveyError: The surveys are of different pictures.
         OptionError: Something is no survey.
     """
+    if not isinstance(surveys, Mapping):
+        raise OptionError(
+            "surveys are given by a name for each model: compare_models({'one': survey, 'other': survey}); got a "
+            f"{type(surveys).__name__}."
+        )
     if not surveys:
         raise SurveyError("no survey was given; compare_models takes one for each model, by name.")
     pairs = {name: _pair(name, given) for name, given in surveys.items()}
