@@ -32,7 +32,7 @@ def pixels_of(image: Image.Image) -> Pixels:
 
 def one_line(text: str) -> str:
     """A name as it stands in a figure: breaks of lines, which names of classes may have, are spaces."""
-    return " ".join(text.split())
+    return " ".join(text.splitlines())
 
 
 def blank_figure(width: int | float, height: int | float, layout: Literal["constrained"] | None = None) -> Figure:
