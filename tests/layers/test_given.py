@@ -210,19 +210,6 @@ def test_places_column_by_column_are_said_and_read_by_a_function(tokens: bool) -
     torch.testing.assert_close(fm.Scope(model).maps(inputs, "block", layout=upright).tensor, kept[0])
 
 
-def test_a_batch_that_does_not_stand_first_is_said_and_its_patches_are_no_last_map() -> None:
-    class StepsFirst(OnItsSide):
-        def forward(self, x: Tensor) -> Tensor:
-            steps = self.block(self.block(self.patches(x).flatten(2).permute(2, 0, 1)).relu())
-            return self.head(steps.mean(0))
-
-    scope = fm.Scope(StepsFirst(tokens=True).eval())
-    with pytest.raises(LayoutError, match=r"layer 'block#1' gives shape \(24, 2, 8\) .*or takes the batch second"):
-        scope.maps(noise(2, SIZE), "block")
-    with pytest.raises(LayoutError, match=r"no 'last' map of StepsFirst: .*batch second .* Name a layer before them"):
-        scope.explain(noise(2, SIZE))
-
-
 @pytest.mark.parametrize("read", [torch.abs, torch.relu, lambda output: output.softmax(1), lambda output: output + 1])
 def test_a_function_that_does_more_than_to_move_is_refused(read: Callable[[Tensor], Tensor]) -> None:
     """It would be done to the gradients too."""

@@ -77,16 +77,13 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
                 session.on_forward(module, partial(note_together, together, flow))
         with flow, attention:
             output = run_model(model, *copies)
-    rows = PictureOrder()
+    rows = PictureOrder({(visit.name, visit.call): 1 for visit in visits if visit.layout and visit.layout.batch_axis})
     with preserved(model) as session, torch.no_grad():
         for name, module in model.named_modules():
             if name:
                 session.on_forward(module, partial(rows.hear, name))
         beside = given_beside(model, arguments, rows.begin)
-    reordered = rows.changed(TOGETHER)
-    for visit in visits:
-        if visit.layout is not None and (visit.name, visit.call) in reordered:
-            visit.layout = replace(visit.layout, reordered=True)
+    _compare_pictures(visits, rows)
     holders = _holders(model)
     infos = tuple(
         _info(visit, calls[visit.name], order, flow, visit.name not in holders) for order, visit in enumerate(visits)
@@ -112,6 +109,17 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
         choice.levels,
         tuple(attention.use.without),
     )
+
+
+def _compare_pictures(visits: Sequence[Visit], rows: PictureOrder) -> None:
+    """Say of the layers' layouts what several pictures showed: that they are in another order, or are not in there."""
+    reordered, without = rows.changed(TOGETHER), rows.without(TOGETHER)
+    for visit in visits:
+        call = visit.name, visit.call
+        if call in without:
+            visit.layout = None
+        elif visit.layout is not None and call in reordered:
+            visit.layout = replace(visit.layout, reordered=True)
 
 
 def _check_picture_among(arguments: Sequence[object]) -> None:

@@ -35,7 +35,9 @@ class GivenLayout:
         spatial = tuple(picture[2:])
         if output.ndim != 3 or len(spatial) < 2:
             return traced
-        tokens, channels = output.shape[1:]
+        known_second = traced is not None and traced.batch_axis == 1
+        batch_axis = int(known_second or (output.shape[0] != picture[0] and output.shape[1] == picture[0]))
+        tokens, channels = output.shape[1 - batch_axis], output.shape[2]
         grid = self.grid or square_patches(tokens - (self.prefix or 0), spatial)
         others = tokens - math.prod(grid)
         prefix = self.prefix
@@ -43,7 +45,7 @@ class GivenLayout:
             known = traced is not None and traced.kind == "tokens" and traced.prefix + traced.suffix == others
             prefix = traced.prefix if traced is not None and known else 0 if not others else None
         if grid and prefix is not None and prefix <= others:
-            return Layout("tokens", channels, grid, prefix, others - prefix, known=GIVEN)
+            return Layout("tokens", channels, grid, prefix, others - prefix, batch_axis=batch_axis, known=GIVEN)
         if traced is None:
             raise LayoutError(self._misfit(tokens, others))
         return traced

@@ -113,12 +113,13 @@ class Reading:
         guess = info.layout if info is not None else layout_of(output, module, self.inputs.shape)
         layout = needs_layout(guess, name, output, info.note if info is not None else "")
         assert isinstance(output, Tensor)
-        if output.shape[0] != self.inputs.shape[0]:
+        count = output.shape[layout.batch_axis] if output.ndim > layout.batch_axis else 0
+        if count != self.inputs.shape[0]:
             raise LayoutError(
-                f"layer {name!r} gives {output.shape[0]} maps for {self.inputs.shape[0]} pictures: the model takes its "
+                f"layer {name!r} gives {count} maps for {self.inputs.shape[0]} pictures: the model takes its "
                 "pictures one by one, or cuts them up. Give them one at a time: batch_size=1."
             )
-        if layout.reordered and len(output) > 1:
+        if layout.reordered and count > 1:
             raise out_of_order(name)
         fitted = layout.of(output)
         if fitted is None:
@@ -130,12 +131,17 @@ class Reading:
         return fitted
 
 
-def check_order(model: nn.Module, name: str) -> None:
-    """`LayoutError` for a layer that was seen to put pictures in another order, so that edits would change places."""
+def batch_axis_for_edits(model: nn.Module, name: str) -> int:
+    """The axis of the pictures in a layer's output, as far as the model was looked at.
+
+    `LayoutError` for a layer that was seen to put pictures in another order, so that edits would change places.
+    """
     walks = _WALKS.get(model, lambda: Walks(model))
     infos = [info for layers in walks.values() if (info := layers.get(name)) is not None]
-    if any(info.layout is not None and info.layout.reordered for info in infos):
+    layouts = [info.layout for info in infos if info.layout is not None]
+    if any(layout.reordered for layout in layouts):
         raise out_of_order(name, edited=True)
+    return max((layout.batch_axis for layout in layouts), default=0)
 
 
 def reading_of(model: nn.Module, names: Iterable[str], inputs: Tensor, given: GivenLayout | None = None) -> Reading:

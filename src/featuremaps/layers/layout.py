@@ -25,10 +25,7 @@ HOW_GIVEN = (
     "(batch, channel, height, width)"
 )
 TURNED = "the picture's axes stand in another order in it: its places run down the columns first"
-AMONG = (
-    "its places run along the first axis, where the pictures of a batch are expected: it works on windows cut out of "
-    "them, or takes the batch second (batch_first=True puts it first)"
-)
+AMONG = "its places run along the first axis together with the pictures of a batch: it works on windows cut out of them"
 COMPLEX = (
     ": a map is of real numbers, and which of them (real parts, lengths) is the model's to say. Name the layer behind "
     "it that gives them; a module that takes the .abs() is one"
@@ -43,6 +40,7 @@ class Layout:
     `grid` is the spatial shape in the layer's own axes, `prefix` the number of class and register tokens in front of
     the patches, `suffix` that of tokens after them. A volume's depth is folded into the height, a line has height 1.
     `read` is a user's own function from the output to maps, which cannot be turned round. `known` says how it is known.
+    `batch_axis` is the axis of the pictures: 1 of tokens that are given as (token, batch, channel).
     `reordered`: of several pictures the maps come in another order than that of the batch.
     """
 
@@ -52,6 +50,7 @@ class Layout:
     prefix: int = 0
     suffix: int = 0
     read: Callable[[Tensor], Tensor] | None = None
+    batch_axis: int = 0
     known: str = field(default="followed from the picture", compare=False, repr=False)
     reordered: bool = field(default=False, compare=False, repr=False)
 
@@ -77,7 +76,8 @@ class Layout:
         places = " × ".join(map(str, self.grid))
         others = [f"{self.prefix} before", f"{self.suffix} after"]
         apart = " and ".join(text for text, count in zip(others, (self.prefix, self.suffix), strict=True) if count)
-        kinds = {"tokens": f"{self.tokens} tokens: patches{f', {apart} them set apart' if apart else ''}"}
+        second = ", the batch second" if self.batch_axis else ""
+        kinds = {"tokens": f"{self.tokens} tokens: patches{f', {apart} them set apart' if apart else ''}{second}"}
         kinds |= {"function": "read by a function"}
         kind = kinds.get(self.kind, self.kind.replace("_", " "))
         return f"{layer}: {self.channels} channels of {places} places ({kind}), {self.known}"
@@ -91,6 +91,7 @@ class Layout:
         """The output as maps; a view where possible, differentiable always."""
         if self.read is not None:
             return self.read(output)
+        output = output.movedim(self.batch_axis, 0)
         if self.kind == "tokens":
             output = output[:, self.prefix : output.shape[1] - self.suffix].transpose(1, 2)
         elif self.kind == "channels_last":
@@ -105,7 +106,9 @@ class Layout:
         if self.read is not None:
             return of_function(self.read, output)
         if self.kind == "tokens":
-            return self if tuple(output.shape[1:]) == (self.tokens, self.channels) else None
+            sequence = output.shape[:1] if self.batch_axis else output.shape[1:2]
+            alike = output.ndim == 3 and (*sequence, output.shape[2]) == (self.tokens, self.channels)
+            return self if alike else None
         if output.ndim != len(self.grid) + 2:
             return None
         last = self.kind == "channels_last"
@@ -132,10 +135,11 @@ class Layout:
         if self.kind != "tokens":
             return spatial
         tokens = spatial.flatten(2).transpose(1, 2)
-        if not self.prefix and not self.suffix:
-            return tokens
-        kept = template.repeat_interleave(maps.shape[0] // template.shape[0], dim=0).to(tokens.dtype)
-        return torch.cat([kept[:, : self.prefix], tokens, kept[:, kept.shape[1] - self.suffix :]], dim=1)
+        if self.prefix or self.suffix:
+            kept = template.movedim(self.batch_axis, 0)
+            kept = kept.repeat_interleave(maps.shape[0] // kept.shape[0], dim=0).to(tokens.dtype)
+            tokens = torch.cat([kept[:, : self.prefix], tokens, kept[:, kept.shape[1] - self.suffix :]], dim=1)
+        return tokens.movedim(0, self.batch_axis)
 
 
 def folded(grid: Sequence[int]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ A model may sort its batch, or turn it round, and put the scores back in order: 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -16,9 +17,13 @@ SAMPLED = 256
 
 
 class PictureOrder:
-    """What each call of each layer gave for one picture alone, and for it behind others; some values of each."""
+    """What each call of each layer gave for one picture alone, and for it behind others; some values of each.
 
-    def __init__(self) -> None:
+    `batch_axes` says along which axis the pictures of a call lie, where that is not the first.
+    """
+
+    def __init__(self, batch_axes: Mapping[tuple[str, int], int]) -> None:
+        self._axes = batch_axes
         self._runs: list[dict[tuple[str, int], Tensor]] = []
         self._calls: Counter[str] = Counter()
 
@@ -32,7 +37,7 @@ class PictureOrder:
         tensor, call = main_tensor(output), self._calls[name]
         self._calls[name] += 1
         if tensor is not None and tensor.ndim > 1 and tensor.numel() and tensor.is_floating_point():
-            values = tensor.detach().flatten(1)
+            values = tensor.detach().movedim(self._axes.get((name, call), 0), 0).flatten(1)
             step = -(-values.shape[1] // SAMPLED)
             self._runs[-1][name, call] = values[:, ::step].clone()
 
@@ -42,6 +47,13 @@ class PictureOrder:
             return set()
         alone, behind = self._runs
         return {call for call in alone.keys() & behind.keys() if _elsewhere(alone[call], behind[call], pictures)}
+
+    def without(self, pictures: int) -> set[tuple[str, int]]:
+        """The calls with an axis of their own for the pictures that has not as many places as there are pictures."""
+        if len(self._runs) < 2:
+            return set()
+        behind = self._runs[1]
+        return {call for call in self._axes if call in behind and len(behind[call]) != pictures}
 
 
 def _elsewhere(alone: Tensor, behind: Tensor, pictures: int) -> bool:

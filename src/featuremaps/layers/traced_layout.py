@@ -61,24 +61,27 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
         [run.axis for run in dim.runs if run.axis is not None and (run.size > 1 or (number and dim.size == 1))]
         for number, dim in enumerate(placed.dims)
     ]
-    if shape[0] != picture[0]:
+    batch_axis = int(len(shape) == 3 and bool(along[0]) and shape[1] == picture[0])  # (token, batch, channel)
+    if shape[batch_axis] != picture[0]:
         return None
-    if len(shape) == len(axes) + 2:
+    if len(shape) == len(axes) + 2 and not batch_axis:
         single = [[axis] for axis in axes]
         if along == [[], [], *single] and len(axes) in KINDS:
             return Layout(KINDS[len(axes)], shape[1], shape[2:])
         if along == [[], *single, []]:
             return Layout("channels_last", shape[-1], shape[1:-1])
-    tokens = placed.dims[1]
+    tokens, sequence = placed.dims[1 - batch_axis], along.pop(1 - batch_axis) if len(shape) == 3 else []
     if any(run.axis is None and run.size > 1 for run in tokens.runs):  # places among what is none
         return None
-    if len(shape) == 3 and along == [[], axes, []]:
-        grid = tuple(run.size for run in tokens.runs if run.axis is not None)
-        return Layout("tokens", shape[2], grid, tokens.lead, tokens.trail)
-    if len(shape) == 3 and len(axes) == 2 and along in ([[], [0], []], [[], [1], []]):  # a row of places
+    if along != [[], []]:
+        return None
+    grid = tuple(run.size for run in tokens.runs if run.axis is not None)
+    if len(axes) == 2 and sequence in ([0], [1]):  # a row of places
         steps = tokens.size - tokens.extra
-        return Layout("tokens", shape[2], (steps, 1) if along[1] == [0] else (1, steps), tokens.lead, tokens.trail)
-    return None
+        grid = (steps, 1) if sequence == [0] else (1, steps)
+    elif sequence != axes:
+        return None
+    return Layout("tokens", shape[2], grid, tokens.lead, tokens.trail, batch_axis=batch_axis)
 
 
 def why_no_map(placed: Field | None, picture: Sequence[int]) -> str:

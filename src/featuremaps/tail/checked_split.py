@@ -142,10 +142,10 @@ def _main_node(nodes: Any, raw: Any, main: Tensor | None) -> Any:
 
 def _check(split: Split, model: nn.Module, visit: Visit, inputs: Tensor) -> None:
     """Raise `ModelError` unless the split agrees with the model, on the layer's output and on an altered one."""
-    turned = visit.output.flip(1) if visit.output.ndim > 1 else visit.output
+    turned = visit.output.flip(1 - visit.batch_axis) if visit.output.ndim > 1 else visit.output
     altered = (0.5 * turned).to(visit.output.dtype)
     expected = run_replaced(model, visit.site, inputs, altered)
-    both = _interleaved(visit.output, altered, len(inputs))
+    both = _interleaved(visit.output, altered, len(inputs), visit.batch_axis)
     found = in_structure(split.watch(both, 2), pytree.tree_structure(visit.outputs))
     for first, second, pair in _tensors_of(visit.outputs, expected, found):
         error = _difference(_interleaved(first, second, len(inputs)), pair)
@@ -189,11 +189,11 @@ def _tensors_of(*outputs: Any) -> Iterator[tuple[Tensor, ...]]:
     yield from found
 
 
-def _interleaved(first: Tensor, second: Tensor, batch: int) -> Tensor:
-    if not first.ndim or first.shape != second.shape or first.shape[0] % batch:
+def _interleaved(first: Tensor, second: Tensor, batch: int, axis: int = 0) -> Tensor:
+    if not first.ndim or first.shape != second.shape or first.shape[axis] % batch:
         raise ModelError(f"an output has shape {tuple(first.shape)} for {batch} pictures")
-    pair = [tensor.unflatten(0, (batch, -1)) for tensor in (first, second)]
-    return torch.stack(pair, 1).flatten(0, 2)
+    pair = [tensor.unflatten(axis, (batch, -1)) for tensor in (first, second)]
+    return torch.stack(pair, axis + 1).flatten(axis, axis + 2)
 
 
 def _difference(expected: Tensor, found: Tensor) -> float:

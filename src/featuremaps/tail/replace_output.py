@@ -32,16 +32,18 @@ class Site:
 class Visit:
     """One run of a model, seen from one layer.
 
-    `raw` is everything the layer gave, `output` the main tensor in it, `outputs` what the model gave.
+    `raw` is everything the layer gave, `output` the main tensor in it, `outputs` what the model gave; `batch_axis` is
+    the axis of the pictures in `output`.
     """
 
     site: Site
     raw: Any
     output: Tensor
     outputs: Any
+    batch_axis: int = 0
 
 
-def visited(model: nn.Module, layer: str, call: int | None, inputs: Tensor) -> Visit:
+def visited(model: nn.Module, layer: str, call: int | None, inputs: Tensor, batch_axis: int = 0) -> Visit:
     """Run the model on `inputs` and keep what `layer` gave in its call number `call`, or in its last."""
     module = find(model, layer)
     kept: list[Any] = []
@@ -62,13 +64,14 @@ def visited(model: nn.Module, layer: str, call: int | None, inputs: Tensor) -> V
             f"layer {layer!r} gives a {type(kept[number]).__name__} without a tensor, so there is nothing to edit. "
             "Choose a layer whose output is a tensor, or holds one."
         )
-    if not output.ndim or output.shape[0] % len(inputs):
+    if output.ndim <= batch_axis or output.shape[batch_axis] % len(inputs):
+        place = "second" if batch_axis else "first"
         raise LayoutError(
-            f"layer {layer!r} gives shape {tuple(output.shape)} for {len(inputs)} pictures: its first axis does not "
+            f"layer {layer!r} gives shape {tuple(output.shape)} for {len(inputs)} pictures: its {place} axis does not "
             "count pictures, so its output cannot be edited picture by picture. Choose the layer before or after it."
         )
     name = next(name for name, other in model.named_modules() if other is module)
-    return Visit(Site(module, name, number), kept[number], output, outputs)
+    return Visit(Site(module, name, number), kept[number], output, outputs, batch_axis)
 
 
 def run_replaced(model: nn.Module, site: Site, inputs: Tensor, edited: Tensor) -> Any:

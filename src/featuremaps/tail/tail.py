@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from featuremaps.errors import LayoutError, ModelError, OptionError
-from featuremaps.layers.known import check_order
+from featuremaps.layers.known import batch_axis_for_edits
 from featuremaps.session import unwrapped
 from featuremaps.tail.checked_split import GraphWay, checked_split, in_structure
 from featuremaps.tail.repeat_batch import repeat
@@ -47,12 +47,12 @@ class Tail:
         another order, and `ModelError` where the way asked for does not work.
         """
         self._model = unwrapped(model)
-        check_order(self._model, layer if call is None else f"{layer}#{call}")
+        axis = batch_axis_for_edits(self._model, layer if call is None else f"{layer}#{call}")
         with torch.inference_mode(False), torch.no_grad():
             inputs = inputs.detach().clone()
-            visit = visited(self._model, layer, call, inputs)
+            visit = visited(self._model, layer, call, inputs, axis)
             self._split, self.way, self.reason = _chosen(self._model, visit, inputs, way)
-        self._site, self._batch = visit.site, len(inputs)
+        self._site, self._batch, self._axis = visit.site, len(inputs), axis
         self._inputs = inputs if self._split is None else None
         self._structure = pytree.tree_structure(visit.outputs)
         self.output: Tensor = visit.output
@@ -76,8 +76,9 @@ class Tail:
     def __call__(self, edited: Shaped[Tensor, "edits ..."]) -> Any:
         """The model's outputs for edits of the layer's output, in the layer's own layout and not changed by this.
 
-        `edited` is (batch·k, …): all k edits of picture 0 first, then of picture 1, …. Where gradients are on, the
-        outputs can be differentiated with respect to it, more than once. Raises `LayoutError` for another shape.
+        `edited` is (batch·k, …), or (token, batch·k, channel) of a layer that gives the batch second: all k edits of
+        picture 0 first, then of picture 1, …. Where gradients are on, the outputs can be differentiated with respect to
+        it, more than once. Raises `LayoutError` for another shape.
         """
         repeats = self._repeats(edited)
         edited = edited.to(self.output.dtype)
@@ -87,14 +88,16 @@ class Tail:
         return run_replaced(self._model, self._site, repeat(self._inputs, repeats, self._batch), edited)
 
     def _repeats(self, edited: Tensor) -> int:
-        rows, shape = len(self.output), tuple(self.output.shape)
-        if edited.ndim == self.output.ndim and edited.shape[1:] == self.output.shape[1:] and len(edited):
-            repeats, remainder = divmod(len(edited), rows)
-            if not remainder:
+        shape, axis = tuple(self.output.shape), self._axis
+        if edited.ndim == self.output.ndim and edited.shape[axis]:
+            repeats, remainder = divmod(edited.shape[axis], shape[axis])
+            if not remainder and edited.shape == (*shape[:axis], edited.shape[axis], *shape[axis + 1 :]):
                 return repeats
+        lengths = [str(length) for length in shape]
+        lengths[axis] += "·k"
         raise LayoutError(
             f"edits of layer {self._site.name!r} have shape {tuple(edited.shape)}, and its output has {shape}. "
-            f"Give one or more edits of all {self._batch} pictures, ({rows}·k{''.join(f', {n}' for n in shape[1:])}): "
+            f"Give one or more edits of all {self._batch} pictures, ({', '.join(lengths)}): "
             "all k edits of picture 0 first, then of picture 1, and so on."
         )
 
