@@ -252,3 +252,30 @@ def test_a_survey_keeps_the_same_answers(form: str, tmp_path: Path) -> None:
     assert kept is not None
     assert kept.indices.tolist() == [answer[0].index for answer in answers]
     assert kept.probabilities.tolist() == pytest.approx([answer[0].probability for answer in answers], rel=1e-3)
+
+
+LEVELS: dict[str, Callable[[Tensor], Any]] = {
+    "a U-Net's with deep supervision": lambda maps: [maps[:, :4] * 1, maps[:, 4:, ::2, ::2] * 2],
+    "of a head before it is made boxes": lambda maps: (
+        [maps[:, :4] * 1, maps[:, :4, ::2, ::2] * 2],
+        [maps[:, :2] * 1, maps[:, :2, ::2, ::2] * 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("classes", [None, NAMES])
+@pytest.mark.parametrize("form", LEVELS)
+def test_maps_of_several_sizes_are_said_to_be_such(form: str, classes: list[str] | None) -> None:
+    """Naming the classes, which may have been done, is no way out."""
+    scope = fm.Scope(Net(lambda scores, embedding, maps: LEVELS[form](maps)), classes=classes)
+    with pytest.raises(TargetError, match="maps of several sizes, .*deep supervision.*docs/detectors.md") as raised:
+        scope.explain(PICTURES, layer="conv", target=1)
+    assert "Name the classes" not in str(raised.value)
+
+
+def test_where_names_fit_no_part_or_several_that_is_said() -> None:
+    scope = fm.Scope(
+        Net(lambda scores, embedding, maps: {"a": scores * 1, "b": embedding[:, :5] * 2}), classes=["x", "y", "z"]
+    )
+    with pytest.raises(TargetError, match="not just one of them has 3, as many as classes were named"):
+        scope.explain(PICTURES, layer="conv", target=1)

@@ -129,7 +129,7 @@ def _why_empty(record: Record, layers: Sequence[str], target: int, i: int, by_gr
             return (
                 "the target's score depends on none of the layer's patches, as for a head that reads only the class "
                 "token after the last attention. Choose layer 'last', the last one whose patches count, or an earlier "
-                "block."
+                "block; of a model that gives its tokens, where 'last' is of those, the norm before the last attention."
             )
         return "the target's gradient is zero at the layer (a saturated or constant score, or a dead path)."
     if by_gradient and not any(bool((each > 0).any()) for each in gradients):

@@ -221,6 +221,23 @@ class AttentionTrace(TorchFunctionMode):
             field = field._replace(dims=tuple(field.dims[index] for index in kept))
         return _Side(tuple(tensor.shape[index] for index in kept), field, token_dim)
 
+    def are_pairs(self, step: int, grid: Sequence[int]) -> bool:
+        """Whether these two axes are queries and keys: of a step that computes on a product of as many, pair by pair.
+
+        As where heads are mixed with each other, before the softmax or after it.
+        """
+        waiting, seen = [step], set[int]()
+        while waiting:
+            one = waiting.pop()
+            seen.add(one)
+            if one in self._products:
+                left, right = self._products[one]
+                if (left.shape[left.token_dim], right.shape[right.token_dim]) == tuple(grid):
+                    return True
+            elif self.flow.steps[one].pointwise or self.flow.steps[one].op in _BETWEEN | _PAIR_BY_PAIR:
+                waiting += [parent for parent in self.flow.steps[one].parents if parent not in seen]
+        return False
+
     def _note_use(self, operation: Operation) -> None:
         between_places = {step for step, sides in self._products.items() if all(map(_of_places, sides))}
         for factor in tree_leaves((operation.args, operation.kwargs)):
@@ -274,6 +291,8 @@ _WEIGHTED = frozenset({"mm", "addmm", "linear"})
 _PARTS = frozenset({"slice", "select", "split", "split_with_sizes", "unbind", "index", "index_select"})
 _BETWEEN = _WEIGHTED | frozenset({"index_put_", "copy_", "masked_fill", "constant_pad_nd", "clone"})
 """What may lie between a product and its softmax beside operations on single values: heads mixed with each other."""
+_PAIR_BY_PAIR = frozenset({"_softmax", "_safe_softmax", "convolution"})
+"""What may lie behind it beside these: the softmax, and heads mixed by a convolution."""
 
 
 _Operand = tuple[Tensor, int, Sequence[int] | None]

@@ -18,7 +18,7 @@ from featuremaps.layers.attention_trace import AttentionTrace
 from featuremaps.layers.given import GivenLayout
 from featuremaps.layers.info import LOST, UNREACHED, LayerInfo
 from featuremaps.layers.last_map import Candidate, choose
-from featuremaps.layers.layout import Layout
+from featuremaps.layers.layout import LIKELY, Layout
 from featuremaps.layers.levels import Together, note_together
 from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_ends import main_tensor
@@ -176,6 +176,13 @@ def _visit(
             layout = traced_layout(tensor, module, flow, trace, given)
         except LayoutError as error:  # the layout given does not fit: only of interest where this layer is asked for
             note = str(error)
+    if (
+        layout is not None
+        and layout.known == LIKELY
+        and trace is not None
+        and attention.are_pairs(trace.step, layout.grid)
+    ):
+        layout = None
     formula = None if trace is None else flow.formula(trace.step, _given_at(args, flow, trace.step - 1))
     attention.saw(layout, None if trace is None else trace.field)
     begins = isinstance(output, tuple) and isinstance(next(iter(output), None), Tensor)

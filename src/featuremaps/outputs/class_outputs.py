@@ -15,10 +15,10 @@ from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key, is_named
 from featuremaps.options import OutputKind
 from featuremaps.outputs.box_form import BoxForm
+from featuremaps.outputs.no_scores import describe
 from featuremaps.outputs.outputs import (
     are_probabilities,
     candidates,
-    describe,
     have_unit_length,
     last_of,
     logits_of,

@@ -16,7 +16,8 @@ from featuremaps.layers.listed_detections import listed_of
 from featuremaps.outputs.box_form import BoxForm, form_of_corners, form_of_rows
 from featuremaps.outputs.class_outputs import ClassOutputs
 from featuremaps.outputs.head_rows import HeadRows, head_rows
-from featuremaps.outputs.outputs import class_label, describe
+from featuremaps.outputs.no_scores import describe
+from featuremaps.outputs.outputs import class_label
 
 NO_OBJECT = frozenset({"__background__", "background", "bg", "n/a", "no object"})
 """Names of labels that stand for nothing that a detector finds, in small letters."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError, did_you_mean
 from featuremaps.layers.model_output import NAMES, WHOLE, Key, is_named, likely_scores, parts_of
+from featuremaps.outputs.no_scores import why_none, why_undecided
 
 Classes = Sequence[str] | None
 Which = int | str | Tensor | NDArray[Any] | Sequence[int | str] | None
@@ -183,25 +184,10 @@ def needs_logits(outputs: object, classes: int | None = None, part: Key | None =
     if logits is None and hasattr(outputs, "why_no_scores"):
         raise TargetError(outputs.why_no_scores)
     if logits is None and len(several := likely_scores(outputs)) > 1:
-        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in several.values())
-        raise TargetError(
-            f"the model returns {describe(outputs)} with tensors of shape {shapes}, and which of them is its class "
-            "scores is not known. Name the classes, as many as it gives scores: Scope(model, classes=[…]); or give "
-            "target= a function from the model's output to one score per picture."
-        )
+        raise TargetError(why_undecided(outputs, several.values(), classes))
     if logits is None or not logits.is_floating_point():
-        raise TargetError(
-            f"the model returns {describe(outputs)}, in which no class scores were found. "
-            "Give target= a function from the model's output to one score per picture, or Box(...) for a detector."
-        )
+        raise TargetError(why_none(outputs))
     return logits
-
-
-def describe(outputs: object) -> str:
-    """What a model returned, in words."""
-    if isinstance(outputs, Mapping):
-        return f"a dict of {', '.join(map(repr, outputs))}"
-    return f"a {type(outputs).__name__}"
 
 
 def check_length(given: int, batch: int) -> None:

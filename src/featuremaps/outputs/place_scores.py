@@ -9,7 +9,8 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.outputs.class_outputs import ClassOutputs, check_kind
-from featuremaps.outputs.outputs import Which, class_indices, class_label, describe, in_percent, needs_logits
+from featuremaps.outputs.no_scores import describe
+from featuremaps.outputs.outputs import Which, class_indices, class_label, in_percent, needs_logits
 
 BACKGROUND = ("background", "__background__", "bg", "void", "unlabeled", "unlabelled", "nothing")
 """What models call that which is none of their classes, without regard to capitals."""

@@ -27,7 +27,8 @@ MISFITS = {
     "and let its forward keep to it",
     "too many indices for tensor|are valid indices": "its forward takes its input apart in a way that a batch of "
     "pictures cannot be. Where it takes a dict or a list, wrap it in a module whose forward takes the pictures and "
-    "makes that of them",
+    "makes that of them: of a list of dicts, as detectron2's models take, return self.model([{'image': picture} for "
+    "picture in pictures]), and of what each gives a dict of its boxes, labels and scores",
 }
 DENSE = "mat1 and mat2 shapes cannot be multiplied"
 WRONG_SIZE = {

@@ -165,6 +165,12 @@ class Similarity:
     def bind(self, outputs: object, classes: ClassOutputs, batch: int) -> Bound:
         """See `Target`."""
         given = torch.as_tensor(self.reference)
+        if given.ndim not in (1, 2):
+            raise TargetError(
+                "Similarity(…) takes an embedding (features,), or one for each picture (batch, features), and was "
+                f"given shape {tuple(given.shape)}. Of a picture give what the model makes of it, such as "
+                "model(picture).pooler_output."
+            )
         embedding = _embedding(outputs, given.shape[-1])
         reference = given.to(embedding.device, torch.float32).expand(batch, -1)
         if reference.shape != embedding.shape:
