@@ -260,9 +260,20 @@ def _geometry(layout: Layout | None, placed: Field | None, picture: Sequence[int
     return stride, reach, tuple(step / 2 for step in stride)
 
 
+def _tokens_of(field: Field) -> int:
+    """How many tokens a sequence (batch, token, channel) has in which places were moved; 0 for anything else."""
+    return field.shape[1] if field.moved and len(field.dims) == 3 else 0
+
+
 def _note(trace: Trace | None, flow: Dataflow) -> str:
     if trace is None:
         return UNREACHED
+    if trace.field is not None and (grids := flow.levels.get(_tokens_of(trace.field), ())):
+        rows, columns = grids[0]
+        return (
+            f"maps of {', '.join('×'.join(map(str, grid)) for grid in grids)} places stand in it one after another: "
+            f"layout=lambda tokens: tokens[:, :{rows * columns}].mT.unflatten(2, ({rows}, {columns})) reads the first"
+        )
     if trace.field is not None and trace.field.moved:
         return f"{LOST}: an operation before it puts them in another order, or several on top of each other"
     lost = f" ({', '.join(sorted(flow.unfollowed)[:3])})" if flow.unfollowed else ""

@@ -16,6 +16,7 @@ from featuremaps.receptive_field import op_rules, sampling_rules, window_rules
 from featuremaps.receptive_field.call import Call, Shape, Value
 from featuremaps.receptive_field.field_algebra import Field, Reach, channels, everywhere, of_picture
 from featuremaps.receptive_field.value_ranges import UNBOUNDED, Range, value_range
+from featuremaps.receptive_field.view_rules import levels_joined
 
 Key = tuple[int, Shape, Shape]
 
@@ -55,6 +56,8 @@ class Dataflow(TorchDispatchMode):
         self.picture: Shape = tuple(pictures[0].shape)
         self.steps: list[Step] = []
         self.unfollowed: dict[str, str] = {}
+        # The grids that stand one after another in sequences of so many tokens.
+        self.levels: dict[int, tuple[tuple[int, ...], ...]] = {}
         # Tensors are known by their storage and their place in it, because a view is a new object each time it
         # is handed from one operation to the next. The weak reference keeps a storage's number from being reused.
         self._storages: dict[int, tuple[StorageWeakRef, dict[Key, Trace]]] = {}
@@ -153,6 +156,8 @@ class Dataflow(TorchDispatchMode):
                 fields = _fields_of_results(call)
                 if fields[0] is not None and fields[0].lost and not any(field.lost for field in call.inputs):
                     self.unfollowed.setdefault(op, "moves places in a way that is not known")
+            if op == "cat" and fields[0] is not None and fields[0].moved and (grids := levels_joined(call)):
+                self.levels[shapes[0][1]] = grids
             step = self._described(step, call, fields[0])
         except Exception as error:  # whatever a rule stumbles over, the model's run goes on
             self.unfollowed[op] = f"{type(error).__name__}: {error}"

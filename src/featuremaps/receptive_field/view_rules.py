@@ -140,6 +140,18 @@ def _cat(call: Call) -> Field:
     return merged([joined, *(field.with_dim(dim, joined.dims[dim]) for field in others if field)], shape)
 
 
+def levels_joined(call: Call) -> tuple[tuple[int, ...], ...]:
+    """The grids of several sizes that are put one after another into a sequence (batch, token, channel); none else."""
+    shape, dim = call.results[0], call.args["dim"] % len(call.results[0])
+    values = [value for value in call.args["tensors"] if len(value.shape) == len(shape)]
+    if len(shape) != 3 or dim != 1 or any(value.field is None for value in values):
+        return ()
+    dims = [value.field.dims[dim] for value in values if value.field is not None]
+    grids = tuple(tuple(run.size for run in one.runs if run.axis is not None) for one in dims)
+    full = all(math.prod(grid) == one.size and len(one.axes) > 1 for grid, one in zip(grids, dims, strict=True))
+    return grids if full and len({*grids}) > 1 else ()
+
+
 def _whole_again(values: list[Value], dim: int) -> Dim | None:
     """The dimension whose parts all lie side by side here, in order; None where that is not so."""
     fields = [value.field for value in values if value.field is not None]
