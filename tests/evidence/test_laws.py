@@ -18,7 +18,7 @@ MASKED = [name for name in NAMES if {"masks", "cells"} & set(MEASURES[name].need
 CHUNKED = [name for name in NAMES if "chunk" in MEASURES[name].options or "curve" in MEASURES[name].needs]
 PERTURBING = [name for name in NAMES if {"curve", "score", "probability"} & set(MEASURES[name].needs)]
 COUNTING = ["gini", "entropy", "effective_places", "complexity"]
-PICTURES_ONLY = {"insertion", "insertion_minus_deletion", "road", "road_morf", "road_lerf"}
+PICTURES_ONLY = {"road", "road_morf", "road_lerf"}
 
 every_measure = pytest.mark.parametrize("name", NAMES)
 

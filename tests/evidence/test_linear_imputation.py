@@ -1,5 +1,6 @@
 """ROAD's linear imputation against the dense system, written from the paper, and against grad-cam's."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -115,11 +116,22 @@ def test_as_grad_cam() -> None:
         torch.testing.assert_close(impute(pictures, removed[None, None])[0, 0], expected, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("fill", ["linear", "blur"])
-def test_signals_and_volumes_are_refused(fill: str) -> None:
-    for size in ((30,), (4, 5, 6)):
-        with pytest.raises(MethodError, match=rf"fill='{fill}' is for pictures .*Use fill='zero' or 'mean'\."):
-            Filling(noise(2, 3, *size))(torch.zeros(2, 1, *size, dtype=torch.bool), fill)  # type: ignore[arg-type]
+@pytest.mark.parametrize("size", [(30,), (4, 5, 6)])
+def test_signals_and_volumes_are_refused(size: tuple[int, ...]) -> None:
+    with pytest.raises(MethodError, match=r"fill='linear' is for pictures .*Use fill='zero', 'mean' or 'blur'\."):
+        Filling(noise(2, 3, *size))(torch.zeros(2, 1, *size, dtype=torch.bool), "linear")
+
+
+@pytest.mark.parametrize("size", [(30,), (14, 13, 12)])
+def test_signals_and_volumes_are_blurred(size: tuple[int, ...]) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    inputs = noise(2, 3, *size)
+    blurred = Filling(inputs)(torch.ones(2, 1, *size, dtype=torch.bool), "blur")[:, 0]
+    expected = [
+        [gaussian_filter(colour, min(size) / 10, mode="mirror", truncate=2.5) for colour in each] for each in inputs
+    ]
+    torch.testing.assert_close(blurred, torch.tensor(np.array(expected)), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(1, 90), (90, 2), (3, 60), (33, 31)])

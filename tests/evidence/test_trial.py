@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -177,6 +178,39 @@ def test_of_one_picture_nothing_is_said_to_be_chance() -> None:
     ]
 
 
+def test_two_pictures_tell_nothing_beyond_chance() -> None:
+    trial = fm.Scope(Quadrant(), spatial=2).trial(
+        planted(2), ["grad_cam", "hires_cam"], "features", 1, measures="deletion"
+    )
+    assert trial.conclusion == [
+        "2 pictures say little: HiResCAM of features comes first, and chance may have put it there."
+    ]
+    assert len(trial.as_good) == 1
+
+
+def test_what_alone_could_be_measured_is_not_called_the_best() -> None:
+    trial = fm.Scope(Quadrant(), spatial=2).trial(
+        planted(3), ["hires_cam", "attention_rollout"], "features", 1, measures="deletion"
+    )
+    assert trial.conclusion[0] == (
+        "On 3 pictures only HiResCAM of features could be measured: here it is held against what knows nothing of a "
+        "model."
+    )
+    assert repr(trial) == "<Trial of 2 explanations by 1 measure on 3 pictures>"
+
+
+@pytest.mark.parametrize("space", [1, 3])
+def test_signals_and_volumes_are_tried_by_all_usual_measures(space: Literal[1, 3]) -> None:
+    convolution = nn.Conv1d(2, 4, 3) if space == 1 else nn.Conv3d(2, 4, 3)
+    pool = nn.AdaptiveAvgPool1d(1) if space == 1 else nn.AdaptiveAvgPool3d(1)
+    torch.manual_seed(0)
+    model = nn.Sequential(convolution, nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, 2)).eval()
+    inputs = torch.rand(3, 2, *([30] if space == 1 else [8, 9, 10]))
+    trial = fm.Scope(model, spatial=space).trial(inputs, ["hires_cam", "saliency"], "1")
+    assert np.isfinite(trial.values[: len(trial.explanations), : len(trial.counted)]).all()
+    assert not [line for line in trial.conclusion if "says nothing" in line]
+
+
 def test_a_budget_leaves_pictures_out_and_says_so() -> None:
     scope = fm.Scope(Quadrant(), spatial=2)
     how = {"methods": "saliency", "layers": "features", "targets": 1, "measures": "deletion", "batch_size": 1}
@@ -195,7 +229,7 @@ def test_best_is_taken_by_explain(trial: fm.Trial) -> None:
     assert scope.explain(x, "grad_cam", layer="best", target=1, trial=trial).method == "grad_cam"
     with pytest.raises(OptionError, match=r"trial=scope\.trial"):
         scope.explain(x, "best")
-    with pytest.raises(OptionError, match="this trial has no lrp of best"):
+    with pytest.raises(OptionError, match="this trial has no lrp; it tried"):
         scope.explain(x, "lrp", layer="best", trial=trial)
 
 
@@ -207,6 +241,7 @@ def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
     said = trial.estimate(("occlusion", "input"), "deletion")
     assert said.of == 0
     assert said.why.startswith("no map was made: ")
+    assert "Error" not in said.why  # a sentence for a reader, who knows no classes of errors
     assert trial.order[-1] == ("occlusion", "input")
     alone = fm.Scope(Quadrant(), spatial=2).trial(
         planted(2), "occlusion", "features", 1, measures="deletion", options={"occlusion": {"window": 99}}
@@ -337,6 +372,7 @@ def test_the_model_is_not_changed() -> None:
         ({"measures": []}, "at least one measure"),
         ({"out": Path(__file__)}, "is a file"),
         ({"masks": [torch.ones(5, 5)] * 2}, r"has shape \(5, 5\)"),
+        ({"masks": [torch.full((SIDE, SIDE), torch.nan)] * 2}, "a mask has values that are not finite"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_runs(options: dict[str, object], message: str) -> None:

@@ -22,6 +22,25 @@ def resampled(values: Values, seed: int, rounds: int = ROUNDS) -> Float[np.ndarr
         return total / np.einsum("rmp,bp->brm", known.astype(float), counts)
 
 
+def widened(samples: Float[np.ndarray, "round row measure"], values: Values) -> Float[np.ndarray, "round row measure"]:
+    """Resampled means moved away from the mean itself as far as so few pictures ask for.
+
+    The means of n resampled pictures spread too little, by √((n − 1) / n), and what is known of their spread is itself
+    little, as Student's t says: 95% of them hold the truth too rarely, and where there is nothing to tell, one of two
+    rows is ahead of the other in 97.5% of them far too often, with 2 pictures every fourth time (Hesterberg 2015, What
+    teachers should know about the bootstrap, section 5.3, the expanded percentile interval). With many pictures
+    nothing changes.
+    """
+    from scipy.stats import norm, t
+
+    known = np.isfinite(values)
+    pictures, end = known.sum(2), (1 + LEVEL) / 2
+    others = np.maximum(pictures - 1, 1)
+    wider = np.where(pictures > 1, np.sqrt(pictures / others) * t.ppf(end, others) / norm.ppf(end), 1.0)
+    mean = np.where(known, values, 0.0).sum(2) / np.maximum(pictures, 1)
+    return mean + (samples - mean) * wider
+
+
 def interval(samples: Float[np.ndarray, "round *rest"]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The limits between which 95% of the rounds lie (percentile bootstrap, Efron & Tibshirani 1993, section 13.3)."""
     tail = 100 * (1 - LEVEL) / 2

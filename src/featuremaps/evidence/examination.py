@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featuremaps.errors import MethodError, OptionError, TargetError, WrittenError
+from featuremaps.errors import FeatureMapsError, MethodError, OptionError, TargetError, WrittenError
 from featuremaps.evidence.copies import KnownScores
 from featuremaps.evidence.curves import Curve, Curves, Order
 from featuremaps.evidence.explainer import Explainer, Key
@@ -121,7 +121,7 @@ class Examination:
             for key in self._heatmaps:
                 yield key, name, self._measured(measure, self.needs_of(key))
             for key, reason in self._failures.items():
-                yield key, name, undefined(len(self._inputs), f"{NO_MAP}{reason}")
+                yield key, name, undefined(len(self._inputs), f"{NO_MAP}{_plain(reason)}")
             for key, heatmap in maps.items():
                 needs: Needs = {"explain_again": partial(_again, drawn[key[0]], self._inputs)}
                 if self._mosaic is not None:
@@ -187,7 +187,8 @@ class Examination:
         except Exception as error:
             if out_of_memory(error):
                 raise
-            return undefined(len(self._inputs), f"{type(error).__name__}: {error}")
+            reason = str(error) if isinstance(error, FeatureMapsError) else f"{type(error).__name__}: {error}"
+            return undefined(len(self._inputs), reason)
 
     def _best_map(self, curve: tuple[Order, Fill]) -> Heatmap:
         """The greedy map of a curve; the mean colour stands for imputation, which every try would have to wait for."""
@@ -226,6 +227,13 @@ def said_by(measure: Measure, said: object, pictures: int) -> Measured:
 def undefined(pictures: int, reason: str) -> Measured:
     """No number for any of so many pictures, and why."""
     return Measured(torch.full((pictures,), torch.nan), (reason,) * pictures)
+
+
+def _plain(reason: str) -> str:
+    """Why a method made no map, without the class of an error that says it in words itself."""
+    kind, _, said = reason.partition(": ")
+    refused = {each.__name__ for each in (MethodError, OptionError, TargetError)}
+    return said if kind in refused else reason
 
 
 def _again(make: Reference, inputs: Inputs, new: Inputs) -> Heatmap:

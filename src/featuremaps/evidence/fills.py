@@ -46,10 +46,10 @@ class Filling:
     def _of(self, fill: Fill) -> Float[Tensor, "batch colour *space"]:
         """What stands where everything is taken out of each picture; noise aside."""
         if fill not in self._empty:
-            if fill in ("blur", "linear") and self._inputs.ndim != 4:
+            if fill == "linear" and self._inputs.ndim != 4:
                 raise MethodError(
                     f"fill={fill!r} is for pictures (batch, colour, height, width), and the model's input has shape "
-                    f"{tuple(self._inputs.shape)}. Use fill='zero' or 'mean'."
+                    f"{tuple(self._inputs.shape)}. Use fill='zero', 'mean' or 'blur'."
                 )
             self._empty[fill] = baseline_of(self._inputs, "mean" if fill == "linear" else fill)
         return self._empty[fill]

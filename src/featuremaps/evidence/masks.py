@@ -114,4 +114,6 @@ def _array(mask: object) -> Mask:
         values = torch.as_tensor(mask)
     except (TypeError, ValueError, RuntimeError) as error:
         raise OptionError(f"a mask is an array, a tensor, a picture or a box; got {mask!r}.") from error
+    if values.is_floating_point() and not values.isfinite().all():
+        raise OptionError("a mask has values that are not finite, which are neither inside nor outside.")
     return values if values.dtype == torch.bool else values > 0

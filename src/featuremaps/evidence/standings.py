@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from featuremaps.errors import OptionError, did_you_mean
-from featuremaps.evidence.agreement import Values, interval, kendall, ranked, resampled
+from featuremaps.evidence.agreement import Values, interval, kendall, ranked, resampled, widened
 from featuremaps.evidence.curves import Order
 from featuremaps.evidence.estimate import Estimate
 from featuremaps.evidence.explainer import Key
@@ -18,6 +18,20 @@ from featuremaps.evidence.registry import MEASURES
 
 SURE = 0.975
 """In so many of the resampled sets of pictures one must be ahead to be better beyond chance."""
+FEWEST = 3
+"""With fewer pictures nothing is better beyond chance: two agree by chance too often."""
+ENDS = {
+    "mean probability": (0.0, 1.0),
+    "probability": (-1.0, 1.0),
+    "rank correlation": (-1.0, 1.0),
+    "SSIM": (-1.0, 1.0),
+    "share": (0.0, 1.0),
+    "share of peaks": (0.0, 1.0),
+    "share of pictures": (0.0, 1.0),
+    "score²": (0.0, np.inf),
+    "ratio": (0.0, np.inf),
+}
+"""Between which numbers a measure's values lie, by its unit: no interval reaches beyond."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,7 +78,8 @@ class Standings:
         known = np.isfinite(self.values[at])
         if not known.any():
             return Estimate(np.nan, np.nan, np.nan, 0, self.undefined.get((row, measure), "no picture has a number"))
-        low, high = interval(self._sampled[(slice(None), *at)])
+        least, most = _ends(self.values[at][known], MEASURES[measure].unit)
+        low, high = np.clip(interval(self._sampled[(slice(None), *at)]), least, most)
         return Estimate(float(self.means[at]), float(low), float(high), int(known.sum()))
 
     def beats(self, row: Key, other: Key, measure: str) -> bool:
@@ -72,7 +87,7 @@ class Standings:
         column = self._column(measure)
         first, second = (self._sampled[:, self._row(each), column] for each in (row, other))
         ahead = first > second if MEASURES[measure].better == "higher" else first < second
-        return bool(ahead.mean() >= SURE) and len(self.pictures) > 1
+        return bool(ahead.mean() >= SURE) and len(self.pictures) >= FEWEST
 
     def better_than(self, row: Key, reference: str) -> bool:
         """Whether a row beats a reference, beyond chance, by one of the counted measures or more.
@@ -112,7 +127,7 @@ class Standings:
         if row not in self.explanations:
             raise OptionError(f"{row[0]!r} is a reference, and explanations alone have a rank.")
         place = self.explanations.index(row)
-        low, high = interval(self._consensus(self._sampled_ranks))
+        low, high = np.clip(interval(self._consensus(self._sampled_ranks)), 1, len(self.explanations))
         mean = float(self._consensus(self.mean_ranks)[place])
         return Estimate(mean, float(low[place]), float(high[place]), len(self.pictures))
 
@@ -137,7 +152,8 @@ class Standings:
         ranked = [self.best, *self.order]
         suitable = [row for row in ranked if method in ("best", row[0]) and layer in ("best", row[1])]
         if not suitable:
-            raise OptionError(f"this trial has no {method} of {layer}; it tried {', '.join(map(str, self.order))}.")
+            asked = " of ".join(str(each) for each in (method, layer) if each != "best")
+            raise OptionError(f"this trial has no {asked}; it tried {', '.join(map(' of '.join, self.order))}.")
         return suitable[0]
 
     @property
@@ -146,9 +162,9 @@ class Standings:
         ranks = self._consensus(self._sampled_ranks)
         first = ranks[:, self.explanations.index(self.best)]
         ahead = {row: (first < ranks[:, place]).mean() for place, row in enumerate(self.explanations)}
-        alone = len(self.pictures) > 1
+        told = len(self.pictures) >= FEWEST
         others = [row for row in self.eligible if row != self.best]
-        return tuple(row for row in others if not (ahead[row] >= SURE and alone))
+        return tuple(row for row in others if not (ahead[row] >= SURE and told))
 
     def agreement(self, first: str, second: str) -> Estimate:
         """Kendall's τ between the orders in which two measures put the explanations, with its interval."""
@@ -186,7 +202,7 @@ class Standings:
 
     @cached_property
     def _sampled(self) -> Float[np.ndarray, "round row measure"]:
-        return resampled(self.values, self.seed)
+        return widened(resampled(self.values, self.seed), self.values)
 
     @cached_property
     def mean_ranks(self) -> Float[np.ndarray, "explanation measure"]:
@@ -204,7 +220,7 @@ class Standings:
 
     @cached_property
     def _sampled_ranks(self) -> Float[np.ndarray, "round explanation measure"]:
-        return resampled(self._ranks, self.seed)
+        return widened(resampled(self._ranks, self.seed), self._ranks)
 
     def _consensus(
         self, ranks: Float[np.ndarray, "*rest explanation measure"]
@@ -212,3 +228,9 @@ class Standings:
         """The mean over the counted measures, by their weights."""
         weights = np.array([self.weights.get(name, 0) for name in self.measures], float)
         return ranks @ weights / weights.sum()
+
+
+def _ends(values: Float[np.ndarray, " picture"], unit: str) -> tuple[float, float]:
+    """Between which numbers values of this unit lie, if these do."""
+    least, most = ENDS.get(unit, (-np.inf, np.inf))
+    return (least, most) if least <= values.min() and values.max() <= most else (-np.inf, np.inf)

@@ -141,8 +141,8 @@ class TrialFolder:
             return pq.read_table(self.path / name)
         except (OSError, pa.ArrowInvalid) as error:
             raise OptionError(
-                f"{self.path / name} cannot be read: {error}. Delete measurements{name[name.index('-') :]}, and a "
-                "trial with this out= makes these pictures anew."
+                f"{self.path / name} cannot be read: {str(error).rstrip('.')}. Delete "
+                f"measurements{name[name.index('-') :]}, and a trial with this out= makes these pictures anew."
             ) from error
 
     def _write(self, name: str, write: Any) -> None:

@@ -17,6 +17,7 @@ from featuremaps.evidence.words import conclusion, label, table
 from featuremaps.explain.comparison import Comparison
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.files import png_of
+from featuremaps.plotting.panels import counted
 from featuremaps.results.shown import Shown
 
 
@@ -138,5 +139,5 @@ class Trial(Standings, Shown):
         return "\n".join([self.table(), "", *self.conclusion])
 
     def __repr__(self) -> str:
-        sizes = len(self.explanations), len(self.measures), len(self.pictures)
-        return "<Trial of {} explanations by {} measures on {} pictures>".format(*sizes)
+        sizes = {"explanation": self.explanations, "measure": self.measures, "picture": self.pictures}
+        return "<Trial of {} by {} on {}>".format(*(counted(len(each), name) for name, each in sizes.items()))

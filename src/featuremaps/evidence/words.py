@@ -7,7 +7,7 @@ from featuremaps.evidence.estimate import short
 from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.references import CHANCE, REFERENCE
 from featuremaps.evidence.registry import MEASURES
-from featuremaps.evidence.standings import Standings
+from featuremaps.evidence.standings import FEWEST, Standings
 from featuremaps.plotting.method_names import method_name
 from featuremaps.plotting.panels import counted
 
@@ -68,10 +68,12 @@ def _winner(standings: Standings) -> list[str]:
     pictures, best = counted(len(standings.pictures), "picture"), standings.best
     if standings.failed(best):
         return [f"On {pictures} every explanation fails a sanity check: believe none of them before you know why."]
-    if len(standings.explanations) == 1:
-        return [f"On {pictures} only {label(best)} was tried: here it is held against what knows nothing of a model."]
-    if len(standings.pictures) < 2:
-        return [f"One picture says little: {label(best)} comes first, and chance may have put it there."]
+    if len([row for row in standings.explanations if standings.measured(row)]) == 1:
+        what = "was tried" if len(standings.explanations) == 1 else "could be measured"
+        return [f"On {pictures} only {label(best)} {what}: here it is held against what knows nothing of a model."]
+    if len(standings.pictures) < FEWEST:
+        few = "One picture says" if len(standings.pictures) < 2 else f"{len(standings.pictures)} pictures say"
+        return [f"{few} little: {label(best)} comes first, and chance may have put it there."]
     if not standings.better_than(best, CHANCE):
         others = [row for row in standings.eligible if standings.better_than(row, CHANCE)]
         lines = [f"On {pictures}, {label(best)} comes first, but no measure tells it from a random map beyond chance."]
@@ -105,7 +107,7 @@ def _doubts(standings: Standings) -> list[str]:
         if failing:
             last = " What fails stands last, whatever its rank." if len(failing) < len(standings.explanations) else ""
             lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.{last}")
-    for reference, words in FLOORS.items() if len(standings.pictures) > 1 else ():
+    for reference, words in FLOORS.items() if len(standings.pictures) >= FEWEST else ():
         level = [row for row in standings.explanations if not standings.better_than(row, reference)]
         if level:
             lines.append(f"By no measure better than {words}, beyond chance: {listed(level)}.")
