@@ -14,7 +14,7 @@ import featuremaps as fm
 from featuremaps.errors import OptionError
 from featuremaps.evidence.curves import Curves
 from featuremaps.evidence.measures.deletion_insertion import deletion, insertion
-from featuremaps.evidence.words import label
+from featuremaps.evidence.words import label, listed
 from method_samples import unchecked
 from small_models import network, pictures
 
@@ -292,10 +292,15 @@ def drawn(values: list[list[float]], *, checks: list[float] | None = None) -> fm
 def test_the_first_is_not_praised_where_chance_does_as_well() -> None:
     trial = drawn([[0.5, 0.3, 0.5, 0.4], [0.1, 0.2, 0.1, 0.2], [0.6, 0.3, 0.4, 0.5]])
     assert trial.conclusion[:2] == [
-        "On 4 pictures, Grad-CAM of layer4 comes first, but no measure tells it from a random map beyond chance.",
+        "On 4 pictures, Grad-CAM of layer4 comes first, but may be no better than a map drawn at random.",
         "Nor does any other explanation do better: believe none of them, or try more pictures.",
     ]
     assert "shows best" not in str(trial)
+
+
+def test_a_method_is_named_once_with_all_its_layers() -> None:
+    rows = [("lrp", "input"), ("grad_cam", "layer3"), ("occlusion", "input"), ("grad_cam", "layer4")]
+    assert listed(rows) == "LRP, Grad-CAM of layer3 and layer4, Occlusion"
 
 
 def test_what_fails_a_check_stands_last_and_its_rank_is_marked() -> None:

@@ -76,20 +76,20 @@ def _winner(standings: Standings) -> list[str]:
         return [f"{few} little: {label(best)} comes first, and chance may have put it there."]
     if not standings.better_than(best, CHANCE):
         others = [row for row in standings.eligible if standings.better_than(row, CHANCE)]
-        lines = [f"On {pictures}, {label(best)} comes first, but no measure tells it from a random map beyond chance."]
-        said = f"Better than a random map by some measure: {listed(others)}." if others else ""
+        lines = [f"On {pictures}, {label(best)} comes first, but may be no better than a map drawn at random."]
+        said = f"Better than a random map: {listed(others)}." if others else ""
         return [*lines, said or "Nor does any other explanation do better: believe none of them, or try more pictures."]
     if len(standings.eligible) == 1 and any(map(standings.failed, standings.explanations)):
         return [f"On {pictures} only {label(best)} passes the sanity checks: no other may be believed."]
     if len(standings.as_good) == len(standings.eligible) - 1 > 0:
-        return [f"On {pictures} no explanation is better than all others beyond chance; {label(best)} comes first."]
+        return [f"On {pictures} {label(best)} comes first, but any other explanation may be as good."]
     rank = standings.rank(best)
     lines = [
         f"On {pictures}, {label(best)} {_praise(standings)}: its mean rank is {rank.mean:.1f} of "
         f"{len(standings.explanations)} (95% interval {rank.low:.1f} to {rank.high:.1f})."
     ]
     if standings.as_good:
-        lines.append(f"Not to be told apart from it beyond chance: {listed(standings.as_good)}.")
+        lines.append(f"As good as it, as far as these pictures tell: {listed(standings.as_good)}.")
     return lines
 
 
@@ -110,7 +110,7 @@ def _doubts(standings: Standings) -> list[str]:
     for reference, words in FLOORS.items() if len(standings.pictures) >= FEWEST else ():
         level = [row for row in standings.explanations if not standings.better_than(row, reference)]
         if level:
-            lines.append(f"By no measure better than {words}, beyond chance: {listed(level)}.")
+            lines.append(f"No better than {words}, as far as these pictures tell: {listed(level)}.")
     return lines
 
 
@@ -130,8 +130,11 @@ def _unsaid(standings: Standings) -> list[str]:
 
 
 def listed(rows: Sequence[Key]) -> str:
-    """Rows in a sentence."""
-    return ", ".join(map(label, rows))
+    """Rows in a sentence, a method once, with all its layers: "LRP, Grad-CAM of layer3 and layer4"."""
+    layers: dict[str, list[str]] = {}
+    for row in rows:
+        layers.setdefault(row[0], []).append(row[1])
+    return ", ".join(" and ".join([label((method, found[0])), *found[1:]]) for method, found in layers.items())
 
 
 def table(standings: Standings) -> str:

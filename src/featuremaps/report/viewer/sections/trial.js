@@ -75,7 +75,7 @@ export async function render(section) {
           measures.map((measure) => head(measure.name, `${arrow(measure)}${measure.counts ? "" : "; not counted"}`, measure.about)))),
         h("tbody", {}, rows.map((row) => rowOf(row, measures, scales, anchors, rankScale, hasMaps))))),
     h("p", { class: "caption" },
-      `A dot is the mean over ${section.pictures} pictures, the line its 95% interval. The dotted line is a random map, the band `
+      `A dot is the mean over ${section.pictures} picture${section.pictures === 1 ? "" : "s"}, the line its 95% interval. The dotted line is a random map, the band `
       + "reaches from there to the best map that a greedy search built from the measure itself. "
       + `${section.passes.toLocaleString("en")} passes through the model.`));
 }
