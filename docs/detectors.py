@@ -126,7 +126,7 @@ def main() -> None:
     heats = list(comparison.values())
     print(heats[0].how())  # noqa: T201
     rows = []
-    for row, title in enumerate(heats[0].titles):
+    for row, title in enumerate(heats[0].headings):
         seen = heats[0].pictures[row]
         (plain,) = heats[0][row].boxed([seen.image])
         overlays = [Panel(heat[row].overlay()[0], method_name(heat.method)) for heat in heats]

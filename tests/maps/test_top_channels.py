@@ -49,7 +49,7 @@ def test_save_and_show(tmp_path: Path) -> None:
     expected = torch.stack([one.map for one in top.ranked[1]]).numpy()
     np.testing.assert_array_equal(np.load(written[3]), expected)
     assert top._repr_png_().startswith(PNG)
-    assert repr(made().top(3)).splitlines()[1] == "  picture 0: conv:2 3, conv:1 2, conv:0 0.5"
+    assert repr(made().top(3)).splitlines()[1] == "  picture 0: conv:2 3.00, conv:1 2.00, conv:0 0.500"
     assert top[1].units == (top.units[1],)
     assert [one.units[0] for one in top] == list(top.units)
     with pytest.raises(IndexError, match="picture 5 of 2"):

@@ -6,6 +6,7 @@ from PIL import Image
 from featuremaps.plotting.panels import (
     TALLEST_BAR,
     Bar,
+    Line,
     Panel,
     columns_for,
     in_rows,
@@ -30,10 +31,19 @@ def test_a_framed_panel_is_red_with_its_title() -> None:
 
 def test_long_names_are_cut_before_the_probability() -> None:
     name = "a name as long as those that ImageNet gives to its dogs and cats"
-    figure = panels_figure([[Panel(PICTURE, f"{name} 85%, no. 3", side=f"layer4\n{name} < 1%")]], None)
+    side = (Line("layer4"), Line(name, "<1%"))
+    figure = panels_figure([[Panel(PICTURE, Line(name, "85%, no. 3"), side=side)]], None)
     (axes,) = figure.axes
     assert axes.get_title() == "a name as long as thos… 85%, no. 3"
-    assert axes.get_ylabel() == "layer4\na name as long as those … < 1%"
+    assert axes.get_ylabel() == "layer4\na name as long as those t… <1%"
+
+
+def test_a_name_with_a_number_in_it_is_not_taken_for_a_probability() -> None:
+    name = "drinks of 40% alcohol and more, bottled"
+    figure = panels_figure([[Panel(PICTURE, Line(name, "7%"), side=name)]], None)
+    (axes,) = figure.axes
+    assert axes.get_title() == "drinks of 40% alcohol and more… 7%"
+    assert axes.get_ylabel() == "drinks of 40% alcohol and mor…"
 
 
 def test_a_bar_says_what_it_measures_and_is_not_endless() -> None:

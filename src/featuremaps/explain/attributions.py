@@ -134,7 +134,7 @@ class Attributions(Explained):
             first.pictures,
             first.colour(),
             heat.overlay(**look),
-            first.titles,
+            first.headings,
             first.warnings,
             strict=True,
         )

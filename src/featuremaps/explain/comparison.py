@@ -12,7 +12,7 @@ from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
 from featuremaps.plotting.files import folder_for
 from featuremaps.plotting.method_names import method_name
-from featuremaps.plotting.panels import Panel, matrix_figure
+from featuremaps.plotting.panels import Line, Panel, matrix_figure
 from featuremaps.plotting.rendering import Scaling
 from featuremaps.plotting.written_files import WrittenFiles
 from featuremaps.results.answer import ANY, Answers
@@ -103,8 +103,8 @@ class Comparison(Mapping[Key, Explanation], Shown):
                 continue
             heats = [self[key][picture] if there else None for key, there in zip(keys, kept, strict=True)]
             first = next(heat for heat in heats if heat is not None)
-            titles = [heat.titles[0] for heat in heats if heat is not None]
-            side = f"{layer}\n{next((text for text in titles if text != ANY), ANY)}"
+            headings = [heat.headings[0] for heat in heats if heat is not None]
+            side = (Line(layer), next((line for line in headings if line.name != ANY), Line(ANY)))
             (image,) = first.boxed([first.pictures[0].image])
             row = [Panel(image, "" if rows else first.pictures[0].picture.name, side=side)]
             for (method, _, _), heat in zip(keys, heats, strict=True):

@@ -20,7 +20,6 @@ from featuremaps.plotting.panels import (
     Panel,
     columns_for,
     in_rows,
-    number,
     panels_figure,
     short_unit,
     three_digits,
@@ -108,7 +107,7 @@ class TopMaps(ByPicture):
     def __repr__(self) -> str:
         lines = [f"<TopMaps of {self.layer}, by {self.by}, of {self.channels} channels:"]
         for seen, shown in zip(self.pictures, self.ranked, strict=True):
-            best = ", ".join(f"{channel.unit} {number(channel.value)}" for channel in shown[:3])
+            best = ", ".join(f"{channel.unit} {three_digits(channel.value)}" for channel in shown[:3])
             lines.append(f"  {seen.picture.name}: {best}{', …' if len(shown) > 3 else ''}")
         return "\n".join(lines) + ">"
 

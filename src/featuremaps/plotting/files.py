@@ -16,6 +16,8 @@ from featuremaps.plotting.written_files import WrittenFiles
 
 LABEL = "label"
 """The keyword of a PNG's text chunk that says what was explained."""
+QUICK = 4
+"""How hard a PNG is packed: a third to a half of the time of the usual 6, and files some per cent larger."""
 
 
 def labelled_stems(folder: str | Path, stems: Sequence[str], labels: Sequence[str]) -> list[str]:
@@ -75,12 +77,12 @@ def _write(place: Path, suffix: str, content: Image.Image | Tensor | bytes) -> P
         told = PngInfo()
         if LABEL in content.info:
             told.add_itxt(LABEL, content.info[LABEL])
-        content.save(path, pnginfo=told, compress_level=4)  # a third of the time of 6, 4% larger
+        content.save(path, pnginfo=told, compress_level=QUICK)
     return path
 
 
 def png_of(figure: Figure) -> bytes:
     """A figure as PNG, for notebooks."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", pil_kwargs={"compress_level": QUICK})
     return buffer.getvalue()

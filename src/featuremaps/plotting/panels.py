@@ -1,6 +1,5 @@
 """Figures for notebooks and papers, in matplotlib, without touching its global state."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -16,7 +15,6 @@ from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, is_remark
 Inches = int | float
 TALLEST_BAR = 5.0  # inches
 LINE = 0.14  # inches
-_PROBABILITY = re.compile(r" [<>]? ?\d[\d.]*%.*$")
 FLAT = 0.6
 """Of pictures no higher than so many of their widths, such as signals, rows are lower."""
 
@@ -27,6 +25,26 @@ SCALE_LABELS = {
 }
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of a title: a name, which is cut where it is too long, and what is said of it, which is not."""
+
+    name: str
+    said: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.said}" if self.said else self.name
+
+    def fitting(self, most: int) -> str:
+        """The line in so many letters; of the name at least 8 are kept."""
+        if not self.said:
+            return short(self.name, most)
+        return f"{short(self.name, max(8, most - 1 - len(self.said)))} {self.said}"
+
+
+Lines = str | Line | tuple[Line, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Panel:
     """One picture of a figure; without an image its place stays empty.
@@ -35,9 +53,9 @@ class Panel:
     """
 
     image: Image.Image | None
-    title: str = ""
+    title: Lines = ""
     notes: tuple[str, ...] = ()
-    side: str = ""
+    side: Lines = ""
     frame: str = ""
 
 
@@ -152,14 +170,10 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_xlabel("\n".join(lines), fontsize=7, color="#555555" if remark else DOUBT)
 
 
-def _fitting(text: str, most: int) -> str:
-    """Each line cut to so many letters, a class's name before its probability, which stays."""
-    return "\n".join(short(name, max(8, most - len(said))) + said for name, said in map(_parted, text.split("\n")))
-
-
-def _parted(line: str) -> tuple[str, str]:
-    said = _PROBABILITY.search(line)
-    return (line, "") if said is None else (line[: said.start()], said[0])
+def _fitting(text: Lines, most: int) -> str:
+    """Each line in so many letters."""
+    lines = map(Line, text.split("\n")) if isinstance(text, str) else (text,) if isinstance(text, Line) else text
+    return "\n".join(line.fitting(most) for line in lines)
 
 
 def number(value: float) -> str:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.outputs.outputs import Classes, class_label, in_percent
+from featuremaps.plotting.panels import Line
 
 ANY = "any class"
 
@@ -72,14 +73,14 @@ class Answers:
         return tuple(self.of(index) for index in best[:most].tolist())
 
 
-def titles(targets: Sequence[str], answers: Sequence[Answer | None]) -> list[str]:
+def headings(targets: Sequence[str], answers: Sequence[Answer | None]) -> list[Line]:
     """As `captions`, short enough for a figure: an answer that is not the model's own has its number."""
-    short = []
+    lines = []
     for target, answer in zip(targets, answers, strict=True):
         whole = None if answer is None or answer.covers is not None else answer
-        place = "" if whole is None else f" {whole.share}" + (f", no. {whole.rank}" if whole.rank > 1 else "")
-        short.append((target or ANY) + place)
-    return short
+        said = "" if whole is None else whole.share + (f", no. {whole.rank}" if whole.rank > 1 else "")
+        lines.append(Line(target or ANY, said))
+    return lines
 
 
 def captions(targets: Sequence[str], answers: Sequence[Answer | None]) -> list[str]:

@@ -13,8 +13,8 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.outlines import boxed
-from featuremaps.plotting.panels import Panel, counted, panels_figure
-from featuremaps.results.answer import Answer, captions, titles
+from featuremaps.plotting.panels import Line, Panel, counted, panels_figure
+from featuremaps.results.answer import Answer, captions, headings
 from featuremaps.results.shown import Shown
 
 Result = TypeVar("Result", bound="ByPicture")
@@ -85,11 +85,15 @@ class Explained(ByPicture):
         return [text if box is None else _caption(text, box) for text, box in zip(plain, self.boxes, strict=True)]
 
     @property
+    def headings(self) -> list[Line]:
+        """The same, short enough for a figure: the class or the box, and apart from it how sure the model is."""
+        plain = headings(self.targets, self.answers)
+        return [line if box is None else Line(box.name, box.share) for line, box in zip(plain, self.boxes, strict=True)]
+
+    @property
     def titles(self) -> list[str]:
-        """The same, short enough for a figure."""
-        plain = titles(self.targets, self.answers)
-        pairs = zip(plain, self.boxes, strict=True)
-        return [text if box is None else f"{box.name} {box.share}" for text, box in pairs]
+        """The same as text."""
+        return [str(line) for line in self.headings]
 
     def rows_of(self, picture: int) -> list[int]:
         """The rows of one picture: one, or of a detector as many as boxes are explained.

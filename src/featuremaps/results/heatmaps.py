@@ -182,7 +182,7 @@ class Heatmaps(Explained):
         panels = [
             panel
             for image, seen, picture, title, notes in zip(
-                shown.marked(), shown.pictures, shown.overlay(**look), shown.titles, shown.warnings, strict=True
+                shown.marked(), shown.pictures, shown.overlay(**look), shown.headings, shown.warnings, strict=True
             )
             for panel in (Panel(image, seen.picture.name), Panel(picture, title, notes))
         ]

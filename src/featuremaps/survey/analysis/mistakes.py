@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from featuremaps.errors import SurveyError, check_least
+from featuremaps.outputs.outputs import in_percent
 from featuremaps.plotting.class_colours import on_square
 from featuremaps.plotting.contact_sheet import one_line
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name
-from featuremaps.plotting.panels import Panel, columns_for, in_rows, panels_figure
+from featuremaps.plotting.panels import Line, Panel, columns_for, in_rows, panels_figure
 from featuremaps.results.shown import Shown
 from featuremaps.survey.analysis.channel_sums import Sums
 from featuremaps.survey.analysis.confusion import answers
@@ -155,11 +156,14 @@ def _loudness(standard: np.ndarray, sums: Sums, truth: str, predicted: str) -> d
     return {name: loud[name] for name in dict.fromkeys((truth, predicted, loudest)) if name in loud}
 
 
-def _title(mistake: Mistake) -> str:
+def _title(mistake: Mistake) -> tuple[Line, ...]:
     """What it is, what it is called, and whose channels were louder by how much."""
-    lines = [one_line(mistake.truth), f"called {one_line(mistake.predicted)} {mistake.probability:.0%}"]
+    lines = [
+        Line(one_line(mistake.truth)),
+        Line(f"called {one_line(mistake.predicted)}", in_percent(mistake.probability)),
+    ]
     if mistake.louder is not None:
         quieter = mistake.truth if mistake.louder == mistake.predicted else mistake.predicted
         loud, quiet = (f"{mistake.loudness[label]:+.1f}σ".replace("-", "−") for label in (mistake.louder, quieter))
-        lines.append(f"louder: {one_line(mistake.louder)}, {loud} over {quiet}")
-    return "\n".join(lines)
+        lines.append(Line(f"louder: {one_line(mistake.louder)},", f"{loud} over {quiet}"))
+    return tuple(lines)
