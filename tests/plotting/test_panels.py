@@ -3,6 +3,7 @@
 import pytest
 from PIL import Image
 
+from featuremaps.plotting import plain_figure
 from featuremaps.plotting.panels import (
     TALLEST_BAR,
     Bar,
@@ -54,6 +55,29 @@ def test_a_bar_says_what_it_measures_and_is_not_endless() -> None:
     assert drawn.get_ylim() == (0.0, 12.5)
     assert drawn.get_ylabel() == "activation"
     assert drawn.get_position().height * figure.get_size_inches()[1] <= TALLEST_BAR
+
+
+def test_a_doubt_that_is_cut_opens_no_parenthesis() -> None:
+    note = "Every value is negative: this layer speaks against the target (its score is 2.34). It is shown signed."
+    figure = panels_figure([[Panel(PICTURE, notes=(note,))]], None)
+    said = figure.axes[0].get_xlabel().replace("\n", " ")
+    assert said == "Every value is negative: this layer speaks against the target …"
+
+
+def test_the_bar_of_a_tall_figure_stands_at_its_top() -> None:
+    figure = panels_figure([[Panel(PICTURE)]] * 8, Bar("inferno", 0.0, 1.0, "activation"))
+    figure.canvas.draw()
+    assert figure.axes[-1].get_position().y1 > 0.85
+
+
+def test_a_name_is_written_in_a_font_of_the_machine_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_figure, "OTHER_SCRIPTS", ("STIXGeneral", "not installed"))
+    enclosed = "\N{COMBINING ENCLOSING CIRCLE}"  # STIXGeneral has it, DejaVu Sans has not
+    figure = panels_figure([[Panel(PICTURE, f"a{enclosed}"), Panel(PICTURE, "Schönheit")]], None)
+    for _ in range(2):
+        figure.canvas.draw()
+    usual = ["sans-serif"]
+    assert [axes.title.get_fontfamily() for axes in figure.axes] == [[*usual, "STIXGeneral"], usual]
 
 
 def test_a_grey_picture_stays_grey() -> None:

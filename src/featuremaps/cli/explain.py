@@ -231,9 +231,14 @@ def _survey_report(
 
 
 def _tell(comparison: Any) -> None:
+    """A line a map, with its doubt; what follows from a doubt is said once, below the first map that has it."""
     from featuremaps.plotting.method_names import method_name
 
+    told: set[str] = set()
     for heat in comparison.values():
         for seen, caption, notes in zip(heat.pictures, heat.captions, heat.warnings, strict=True):
-            doubt = f"\n    {notes[0]}" if notes else ""
-            typer.echo(f"{seen.picture.name}: {method_name(heat.method)} of {heat.layer} for {caption}{doubt}")
+            typer.echo(f"{seen.picture.name}: {method_name(heat.method)} of {heat.layer} for {caption}")
+            if notes:
+                doubt, stop, advice = notes[0].partition(". ")
+                typer.echo(f"    {doubt}." if advice in told and stop else f"    {notes[0]}")
+                told.add(advice)

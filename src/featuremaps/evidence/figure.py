@@ -43,19 +43,25 @@ class MeasureColumn:
 
 
 def trial_figure(rows: Sequence[FigureRow], columns: Sequence[MeasureColumn], conclusion: Sequence[str]) -> Figure:
-    """The rank and every measure of each row as a dot with its 95% interval, and the map beside its name."""
-    width = NAMES + 0.7 + COLUMN * (len(columns) + 1)
+    """The rank and every measure of each row as a dot with its 95% interval, and the map beside its name.
+
+    One explanation alone has no rank.
+    """
+    ranked = int(sum(row.rank is not None for row in rows) > 1)
+    width = NAMES + 0.7 + COLUMN * (len(columns) + ranked)
     words = "\n".join(fill(line, round(width * 15)) for line in conclusion)
     figure = plain_figure(width, ROW * len(rows) + 1.0 + 0.17 * (words.count("\n") + 1))
     figure.suptitle(words, fontsize=9, ha="left", x=0.01, color=INK)
-    axes = figure.subplots(1, len(columns) + 2, squeeze=False, width_ratios=[ROW, *[COLUMN] * (len(columns) + 1)])[0]
+    widths = [ROW, *[COLUMN] * (len(columns) + ranked)]
+    axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     _pictures(axes[0], rows)
-    ranks = [row.rank or Estimate(np.nan, np.nan, np.nan, 0) for row in rows]
-    _dots(axes[1], rows, ranks, "mean rank", "1 is best")
+    if ranked:
+        ranks = [row.rank or Estimate(np.nan, np.nan, np.nan, 0) for row in rows]
+        _dots(axes[1], rows, ranks, "mean rank", "1 is best")
     for place, column in enumerate(columns):
         arrow = "higher is better →" if column.better == "higher" else "← lower is better"
         estimates = [row.estimates[place] for row in rows]
-        _dots(axes[place + 2], rows, estimates, column.name.replace("_", " "), f"{column.unit}\n{arrow}")
+        _dots(axes[place + 1 + ranked], rows, estimates, column.name.replace("_", " "), f"{column.unit}\n{arrow}")
     return figure
 
 

@@ -25,7 +25,7 @@ from featuremaps.plotting.contact_sheet import (
     sheet_height,
 )
 from featuremaps.plotting.figure_types import Axes, Figure
-from featuremaps.plotting.panels import number
+from featuremaps.plotting.panels import number, three_digits
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, coloured
 
 FilterScaling = Literal["filter", "layer"]
@@ -99,7 +99,7 @@ def _rows(filters: FilterWeights, which: Sequence[int] | None, most: int) -> Fig
     caption = _caption(filters, False)
     figure = _figure(left + width + more + 1.05, height, title, f"above a tile: its input channel; {caption}")
     sheet = inches(figure, left, TOP, width, height)
-    sides = [f"filter {_mark(filters, i)[0]}\nnorm {number(float(filters.norms[i]))}" for i in chosen]
+    sides = [f"filter {_mark(filters, i)[0]}\nnorm {three_digits(float(filters.norms[i]))}" for i in chosen]
     draw_sheet(sheet, rows, columns, sides, wide)
     if more:
         for row in range(len(rows)):

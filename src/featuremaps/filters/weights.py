@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from featuremaps.errors import OptionError
-from featuremaps.plotting.panels import number
+from featuremaps.plotting.panels import three_digits
 
 DEAD = 1e-3
 ALIKE = 0.99
@@ -124,7 +124,7 @@ class FilterWeights:
         facts = [
             f"{len(self)} filter{'s' if len(self) != 1 else ''} {shape} over {channels}",
             *filter(None, kinds),
-            f"norms {number(float(low))} to {number(float(high))}",
+            f"norms {three_digits(float(low))} to {three_digits(float(high))}",
             f"{len(self.dead)} dead",
             f"{len(self.duplicates)} near-duplicate pair{'s' if len(self.duplicates) != 1 else ''}",
         ]

@@ -127,13 +127,14 @@ def columns_for(count: int) -> int:
 
 
 def add_bar(figure: Figure, axes: Sequence[Axes], bar: Bar) -> None:
-    """A colour bar that says what the colours mean, taking its place from these axes."""
+    """A colour bar that says what the colours mean, taking its place from these axes; at the top of a tall figure."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     colours = ScalarMappable(Normalize(bar.low, bar.high), bar.colormap)
     shrink = min(1.0, TALLEST_BAR / figure.get_size_inches()[1])
-    drawn = figure.colorbar(colours, ax=axes, fraction=0.035, pad=0.02, shrink=shrink)
+    anchor = (0.0, 1.0 if shrink < 0.5 else 0.5)
+    drawn = figure.colorbar(colours, ax=axes, fraction=0.035, pad=0.02, shrink=shrink, anchor=anchor)
     drawn.set_label(bar.label, fontsize=7)
     drawn.ax.tick_params(labelsize=7)
 
@@ -197,5 +198,10 @@ def short_unit(unit: str, most: int = 34) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """The words of a sentence that fit."""
-    return text if len(text) <= most else text[:most].rpartition(" ")[0].rstrip(" (,;:") + " …"
+    """The words of a sentence that fit; no parenthesis is opened that is not closed."""
+    if len(text) <= most:
+        return text
+    kept = text[:most].rpartition(" ")[0]
+    if kept.rfind("(") > kept.rfind(")"):
+        kept = kept[: kept.rfind("(")]
+    return kept.rstrip(" (,;:") + " …"

@@ -19,6 +19,7 @@ from featuremaps.plotting.class_colours import on_square, plain_figure
 from featuremaps.plotting.figure_types import Figure
 from featuremaps.plotting.file_names import file_name, unique_names
 from featuremaps.plotting.files import write_files
+from featuremaps.plotting.panels import three_digits
 from featuremaps.plotting.rendering import tiled
 from featuremaps.results.shown import Shown
 from featuremaps.rules import ReluRule
@@ -140,7 +141,8 @@ class Projections(Shown):
         return self.units[names.index(unit)]
 
     def _row(self, row: Sequence[Projection]) -> tuple[str, Image.Image, Image.Image]:
-        values = f"{row[0].value:.3g}" if len(row) == 1 else f"{row[0].value:.3g} … {row[-1].value:.3g}"
+        ends = row if len(row) == 1 else (row[0], row[-1])
+        values = " … ".join(three_digits(projection.value) for projection in ends)
         return (
             f"{row[0].unit} ({values})",
             tiled([on_square(projection.part.grey(projection.crop), TILE) for projection in row], gap=4),

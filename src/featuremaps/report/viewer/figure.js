@@ -1,6 +1,6 @@
 // One map over its picture: a canvas that is drawn when it comes into view, and can be read cell by cell.
 
-import { announce, h, number } from "featuremaps/dom.js";
+import { announce, digits, h, number } from "featuremaps/dom.js";
 import { inWords, peak, valueAt } from "featuremaps/grid.js";
 import { methodName } from "featuremaps/names.js";
 import { background, paint, viewBox } from "featuremaps/paint.js";
@@ -59,7 +59,7 @@ export function createFigure({ picture, map, store, group, least = 256, onopen, 
     button.style.setProperty("--ratio", width / height);
   };
   const name = () => canvas.setAttribute("aria-label", describe(picture, map, store.get()));
-  const idle = () => `max ${number(peak(map.grid)?.value ?? NaN)}`;
+  const idle = () => `max ${digits(peak(map.grid)?.value ?? NaN)}`;
 
   // `place` is a point of the model's view, 0 to 1 across and down; null when nothing is pointed at.
   figure.point = (place) => {

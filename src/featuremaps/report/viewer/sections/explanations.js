@@ -38,7 +38,7 @@ function alternative({ name, top, label }) {
 
 async function renderPicture(data, id, store, { compare }) {
   const heading = h("h3", { id: `${id}-name` }, breakable(data.name));
-  const article = h("article", { class: "picture", id, "aria-labelledby": `${id}-name` });
+  const article = h("article", { class: data.maps?.length === 1 ? "picture single" : "picture", id, "aria-labelledby": `${id}-name` });
   if (data.failure) {
     article.append(h("header", {}, heading), failure("This picture could not be shown.", data.failure));
     return article;
