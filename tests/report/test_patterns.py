@@ -87,7 +87,7 @@ def test_real_pictures_come_first(visit, width: int) -> None:
     page = visit(sample_report(sections=(section,)), width=width).page
     first, second = page.locator(".pattern").all()
     assert first.locator("h3").inner_text() == "layer4:7"
-    assert first.locator(".pattern-real").all_inner_texts() == ["cat.jpg\n1. 3.5", "dog.jpg\n2. 1.25"]
+    assert first.locator(".pattern-real").all_inner_texts() == ["cat.jpg\n1. 3.50", "dog.jpg\n2. 1.25"]
     caption = first.locator("figcaption").inner_text()
     assert caption.startswith("Drawn 9.1, 2.6 times the best")
     assert "a note" in caption

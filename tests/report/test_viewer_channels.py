@@ -53,10 +53,10 @@ def test_channels_are_sorted_as_asked(visit):
     page = opened(visit)
     choose_layer(page, "layer4 · 4 × 2 × 2")
     assert numbers(page) == ["2", "3", "0", "1"]
-    assert page.locator(".tiles .tile-value").all_inner_texts() == ["2", "1.25", "1", "0"]
+    assert page.locator(".tiles .tile-value").all_inner_texts() == ["2.00", "1.25", "1.00", "0"]
     page.get_by_label("Sort by").select_option("maximum")
     assert numbers(page) == ["2", "0", "3", "1"]
-    assert page.locator(".tiles .tile-value").first.inner_text() == "8"
+    assert page.locator(".tiles .tile-value").first.inner_text() == "8.00"
     page.get_by_label("Sort by").select_option("number")
     assert numbers(page) == ["0", "1", "2", "3"]
     assert "Sorted by channel number" in page.locator(".caption").inner_text()
@@ -154,7 +154,7 @@ def test_pictures_and_layers_are_chosen_and_the_layer_stays(visit):
     page.locator(".tiles[aria-label*='layer4']").wait_for()
     assert page.get_by_role("button", name="Layer after").is_disabled()
     page.get_by_role("radio", name="dog.png").check()
-    expect(page.locator(".tiles .tile-value").first).to_have_text("3")
+    expect(page.locator(".tiles .tile-value").first).to_have_text("3.00")
     assert page.locator(".layer-choice select").locator("option").first.inner_text() == "stem · 4 × 2 × 2"
     assert "channels of layer4" in page.locator(".caption").inner_text()
 

@@ -20,7 +20,7 @@ def opened(visit, *tiles, width=1280, **changes):
 def test_every_filter_is_shown_with_its_number_norm_and_marks(visit):
     page = opened(visit)
     facts = [text.split() for text in page.locator(".filter-facts").all_inner_texts()]
-    assert facts == [["0", "norm", "1"], ["1", "norm", "0.001", "dead"], ["2", "norm", "3", "like", "0"]]
+    assert facts == [["0", "norm", "1.00"], ["1", "norm", "0.00100", "dead"], ["2", "norm", "3.00", "like", "0"]]
     assert page.locator(".mark").last.get_attribute("title") == "cosine similarity 0.97"
     caption = page.locator(".caption").inner_text()
     assert caption.startswith("3 filters of conv1. Each filter scaled by itself.")

@@ -33,7 +33,7 @@ def test_a_few_layers_are_rows_with_their_numbers_and_maps(visit):
         ["7×7 px"],
         ["62.5%"],
         ["25.0%"],
-        ["0.5"],
+        ["0.500"],
     ]
     assert page.locator(ROWS).nth(1).locator(".tile-name").all_inner_texts() == ["10", "11", "12"]
     bar = page.locator(ROWS).nth(1).locator(".bar").first

@@ -238,7 +238,7 @@ def _tested(asked: AskedSurvey, label: str) -> TestedDetector:
 def _detected(detection: DetectorEvaluation, rival: Rivalry | None) -> str:
     here, best = detection.confusion, detection.best.counts
     text = (
-        f"AUROC {detection.area}. From {number(detection.threshold)} on it finds {here.recall}, with "
+        f"AUROC {detection.area}. At a threshold of {number(detection.threshold)} it finds {here.recall}, with "
         f"{here.false_alarm_rate} false alarms"
     )
     if not isclose(detection.best.value, detection.threshold, rel_tol=1e-6):

@@ -1,6 +1,6 @@
 // The rows of a walk: a layer each, gathered in groups that open, with its numbers and its strongest maps.
 
-import { breakable, h, number, percent, plural } from "featuremaps/dom.js";
+import { breakable, digits, h, percent, plural } from "featuremaps/dom.js";
 
 const COLUMNS = ["Layer", "Maps", "Sees", "Zeros", "Silent", "Mean", "Strongest maps"];
 
@@ -18,10 +18,10 @@ function topMaps(layer, board) {
       get grid() {
         return (grid ??= layer.sprite.grid(index));
       },
-      facts: [["Address", `${layer.layer}:${channel}`], ["Ranked by", number(layer.values[index] ?? NaN)]],
+      facts: [["Address", `${layer.layer}:${channel}`], ["Ranked by", digits(layer.values[index] ?? NaN)]],
     };
-    const label = `${layer.layer}, channel ${channel}, ${number(layer.values[index] ?? NaN)}`;
-    const note = [h("span", { class: "tile-name" }, String(channel)), h("span", { class: "tile-value" }, number(layer.values[index] ?? NaN))];
+    const label = `${layer.layer}, channel ${channel}, ${digits(layer.values[index] ?? NaN)}`;
+    const note = [h("span", { class: "tile-name" }, String(channel)), h("span", { class: "tile-value" }, digits(layer.values[index] ?? NaN))];
     return board.add(map, label, note);
   });
 }
@@ -40,7 +40,7 @@ function rowOf(layer, board) {
     h("td", { role: "cell", "data-name": "Maps" }, plural(channels, "channel"), h("span", { class: "walk-under" }, size.join(" \u00d7 "))),
     h("td", { role: "cell", "data-name": "Sees" }, layer.field || "\u2013"),
     share(layer.zeros, "Zeros"), share(layer.silent, "Silent"),
-    h("td", { role: "cell", class: "walk-number", "data-name": "Mean" }, number(layer.mean ?? NaN)),
+    h("td", { role: "cell", class: "walk-number", "data-name": "Mean" }, digits(layer.mean ?? NaN)),
     h("td", { role: "cell", class: "walk-top" }, tiles.length ? strip : h("span", { class: "quiet" }, "none")));
   return { layer, tiles, name, row };
 }

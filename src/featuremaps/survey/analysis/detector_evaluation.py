@@ -89,7 +89,7 @@ class DetectorEvaluation(ScoredPictures, Shown):
         """The finding in a sentence or two."""
         now, best = self.confusion, self.best
         text = (
-            f"{self.label} in {self.data}: AUROC {self.area}. From {number(self.threshold)} on it finds "
+            f"{self.label} in {self.data}: AUROC {self.area}. At a threshold of {number(self.threshold)} it finds "
             f"{now.recall} and calls {now.false_alarm_rate} of the others {self.label}."
         )
         if isclose(best.value, self.threshold, rel_tol=1e-6):

@@ -1,7 +1,7 @@
 // The channels of a layer as small maps: choose a picture and a layer, sort, and open one large over the picture.
 
 import { colourControl, displayMenu, measured, scaleControl, select } from "featuremaps/controls.js";
-import { failure, h, number, plural } from "featuremaps/dom.js";
+import { digits, failure, h, plural } from "featuremaps/dom.js";
 import { SCALES, sharedLegend } from "featuremaps/legend.js";
 import { load, pictureStrip } from "featuremaps/pictures.js";
 import { unpack } from "featuremaps/sprite.js";
@@ -47,8 +47,8 @@ function mapOf(layer, index, sprite) {
     limits: (state) => (state.across === "layer" ? sprite.limits(state) : null),
     facts: [
       ["Address", `${layer.layer}:${index}`],
-      ["Mean", number(layer.means[index] ?? NaN)],
-      ["Maximum", number(layer.maxima[index] ?? NaN)],
+      ["Mean", digits(layer.means[index] ?? NaN)],
+      ["Maximum", digits(layer.maxima[index] ?? NaN)],
       ["Cells", isSmaller(layer) && `averages of ${size(layer.size)} values`],
     ],
   };
@@ -59,7 +59,7 @@ const rankedBy = (layer, sort) => (sort === "max" ? layer.maxima : layer.means);
 // The tiles of one layer, in the order asked for; `arrange` sorts them again.
 function tilesOf(layer, sprite, board, store) {
   const tiles = layer.means.map((mean, index) => {
-    const label = `Channel ${index}, mean ${number(mean ?? NaN)}, maximum ${number(layer.maxima[index] ?? NaN)}`;
+    const label = `Channel ${index}, mean ${digits(mean ?? NaN)}, maximum ${digits(layer.maxima[index] ?? NaN)}`;
     const value = h("span", { class: "tile-value" });
     const tile = board.add(mapOf(layer, index, sprite), label, [h("span", { class: "tile-name" }, String(index)), value]);
     return Object.assign(tile, { value });
@@ -69,7 +69,7 @@ function tilesOf(layer, sprite, board, store) {
   const arrange = () => {
     const { sort } = store.get();
     sorted = order(layer, sort).map((index) => tiles[index]);
-    tiles.forEach((tile, index) => (tile.value.textContent = number(rankedBy(layer, sort)[index] ?? NaN)));
+    tiles.forEach((tile, index) => (tile.value.textContent = digits(rankedBy(layer, sort)[index] ?? NaN)));
     holder.setAttribute("aria-label", `Channels of ${layer.layer}, sorted by ${SORTS[sort]}`);
     holder.replaceChildren(...sorted.map((tile) => tile.button));
     board.restart(sorted[0]);

@@ -1,7 +1,7 @@
 // The filters of a layer: each as a picture of its weights, with the frequencies it lets pass and its norm.
 
 import { select } from "featuremaps/controls.js";
-import { failure, h, number, plural } from "featuremaps/dom.js";
+import { digits, failure, h, number, plural } from "featuremaps/dom.js";
 import { paintTile } from "featuremaps/paint.js";
 import { load } from "featuremaps/pictures.js";
 import { unpack } from "featuremaps/sprite.js";
@@ -31,7 +31,7 @@ function marksOf({ dead, twin, likeness }) {
 }
 
 function itemOf(tile, { sheet, responses, state }) {
-  const facts = h("span", { class: "filter-facts" }, h("span", { class: "tile-name" }, String(tile.number)), h("span", { class: "tile-value" }, `norm ${number(tile.norm ?? NaN)}`), marksOf(tile));
+  const facts = h("span", { class: "filter-facts" }, h("span", { class: "tile-name" }, String(tile.number)), h("span", { class: "tile-value" }, `norm ${digits(tile.norm ?? NaN)}`), marksOf(tile));
   if (tile.failure !== null) return h("li", { class: "filter" }, failure(`Filter ${tile.number}`, tile.failure), facts);
   const pair = [weightsOf(tile, sheet), tile.response !== null && responses && responseOf(tile, responses, state)];
   return h("li", { class: "filter" }, h("div", { class: "filter-pair" }, pair), facts);

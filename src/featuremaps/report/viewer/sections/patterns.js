@@ -1,6 +1,6 @@
 // What units look for: for each its strongest real pictures, and beside them what was drawn of it.
 
-import { failure, h, number, plural } from "featuremaps/dom.js";
+import { digits, failure, h, plural } from "featuremaps/dom.js";
 
 const named = (unit) => `unit-${unit.replaceAll(/[^\w.-]+/g, "-")}`;
 
@@ -12,7 +12,7 @@ function realOf({ name, value, picture: whole, part }, unit, rank) {
   return h("li", { class: "pattern-real" },
     picture(part ?? whole, `${part ? "The part that " : ""}${unit}${part ? " sees of" : " in"} ${name}`),
     h("span", { class: "pattern-note" }, h("span", { class: "thumbnail-name", title: name }, name),
-      h("span", { class: "tile-value" }, `${rank + 1}. ${number(value ?? NaN)}`)));
+      h("span", { class: "tile-value" }, `${rank + 1}. ${digits(value ?? NaN)}`)));
 }
 
 function drawingOf({ unit, drawing, words, notes }) {

@@ -1,6 +1,6 @@
 // Several models on the same pictures: how well the sum of each one's own channels separates a class, with intervals.
 
-import { h, number, percent } from "featuremaps/dom.js";
+import { digits, h, percent } from "featuremaps/dom.js";
 import { s } from "featuremaps/svg.js";
 
 const WIDTH = 240;
@@ -20,7 +20,7 @@ function cellOf(measured, name, series) {
   return h("td", { "data-name": name },
     intervalOf(measured, series),
     h("span", {}, `AUROC ${area.toFixed(3)} (${low === null ? "no interval" : `${low.toFixed(3)} to ${high.toFixed(3)}`})`),
-    h("span", { class: "walk-under" }, `from ${number(threshold)} on: finds ${percent(recall, 0)}, false alarms ${percent(alarms, 0)}; best from ${number(best)}`));
+    h("span", { class: "walk-under" }, `threshold ${digits(threshold)}: finds ${percent(recall, 0)}, false alarms ${percent(alarms, 0)}; best ${digits(best)}`));
 }
 
 export async function render(section) {
@@ -28,7 +28,7 @@ export async function render(section) {
     h("th", { scope: "row" }, h("strong", {}, label), " ", h("span", { class: "standing-model" }, row.model),
       h("span", { class: "walk-under" }, `${row.channels} channel${row.channels === 1 ? "" : "s"}${row.proven ? "" : ", not beyond chance"}`)),
     row.domains.map((measured, place) => cellOf(measured, section.domains[place], index % 7)),
-    section.domains.length > 1 && h("td", { "data-name": "Shift of the best threshold" }, row.shift === null ? "" : `${row.shift >= 0 ? "+" : ""}${number(row.shift)} sd`))));
+    section.domains.length > 1 && h("td", { "data-name": "Shift of the best threshold" }, row.shift === null ? "" : `${row.shift >= 0 ? "+" : ""}${digits(row.shift)} sd`))));
   const heads = [...section.domains, ...(section.domains.length > 1 ? ["Shift of the best threshold"] : [])];
   return h("div", {},
     h("table", { class: "walk standings" },
