@@ -51,6 +51,16 @@ def test_demo_stands_for_the_bundled_pictures(tmp_path: Path, monkeypatch: pytes
     assert len([*(tmp_path / "out").glob("*.png")]) == len(demo.images())
 
 
+def test_what_follows_from_a_doubt_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["explain", "demo", "-m", "demo", "--layer", "layer1", "-o", str(tmp_path / "out")]
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert said.count("Every value is negative") > 1
+    assert said.count("It is shown signed.") == 1
+
+
 def test_explain_writes_overlays_maps_and_report(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

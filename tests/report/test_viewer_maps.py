@@ -6,7 +6,7 @@ import torch
 from browser_tools import FIRST, bilinear, one_map, pixels, set_strength
 from matplotlib import colormaps
 from PIL import Image
-from report_samples import MAP, drawn, sample_report
+from report_samples import MAP, drawn, sample_picture, sample_report
 
 from featuremaps.plotting.rendering import DIVERGING, SEQUENTIAL, overlay, scaled
 from featuremaps.report.encode import quantise
@@ -137,3 +137,13 @@ def test_on_the_whole_original_picture(visit, flipped):
     assert readout.inner_text() == f"{int(flipped)} at [0, {int(flipped)}]"
     page.mouse.move(frame["x"] + frame["width"] * 100 / 120, frame["y"] + frame["height"] / 2)
     assert readout.inner_text() == "outside the model's view"
+
+
+@pytest.mark.parametrize(("width", "single", "beside"), [(1440, True, True), (1440, False, False), (1000, True, False)])
+def test_pictures_of_one_map_stand_beside_each_other(visit, width, single, beside):
+    second = one_map(name="dog.png") if single else sample_picture("dog.png")
+    page = visit(sample_report(one_map(), second), width=width).page
+    first, other = (page.locator("article.picture").nth(place).bounding_box() for place in range(2))
+    assert (first["y"] == other["y"]) is beside
+    assert (other["x"] >= first["x"] + first["width"]) is beside
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
