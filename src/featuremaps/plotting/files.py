@@ -17,7 +17,7 @@ from featuremaps.plotting.written_files import WrittenFiles
 LABEL = "label"
 """The keyword of a PNG's text chunk that says what was explained."""
 QUICK = 4
-"""How hard a PNG is packed: a third to a half of the time of the usual 6, and files some per cent larger."""
+"""How hard a PNG is packed: beside the usual 6 a figure takes four fifths of the time, and is 3% larger."""
 
 
 def labelled_stems(folder: str | Path, stems: Sequence[str], labels: Sequence[str]) -> list[str]:
