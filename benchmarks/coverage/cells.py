@@ -7,7 +7,7 @@ the patches, M after).
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,30 +164,26 @@ class Trial:
         return YES if snapshot(self.model) == self.before else "the model was changed"
 
 
-def tried(entry: Entry, columns: Sequence[str] = COLUMNS) -> Mapping[str, str]:
-    """Every cell of one architecture, or those of these columns and whether it loads."""
-    cells: dict[str, str] = {}
+def tried(entry: Entry, columns: Sequence[str] = COLUMNS) -> Iterator[tuple[str, str]]:
+    """Each of these columns of one architecture and its cell, as soon as it is known; first whether it loads."""
     trial: list[Trial] = []
 
-    def attempt(column: str, call: Callable[[], str]) -> None:
+    def attempt(call: Callable[[], str]) -> str:
         try:
-            cells[column] = call()
+            return call()
         except FeatureMapsError as error:
-            cells[column] = f"refused: {error}"
+            return f"refused: {error}"
         except Exception as error:  # what is being looked for
-            cells[column] = f"{type(error).__name__}: {error}".partition("\n")[0]
+            return f"{type(error).__name__}: {error}".partition("\n")[0]
 
     def loads() -> str:
         trial.append(Trial(entry))
         return trial[0].loads()
 
-    attempt("loads", loads)
-    if not trial:
-        return cells
+    yield "loads", attempt(loads)
     for column in COLUMNS[1:]:
-        if column in columns:
-            attempt(column, getattr(trial[0], column))
-    return cells
+        if trial and column in columns:
+            yield column, attempt(getattr(trial[0], column))
 
 
 def calibrate(model: nn.Module, shape: tuple[int, ...]) -> None:

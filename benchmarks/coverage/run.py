@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from benchmarks.coverage.zoo import Entry, zoo
 
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT = 300
-"""Seconds of the processor for one architecture."""
+"""Seconds of the processor for one process: those of an architecture together, and again after a column was late."""
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     for entry in [] if options.page else entries:
         if options.fresh or entry.key not in results:
             started = time.perf_counter()
-            cells = in_process(entry, columns)
+            cells = cells_of(entry, columns)
             results[entry.key] = {**(results.get(entry.key, {}) if options.columns else {}), **cells}
             RESULTS.write_text(json.dumps(results, ensure_ascii=False, indent=0), encoding="utf-8")
             bad = {column: cell for column, cell in cells.items() if not cell.startswith((YES, NOT))}
@@ -56,26 +57,44 @@ def known_results() -> dict[str, Mapping[str, str]]:
     return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
 
 
-def in_process(entry: Entry, columns: Sequence[str] = COLUMNS) -> Mapping[str, str]:
-    """The cells, found in a process of their own; what ran out of time says so."""
+def cells_of(entry: Entry, columns: Sequence[str] = COLUMNS) -> Mapping[str, str]:
+    """The cells of one architecture; a column that ran out of time says so, and the others are tried without it."""
+    cells: dict[str, str] = {}
+    left = [column for column in COLUMNS if column == "loads" or column in columns]
+    while left:
+        reached, reason = in_process(entry, left)
+        cells |= reached
+        left = [column for column in left if column not in reached]
+        if not reason:
+            break
+        cells[left.pop(0)] = reason
+        if "loads" not in reached:
+            break
+    return cells
+
+
+def in_process(entry: Entry, columns: Sequence[str]) -> tuple[dict[str, str], str]:
+    """The cells that a process of its own reached, and why it ended before the last of them ("" where it did not)."""
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
 
     def try_it() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10))
-        sending.send(dict(tried(entry, columns)))
+        for column, cell in tried(entry, columns):
+            sending.send((column, cell))
 
     process = context.Process(target=try_it)
     process.start()
     sending.close()
-    try:
-        cells: dict[str, str] = receiving.recv()
-    except EOFError:
-        process.join()
-        late = process.exitcode == -signal.SIGXCPU
-        cells = {"loads": f"took more than {LIMIT} s" if late else "the process was killed (memory)"}
+    cells: dict[str, str] = {}
+    with suppress(EOFError):
+        while True:
+            column, cell = receiving.recv()
+            cells[column] = cell
     process.join()
-    return cells
+    late = process.exitcode == -signal.SIGXCPU
+    killed = f"took more than {LIMIT} s" if late else "the process was killed (memory)"
+    return cells, killed if process.exitcode else ""
 
 
 if __name__ == "__main__":

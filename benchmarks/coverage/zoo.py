@@ -185,6 +185,8 @@ def _torchvision() -> Iterator[Entry]:
         given = {"weights_backbone": None, "num_classes": 5}
         side = 320 if "320" in name or "ssd" in name else 128
         given |= {} if "ssd" in name else {"min_size": side, "max_size": side}
+        # untrained ones find nothing above their own
+        given["box_score_thresh" if "rcnn" in name else "score_thresh"] = 0.0
         yield Entry("torchvision detection", name, _model(name, given), (3, side, side), "detector")
     for name in tv.list_models(module=tv.video):
         shape = (3, 16, 224, 224) if name == "s3d" else (3, 8, 64, 64)

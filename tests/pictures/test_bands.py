@@ -6,7 +6,10 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
+from torchvision.transforms import v2
+from torchvision.tv_tensors import Image as Image_
 
+import featuremaps as fm
 from featuremaps import Scope
 from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
 from featuremaps.models.input_form import form_of
@@ -149,3 +152,38 @@ def test_very_wide_and_very_high_pictures(size: tuple[int, int], tmp_path) -> No
     assert heatmap.tensor.shape == (1, size[1] - 2, size[0] - 2)
     assert heatmap.overlay()[0].size == size
     heatmap.save(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    "transform",
+    [
+        fm.preprocess(size=6),
+        fm.preprocess(size=(6, 8), mean=[0.1, 0.2, 0.3, 0.4, 0.5], std=0.5),
+        fm.preprocess(size=8, crop=6),
+        v2.Compose([v2.Resize((6, 6)), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]),
+    ],
+    ids=["size", "a mean of five", "crop", "torchvision"],
+)
+def test_a_transform_of_torchvision_resizes_them_whichever_axis_holds_them(transform, kind) -> None:
+    white = 1 if kind is np.float32 else np.iinfo(kind).max
+    levels = (VALUES * white).astype(kind)
+    expected = transform(Image_(torch.from_numpy(levels)))
+    assert expected.shape[1:] == (6, 8 if isinstance(transform.transforms[-1], v2.Normalize) else 6)
+    scope = Scope(model(), transform=transform)
+    for given in (levels, np.moveaxis(levels, 0, -1), levels[None]):
+        torch.testing.assert_close(scope.see(given).seen[0].input, expected.as_subclass(torch.Tensor))
+
+
+def test_letterboxed_bands_keep_their_proportions_in_the_middle_of_grey() -> None:
+    boxed = fm.preprocess(size=24, mode="letterbox")
+    tensor = Scope(model(), transform=boxed).see(VALUES).seen[0].input
+    assert tensor.shape == (5, 24, 24)
+    torch.testing.assert_close(tensor[:, :, :3], torch.full((5, 24, 3), 114 / 255))
+    torch.testing.assert_close(tensor[:, :, 3:21], v2.functional.resize(TENSOR, [24, 18]))
+
+
+def test_a_users_own_transform_is_given_the_array_as_it_is() -> None:
+    given: list[np.ndarray] = []
+    Scope(model(), transform=lambda array: given.append(array) or torch.from_numpy(np.array(array))).see(VALUES)
+    assert [each.shape for each in given if not isinstance(each, Image.Image)] == [VALUES.shape]

@@ -53,7 +53,8 @@ def test_numbers_are_taken_off_and_divided_by() -> None:
     ("given", "words"),
     [
         ({"mean": (123.7, 116.3, 103.5)}, r"mean=.* looks like levels from 0 to 255.* divide by 255"),
-        ({"mean": (0.5, 0.5)}, "mean=.* has 2 numbers, and the input 3 channels"),
+        ({"mean": (0.5, 0.5), "grey": True}, "mean=.* has 2 numbers, and a grey input one channel"),
+        ({"mean": (0.5, 0.5), "std": (1, 1, 1)}, "mean= has 2 numbers and std= 3: give one, or one per channel"),
         ({"std": 0}, "std=0: pixels are divided by it"),
         ({"size": 0}, r"size=0 is not understood. Give a number of pixels, or \(height, width\)"),
         ({"size": (3, 4, 5)}, "size=.* is not understood"),

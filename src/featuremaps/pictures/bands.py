@@ -29,19 +29,20 @@ class Prepared:
         return self.prepare(self.dataset[number])
 
 
-def with_bands(item: Any, bands: int, transform: Transform | None = None) -> Any:
+def with_bands(item: Any, bands: int, transform: Transform | None = None, as_image: bool = False) -> Any:
     """A picture, batch, list or item of a dataset, arrays of `bands` channels made tensors (channel, height, width).
 
-    `transform` is given such an array as it is; without one whole numbers become 0..1 and floats stay as they are, and
-    so does a floating-point tensor always, which is already preprocessed. All else is given back. Raises `ImageError`.
+    `transform` is given such an array as it is, or `as_image` where torchvision would not resize arrays; without one
+    whole numbers become 0..1 and floats stay as they are, and so does a floating-point tensor always, which is already
+    preprocessed. All else is given back. Raises `ImageError`.
     """
     if isinstance(item, Mapping):
         key = next((key for key in PICTURE_KEYS if key in item), None)
-        return item if key is None else {**item, key: with_bands(item[key], bands, transform)}
+        return item if key is None else {**item, key: with_bands(item[key], bands, transform, as_image)}
     if isinstance(item, tuple) and item:
-        return (with_bands(item[0], bands, transform), *item[1:])
+        return (with_bands(item[0], bands, transform, as_image), *item[1:])
     if isinstance(item, list):
-        return [with_bands(part, bands, transform) for part in item]
+        return [with_bands(part, bands, transform, as_image) for part in item]
     floating = isinstance(item, Tensor) and item.is_floating_point()
     if floating or not isinstance(item, Tensor | np.ndarray) or item.ndim not in (3, 4):
         return item
@@ -49,15 +50,33 @@ def with_bands(item: Any, bands: int, transform: Transform | None = None) -> Any
     if bands not in (array.shape[-3], array.shape[-1]) or (array.shape[-1] in (1, 3) and bands != array.shape[-1]):
         return item
     if array.ndim == 4:
-        return torch.stack([with_bands(picture, bands, transform) for picture in array])
-    if transform is not None:
+        return torch.stack([with_bands(picture, bands, transform, as_image) for picture in array])
+    if transform is not None and not as_image:
         return transform(array)
     if array.shape[0] == array.shape[-1] == bands:
         raise ImageError(
             f"an array of shape {array.shape} has two axes that may be the {bands} channels: pass a tensor (channel, "
             "height, width)."
         )
-    return _values(array if array.shape[0] == bands else np.moveaxis(array, -1, 0))
+    array = array if array.shape[0] == bands else np.moveaxis(array, -1, 0)
+    return _values(array) if transform is None else transform(_image(array))
+
+
+def resizes_images_only(transform: object) -> bool:
+    """Whether a transform is torchvision's newer kind throughout, which hands arrays on as they are, not resized."""
+    parts = getattr(transform, "transforms", None)
+    if not isinstance(parts, list | tuple):
+        kind = type(transform)
+        ours = kind.__module__ == "featuremaps.pictures.preprocess"
+        return ours or (kind.__module__.startswith("torchvision.transforms.v2.") and kind.__name__ != "Lambda")
+    return all(resizes_images_only(part) for part in parts)
+
+
+def _image(array: np.ndarray) -> Tensor:
+    """An array (channel, height, width) as torchvision's own kind of picture."""
+    from torchvision.tv_tensors import Image
+
+    return Image(torch.from_numpy(np.array(array)))  # a copy, which may be written to
 
 
 def _values(array: np.ndarray) -> Tensor:

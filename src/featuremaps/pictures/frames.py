@@ -9,6 +9,8 @@ from featuremaps.pictures.labels import LABEL_KEYS
 PATHS = ("path", "image", "file", "img", "picture", "filename", "file_name", "image_path", "filepath")
 LABELS = tuple(key for key in LABEL_KEYS if key != "y")
 """What columns of pictures and of labels are called; beside a column of paths y may be a coordinate."""
+SHOWN = 8
+"""How many columns an error names."""
 
 
 def is_column(given: object) -> bool:
@@ -28,11 +30,18 @@ def rows_of(frame: Any) -> Iterator[tuple[Any, Any]]:
     labels = next((lowered[name] for name in LABELS if name in lowered), None)
     if pictures is None:
         raise ImageError(
-            f"none of the DataFrame's columns ({', '.join(map(str, frame.columns))}) is called {', '.join(PATHS[:3])}; "
-            "pass the one that holds the pictures, frame['…']."
+            f"none of the DataFrame's columns ({_listed(list(frame.columns))}) is called {', '.join(PATHS[:3])}; "
+            "pass the one that holds the pictures, frame['…']. Columns that are pixels are made arrays: "
+            "frame[…].to_numpy().reshape(-1, height, width, channels)."
         )
     cells = frame[pictures].to_list()
     return zip(cells, [None] * len(cells) if labels is None else frame[labels].to_list(), strict=True)
+
+
+def _listed(columns: list[Any]) -> str:
+    """The first names of columns, and how many there are more."""
+    more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
+    return ", ".join(map(str, columns[:SHOWN])) + more
 
 
 def _is_theirs(given: object) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from featuremaps.errors import OptionError, check_choice
 
@@ -42,8 +42,8 @@ def preprocess(
         usual: "imagenet" or "clip", of which the other arguments replace parts.
         size: What pictures are resized to, in pixels: the side of a square, or (height, width).
         crop: With it the shorter side is made as long as `size`, and the middle of this size is cut out.
-        mean: What is taken off the pixels, which go from 0 to 1: one number, or one for each colour.
-        std: What they are divided by after that: one number, or one for each colour.
+        mean: What is taken off the pixels, which go from 0 to 1: one number, or one for each channel.
+        std: What they are divided by after that: one number, or one for each channel.
         mode: How pixels are interpolated: "bilinear", "bicubic" or "nearest"; or "letterbox", which keeps a picture's
             proportions and puts it in the middle of grey, as YOLO takes them.
         grey: Whether the input has one channel instead of three.
@@ -88,8 +88,9 @@ def _composed(
     if crop is not None:
         steps.append(v2.CenterCrop(list(_lengths("crop", crop))))
     steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-    colours = 1 if grey else 3
-    means, deviations = _per_colour("mean", mean, colours), _per_colour("std", std, colours)
+    means, deviations = _per_colour("mean", mean, grey), _per_colour("std", std, grey)
+    if 1 not in (len(means), len(deviations)) and len(means) != len(deviations):
+        raise OptionError(f"mean= has {len(means)} numbers and std= {len(deviations)}: give one, or one per channel.")
     if any(deviation <= 0 for deviation in deviations):
         raise OptionError(f"std={std!r}: pixels are divided by it, so it is above 0.")
     if any(means) or any(deviation != 1 for deviation in deviations):
@@ -104,16 +105,28 @@ class Letterbox(nn.Module):
         super().__init__()
         self.size = size
 
-    def forward(self, image: Image.Image) -> Image.Image:
-        """The picture in its frame; of a single channel as of three."""
+    def forward(self, image: Image.Image | Tensor) -> Image.Image | Tensor:
+        """The picture in its frame; of a single channel as of three, and of more as a tensor (channel, y, x)."""
         height, width = self.size
-        scale = min(width / image.width, height / image.height)
-        inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        wide, high = image.size if isinstance(image, Image.Image) else (image.shape[-1], image.shape[-2])
+        scale = min(width / wide, height / high)
+        inner = max(1, round(wide * scale)), max(1, round(high * scale))
+        if isinstance(image, Tensor):
+            return self._framed(image, *inner)
         level = round(GREY * 255)
         framed = Image.new(image.mode, (width, height), level if len(image.getbands()) == 1 else (level,) * 3)
         corner = (width - inner[0]) // 2, (height - inner[1]) // 2
         framed.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
         return framed
+
+    def _framed(self, image: Tensor, wide: int, high: int) -> Tensor:
+        from torchvision.transforms.v2 import functional
+
+        height, width = self.size
+        left, top = (width - wide) // 2, (height - high) // 2
+        white = 1.0 if image.is_floating_point() else torch.iinfo(image.dtype).max
+        sides = [left, top, width - wide - left, height - high - top]
+        return functional.pad(functional.resize(image, [high, wide]), sides, fill=GREY * white)
 
     def extra_repr(self) -> str:
         """The size, as the module prints itself."""
@@ -127,12 +140,15 @@ def _lengths(name: str, size: Size) -> tuple[int, int]:
     return lengths[0], lengths[-1]
 
 
-def _per_colour(name: str, given: float | Sequence[float], colours: int) -> list[float]:
+def _per_colour(name: str, given: float | Sequence[float], grey: bool) -> list[float]:
+    """One number for all channels, or one for each of them: three of a picture in colours, more of multispectral."""
     numbers = [float(given)] if isinstance(given, int | float) else [float(number) for number in given]
-    if len(numbers) not in (1, colours):
-        raise OptionError(f"{name}={given!r} has {len(numbers)} numbers, and the input {colours} channels.")
+    if not numbers:
+        raise OptionError(f"{name}={given!r} has no numbers: give one, or one for each channel.")
+    if grey and len(numbers) > 1:
+        raise OptionError(f"{name}={given!r} has {len(numbers)} numbers, and a grey input one channel.")
     if max(map(abs, numbers)) > 2:
         raise OptionError(
             f"{name}={given!r} looks like levels from 0 to 255, and pixels are floats from 0 to 1 here: divide by 255."
         )
-    return numbers * (colours // len(numbers))
+    return numbers

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from featuremaps.errors import FeatureMapsWarning, ImageError, OptionError
-from featuremaps.pictures.bands import with_bands
+from featuremaps.pictures.bands import resizes_images_only, with_bands
 from featuremaps.pictures.load import Picture
 from featuremaps.pictures.probe_transform import (
     Normalization,
@@ -111,7 +111,9 @@ class Preprocessing:
         """An item of a dataset, its arrays of a multispectral model's channels as this makes them the model's input."""
         if self.form.bands is None:
             return item
-        return with_bands(item, self.form.bands, None if self.transform is None else self._transformed)
+        if self.transform is None:
+            return with_bands(item, self.form.bands)
+        return with_bands(item, self.form.bands, self._transformed, resizes_images_only(self.transform))
 
     def seen(self, tensor: Shaped[Tensor, "channel *space"]) -> Image.Image:
         """What the model saw, as a picture of the input's size: the normalisation undone.
