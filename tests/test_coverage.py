@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 import torch
 from benchmarks.coverage import run
-from benchmarks.coverage.cells import COLUMNS, NOT, YES, Trial, picked, tried
+from benchmarks.coverage.cells import COLUMNS, NOT, YES, Trial, picked, same_values, tried
 from benchmarks.coverage.homemade import homemade
 from benchmarks.coverage.zoo import Entry, zoo
+from torch import nn
 
 
 def of_today(count: int = 4) -> list[Entry]:
@@ -48,3 +49,10 @@ def test_a_column_that_ends_its_process_says_so_and_the_others_are_tried(monkeyp
     cells = run.cells_of(next(iter(homemade())))
     assert list(cells) == list(COLUMNS)
     assert {column: cell for column, cell in cells.items() if cell != YES} == {"lrp": "the process was killed (memory)"}
+
+
+def test_tokens_that_are_handed_on_as_maps_are_the_same_values() -> None:
+    tokens = nn.Sequential(nn.Flatten(2), nn.Unflatten(2, (4, 4)), nn.ReLU())
+    pictures = torch.randn(1, 3, 4, 4)
+    assert same_values(tokens, pictures, "0", "1")
+    assert not same_values(tokens, pictures, "1", "2")
