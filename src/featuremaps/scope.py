@@ -606,7 +606,7 @@ class Scope:
             OptionError: An option is not understood, or `layer` names several layers.
         """
         if "best" in (method, layer):
-            method, layer, tried = _chosen(trial, method, layer)
+            method, layer, tried = _chosen(trial, self.model, method, layer)
             options = {**tried, **options}
         chosen = one_method(method)
         how = ExplainOptions(
@@ -1630,7 +1630,9 @@ def _means(survey: "Survey", layer: str) -> torch.Tensor:
     return torch.from_numpy(survey.vectors(survey.layer_of(layer).name).mean(0))
 
 
-def _chosen(trial: object, method: MethodLike, layer: LayerLike) -> tuple[str, str, Mapping[str, Any]]:
+def _chosen(
+    trial: object, model: nn.Module, method: MethodLike, layer: LayerLike
+) -> tuple[str, str, Mapping[str, Any]]:
     """The method and layer that came first in a trial, of those that are named, and the method's options there."""
     from featuremaps.evidence.trial import Trial
 
@@ -1639,6 +1641,7 @@ def _chosen(trial: object, method: MethodLike, layer: LayerLike) -> tuple[str, s
             f"'best' is what came first in a trial: give trial=scope.trial(pictures), or fm.open_trial(folder); got "
             f"{trial!r}."
         )
+    trial.check_model(model)
     chosen, where = trial.choose(method if method == "best" else one_method(method).name, layer)
     return chosen, where, trial.options_of(chosen)
 

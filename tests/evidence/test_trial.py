@@ -233,6 +233,18 @@ def test_best_is_taken_by_explain(trial: fm.Trial) -> None:
         scope.explain(x, "lrp", layer="best", trial=trial)
 
 
+def test_what_is_best_of_one_model_is_not_taken_for_another(trial: fm.Trial, tmp_path: Path) -> None:
+    retrained = Quadrant()
+    with torch.no_grad():
+        next(retrained.parameters()).mul_(1.01)
+    scope = fm.Scope(retrained, spatial=2)
+    with pytest.raises(OptionError, match=r"made with another model, or before this one's weights changed \(weights"):
+        scope.explain(planted(1), "best", target=1, trial=trial)
+    with pytest.raises(OptionError, match="made with another model"):
+        scope.report(planted(1), tmp_path / "r.html", methods=["saliency"], layers="features", trial=trial)
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_a_method_that_fails_is_undefined_with_its_reason() -> None:
     trial = fm.Scope(Quadrant(), spatial=2).trial(
         planted(2), ["hires_cam", "guided_backprop", "occlusion"], "features", 1, measures="deletion",

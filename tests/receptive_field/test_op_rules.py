@@ -366,8 +366,7 @@ def test_a_recurrent_layer_along_the_width_keeps_its_steps(first):
             return self.lstm(rows)[0]
 
     info = walk(Steps(), torch.rand(2, 3, 8, 24))["lstm"]
-    # Steps in front of the batch have no layout here: they would need a layout of their own.
-    assert info.layout == (Layout("tokens", 10, (1, 24)) if first else None)
+    assert info.layout == Layout("tokens", 10, (1, 24), batch_axis=0 if first else 1)
     assert info.whole
 
 

@@ -43,7 +43,7 @@ def test_pointing_reads_the_raw_number_in_every_map_of_the_picture(visit):
     report = sample_report()
     page = visit(report).page
     readouts = page.locator(".matrix .readout")
-    assert readouts.first.inner_text() == "max 3"
+    assert readouts.first.inner_text() == "max 3.00"
     page.locator(FIRST).scroll_into_view_if_needed()
     box = page.locator(FIRST).bounding_box()
     maps = report.sections[0].pictures[0].maps
@@ -58,7 +58,7 @@ def test_pointing_reads_the_raw_number_in_every_map_of_the_picture(visit):
     assert readouts.first.inner_text() == "0.25 at [1, 1]"
     assert page.locator(".matrix .dot:visible").count() == len(maps)
     page.mouse.move(1, 1)
-    assert readouts.first.inner_text() == "max 3"
+    assert readouts.first.inner_text() == "max 3.00"
     assert page.locator(".matrix .dot:visible").count() == 0
 
 

@@ -1,7 +1,7 @@
 """`featuremaps explain` and `featuremaps report`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,9 @@ from featuremaps.cli.options import (
 from featuremaps.cli.survey_common import named
 from featuremaps.errors import FeatureMapsError
 from featuremaps.explain.options import REPORT_METHODS, ExplainOptions
+
+if TYPE_CHECKING:
+    from featuremaps.evidence.trial import Trial
 
 TrialOfBest = Annotated[
     Path | None,
@@ -77,10 +80,12 @@ def explain(
     featuremaps explain cat.jpg -m torchvision:resnet50 --method best --trial trial/
     """
     settings = settings_of(option)
-    if trial is not None or "best" in (*method, *(layer or ())):
-        method, layer, settings = _best(trial, method, layer, settings)
+    tried = _tried(trial, method, layer)
     found = gathered(pictures)
     scope = model_under_study(model, weights, classes, device, setup)
+    if tried is not None:
+        tried.check_model(scope.model)
+        method, layer, settings = _best(tried, method, layer, settings)
     seen_pictures = scope.see(found)
     comparison = scope.compare(seen_pictures, method, layer or "last", target or None, options=settings, **options)
     written = comparison.save(out, on=on, colormap=colormap, scaling=scaling)
@@ -91,19 +96,25 @@ def explain(
     show_page(report, show)
 
 
-def _best(
-    folder: Path | None, method: list[str], layer: list[str] | None, settings: dict[str, dict[str, object]]
-) -> tuple[list[str], list[str], dict[str, dict[str, object]]]:
-    """The method and layer that came first in a trial, of those that are named, with the method's options there."""
-    from featuremaps.evidence.run import open_trial
-
+def _tried(folder: Path | None, method: list[str], layer: list[str] | None) -> "Trial | None":
+    """The trial that "best" is taken from, where that is asked for."""
     layers = layer or ["last"]
+    if folder is None and "best" not in (*method, *layers):
+        return None
     if folder is None:
         raise FeatureMapsError("'best' is what came first in a trial: give its folder, --trial trial/.")
     if "best" not in (*method, *layers) or len(method) > 1 or len(layers) > 1:
         raise FeatureMapsError("--trial says which explanation is best: ask for it, --method best, and for no other.")
-    tried = open_trial(folder)
-    chosen, where = tried.choose(method[0], layers[0])
+    from featuremaps.evidence.run import open_trial
+
+    return open_trial(folder)
+
+
+def _best(
+    tried: "Trial", method: list[str], layer: list[str] | None, settings: dict[str, dict[str, object]]
+) -> tuple[list[str], list[str], dict[str, dict[str, object]]]:
+    """The method and layer that came first in a trial, of those that are named, with the method's options there."""
+    chosen, where = tried.choose(method[0], (layer or ["last"])[0])
     return [chosen], [where], {chosen: {**tried.options_of(chosen), **settings.get(chosen, {})}}
 
 

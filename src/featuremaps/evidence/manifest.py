@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from featuremaps.errors import OptionError
 from featuremaps.evidence.options import TrialOptions
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.explain.request import Request
@@ -50,6 +51,17 @@ def manifest_of(
         "preprocessing": preprocessing_digest(studied.preprocessing),
         "reading": [studied.outputs, list(studied.classes or ()), described(studied.layout)],
     }
+
+
+def check_tried(manifest: Mapping[str, Any], model: nn.Module) -> None:
+    """`OptionError` where a trial was made with another model than this one; nothing is checked where none is told."""
+    tried, now = manifest.get("model", ""), model_digest(model) if "model" in manifest else ""
+    if tried != now:
+        raise OptionError(
+            f"the trial was made with another model, or before this one's weights changed (weights {tried[:12]}… then, "
+            f"{now[:12]}… now): what came first there need not here. Try this one: scope.trial(pictures), or "
+            "`featuremaps trial`."
+        )
 
 
 def described(value: object) -> Any:

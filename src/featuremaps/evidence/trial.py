@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import nn
 
 from featuremaps.evidence.chunks import Chunk
 from featuremaps.evidence.explainer import Key
 from featuremaps.evidence.figure import FigureRow, MeasureColumn, trial_figure
+from featuremaps.evidence.manifest import check_tried
 from featuremaps.evidence.registry import MEASURES
 from featuremaps.evidence.standings import Standings
 from featuremaps.evidence.storage import TrialFolder
@@ -66,6 +68,17 @@ class Trial(Standings, Shown):
         """
         tried = self.manifest.get("options", {}) if self.comparison is None else self.comparison.options.of_methods
         return dict(tried.get(method, {}))
+
+    def check_model(self, model: nn.Module) -> None:
+        """See that it was made with this model: of another one it says nothing.
+
+        Args:
+            model: The model that its answers are to be used for.
+
+        Raises:
+            OptionError: It was made with another model, or before its weights changed.
+        """
+        check_tried(self.manifest, model)
 
     def table(self) -> str:
         """Every explanation and reference by every measure, as text."""

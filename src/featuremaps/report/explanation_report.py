@@ -87,6 +87,8 @@ def further_sections(
 
     if not isinstance(trial, Trial | None):
         raise OptionError(f"trial is what scope.trial(pictures) or fm.open_trial(folder) gave; got {trial!r}.")
+    if trial is not None:
+        trial.check_model(studied.model)
     sections: list[Section] = [] if trial is None else [TrialSection(trial)]
     if survey is not None:
         sections += survey_sections(survey.made_of(studied), carry_to)
