@@ -235,7 +235,7 @@ def test_a_level_of_an_encoder_is_explained_where_it_is_said_how_it_lies(start: 
     """The tokens of all levels stand one after another: which of them is meant is the user's to say."""
     torch.manual_seed(0)
     model, layer = randomised(deformable_detr()), "model.encoder.layers.1"
-    with pytest.raises(LayoutError, match="its places in the picture are unknown"):
+    with pytest.raises(LayoutError, match="maps of 8×12, 4×6, 2×3, 1×2 places stand in it one after another"):
         fm.Scope(model).explain(TALL, "hires_cam", layer=layer, threshold=0.0)
 
     def read(tokens: Tensor) -> Tensor:
