@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -43,6 +44,21 @@ def test_names_and_no_label() -> None:
     for nothing in (None, math.nan, np.float64("nan"), torch.tensor(math.nan), {"label": None}):
         assert label_of(nothing) is None
     assert label_of(np.bool_(True)) == 1
+    assert label_of(10**400) == 10**400
+
+
+def test_what_a_table_holds_where_nothing_stands_is_no_label() -> None:
+    pandas = pytest.importorskip("pandas")
+    for nothing in (pandas.NA, pandas.NaT, np.datetime64("NaT"), "", "  "):
+        assert label_of(nothing) is None
+
+
+def test_an_enum_of_texts_is_its_text() -> None:
+    class Kind(str, Enum):  # noqa: UP042 - as people write it
+        CAT = "cat"
+
+    assert label_of(Kind.CAT) == "cat"
+    assert type(label_of(Kind.CAT)) is str
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ def parts_of(item: Any) -> tuple[Any, Any]:
 def label_of(value: object) -> Label:
     """A label as a number or a text: whole numbers of any type, one of them in an array, tensor, list or dict.
 
-    None and NaN are no label. An `ImageError` says what anything else is, and what to give instead.
+    None, NaN, a table's missing value and a text without letters are no label. An `ImageError` says what anything else
+    is, and what to give instead.
     """
     if isinstance(value, Mapping):
         key = next((key for key in LABEL_KEYS if key in value), None)
@@ -59,15 +60,20 @@ def label_of(value: object) -> Label:
         return label_of(value[key])
     if isinstance(value, Tensor | np.ndarray | np.generic | list | tuple):
         value = _single(value)
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, float) and value != value:
+    if isinstance(value, str):
+        return str.__str__(value) if value.strip() else None  # an enum's text, not its name
+    if value is None or _is_missing(value):
         return None
-    if isinstance(value, int | float) and float(value).is_integer():
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     shown = f"{value!r:.80} " if isinstance(value, float | complex | bytes) else ""  # others may print their address
     kind = type(value).__name__
     raise ImageError(f"its label {shown}is a {kind}; a label is a whole number, a class's name, or None. {_ALONE}")
+
+
+def _is_missing(value: object) -> bool:
+    """Whether this is NaN, or what pandas puts where a value is missing."""
+    return value != value if isinstance(value, float) else type(value).__name__ in ("NAType", "NaTType")
 
 
 _ALONE = "Items whose second part is no label (a mask, a second view, a measurement) give the picture alone."

@@ -21,6 +21,7 @@ from featuremaps.survey.engine.compute_shard import compute_shard
 from featuremaps.survey.engine.loader import stream
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.engine.plan import Job, prepared
+from featuremaps.survey.label_doubts import tell_of_labels
 from featuremaps.survey.storage.atomic_files import alone_in
 from featuremaps.survey.storage.final_tables import finish
 from featuremaps.survey.storage.shard_files import BestSoFar, admit_shard, write_shard
@@ -53,9 +54,13 @@ def run_survey(
         examples = replace(examples, prepare=studied.preprocessing.with_bands)
     with alone_in(Path(out)):
         job = prepared(studied, examples, layers, Path(out), options)
-        if not job.store.manifest.complete:
+        new = not job.store.manifest.complete
+        if new:
             complete(job, run(job))
-    return replace(open_survey(out, dataset=examples), studied=studied)  # `prepared` saw that it is of this model
+    survey = replace(open_survey(out, dataset=examples), studied=studied)  # `prepared` saw that it is of this model
+    if new and survey.manifest.each == "picture":
+        tell_of_labels(survey, examples.classes is None, job.outputs)
+    return survey
 
 
 def engine_named(name: str) -> Callable[[Job], BestSoFar]:

@@ -99,6 +99,31 @@ def test_what_is_not_understood_stops_the_survey_before_its_pass(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ((0.5, 1.0, 0), r"1 of 3 pictures were left out for their labels, first 'picture 0': its label 0.5 is a float"),
+        ((0, -1, -1), r"2 of 3 pictures were left out .*'picture 1': its label is -1, and labels are numbered from 0"),
+        ((0, 99, 1), r"numbers up to 99, and the model has 3 outputs, numbered from 0 to 2.*labels=\[…\]"),
+    ],
+)
+def test_labels_that_are_left_out_or_none_of_the_models_are_told_once(labels: Any, told: str, tmp_path: Path) -> None:
+    dataset = [(PICTURE.repeat(1, 2, 2), label) for label in labels]
+    with pytest.warns(FeatureMapsWarning, match=told) as warned:
+        survey = survey_of(dataset, tmp_path / "out")
+    assert len(warned) == 1
+    kept = [label for label in labels if label in (0, 1, 99)]
+    assert survey.pictures.labels.tolist() == kept
+    survey_of(dataset, tmp_path / "out")  # what is finished is told of no more
+
+
+def test_missing_names_are_no_labels_and_mixed_ones_are_refused() -> None:
+    assert labels_of([(PICTURE, "hen"), (PICTURE, float("nan")), (PICTURE, ""), (PICTURE, "cat")]) == [1, None, None, 0]
+    with pytest.raises(SurveyError, match="some labels are numbers and some are text"):
+        examples_of([(PICTURE, "hen"), (PICTURE, 1)])
+    assert labels_of([(PICTURE, "hen"), (PICTURE, 1)], classes=["cat", "hen"]) == [1, 1]
+
+
 def test_a_long_dataset_is_not_read_to_its_end_for_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("featuremaps.survey.engine.plan.TRIED", 2)
     with pytest.raises(SurveyError, match="None of the first 2 of 3 pictures could be read"):

@@ -14,6 +14,7 @@ from featuremaps.pictures.labels import Label, label_of
 from featuremaps.pictures.load import Picture
 
 MOST_CLASSES = 100_000
+MIXED = "some labels are numbers and some are text; make them one or the other, or give labels=[…]."
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def numbered(
     named = sorted({label for label in whole if isinstance(label, str)})
     names = tuple(classes) if classes is not None else tuple(named) if named else None
     if named and classes is None and any(isinstance(label, int) for label in whole):
-        raise SurveyError("some labels are numbers and some are text; make them one or the other, or give labels=[…].")
+        raise SurveyError(MIXED)
     places = None if names is None else {name: number for number, name in enumerate(names)}
     try:
         return [label_number(label, names, places) for label in whole], names

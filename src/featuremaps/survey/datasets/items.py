@@ -20,7 +20,7 @@ from featuremaps.pictures.load import Picture, picture_of
 from featuremaps.pictures.signals import KINDS, input_of
 from featuremaps.session import random_state, warnings_ignored
 from featuremaps.survey.datasets.columns import warn_unlabelled
-from featuremaps.survey.datasets.examples import Example, Examples, digest, label_numbers
+from featuremaps.survey.datasets.examples import MIXED, Example, Examples, digest, label_numbers
 from featuremaps.survey.datasets.loader import Collated
 
 
@@ -182,7 +182,10 @@ def named_by_model(examples: Examples, classes: Sequence[str] | None) -> Example
 
 
 def _in_memory(dataset: Any, key: str | None) -> list[str] | None:
-    """The labels of a list of (picture, label) or of dicts in alphabetical order, where all of them are texts."""
+    """The labels of a list of (picture, label) or of dicts in alphabetical order, where all of them are texts.
+
+    `SurveyError` where some are texts and some numbers.
+    """
     if not isinstance(dataset, list):
         return None
     keys = LABEL_KEYS if key is None else (key,)
@@ -192,9 +195,11 @@ def _in_memory(dataset: Any, key: str | None) -> list[str] | None:
         else (item[1] if isinstance(item, tuple | list) and len(item) > 1 else None)
         for item in dataset
     ]
-    labels = [understood(label) for label in given if label is not None]
+    labels = [label for label in map(understood, given) if label is not None]
     texts = [label for label in labels if isinstance(label, str)]
-    return sorted(set(texts)) if texts and len(texts) == len(labels) else None
+    if len(texts) not in (0, len(labels)):
+        raise SurveyError(MIXED)
+    return sorted(set(texts)) or None
 
 
 def _classes(dataset: Any) -> Any:

@@ -35,6 +35,12 @@ class FirstAnswer:
             self._outputs = run_model(studied.model, to_model(studied.model, first[None]))
         self.classes = as_followed(studied.class_outputs, self._outputs, (1, *first.shape), lambda: known)
 
+    @property
+    def width(self) -> int | None:
+        """How many class scores the model gives a picture; None where they are not one row."""
+        logits = self.classes.logits(self._outputs)
+        return logits.shape[1] if logits is not None and logits.ndim == 2 else None
+
     def each(self, asked: Each | None) -> Each:
         """What a survey counts, as asked or as the model gives it; `OptionError` for what the model does not give."""
         try:

@@ -37,7 +37,10 @@ SHARD_VALUES = 2**24  # most channels times pictures held until a shard is writt
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A survey that is being made: everything an engine needs to compute its shards."""
+    """A survey that is being made: everything an engine needs to compute its shards.
+
+    `outputs` is how many class scores the model gives a picture, where its answers are kept and are such scores.
+    """
 
     model: nn.Module
     preprocessing: Preprocessing
@@ -45,6 +48,7 @@ class Job:
     plan: PassPlan
     store: Store
     workers: int | None
+    outputs: int | None = None
 
 
 def prepared(
@@ -91,7 +95,8 @@ def prepared(
     if not store.manifest.complete:
         check_pictures(store.manifest, out, examples)
     plan = _pass(studied, first, surveyed, options, manifest, answers)
-    return Job(studied.model, preprocessing, examples, plan, store, options.workers)
+    outputs = answer().width if manifest.predictions else None
+    return Job(studied.model, preprocessing, examples, plan, store, options.workers, outputs)
 
 
 def _pass(
