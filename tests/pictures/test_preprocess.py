@@ -146,14 +146,15 @@ def test_the_same_answer_to_every_picture_is_doubted_where_no_transform_was_give
         assert [any(words in note for note in each) for each in notes] == [doubtful] * len(given)
 
 
-def test_levels_that_nobody_scaled_are_doubted_where_the_answers_look_like_it() -> None:
+def test_levels_that_nobody_scaled_are_doubted_in_tensors_and_where_the_answers_look_like_it() -> None:
     pictures = [*map(Image.fromarray, _noise(4))]
     model, words = Little(), "The model is given numbers from 0 to 255"
     levels = torch.stack([pixels(each) * 255 for each in pictures])
     for head, given, transform, doubtful in [
         (100, levels, None, True),
         (100, levels[:1], None, True),
-        (0, levels[:3], None, False),
+        (0, levels[:3], None, True),  # a tensor is taken as it is, so what it holds is told
+        (0, pictures[:3], lambda image: pixels(image) * 255, False),
         (100, levels / 255, None, False),
         (100, levels - 128, None, False),
         (100, pictures, pixels, False),

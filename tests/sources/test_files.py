@@ -216,6 +216,16 @@ def test_weights_of_another_head_say_how_to_build_it(head: nn.Module, words: str
         fm.load("torchvision:resnet18", weights="w.pt")
 
 
+def test_quantised_weights_are_no_others_values() -> None:
+    state = {
+        key: (value * 50).to(torch.int8) if key == "0.weight" else value for key, value in net().state_dict().items()
+    }
+    with pytest.raises(SourceError, match=r"whole numbers for 1 of the model's tensors \(0\.weight is int8\)"):
+        loaded_with(state)
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in net().state_dict().items()}
+    assert torch.equal(loaded_with(halves), halves["0.weight"].float())
+
+
 def test_weights_of_other_outputs_say_how_many() -> None:
     state = net().state_dict()
     state["0.weight"], state["0.bias"] = torch.ones(9, 3, 3, 3), torch.ones(9)

@@ -175,27 +175,29 @@ def scale_doubts(model: nn.Module, pictures: Sequence[Seen], best: Sequence[Answ
     """Whether the model seems to be given numbers of the wrong scale, by the `best` answer to each picture.
 
     Pictures without preprocessing all get the same answer; or levels from 0 to 255 go in, the model does not scale them
-    itself, and all answers are the same or sure.
+    itself, and they are tensors of the user's, or all answers are the same or sure.
     """
     answers = [answer for answer in best if answer is not None]
-    if not answers or len(answers) < len(pictures):
-        return
+    known = len(answers) == len(pictures) > 0
     labels = {answer.label for answer in answers}
     assumed = all(seen.preprocessing.transform is None and seen.picture.tensor is None for seen in pictures)
     folders = {seen.picture.path.parent.name for seen in pictures if seen.picture.path is not None}
-    alike = len(pictures) >= ALIKE and len(labels) == 1 and folders != labels  # all of one class, in a folder called so
+    # All of one class, in a folder called so, are rightly alike.
+    alike = known and len(pictures) >= ALIKE and len(labels) == 1 and folders != labels
     if assumed and alike:
         yield (
             f"All {len(pictures)} pictures get the same answer, {answers[0].label!r}, and no preprocessing was given: "
             "the model may expect other numbers than 0 to 1."
         )
-    sure = all(answer.probability >= SURE for answer in answers)
-    if (alike or sure) and _has_levels(pictures[0]) and _keeps_levels(model, pictures[0]):
+    sure = known and all(answer.probability >= SURE for answer in answers)
+    if not pictures or not (alike or sure or pictures[0].picture.tensor is not None):
+        return
+    if _has_levels(pictures[0]) and _keeps_levels(model, pictures[0]):
+        behaves = "is sure of every answer" if sure else "gives all pictures the same answer" if alike else None
+        seems = f"{behaves}, as one does that was trained on 0 to 1" if behaves else "does not scale them itself"
         yield (
-            "The model is given numbers from 0 to 255, and "
-            f"{'is sure of every answer' if sure else 'gives all pictures the same answer'}, as one does that was "
-            "trained on 0 to 1: scale them, ToDtype(torch.float32, scale=True) or tensor / 255, and normalise them as "
-            "in its training."
+            f"The model is given numbers from 0 to 255, and {seems}: unless it was trained on such numbers, scale "
+            "them, ToDtype(torch.float32, scale=True) or tensor / 255, and normalise them as in its training."
         )
 
 

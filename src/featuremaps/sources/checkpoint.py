@@ -111,10 +111,28 @@ def fit_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
             faults.append(f"{key} is {tuple(weights[key].shape)} and should be {tuple(expected[key].shape)}")
         way = _way_out([*expected], missing, unknown, [(weights[key].shape, expected[key].shape) for key in shapes])
         raise SourceError(f"weights in {str(path)!r} do not fit {type(model).__name__}: {'; '.join(faults)}.{way}")
+    _check_numbers(expected, weights, path)
     fitting = OrderedDict(weights)
     # Names and shapes are those of this version, which is taken where a file (safetensors) says none.
     fitting._metadata = versions if versions and set(versions) == set(expected._metadata) else expected._metadata  # type: ignore[attr-defined]
     model.load_state_dict(fitting, strict=False)
+
+
+def _check_numbers(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path) -> None:
+    """`SourceError` where whole numbers stand for weights with a fraction, as where these were quantised."""
+    whole = [
+        key for key in expected if expected[key].is_floating_point() and key in weights and _is_whole(weights[key])
+    ]
+    if whole:
+        raise SourceError(
+            f"weights in {str(path)!r} hold whole numbers for {len(whole)} of the model's tensors ({whole[0]} is "
+            f"{str(weights[whole[0]].dtype).removeprefix('torch.')}), as quantised ones do, which mean other values "
+            "than they are: save the weights before they are quantised, or turned back (dequantize)."
+        )
+
+
+def _is_whole(value: Tensor) -> bool:
+    return value.is_quantized or not (value.is_floating_point() or value.is_complex())
 
 
 def _way_out(
