@@ -187,3 +187,16 @@ def test_a_users_own_transform_is_given_the_array_as_it_is() -> None:
     given: list[np.ndarray] = []
     Scope(model(), transform=lambda array: given.append(array) or torch.from_numpy(np.array(array))).see(VALUES)
     assert [each.shape for each in given if not isinstance(each, Image.Image)] == [VALUES.shape]
+
+
+def test_a_tiff_and_a_failing_transform_say_what_was_given(tmp_path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.tif")
+    with pytest.raises(
+        ImageError, match=r"5 channels, and this one has 3\. .*such as tifffile\.imread\(…\) of shape \(5"
+    ):
+        Scope(model()).explain(tmp_path / "a.tif")
+
+    three = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)])
+    for transform, words in [(three, "a tensor"), (lambda array: array[9], "an array")]:
+        with pytest.raises(ImageError, match=rf"(?s)It is given {words} of shape \(5, 12, 9\); one"):
+            Scope(model(), transform).see(VALUES)

@@ -329,6 +329,7 @@ HEADS = {
     "camera.nef": (b"II*\0" + b"\0" * 60, "camera RAW .*rawpy"),
     "page.pdf": (b"%PDF-1.7 ...", "PDF .*pdftoppm"),
     "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
+    "bands.tif": (b"II*\0" + b"\x08" + bytes(40), "of many channels, .*tifffile.imread"),
     "array.png": (b"\x93NUMPY\x01\0v\0", "numpy.load"),
     "new.jxl": (b"\xff\x0a\0\0\0", "JPEG XL .*djxl"),
     "tensor.pt": (b"PK\x03\x04" + b"\0" * 26 + b"tensor/data.pkl", r"torch\.save.*torch\.load"),

@@ -53,6 +53,11 @@ TABLE = "this is a table: a survey takes it as it is; here pass the paths in it,
 _BOMB = "If you trust the file, shrink it first or set PIL.Image.MAX_IMAGE_PIXELS higher."
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _FILMS = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  ", b"3gp4", b"3gp5")
+_TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TIFF = (
+    "this is a TIFF of a kind that Pillow does not read, such as one of many channels, or a damaged one: read "
+    "it with tifffile.imread(path) and pass the array."
+)
 _FOREIGN = (
     (b"%PDF", "PDF is not supported: convert the page to PNG with pdftoppm."),
     (b"\x93NUMPY", "this is a NumPy file: load it with numpy.load and pass the array."),
@@ -61,6 +66,7 @@ _FOREIGN = (
     (b"\xff\x0a", "JPEG XL is not supported: convert it to PNG with djxl."),
     (b"\0\0\0\x0cJXL ", "JPEG XL is not supported: convert it to PNG with djxl."),
     (b"PK\x03\x04", "this is a zip archive: unpack it, or if NumPy wrote it (.npz), pass numpy.load(…)['name']."),
+    *((start, _TIFF) for start in _TIFFS),
     (b"\x1aE\xdf\xa3", _VIDEO := "this is a video: pass single frames of it, as pictures or arrays."),
 )
 

@@ -86,9 +86,10 @@ class Preprocessing:
             raise ImageError(f"{picture.name}: {error}") from error.__cause__
         bands = self.form.bands
         if bands is not None and len(result) != bands:
+            reader = "tifffile.imread" if picture.name.lower().endswith((".tif", ".tiff")) else "numpy.load"
             raise ImageError(
                 f"{picture.name}: the model takes pictures of {bands} channels, and this one has {len(result)}. Pass "
-                f"arrays or tensors of {bands} channels, such as numpy.load(…) of shape ({bands}, height, width), or a "
+                f"arrays or tensors of {bands} channels, such as {reader}(…) of shape ({bands}, height, width), or a "
                 "transform that makes them of a picture in colours."
             )
         if not torch.isfinite(result).all():
@@ -241,7 +242,8 @@ class Preprocessing:
         try:
             result = self.transform(given)
         except Exception as error:
-            what = f"an array of shape {getattr(given, 'shape', ())}"
+            kind = "a tensor" if isinstance(given, Tensor) else "an array"
+            what = f"{kind} of shape {tuple(getattr(given, 'shape', ()))}"
             if isinstance(given, Image.Image):
                 what = f"an upright {given.mode} PIL image of {given.width} x {given.height}"
             raise ImageError(
