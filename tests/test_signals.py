@@ -431,6 +431,13 @@ def test_one_without_its_channel_is_told_how_to_give_it_one() -> None:
         scope("volumes").explain(VOLUME[0, 0])
 
 
+def test_complex_numbers_are_refused_and_not_halved() -> None:
+    with pytest.raises(
+        ImageError, match=r"signals \(channel, time\), and a complex tensor was given: torch\.view_as_real"
+    ):
+        fm.Scope(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU())).see(torch.fft.fft(torch.rand(2, 16)))
+
+
 def test_whole_numbers_go_in_as_they_are_and_that_is_said() -> None:
     whole = (ecg(2, 0).inputs * 100).round()
     with pytest.warns(FeatureMapsWarning, match="signals of int16 go into the model as they are"):

@@ -169,6 +169,7 @@ def test_evidence_beside_its_box_is_found_elsewhere(tmp_path: Path) -> None:
     assert survey.separation("fine", by="max").areas[survey.classes.index("cat"), 0] < 0.6
 
 
+@pytest.mark.filterwarnings("ignore:.*pictures were left out")
 def test_batches_workers_and_where_it_was_stopped_change_nothing(tmp_path: Path) -> None:
     paths, scope = write_scenes(tmp_path / "pictures", 10), scope_of(BoxedDetector())
     paths[3].write_bytes(b"not a picture")

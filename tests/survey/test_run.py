@@ -14,7 +14,7 @@ from survey_samples import LAYERS, contents, maps_of, small_model, survey_of, wr
 from torch import nn
 from torchvision.transforms import v2
 
-from featuremaps.errors import LayerNotFoundError, ModelError, OptionError, SurveyError
+from featuremaps.errors import FeatureMapsWarning, LayerNotFoundError, ModelError, OptionError, SurveyError
 from featuremaps.pictures.preprocessing import Preprocessing
 from featuremaps.survey.survey import Survey, open_survey
 from snapshots import snapshot
@@ -94,6 +94,7 @@ def test_a_random_transform_draws_the_same_for_a_picture_each_time(tmp_path: Pat
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.filterwarnings("ignore:.*pictures were left out")
 def test_pictures_of_any_size(tmp_path: Path) -> None:
     for i, size in enumerate([(16, 16), (24, 16), (16, 24), (4, 4), (16, 16)]):
         write_pictures(tmp_path / "pictures", {f"{i}": 3}, size)
@@ -110,7 +111,8 @@ def test_bad_pictures_are_listed_and_not_counted(tmp_path: Path) -> None:
     survey_of(tmp_path / "pictures", tmp_path / "whole")
     paths[1].write_bytes(b"")
     paths[4].write_bytes(paths[4].read_bytes()[:60])
-    survey = survey_of(tmp_path / "pictures", tmp_path / "out")
+    with pytest.warns(FeatureMapsWarning, match=r"^2 of 9 pictures were left out, first 'a/1\.png': the file is empty"):
+        survey = survey_of(tmp_path / "pictures", tmp_path / "out")
     assert [(one.number, one.name) for one in survey.pictures.bad] == [(1, "a/1.png"), (4, "a/4.png")]
     assert survey.pictures.bad[0].reason == "the file is empty (0 bytes)."
     assert survey.pictures.numbers.tolist() == [0, 2, 3, 5, 6, 7, 8]
@@ -119,6 +121,7 @@ def test_bad_pictures_are_listed_and_not_counted(tmp_path: Path) -> None:
     assert {found.row for found in survey.top("3:0", 5)} <= set(range(7))
 
 
+@pytest.mark.filterwarnings("ignore:.*pictures were left out")
 def test_a_picture_that_gives_no_finite_values_is_bad(tmp_path: Path) -> None:
     inputs = torch.rand(5, 3, 16, 16)
     inputs[2] *= 1e38

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from survey_samples import survey_of, write_pictures
 
-from featuremaps.errors import ImageError, LayerNotFoundError, OptionError, SurveyError
+from featuremaps.errors import FeatureMapsWarning, ImageError, LayerNotFoundError, OptionError, SurveyError
 from featuremaps.survey.survey import Survey, open_survey
 
 
@@ -19,7 +19,8 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     home = tmp_path_factory.mktemp("survey")
     paths = write_pictures(home / "pictures", {"a": 5, "b": 6})
     paths[3].write_bytes(b"")
-    return survey_of(home / "pictures", home / "out")
+    with pytest.warns(FeatureMapsWarning, match="1 of 11 pictures were left out"):
+        return survey_of(home / "pictures", home / "out")
 
 
 def test_it_says_what_it_is(survey: Survey) -> None:

@@ -1,5 +1,6 @@
 """`featuremaps survey`, `verify`, `top`, `units`: make a survey, check it, look at what single units do in it."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,15 +75,19 @@ def survey(
     featuremaps survey chest.csv -m mynet.py:make -l features --multi-label --label-column Edema,Effusion,Nodule
     """
     scope = model_under_study(model, weights, classes, device, setup)
-    surveyed = scope.survey(
-        dataset[0] if len(dataset) == 1 else dataset,
-        layer or "last",
-        out,
-        labels=lines_of("--labels", labels),
-        image=image_column,
-        label=_columns(label_column, options["multi_label"]),
-        **options,
-    )
+    from featuremaps.survey.doubts import LEFT_OUT
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", LEFT_OUT)  # `_tell` names more of them
+        surveyed = scope.survey(
+            dataset[0] if len(dataset) == 1 else dataset,
+            layer or "last",
+            out,
+            labels=lines_of("--labels", labels),
+            image=image_column,
+            label=_columns(label_column, options["multi_label"]),
+            **options,
+        )
     _tell(surveyed)
 
 

@@ -52,6 +52,8 @@ def _each(given: Any, axes: int) -> Iterator[Picture]:
         if given.ndim not in (axes, axes + 1) or 0 in given.shape:
             lone = ". With one channel that is tensor[None]" if given.ndim == axes - 1 and given.numel() else ""
             raise _refused(f"a tensor of shape {tuple(given.shape)} was given{lone}", axes)
+        if given.is_complex():
+            raise _refused("a complex tensor was given: torch.view_as_real(…) has its two parts, abs() its size", axes)
         if not bool(given.isfinite().all()):
             raise ImageError("the tensor holds NaN or infinite values.")
         if not given.is_floating_point():

@@ -17,11 +17,11 @@ from featuremaps.progress import meter
 from featuremaps.session import preserved
 from featuremaps.survey.datasets import examples_of
 from featuremaps.survey.datasets.items import Items, named_by_model, with_axes
+from featuremaps.survey.doubts import tell_of_doubts
 from featuremaps.survey.engine.compute_shard import compute_shard
 from featuremaps.survey.engine.loader import stream
 from featuremaps.survey.engine.options import SurveyOptions
 from featuremaps.survey.engine.plan import Job, prepared
-from featuremaps.survey.label_doubts import tell_of_labels
 from featuremaps.survey.storage.atomic_files import alone_in
 from featuremaps.survey.storage.final_tables import finish
 from featuremaps.survey.storage.shard_files import BestSoFar, admit_shard, write_shard
@@ -58,8 +58,8 @@ def run_survey(
         if new:
             complete(job, run(job))
     survey = replace(open_survey(out, dataset=examples), studied=studied)  # `prepared` saw that it is of this model
-    if new and survey.manifest.each == "picture":
-        tell_of_labels(survey, examples.classes is None, job.outputs)
+    if new:
+        tell_of_doubts(survey, examples.classes is None, job.outputs)
     return survey
 
 

@@ -102,8 +102,11 @@ def test_what_is_not_understood_stops_the_survey_before_its_pass(tmp_path: Path)
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        ((0.5, 1.0, 0), r"1 of 3 pictures were left out for their labels, first 'picture 0': its label 0.5 is a float"),
-        ((0, -1, -1), r"2 of 3 pictures were left out .*'picture 1': its label is -1, and labels are numbered from 0"),
+        ((0.5, 1.0, 0), r"1 of 3 pictures were left out, first 'picture 0': its label 0.5 is a float"),
+        (
+            (0, -1, -1),
+            r"2 of 3 pictures were left out, first 'picture 1': its label is -1, and labels are numbered from 0",
+        ),
         ((0, 99, 1), r"numbers up to 99, and the model has 3 outputs, numbered from 0 to 2.*labels=\[…\]"),
     ],
 )

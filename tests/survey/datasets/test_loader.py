@@ -394,6 +394,7 @@ def test_a_loader_that_draws_a_part(paths) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are always text there")
+@pytest.mark.filterwarnings("ignore:.*pictures were left out")
 def test_a_name_that_is_not_text_is_a_bad_picture(paths, tmp_path) -> None:
     shutil.copy(paths[0], os.fsencode(str(tmp_path / "pictures" / "cat")) + b"/caf\xe9.png")
     found = survey_of(tmp_path / "pictures", tmp_path / "out")

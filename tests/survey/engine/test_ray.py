@@ -164,6 +164,7 @@ def same(one: Path, other: Path) -> None:
 
 
 @on_ray
+@pytest.mark.filterwarnings("ignore:.*pictures were left out")
 def test_an_actor_is_killed_and_the_tables_are_the_local_ones(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path / "pictures", {"a": 14, "b": 13})
     paths[9].write_bytes(b"not a picture")

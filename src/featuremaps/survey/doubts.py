@@ -1,18 +1,16 @@
-"""What is said of a survey's labels when it is finished: pictures that were left out for theirs, numbers beyond the
-model's.
-"""
+"""What is said of a survey when it is finished: pictures that were left out, labels that are none of the model's."""
 
 import warnings
 
 from featuremaps.errors import FeatureMapsWarning
 from featuremaps.survey.storage.reader import StoredSurvey
 
-MARKS = ("its label ", "among its labels ")
-"""How the reason begins where a picture was left out for its label."""
+LEFT_OUT = r"[\d,]+ of [\d,]+ pictures? were left out"
+"""How the warning begins, for those who say so themselves."""
 
 
-def tell_of_labels(survey: StoredSurvey, numbered: bool, outputs: int | None) -> None:
-    """`FeatureMapsWarning` where labels were not understood, or are not those of the model.
+def tell_of_doubts(survey: StoredSurvey, numbered: bool, outputs: int | None) -> None:
+    """`FeatureMapsWarning` where pictures were left out, or labels are not those of the model.
 
     Args:
         survey: The finished survey.
@@ -21,14 +19,13 @@ def tell_of_labels(survey: StoredSurvey, numbered: bool, outputs: int | None) ->
     """
     manifest, told = survey.manifest, []
     if any(shard.bad for shard in manifest.shards):
-        left = [bad for bad in survey.pictures.bad if bad.reason.startswith(MARKS)]
-        if left:
-            told.append(
-                f"{len(left):,} of {manifest.pictures:,} pictures were left out for their labels, first "
-                f"{left[0].name!r}: {left[0].reason} survey.pictures.bad names them all."
-            )
+        bad = survey.pictures.bad
+        told.append(
+            f"{len(bad):,} of {manifest.pictures:,} pictures were left out, first {bad[0].name!r}: {bad[0].reason} "
+            "survey.pictures.bad names them all."
+        )
     highest = len(survey.classes or ()) - 1
-    if numbered and outputs is not None and highest >= outputs > 1:
+    if numbered and manifest.each == "picture" and outputs is not None and highest >= outputs > 1:
         told.append(
             f"the labels are numbers up to {highest}, and the model has {outputs} outputs, numbered from 0 to "
             f"{outputs - 1}: no answer of it is right for the others. Where labels are not the numbers of outputs, "
