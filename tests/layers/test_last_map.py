@@ -441,3 +441,53 @@ def test_a_block_whose_places_reach_nothing_is_not_the_last_map() -> None:
     """As where the class token alone goes on; whatever the block gives."""
     lasts = [walk(_Blocks(packs, "token"), torch.rand(1, 3, 16, 24)).last for packs in (False, True)]
     assert lasts == ["blocks.1.norm"] * 2
+
+
+class Experts(nn.Module):
+    """A mixture of experts: each token goes to the one that a gate picks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(8, 2)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8)) for _ in range(2))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        rows = tokens.reshape(-1, 8)
+        share, which = self.gate(rows).softmax(-1).max(-1)
+        out = torch.zeros_like(rows)
+        for number, expert in enumerate(self.experts):
+            chosen = (which == number).nonzero()[:, 0]
+            out = out.index_add(0, chosen, share[chosen, None] * expert(rows[chosen]))
+        return out.view_as(tokens)
+
+
+class Routed(nn.Module):
+    """A transformer, some of whose blocks are mixtures of experts."""
+
+    def __init__(self, mixed: set[int], depth: int = 3) -> None:
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 5)
+        self.norms = nn.ModuleList(nn.LayerNorm(8) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Experts() if number in mixed else nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))
+            for number in range(depth)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        for norm, block in zip(self.norms, self.blocks, strict=True):
+            tokens = tokens + tokens.mean(1, keepdim=True)
+            tokens = tokens + block(norm(tokens))
+        return self.head(tokens.mean(1))
+
+
+@pytest.mark.parametrize("mixed", [{0, 1, 2}, {0}, {1}], ids=["all", "the first", "the second"])
+def test_an_early_layer_is_not_the_last_map_where_experts_lose_the_places_of_later_blocks(mixed: set[int]) -> None:
+    layers = walk(Routed(mixed).eval(), torch.rand(1, 3, 16, 16))
+    assert layers.last_map is None
+    with pytest.raises(LayoutError, match="places in the picture are unknown"):
+        layers.resolve("last")
+
+
+def test_what_experts_of_the_last_block_read_is_the_last_map() -> None:
+    assert walk(Routed({2}).eval(), torch.rand(1, 3, 16, 16)).last == "norms.2"

@@ -97,15 +97,28 @@ def choose(
 
 
 def _lost_before_long(it: Map, candidates: Sequence[Candidate]) -> bool:
-    """Whether this is merely where places were lost: of most layers that come after it they are unknown.
+    """Whether this is merely where places were lost: of most layers after it that could have some they are unknown.
 
     After the patches as they were cut, most that come after count; elsewhere most layers of the model, since a short
-    head may have no places.
+    head may have no places. Rows, as a head's or those an expert of a mixture works on, could have none. That a later
+    one like it, as of the next block, lost them tells as well: it would be the last if they were known.
     """
-    after = [candidate.info for candidate in candidates if candidate.info.order > it.info.order]
-    lost = [info for info in after if (info.lost or info.no_map) and info.shape is not None and len(info.shape) > 2]
+    spatial = [each.info for each in candidates if each.info.shape is not None and len(each.info.shape) > 2]
+    after = [info for info in spatial if info.order > it.info.order]
+    lost = [info for info in after if info.lost or info.no_map]
     only_cut = it.step is not None and it.step.mixings <= 1
-    return len(lost) > len(after if only_cut else candidates) / 2
+    most = len(lost) > len(after if only_cut else spatial) / 2
+    return most or any(info.lost and _is_repeated(it.info, info) for info in lost)
+
+
+def _is_repeated(first: LayerInfo, later: LayerInfo) -> bool:
+    """Whether this is the same layer of a later block, or a later call of it."""
+    alike = first.type == later.type and first.shape == later.shape and first.name != later.name
+    return alike and _without_numbers(first.module_name) == _without_numbers(later.module_name)
+
+
+def _without_numbers(name: str) -> tuple[str, ...]:
+    return tuple("" if part.isdecimal() else part for part in name.split("."))
 
 
 def _maps(candidates: Sequence[Candidate], flow: Dataflow, least: int) -> list[Map]:
