@@ -15,6 +15,7 @@ from featuremaps.layers.listing import Layers
 from featuremaps.layers.model_output import WHOLE, FollowedOutput, Key, is_named
 from featuremaps.options import OutputKind
 from featuremaps.outputs.box_form import BoxForm
+from featuremaps.outputs.heatmap_doubts import beside_boxes, like_heatmaps
 from featuremaps.outputs.no_scores import describe
 from featuremaps.outputs.outputs import (
     are_probabilities,
@@ -247,8 +248,9 @@ def _equal_maps(possible: Mapping[Key, Tensor]) -> str:
         return ""
     return (
         f"the model returns {len(answers)} maps of class scores of shape {next(iter(shapes))}, as models with deep "
-        "supervision do, and which one is its answer is not known. Wrap the model so that it returns that one, or give "
-        "target= a function from the model's output to one score per picture."
+        "supervision do, and detectors of centres beside sizes and offsets, and which one is its answer is not known. "
+        "Wrap the model so that it returns that one, or give target= a function from the model's output to one score "
+        "per picture."
     )
 
 
@@ -315,6 +317,7 @@ class ClassScores:
         doubts = self.classes.kind == "logits" and classes.kind is None and classes.squashed
         said = [f"{classes.squashed}: {WAY_OUT}"] if doubts else []
         said += [_first_of(classes.among, outputs)] if classes.among > 1 else []
+        said += _of_heatmaps(outputs, self.classes, assumed=classes.kind is None)
         self.doubt = " And ".join(said)
         self._batch = batch
         self.given = self.read(outputs, 1)
@@ -334,6 +337,16 @@ class ClassScores:
             lambda new, repeats: picked(self.probabilities(new, repeats), indices, repeats),
             self.read,
         )
+
+
+def _of_heatmaps(outputs: object, classes: ClassOutputs, *, assumed: bool) -> list[str]:
+    """Why scores of places may be no segmentation; `assumed`: nothing says what they are."""
+    dense = classes.logits(outputs)
+    if dense is None or dense.ndim < 4:
+        return []
+    doubts = [beside_boxes(outputs, classes.part, dense)]
+    doubts += [like_heatmaps(dense)] if assumed and classes.kind == "logits" and not doubts[0] else []
+    return [f"{doubt}." for doubt in doubts if doubt]
 
 
 def _first_of(among: int, outputs: object) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from featuremaps.errors import TargetError
 from featuremaps.outputs.class_outputs import ClassOutputs, check_kind
+from featuremaps.outputs.heatmap_doubts import exclude_each_other
 from featuremaps.outputs.no_scores import describe
 from featuremaps.outputs.outputs import Which, class_indices, class_label, in_percent, needs_logits
 
@@ -54,6 +55,8 @@ class PlaceScores:
         check_kind(self.classes, self._given.detach())
         self.scores = self.classes.scores_in(self._given)
         self._exclude = self.classes.kind != "multi_label" and self.scores.shape[1] > 1
+        if self.classes.kind == "probabilities":
+            self._exclude &= exclude_each_other(self.scores)
         class_indices(0, self.covers, classes.names, batch)  # as many names as classes
 
     def read(self, outputs: object) -> Float[Tensor, "outputs classes *space"]:
