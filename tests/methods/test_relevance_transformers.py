@@ -10,6 +10,7 @@ import transformers
 from torch import Tensor, nn
 
 import featuremaps as fm
+from featuremaps.plotting.rendering import is_remark
 from featuremaps.rules.composites import COMPOSITES, LrpSettings
 from featuremaps.rules.lrp import Relevance
 from relevance_samples import propagator
@@ -112,9 +113,31 @@ def test_the_remark_is_the_rest_of_the_score() -> None:
     model = randomised(FAMILIES["torchvision ViT"][0]).float()
     pictures = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     heat = fm.Scope(model).explain(pictures, "lrp", target=[0, 1, 2])
-    kept = torch.tensor(heat.remarks["relevance kept by biases"])
-    torch.testing.assert_close(heat.tensor.sum((1, 2, 3)) + kept, model(pictures).diagonal().detach())
-    assert heat.warnings == ((),) * 3
+    kept, scores = torch.tensor(heat.remarks["relevance kept by biases"]), model(pictures).diagonal().detach()
+    torch.testing.assert_close(heat.tensor.sum((1, 2, 3)) + kept, scores)
+    for notes, much, score in zip(heat.warnings, kept, scores, strict=True):
+        assert bool(notes) == bool(much.abs() > score.abs())
+        assert all(note.startswith(f"Biases keep {much:.3g} of the score, {score:.3g}") for note in notes)
+
+
+def test_it_is_said_where_biases_keep_more_than_the_whole_score() -> None:
+    class Shifted(nn.Module):
+        """A score of the picture, from which a constant is taken."""
+
+        def __init__(self, shift: float) -> None:
+            super().__init__()
+            self.head = nn.Linear(48, 2)
+            nn.init.constant_(self.head.weight, 0.1)
+            nn.init.constant_(self.head.bias, shift)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(x.flatten(1))
+
+    picture = torch.ones(1, 3, 4, 4)  # by the weights alone a score of 4.8
+    for shift, said in ((-4.0, True), (-6.0, True), (-1.0, False), (3.0, False)):
+        heat = fm.Scope(Shifted(shift)).explain(picture, "lrp", target=0, composite="epsilon")
+        assert heat.remarks["relevance kept by biases"][0] == pytest.approx(shift, abs=1e-3)
+        assert any(note.startswith("Biases keep") and is_remark(note) for note in heat.warnings[0]) == said
 
 
 def test_with_attention_held_and_no_biases_the_pixels_have_the_whole_score() -> None:

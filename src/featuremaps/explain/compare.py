@@ -22,6 +22,7 @@ from featuremaps.pictures.seen import Seen
 from featuremaps.progress import track
 from featuremaps.results.answer import Answers
 from featuremaps.results.heatmaps import Heatmaps
+from featuremaps.rules.lrp import KEPT
 from featuremaps.runtime.batches import batches
 from featuremaps.runtime.record import Record
 from featuremaps.runtime.warnings import unsteady
@@ -181,7 +182,7 @@ def _judged(key: Number, asked: object, part: Part, method: Method, record: Reco
     target = record.targets[number] if record.targets and together(method.needs).target else None
     if method.level == "pixel":
         error = part.remarks.get("completeness error") if name == "integrated_gradients" else None
-        notes = pixel_warnings(part.maps, record, number, error)
+        notes = pixel_warnings(part.maps, record, number, error, part.remarks.get(KEPT))
     else:
         layers = request.fused.get(layer, (layer,))
         of_layer = record.of_levels() if layer == LEVELS else record

@@ -11,7 +11,7 @@ from featuremaps.errors import FeatureMapsWarning
 from featuremaps.explain.comparison import Explanation, Key
 from featuremaps.explain.fused import fused
 from featuremaps.pictures.seen import Seen
-from featuremaps.plotting.rendering import NEGATIVE
+from featuremaps.plotting.rendering import BIASES, NEGATIVE
 from featuremaps.results.answer import Answer
 from featuremaps.runtime.first_numbers import first_numbers
 from featuremaps.runtime.record import Record
@@ -142,16 +142,20 @@ def pixel_warnings(
     record: Record,
     target: int,
     error: Float[Tensor, " batch"] | None = None,
+    biases: Float[Tensor, " batch"] | None = None,
 ) -> tuple[tuple[str, ...], ...]:
     """For each picture why its values should not be trusted, if so: not finite, or zero everywhere.
 
     `error` is how far values that are to add up to what the score gained are from it; it is said where it is large.
+    `biases` is what of the score they kept; that is said where it is more than all of it.
     """
     flat = values.flatten(1)
     sums = flat.sum(1, dtype=torch.float64)
     gained = sums if error is None else sums - error
     smallest = torch.maximum(WRONG_SUM * torch.maximum(sums.abs(), gained.abs()), WRONG_SHARE * flat.abs().sum(1))
     wrong = (sums - gained).abs() > smallest
+    kept = torch.zeros_like(sums) if biases is None else biases.nan_to_num().to(sums)
+    apart = (kept.abs() > (sums + kept).abs()) & (kept.abs() > WRONG_SHARE * flat.abs().sum(1))
     finite, empty = sums.isfinite(), ~flat.any(1)
 
     def notes(i: int) -> tuple[str, ...]:
@@ -166,7 +170,12 @@ def pixel_warnings(
             f"The values add up to {sums[i]:.3g}, and the score gained {gained[i]:.3g} on the way from the baseline: "
             "it jumps there, which gradients do not see (a threshold, a choice of branches), or needs more steps=."
         )
-        return (lost,) if empty[i] else (off,) if wrong[i] else ()
+        far = (
+            f"{BIASES} {kept[i]:.3g} of the score, {sums[i] + kept[i]:.3g}, which is more than all of it (position "
+            "embeddings, class tokens and the offsets of norms and attention count as biases): the values add up to "
+            f"{sums[i]:.3g}. They say where evidence lies, and not which share of the score each has."
+        )
+        return (lost,) if empty[i] else (off,) if wrong[i] else (far,) if apart[i] else ()
 
     return tuple(notes(i) for i in range(len(flat)))
 

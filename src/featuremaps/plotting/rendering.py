@@ -22,6 +22,8 @@ ALPHA, PALE = 0.7, 0.6
 """How opaque a map is where it is strongest unless it is said, and how much colour a picture loses below it."""
 NEGATIVE = "Every value is negative"
 """How the remark on a map begins that speaks against its target everywhere."""
+BIASES = "Biases keep"
+"""How the remark on a map begins whose values add up to something else than the score."""
 KEPT = 0.99
 """The share of the magnitudes of pixel maps that are told apart by colour; the few above it look alike."""
 SAVED = 448
@@ -30,7 +32,7 @@ SAVED = 448
 
 def is_remark(note: str) -> bool:
     """Whether a note on a map only says how to read it, and is no reason to distrust it."""
-    return note.startswith(NEGATIVE)
+    return note.startswith((NEGATIVE, BIASES))
 
 
 def scaling_for(map: Float[Tensor, "*space"], scaling: Scaling | None) -> Scaling:

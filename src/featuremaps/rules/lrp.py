@@ -26,6 +26,8 @@ from featuremaps.rules.unfused_attention import written_out
 
 _ROUTED = frozenset({"cat", "max", "max_pool", "adaptive_max_pool", "interpolate"})
 _MISSING = 0.01
+KEPT = "relevance kept by biases"
+"""What the remark is called that says for each picture what of the score did not arrive."""
 
 
 class Relevance(Rule):
@@ -75,7 +77,7 @@ class Relevance(Rule):
             wide = arrived.to(torch.promote_types(arrived.dtype, torch.float32))
             kept = self.sent - wide.flatten(1).sum(1)
             unknown = self.missing > _MISSING
-            self.remarks = {"relevance kept by biases": torch.full_like(kept, torch.nan) if unknown else kept}
+            self.remarks = {KEPT: torch.full_like(kept, torch.nan) if unknown else kept}
         return arrived
 
     def act(self, operation: Operation) -> Any:
