@@ -69,6 +69,47 @@ def test_an_answer_that_depends_on_more_than_the_picture_is_a_doubt(name: str, m
         assert all("gave other scores" in warnings[-1] for warnings in heat.warnings)
 
 
+STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda x: x.flatten(1).mean(1),
+    "contrast": lambda x: x.flatten(1).std(1),
+    "highest": lambda x: x.flatten(1).amax(1),
+    "length": lambda x: x.flatten(1).norm(dim=1),
+}
+MIDDLES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda values: values.mean(),
+    "lower median": lambda values: values.median(),
+    "quantile": lambda values: values.quantile(0.5),
+    "middle of extremes": lambda values: (values.amin() + values.amax()) / 2,
+}
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("middle", MIDDLES)
+@pytest.mark.parametrize("shift", [0.0, -0.8], ids=["positive", "normalised"])
+def test_a_picture_that_is_routed_by_the_middle_of_its_batch_is_a_doubt(
+    statistic: str, middle: str, shift: float
+) -> None:
+    """Alone it is the middle, which either a strict comparison shows or the other one."""
+
+    class Routed(nn.Module):
+        def __init__(self, strict: bool) -> None:
+            super().__init__()
+            torch.manual_seed(5)
+            self.conv, self.head, self.strict = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), strict
+
+        def forward(self, x: Tensor) -> Tensor:
+            values = STATISTICS[statistic](x)
+            rest = values - MIDDLES[middle](values)
+            above = rest > 1e-5 if self.strict else rest > -1e-5
+            return self.head(self.conv(x).relu().mean((2, 3))) * torch.where(above, 3.0, 1.0)[:, None]
+
+    doubts = [
+        fm.Scope(Routed(strict).eval()).explain(PICTURES[:1] + shift, "saliency", target=1).warnings[0]
+        for strict in (True, False)
+    ]
+    assert any("gave other scores" in text for texts in doubts for text in texts)
+
+
 @pytest.mark.parametrize("end", [lambda x: x - x.mean(0), lambda x: x @ x.T], ids=["centred", "each for each"])
 def test_scores_made_of_the_batch_alone_are_a_doubt(end: Callable[[Tensor], Tensor]) -> None:
     """Of one picture they are nothing, or one number."""

@@ -56,7 +56,7 @@ def walk(model: nn.Module, inputs: Inputs, given: GivenLayout | None = None) -> 
     """The layers of `model` as they run on `inputs`, a batch (batch, channel, *spatial) or a tuple of arguments.
 
     `given` is how the user says that they lie, where a trace does not tell. Three forward passes in evaluation
-    mode, the last behind two other pictures; a model with tokens takes one more, with a backward pass, to find which
+    mode, the last behind four other pictures; a model with tokens takes one more, with a backward pass, to find which
     patch tokens reach the output. The model is left as it was, also where its forward pass raises.
     """
     model = unwrapped(model)

@@ -22,8 +22,12 @@ WHOLE: Key = ""
 NAMES = ("logits", "out", "pred_logits", "image_embeds", "last_hidden_state")
 """What models call their scores where they name what they return."""
 
-OTHERS = (2.0, -0.5)
-"""What pictures are multiplied by that run before one: by their means and by their contrast it is between them."""
+OTHERS = (2.0, -0.1, 0.5, 0.25)
+"""What pictures are multiplied by that run before one: by its mean, contrast, highest, lowest value it is second.
+
+Of five it is neither the first nor the last, which would decide of what all of a batch are measured by, nor the one in
+the middle, which stays so alone and beside others where a model compares with the median.
+"""
 TOGETHER = len(OTHERS) + 1
 RANKING = frozenset({"topk", "sort"})
 KEEPING_RANKS = frozenset({"_softmax", "_log_softmax", "slice"})
