@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 import torchvision
@@ -201,3 +203,49 @@ def test_a_model_of_which_nothing_is_heard_says_why() -> None:
     layers = walk(Hidden(), torch.rand(1, 3, 8, 8))
     with pytest.raises(LayoutError, match=r"no layer of Hidden runs where it can be heard.*nn\.ModuleList"):
         _ = layers.last
+
+
+class _Changed(nn.Module):
+    """Two convolutions of what a function makes of a batch; only as many scores as pictures are given."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+        self.change = change
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.first(self.change(x)).relu()).mean((2, 3)))[: len(x)]
+
+
+def _written_into_a_larger(x: Tensor) -> Tensor:
+    larger = x.new_zeros(8, *x.shape[1:])
+    larger[: len(x)] = x
+    return larger
+
+
+PADDINGS = {
+    "joined with zeros": lambda x: torch.cat([x, x.new_zeros(7, *x.shape[1:])]),
+    "padded": lambda x: nn.functional.pad(x, (0, 0, 0, 0, 0, 0, 0, 8 - len(x))),
+    "written into a larger one": _written_into_a_larger,
+}
+
+
+@pytest.mark.parametrize("way", PADDINGS)
+def test_a_batch_that_is_padded_is_the_reason_why_there_is_no_last_map(way: str) -> None:
+    layers = walk(_Changed(PADDINGS[way]).eval(), torch.rand(1, 3, 12, 12))
+    with pytest.raises(LayoutError, match="of 'first' and others its first axis counts other pictures .* pads"):
+        layers.resolve("last")
+
+
+@pytest.mark.parametrize(
+    "away", [lambda x: torch.tensor(x.detach().numpy()), lambda x: torch.tensor(x.tolist())], ids=["NumPy", "lists"]
+)
+def test_a_picture_that_leaves_torch_is_the_reason_why_there_is_no_last_map(away: Callable[[Tensor], Tensor]) -> None:
+    layers = walk(_Changed(away).eval(), torch.rand(1, 3, 12, 12))
+    with pytest.raises(LayoutError, match=r"no layer depends on the picture, as far as torch sees.* NumPy, PIL or"):
+        layers.resolve("last")
+
+
+def test_larger_pictures_are_asked_for_where_maps_have_one_place() -> None:
+    with pytest.raises(LayoutError, match="Give larger pictures"):
+        walk(nn.Sequential(nn.Conv2d(3, 4, 8), nn.Flatten()), torch.rand(1, 3, 8, 8)).resolve("last")

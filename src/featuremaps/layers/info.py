@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from featuremaps.layers.layout import AMONG, LIKELY, PARTLY, TURNED, Layout
+from featuremaps.layers.layout import AMONG, LIKELY, PADDED, PARTLY, TURNED, Layout
 
 UNREACHED = "does not depend on the picture"
 LOST = "its places in the picture are unknown"
@@ -65,8 +65,10 @@ class LayerInfo:
 
     @property
     def no_map(self) -> bool:
-        """Whether its places are known and yet no map: it works on pictures on their side, or on places as a batch."""
-        return self.note in (TURNED, AMONG)
+        """Whether its places are known and yet no map: it works on pictures on their side, on more than were given,
+        or on places as a batch.
+        """
+        return self.note in (TURNED, AMONG, PADDED)
 
     @property
     def positions(self) -> int:

@@ -26,6 +26,7 @@ HOW_GIVEN = (
 )
 TURNED = "the picture's axes stand in another order in it: its places run down the columns first"
 AMONG = "its places run along the first axis together with the pictures of a batch: it works on windows cut out of them"
+PADDED = "its first axis counts other pictures than were given, as where a model pads its batch or copies pictures"
 COMPLEX = (
     ": a map is of real numbers, and which of them (real parts, lengths) is the model's to say. Name the layer behind "
     "it that gives them; a module that takes the .abs() is one"
@@ -215,7 +216,7 @@ def needs_layout(layout: Layout | None, layer: str, output: object, note: str = 
     elif note.startswith("does") or not note:
         reason = f", which has no positions that could be drawn over a picture{f': it {note}' if note else ''}."
     else:
-        reason = f" ({note})." + (f" Say how it lies, {HOW_GIVEN}, if you know." if note != AMONG else "")
+        reason = f" ({note})." + (f" Say how it lies, {HOW_GIVEN}, if you know." if note not in (AMONG, PADDED) else "")
     raise LayoutError(
         f"layer {layer!r} gives {given}{reason} Choose a layer whose output is a map: 'last' is the last such layer, "
         "and scope.layers() lists them all."

@@ -10,7 +10,7 @@ from featuremaps.layers import info
 from featuremaps.layers.addresses import Address, glob, is_glob, parse
 from featuremaps.layers.attention_info import AttentionInfo
 from featuremaps.layers.info import LayerInfo
-from featuremaps.layers.layout import AMONG, HOW_GIVEN
+from featuremaps.layers.layout import AMONG, HOW_GIVEN, PADDED
 from featuremaps.layers.model_output import FollowedOutput, Key
 
 LEVELS = "levels"
@@ -62,26 +62,38 @@ class Layers(Sequence[LayerInfo]):
     def last(self) -> str:
         """The last layer whose output is still a map; raises `LayoutError` where there is none."""
         if self.last_map is None:
-            without = sorted((info for info in self.infos if info.lost or info.no_map), key=lambda info: info.no_map)
-            lost = next(iter(without), None)
-            if lost is not None:
-                way_out = "Name" if lost.note == AMONG else f"Say how they lie, {HOW_GIVEN}, or name"
-                raise LayoutError(
-                    f"there is no 'last' map of {self.model}: of {lost.name!r} and others {lost.note}. {way_out} a "
-                    "layer before them."
-                )
-            if not self.infos:
-                raise LayoutError(
-                    f"no layer of {self.model} runs where it can be heard, so there is no 'last' map: its parts are "
-                    "held in a plain list or dict, or run by their .forward() or by torch.nn.functional. Hold them in "
-                    "nn.ModuleList or nn.ModuleDict and call them. Methods of pixels run as it is, such as 'saliency'."
-                )
-            raise LayoutError(
-                f"no layer of {self.model} gives maps of more than one position on this input, so there is no "
-                "'last' map. Give larger pictures, or a model with convolutions or patch tokens; "
-                "scope.layers() shows what each layer gives."
-            )
+            raise LayoutError(self._why_no_last())
         return self.last_map
+
+    def _why_no_last(self) -> str:
+        """Why there is no last map, and what to do."""
+        without = sorted((each for each in self.infos if each.lost or each.no_map), key=lambda each: each.no_map)
+        lost, none = next(iter(without), None), f"there is no 'last' map of {self.model}"
+        if lost is not None and lost.note == PADDED:
+            return (
+                f"{none}: of {lost.name!r} and others {lost.note}. Wrap the model so that it runs the pictures that it "
+                "is given, however many; or choose a method of pixels, such as 'saliency'."
+            )
+        if lost is not None:
+            way_out = "Name" if lost.note == AMONG else f"Say how they lie, {HOW_GIVEN}, or name"
+            return f"{none}: of {lost.name!r} and others {lost.note}. {way_out} a layer before them."
+        if not self.infos:
+            return (
+                f"no layer of {self.model} runs where it can be heard, so there is no 'last' map: its parts are "
+                "held in a plain list or dict, or run by their .forward() or by torch.nn.functional. Hold them in "
+                "nn.ModuleList or nn.ModuleDict and call them. Methods of pixels run as it is, such as 'saliency'."
+            )
+        if not any(each.reached for each in self.infos if each.shape is not None):
+            return (
+                f"{none}: no layer depends on the picture, as far as torch sees. The model makes another one of it "
+                "before its first layer, through NumPy, PIL or lists, and nothing can be followed through these, "
+                "gradients neither. Do that before the model, as transform= of its Scope, or with torch's operations."
+            )
+        return (
+            f"no layer of {self.model} gives maps of more than one position on this input, so there is no "
+            "'last' map. Give larger pictures, or a model with convolutions or patch tokens; "
+            "scope.layers() shows what each layer gives."
+        )
 
     @overload
     def __getitem__(self, key: int | str) -> LayerInfo: ...

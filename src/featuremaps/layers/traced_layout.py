@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from featuremaps.layers.given import GivenLayout
-from featuremaps.layers.layout import AMONG, KINDS, PARTLY, TURNED, Layout, layout_of
+from featuremaps.layers.layout import AMONG, KINDS, PADDED, PARTLY, TURNED, Layout, layout_of
 from featuremaps.receptive_field import Dataflow, Field, Trace
 
 UNEVEN = 0.06
@@ -85,11 +85,13 @@ def _placed_layout(placed: Field, picture: Sequence[int]) -> Layout | None:
 
 
 def why_no_map(placed: Field | None, picture: Sequence[int]) -> str:
-    """Why places that are known are no map, where that is because of the axes that they run along."""
+    """Why places that are known are no map: because of the axes that they run along, or of how many pictures."""
     if placed is None or placed.lost or placed.moved:
         return ""
     if placed.dims[0].axes and placed.shape[0] != picture[0]:
         return AMONG
+    if placed.shape[0] != picture[0] and len(placed.shape) == len(picture) and placed.positions > 1:
+        return PADDED
     return TURNED if _is_turned(placed) else ""
 
 
