@@ -491,3 +491,22 @@ def test_an_early_layer_is_not_the_last_map_where_experts_lose_the_places_of_lat
 
 def test_what_experts_of_the_last_block_read_is_the_last_map() -> None:
     assert walk(Routed({2}).eval(), torch.rand(1, 3, 16, 16)).last == "norms.2"
+
+
+def test_what_a_deep_head_cuts_out_for_boxes_takes_no_last_map_away() -> None:
+    """As in Mask R-CNN, whose head of masks may have more layers than a small backbone."""
+
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Conv2d(3, 8, 4, 4)
+            self.mix = nn.Conv2d(8, 8, 3, padding=1)
+            self.masks, self.head = nn.Sequential(*(nn.Conv2d(8, 8, 1) for _ in range(6))), nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps = self.mix(self.body(x))
+            corners = maps.mean((0, 1)).flatten().topk(5).indices % 3
+            cut = torch.stack([maps[0, :, at : at + 2, :2] for at in corners.tolist()])[corners.argsort()]
+            return self.head(self.masks(cut).mean((0, 2, 3)))[None] + self.head(maps.mean((2, 3)))
+
+    assert walk(Cut().eval(), torch.rand(1, 3, 16, 16)).last == "mix"

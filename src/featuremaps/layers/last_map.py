@@ -100,15 +100,21 @@ def _lost_before_long(it: Map, candidates: Sequence[Candidate]) -> bool:
     """Whether this is merely where places were lost: of most layers after it that could have some they are unknown.
 
     After the patches as they were cut, most that come after count; elsewhere most layers of the model, since a short
-    head may have no places. Rows, as a head's or those an expert of a mixture works on, could have none. That a later
-    one like it, as of the next block, lost them tells as well: it would be the last if they were known.
+    head may have no places. Rows, as a head's or those an expert of a mixture works on, could have none, and what a
+    detector cuts out for each of its boxes is no whole picture's. That a later one like it, as of the next block, lost
+    them tells as well: it would be the last if they were known.
     """
     spatial = [each.info for each in candidates if each.info.shape is not None and len(each.info.shape) > 2]
     after = [info for info in spatial if info.order > it.info.order]
-    lost = [info for info in after if info.lost or info.no_map]
+    lost = [info for info in after if (info.lost and _as_many(it.info, info)) or info.no_map]
     only_cut = it.step is not None and it.step.mixings <= 1
     most = len(lost) > len(after if only_cut else spatial) / 2
     return most or any(info.lost and _is_repeated(it.info, info) for info in lost)
+
+
+def _as_many(first: LayerInfo, later: LayerInfo) -> bool:
+    """Whether both count equally many along their first axis: the pictures, and not what was cut out of them."""
+    return first.shape is not None and later.shape is not None and first.shape[0] == later.shape[0]
 
 
 def _is_repeated(first: LayerInfo, later: LayerInfo) -> bool:
