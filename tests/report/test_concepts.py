@@ -10,9 +10,9 @@ from report_samples import sample_report
 
 import featuremaps as fm
 from featuremaps.concepts.concept import Concept
-from featuremaps.concepts.sensitivity import Sensitivity
+from featuremaps.concepts.sensitivity import ClassSensitivity, Sensitivity
 from featuremaps.errors import OptionError
-from featuremaps.report.concepts import ConceptSection
+from featuremaps.report.concepts import ConceptSection, resting
 from method_samples import unchecked
 from shortcuts_samples import LABELS, Marked, MarkReader
 
@@ -61,6 +61,32 @@ def test_what_is_not_told_and_what_is_not_at_hand_is_said(
     concept.save(tmp_path)
     opened = ConceptSection(fm.open_concept(tmp_path)).to_json()
     assert [row["pictures"] for row in opened["rows"]] == [[], []]
+
+
+def test_the_classes_that_rest_on_a_concept_are_told_in_few_words(
+    asked: tuple[fm.Scope, Concept, Sensitivity],
+) -> None:
+    row = asked[2][0]
+
+    def classes(effects: str) -> list[ClassSensitivity]:
+        """A class for each sign, unsure where that is 0."""
+        sizes = {"+": 1.0, "-": -1.0, "0": 0.5}
+        of_sign = ((sizes[sign], 1.0 if sign == "0" else 0.001) for sign in effects)
+        return [
+            replace(row, label="abcdefgh"[number], effect=effect, p_value=p_value)
+            for number, (effect, p_value) in enumerate(of_sign)
+        ]
+
+    assert resting(classes("+")) == ["The score of a rises with it."]
+    assert resting(classes("+0")) == [
+        "The score of a rises with it.", "Of 1 other class the score changes no more than by chance.",
+    ]  # fmt: skip
+    assert resting(classes("-+-00")) == [
+        "The score of b rises with it.", "The scores of a and c fall with it.",
+        "Of 2 other classes the score changes no more than by chance.",
+    ]  # fmt: skip
+    assert resting(classes("++++++++")) == ["The scores of a, b, c, d, e and 3 more rise with it."]
+    assert resting(classes("000")) == ["Of 3 classes the score changes no more than by chance."]
 
 
 def test_a_page_is_written_and_what_belongs_to_another_concept_is_refused(

@@ -57,7 +57,10 @@ class ClassSensitivity:
         verdict = ("rises with it" if self.effect > 0 else "falls with it") if self.sure else "no more than by chance"
         effect = f"{self.effect:+.2f}".replace("-", "−")
         low, high = (f"{each:+.2f}".replace("-", "−") for each in self.shuffled_effect)
-        share, random = f"{self.share.value:.0%} of {self.share.of} pictures", self.shuffled_share
+        share, random = (
+            f"{self.share.value:.0%} of {self.share.of} picture{'s' * (self.share.of != 1)}",
+            self.shuffled_share,
+        )
         return (
             f"{verdict}: effect {effect} (random: {low} to {high}), p = {self.p_value:.3g}; rises in {share} "
             f"(random: {random.low:.0%} to {random.high:.0%})"

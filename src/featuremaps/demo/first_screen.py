@@ -31,7 +31,7 @@ def demo_first_screen(
     """The same stranger on plain ground for both networks, the shortcut, and whether it can be repaired."""
     biased, fixed = called[BIASED], called[FIXED]
     lead = (
-        f"{BIASED} calls {biased.count} of {biased.of} unrelated things on plain ground {LABEL}. Its twin {FIXED}, "
+        f"{BIASED} calls {biased.count} of {biased.of} unrelated things on plain ground “{LABEL}”. Its twin {FIXED}, "
         f"trained without that habit, {fixed.count} of {fixed.of}. Here is one of them."
     )
     panels = [replace(panel_of(picture), title=name, name=picture.name) for name, picture in strangers.items()]

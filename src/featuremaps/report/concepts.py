@@ -1,6 +1,7 @@
 """The section on a concept: pictures with it and without it, how well a layer tells them apart, what rests on it."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,8 @@ from featuremaps.report.survey_pictures import small_picture
 
 WIDE = 6
 """So many pictures of each side are shown."""
+MOST_NAMED = 5
+"""So many classes are named in a sentence."""
 
 
 @section
@@ -67,13 +70,13 @@ class ConceptSection:
                 )
                 for how, each in concept.held_out.items()
             ],
-            "classes": None if self.sensitivity is None else [_row(each) for each in self._of_classes],
+            "classes": None if self.sensitivity is None else [_row(each) for each in self.of_classes],
             "told": "" if self.sensitivity is None else self.sensitivity.told,
             "notes": list(notes),
         }
 
     @property
-    def _of_classes(self) -> list[ClassSensitivity]:
+    def of_classes(self) -> list[ClassSensitivity]:
         """The rows of this concept, the largest effect first."""
         rows = [row for row in self.sensitivity or () if row.concept == self.concept.name]
         return sorted(rows, key=lambda row: -abs(row.effect))
@@ -124,7 +127,6 @@ def write_concept_report(
         tried = ", ".join(dict.fromkeys(f"“{row.concept}”" for row in sensitivity)) or "nothing"
         raise OptionError(f"sensitivity is that of {tried}, not of “{concept.name}”.")
     shown = ConceptSection(concept, sensitivity)
-    resting = [_sentence(row) for row in sensitivity or () if row.concept == concept.name]
     report = ReportData(
         title=title or f"What {studied.name} makes of “{concept.name}”",
         provenance=Provenance(
@@ -135,14 +137,29 @@ def write_concept_report(
             versions={"python": platform.python_version(), "featuremaps": version("featuremaps")},
             command=command,
         ),
-        findings=(told(concept), *resting),
+        findings=(told(concept), *resting([] if sensitivity is None else shown.of_classes)),
         sections=(shown,),
     )
     return write(report, path)
 
 
-def _sentence(row: ClassSensitivity) -> str:
-    return f"The score of {row.label} {'' if row.sure else 'changes '}{row.words()}."
+def resting(rows: Sequence[ClassSensitivity]) -> list[str]:
+    """Which classes' scores change with it beyond chance, and of how many that cannot be said."""
+    rising, falling = ([row.label for row in rows if row.sure and (row.effect > 0) == up] for up in (True, False))
+    unsure = len(rows) - len(rising) - len(falling)
+    said = [_changing(labels, verb) for labels, verb in ((rising, "rise"), (falling, "fall")) if labels]
+    if unsure:
+        which = f"{unsure} {'other ' if said else ''}{'class' if unsure == 1 else 'classes'}"
+        said.append(f"Of {which} the score changes no more than by chance.")
+    return said
+
+
+def _changing(labels: Sequence[str], verb: str) -> str:
+    if len(labels) == 1:
+        return f"The score of {labels[0]} {verb}s with it."
+    shown = list(labels[:MOST_NAMED])
+    last = f"{len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else shown.pop()
+    return f"The scores of {', '.join(shown)} and {last} {verb} with it."
 
 
 def _row(row: ClassSensitivity) -> Json:
