@@ -26,9 +26,9 @@ function wayOf({ name, used, accuracy, low, high, cosine }) {
 function classesOf(rows, told) {
   const reach = Math.max(...rows.flatMap(({ effect, random }) => [effect, ...random].map(Math.abs)), 1e-12);
   const row = ({ label, effect, random, share: rising, sure, words }) => h("li", {},
-    h("span", { class: "changes-name" }, label, h("span", { class: "quiet" }, ` ${rising.of}`)),
+    h("span", { class: "changes-name" }, label, h("span", { class: "quiet" }, ` ${rising.of}${sure ? "" : ", by chance"}`)),
     track({ after: effect, band: random, rules: [0], from: -reach, to: reach, label: `${label}: ${words}` }),
-    h("span", { class: "changes-value" }, effect > 0 ? "+" : "", number(effect), !sure && h("span", { class: "quiet" }, " by chance")));
+    h("span", { class: "changes-value" }, effect > 0 ? "+" : "", number(effect)));
   return h("div", {},
     h("h4", {}, "Which classes rest on it"),
     h("ul", { class: "changes" }, rows.map(row)),
