@@ -106,7 +106,9 @@ def _doubts(standings: Standings) -> list[str]:
         failing = [row for row in standings.explanations if name in standings.failed(row)]
         if failing:
             last = " What fails stands last, whatever its rank." if len(failing) < len(standings.explanations) else ""
-            lines.append(f"Sanity check failed by {listed(failing)} ({name}): {MEASURES[name].failure}.{last}")
+            lines.append(
+                f"Sanity check failed by {listed(failing)} ({name.replace('_', ' ')}): {MEASURES[name].failure}.{last}"
+            )
     for reference, words in FLOORS.items() if len(standings.pictures) >= FEWEST else ():
         level = [row for row in standings.explanations if not standings.better_than(row, reference)]
         if level:
