@@ -1,7 +1,7 @@
 """`featuremaps concept`: what some pictures have and others have not, and which classes rest on it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,11 @@ from featuremaps.cli.options import Classes, Device, Folder, Model, OptionValues
 from featuremaps.cli.survey_common import named, say, tell_written
 from featuremaps.concepts.options import Comparison, ConceptOptions
 from featuremaps.errors import FeatureMapsError
+
+if TYPE_CHECKING:
+    from featuremaps.pictures.seen import SeenPictures
+    from featuremaps.scope import Scope
+    from featuremaps.survey.survey import Survey
 
 
 @app.command()
@@ -71,10 +76,8 @@ def concept(
     found = scope.concept(*sides, layer, **names, **options)
     say(found)
     written, tested = found.save(out), None
-    if survey is not None or pictures:
-        shown = scope.see(gathered(pictures)) if pictures else scope.open_survey(survey)
-        if pictures:
-            tell_refusals(shown)
+    shown = _shown(scope, survey, pictures)
+    if shown is not None:
         meant, how = named("--output", output, "label=output"), {key: options[key] for key in ("seed", "batch_size")}
         tested = scope.sensitivity(found, shown, target, names=meant, **beside, **how)
         say(tested)
@@ -82,3 +85,12 @@ def concept(
     if report is not None:
         written.append(scope.report_concept(found, report, sensitivity=tested, command=command_line()))
     tell_written(written)
+
+
+def _shown(scope: "Scope", survey: Path | None, pictures: list[str] | None) -> "SeenPictures | Survey | None":
+    """The pictures or the survey on which classes are tested, where that was asked."""
+    if pictures:
+        seen = scope.see(gathered(pictures))
+        tell_refusals(seen)
+        return seen
+    return None if survey is None else scope.open_survey(survey)

@@ -1,9 +1,7 @@
 """The section on a concept: pictures with it and without it, how well a layer tells them apart, what rests on it."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +13,7 @@ from featuremaps.concepts.concept_figure import in_order
 from featuremaps.concepts.sensitivity import ClassSensitivity, Sensitivity
 from featuremaps.errors import OptionError
 from featuremaps.models.studied_model import StudiedModel
-from featuremaps.report.data import Provenance, ReportData, section
+from featuremaps.report.data import Provenance, ReportData, section, versions_of
 from featuremaps.report.encode import Json, plain, plain_fields
 from featuremaps.report.html import write
 from featuremaps.report.page_path import PagePath
@@ -134,7 +132,7 @@ def write_concept_report(
             source=studied.name,
             preprocessing=studied.preprocessing.describe(),
             layers=(concept.layer,),
-            versions={"python": platform.python_version(), "featuremaps": version("featuremaps")},
+            versions=versions_of(),
             command=command,
         ),
         findings=(told(concept), *resting([] if sensitivity is None else shown.of_classes)),

@@ -3,9 +3,11 @@
 A section is one dataclass with a `kind` under `@section`, and one viewer module of the same name.
 """
 
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from PIL.Image import Image
@@ -20,6 +22,11 @@ from featuremaps.report.palettes import palettes
 
 SCHEMA = 1
 """The version of the payload's layout; a viewer refuses one that it does not know."""
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """The versions of Python and this library, and of the packages besides that a report was made with."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("featuremaps", *packages)}}
 
 
 @runtime_checkable

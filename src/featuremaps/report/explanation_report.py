@@ -1,9 +1,7 @@
 """From heatmaps to a report: what each panel shows, what was found, and how it was made."""
 
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ from featuremaps.pictures.seen import Seen, SeenPictures
 from featuremaps.plotting.outlines import boxed
 from featuremaps.plotting.panels import counted
 from featuremaps.plotting.rendering import is_remark
-from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section
+from featuremaps.report.data import MethodNote, Provenance, Rejection, ReportData, Section, versions_of
 from featuremaps.report.explanation_first_screen import explanation_first_screen, explanation_title
 from featuremaps.report.explanations import ClassScore, ExplainedPicture, Explanations, HeatmapData
 from featuremaps.report.recipe import map_code, picture_code
@@ -204,7 +202,6 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
             MethodNote(name, METHODS[name].summary + (f" ({chosen})" if chosen else ""), METHODS[name].paper)
         )
     usual = "each box found" if comparison.of_detector else "top prediction"
-    packages = ("featuremaps", "torch", "torchvision", "numpy", "pillow")
     return Provenance(
         model=type(studied.model).__name__,
         source=studied.name,
@@ -212,7 +209,7 @@ def provenance_of(studied: StudiedModel, comparison: Comparison, command: str = 
         layers=tuple(dict.fromkeys(key[1] for key in keys)),
         methods=tuple(methods),
         targets=tuple(dict.fromkeys(usual if key[2] is None else str(key[2]) for key in keys)),
-        versions={"python": platform.python_version(), **{package: version(package) for package in packages}},
+        versions=versions_of("torch", "torchvision", "numpy", "pillow"),
         settings={"seed": options.seed, "precision": options.precision},
         device=str(device_of(studied.model)),
         command=command,

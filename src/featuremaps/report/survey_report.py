@@ -1,13 +1,11 @@
 """A report of a survey alone: what was found in two or three sentences, then the five questions."""
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from featuremaps.report.data import Provenance, Rejection, ReportData, Section
+from featuremaps.report.data import Provenance, Rejection, ReportData, Section, versions_of
 from featuremaps.report.html import write
 from featuremaps.report.page_path import PagePath
 from featuremaps.report.survey_first_screen import survey_first_screen, survey_title
@@ -46,7 +44,7 @@ def survey_report(
             source=str(survey.path),
             preprocessing=manifest.described.get("preprocessing", ""),
             layers=tuple(survey.layers),
-            versions={"python": platform.python_version(), "featuremaps": version("featuremaps")},
+            versions=versions_of(),
             settings={"precision": manifest.precision},
             command=command,
         ),
